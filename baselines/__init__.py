@@ -1,0 +1,1 @@
+"""The selectors NAIT is held against."""

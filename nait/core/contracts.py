@@ -1,0 +1,132 @@
+"""The contracts the wings fulfil. Each is a Protocol: a class that fits is one, wherever it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.examples import Pool, Target
+from nait.core.orders import Ranking
+from nait.core.results import Evaluation, Row
+from nait.core.scores import ScoreTable
+from nait.core.tokens import TokenTable
+
+
+class Order(Protocol):
+    """A pure function: a score table in, its eligible rows out, best first."""
+
+    def __call__(self, table: ScoreTable) -> Ranking: ...
+
+
+class Budget(Protocol):
+    """A pure function: how many of the ranked rows. `answer_tokens` [N] covers the whole pool."""
+
+    def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int: ...
+
+
+class Extractor(Protocol):
+    """Every forward and backward pass made for selection, answered from the store where it can be.
+
+    `measure` runs all missing signals in one pass over `examples`; results come back in the order of the
+    request, as arrays whose first axis is the examples'. `derive` keeps what a scorer computes from them.
+    """
+
+    @property
+    def model_fingerprint(self) -> str: ...
+
+    def identity(self, examples: Pool | Target) -> Mapping[str, Any]: ...
+
+    def tokens(self, examples: Pool | Target) -> TokenTable: ...
+
+    def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]: ...
+
+    def measure(self, examples: Pool | Target, signals: Sequence[Any]) -> list[npt.NDArray[Any]]: ...
+
+    def derive(
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        compute: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]],
+    ) -> tuple[dict[str, npt.NDArray[Any]], Any]: ...
+
+
+class Scorer(Protocol):
+    """A selection method: rates every row of the pool for every target."""
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable: ...
+
+
+class Tracker(Protocol):
+    """Where a run is logged. No call may raise because the tracker is away, slow or refusing."""
+
+    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None: ...
+
+    def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None: ...
+
+    def summary(self, values: Mapping[str, Any]) -> None: ...
+
+    def histogram(self, name: str, values: npt.NDArray[Any]) -> None: ...
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None: ...
+
+    def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None: ...
+
+    def finish(self, *, failed: bool = False) -> None: ...
+
+
+class Model(Protocol):
+    """A model that is opened only when something must be computed with it.
+
+    `load` gives the network (in eval mode, on its device, in its dtype) and its tokenizer, made anew at
+    each call. `fingerprint` changes with the weights, the config or the tokenizer, without opening them.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def max_length(self) -> int: ...
+
+    def load(self) -> tuple[Any, Any]: ...
+
+    def load_network(self) -> Any: ...
+
+    def load_tokenizer(self) -> Any: ...
+
+
+class Trainer(Protocol):
+    """A fine-tuning recipe. `recipe` is what decides the result; `train` writes an adapter into `folder`."""
+
+    @property
+    def recipe(self) -> Mapping[str, Any] | None:
+        """None: nothing is trained, the base model is evaluated."""
+        ...
+
+    def train(
+        self, model: Model, rows: TokenTable, folder: Path, *, seed: int, tracker: Tracker
+    ) -> Mapping[str, Any]: ...
+
+
+class Evaluator(Protocol):
+    """A benchmark suite. `key` is what decides the numbers, the tasks' own definitions included."""
+
+    def check(self) -> None:
+        """Raises a clear error when the suite cannot run, before any model is opened."""
+        ...
+
+    def key(self) -> Mapping[str, Any]: ...
+
+    def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation: ...
+
+
+class Reporter(Protocol):
+    """Writes a leaderboard of the rows into `folder` and gives back the text to print."""
+
+    def report(self, rows: Sequence[Row], folder: Path) -> str: ...

@@ -1,0 +1,51 @@
+"""Errors a user can mend: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NaitError(Exception):
+    """One clear message: what is wrong, where it stands, how to mend it.
+
+    `where` names a file, row, field or config key. The command line prints the message and ends with
+    exit code 2; anything that is not a `NaitError` is a defect of ours and shows its traceback.
+    """
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.mend = mend
+        super().__init__(what, where, mend)
+
+    def __str__(self) -> str:
+        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.mend:
+            parts.append(self.mend)
+        return " ".join(part if part.endswith((".", "?", "!")) else part + "." for part in parts)
+
+
+class ConfigError(NaitError):
+    """A config key or value that cannot be used."""
+
+
+class DataError(NaitError):
+    """A file, row or field that cannot be used."""
+
+
+class ModelError(NaitError):
+    """A model that lacks what was asked of it."""
+
+
+class StoreError(NaitError):
+    """An artifact that is damaged or cannot be written."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence that offers the nearest known words, or lists all of them when none is near."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(word, names, n=3, cutoff=0.55)
+    if near:
+        return "Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
+    return "Known: " + ", ".join(names) + "." if names else ""

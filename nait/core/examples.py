@@ -1,0 +1,151 @@
+"""Examples, pools and targets: the rows a user brings, in one shape.
+
+A pool keeps its examples in the order of their ids, whatever the order of the file. So every number made
+from a pool is independent of row order by construction, and equal pools have equal fingerprints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from nait.core.address import canonical_json, digest_lines
+from nait.core.errors import DataError
+
+ID_CHARS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One instruction (with its optional input) and the answer to it."""
+
+    instruction: str
+    answer: str
+    input: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training row: a conversation of one or more turns. `row` is its 0-based place in the source."""
+
+    id: str
+    turns: tuple[Turn, ...]
+    system: str = ""
+    subtask: str = ""
+    row: int = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether any turn has an answer with a visible character."""
+        return any(turn.answer.strip() for turn in self.turns)
+
+
+class RawRows(Protocol):
+    """A source that can give back the user's own rows, untouched."""
+
+    def lines(self, rows: Sequence[int]) -> Iterator[str]:
+        """The JSON text of these 0-based rows, in this order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidate examples in the order of their ids.
+
+    `skipped` counts the rows that were left out by an explicit option, by reason.
+    """
+
+    name: str
+    examples: tuple[Example, ...]
+    fingerprint: str
+    source: RawRows | None = None
+    duplicates: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(example.id for example in self.examples)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A capability, given by a small in-domain reference set.
+
+    `derived` holds what a method made of a reference set that is not here (NAIT: its directions); then
+    `examples` is empty and `fingerprint` that of the artifact.
+    """
+
+    name: str
+    examples: tuple[Example, ...]
+    fingerprint: str
+    derived: Any = field(default=None, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+
+def content_id(system: str, turns: Iterable[Turn]) -> str:
+    """The id of a row that brings none: a hash of its text alone."""
+    texts = [system, *(part for turn in turns for part in (turn.instruction, turn.input, turn.answer))]
+    return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()[:ID_CHARS]
+
+
+def fingerprint(examples: Sequence[Example]) -> str:
+    """What tells two example sets apart: ids, text and subtasks, not the place in the file."""
+    return digest_lines(canonical_json(replace(example, row=0)) for example in examples)
+
+
+def gather(
+    name: str,
+    examples: Iterable[Example],
+    *,
+    source: RawRows | None = None,
+    skipped: Mapping[str, int] | None = None,
+    where: str = "",
+) -> Pool:
+    """A pool in id order. Rows with an empty id get one from their content; equal rows get `-2`, `-3`, ...
+
+    Raises: DataError when two rows bring the same id of the user's own, or when there is no row.
+    """
+    rows = list(examples)
+    if not rows:
+        raise DataError("there is no row", where=where or name, mend="Check data.path and data.limit.")
+    named: dict[str, int] = {}
+    for example in rows:
+        if example.id and named.setdefault(example.id, example.row) != example.row:
+            raise DataError(
+                f"id '{example.id}' stands in row {named[example.id]} and in row {example.row}",
+                where=where or name,
+                mend="Make the ids unique, or set data.id_column=null to use content hashes.",
+            )
+    seen: Counter[str] = Counter()
+    finished = []
+    for example in rows:
+        if not example.id:
+            key = content_id(example.system, example.turns)
+            seen[key] += 1
+            example = replace(example, id=key if seen[key] == 1 else f"{key}-{seen[key]}")
+        finished.append(example)
+    finished.sort(key=lambda example: example.id)
+    duplicates = sum(count - 1 for count in seen.values())
+    ordered = tuple(finished)
+    return Pool(
+        name=name,
+        examples=ordered,
+        fingerprint=fingerprint(ordered),
+        source=source,
+        duplicates=duplicates,
+        skipped=dict(skipped or {}),
+    )
+
+
+def as_target(pool: Pool) -> Target:
+    """The pool's rows as a reference set of the same name."""
+    return Target(name=pool.name, examples=pool.examples, fingerprint=pool.fingerprint)

@@ -1,0 +1,85 @@
+"""Results: what an evaluation measured, and the rows of a leaderboard made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Result:
+    """One metric of one task. `stderr` is None where the metric has none; `n` counts the items.
+
+    `group` is empty for a task, else the name of the group whose mean this is.
+    """
+
+    task: str
+    metric: str
+    value: float
+    stderr: float | None
+    n: int
+    filter: str = ""
+    num_fewshot: int | None = None
+    higher_is_better: bool = True
+    is_group: bool = False
+    primary: bool = True
+    missing: tuple[str, ...] = ()
+
+    def interval(self, z: float = 1.959964) -> tuple[float, float] | None:
+        """The normal 95 % interval over items, or None without a standard error."""
+        if self.stderr is None or math.isnan(self.stderr):
+            return None
+        return self.value - z * self.stderr, self.value + z * self.stderr
+
+
+@dataclass(frozen=True)
+class Item:
+    """The outcome of one evaluation item: what paired statistics are made of."""
+
+    task: str
+    doc_id: int
+    metric: str
+    filter: str
+    value: float
+    doc_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything one evaluation measured. `missing` names the subtasks that could not be run."""
+
+    results: tuple[Result, ...]
+    items: tuple[Item, ...]
+    missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a leaderboard: a result, what produced it, what it cost, where it is kept."""
+
+    selector: str
+    target: str
+    budget: str
+    seed: int
+    model: str
+    task: str
+    metric: str
+    value: float
+    stderr: float | None
+    n: int
+    is_group: bool
+    selected_rows: int
+    answer_tokens: int
+    seconds_select: float
+    seconds_train: float
+    seconds_evaluate: float
+    device_hours: float
+    money: float | None
+    selection: str
+    adapter: str
+    evaluation: str
+    run: str
+    missing: str = ""

@@ -1,0 +1,57 @@
+"""Token tables: encoded examples, flat in memory or memory-mapped.
+
+Shapes: N rows, S tokens in all. Row i is `input_ids[starts[i] : starts[i + 1]]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """Token ids [S] (int32), which of them belong to an answer [S] (bool), row borders [N + 1] (int64).
+
+    `truncated` [N] marks rows that were cut at the length limit.
+    """
+
+    input_ids: Ints
+    answer: npt.NDArray[np.bool_]
+    starts: Ints
+    truncated: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """[N] tokens a row."""
+        return np.diff(self.starts).astype(np.int64)
+
+    @property
+    def answer_tokens(self) -> npt.NDArray[np.int64]:
+        """[N] answer tokens a row; 0 where truncation left none."""
+        before = np.concatenate([[0], np.cumsum(self.answer, dtype=np.int64)])
+        return np.asarray(before[self.starts[1:]] - before[self.starts[:-1]])
+
+    def row(self, i: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+        """The ids and the answer mask of row i."""
+        span = slice(int(self.starts[i]), int(self.starts[i + 1]))
+        return self.input_ids[span], self.answer[span]
+
+
+def token_table(
+    ids: Sequence[Sequence[int]], answers: Sequence[Sequence[bool]], truncated: Sequence[bool]
+) -> TokenTable:
+    """A table of these rows."""
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in ids], dtype=np.int64)]).astype(np.int64)
+    flat = np.fromiter((t for row in ids for t in row), dtype=np.int32, count=int(starts[-1]))
+    mask = np.fromiter((a for row in answers for a in row), dtype=bool, count=int(starts[-1]))
+    return TokenTable(flat, mask, starts, np.asarray(truncated, dtype=bool))

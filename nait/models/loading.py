@@ -1,0 +1,231 @@
+"""Models by path or Hub id: fingerprinted without opening them, opened only when something must be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from nait.core.address import address, digest_file
+from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+WEIGHTS = "*.safetensors"
+TEXTS = ("config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "*.model",
+         "vocab.json", "merges.txt", "added_tokens.json", "chat_template*", "*.safetensors.index.json")  # fmt: skip
+PROBES = ("Sort the words: pear, fig.\n\n### Response:\n12 + 7 = 19", "  naïve café\t#x<1>")
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A causal language model in a folder (config.json, safetensors, tokenizer files).
+
+    `dtype=auto` keeps the checkpoint's. `max_length` cuts every text, for scoring and training alike.
+    Model code runs only with an explicit `trust_remote_code=true`; weights are read from safetensors alone.
+    """
+
+    path: str
+    name: str | None = None
+    dtype: Dtype = "auto"
+    device: str = "auto"
+    attn_implementation: str | None = None
+    device_map: str | None = None
+    trust_remote_code: bool = False
+    max_length: int = 512
+    fingerprints: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"'{self.dtype}' is not a dtype", where="model.dtype", mend=did_you_mean(self.dtype, DTYPES))
+        if self.max_length < 2:
+            raise ConfigError(f"{self.max_length} is below 2", where="model.max_length", mend="512 is usual.")
+        if self.name is None:
+            object.__setattr__(self, "name", self.folder.name)
+        self.check()
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.path).expanduser().resolve()
+
+    def check(self) -> None:
+        """Raises: ModelError when the folder is not a model's."""
+        if not self.folder.is_dir():
+            near = [path.name for path in self.folder.parent.glob("*/")] if self.folder.parent.is_dir() else []
+            raise ModelError(
+                "there is no such folder",
+                where=f"model.path={self.path}",
+                mend=did_you_mean(self.folder.name, near) or "Give the folder that holds config.json.",
+            )
+        for pattern, what in (("config.json", "config.json"), (WEIGHTS, "safetensors weights"), ("tokenizer*", "tokenizer")):
+            if not any(self.folder.glob(pattern)):
+                raise ModelError(
+                    f"there is no {what}", where=str(self.folder), mend="Save the model with save_pretrained() there."
+                )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What changes with the weights, the config, the tokenizer or the dtype: the files' own hashes."""
+        files = {p for pattern in (WEIGHTS, *TEXTS) for p in self.folder.glob(pattern) if p.is_file()}
+        if self.trust_remote_code:
+            files |= set(self.folder.glob("*.py"))
+        known = _Digests(Path(self.fingerprints)) if self.fingerprints else _Digests(None)
+        digests = {path.name: known.digest(path) for path in sorted(files)}
+        known.save()
+        return address({"files": digests, "dtype": self.dtype})
+
+    def load(self) -> tuple[Any, Any]:
+        """The network in eval mode on its device, and its tokenizer."""
+        return self.load_network(), self.load_tokenizer()
+
+    def load_network(self) -> Any:
+        """The causal language model in eval mode. Raises: ModelError when transformers cannot open it."""
+        import torch
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()  # a bar a second long between ours tells nothing
+        options: dict[str, Any] = {"dtype": self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)}
+        if self.attn_implementation:
+            options["attn_implementation"] = self.attn_implementation
+        if self.device_map:
+            options["device_map"] = self.device_map
+        try:
+            network = AutoModelForCausalLM.from_pretrained(
+                str(self.folder),
+                use_safetensors=True,
+                trust_remote_code=self.trust_remote_code,
+                local_files_only=True,
+                **options,
+            )
+        except NaitError:
+            raise
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            raise ModelError(
+                f"transformers cannot open it ({_first_line(error)})", where=str(self.folder), mend="Check model.path."
+            ) from error
+        if not self.device_map:
+            network = network.to(self.torch_device())
+        return network.eval()
+
+    def torch_device(self) -> str:
+        """The device's name: the configured one, or CUDA, MPS, CPU in this order."""
+        import torch
+
+        if self.device != "auto":
+            return self.device
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+
+    def load_tokenizer(self) -> Any:
+        """The folder's own tokenizer: what tokenizer.json says, whatever class the config suggests.
+
+        AutoTokenizer may replace a custom tokenizer beside a known model type by that type's own; then
+        the file itself is loaded.
+        """
+        from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(self.folder), trust_remote_code=self.trust_remote_code, local_files_only=True
+            )
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            raise ModelError(
+                f"the tokenizer cannot be opened ({_first_line(error)})", where=str(self.folder), mend="Check the files."
+            ) from error
+        file = self.folder / "tokenizer.json"
+        if file.is_file() and not _agrees(tokenizer, file):
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(str(self.folder), local_files_only=True)
+        return tokenizer
+
+
+def hub_model(
+    path: str,
+    name: str | None = None,
+    revision: str | None = None,
+    download: bool = True,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    attn_implementation: str | None = None,
+    device_map: str | None = None,
+    trust_remote_code: bool = False,
+    max_length: int = 512,
+    fingerprints: str | None = None,
+) -> LocalModel:
+    """The model of a Hub id, from the local cache or (with `download`) from the Hub.
+
+    Raises: ModelError when it is not in the cache and cannot be downloaded.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = [WEIGHTS, *TEXTS, *(["*.py"] if trust_remote_code else [])]
+    try:
+        folder = snapshot_download(path, revision=revision, local_files_only=not download, allow_patterns=patterns)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
+        raise ModelError(
+            f"the Hub did not give it ({_first_line(error)})",
+            where=f"model.path={path}",
+            mend="Check the id, the network and HF_TOKEN, or use model=local model.path=FOLDER.",
+        ) from error
+    return LocalModel(
+        path=folder,
+        name=name or path.rsplit("/", 1)[-1],
+        dtype=dtype,
+        device=device,
+        attn_implementation=attn_implementation,
+        device_map=device_map,
+        trust_remote_code=trust_remote_code,
+        max_length=max_length,
+        fingerprints=fingerprints,
+    )
+
+
+def _agrees(tokenizer: Any, file: Path) -> bool:
+    """Whether the loaded tokenizer gives the ids that the file itself gives."""
+    from tokenizers import Tokenizer
+
+    bare = Tokenizer.from_file(str(file))
+    return all(
+        tokenizer(text, add_special_tokens=False)["input_ids"] == bare.encode(text, add_special_tokens=False).ids
+        for text in PROBES
+    )
+
+
+class _Digests:
+    """File digests remembered by path, size and time of change, so that 15 GB are hashed once."""
+
+    def __init__(self, file: Path | None) -> None:
+        from nait.store import read_json
+
+        self.file = file
+        self.known: dict[str, str] = dict(read_json(file)) if file and file.is_file() else {}
+        self.fresh = False
+
+    def digest(self, path: Path) -> str:
+        real = path.resolve()
+        stat = real.stat()
+        key = f"{real}|{stat.st_size}|{stat.st_mtime_ns}"
+        if key not in self.known:
+            self.known[key] = digest_file(real)
+            self.fresh = True
+        return self.known[key]
+
+    def save(self) -> None:
+        from nait.store import write_json
+
+        if self.file and self.fresh:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.file, self.known)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+
+
+def describe(model: LocalModel) -> Mapping[str, Any]:
+    """What a manifest says of a model."""
+    return {"name": model.name, "fingerprint": model.fingerprint, "dtype": model.dtype, "max_length": model.max_length}

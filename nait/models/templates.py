@@ -1,0 +1,249 @@
+"""Templates: how an example becomes one text, and which parts of it are the answer.
+
+A template renders an example into spans. Spans are joined into one string before tokenisation; with
+`join="tokens"` prompts and answers are tokenised apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from nait.core.address import address
+from nait.core.errors import ConfigError, DataError
+from nait.core.examples import Example, Turn
+
+Kind = Literal["prompt", "answer", "end"]
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of text. `data` marks text that came from a row: special tokens in it stay text.
+
+    A span of kind "end" closes a turn: empty, it stands for the tokenizer's end token.
+    """
+
+    text: str
+    kind: Kind
+    data: bool = False
+
+
+class Template(Protocol):
+    """Renders an example; says what decides its text and its tokens."""
+
+    eos: Literal["never", "train", "always"]
+    join: Literal["text", "tokens"]
+    boundary: Literal["prefix", "offsets"]
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def adds_bos(self) -> bool: ...
+
+    def spans(self, example: Example, tokenizer: Any) -> list[Span]: ...
+
+
+def _choice(key: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ConfigError(f"'{value}' is not a choice", where=key, mend=f"Use {', '.join(known)}.")
+
+
+@dataclass(frozen=True)
+class TextTemplate:
+    """A template written down as text: `{instruction}`, `{input}`, `{user}` and `{system}` are the fields.
+
+    `prompt_with_input` (null: `prompt`) is used where a row has an input; `{user}` is the instruction, on
+    the next line the input if there is one. `prompt_with_system` (null: `{system}` and a blank line before the
+    prompt) opens a conversation that has a system message. `suffix` follows every answer, is scored and
+    trained, and may hold special tokens; `separator` stands between turns. `strip` removes white space
+    around the fields.
+
+    `eos`: "train" adds the tokenizer's end token for training only, since at the end of a scored text it
+    is the same for every row and swamps the content; "always" and "never" are the other two.
+    `boundary`: "prefix" starts an answer at the number of tokens of the text before it, tokenised by
+    itself (the published codes); "offsets" starts it at the first token that holds a character of it.
+    """
+
+    prompt: str
+    prompt_with_input: str | None = None
+    system: str = "{system}\n\n"
+    suffix: str = ""
+    separator: str = "\n\n"
+    strip: bool = False
+    join: Literal["text", "tokens"] = "text"
+    boundary: Literal["prefix", "offsets"] = "prefix"
+    bos: bool = True
+    eos: Literal["never", "train", "always"] = "train"
+
+    def __post_init__(self) -> None:
+        _choice("template.join", self.join, ("text", "tokens"))
+        _choice("template.boundary", self.boundary, ("prefix", "offsets"))
+        _choice("template.eos", self.eos, ("never", "train", "always"))
+        if not any(field in self.prompt for field in ("{instruction}", "{user}")):
+            raise ConfigError(
+                "the prompt shows no instruction",
+                where="template.prompt",
+                mend="Write {instruction} or {user} where the instruction stands.",
+            )
+
+    @property
+    def digest(self) -> str:
+        return address(self)
+
+    @property
+    def adds_bos(self) -> bool:
+        return self.bos
+
+    def spans(self, example: Example, tokenizer: Any) -> list[Span]:  # noqa: ARG002
+        spans: list[Span] = []
+        if example.system:
+            spans += self._fill(self.system, {"system": example.system})
+        for number, turn in enumerate(example.turns):
+            if number:
+                spans.append(Span(self.separator, "prompt"))
+            spans += self._turn(turn)
+        return [span for span in spans if span.text or span.kind == "end"]
+
+    def _turn(self, turn: Turn) -> Iterator[Span]:
+        clean = str.strip if self.strip else str
+        instruction, extra, answer = clean(turn.instruction), clean(turn.input), clean(turn.answer)
+        has_input = bool(extra.strip())
+        pattern = self.prompt_with_input if has_input and self.prompt_with_input else self.prompt
+        user = f"{instruction}\n{extra}" if has_input else instruction
+        yield from self._fill(pattern, {"instruction": instruction, "input": extra, "user": user})
+        yield Span(answer, "answer", data=True)
+        yield Span(self.suffix, "answer")
+        yield Span("", "end")
+
+    def _fill(self, pattern: str, fields: Mapping[str, str]) -> Iterator[Span]:
+        """The pattern's own text and the fields' text, kept apart: nothing in a field is read as a pattern."""
+        rest = pattern
+        while rest:
+            places = [(rest.find("{" + name + "}"), name) for name in fields]
+            found = min((place for place in places if place[0] >= 0), default=None)
+            if found is None:
+                yield Span(rest, "prompt")
+                return
+            at, name = found
+            yield Span(rest[:at], "prompt")
+            yield Span(fields[name], "prompt", data=True)
+            rest = rest[at + len(name) + 2 :]
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """The model's own chat template. A row's input follows its instruction on the next line.
+
+    Scored text ends with the last answer's last token; training goes on through the template's own
+    end of turn, which `eos="always"` scores as well and `eos="never"` leaves out.
+    """
+
+    eos: Literal["never", "train", "always"] = "train"
+    boundary: Literal["prefix", "offsets"] = "offsets"
+
+    def __post_init__(self) -> None:
+        _choice("template.eos", self.eos, ("never", "train", "always"))
+        _choice("template.boundary", self.boundary, ("prefix", "offsets"))
+
+    @property
+    def join(self) -> Literal["text", "tokens"]:
+        return "text"
+
+    @property
+    def digest(self) -> str:
+        return address(self)
+
+    @property
+    def adds_bos(self) -> bool:
+        return False  # the template's text has its own
+
+    def spans(self, example: Example, tokenizer: Any) -> list[Span]:
+        if not getattr(tokenizer, "chat_template", None):
+            raise ConfigError(
+                "the model's tokenizer has no chat template", where="template", mend="Use template=alpaca or plain."
+            )
+        messages: list[dict[str, str]] = []
+        if example.system:
+            messages.append({"role": "system", "content": example.system})
+        spans: list[Span] = []
+        done = ""
+        for turn in example.turns:
+            user = f"{turn.instruction}\n{turn.input}" if turn.input.strip() else turn.instruction
+            messages.append({"role": "user", "content": user})
+            asked = self._render(tokenizer, messages, asking=True)
+            messages.append({"role": "assistant", "content": turn.answer})
+            whole = self._render(tokenizer, messages, asking=False)
+            if not asked.startswith(done) or not whole.startswith(asked):
+                raise DataError(
+                    "the model's chat template rewrites earlier turns, so answers have no fixed place",
+                    where=f"example {example.id}",
+                    mend="Use template=alpaca or plain, or split conversations into single turns.",
+                )
+            spans += _mark(asked[len(done) :], self._fields(example, turn, first=not done))
+            answer, closing = _split_answer(whole[len(asked) :], turn.answer, example.id)
+            spans += [Span(answer, "answer", data=True), Span(closing, "end")]
+            done = whole
+        return spans
+
+    @staticmethod
+    def _fields(example: Example, turn: Turn, *, first: bool) -> list[str]:
+        fields = [turn.instruction, turn.input]
+        return [*([example.system] if first else []), *fields]
+
+    @staticmethod
+    def _render(tokenizer: Any, messages: list[dict[str, str]], *, asking: bool) -> str:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asking))
+
+
+def _split_answer(rendered: str, answer: str, key: str) -> tuple[str, str]:
+    """The answer as the chat template wrote it, and what the template puts behind it."""
+    for text in (answer, answer.strip()):
+        at = rendered.find(text)
+        if at >= 0:
+            return rendered[: at + len(text)], rendered[at + len(text) :]
+    raise DataError(
+        "the model's chat template changes the answer's text",
+        where=f"example {key}",
+        mend="Use template=alpaca or plain.",
+    )
+
+
+def _mark(text: str, fields: Sequence[str]) -> list[Span]:
+    """The rendered prompt with the row's own fields marked as data, in the order they occur."""
+    spans: list[Span] = []
+    for field in fields:
+        shown = field if field in text else field.strip()
+        if not shown or shown not in text:
+            continue
+        before, text = text.split(shown, 1)
+        spans += [Span(before, "prompt"), Span(shown, "prompt", data=True)]
+    return [span for span in (*spans, Span(text, "prompt")) if span.text]
+
+
+def read_template(path: str) -> TextTemplate:
+    """The template in a YAML file whose keys are those of `TextTemplate` (`template=file`).
+
+    Raises: ConfigError for a missing file, or a key that is not a template's.
+    """
+    from dataclasses import fields
+    from pathlib import Path
+
+    import yaml
+
+    from nait.core.errors import did_you_mean
+
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ConfigError("there is no such file", where=str(path), mend="Check template.path.")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"this is not YAML ({error})", where=str(path), mend="Mend the file.") from error
+    known = [field.name for field in fields(TextTemplate)]
+    for key in content if isinstance(content, dict) else [str(content)]:
+        if key not in known:
+            raise ConfigError(f"'{key}' is not a key of a template", where=str(path), mend=did_you_mean(key, known))
+    if "prompt" not in content:
+        raise ConfigError("'prompt' is missing", where=str(path), mend="Write the prompt's text.")
+    return TextTemplate(**content)

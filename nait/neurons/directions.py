@@ -1,0 +1,166 @@
+"""Directions: one axis a layer that stands for a capability (NAIT, steps 3 and 4).
+
+Shapes: n reference rows, L layers, C components, D width. All linear algebra is in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from nait.core.errors import DataError
+
+Kind = Literal["pca", "uncentered", "contrast"]
+Sign = Literal["shift", "pool", "none"]
+KINDS: tuple[Kind, ...] = ("pca", "uncentered", "contrast")
+SIGNS: tuple[Sign, ...] = ("shift", "pool", "none")
+VERSION = 1
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Unit vectors [L, C, D], the references' mean [L, D], and what the decomposition says of itself.
+
+    `explained_variance` [L, C] is each component's share of the variance about the mean (about the origin
+    for `uncentered`); `sign_margin` [L] is |mu . v| / |mu| of the first component: near 0, the sign that
+    step 4 chose is a coin toss. For `contrast` the share is that of the variance along the vector.
+    """
+
+    vectors: Floats
+    mean: Floats
+    explained_variance: Floats
+    sign_margin: Floats
+
+    def arrays(self) -> Mapping[str, Floats]:
+        """The fields as named arrays, to be kept in the store."""
+        return {
+            "vectors": self.vectors.astype(np.float32),
+            "mean": self.mean.astype(np.float32),
+            "explained_variance": self.explained_variance,
+            "sign_margin": self.sign_margin,
+        }
+
+    @staticmethod
+    def of(arrays: Mapping[str, Floats]) -> Directions:
+        """Directions from their named arrays."""
+        return Directions(
+            arrays["vectors"], arrays["mean"], arrays["explained_variance"], arrays["sign_margin"]
+        )
+
+
+def find_directions(
+    features_nld: Floats,
+    *,
+    target: str,
+    kind: Kind = "pca",
+    sign: Sign = "shift",
+    components: int = 1,
+    pool_mean_ld: Floats | None = None,
+    first_layer: int = 1,
+) -> Directions:
+    """The directions of one capability from its reference features [n, L, D].
+
+    `pca`: first principal components, centred (NAIT, step 3). `uncentered`: first right singular vectors of
+    the features as they are. `contrast`: mean of the references minus mean of the pool. `sign`: `shift` turns
+    v so that mu . v >= 0 (step 4), `pool` so that (mu - pool mean) . v >= 0, `none` leaves it as found. At layer 0, the embeddings, rows that end in one
+    token agree; there the direction is 0.
+
+    Raises: DataError that names the target when the rows cannot span a direction.
+    """
+    n, layers, _ = features_nld.shape
+    if n < 2 or (kind != "contrast" and n <= components):
+        raise DataError(
+            f"{n} row(s) cannot give {components} direction(s)",
+            where=f"target '{target}'",
+            mend="Give at least two different reference rows; 32 or more are usual.",
+        )
+    found = [
+        _one_layer(
+            np.asarray(features_nld[:, layer], dtype=np.float64),
+            kind=kind,
+            sign=sign,
+            components=components,
+            pool_mean=None if pool_mean_ld is None else np.asarray(pool_mean_ld[layer], dtype=np.float64),
+            where=f"target '{target}', layer {first_layer + layer}",
+            may_be_flat=first_layer + layer == 0,
+        )
+        for layer in range(layers)
+    ]
+    vectors, means, shares, margins = (np.stack(parts) for parts in zip(*found, strict=True))
+    return Directions(vectors, means, shares, margins)
+
+
+def _one_layer(
+    x_nd: Floats, *, kind: Kind, sign: Sign, components: int, pool_mean: Floats | None, where: str,
+    may_be_flat: bool,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    mu = x_nd.mean(axis=0)
+    centred = x_nd - mu
+    spread = float(np.sum(centred**2))
+    # Equal rows differ by rounding alone: float32 features carry about 1e-7 of their size.
+    if kind != "contrast" and spread <= 1e-10 * float(np.sum(x_nd**2)):
+        if may_be_flat:
+            return _flat(x_nd, components, mu)
+        raise DataError(
+            "all rows have the same features, so they have no principal component",
+            where=where,
+            mend="Give reference rows that differ.",
+        )
+    if kind == "contrast":
+        assert pool_mean is not None
+        v_cd = _unit(mu - pool_mean)[None, :]
+        shares = np.array([float(np.sum((centred @ v_cd[0]) ** 2)) / spread if spread else 0.0])
+    else:
+        v_cd, shares = _principal(centred if kind == "pca" else x_nd, components)
+    reference = mu if sign != "pool" or pool_mean is None else mu - pool_mean
+    if sign != "none":
+        v_cd = v_cd * np.where(v_cd @ reference < 0, -1.0, 1.0)[:, None]
+    size = float(np.linalg.norm(mu))
+    margin = abs(float(mu @ v_cd[0])) / size if size else 0.0
+    return v_cd, mu, shares, np.asarray(margin)
+
+
+def _flat(x_nd: Floats, components: int, mu: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    return np.zeros((components, x_nd.shape[1])), mu, np.zeros(components), np.asarray(0.0)
+
+
+def _unit(v: Floats) -> Floats:
+    size = float(np.linalg.norm(v))
+    return v / size if size else v
+
+
+def _principal(x_nd: Floats, components: int) -> tuple[Floats, Floats]:
+    """The leading right singular vectors [C, D] and their shares [C], by the smaller Gram matrix.
+
+    The sign is made canonical (largest entry positive) so that it depends on the rows alone.
+    """
+    n, width = x_nd.shape
+    small = n <= width
+    gram = x_nd @ x_nd.T if small else x_nd.T @ x_nd
+    size = len(gram)
+    values, vectors = linalg.eigh(gram, subset_by_index=[size - components, size - 1])
+    values, vectors = values[::-1], vectors[:, ::-1]
+    rows = (x_nd.T @ vectors).T if small else vectors.T
+    v_cd = np.stack([_unit(row) for row in rows])
+    largest = np.abs(v_cd).argmax(axis=1)
+    v_cd = v_cd * np.where(v_cd[np.arange(len(v_cd)), largest] < 0, -1.0, 1.0)[:, None]
+    return v_cd, np.maximum(values, 0.0) / float(np.trace(gram))
+
+
+def merge_features(parts: list[Floats]) -> Floats:
+    """Reference features of several targets as one set, for `merge=directions`: [sum of n, L, D]."""
+    return np.concatenate(parts, axis=0)
+
+
+def cosines(a: Directions, b: Directions) -> Floats:
+    """[L] the cosine between two targets' first directions, layer by layer."""
+    va, vb = a.vectors[:, 0], b.vectors[:, 0]
+    size = np.linalg.norm(va, axis=1) * np.linalg.norm(vb, axis=1)
+    return np.asarray(np.sum(va * vb, axis=1) / np.where(size > 0, size, 1.0))

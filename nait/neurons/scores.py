@@ -1,0 +1,99 @@
+"""From projections to scores (NAIT, step 5), and what the layers say about them.
+
+Shapes: N rows, C components, L layers. Pure numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.errors import ConfigError, did_you_mean
+
+Similarity = Literal["dot", "cosine"]
+LayerWeight = Literal["none", "zscore", "explained_variance"]
+ComponentSum = Literal["signed", "squared"]
+SIMILARITIES: tuple[Similarity, ...] = ("dot", "cosine")
+LAYER_WEIGHTS: tuple[LayerWeight, ...] = ("none", "zscore", "explained_variance")
+COMPONENT_SUMS: tuple[ComponentSum, ...] = ("signed", "squared")
+SLICES = ("all", "first_half", "middle", "last_half", "last")
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def choose_layers(layers: str | int | Sequence[int], depth: int, first: int) -> list[int]:
+    """Layer numbers, 1..`depth` (and 0 where `first` is 0), from a name, a number or a list.
+
+    `all` 1..L; `first_half`, `last_half`; `middle` the central half; `last` L alone. Negative numbers count
+    from the end. Raises: ConfigError for a layer that does not exist or stands twice.
+    """
+    if isinstance(layers, str):
+        quarter = depth // 4
+        named = {
+            "all": range(1, depth + 1),
+            "first_half": range(1, depth // 2 + 1),
+            "middle": range(quarter + 1, depth - quarter + 1),
+            "last_half": range(depth // 2 + 1, depth + 1),
+            "last": range(depth, depth + 1),
+        }
+        if layers not in named:
+            raise ConfigError(
+                f"'{layers}' names no layers",
+                where="selector.layers",
+                mend=f"{did_you_mean(layers, SLICES)} Or give numbers: [1,2,3].",
+            )
+        return list(named[layers])
+    numbers = [layers] if isinstance(layers, int) else list(layers)
+    chosen = [depth + 1 + number if number < 0 else number for number in numbers]
+    wrong = [number for number in chosen if not first <= number <= depth]
+    if wrong or not chosen or len(set(chosen)) != len(chosen):
+        raise ConfigError(
+            f"layers {numbers} cannot be used",
+            where="selector.layers",
+            mend=f"Give different numbers from {first} to {depth}.",
+        )
+    return chosen
+
+
+def total_scores(
+    p_ncl: Floats,
+    *,
+    norms_nl: Floats | None = None,
+    similarity: Similarity = "dot",
+    layer_weight: LayerWeight = "none",
+    explained_variance_l: Floats | None = None,
+    component_sum: ComponentSum = "signed",
+    shift_cl: Floats | None = None,
+) -> tuple[Floats, Floats]:
+    """Scores [N] and each layer's part in them [N, L]: s(y) = sum over l of A_l(y) . v_l (NAIT, Eq. of step 5).
+
+    `cosine` divides by the readings' norms. `shift_cl` is the pool mean's projection, taken off (`center`).
+    `zscore` standardises each layer over the pool; `explained_variance` weighs it.
+    """
+    p = np.asarray(p_ncl, dtype=np.float64)
+    if shift_cl is not None:
+        p = p - shift_cl[None]
+    if similarity == "cosine":
+        assert norms_nl is not None
+        p = p / np.maximum(np.asarray(norms_nl, dtype=np.float64), 1e-30)[:, None, :]
+    parts = np.asarray((p if component_sum == "signed" else p**2).sum(axis=1))
+    if layer_weight == "zscore":
+        spread = parts.std(axis=0)
+        parts = (parts - parts.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    elif layer_weight == "explained_variance":
+        assert explained_variance_l is not None
+        parts = parts * explained_variance_l[None, :]
+    return parts.sum(axis=1), parts
+
+
+def layer_shares(parts_nl: Floats) -> list[float]:
+    """[L] each layer's share of the score's variance: cov(part, score) / var(score); they sum to 1."""
+    centred = parts_nl - parts_nl.mean(axis=0)
+    total = centred.sum(axis=1)
+    variance = float(total @ total)
+    if variance == 0.0:
+        return [0.0] * parts_nl.shape[1]
+    return [float(value) for value in centred.T @ total / variance]

@@ -1,0 +1,1 @@
+"""Every forward and backward pass made for selection."""

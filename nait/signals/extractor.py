@@ -1,0 +1,165 @@
+"""The extractor: measures signals, from the store where it can, else in one pass over the examples."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.address import canonical
+from nait.core.contracts import Model
+from nait.core.examples import Pool, Target
+from nait.core.tokens import TokenTable
+from nait.models.encode import VERSION as ENCODE_VERSION
+from nait.models.encode import encode
+from nait.models.templates import Template
+from nait.signals.passes import Engine, run_pass
+from nait.signals.readings import Signal
+from nait.store import Artifact, Store
+
+log = logging.getLogger(__name__)
+
+_TABLE_FIELDS = ("input_ids", "answer", "starts", "truncated")
+
+
+class StoredExtractor:
+    """Signals of one model under one template (`reference_template` for targets), kept in one store.
+
+    The model is opened at the first signal that the store lacks, and closed by `close`.
+    """
+
+    def __init__(
+        self, model: Model, store: Store, template: Template, *, reference_template: Template | None = None,
+        engine: Engine | None = None,
+    ) -> None:  # fmt: skip
+        self.model = model
+        self.store = store
+        self.template = template
+        self.reference_template = reference_template or template
+        self.engine = engine or Engine()
+        self.used: list[Artifact] = []
+        self._network: Any = None
+        self._tokenizer: Any = None
+
+    @property
+    def model_fingerprint(self) -> str:
+        return self.model.fingerprint
+
+    def identity(self, examples: Pool | Target) -> dict[str, Any]:
+        """What decides the token ids of `examples`, and so every signal of them."""
+        return {
+            "model": self.model.fingerprint,
+            "template": self._template(examples).digest,
+            "max_length": self.model.max_length,
+            "examples": examples.fingerprint,
+        }
+
+    def _template(self, examples: Pool | Target) -> Template:
+        return self.template if isinstance(examples, Pool) else self.reference_template
+
+    def tokens(self, examples: Pool | Target) -> TokenTable:
+        """The examples' scored texts as token ids, memory-mapped from the store."""
+        return self._encoded(examples, "score")
+
+    def training_tokens(self, examples: Pool | Target) -> TokenTable:
+        """The examples' training texts as token ids."""
+        return self._encoded(examples, "train")
+
+    def _encoded(self, examples: Pool | Target, purpose: Any) -> TokenTable:
+        def write(part: Path) -> Mapping[str, Any]:
+            table = encode(
+                examples.examples, self._template(examples), self.tokenizer(),
+                max_length=self.model.max_length, purpose=purpose,
+            )  # fmt: skip
+            for name in _TABLE_FIELDS:
+                np.save(part / f"{name}.npy", getattr(table, name), allow_pickle=False)
+            return {"rows": len(table), "tokens": int(table.starts[-1]), "truncated": int(table.truncated.sum())}
+
+        key = {"encoding": ENCODE_VERSION, "purpose": purpose, **self.identity(examples)}
+        found = self.store.produce("encodings", key, write)
+        return TokenTable(*(_load(found.path / f"{name}.npy") for name in _TABLE_FIELDS))
+
+    def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
+        """[N] tokens of each scored text."""
+        return self.tokens(examples).lengths
+
+    def measure(self, examples: Pool | Target, signals: Sequence[Signal]) -> list[npt.NDArray[Any]]:
+        """One array a signal, memory-mapped: what the store lacks is measured in ONE pass."""
+        keys = [{**signal.key(), **self.identity(examples)} for signal in signals]
+        missing = [i for i, key in enumerate(keys) if self.store.find("signals", key) is None]
+        if missing:
+            places = {self.store.folder("signals", keys[i]).name: i for i in missing}
+            unique = [places[name] for name in sorted(places)]
+            self._measure(examples, [signals[i] for i in unique], [keys[i] for i in unique])
+        found = [self.store.find("signals", key) for key in keys]
+        complete = [artifact for artifact in found if artifact is not None]
+        self.used += complete
+        return [_load(self._values(artifact)) for artifact in complete]
+
+    def _values(self, signal: Artifact) -> Path:
+        """Where a signal's array is: in the pass that measured it, together with others."""
+        return self.store.folder("passes", str(signal.manifest["pass"])) / f"{int(signal.manifest['index'])}.npy"
+
+    def _measure(self, examples: Pool | Target, signals: Sequence[Signal], keys: Sequence[Mapping[str, Any]]) -> None:
+        table = self.tokens(examples)
+        size = {"rows": len(table), "tokens": int(table.starts[-1])}
+
+        def write(part: Path) -> Mapping[str, Any]:
+            run_pass(
+                self.network(), table, signals, part,
+                engine=self.engine, name=examples.name, pad_id=self.pad_id(),
+            )  # fmt: skip
+            return {**size, "signals": [canonical(signal.key()) for signal in signals]}
+
+        done = self.store.produce("passes", {"signals": [self.store.folder("signals", key).name for key in keys]}, write)
+        for i, key in enumerate(keys):
+            facts = {"pass": done.address, "index": i, "pass_seconds": done.seconds, **size}
+            self.store.produce("signals", key, lambda _, facts=facts: facts)  # type: ignore[misc]
+
+    def derive(
+        self, kind: str, key: Mapping[str, Any], compute: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ) -> tuple[dict[str, npt.NDArray[Any]], Artifact]:
+        """Named arrays and their artifact: found, or made by `compute() -> (arrays, facts)`; safetensors."""
+        from safetensors.numpy import load_file, save_file
+
+        def write(part: Path) -> Mapping[str, Any]:
+            arrays, facts = compute()
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part / "arrays.safetensors")
+            return facts
+
+        artifact = self.store.produce(kind, key, write)
+        self.used.append(artifact)
+        return load_file(artifact.path / "arrays.safetensors"), artifact
+
+    def network(self) -> Any:
+        """The model, opened once."""
+        if self._network is None:
+            log.info("Opening %s.", self.model.name)
+            self._network = self.model.load_network()
+        return self._network
+
+    def tokenizer(self) -> Any:
+        """The tokenizer, opened once."""
+        if self._tokenizer is None:
+            self._tokenizer = self.model.load_tokenizer()
+        return self._tokenizer
+
+    def pad_id(self) -> int:
+        """A valid id to fill batches with; no real token ever sees it."""
+        tokenizer = self.tokenizer()
+        known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+        return int(next(token for token in known if token is not None))
+
+    def close(self) -> None:
+        """Let go of the model's memory."""
+        self._network = None
+        gc.collect()
+
+
+def _load(path: Path) -> npt.NDArray[Any]:
+    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]

@@ -1,0 +1,214 @@
+"""Passes: one forward of the decoder over a token table, written to disk in chunks as it goes.
+
+A chunk is a run of consecutive batches. It is written whole and renamed, so a killed pass goes on at the first
+missing chunk and ends with the same bytes. Memory holds one chunk, whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nait.core.address import address
+from nait.core.errors import NaitError
+from nait.core.tokens import TokenTable
+from nait.models.batches import Rows, Side, collate, plan
+from nait.models.sites import Anatomy, dissect
+from nait.signals.meters import ReadingMeter
+from nait.signals.readings import Arrays, Reading, Signal
+from nait.store import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How a pass runs: nothing here may change a number beyond float rounding."""
+
+    batch_tokens: int = 8192
+    chunk_tokens: int = 1_000_000
+    padding: Side = "right"
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        for key in ("batch_tokens", "chunk_tokens"):
+            if getattr(self, key) < 1:
+                raise NaitError(f"{getattr(self, key)} is below 1", where=f"engine.{key}", mend="Give 1 or more.")
+
+
+def run_pass(
+    network: Any, table: TokenTable, signals: Sequence[Signal], folder: Path, *, engine: Engine, name: str, pad_id: int
+) -> None:
+    """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now."""
+    batches = plan(table.lengths, engine.batch_tokens)
+    chunks = list(_chunks(batches, table, engine.chunk_tokens))
+    _keep_only_if_same_plan(folder, batches)
+    todo = [i for i in range(len(chunks)) if not _chunk(folder, i).is_file()]
+    if todo:
+        _measure(network, table, signals, folder, chunks, todo, engine=engine, name=name, pad_id=pad_id)
+    _assemble(folder, signals, chunks, len(table))
+
+
+def _chunks(batches: Sequence[Rows], table: TokenTable, chunk_tokens: int) -> Iterator[list[Rows]]:
+    lengths = table.lengths
+    chunk: list[Rows] = []
+    tokens = 0
+    for rows in batches:
+        chunk.append(rows)
+        tokens += int(lengths[rows].sum())
+        if tokens >= chunk_tokens:
+            yield chunk
+            chunk, tokens = [], 0
+    if chunk:
+        yield chunk
+
+
+def _keep_only_if_same_plan(folder: Path, batches: Sequence[Rows]) -> None:
+    """Drop chunks of another batch size: their rows are others."""
+    digest = address([len(rows) for rows in batches])
+    record = folder / "plan.json"
+    if not record.is_file() or read_json(record) != digest:
+        for stale in folder.glob("chunk-*"):
+            stale.unlink()
+        write_json(record, digest)
+
+
+def _chunk(folder: Path, number: int) -> Path:
+    return folder / f"chunk-{number:06d}.npz"
+
+
+def _measure(
+    network: Any,
+    table: TokenTable,
+    signals: Sequence[Signal],
+    folder: Path,
+    chunks: Sequence[Sequence[Rows]],
+    todo: Sequence[int],
+    *,
+    engine: Engine,
+    name: str,
+    pad_id: int,
+) -> None:
+    from tqdm import tqdm
+
+    lengths = table.lengths
+    total = int(lengths.sum())
+    left = sum(int(lengths[rows].sum()) for i in todo for rows in chunks[i])
+    runner = Runner(network, signals, pad_id=pad_id, padding=engine.padding)
+    rows_done = 0
+    with tqdm(
+        total=total, initial=total - left, unit="tok", unit_scale=True, desc=f"reading {name}",
+        disable=not engine.progress, mininterval=0.5,
+    ) as bar, runner:  # fmt: skip
+        for number in todo:
+            parts = []
+            for rows in chunks[number]:
+                parts.append(runner.read(table, rows))
+                rows_done += len(rows)
+                bar.update(int(lengths[rows].sum()))
+                bar.set_postfix_str(f"{rows_done / max(bar.format_dict['elapsed'], 1e-9):.0f} rows/s", refresh=False)
+            _write_chunk(_chunk(folder, number), signals, parts)
+
+
+class Runner:
+    """Runs the decoder, without the LM head, over batches, with the signals' hooks attached."""
+
+    def __init__(self, network: Any, signals: Sequence[Signal], *, pad_id: int, padding: Side = "right") -> None:
+        self.anatomy: Anatomy = dissect(network)
+        self.device = str(next(network.parameters()).device)
+        self.pad_id = pad_id
+        self.padding: Side = padding
+        readings: dict[Reading, list[int]] = {}
+        for number, signal in enumerate(signals):
+            readings.setdefault(signal.reading, []).append(number)
+        self.numbers = list(readings.values())
+        self.meters = [
+            ReadingMeter(reading, [signals[i] for i in numbers], self.anatomy, self.device)
+            for reading, numbers in readings.items()
+        ]
+        self.handles: list[Any] = []
+        self.count = len(signals)
+
+    def __enter__(self) -> Runner:
+        self.handles = [handle for meter in self.meters for handle in meter.attach()]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+        """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
+        import torch
+
+        try:
+            return self._read(table, rows)
+        except torch.OutOfMemoryError:
+            if len(rows) == 1:
+                raise
+            log.warning("Out of memory with %d rows a batch: going on with half of them.", len(rows))
+            torch.cuda.empty_cache()
+            half = len(rows) // 2
+            halves = [self.read(table, rows[:half]), self.read(table, rows[half:])]
+            return [np.concatenate(pair) for pair in zip(*halves, strict=True)]
+
+    def _read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+        import torch
+
+        batch = collate(table, rows, pad_id=self.pad_id, device=self.device, side=self.padding)
+        for meter in self.meters:
+            meter.start(batch)
+        options = {}
+        if batch.attention_mask is not None:
+            options = {"attention_mask": batch.attention_mask}
+            if "position_ids" in self.anatomy.decoder.forward.__code__.co_varnames:
+                options["position_ids"] = batch.position_ids
+        with torch.inference_mode():
+            self.anatomy.decoder(input_ids=batch.input_ids, use_cache=False, **options)
+        values: list[Arrays] = [np.empty(0, dtype=np.float32)] * self.count
+        for meter, numbers in zip(self.meters, self.numbers, strict=True):
+            for number, value in zip(numbers, meter.finish(), strict=True):
+                values[number] = value
+        return values
+
+
+def _write_chunk(path: Path, signals: Sequence[Signal], parts: Sequence[Sequence[Arrays]]) -> None:
+    arrays = {}
+    for i, signal in enumerate(signals):
+        pieces = [part[i] for part in parts]
+        arrays[str(i)] = np.concatenate(pieces) if signal.per_row else np.sum(pieces, axis=0).sum(axis=0, keepdims=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(part, path)
+
+
+def _assemble(folder: Path, signals: Sequence[Signal], chunks: Sequence[Sequence[Rows]], rows: int) -> None:
+    """Scatter the chunks into one file a signal, in row order, through a memory map; then drop them."""
+    for i, signal in enumerate(signals):
+        values: Any = None
+        for number, chunk in enumerate(chunks):
+            with np.load(_chunk(folder, number), allow_pickle=False) as arrays:
+                piece = arrays[str(i)]
+            if values is None:
+                shape = (rows, *piece.shape[1:]) if signal.per_row else piece.shape
+                values = np.lib.format.open_memmap(folder / f"{i}.npy", "w+", dtype=piece.dtype, shape=shape)
+            if signal.per_row:
+                values[np.concatenate(list(chunk))] = piece
+            else:
+                values += piece
+        if not signal.per_row:
+            values /= rows
+        values.flush()
+        del values
+    for number in range(len(chunks)):
+        _chunk(folder, number).unlink()
+    (folder / "plan.json").unlink()

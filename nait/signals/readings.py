@@ -1,0 +1,132 @@
+"""Signals: what a forward pass can be asked to measure, as plain data.
+
+Shapes: N rows, L layers, D width of the site, C directions. A signal's key, with the model's, template's and
+examples' fingerprints, is its address in the store. Layers are never part of a key: a pass reads all of them,
+so that a sweep over layers opens no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.errors import ConfigError, did_you_mean
+from nait.models.sites import SITES, Site
+
+Feature = Literal["delta", "mean", "last", "mean_delta"]
+Origin = Literal["first", "prompt_end"]
+FEATURES: tuple[Feature, ...] = ("delta", "mean", "last", "mean_delta")
+ORIGINS: tuple[Origin, ...] = ("first", "prompt_end")
+VERSION = 1
+
+Arrays = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One vector a layer: the activation at `site`, summarised over a row's tokens.
+
+    With a(t) the activation at token t, o the origin and K the last token:
+    delta a(K) - a(o); mean: mean of a(t); last a(K); mean_delta: mean of a(t), minus a(o).
+    `origin=first`: o is token 1 and means run over all tokens. `origin=prompt_end`: o is the prompt's last
+    token and means run over the tokens after it.
+    """
+
+    site: Site = "residual"
+    feature: Feature = "delta"
+    origin: Origin = "first"
+
+    def __post_init__(self) -> None:
+        for key, value, known in (
+            ("selector.site", self.site, SITES),
+            ("selector.feature", self.feature, FEATURES),
+            ("selector.origin", self.origin, ORIGINS),
+        ):
+            if value not in known:
+                raise ConfigError(f"'{value}' is not a choice", where=key, mend=did_you_mean(value, known))
+
+    @property
+    def first_layer(self) -> int:
+        """The number of the first layer that is read: 0, the embeddings, at the residual site, else 1."""
+        return 0 if self.site == "residual" else 1
+
+
+class Signal(Protocol):
+    """What to measure of each row (`per_row`) or of the set as a whole."""
+
+    @property
+    def reading(self) -> Reading: ...
+
+    @property
+    def per_row(self) -> bool: ...
+
+    def key(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Features:
+    """The readings themselves, [N, L, D] in float32: for reference sets, not for pools."""
+
+    reading: Reading
+    per_row: bool = field(default=True, init=False)
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signal": "features", "version": VERSION, "reading": self.reading}
+
+
+@dataclass(frozen=True)
+class Projections:
+    """Readings times directions, [N, C, L] in float32. `directions` is [C, L, D], `digest` names its content."""
+
+    reading: Reading
+    digest: str
+    directions: Arrays = field(repr=False, compare=False)
+    per_row: bool = field(default=True, init=False)
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signal": "projections", "version": VERSION, "reading": self.reading, "directions": self.digest}
+
+
+def project_on(reading: Reading, directions_cld: Arrays) -> Projections:
+    """The signal of projections on these directions [C, L, D], named by their bytes."""
+    exact = np.ascontiguousarray(directions_cld, dtype=np.float32)
+    return Projections(reading, _digest(exact), exact)
+
+
+def norms_about(reading: Reading, center_ld: npt.NDArray[np.floating[Any]]) -> Norms:
+    """The signal of norms of the readings minus this center [L, D]."""
+    exact = np.ascontiguousarray(center_ld, dtype=np.float32)
+    return Norms(reading, _digest(exact), exact)
+
+
+def _digest(array: Arrays) -> str:
+    return hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Norms:
+    """The L2 norms of the readings, [N, L] in float32; of the readings minus `center` [L, D] if there is one."""
+
+    reading: Reading
+    digest: str = ""
+    center: Arrays | None = field(default=None, repr=False, compare=False)
+    per_row: bool = field(default=True, init=False)
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signal": "norms", "version": VERSION, "reading": self.reading, "center": self.digest}
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean reading over all rows, [1, L, D] in float64."""
+
+    reading: Reading
+    per_row: bool = field(default=False, init=False)
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signal": "mean", "version": VERSION, "reading": self.reading}

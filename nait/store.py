@@ -1,0 +1,153 @@
+"""The store: folders of artifacts, each complete or absent.
+
+An artifact lives at `<root>/<kind>/<address>/`. It is written as `<address>.part` and renamed when whole,
+with `manifest.json` as its last file. A `.part` folder that a killed run left is handed to the next writer,
+which may go on from what stands in it. Two jobs may share a store: a file lock lets one write, the other
+waits and reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from nait.core.address import address, canonical
+from nait.core.errors import StoreError
+
+MANIFEST = "manifest.json"
+_KIND = re.compile(r"[a-z_]+")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact: its folder, and the manifest written with it."""
+
+    kind: str
+    address: str
+    path: Path
+    manifest: Mapping[str, Any]
+    fresh: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds its making took, whenever that was."""
+        return float(self.manifest.get("seconds", 0.0))
+
+
+class Store:
+    """Artifacts by kind and address under one root folder."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().resolve()
+
+    def folder(self, kind: str, key: Mapping[str, Any] | str) -> Path:
+        """Where an artifact of this kind and key is, or would be."""
+        name = key if isinstance(key, str) else address(key)
+        if not _KIND.fullmatch(kind) or not re.fullmatch(r"[0-9a-f]+", name):
+            raise StoreError(f"'{kind}/{name}' is not an artifact's place", where=str(self.root))
+        return self.root / kind / name
+
+    def find(self, kind: str, key: Mapping[str, Any] | str) -> Artifact | None:
+        """The complete artifact, or None."""
+        folder = self.folder(kind, key)
+        return read_artifact(folder) if (folder / MANIFEST).is_file() else None
+
+    def produce(
+        self, kind: str, key: Mapping[str, Any], write: Callable[[Path], Mapping[str, Any]]
+    ) -> Artifact:
+        """The artifact of `key`: found, or made by `write(part)`, whose return value joins its manifest.
+
+        `part` may hold what a killed writer left. An error in `write` leaves `part` for the next try.
+        """
+        found = self.find(kind, key)
+        if found:
+            return found
+        folder = self.folder(kind, key)
+        with self._writing(folder) as part:
+            found = self.find(kind, key)
+            if found:
+                return found
+            started = time.monotonic()
+            facts = write(part)
+            manifest = {
+                "kind": kind,
+                "address": folder.name,
+                "key": canonical(key),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": round(time.monotonic() - started, 3),
+                **facts,
+            }
+            write_json(part / MANIFEST, manifest)
+            os.replace(part, folder)
+        return Artifact(kind, folder.name, folder, manifest, fresh=True)
+
+    @contextmanager
+    def _writing(self, folder: Path) -> Iterator[Path]:
+        """The locked `.part` folder of an artifact. Raises: StoreError when it cannot be made."""
+        part = folder.with_name(folder.name + ".part")
+        lock = FileLock(folder.with_name(folder.name + ".lock"))
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise StoreError(
+                f"cannot write there ({error})",
+                where=str(folder.parent),
+                mend="Check rights and free disk space, or set paths.store.",
+            ) from error
+        try:
+            if folder.exists() and not (folder / MANIFEST).is_file():
+                shutil.rmtree(folder)  # an artifact has its manifest or is absent
+            if not folder.exists():
+                part.mkdir(exist_ok=True)
+            yield part
+        finally:
+            lock.release()
+
+    def artifacts(self, kind: str) -> list[Artifact]:
+        """All complete artifacts of a kind, in the order of their making."""
+        folders = sorted((self.root / kind).glob(f"*/{MANIFEST}"))
+        found = [read_artifact(path.parent) for path in folders if path.parent.suffix != ".part"]
+        return sorted(found, key=lambda artifact: (artifact.manifest.get("created", ""), artifact.address))
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """The artifact in `folder`. Raises: StoreError when its manifest cannot be read."""
+    manifest = read_json(folder / MANIFEST)
+    return Artifact(kind=folder.parent.name, address=folder.name, path=folder, manifest=manifest)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a file of ours. Raises: StoreError that names the file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise StoreError(
+            f"cannot be read ({error})", where=str(path), mend="Delete the folder; it is made again."
+        ) from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole: to a `.part` file first, then renamed."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole: to a `.part` file first, then renamed."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(part, path)

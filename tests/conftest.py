@@ -1,0 +1,43 @@
+"""What several rooms' tests share: the reference folder, tiny models, tiny pools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """The path of a folder of reference data, or a skip that says which one is absent."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"reference data '{name}' is not beside the checkout")
+        return path
+
+    return find
+
+
+def read_pool(path: Path, name: str) -> Pool:
+    """A pool of an alpaca-shaped JSONL file with ids, read without the reader under test."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return gather(name, [_example(row, i) for i, row in enumerate(rows)])
+
+
+def read_target(path: Path, name: str) -> Target:
+    """The same file as a reference set."""
+    return as_target(read_pool(path, name))
+
+
+def _example(row: dict[str, Any], place: int) -> Example:
+    turn = Turn(row["instruction"], row["output"], row.get("input", ""))
+    return Example(id=row.get("id", ""), turns=(turn,), row=place)
