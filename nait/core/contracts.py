@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nait.core.examples import Pool, Target
 from nait.core.orders import Ranking
-from nait.core.results import Evaluation, Row
+from nait.core.results import Evaluation
 from nait.core.scores import ScoreTable
 from nait.core.tokens import TokenTable
 
@@ -127,6 +127,6 @@ class Evaluator(Protocol):
 
 
 class Reporter(Protocol):
-    """Writes a leaderboard of the rows into `folder` and gives back the text to print."""
+    """Writes a leaderboard of the store's runs (None: all) into `folder`; gives back the text to print."""
 
-    def report(self, rows: Sequence[Row], folder: Path) -> str: ...
+    def report(self, store: Any, runs: Sequence[str] | None, folder: Path) -> str: ...

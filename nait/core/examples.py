@@ -10,10 +10,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from nait.core.address import canonical_json, digest_lines
+from nait.core.address import digest_lines
 from nait.core.errors import DataError
 
 ID_CHARS = 16
@@ -86,6 +86,8 @@ class Target:
     examples: tuple[Example, ...]
     fingerprint: str
     derived: Any = field(default=None, compare=False, repr=False)
+    duplicates: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -93,13 +95,23 @@ class Target:
 
 def content_id(system: str, turns: Iterable[Turn]) -> str:
     """The id of a row that brings none: a hash of its text alone."""
-    texts = [system, *(part for turn in turns for part in (turn.instruction, turn.input, turn.answer))]
-    return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()[:ID_CHARS]
+    return hashlib.sha256(_text(system, turns).encode()).hexdigest()[:ID_CHARS]
 
 
-def fingerprint(examples: Sequence[Example]) -> str:
+def fingerprint(examples: Iterable[Example]) -> str:
     """What tells two example sets apart: ids, text and subtasks, not the place in the file."""
-    return digest_lines(canonical_json(replace(example, row=0)) for example in examples)
+    return digest_lines(
+        line
+        for example in examples
+        for line in (example.id, example.subtask, _text(example.system, example.turns))
+    )
+
+
+def _text(system: str, turns: Iterable[Turn]) -> str:
+    parts = [system]
+    for turn in turns:
+        parts += (turn.instruction, turn.input, turn.answer)
+    return json.dumps(parts, ensure_ascii=False)
 
 
 def gather(
@@ -116,14 +128,14 @@ def gather(
     """
     rows = list(examples)
     if not rows:
-        raise DataError("there is no row", where=where or name, mend="Check data.path and data.limit.")
+        raise DataError("there is no row", where=where or name, mend="Check its path and limit.")
     named: dict[str, int] = {}
     for example in rows:
         if example.id and named.setdefault(example.id, example.row) != example.row:
             raise DataError(
-                f"id '{example.id}' stands in row {named[example.id]} and in row {example.row}",
+                f"id '{example.id}' stands in row {named[example.id]} and in row {example.row} (counted from 0)",
                 where=where or name,
-                mend="Make the ids unique, or set data.id_column=null to use content hashes.",
+                mend="Make the ids unique, or set id_column=null to use content hashes.",
             )
     seen: Counter[str] = Counter()
     finished = []
@@ -131,7 +143,8 @@ def gather(
         if not example.id:
             key = content_id(example.system, example.turns)
             seen[key] += 1
-            example = replace(example, id=key if seen[key] == 1 else f"{key}-{seen[key]}")
+            name = key if seen[key] == 1 else f"{key}-{seen[key]}"
+            example = Example(name, example.turns, example.system, example.subtask, example.row)
         finished.append(example)
     finished.sort(key=lambda example: example.id)
     duplicates = sum(count - 1 for count in seen.values())
@@ -148,4 +161,10 @@ def gather(
 
 def as_target(pool: Pool) -> Target:
     """The pool's rows as a reference set of the same name."""
-    return Target(name=pool.name, examples=pool.examples, fingerprint=pool.fingerprint)
+    return Target(
+        name=pool.name,
+        examples=pool.examples,
+        fingerprint=pool.fingerprint,
+        duplicates=pool.duplicates,
+        skipped=pool.skipped,
+    )

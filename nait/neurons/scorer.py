@@ -184,7 +184,7 @@ class Nait:
 
     def _given(self, target: Target, extractor: Extractor) -> Directions:
         """Directions made earlier, refused when they belong to another model, site or text."""
-        manifest, arrays = target.derived
+        manifest, directions = target.derived
         reading = manifest["key"]["reading"]
         wanted = {
             "model": (manifest["model"], extractor.model_fingerprint),
@@ -201,7 +201,8 @@ class Nait:
                     where=f"target '{target.name}'",
                     mend=f"Use the {name} they were made with, or make them again from reference rows.",
                 )
-        return Directions.of(arrays)
+        assert isinstance(directions, Directions)
+        return directions
 
     def _pool_mean(self, pool: Pool, reading: Reading, extractor: Extractor) -> Floats:
         """[L, D] the mean reading over a seeded sample of the pool."""

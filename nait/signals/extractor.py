@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nait.core.address import canonical
 from nait.core.contracts import Model
+from nait.core.errors import StoreError
 from nait.core.examples import Pool, Target
 from nait.core.tokens import TokenTable
 from nait.models.encode import VERSION as ENCODE_VERSION
@@ -42,7 +43,7 @@ class StoredExtractor:
         self.template = template
         self.reference_template = reference_template or template
         self.engine = engine or Engine()
-        self.used: list[Artifact] = []
+        self.used: dict[str, Artifact] = {}
         self._network: Any = None
         self._tokenizer: Any = None
 
@@ -81,7 +82,7 @@ class StoredExtractor:
             return {"rows": len(table), "tokens": int(table.starts[-1]), "truncated": int(table.truncated.sum())}
 
         key = {"encoding": ENCODE_VERSION, "purpose": purpose, **self.identity(examples)}
-        found = self.store.produce("encodings", key, write)
+        found = self._use(self.store.produce("encodings", key, write))
         return TokenTable(*(_load(found.path / f"{name}.npy") for name in _TABLE_FIELDS))
 
     def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
@@ -97,13 +98,27 @@ class StoredExtractor:
             unique = [places[name] for name in sorted(places)]
             self._measure(examples, [signals[i] for i in unique], [keys[i] for i in unique])
         found = [self.store.find("signals", key) for key in keys]
-        complete = [artifact for artifact in found if artifact is not None]
-        self.used += complete
-        return [_load(self._values(artifact)) for artifact in complete]
+        return [_load(self._values(artifact)) for artifact in found if artifact is not None]
 
     def _values(self, signal: Artifact) -> Path:
         """Where a signal's array is: in the pass that measured it, together with others."""
-        return self.store.folder("passes", str(signal.manifest["pass"])) / f"{int(signal.manifest['index'])}.npy"
+        made_in = self.store.find("passes", str(signal.manifest["pass"]))
+        if made_in is None:
+            raise StoreError(
+                "the pass that measured it is gone", where=str(signal.path), mend="Delete the folder; it is made again."
+            )
+        self._use(made_in)
+        return made_in.path / f"{int(signal.manifest['index'])}.npy"
+
+    def _use(self, artifact: Artifact) -> Artifact:
+        """Note what a score was made of; an artifact of this run stays marked as fresh."""
+        return self.used.setdefault(artifact.address, artifact)
+
+    def seconds(self, elapsed: float, addresses: Collection[str]) -> float:
+        """What `elapsed` seconds would have been from an empty store, given what was used in them."""
+        used = [self.used[key] for key in addresses]
+        fresh = sum(artifact.seconds for artifact in used if artifact.fresh)
+        return max(0.0, elapsed - fresh) + sum(artifact.seconds for artifact in used)
 
     def _measure(self, examples: Pool | Target, signals: Sequence[Signal], keys: Sequence[Mapping[str, Any]]) -> None:
         table = self.tokens(examples)
@@ -117,6 +132,7 @@ class StoredExtractor:
             return {**size, "signals": [canonical(signal.key()) for signal in signals]}
 
         done = self.store.produce("passes", {"signals": [self.store.folder("signals", key).name for key in keys]}, write)
+        self._use(done)
         for i, key in enumerate(keys):
             facts = {"pass": done.address, "index": i, "pass_seconds": done.seconds, **size}
             self.store.produce("signals", key, lambda _, facts=facts: facts)  # type: ignore[misc]
@@ -133,7 +149,6 @@ class StoredExtractor:
             return facts
 
         artifact = self.store.produce(kind, key, write)
-        self.used.append(artifact)
         return load_file(artifact.path / "arrays.safetensors"), artifact
 
     def network(self) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ def _measure(
     rows_done = 0
     with tqdm(
         total=total, initial=total - left, unit="tok", unit_scale=True, desc=f"reading {name}",
-        disable=not engine.progress, mininterval=0.5,
+        disable=not engine.progress, mininterval=0.5 if sys.stderr.isatty() else 30.0,
     ) as bar, runner:  # fmt: skip
         for number in todo:
             parts = []

@@ -1,0 +1,57 @@
+"""The command line: `nait key=value ...`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from nait.core.errors import NaitError
+
+
+def main() -> None:
+    """Runs the jobs that the command line describes. Exit code 2: something the user can mend."""
+    arguments = sys.argv[1:]
+    if not set(arguments).isdisjoint({"--help", "-h", "help"}):
+        from nait.help import help_text
+
+        print(help_text())
+        return
+    if "--version" in arguments:
+        from nait import __version__
+
+        print(f"nait {__version__}")
+        return
+    # Hydra then raises its errors instead of printing them, and they get our words and exit code.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    # A Hub is asked only when a config says so: model=hf, data=hub, eval.online=true.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from nait.app import run
+
+    try:
+        run()
+    except NaitError as error:
+        _fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        from nait.help import explain
+
+        message = explain(error, arguments)
+        if message is None:
+            raise
+        _fail(message)
+    except KeyboardInterrupt:
+        logging.getLogger("nait").warning("Interrupted. The same command goes on from here.")
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    print(f"nait: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The top floor: compose, instantiate, run the stages in order. The only file that sees Hydra's config."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from nait.core.errors import ConfigError, NaitError, did_you_mean
+
+log = logging.getLogger("nait")
+
+STAGES = ("select", "train", "evaluate", "report")
+
+@hydra.main(config_path="pkg://nait.conf", config_name="run", version_base="1.3")
+def run(config: DictConfig) -> None:
+    """One job."""
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    choices = HydraConfig.get()
+    overrides = [str(item) for item in OmegaConf.to_container(choices.overrides.task) or []]
+    names = {str(group): str(option) for group, option in choices.runtime.choices.items()}
+    folder = Path(choices.runtime.output_dir)
+    sweeping = str(choices.mode).endswith("MULTIRUN")
+    try:
+        stages = check_stages(plain["stages"])
+        from nait.jobs import Job
+
+        job = Job.of({str(key): value for key, value in plain.items()}, build, folder=folder, names=names, overrides=overrides)
+        text = job.run(stages, last="report" in stages and not sweeping)
+    except NaitError as error:
+        log.error("%s", error)
+        raise
+    if text and not sweeping:
+        print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
+
+
+def build(node: Any) -> Any:
+    """The object that a config node describes, its lists and dicts as plain Python ones.
+
+    Raises: the NaitError that a constructor raised, without Hydra's wrapping.
+    """
+    from hydra.errors import InstantiationException
+
+    try:
+        return hydra.utils.instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, NaitError):
+                raise cause from None
+            cause = cause.__cause__
+        raise
+
+
+def check_stages(stages: Any) -> list[str]:
+    """The stages in their order. Raises: ConfigError for an unknown one."""
+    asked = [stages] if isinstance(stages, str) else list(stages or [])
+    for stage in asked:
+        if stage not in STAGES:
+            raise ConfigError(f"'{stage}' is not a stage", where="stages", mend=did_you_mean(str(stage), STAGES))
+    if not asked:
+        raise ConfigError("no stage is asked for", where="stages", mend=f"Use any of {', '.join(STAGES)}.")
+    return [stage for stage in STAGES if stage in asked]
+
+
+class EndOfSweep(Callback):  # type: ignore[misc]
+    """One leaderboard of all jobs of a multirun, printed when the last has ended."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        from nait.jobs import summarise_sweep
+
+        if "report" not in config.stages:
+            return
+        folder = Path(config.hydra.sweep.dir)
+        text = summarise_sweep(folder, store=str(config.paths.store), reporter=build(config.report))
+        print(text, file=sys.stdout)  # noqa: T201  # as above

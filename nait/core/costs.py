@@ -1,0 +1,31 @@
+"""Costs: seconds into device-hours and money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nait.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A price list: how many devices a job holds, and what one costs an hour (null: unknown)."""
+
+    devices: int = 1
+    price_per_device_hour: float | None = None
+    currency: str = "USD"
+
+    def __post_init__(self) -> None:
+        if self.devices < 1:
+            raise ConfigError(f"{self.devices} is below 1", where="cost.devices", mend="Give 1 or more.")
+        if self.price_per_device_hour is not None and self.price_per_device_hour < 0:
+            raise ConfigError("a price is not negative", where="cost.price_per_device_hour", mend="Give 0 or more.")
+
+    def device_hours(self, seconds: float) -> float:
+        return seconds * self.devices / 3600
+
+    def money(self, seconds: float) -> float | None:
+        """In `currency`; None where no price is known."""
+        if self.price_per_device_hour is None:
+            return None
+        return self.device_hours(seconds) * self.price_per_device_hour

@@ -1,0 +1,102 @@
+"""The items of a JSON array, one after the other, without the whole array in memory."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+_BLANK = re.compile(r"[ \t\r\n]*")
+_CHUNK = 1 << 20
+
+
+class ArrayError(ValueError):
+    """The text is not a JSON array. `line` is 1-based."""
+
+    def __init__(self, what: str, line: int) -> None:
+        self.line = line
+        super().__init__(what)
+
+
+def array_items(text: TextIO) -> Iterator[Any]:
+    """The array's items, of which only one and a stretch of the file are held at a time.
+
+    The items should be objects: a bare number that lies across the window's edge is not put together.
+    NaN and Infinity are read, as Python's json reads them. Raises: ArrayError.
+    """
+    window = _Window(text)
+    if window.take() != "[":
+        raise ArrayError("does not begin with '['", window.line)
+    if window.peek() == "]":
+        window.take()
+    else:
+        yield window.item()
+        while (mark := window.take()) == ",":
+            yield window.item()
+        if mark != "]":
+            raise ArrayError(
+                f"has {mark!r} where ',' or ']' should stand" if mark else "ends early", window.line
+            )
+    if window.peek():
+        raise ArrayError("goes on after the array's end", window.line)
+
+
+class _Window:
+    """A stretch of the text, and the place in it that is read next."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._held = ""
+        self._at = 0
+        self._lines_before = 0
+        self._decoder = json.JSONDecoder()
+
+    @property
+    def line(self) -> int:
+        """The 1-based line of the place that is read next."""
+        return self._line_of(self._at)
+
+    def _line_of(self, at: int) -> int:
+        return self._lines_before + self._held.count("\n", 0, at) + 1
+
+    def _grow(self) -> bool:
+        """Whether there was more text to hold; what has been read is let go."""
+        # As much again as is held: an item longer than the window is then tried a few times only.
+        more = self._text.read(max(_CHUNK, len(self._held) - self._at))
+        self._lines_before += self._held.count("\n", 0, self._at)
+        self._held = self._held[self._at :] + more
+        self._at = 0
+        return bool(more)
+
+    def peek(self) -> str:
+        """The next character that is not blank, "" at the end."""
+        while True:
+            match = _BLANK.match(self._held, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._held):
+                return self._held[self._at]
+            if not self._grow():
+                return ""
+
+    def take(self) -> str:
+        """The same character; the place moves behind it."""
+        found = self.peek()
+        self._at += len(found)
+        return found
+
+    def item(self) -> Any:
+        """The JSON value that begins at the next character that is not blank."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._held, self._at)
+            except (ValueError, RecursionError) as error:
+                # Perhaps only the window ends too early.
+                if self._grow():
+                    continue
+                at = error.pos if isinstance(error, json.JSONDecodeError) else self._at
+                what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+                raise ArrayError(f"is not JSON ({what})", self._line_of(at)) from None
+            self._at = end
+            return value

@@ -1,0 +1,202 @@
+"""Sources of rows, files and Hub sets: rows out, and the user's own rows given back.
+
+A source is opened anew for each walk: it holds no file open and, at any time, one batch of rows. The only
+module that imports `datasets`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from nait.core.errors import ConfigError, DataError
+from nait.core.examples import RawRows
+from nait.data.mirrors import checked_repo, mirrored_files
+from nait.data.records import BATCH_ROWS, Record, file_kind, parsed
+from nait.data.rows import OnBad, Row, RowError
+from nait.data.streams import existing_file
+
+
+class Source(RawRows, Protocol):
+    """Where rows come from. They are numbered from 0 in the order of the source."""
+
+    @property
+    def name(self) -> str:
+        """The file or Hub set, for messages."""
+        ...
+
+    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[int, Row]]:
+        """The good ones of the first `limit` rows, with their numbers.
+
+        Raises: DataError at a bad row, unless `on_bad` is there to take it.
+        """
+        ...
+
+    def place(self, row: int) -> str:
+        """Where a row stands, for messages: "pool.jsonl line 8"."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Rows of one file, or of several one after the other. `stamps`: each one's size and time of change."""
+
+    name: str
+    paths: tuple[Path, ...]
+    stamps: tuple[tuple[int, int], ...]
+
+    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[int, Row]]:
+        return _rows(self, (record for _, _, record in self._records()), limit, on_bad)
+
+    def lines(self, rows: Sequence[int]) -> Iterator[str]:
+        """The JSON text of these rows, in this order: of JSONL the very line, else all columns in order.
+
+        Raises: DataError when a file has changed since it was opened.
+        """
+        if tuple(_stamp(path) for path in self.paths) != self.stamps:
+            raise DataError(
+                "has changed since it was read", where=self.name, mend="Run again, so that all is read anew."
+            )
+        return _chosen(self.name, (record for _, _, record in self._records()), rows)
+
+    def place(self, row: int) -> str:
+        path, number, _ = next(islice(self._records(), row, None))
+        return f"{path} {file_kind(path).numbers.format(number)}"
+
+    def _records(self) -> Iterator[tuple[Path, int, Record]]:
+        for path in self.paths:
+            for number, record in file_kind(path).read(path):
+                yield path, number, record
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """Rows of a split as `datasets` holds it, in Arrow files on disk."""
+
+    name: str
+    table: Any
+
+    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[int, Row]]:
+        return _rows(self, self._records(), limit, on_bad)
+
+    def lines(self, rows: Sequence[int]) -> Iterator[str]:
+        """The JSON text of these rows, in this order, all columns in theirs."""
+        return _chosen(self.name, self._records(), rows)
+
+    def place(self, row: int) -> str:
+        return f"{self.name} row {row} (counted from 0)"
+
+    def _records(self) -> Iterator[Record]:
+        # As Arrow: otherwise images and sounds in columns nobody reads would be decoded.
+        for batch in self.table.with_format("arrow").iter(batch_size=BATCH_ROWS):
+            yield from batch.to_pylist()
+
+
+def file_source(path: str | Path) -> FileSource:
+    """The rows of a file, whose suffix says what it is.
+
+    Raises: DataError when it is not there, ConfigError when the suffix is unknown.
+    """
+    return _file_source(str(path), (existing_file(path),))
+
+
+def hub_source(
+    repo: str,
+    *,
+    subset: str | None = None,
+    split: str = "train",
+    revision: str | None = None,
+    mirror: str | Path | None = None,
+) -> FileSource | HubSource:
+    """The rows of a Hub set's split: from `mirror`, a local folder, or else over the network.
+
+    Raises: DataError when it cannot be had, ConfigError when `repo` is a path elsewhere.
+    """
+    checked_repo(repo)
+    name = " ".join(part for part in (repo, subset, split) if part)
+    if mirror is None:
+        return HubSource(name, _download(repo, subset=subset, split=split, revision=revision))
+    if revision is not None:
+        raise ConfigError(
+            "a mirror holds one revision, which it does not name",
+            where="data.revision",
+            mend="Leave it null together with data.mirror.",
+        )
+    return _file_source(name, mirrored_files(mirror, repo, subset=subset, split=split))
+
+
+def _file_source(name: str, paths: tuple[Path, ...]) -> FileSource:
+    for path in paths:
+        file_kind(path)  # raises at the door, not at the first row
+    return FileSource(name, paths, tuple(_stamp(path) for path in paths))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    facts = existing_file(path).stat()
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _download(repo: str, *, subset: str | None, split: str, revision: str | None) -> Any:
+    import datasets
+
+    try:
+        return datasets.load_dataset(repo, subset, split=split, revision=revision)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise DataError(
+            f"the split '{split}' cannot be had from the Hub ({error})",
+            where=repo,
+            mend=f"Check the names and the network, or set data.mirror=DIR with a local copy in DIR/{repo}.",
+        ) from error
+
+
+def _rows(
+    source: Source, records: Iterable[Record], limit: int | None, on_bad: OnBad | None
+) -> Iterator[tuple[int, Row]]:
+    for number, record in enumerate(islice(records, limit)):
+        try:
+            row = parsed(record)
+        except RowError as error:
+            if on_bad is None:
+                raise error.at_place(source.place(number)) from error
+            on_bad(number, error)
+        else:
+            yield number, row
+
+
+def _chosen(name: str, records: Iterable[Record], rows: Sequence[int]) -> Iterator[str]:
+    """The JSON text of the records with these numbers, in this order. No other record is held."""
+    wanted = set(rows)
+    found: dict[int, str] = {}
+    for number, record in enumerate(records):
+        if number in wanted:
+            found[number] = _line(record)
+        if len(found) == len(wanted):
+            break
+    for row in rows:
+        if row not in found:
+            raise DataError(f"there is no row {row}", where=name, mend="Run again, so that all is read anew.")
+        yield found[row]
+
+
+def _line(record: Record) -> str:
+    if isinstance(record, bytes):
+        return record.removesuffix(b"\n").removesuffix(b"\r").decode()
+    row = parsed(record)
+    text = json.dumps(row, ensure_ascii=False, default=_plain)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: JSON can spell it, UTF-8 cannot hold it
+        return json.dumps(row, default=_plain)
+    return text
+
+
+def _plain(value: Any) -> str:
+    """Values that Parquet has and JSON lacks, as text: bytes in base64, dates in ISO 8601."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)

@@ -1,0 +1,287 @@
+"""A job: one selector, one target list, one seed, through the stages; what it leaves in its folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nait.core.contracts import Model, Reporter, Tracker
+from nait.core.errors import ConfigError, DataError
+from nait.core.examples import Pool, Target
+from nait.core.selection import Selection
+from nait.provenance import provenance
+from nait.stages.evaluate import evaluate
+from nait.stages.evaluations import read_results
+from nait.stages.report import record_run, report
+from nait.stages.select import Selector, describe, select
+from nait.stages.tables import read_scores, write_selected_rows
+from nait.stages.train import train
+from nait.store import Artifact, Store, read_json, write_json
+
+log = logging.getLogger("nait")
+
+SHOWN_ROWS = 20
+LABELLED = ("selector.", "order.", "template.", "train.", "model.dtype", "target.")
+
+
+@dataclass
+class Job:
+    """Everything a job needs, built from its config before any model is opened."""
+
+    config: Mapping[str, Any]
+    labels: dict[str, Any]
+    folder: Path
+    store: Store
+    model: Model
+    pool: Pool
+    targets: list[Target]
+    selector: Selector
+    parts: dict[str, Any]
+    tracker: Tracker
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    links: dict[str, str | None] = field(default_factory=dict)
+
+    @staticmethod
+    def of(
+        config: Mapping[str, Any],
+        build: Callable[[Any], Any],
+        *,
+        folder: Path,
+        names: Mapping[str, str],
+        overrides: Sequence[str],
+    ) -> Job:
+        """The job that a resolved config describes. `names` are the groups' chosen options.
+
+        Raises: NaitError for anything the user must mend; no model has been opened then.
+        """
+        model = build(config["model"])
+        scorer_config = {key: value for key, value in config["selector"].items() if key != "name"}
+        selector = Selector(
+            scorer=build(scorer_config),
+            order=build(config["order"]),
+            budget=build(config["budget"]),
+            config={"selector": scorer_config, "order": config["order"], "budget": config["budget"]},
+        )
+        parts = {key: build(config[key]) for key in ("template", "engine", "train", "cost", "report")}
+        parts["reference_template"] = build(config["reference_template"]) if config.get("reference_template") else None
+        stages = config["stages"]
+        if "evaluate" in stages:
+            parts["eval"] = build(config["eval"])
+            parts["eval"].check()
+        started = time.monotonic()
+        pool = build(config["data"])
+        targets = list(build(config["target"]))
+        _check_names(targets)
+        log.info("Pool %s: %d rows (%s); targets: %s. Read in %.1f s.", pool.name, len(pool), pool.fingerprint[:8],
+                 ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none", time.monotonic() - started)  # fmt: skip
+        labels = {
+            "selector": config["label"] or _label(config["selector"].get("name") or names["selector"], overrides),
+            "target": "+".join(target.name for target in targets),
+            "budget": _budget_label(config["budget"]),
+            "seed": int(config["seed"]),
+            "model": str(model.name),
+            "pool": pool.name,
+            "trained": parts["train"].recipe is not None,
+        }
+        return Job(
+            config=config, labels=labels, folder=folder, store=Store(config["paths"]["store"]), model=model,
+            pool=pool, targets=targets, selector=selector, parts=parts, tracker=build(config["tracking"]),
+        )  # fmt: skip
+
+    def run(self, stages: Sequence[str], *, last: bool) -> str:
+        """Runs the stages; the text to print (a leaderboard when this job is not one of a sweep)."""
+        failed = True
+        self.tracker.start(
+            f"{self.labels['selector']}-{self.labels['target']}-s{self.labels['seed']}",
+            {**self.config, "fingerprints": self._fingerprints()},
+            group=self.config["group"] or self.labels["pool"],
+            tags=[f"selector={self.labels['selector']}", f"target={self.labels['target']}", f"budget={self.labels['budget']}"],
+        )
+        try:
+            text = self._run(stages, last=last)
+            failed = False
+        finally:
+            self._write_manifest("failed" if failed else "done", stages)
+            self.tracker.finish(failed=failed)
+        return text
+
+    def _run(self, stages: Sequence[str], *, last: bool) -> str:
+        lines = []
+        selection = scores = None
+        adapter: Artifact | None = None
+        trains = {"train", "evaluate"} & set(stages) and self.parts["train"].recipe is not None
+        if "select" in stages or trains:
+            selection, scores = self._select()
+            lines.append(f"Selected {len(selection)} of {len(self.pool)} rows: {self.folder / 'selected.jsonl'}")
+        if trains and selection is not None:
+            adapter = self._train(selection)
+        if "evaluate" in stages:
+            evaluation = self._evaluate(adapter)
+            run = record_run(self.store, self.links, self.labels, self._facts(selection))
+            self.links["run"] = run.address
+            write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
+        if last and self.links.get("run"):
+            with self._phase("report"):
+                lines.append(report(self.parts["report"], self.store, [str(self.links["run"])], self.folder / "report"))
+        return "\n".join(lines)
+
+    def _select(self) -> tuple[Selection, Artifact]:
+        from nait.signals.extractor import StoredExtractor
+
+        with self._phase("select"):
+            extractor = StoredExtractor(
+                self.model, self.store, self.parts["template"],
+                reference_template=self.parts["reference_template"], engine=self.parts["engine"],
+            )  # fmt: skip
+            selection, made, scores = select(self.pool, self.targets, self.selector, extractor, self.store)
+            extractor.close()
+            shutil.copyfile(made.path / "scores.parquet", self.folder / "scores.parquet")
+            write_selected_rows(self.folder / "selected.jsonl", self.pool, selection)
+        self.seconds["select"] = float(scores.manifest["seconds_from_nothing"])
+        self.links |= {"scores": scores.address, "selection": made.address}
+        self._tell(scores, made, selection)
+        return selection, scores
+
+    def _tell(self, scores: Artifact, made: Artifact, selection: Selection) -> None:
+        """What the log and the tracker hear of a selection."""
+        table, _ = read_scores(scores)
+        log.info("%s: %s; %d selected.", self.labels["selector"], describe(table), len(selection))
+        for message in scores.manifest["warnings"]:
+            self.warnings.append(message)
+            log.warning("%s", message)
+        for name in table.targets:
+            values = table.column(name)
+            self.tracker.histogram(f"scores/{name}", np.asarray(values[np.isfinite(values)]))
+        places = {key: row for row, key in enumerate(self.pool.ids)}
+        for title, keys in (("top", selection.ids[:SHOWN_ROWS]), ("bottom_selected", selection.ids[-SHOWN_ROWS:])):
+            rows = [self._show(places[key], table.values) for key in keys]
+            self.tracker.table(f"examples/{title}", ["id", "scores", "instruction", "answer"], rows)
+        self.tracker.artifact(
+            f"selection-{made.address}", "selection",
+            [self.folder / "selected.jsonl", self.folder / "scores.parquet"], {"rows": len(selection)},
+        )  # fmt: skip
+
+    def _show(self, row: int, values: Any) -> list[Any]:
+        example = self.pool.examples[row]
+        turn = example.turns[0]
+        scores = " ".join(f"{value:.4g}" for value in values[row])
+        return [example.id, scores, f"{turn.instruction}\n{turn.input}".strip()[:500], turn.answer[:500]]
+
+    def _train(self, selection: Selection) -> Artifact | None:
+        with self._phase("train"):
+            adapter = train(
+                selection, self.pool, model=self.model, template=self.parts["template"], trainer=self.parts["train"],
+                seed=int(self.config["seed"]), store=self.store, tracker=self.tracker,
+            )  # fmt: skip
+        if adapter:
+            self.seconds["train"] = adapter.seconds
+            self.links["adapter"] = adapter.address
+        return adapter
+
+    def _evaluate(self, adapter: Artifact | None) -> Artifact:
+        with self._phase("evaluate"):
+            evaluation = evaluate(self.model, adapter, evaluator=self.parts["eval"], store=self.store)
+        self.seconds["evaluate"] = evaluation.seconds
+        self.links["evaluation"] = evaluation.address
+        for message in evaluation.manifest["warnings"]:
+            self.warnings.append(message)
+            log.warning("%s", message)
+        results = read_results(evaluation.path)
+        self.tracker.summary({f"eval/{r.task}/{r.metric}": r.value for r in results if r.primary})
+        columns = ["task", "metric", "filter", "value", "stderr", "n"]
+        self.tracker.table("evaluation", columns, [[getattr(r, column) for column in columns] for r in results])
+        return evaluation
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        elapsed = time.monotonic() - started
+        self.tracker.summary({f"seconds/{name}": round(elapsed, 3)})
+        log.info("%s took %.1f s.", name.capitalize(), elapsed)
+        self.seconds[name] = elapsed
+
+    def _facts(self, selection: Selection | None) -> dict[str, Any]:
+        cost = self.parts["cost"]
+        total = sum(self.seconds.get(name, 0.0) for name in ("select", "train", "evaluate"))
+        return {
+            "selected_rows": len(selection) if selection else 0,
+            "answer_tokens": selection.answer_tokens if selection else 0,
+            "phase_seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "device_hours": cost.device_hours(total),
+            "money": cost.money(total),
+            "currency": cost.currency,
+        }
+
+    def _fingerprints(self) -> dict[str, Any]:
+        return {
+            "model": self.model.fingerprint,
+            "pool": self.pool.fingerprint,
+            "targets": {target.name: target.fingerprint for target in self.targets},
+            "template": self.parts["template"].digest,
+        }
+
+    def _write_manifest(self, status: str, stages: Sequence[str]) -> None:
+        manifest = {
+            "status": status,
+            "stages": list(stages),
+            **self.labels,
+            "links": self.links,
+            "fingerprints": self._fingerprints(),
+            "rows": {group.name: _counts(group) for group in (self.pool, *self.targets)},
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "warnings": self.warnings,
+            "config": self.config,
+            **provenance(),
+        }
+        scores = self.store.find("scores", str(self.links["scores"])) if self.links.get("scores") else None
+        if scores:
+            keys = ("definition", "unit", "ineligible", "length_correlation", "diagnostics")
+            manifest["scores"] = {key: scores.manifest[key] for key in keys}
+        write_json(self.folder / "run.json", json.loads(json.dumps(manifest, default=str)))
+
+
+def _counts(rows: Pool | Target) -> dict[str, Any]:
+    return {"rows": len(rows), "duplicates": rows.duplicates, "skipped": dict(rows.skipped)}
+
+
+def _check_names(targets: Sequence[Target]) -> None:
+    names = [target.name for target in targets]
+    if len(set(names)) != len(names):
+        raise DataError(f"two targets share a name: {', '.join(names)}", where="target", mend="Set target.name.")
+
+
+def _label(name: str, overrides: Sequence[str]) -> str:
+    """The selector's name and the keys set on the command line that change what it does."""
+    changed = [item.lstrip("+") for item in overrides if item.lstrip("+").startswith(LABELLED)]
+    shown = [item.removeprefix("selector.") for item in changed if not item.startswith(("target.path", "target.limit"))]
+    return f"{name} {' '.join(shown)}".strip()
+
+
+def _budget_label(budget: Mapping[str, Any]) -> str:
+    if "ratio" in budget:
+        return f"{100 * float(budget['ratio']):.4g}%"
+    if "count" in budget:
+        return f"{budget['count']} rows"
+    if "tokens" in budget:
+        return f"{budget['tokens']} tokens"
+    raise ConfigError("this budget has no name", where="budget")
+
+
+def summarise_sweep(folder: Path, *, store: str, reporter: Reporter) -> str:
+    """One leaderboard of the jobs under a sweep's folder; failed jobs are named."""
+    records = [read_json(path) for path in sorted(folder.glob("*/run.json"))]
+    runs = [str(record["links"]["run"]) for record in records if record["links"].get("run")]
+    failed = [f"{record['selector']} (seed {record['seed']})" for record in records if record["status"] != "done"]
+    text = report(reporter, Store(store), runs, folder / "report") if runs else "No job reached a result."
+    return text + (f"\nFailed: {', '.join(failed)}. Their folders under {folder} say why." if failed else "")

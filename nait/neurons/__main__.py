@@ -1,0 +1,62 @@
+"""`python -m nait.neurons list | show | compare | publish`: the directions a store holds.
+
+list                      one line for each
+show ADDRESS              explained variance and sign margin, layer by layer
+compare ADDRESS ADDRESS   the cosine between two targets' directions, layer by layer
+publish ADDRESS FOLDER    a copy to give away; use it with target=directions 'target.paths={name: FOLDER}'
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tabulate import tabulate
+
+from nait.core.errors import NaitError
+from nait.neurons.artifacts import list_directions, open_directions, publish, resolve
+from nait.neurons.directions import cosines
+from nait.store import Store
+
+
+def main() -> None:
+    """Runs one of the commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nait.neurons", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=["list", "show", "compare", "publish"])
+    parser.add_argument("names", nargs="*", metavar="ADDRESS", help="the beginning of an address, or a folder")
+    parser.add_argument("--store", default="store", help="the store's folder (default: store)")
+    arguments = parser.parse_args()
+    needed = {"list": 0, "show": 1, "compare": 2, "publish": 2}[arguments.command]
+    if len(arguments.names) != needed:
+        parser.error(f"{arguments.command} takes {needed} name(s)")
+    try:
+        print(_answer(arguments.command, arguments.names, Store(arguments.store)))
+    except NaitError as error:
+        print(f"nait: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _answer(command: str, names: list[str], store: Store) -> str:
+    if command == "list":
+        return str(tabulate(list_directions(store), headers="keys")) or "No directions are kept there."
+    if command == "publish":
+        return f"Written: {publish(resolve(store, names[0]), names[1])}"
+    opened = [open_directions(resolve(store, name)) for name in names]
+    first = int(opened[0][0]["first_layer"])
+    if command == "compare":
+        values = cosines(opened[0][1], opened[1][1])
+        return str(tabulate([[first + i, f"{v:+.4f}"] for i, v in enumerate(values)], headers=["layer", "cosine"]))
+    manifest, found = opened[0]
+    rows = [
+        [first + i, *(f"{share:.4f}" for share in found.explained_variance[i]), f"{margin:.4f}"]
+        for i, margin in enumerate(found.sign_margin)
+    ]
+    shares = [f"share {c + 1}" for c in range(found.explained_variance.shape[1])]
+    title = f"{manifest['target']}: {manifest['rows']} rows, {manifest['key']['kind']}, {manifest['key']['reading']}"
+    return f"{title}\n{tabulate(rows, headers=['layer', *shares, 'sign margin'])}"
+
+
+if __name__ == "__main__":
+    main()

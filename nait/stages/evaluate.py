@@ -1,0 +1,35 @@
+"""Evaluate: an adapter (or the base model) in, typed results and per-item outcomes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nait.core.contracts import Evaluator, Model
+from nait.stages.evaluations import write_evaluation
+from nait.store import Artifact, Store
+
+VERSION = 1
+
+
+def evaluate(model: Model, adapter: Artifact | None, *, evaluator: Evaluator, store: Store) -> Artifact:
+    """The evaluation's artifact, from the store where it has it."""
+    key = {
+        "evaluation": VERSION,
+        "model": model.fingerprint,
+        "adapter": adapter.address if adapter else None,
+        "suite": evaluator.key(),
+    }
+
+    def write(part: Path) -> Mapping[str, Any]:
+        evaluation = evaluator.evaluate(model, adapter.path if adapter else None, folder=part)
+        write_evaluation(part, evaluation)
+        return {
+            "missing": list(evaluation.missing),
+            "warnings": list(evaluation.warnings),
+            "results": len(evaluation.results),
+            "items": len(evaluation.items),
+        }
+
+    return store.produce("evaluations", key, write)

@@ -1,0 +1,117 @@
+"""Select: a pool and a method in, a selection out.
+
+Writes two artifacts: `scores` (what the scorer said of each row) and `selections` (what order and budget made
+of it, with the user's own rows).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.contracts import Budget, Order, Scorer
+from nait.core.examples import Pool, Target
+from nait.core.scores import ScoreTable
+from nait.core.selection import Selection, cut
+from nait.signals.extractor import StoredExtractor
+from nait.stages.alarms import inspect
+from nait.stages.tables import read_scores, read_selection, write_scores, write_selection
+from nait.store import Artifact, Store
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Selector:
+    """A method: a scorer, an order, a budget; and the config that decides what they do."""
+
+    scorer: Scorer
+    order: Order
+    budget: Budget
+    config: Mapping[str, Any]
+
+
+def select(
+    pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store
+) -> tuple[Selection, Artifact, Artifact]:
+    """The selection, its artifact and the scores' artifact, from the store where it has them."""
+    scores = _scores(pool, targets, selector, extractor, store)
+    key = {
+        "selection": VERSION,
+        "scores": scores.address,
+        "order": selector.config["order"],
+        "budget": selector.config["budget"],
+    }
+
+    def write(part: Path) -> Mapping[str, Any]:
+        table, answer_tokens = read_scores(scores)
+        ranking = selector.order(table)
+        count = selector.budget(ranking, answer_tokens)
+        selection = cut(table, ranking, count, answer_tokens)
+        write_selection(part, table, ranking, selection, answer_tokens)
+        return {"rows": len(selection), "answer_tokens": selection.answer_tokens, "digest": selection.digest}
+
+    made = store.produce("selections", key, write)
+    return read_selection(made, pool), made, scores
+
+
+def _scores(
+    pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store
+) -> Artifact:
+    key = {
+        "scores": VERSION,
+        "selector": selector.config["selector"],
+        "pool": extractor.identity(pool),
+        "targets": [extractor.identity(target) for target in targets],
+        "names": [target.name for target in targets],
+    }
+
+    def write(part: Path) -> Mapping[str, Any]:
+        started, before = time.monotonic(), set(extractor.used)
+        table = selector.scorer.score(pool, targets, extractor)
+        answer_tokens = np.asarray(extractor.tokens(pool).answer_tokens)
+        table = table.without(ineligible(pool, answer_tokens))
+        report = inspect(table, extractor.lengths(pool))
+        write_scores(part, table, answer_tokens)
+        return {
+            "definition": table.definition,
+            "unit": table.unit,
+            "targets": list(table.targets),
+            "exhaustive": table.exhaustive,
+            "rows": len(pool),
+            "ineligible": table.ineligible_counts(),
+            "length_correlation": report.length_correlation,
+            "diagnostics": dict(table.diagnostics),
+            "warnings": [*table.warnings, *report.warnings],
+            "seconds_from_nothing": extractor.seconds(
+                time.monotonic() - started, [key for key in extractor.used if key not in before]
+            ),
+        }
+
+    return store.produce("scores", key, write)
+
+
+def ineligible(pool: Pool, answer_tokens: npt.NDArray[np.int64]) -> dict[str, str]:
+    """Rows no method may select, since there is nothing in them to train on: id -> reason."""
+    reasons = {}
+    for example, tokens in zip(pool.examples, answer_tokens, strict=True):
+        if not example.answered:
+            reasons[example.id] = "empty answer"
+        elif tokens == 0:
+            reasons[example.id] = "answer beyond max_length"
+    return reasons
+
+
+def describe(table: ScoreTable) -> str:
+    """One line for the log: what was scored and what was left out."""
+    counts = ", ".join(f"{count} {reason}" for reason, count in table.ineligible_counts().items())
+    return f"{int(table.eligible.sum())} of {len(table.ids)} rows eligible" + (f" ({counts})" if counts else "")

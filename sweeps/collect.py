@@ -1,0 +1,64 @@
+"""Collect: the store's run records into leaderboard rows, each traceable to its artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nait.core.errors import StoreError
+from nait.core.results import Row
+from nait.stages.evaluations import read_results
+from nait.store import Artifact, Store
+
+
+def collect(store: Store, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Row]:
+    """The rows of these runs (None: of all in the store); with `primary`, one metric a task.
+
+    Raises: StoreError for a run whose evaluation is gone.
+    """
+    if runs is None:
+        records = store.artifacts("runs")
+    else:
+        records = [_record(store, address) for address in dict.fromkeys(runs)]
+    return [row for record in records for row in _rows(store, record, primary=primary)]
+
+
+def _record(store: Store, address: str) -> Artifact:
+    found = store.find("runs", address)
+    if found is None:
+        raise StoreError(f"there is no run {address}", where=str(store.root), mend="Run the job again.")
+    return found
+
+
+def _rows(store: Store, record: Artifact, *, primary: bool) -> Iterable[Row]:
+    links, labels, facts = (record.manifest[key] for key in ("links", "labels", "phase_seconds"))
+    evaluation = store.find("evaluations", str(links["evaluation"]))
+    if evaluation is None:
+        raise StoreError("its evaluation is gone", where=str(record.path), mend="Run the job again.")
+    for result in read_results(evaluation.path):
+        if primary and not result.primary:
+            continue
+        yield Row(
+            selector=labels["selector"] if labels["trained"] else "base (not trained)",
+            target=labels["target"],
+            budget=labels["budget"],
+            seed=labels["seed"],
+            model=labels["model"],
+            task=result.task,
+            metric=f"{result.metric} ({result.filter})" if result.filter not in ("", "none") else result.metric,
+            value=result.value,
+            stderr=result.stderr,
+            n=result.n,
+            is_group=result.is_group,
+            selected_rows=record.manifest["selected_rows"],
+            answer_tokens=record.manifest["answer_tokens"],
+            seconds_select=facts.get("select", 0.0),
+            seconds_train=facts.get("train", 0.0),
+            seconds_evaluate=facts.get("evaluate", 0.0),
+            device_hours=record.manifest["device_hours"],
+            money=record.manifest["money"],
+            selection=links.get("selection") or "",
+            adapter=links.get("adapter") or "",
+            evaluation=evaluation.address,
+            run=record.address,
+            missing=", ".join(result.missing),
+        )

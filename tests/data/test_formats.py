@@ -1,0 +1,275 @@
+"""Laws of the formats: one content, however a row spells it; and a fault is named with its field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nait.core.errors import ConfigError
+from nait.core.examples import Turn
+from nait.data.formats import FORMATS, LAYOUTS, Content, find_layout
+from nait.data.rows import Row, RowError
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+turns = st.lists(st.builds(Turn, instruction=texts, answer=texts), min_size=1, max_size=3)
+QUESTION = {"role": "user", "content": "Sum?"}
+ANSWER = {"role": "assistant", "content": "5"}
+
+
+def conversation(said: list[Turn], system: str, names: tuple[str, ...]) -> list[dict[str, str]]:
+    role, text, head, user, assistant = names
+    messages = [{role: head, text: system}] if system else []
+    for turn in said:
+        messages += [{role: user, text: turn.instruction}, {role: assistant, text: turn.answer}]
+    return messages
+
+
+def fault(row: Row, **options: Any) -> RowError:
+    with pytest.raises(RowError) as caught:
+        find_layout(row, **options).read(row)
+    return caught.value
+
+
+@given(said=turns, system=texts, subtask=texts)
+def test_chat_and_sharegpt_say_the_same(said: list[Turn], system: str, subtask: str) -> None:
+    chat = conversation(said, system, ("role", "content", "system", "user", "assistant"))
+    shared = conversation(said, system, ("from", "value", "system", "human", "gpt"))
+    content = Content(tuple(said), system, subtask)
+    for column in ("messages", "conversation", "conversations"):
+        for messages, format in ((chat, "messages"), (shared, "sharegpt")):
+            row = {column: messages, "subtask": subtask, "prompt": "p", "completion": "c"}
+            layout = find_layout(row)
+            assert layout.format == format
+            assert layout.read(row) == content
+
+
+@given(question=texts, answer=texts, system=texts)
+def test_pairs_of_columns_and_a_conversation_of_one_turn_say_the_same(
+    question: str, answer: str, system: str
+) -> None:
+    content = Content((Turn(question, answer),), system, "")
+    for layout in LAYOUTS:
+        if layout.format in ("messages", "sharegpt"):
+            continue
+        row = {**dict(zip(layout.required.values(), (question, answer), strict=True)), "system": system}
+        assert find_layout(row).read(row) == content
+        assert find_layout(row, format=layout.format).read(row) == content
+    chat = {
+        "messages": conversation(
+            list(content.turns), system, ("role", "content", "system", "user", "assistant")
+        )
+    }
+    assert find_layout(chat).read(chat) == content
+
+
+@given(instruction=texts, given_input=st.none() | texts, output=texts)
+def test_alpaca_rows_have_an_optional_input(instruction: str, given_input: str | None, output: str) -> None:
+    row = {"instruction": instruction, "input": given_input, "output": output}
+    assert find_layout(row).read(row).turns == (Turn(instruction, output, given_input or ""),)
+
+
+def test_dolly_columns_are_alpaca_with_other_names() -> None:
+    row = {"instruction": "a", "context": "b", "response": "c", "category": "open_qa"}
+    assert find_layout(row, columns={"subtask": "category"}).read(row) == Content(
+        (Turn("a", "c", "b"),), "", "open_qa"
+    )
+
+
+def test_an_empty_answer_is_an_answer() -> None:
+    row = {"instruction": "a", "output": ""}
+    assert find_layout(row).read(row).turns == (Turn("a", ""),)
+
+
+def test_parts_of_text_are_joined() -> None:
+    parts = [{"type": "text", "text": "5"}, {"type": "text", "text": " apples"}]
+    row = {"messages": [QUESTION, {"role": "assistant", "content": parts}]}
+    assert find_layout(row).read(row).turns == (Turn("Sum?", "5 apples"),)
+
+
+def test_columns_may_be_renamed_in_any_format() -> None:
+    row = {"q": "a", "a": "b", "more": "c", "topic": 7, "talk": [QUESTION, ANSWER]}
+    alpaca = find_layout(
+        row, columns={"instruction": "q", "output": "a", "input": "more", "subtask": "topic"}
+    )
+    assert alpaca.read(row) == Content((Turn("a", "b", "c"),), "", "7")
+    assert find_layout(row, columns={"prompt": "q", "completion": "a"}).format == "prompt_completion"
+    assert find_layout(row, columns={"messages": "talk"}).read(row).turns == (Turn("Sum?", "5"),)
+
+
+def test_the_format_asked_for_wins() -> None:
+    row = {
+        "messages": [QUESTION, ANSWER],
+        "prompt": "p",
+        "completion": "c",
+        "instruction": "i",
+        "output": "o",
+    }
+    answers = {
+        format: find_layout(row, format=format).read(row).turns[0].answer
+        for format in FORMATS
+        if format != "sharegpt"
+    }
+    assert answers == {"messages": "5", "alpaca": "o", "prompt_completion": "c"}
+
+
+def test_an_optional_column_can_be_switched_off() -> None:
+    row = {"instruction": "a", "output": "b", "subtask": ["not", "text"], "system": 3}
+    assert fault(row).column == "system"
+    assert find_layout(row, columns={"subtask": None, "system": None}).read(row) == Content(
+        (Turn("a", "b"),), "", ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "at", "what", "mend"),
+    [
+        ({"instruction": "a", "output": None}, "output", "", "is missing", "Give every row a text"),
+        ({"instruction": None, "output": "b"}, "instruction", "", "is missing", "Give every row a text"),
+        ({"instruction": "a", "output": 5}, "output", "", "is a number, not text", "Write it as text"),
+        ({"instruction": "a", "output": "b", "input": ["c"]}, "input", "", "is a list, not text", "Write it"),
+        ({"prompt": "a", "completion": {}}, "completion", "", "is an object, not text", "Write it"),
+        ({"prompt": "a\ud83d", "completion": "b"}, "prompt", "", "holds half a character", "at character 1"),
+        (
+            {"prompt": "a", "completion": "b", "subtask": True},
+            "subtask",
+            "",
+            "is true or false",
+            "subtask: null",
+        ),
+        ({"messages": []}, "messages", "", "holds no message of a user", "take turns"),
+        (
+            {"messages": [{"role": "system", "content": "s"}]},
+            "messages",
+            "",
+            "holds no message",
+            "take turns",
+        ),
+        ({"messages": [QUESTION]}, "messages", "", "ends with the user", "take turns"),
+        ({"messages": [ANSWER]}, "messages", "[0]", "begins with the assistant", "take turns"),
+        (
+            {"messages": [QUESTION, QUESTION, ANSWER]},
+            "messages",
+            "[1]",
+            "two messages of the user",
+            "take turns",
+        ),
+        (
+            {"messages": [QUESTION, ANSWER, ANSWER]},
+            "messages",
+            "[2]",
+            "two messages of the assistant",
+            "turns",
+        ),
+        (
+            {"messages": [QUESTION, {"role": "system", "content": ""}]},
+            "messages",
+            "[1]",
+            "system message",
+            "turns",
+        ),
+        (
+            {"messages": [QUESTION, {"role": "tool", "content": "x"}]},
+            "messages",
+            "[1]",
+            "a call to a tool",
+            "leave",
+        ),
+        (
+            {"messages": [QUESTION, {**ANSWER, "tool_calls": [{}]}]},
+            "messages",
+            "[1]",
+            "a call to a tool",
+            "leave",
+        ),
+        (
+            {"messages": [QUESTION, {"role": "assistent"}]},
+            "messages",
+            "[1].role",
+            "unknown role",
+            "'assistant'?",
+        ),
+        ({"messages": [QUESTION, {"role": "assistant"}]}, "messages", "[1].content", "is missing", "Give"),
+        (
+            {"messages": [QUESTION, {"role": "assistant", "content": 5}]},
+            "messages",
+            "[1].content",
+            "number",
+            "text",
+        ),
+        (
+            {"messages": [QUESTION, "5"]},
+            "messages",
+            "[1]",
+            "holds text where a message",
+            "{role: ..., content: ...}",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image"}]}]},
+            "messages",
+            "[0].content[0]",
+            "not text",
+            "parts only",
+        ),
+        (
+            {"conversations": [{"from": "human", "value": "a"}]},
+            "conversations",
+            "",
+            "ends with the user",
+            "turns",
+        ),
+        (
+            {"messages": [{"role": "system", "content": "s"}, QUESTION, ANSWER], "system": "t"},
+            "system",
+            "",
+            "differs",
+            "Keep one",
+        ),
+    ],
+)
+def test_a_fault_names_its_field_and_the_mend(row: Row, column: str, at: str, what: str, mend: str) -> None:
+    error = fault(row)
+    assert (error.column, error.at) == (column, at)
+    assert what in error.what
+    assert mend in error.mend
+
+
+def test_a_row_that_lacks_its_conversation_is_at_fault() -> None:
+    row: Row = {"messages": [QUESTION, ANSWER]}
+    layout = find_layout(row)
+    with pytest.raises(RowError, match="is missing"):
+        layout.read({})
+    assert fault({"messages": "a chat"}, format="messages").what == "is text, not a list"
+
+
+def test_columns_that_fit_no_format_are_shown_with_the_formats() -> None:
+    error = fault({"q": "a", "n": 1})
+    assert error.what == "fits no format"
+    assert "It has 'q' (text), 'n' (a number). Formats: messages (" in error.mend
+    assert "prompt_completion (prompt+completion or question+answer" in error.mend
+    assert "data.columns={prompt: COLUMN, completion: COLUMN}" in error.mend
+    assert fault({"q": "a"}, format="alpaca").what == "does not fit the format alpaca"
+    assert "target.columns={messages: COLUMN}" in fault({"q": "a"}, format="messages", group="target").mend
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "alpacca"}, r"data.format: Unknown format 'alpacca'. Did you mean 'alpaca'\?"),
+        (
+            {"columns": {"instuction": "q"}},
+            r"data.columns: Unknown field 'instuction'. Did you mean 'instruction'\?",
+        ),
+        (
+            {"columns": {"instruction": "qq"}},
+            r"data.columns.instruction: there is no column 'qq' in the first row",
+        ),
+        ({"columns": {"output": None}}, r"'output' must be a column. Only optional fields may be null"),
+        ({"format": "alpaca", "columns": {"prompt": "q"}}, r"Unknown field 'prompt'"),
+    ],
+)
+def test_a_misspelt_key_is_a_config_error(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        find_layout({"q": "a", "a": "b"}, **options)

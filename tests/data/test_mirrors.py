@@ -1,0 +1,124 @@
+"""Laws of mirrors: the README names the files, they are read where they lie, and nothing outside them is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nait.core.errors import ConfigError, DataError
+from nait.data.pools import read_hub_pool
+from nait.data.readers import hub_source
+
+README = """---
+license: mit
+configs:
+- config_name: main
+  data_files:
+  - split: train
+    path: "main/train-*"
+  - split: test
+    path: [main/test.jsonl]
+- config_name: flat
+  default: true
+  data_files: "flat/*.csv"
+---
+# A set
+"""
+
+
+def row(i: int) -> dict[str, str]:
+    return {"question": f"{i} + 1?", "answer": str(i + 1)}
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    folder = tmp_path / "mirror" / "owner" / "set"
+    for name in ("main", "flat"):
+        (folder / name).mkdir(parents=True)
+    (folder / "README.md").write_text(README)
+    for part in range(2):
+        table = pa.Table.from_pylist([row(3 * part + i) for i in range(3)])
+        pq.write_table(table, folder / "main" / f"train-0000{part}-of-00002.parquet")
+    (folder / "main" / "test.jsonl").write_text(json.dumps(row(9)) + "\n{}\n")
+    (folder / "flat" / "a.csv").write_text("question,answer\n1?,2\n")
+    return tmp_path / "mirror"
+
+
+def readme(mirror: Path, text: str) -> None:
+    (mirror / "owner" / "set" / "README.md").write_text(text)
+
+
+def test_the_parts_of_a_split_are_one_source(mirror: Path) -> None:
+    source = hub_source("owner/set", subset="main", mirror=mirror)
+    assert list(source.rows()) == [(i, row(i)) for i in range(6)]
+    assert [json.loads(line) for line in source.lines([4, 0])] == [row(4), row(0)]
+    assert source.place(4).endswith("train-00001-of-00002.parquet row 1 (counted from 0)")
+
+
+def test_a_row_of_a_mirror_is_named_by_its_own_file(mirror: Path) -> None:
+    with pytest.raises(DataError, match=r"main/test.jsonl line 2, field 'question': is missing"):
+        read_hub_pool("owner/set", subset="main", split="test", mirror=mirror)
+
+
+def test_the_default_subset_is_taken_where_none_is_named(mirror: Path) -> None:
+    assert [found for _, found in hub_source("owner/set", mirror=mirror).rows()] == [
+        {"question": "1?", "answer": "2"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"subset": "mian"}, r"README.md: there is no subset 'mian'. Did you mean 'main'\?"),
+        ({"subset": "main", "split": "tset"}, r"README.md: there is no split 'tset'. Did you mean 'test'\?"),
+        ({"repo": "owner/sett"}, r"the mirror has no 'owner/sett'. Did you mean 'owner/set'\?"),
+        ({"revision": "main"}, r"data.revision: a mirror holds one revision, .* Leave it null"),
+        ({"mirror": "nowhere"}, r"nowhere: there is no such folder. Set data.mirror"),
+    ],
+)
+def test_what_the_mirror_lacks_is_named_with_what_it_has(
+    mirror: Path, options: dict[str, str], message: str
+) -> None:
+    repo = options.pop("repo", "owner/set")
+    with pytest.raises((DataError, ConfigError), match=message):
+        hub_source(repo, **{"mirror": mirror, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "repo", ["../set", "/etc/passwd", "owner/..", "a/b/c", "./set", "", "owner\\set", "a/b\n"]
+)
+def test_a_repository_that_is_a_path_elsewhere_is_refused(mirror: Path, repo: str) -> None:
+    for place in (mirror, None):
+        with pytest.raises(ConfigError, match="is not the name of a Hub data set"):
+            hub_source(repo, mirror=place)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# no block", r"has no block 'configs:' .* data=file data.path=FILE"),
+        ("---\nconfigs: [\n---\n", r"README.md: cannot be read"),
+        ("---\nconfigs:\n- data_files: '../../secret.jsonl'\n---\n", r"'../../secret.jsonl' leads out of"),
+        ("---\nconfigs:\n- data_files: /etc/hosts\n---\n", r"'/etc/hosts' leads out of"),
+        ("---\nconfigs:\n- data_files: 'no/*.parquet'\n---\n", r"no file fits 'no/\*.parquet'. Fetch"),
+        ("---\nconfigs:\n- data_dir: main\n---\n", r"'data_files' is not a list of \{split, path\}"),
+        (
+            "---\nconfigs:\n- {config_name: a}\n- {config_name: b}\n---\n",
+            r"has several subsets. Set data.subset. Known: a, b",
+        ),
+    ],
+)
+def test_a_readme_that_does_not_help_says_so(mirror: Path, text: str, message: str) -> None:
+    readme(mirror, text)
+    with pytest.raises(DataError, match=message):
+        hub_source("owner/set", mirror=mirror)
+
+
+def test_a_mirror_without_a_readme_says_so(mirror: Path) -> None:
+    (mirror / "owner" / "set" / "README.md").unlink()
+    with pytest.raises(DataError, match=r"README.md: cannot be read"):
+        hub_source("owner/set", mirror=mirror)
