@@ -11,6 +11,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from nait.core.errors import ConfigError, NaitError, did_you_mean
 
@@ -21,24 +22,36 @@ STAGES = ("select", "train", "evaluate", "report")
 @hydra.main(config_path="pkg://nait.conf", config_name="run", version_base="1.3")
 def run(config: DictConfig) -> None:
     """One job."""
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(plain, dict)
     choices = HydraConfig.get()
     overrides = [str(item) for item in OmegaConf.to_container(choices.overrides.task) or []]
     names = {str(group): str(option) for group, option in choices.runtime.choices.items()}
     folder = Path(choices.runtime.output_dir)
     sweeping = str(choices.mode).endswith("MULTIRUN")
     try:
+        plain = _resolve(config)
         stages = check_stages(plain["stages"])
         from nait.jobs import Job
 
-        job = Job.of({str(key): value for key, value in plain.items()}, build, folder=folder, names=names, overrides=overrides)
+        job = Job.of(plain, build, folder=folder, names=names, overrides=overrides)
         text = job.run(stages, last="report" in stages and not sweeping)
     except NaitError as error:
         log.error("%s", error)
-        raise
+        if sweeping:
+            raise  # Hydra marks this job as failed; the others go on
+        sys.exit(2)
     if text and not sweeping:
         print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
+
+
+def _resolve(config: DictConfig) -> dict[str, Any]:
+    """The config as plain dicts and lists. Raises: ConfigError for a value that is still needed."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = str(getattr(error, "full_key", "") or error).strip()
+        raise ConfigError("a value is needed", where=key, mend=f"Set {key}=...") from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def build(node: Any) -> Any:
@@ -55,6 +68,9 @@ def build(node: Any) -> Any:
         while cause is not None:
             if isinstance(cause, NaitError):
                 raise cause from None
+            if isinstance(cause, (TypeError, ValueError)) and cause.__cause__ is None:
+                name = str(node.get("_target_", "")).rsplit(".", 1)[-1]
+                raise ConfigError(f"a value does not fit ({cause})", where=name, mend="See nait --cfg job.") from error
             cause = cause.__cause__
         raise
 

@@ -68,9 +68,6 @@ def help_text() -> str:
 def explain(error: Exception, arguments: list[str]) -> str | None:
     """A message for a config error: what is wrong, the nearest known key or option. None: not a user's error."""
     text = str(error)
-    missing = re.search(r"Missing mandatory value: (\S+)|In '.*?': (?:.*)", text)
-    if missing and missing.group(1):
-        return f"{missing.group(1)}: a value is needed. Set {missing.group(1)}=..."
     option = re.search(r"Could not find '([\w@/]+)/([\w.-]+)'", text)
     if option:
         group, name = option.groups()
@@ -90,7 +87,7 @@ def explain(error: Exception, arguments: list[str]) -> str | None:
 def _unknown_key(key: str, arguments: list[str]) -> str:
     known = known_keys(arguments)
     name = key.split("@")[0]
-    return f"{name}: there is no such key. {did_you_mean(name, known)}"
+    return f"{name}: there is no such key. {did_you_mean(name, known) or 'See nait --help.'}"
 
 
 def known_keys(arguments: list[str]) -> list[str]:
@@ -112,6 +109,8 @@ def known_keys(arguments: list[str]) -> list[str]:
     def walk(node: DictConfig, prefix: str) -> list[str]:
         keys = []
         for key in node:
+            if key == "_target_":
+                continue
             path = f"{prefix}{key}"
             keys.append(path)
             inner = node._get_node(key)

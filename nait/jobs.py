@@ -64,6 +64,8 @@ class Job:
 
         Raises: NaitError for anything the user must mend; no model has been opened then.
         """
+        if not isinstance(config["seed"], int):
+            raise ConfigError(f"'{config['seed']}' is no whole number", where="seed", mend="Set seed=0.")
         model = build(config["model"])
         scorer_config = {key: value for key, value in config["selector"].items() if key != "name"}
         selector = Selector(
@@ -88,7 +90,7 @@ class Job:
             "selector": config["label"] or _label(config["selector"].get("name") or names["selector"], overrides),
             "target": "+".join(target.name for target in targets),
             "budget": _budget_label(config["budget"]),
-            "seed": int(config["seed"]),
+            "seed": config["seed"],
             "model": str(model.name),
             "pool": pool.name,
             "trained": parts["train"].recipe is not None,
@@ -181,7 +183,7 @@ class Job:
         with self._phase("train"):
             adapter = train(
                 selection, self.pool, model=self.model, template=self.parts["template"], trainer=self.parts["train"],
-                seed=int(self.config["seed"]), store=self.store, tracker=self.tracker,
+                seed=self.config["seed"], store=self.store, tracker=self.tracker,
             )  # fmt: skip
         if adapter:
             self.seconds["train"] = adapter.seconds

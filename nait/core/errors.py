@@ -42,10 +42,14 @@ class StoreError(NaitError):
     """An artifact that is damaged or cannot be written."""
 
 
+MANY = 40
+"""A longer list of known words helps nobody."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence that offers the nearest known words, or lists all of them when none is near."""
+    """A sentence that offers the nearest known words, or lists them when none is near."""
     names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.55)
     if near:
         return "Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
-    return "Known: " + ", ".join(names) + "." if names else ""
+    return "Known: " + ", ".join(names) + "." if 0 < len(names) <= MANY else ""

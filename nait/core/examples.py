@@ -143,8 +143,8 @@ def gather(
         if not example.id:
             key = content_id(example.system, example.turns)
             seen[key] += 1
-            name = key if seen[key] == 1 else f"{key}-{seen[key]}"
-            example = Example(name, example.turns, example.system, example.subtask, example.row)
+            own = key if seen[key] == 1 else f"{key}-{seen[key]}"
+            example = Example(own, example.turns, example.system, example.subtask, example.row)
         finished.append(example)
     finished.sort(key=lambda example: example.id)
     duplicates = sum(count - 1 for count in seen.values())

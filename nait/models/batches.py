@@ -60,13 +60,13 @@ class Batch:
         return int((self.last - self.first + 1).sum())
 
 
-def collate(table: TokenTable, rows: Rows, *, pad_id: int, device: str, side: Side = "right") -> Batch:
+def collate(table: TokenTable, rows: Rows, *, fill_id: int, device: str, side: Side = "right") -> Batch:
     """The batch of these rows of `table`, on `device`."""
     import torch
 
     lengths = table.lengths[rows]
     width = int(lengths.max())
-    ids = np.full((len(rows), width), pad_id, dtype=np.int64)
+    ids = np.full((len(rows), width), fill_id, dtype=np.int64)
     answer = np.zeros((len(rows), width), dtype=bool)
     start = np.zeros(len(rows), dtype=np.int64) if side == "right" else width - lengths
     for i, row in enumerate(rows):

@@ -7,6 +7,7 @@ stream. Blocks are numbered 1..L; 0 is the embeddings, at the residual site alon
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,8 +75,8 @@ class Anatomy:
             )
         maps = [
             module
-            for name, module in block.named_modules()
-            if _is_linear(module) and not _is_attention(name) and _out_width(module) == self.hidden
+            for name, module in _outermost_linears(block)
+            if not _is_attention(name) and _out_width(module) == self.hidden
         ]
         if not maps:
             raise ModelError(
@@ -136,6 +137,15 @@ def _is_linear(module: Any) -> bool:
     return hasattr(module, "weight") and (
         (hasattr(module, "in_features") and hasattr(module, "out_features")) or type(module).__name__ == "Conv1D"
     )
+
+
+def _outermost_linears(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Linear maps by name, in their order; what an adapter put inside one is part of it."""
+    inside: tuple[str, ...] = ()
+    for name, module in block.named_modules():
+        if _is_linear(module) and not name.startswith(inside):
+            yield name, module
+            inside = (*inside, name + ".")
 
 
 def _out_width(module: Any) -> int:

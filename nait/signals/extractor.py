@@ -127,7 +127,7 @@ class StoredExtractor:
         def write(part: Path) -> Mapping[str, Any]:
             run_pass(
                 self.network(), table, signals, part,
-                engine=self.engine, name=examples.name, pad_id=self.pad_id(),
+                engine=self.engine, name=examples.name,
             )  # fmt: skip
             return {**size, "signals": [canonical(signal.key()) for signal in signals]}
 
@@ -163,12 +163,6 @@ class StoredExtractor:
         if self._tokenizer is None:
             self._tokenizer = self.model.load_tokenizer()
         return self._tokenizer
-
-    def pad_id(self) -> int:
-        """A valid id to fill batches with; no real token ever sees it."""
-        tokenizer = self.tokenizer()
-        known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
-        return int(next(token for token in known if token is not None))
 
     def close(self) -> None:
         """Let go of the model's memory."""

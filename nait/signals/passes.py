@@ -6,6 +6,7 @@ missing chunk and ends with the same bytes. Memory holds one chunk, whatever the
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -44,7 +45,7 @@ class Engine:
 
 
 def run_pass(
-    network: Any, table: TokenTable, signals: Sequence[Signal], folder: Path, *, engine: Engine, name: str, pad_id: int
+    network: Any, table: TokenTable, signals: Sequence[Signal], folder: Path, *, engine: Engine, name: str
 ) -> None:
     """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now."""
     batches = plan(table.lengths, engine.batch_tokens)
@@ -52,7 +53,7 @@ def run_pass(
     _keep_only_if_same_plan(folder, batches)
     todo = [i for i in range(len(chunks)) if not _chunk(folder, i).is_file()]
     if todo:
-        _measure(network, table, signals, folder, chunks, todo, engine=engine, name=name, pad_id=pad_id)
+        _measure(network, table, signals, folder, chunks, todo, engine=engine, name=name)
     _assemble(folder, signals, chunks, len(table))
 
 
@@ -94,14 +95,13 @@ def _measure(
     *,
     engine: Engine,
     name: str,
-    pad_id: int,
 ) -> None:
     from tqdm import tqdm
 
     lengths = table.lengths
     total = int(lengths.sum())
     left = sum(int(lengths[rows].sum()) for i in todo for rows in chunks[i])
-    runner = Runner(network, signals, pad_id=pad_id, padding=engine.padding)
+    runner = Runner(network, signals, padding=engine.padding)
     rows_done = 0
     with tqdm(
         total=total, initial=total - left, unit="tok", unit_scale=True, desc=f"reading {name}",
@@ -120,10 +120,11 @@ def _measure(
 class Runner:
     """Runs the decoder, without the LM head, over batches, with the signals' hooks attached."""
 
-    def __init__(self, network: Any, signals: Sequence[Signal], *, pad_id: int, padding: Side = "right") -> None:
+    def __init__(self, network: Any, signals: Sequence[Signal], *, padding: Side = "right") -> None:
         self.anatomy: Anatomy = dissect(network)
         self.device = str(next(network.parameters()).device)
-        self.pad_id = pad_id
+        # Any id does, since no real token sees it; the pad id itself makes some models warn.
+        self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
         self.padding: Side = padding
         readings: dict[Reading, list[int]] = {}
         for number, signal in enumerate(signals):
@@ -162,13 +163,13 @@ class Runner:
     def _read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
         import torch
 
-        batch = collate(table, rows, pad_id=self.pad_id, device=self.device, side=self.padding)
+        batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
         for meter in self.meters:
             meter.start(batch)
         options = {}
         if batch.attention_mask is not None:
             options = {"attention_mask": batch.attention_mask}
-            if "position_ids" in self.anatomy.decoder.forward.__code__.co_varnames:
+            if "position_ids" in inspect.signature(self.anatomy.decoder.forward).parameters:
                 options["position_ids"] = batch.position_ids
         with torch.inference_mode():
             self.anatomy.decoder(input_ids=batch.input_ids, use_cache=False, **options)

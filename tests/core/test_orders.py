@@ -1,0 +1,141 @@
+"""Laws of score tables, orders, budgets and selections."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nait.core.budgets import Count, Ratio, Tokens
+from nait.core.errors import ConfigError, NaitError
+from nait.core.orders import BestRank, Highest, Lowest, Middle, RoundRobin, Shuffled
+from nait.core.scores import ScoreTable
+from nait.core.selection import cut
+
+SINGLE = [Highest(), Lowest(), Middle(), RoundRobin(), BestRank(), Shuffled(3)]
+SEVERAL = [RoundRobin(), BestRank(), Shuffled(3)]
+
+scores = st.one_of(st.just(math.nan), st.integers(-3, 3).map(float), st.floats(-1e3, 1e3, width=32))
+
+
+def table(values: np.ndarray, ids: list[str] | None = None) -> ScoreTable:
+    rows, columns = values.shape
+    names = ids or [f"row{i:03d}" for i in range(rows)]
+    return ScoreTable(tuple(names), tuple(f"t{c}" for c in range(columns)), values, "1", "a test")
+
+
+@st.composite
+def tables(draw: st.DrawFn, columns: int = 1) -> ScoreTable:
+    rows = draw(st.integers(1, 25))
+    values = draw(st.lists(scores, min_size=rows * columns, max_size=rows * columns))
+    ids = draw(st.permutations([f"row{i:03d}" for i in range(rows)]))
+    return table(np.array(values).reshape(rows, columns), list(ids))
+
+
+@pytest.mark.parametrize("order", SINGLE, ids=lambda order: type(order).__name__)
+@given(tables())
+@settings(max_examples=40, deadline=None)
+def test_an_order_ranks_each_eligible_row_once(order, one: ScoreTable) -> None:
+    ranking = order(one)
+    assert sorted(ranking.tolist()) == np.flatnonzero(one.eligible).tolist()
+
+
+@pytest.mark.parametrize("order", SEVERAL, ids=lambda order: type(order).__name__)
+@given(tables(columns=3), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_row_order_is_irrelevant(order, one: ScoreTable, random) -> None:
+    places = list(range(len(one.ids)))
+    random.shuffle(places)
+    other = table(one.values[places], [one.ids[i] for i in places])
+    assert [one.ids[i] for i in order(one)] == [other.ids[i] for i in order(other)]
+
+
+@given(tables())
+@settings(max_examples=40, deadline=None)
+def test_highest_is_sorted_and_ties_break_by_id(one: ScoreTable) -> None:
+    ranking = Highest()(one)
+    pairs = [(-one.values[i, 0], one.ids[i]) for i in ranking]
+    assert pairs == sorted(pairs)
+
+
+def test_middle_starts_at_the_median_and_goes_outwards() -> None:
+    one = table(np.array([[5.0], [1.0], [3.0], [2.0], [4.0]]))
+    assert one.values[Middle()(one), 0].tolist() == [3.0, 2.0, 4.0, 1.0, 5.0]
+
+
+@given(tables(columns=3))
+@settings(max_examples=40, deadline=None)
+def test_a_prefix_of_best_rank_is_the_union_of_the_targets_top_k(one: ScoreTable) -> None:
+    ranking = BestRank()(one).tolist()
+    for k in (1, 2, 4):
+        tops = [
+            Highest()(table(one.values[:, [t]], list(one.ids)))[:k].tolist() for t in range(len(one.targets))
+        ]
+        union = set().union(*map(set, tops))
+        assert set(ranking[: len(union)]) == union
+
+
+def test_round_robin_takes_each_targets_best_in_turn() -> None:
+    one = table(np.array([[9.0, 9.0], [8.0, 1.0], [1.0, 8.0]]))
+    assert RoundRobin()(one).tolist() == [0, 2, 1]  # the second target's best is taken already
+
+
+def test_one_column_orders_refuse_several_targets_by_name() -> None:
+    with pytest.raises(ConfigError, match="best_rank or order=round_robin"):
+        Highest()(table(np.zeros((2, 2))))
+
+
+@given(st.integers(1, 60), st.floats(0.01, 1.0), st.floats(0.01, 1.0))
+def test_smaller_ratio_is_a_prefix_of_a_larger_one(rows: int, a: float, b: float) -> None:
+    one = table(np.arange(rows, dtype=float)[:, None])
+    tokens = np.ones(rows, dtype=np.int64)
+    ranking = Highest()(one)
+    small, large = (cut(one, ranking, Ratio(r)(ranking, tokens), tokens) for r in sorted((a, b)))
+    assert large.ids[: len(small)] == small.ids
+
+
+@pytest.mark.parametrize(("ratio", "rows", "wanted"), [(0.29, 100, 29), (0.01, 52002, 520), (0.001, 10, 1), (1.0, 7, 7)])
+def test_ratio_counts_the_whole_pool_and_rounds_down(ratio: float, rows: int, wanted: int) -> None:
+    ranking = np.arange(rows)
+    assert Ratio(ratio)(ranking, np.ones(rows, dtype=np.int64)) == wanted
+
+
+def test_too_few_eligible_rows_are_an_error_unless_allowed() -> None:
+    tokens = np.ones(10, dtype=np.int64)
+    with pytest.raises(ConfigError, match="asks for 8 rows, only 3 are eligible"):
+        Count(8)(np.arange(3), tokens)
+    assert Count(8, allow_fewer=True)(np.arange(3), tokens) == 3
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(1, 400))
+def test_a_token_budget_is_the_longest_prefix_that_fits(lengths: list[int], limit: int) -> None:
+    ranking = np.arange(len(lengths))
+    taken = Tokens(limit)(ranking, np.array(lengths))
+    assert taken == 1 or sum(lengths[:taken]) <= limit
+    assert taken == len(lengths) or sum(lengths[: taken + 1]) > limit
+
+
+def test_an_exhaustive_table_ignores_the_budget() -> None:
+    one = ScoreTable(("a", "b", "c"), ("any",), np.ones((3, 1)), "1", "all", exhaustive=True)
+    assert len(cut(one, Highest()(one), 1, np.ones(3, dtype=np.int64))) == 3
+
+
+def test_ineligible_rows_are_counted_by_reason_and_never_ranked() -> None:
+    one = table(np.array([[1.0], [2.0], [3.0]])).without({"row001": "empty answer"})
+    assert one.ineligible_counts() == {"empty answer": 1}
+    assert Highest()(one).tolist() == [2, 0]
+
+
+def test_an_infinite_score_is_refused() -> None:
+    with pytest.raises(NaitError, match="infinite"):
+        table(np.array([[math.inf]]))
+
+
+def test_shuffled_depends_on_the_seed_and_on_nothing_else() -> None:
+    one = table(np.random.default_rng(0).normal(size=(50, 1)))
+    again = table(np.zeros((50, 1)))
+    assert Shuffled(1)(one).tolist() == Shuffled(1)(again).tolist()
+    assert Shuffled(1)(one).tolist() != Shuffled(2)(one).tolist()

@@ -1,0 +1,200 @@
+"""Laws of a pass: one forward for all signals, the same numbers however it is cut up, killed or padded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nait.models.loading import LocalModel
+from nait.models.templates import TextTemplate
+from nait.signals import passes
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes import Engine
+from nait.signals.readings import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
+from nait.store import Store
+from tests.families import HIDDEN, LAYERS, pool, save
+
+TEMPLATE = TextTemplate(prompt="Q: {user}\nA: ")
+QUIET = {"progress": False}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("model"))
+
+
+def extractor(folder: Path, store: Path, **engine: Any) -> StoredExtractor:
+    model = LocalModel(str(folder), device="cpu", max_length=128)
+    return StoredExtractor(model, Store(store), TEMPLATE, engine=Engine(**{**QUIET, **engine}))
+
+
+def directions(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, LAYERS + 1, HIDDEN)).astype(np.float32)
+
+
+def slow_readings(x: StoredExtractor, reading: Reading) -> np.ndarray:
+    """Row by row, token by token, from the library's hidden states (last layer left out: it is normed)."""
+    table, network = x.tokens(pool()), x.network()
+    rows = []
+    for i in range(len(table)):
+        ids, answer = table.row(i)
+        with torch.no_grad():
+            states = network(torch.tensor(ids[None]).long(), output_hidden_states=True).hidden_states[:-1]
+        origin = 0 if reading.origin == "first" else int(np.argmax(answer)) - 1
+        first = 0 if reading.origin == "first" else origin + 1
+        parts = []
+        for state in states:
+            h = state[0].numpy().astype(np.float64)
+            mean, last = h[first:].mean(axis=0), h[-1]
+            value = {"delta": last - h[origin], "mean": mean, "last": last, "mean_delta": mean - h[origin]}
+            parts.append(value[reading.feature])
+        rows.append(parts)
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("origin", ["first", "prompt_end"])
+@pytest.mark.parametrize("feature", FEATURES)
+def test_features_equal_a_slow_loop(folder: Path, tmp_path: Path, feature: Any, origin: Any) -> None:
+    x = extractor(folder, tmp_path)
+    reading = Reading("residual", feature, origin)
+    (found,) = x.measure(pool(), [Features(reading)])
+    np.testing.assert_allclose(found[:, :-1], slow_readings(x, reading), rtol=1e-4, atol=1e-5)
+
+
+def test_projections_norms_and_means_follow_from_the_features(folder: Path, tmp_path: Path) -> None:
+    reading, v, centre = Reading("mlp", "mean"), directions(2)[:, 1:, :], None
+    v = np.random.default_rng(1).normal(size=(2, LAYERS, 48)).astype(np.float32)
+    x = extractor(folder, tmp_path)
+    (features,) = x.measure(pool(), [Features(reading)])
+    centre = features.mean(axis=0)
+    p, norms, mean, about = x.measure(pool(), [project_on(reading, v), Norms(reading), Mean(reading), norms_about(reading, centre)])
+    np.testing.assert_allclose(p, np.einsum("nld,cld->ncl", features, v), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(norms, np.linalg.norm(features, axis=2), rtol=1e-5)
+    np.testing.assert_allclose(mean[0], features.mean(axis=0, dtype=np.float64), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(about, np.linalg.norm(features - centre, axis=2), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("other", [{"batch_tokens": 40}, {"batch_tokens": 100_000}, {"padding": "left"}, {"chunk_tokens": 64}])
+def test_readings_do_not_depend_on_how_the_pass_is_cut(folder: Path, tmp_path: Path, other: dict[str, Any]) -> None:
+    signals = [project_on(Reading(), directions(3)), Norms(Reading(feature="mean"))]
+    usual = extractor(folder, tmp_path / "a").measure(pool(), signals)
+    changed = extractor(folder, tmp_path / "b", **other).measure(pool(), signals)
+    for a, b in zip(usual, changed, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+def test_one_pass_serves_every_signal_and_target(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = extractor(folder, tmp_path)
+    forwards = count_forwards(x, monkeypatch)
+    signals = [project_on(Reading(site), directions(1, seed)) for seed in range(3) for site in ("residual", "attn_out")]
+    signals = [s if s.reading.site == "residual" else project_on(s.reading, s.directions[:, 1:]) for s in signals]
+    together = x.measure(pool(), signals)
+    assert forwards == [1]
+    alone = extractor(folder, tmp_path / "alone").measure(pool(), signals[3:4])[0]
+    np.testing.assert_allclose(together[3], alone, rtol=1e-6, atol=1e-6)
+
+
+def count_forwards(x: StoredExtractor, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    counts = [0]
+    decoder = x.network().get_decoder()
+    original = decoder.forward
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        counts[0] += 1
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(decoder, "forward", counted)
+    return counts
+
+
+def test_a_second_request_opens_no_model(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signals = [project_on(Reading(), directions(1))]
+    first = extractor(folder, tmp_path).measure(pool(), signals)[0]
+    monkeypatch.setattr(LocalModel, "load_network", lambda _: pytest.fail("the model was opened"))
+    monkeypatch.setattr(LocalModel, "load_tokenizer", lambda _: pytest.fail("the tokenizer was opened"))
+    np.testing.assert_array_equal(extractor(folder, tmp_path).measure(pool(), signals)[0], first)
+
+
+@pytest.mark.parametrize("change", ["template", "max_length", "weights", "pool", "reading"])
+def test_what_changes_the_numbers_changes_the_address(folder: Path, tmp_path: Path, change: str) -> None:
+    signal = project_on(Reading(), directions(1))
+    extractor(folder, tmp_path).measure(pool(), [signal])
+    x, rows = extractor(folder, tmp_path), pool()
+    if change == "template":
+        x.template = TextTemplate(prompt="Question: {user}\nA: ")
+    elif change == "max_length":
+        x.model = LocalModel(str(folder), device="cpu", max_length=64)
+    elif change == "weights":
+        other = save(tmp_path / "other", "mistral")
+        x.model = LocalModel(str(other), device="cpu", max_length=128)
+    elif change == "pool":
+        rows = pool(23)
+    else:
+        signal = project_on(Reading(feature="mean"), directions(1))
+    before = len(list((tmp_path / "passes").glob("*/manifest.json")))
+    x.measure(rows, [signal])
+    assert len(list((tmp_path / "passes").glob("*/manifest.json"))) == before + 1
+
+
+def test_a_killed_pass_goes_on_and_ends_with_the_same_bytes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals = [project_on(Reading(), directions(2)), Mean(Reading())]
+    cut = {"batch_tokens": 128, "chunk_tokens": 200}
+    whole = extractor(folder, tmp_path / "whole", **cut).measure(pool(), signals)
+
+    read, calls = passes.Runner.read, [0]
+
+    def killed(self: passes.Runner, *args: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 4:
+            raise KeyboardInterrupt
+        return read(self, *args)
+
+    monkeypatch.setattr(passes.Runner, "read", killed)
+    with pytest.raises(KeyboardInterrupt):
+        extractor(folder, tmp_path / "cut", **cut).measure(pool(), signals)
+    assert list((tmp_path / "cut").rglob("chunk-*.npz")), "nothing was kept"
+
+    calls[0] = 100
+    resumed = extractor(folder, tmp_path / "cut", **cut).measure(pool(), signals)
+    first_try = calls[0] - 100
+    for a, b in zip(whole, resumed, strict=True):
+        assert a.tobytes() == b.tobytes()
+    calls[0] = 100
+    extractor(folder, tmp_path / "again", **cut).measure(pool(), signals)
+    assert first_try < calls[0] - 100, "the resumed pass read everything again"
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    signals = [project_on(Reading(), directions(1)), Norms(Reading())]
+    usual = extractor(folder, tmp_path / "a").measure(pool(), signals)
+    original = passes.Runner._read
+
+    def tight(self: passes.Runner, table: Any, rows: Any) -> Any:
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError
+        return original(self, table, rows)
+
+    monkeypatch.setattr(passes.Runner, "_read", tight)
+    halved = extractor(folder, tmp_path / "b").measure(pool(), signals)
+    assert "half" in caplog.text
+    for a, b in zip(usual, halved, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+def test_bfloat16_weights_are_accumulated_in_float32(folder: Path, tmp_path: Path) -> None:
+    x = extractor(folder, tmp_path)
+    x.model = LocalModel(str(folder), dtype="bfloat16", device="cpu", max_length=128)
+    found, exact = (
+        y.measure(pool(), [project_on(Reading(feature="mean"), directions(1))])[0]
+        for y in (x, extractor(folder, tmp_path))
+    )
+    assert found.dtype == np.float32
+    assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.999
