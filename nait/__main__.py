@@ -12,6 +12,11 @@ from nait.core.errors import NaitError
 def main() -> None:
     """Runs the jobs that the command line describes. Exit code 2: something the user can mend."""
     arguments = sys.argv[1:]
+    for flag in ("-m", "--multirun"):
+        if flag in arguments:  # Hydra takes it in front only
+            arguments.remove(flag)
+            arguments.insert(0, flag)
+    sys.argv[1:] = arguments
     if not set(arguments).isdisjoint({"--help", "-h", "help"}):
         from nait.help import help_text
 

@@ -19,11 +19,11 @@ log = logging.getLogger("nait")
 
 STAGES = ("select", "train", "evaluate", "report")
 
-@hydra.main(config_path="pkg://nait.conf", config_name="run", version_base="1.3")
+
+@hydra.main(config_path="pkg://nait.conf", config_name="run", version_base="1.3")  # type: ignore[untyped-decorator]
 def run(config: DictConfig) -> None:
     """One job."""
     choices = HydraConfig.get()
-    overrides = [str(item) for item in OmegaConf.to_container(choices.overrides.task) or []]
     names = {str(group): str(option) for group, option in choices.runtime.choices.items()}
     folder = Path(choices.runtime.output_dir)
     sweeping = str(choices.mode).endswith("MULTIRUN")
@@ -32,7 +32,7 @@ def run(config: DictConfig) -> None:
         stages = check_stages(plain["stages"])
         from nait.jobs import Job
 
-        job = Job.of(plain, build, folder=folder, names=names, overrides=overrides)
+        job = Job.of(plain, build, folder=folder, names=names)
         text = job.run(stages, last="report" in stages and not sweeping)
     except NaitError as error:
         log.error("%s", error)
@@ -70,7 +70,9 @@ def build(node: Any) -> Any:
                 raise cause from None
             if isinstance(cause, (TypeError, ValueError)) and cause.__cause__ is None:
                 name = str(node.get("_target_", "")).rsplit(".", 1)[-1]
-                raise ConfigError(f"a value does not fit ({cause})", where=name, mend="See nait --cfg job.") from error
+                raise ConfigError(
+                    f"a value does not fit ({cause})", where=name, mend="See nait --cfg job."
+                ) from error
             cause = cause.__cause__
         raise
 
@@ -80,7 +82,9 @@ def check_stages(stages: Any) -> list[str]:
     asked = [stages] if isinstance(stages, str) else list(stages or [])
     for stage in asked:
         if stage not in STAGES:
-            raise ConfigError(f"'{stage}' is not a stage", where="stages", mend=did_you_mean(str(stage), STAGES))
+            raise ConfigError(
+                f"'{stage}' is not a stage", where="stages", mend=did_you_mean(str(stage), STAGES)
+            )
     if not asked:
         raise ConfigError("no stage is asked for", where="stages", mend=f"Use any of {', '.join(STAGES)}.")
     return [stage for stage in STAGES if stage in asked]

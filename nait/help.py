@@ -100,7 +100,9 @@ def known_keys(arguments: list[str]) -> list[str]:
     choices = [
         argument
         for argument in arguments
-        if (parts := argument.split("=", 1))[0] in options and len(parts) == 2 and parts[1] in options[parts[0]]
+        if (parts := argument.split("=", 1))[0] in options
+        and len(parts) == 2
+        and parts[1] in options[parts[0]]
     ]
     GlobalHydra.instance().clear()
     with initialize_config_module(config_module="nait.conf", version_base="1.3"):
@@ -108,7 +110,7 @@ def known_keys(arguments: list[str]) -> list[str]:
 
     def walk(node: DictConfig, prefix: str) -> list[str]:
         keys = []
-        for key in node:
+        for key in map(str, node):
             if key == "_target_":
                 continue
             path = f"{prefix}{key}"

@@ -30,7 +30,20 @@ from nait.store import Artifact, Store, read_json, write_json
 log = logging.getLogger("nait")
 
 SHOWN_ROWS = 20
-LABELLED = ("selector.", "order.", "template.", "train.", "model.dtype", "target.")
+SETTINGS = ("selector", "order", "template", "reference_template", "train", "model", "eval")
+"""Groups whose keys tell runs of one selector apart; a table shows those that differ."""
+NO_SETTING = {
+    "seed",
+    "fingerprints",
+    "device",
+    "device_map",
+    "path",
+    "save_seconds",
+    "batch_size",
+    "mirror",
+    "name",
+}
+"""Keys that change no result, or have a column of their own."""
 
 
 @dataclass
@@ -58,7 +71,6 @@ class Job:
         *,
         folder: Path,
         names: Mapping[str, str],
-        overrides: Sequence[str],
     ) -> Job:
         """The job that a resolved config describes. `names` are the groups' chosen options.
 
@@ -75,7 +87,9 @@ class Job:
             config={"selector": scorer_config, "order": config["order"], "budget": config["budget"]},
         )
         parts = {key: build(config[key]) for key in ("template", "engine", "train", "cost", "report")}
-        parts["reference_template"] = build(config["reference_template"]) if config.get("reference_template") else None
+        parts["reference_template"] = (
+            build(config["reference_template"]) if config.get("reference_template") else None
+        )
         stages = config["stages"]
         if "evaluate" in stages:
             parts["eval"] = build(config["eval"])
@@ -84,10 +98,11 @@ class Job:
         pool = build(config["data"])
         targets = list(build(config["target"]))
         _check_names(targets)
-        log.info("Pool %s: %d rows (%s); targets: %s. Read in %.1f s.", pool.name, len(pool), pool.fingerprint[:8],
-                 ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none", time.monotonic() - started)  # fmt: skip
+        shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
+        seconds = time.monotonic() - started
+        log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)
         labels = {
-            "selector": config["label"] or _label(config["selector"].get("name") or names["selector"], overrides),
+            "selector": config["label"] or config["selector"].get("name") or names["selector"],
             "target": "+".join(target.name for target in targets),
             "budget": _budget_label(config["budget"]),
             "seed": config["seed"],
@@ -107,7 +122,11 @@ class Job:
             f"{self.labels['selector']}-{self.labels['target']}-s{self.labels['seed']}",
             {**self.config, "fingerprints": self._fingerprints()},
             group=self.config["group"] or self.labels["pool"],
-            tags=[f"selector={self.labels['selector']}", f"target={self.labels['target']}", f"budget={self.labels['budget']}"],
+            tags=[
+                f"selector={self.labels['selector']}",
+                f"target={self.labels['target']}",
+                f"budget={self.labels['budget']}",
+            ],
         )
         try:
             text = self._run(stages, last=last)
@@ -119,12 +138,14 @@ class Job:
 
     def _run(self, stages: Sequence[str], *, last: bool) -> str:
         lines = []
-        selection = scores = None
+        selection: Selection | None = None
         adapter: Artifact | None = None
         trains = {"train", "evaluate"} & set(stages) and self.parts["train"].recipe is not None
         if "select" in stages or trains:
-            selection, scores = self._select()
-            lines.append(f"Selected {len(selection)} of {len(self.pool)} rows: {self.folder / 'selected.jsonl'}")
+            selection = self._select()
+            lines.append(
+                f"Selected {len(selection)} of {len(self.pool)} rows: {self.folder / 'selected.jsonl'}"
+            )
         if trains and selection is not None:
             adapter = self._train(selection)
         if "evaluate" in stages:
@@ -134,10 +155,12 @@ class Job:
             write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
         if last and self.links.get("run"):
             with self._phase("report"):
-                lines.append(report(self.parts["report"], self.store, [str(self.links["run"])], self.folder / "report"))
+                lines.append(
+                    report(self.parts["report"], self.store, [str(self.links["run"])], self.folder / "report")
+                )
         return "\n".join(lines)
 
-    def _select(self) -> tuple[Selection, Artifact]:
+    def _select(self) -> Selection:
         from nait.signals.extractor import StoredExtractor
 
         with self._phase("select"):
@@ -152,7 +175,7 @@ class Job:
         self.seconds["select"] = float(scores.manifest["seconds_from_nothing"])
         self.links |= {"scores": scores.address, "selection": made.address}
         self._tell(scores, made, selection)
-        return selection, scores
+        return selection
 
     def _tell(self, scores: Artifact, made: Artifact, selection: Selection) -> None:
         """What the log and the tracker hear of a selection."""
@@ -165,7 +188,10 @@ class Job:
             values = table.column(name)
             self.tracker.histogram(f"scores/{name}", np.asarray(values[np.isfinite(values)]))
         places = {key: row for row, key in enumerate(self.pool.ids)}
-        for title, keys in (("top", selection.ids[:SHOWN_ROWS]), ("bottom_selected", selection.ids[-SHOWN_ROWS:])):
+        for title, keys in (
+            ("top", selection.ids[:SHOWN_ROWS]),
+            ("bottom_selected", selection.ids[-SHOWN_ROWS:]),
+        ):
             rows = [self._show(places[key], table.values) for key in keys]
             self.tracker.table(f"examples/{title}", ["id", "scores", "instruction", "answer"], rows)
         self.tracker.artifact(
@@ -201,7 +227,9 @@ class Job:
         results = read_results(evaluation.path)
         self.tracker.summary({f"eval/{r.task}/{r.metric}": r.value for r in results if r.primary})
         columns = ["task", "metric", "filter", "value", "stderr", "n"]
-        self.tracker.table("evaluation", columns, [[getattr(r, column) for column in columns] for r in results])
+        self.tracker.table(
+            "evaluation", columns, [[getattr(r, column) for column in columns] for r in results]
+        )
         return evaluation
 
     @contextmanager
@@ -223,6 +251,7 @@ class Job:
             "device_hours": cost.device_hours(total),
             "money": cost.money(total),
             "currency": cost.currency,
+            "settings": {} if self.config["label"] else settings(self.config),
         }
 
     def _fingerprints(self) -> dict[str, Any]:
@@ -240,7 +269,7 @@ class Job:
             **self.labels,
             "links": self.links,
             "fingerprints": self._fingerprints(),
-            "rows": {group.name: _counts(group) for group in (self.pool, *self.targets)},
+            "rows": {self.pool.name: _counts(self.pool)} | {one.name: _counts(one) for one in self.targets},
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "warnings": self.warnings,
             "config": self.config,
@@ -260,14 +289,27 @@ def _counts(rows: Pool | Target) -> dict[str, Any]:
 def _check_names(targets: Sequence[Target]) -> None:
     names = [target.name for target in targets]
     if len(set(names)) != len(names):
-        raise DataError(f"two targets share a name: {', '.join(names)}", where="target", mend="Set target.name.")
+        raise DataError(
+            f"two targets share a name: {', '.join(names)}", where="target", mend="Set target.name."
+        )
 
 
-def _label(name: str, overrides: Sequence[str]) -> str:
-    """The selector's name and the keys set on the command line that change what it does."""
-    changed = [item.lstrip("+") for item in overrides if item.lstrip("+").startswith(LABELLED)]
-    shown = [item.removeprefix("selector.") for item in changed if not item.startswith(("target.path", "target.limit"))]
-    return f"{name} {' '.join(shown)}".strip()
+def settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """What a run of a selector was set to, flat: `layers` for selector.layers, `train.epochs`, ..."""
+    found: dict[str, str] = {}
+
+    def walk(node: Any, path: list[str]) -> None:
+        if isinstance(node, Mapping):
+            for key, value in node.items():
+                if key not in NO_SETTING:
+                    walk(value, [*path, str(key)])
+        elif path[-1] != "_target_" or path[0] in ("order", "selector"):
+            name = ".".join(path).removeprefix("selector.").removesuffix("._target_")
+            found[name] = str(node).rsplit(".", 1)[-1] if path[-1] == "_target_" else str(node)
+
+    for group in SETTINGS:
+        walk(config[group], [group])
+    return found
 
 
 def _budget_label(budget: Mapping[str, Any]) -> str:
@@ -284,6 +326,8 @@ def summarise_sweep(folder: Path, *, store: str, reporter: Reporter) -> str:
     """One leaderboard of the jobs under a sweep's folder; failed jobs are named."""
     records = [read_json(path) for path in sorted(folder.glob("*/run.json"))]
     runs = [str(record["links"]["run"]) for record in records if record["links"].get("run")]
-    failed = [f"{record['selector']} (seed {record['seed']})" for record in records if record["status"] != "done"]
+    failed = [
+        f"{record['selector']} (seed {record['seed']})" for record in records if record["status"] != "done"
+    ]
     text = report(reporter, Store(store), runs, folder / "report") if runs else "No job reached a result."
     return text + (f"\nFailed: {', '.join(failed)}. Their folders under {folder} say why." if failed else "")

@@ -8,12 +8,28 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("nait", "torch", "transformers", "peft", "lm_eval", "datasets", "tokenizers", "numpy", "hydra-core", "wandb")
+PACKAGES = (
+    "nait",
+    "torch",
+    "transformers",
+    "peft",
+    "lm_eval",
+    "datasets",
+    "tokenizers",
+    "numpy",
+    "hydra-core",
+    "wandb",
+)
 
 
 def provenance() -> dict[str, Any]:
     """Package versions, Python, platform, and the git commit of the code (null when it is not a clone)."""
-    return {"versions": _versions(), "python": platform.python_version(), "platform": platform.platform(), "git": _git()}
+    return {
+        "versions": _versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "git": _git(),
+    }
 
 
 def _versions() -> dict[str, str]:
@@ -34,6 +50,9 @@ def _git() -> dict[str, Any] | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()  # noqa: S603
 
     try:
-        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "--", str(here)))}
+        return {
+            "commit": ask("rev-parse", "HEAD"),
+            "dirty": bool(ask("status", "--porcelain", "--", str(here))),
+        }
     except (OSError, subprocess.SubprocessError):
         return None

@@ -89,7 +89,7 @@ class Store:
                 **facts,
             }
             write_json(part / MANIFEST, manifest)
-            os.replace(part, folder)
+            part.replace(folder)
         return Artifact(kind, folder.name, folder, manifest, fresh=True)
 
     @contextmanager
@@ -150,4 +150,4 @@ def write_text(path: Path, text: str) -> None:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(part, path)
+    part.replace(path)

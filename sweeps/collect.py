@@ -19,7 +19,29 @@ def collect(store: Store, runs: Sequence[str] | None = None, *, primary: bool = 
         records = store.artifacts("runs")
     else:
         records = [_record(store, address) for address in dict.fromkeys(runs)]
-    return [row for record in records for row in _rows(store, record, primary=primary)]
+    names = distinct_names(records)
+    return [row for record in records for row in _rows(store, record, names[record.address], primary=primary)]
+
+
+def distinct_names(records: Sequence[Artifact]) -> dict[str, str]:
+    """Each run's selector with the settings in which it differs from other runs of that selector.
+
+    So rows that differ in more than the seed are never averaged as if they did not.
+    """
+    groups: dict[str, list[Artifact]] = {}
+    for record in records:
+        groups.setdefault(str(record.manifest["labels"]["selector"]), []).append(record)
+    names = {}
+    for name, group in groups.items():
+        settings = [
+            {**record.manifest["settings"], "pool": record.manifest["labels"]["pool"]} for record in group
+        ]
+        keys = sorted({key for one in settings for key in one})
+        differing = [key for key in keys if len({one.get(key) for one in settings}) > 1]
+        for record, one in zip(group, settings, strict=True):
+            shown = [f"{key}={one[key]}" for key in differing if key in one]
+            names[record.address] = " ".join([name, *shown])
+    return names
 
 
 def _record(store: Store, address: str) -> Artifact:
@@ -29,26 +51,29 @@ def _record(store: Store, address: str) -> Artifact:
     return found
 
 
-def _rows(store: Store, record: Artifact, *, primary: bool) -> Iterable[Row]:
+def _rows(store: Store, record: Artifact, name: str, *, primary: bool) -> Iterable[Row]:
     links, labels, facts = (record.manifest[key] for key in ("links", "labels", "phase_seconds"))
     evaluation = store.find("evaluations", str(links["evaluation"]))
     if evaluation is None:
         raise StoreError("its evaluation is gone", where=str(record.path), mend="Run the job again.")
+    requested = set(evaluation.manifest["key"]["suite"].get("requested", ()))
     for result in read_results(evaluation.path):
         if primary and not result.primary:
             continue
         yield Row(
-            selector=labels["selector"] if labels["trained"] else "base (not trained)",
+            selector=name if labels["trained"] else "base (not trained)",
             target=labels["target"],
             budget=labels["budget"],
             seed=labels["seed"],
             model=labels["model"],
             task=result.task,
-            metric=f"{result.metric} ({result.filter})" if result.filter not in ("", "none") else result.metric,
+            metric=f"{result.metric} ({result.filter})"
+            if result.filter not in ("", "none")
+            else result.metric,
             value=result.value,
             stderr=result.stderr,
             n=result.n,
-            is_group=result.is_group,
+            headline=result.task in requested,
             selected_rows=record.manifest["selected_rows"],
             answer_tokens=record.manifest["answer_tokens"],
             seconds_select=facts.get("select", 0.0),

@@ -63,6 +63,8 @@ def _line(group: Sequence[Row]) -> Line:
     mean = sum(row.value for row in group) / count
     errors = [row.stderr for row in group if row.stderr is not None and not math.isnan(row.stderr)]
     over_items = Z95 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None
+    if over_items == 0.0:  # all items alike: Wilson's interval of a share that was 0 or 1
+        over_items = Z95**2 / (first.n + Z95**2)
     widths = [width for width in (over_items, _over_seeds([row.value for row in group])) if width is not None]
 
     def average(name: str) -> float:
@@ -114,7 +116,7 @@ def table(lines: Sequence[Line], *, form: str = "github") -> str:
          f"{line.seconds_evaluate:.1f}"]
         for line in lines
     ]  # fmt: skip
-    return tabulate(body, headers=COLUMNS, tablefmt=form, disable_numparse=True)
+    return str(tabulate(body, headers=COLUMNS, tablefmt=form, disable_numparse=True))
 
 
 def _score(line: Line) -> str:
@@ -134,9 +136,9 @@ def notes(lines: Sequence[Line]) -> list[str]:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Writes the leaderboard's three files. `groups_only` prints groups and single tasks, not a group's subtasks."""
+    """Writes the leaderboard's three files. `headlines_only` prints what was asked for, not a group's subtasks."""
 
-    groups_only: bool = True
+    headlines_only: bool = True
 
     def report(self, store: Store, runs: Sequence[str] | None, folder: Path) -> str:
         """The table to print; the files hold every task."""
@@ -146,15 +148,9 @@ class Leaderboard:
         lines = summarise(rows)
         text = "\n".join(f"- {note}" for note in notes(lines))
         write_text(folder / "leaderboard.md", f"# Leaderboard\n\n{table(lines)}\n\n{text}\n")
-        shown = summarise(self._shown(rows)) if self.groups_only else lines
+        shown = summarise([row for row in rows if row.headline]) if self.headlines_only else lines
         printed = "\n".join(notes(shown))
         return f"{table(shown, form='simple')}\n\n{printed}\nLeaderboard: {folder / 'leaderboard.md'}"
-
-    @staticmethod
-    def _shown(rows: Sequence[Row]) -> list[Row]:
-        """Groups, and the tasks that belong to none of them (a group's subtasks start with its name)."""
-        groups = {row.task for row in rows if row.is_group}
-        return [row for row in rows if row.is_group or not any(row.task.startswith(f"{name}_") for name in groups)]
 
 
 def _csv(rows: Sequence[Row]) -> str:

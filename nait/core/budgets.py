@@ -32,7 +32,9 @@ class Ratio:
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
             raise ConfigError(
-                f"{self.ratio} is not in (0, 1]", where="budget.ratio", mend="0.1 selects a tenth of the pool."
+                f"{self.ratio} is not in (0, 1]",
+                where="budget.ratio",
+                mend="0.1 selects a tenth of the pool.",
             )
 
     def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:

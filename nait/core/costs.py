@@ -19,7 +19,9 @@ class Cost:
         if self.devices < 1:
             raise ConfigError(f"{self.devices} is below 1", where="cost.devices", mend="Give 1 or more.")
         if self.price_per_device_hour is not None and self.price_per_device_hour < 0:
-            raise ConfigError("a price is not negative", where="cost.price_per_device_hour", mend="Give 0 or more.")
+            raise ConfigError(
+                "a price is not negative", where="cost.price_per_device_hour", mend="Give 0 or more."
+            )
 
     def device_hours(self, seconds: float) -> float:
         return seconds * self.devices / 3600

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 class Result:
     """One metric of one task. `stderr` is None where the metric has none; `n` counts the items.
 
-    `group` is empty for a task, else the name of the group whose mean this is.
+    `is_group`: this is the mean of a group of tasks. `missing` names those of them that could not be run.
     """
 
     task: str
@@ -58,7 +58,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a leaderboard: a result, what produced it, what it cost, where it is kept."""
+    """One line of a leaderboard: a result, what produced it, what it cost, where it is kept.
+
+    `headline` marks the names the user asked for; the others are subtasks of them.
+    """
 
     selector: str
     target: str
@@ -70,7 +73,7 @@ class Row:
     value: float
     stderr: float | None
     n: int
-    is_group: bool
+    headline: bool
     selected_rows: int
     answer_tokens: int
     seconds_select: float

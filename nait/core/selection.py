@@ -30,9 +30,7 @@ class Selection:
         return digest_lines(sorted(self.ids))
 
 
-def cut(
-    table: ScoreTable, ranking: Ranking, count: int, answer_tokens: npt.NDArray[np.int64]
-) -> Selection:
+def cut(table: ScoreTable, ranking: Ranking, count: int, answer_tokens: npt.NDArray[np.int64]) -> Selection:
     """The first `count` rows of `ranking`; of an exhaustive table, every ranked row."""
     if not len(ranking):
         raise NaitError("no row is eligible", where="selector", mend="See the counted reasons in the log.")

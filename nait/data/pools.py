@@ -121,7 +121,7 @@ def read_pool(
 
 
 def read_hub_pool(
-    repo: str,
+    path: str,
     *,
     subset: str | None = None,
     split: str = "train",
@@ -139,8 +139,8 @@ def read_hub_pool(
     The keys after `mirror` are those of `read_pool`. Raises: DataError, ConfigError.
     """
     reading = Reading(format, columns, id_column, limit, on_bad, group="data")
-    source = hub_source(repo, subset=subset, split=split, revision=revision, mirror=mirror)
-    return reading.pool(source, name or repo.split("/")[-1])
+    source = hub_source(path, subset=subset, split=split, revision=revision, mirror=mirror)
+    return reading.pool(source, name or path.split("/")[-1])
 
 
 def read_target(

@@ -90,7 +90,7 @@ def collate(table: TokenTable, rows: Rows, *, fill_id: int, device: str, side: S
 def _prompt_end(answer: npt.NDArray[np.bool_], start: Rows, lengths: Rows) -> Rows:
     """[B] the position before the first answer token; the first real position where there is no prompt."""
     first_answer = np.where(answer.any(axis=1), answer.argmax(axis=1), start + lengths)
-    return np.maximum(first_answer - 1, start)
+    return np.asarray(np.maximum(first_answer - 1, start))
 
 
 def _to(tensor: torch.Tensor, device: str) -> torch.Tensor:

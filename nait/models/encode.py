@@ -82,7 +82,8 @@ def _parts(
     ends = template.eos == "always" or (template.eos == "train" and purpose == "train")
     last = max((i for i, span in enumerate(spans) if span.kind == "answer"), default=len(spans))
     parts: list[_String | None] = []
-    text, answers = "", []
+    text = ""
+    answers: list[tuple[int, int]] = []
 
     def close(*, literal: str = "", is_answer: bool = False) -> None:
         nonlocal text, answers
@@ -161,7 +162,9 @@ def _encode_block(
 def _end_token(tokenizer: Any) -> int:
     if tokenizer.eos_token_id is None:
         raise ModelError(
-            "the tokenizer has no end token", where=str(tokenizer.name_or_path), mend="Set template.eos=never."
+            "the tokenizer has no end token",
+            where=str(tokenizer.name_or_path),
+            mend="Set template.eos=never.",
         )
     return int(tokenizer.eos_token_id)
 
@@ -178,6 +181,7 @@ def _tokenise(
         return_attention_mask=False,
         return_offsets_mapping=offsets,
         split_special_tokens=literal,
+        verbose=False,  # texts are cut at max_length afterwards
     )
     if offsets:
         for string, ids, places in zip(strings, out["input_ids"], out["offset_mapping"], strict=True):
@@ -185,10 +189,16 @@ def _tokenise(
         return
     # Borders at a string's start or end need no counting; what is left is mostly one prompt a row.
     heads = [
-        string.text[:at] for string in strings for span in string.answers for at in span if 0 < at < len(string.text)
+        string.text[:at]
+        for string in strings
+        for span in string.answers
+        for at in span
+        if 0 < at < len(string.text)
     ]
     counted = iter(
-        tokenizer(heads, add_special_tokens=False, return_attention_mask=False)["input_ids"] if heads else []
+        tokenizer(heads, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        if heads
+        else []
     )
     for string, ids in zip(strings, out["input_ids"], strict=True):
         mask = [False] * len(ids)
@@ -213,6 +223,8 @@ def _concatenate(tables: Sequence[TokenTable]) -> TokenTable:
     return TokenTable(
         np.concatenate([table.input_ids for table in tables]),
         np.concatenate([table.answer for table in tables]),
-        np.concatenate([[0]] + [table.starts[1:] + shift for table, shift in zip(tables, shifts, strict=False)]),
+        np.concatenate(
+            [[0]] + [table.starts[1:] + shift for table, shift in zip(tables, shifts, strict=False)]
+        ),
         np.concatenate([table.truncated for table in tables]),
     )

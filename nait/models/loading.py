@@ -39,7 +39,9 @@ class LocalModel:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise ConfigError(f"'{self.dtype}' is not a dtype", where="model.dtype", mend=did_you_mean(self.dtype, DTYPES))
+            raise ConfigError(
+                f"'{self.dtype}' is not a dtype", where="model.dtype", mend=did_you_mean(self.dtype, DTYPES)
+            )
         if self.max_length < 2:
             raise ConfigError(f"{self.max_length} is below 2", where="model.max_length", mend="512 is usual.")
         if self.name is None:
@@ -53,17 +55,43 @@ class LocalModel:
     def check(self) -> None:
         """Raises: ModelError when the folder is not a model's."""
         if not self.folder.is_dir():
-            near = [path.name for path in self.folder.parent.glob("*/")] if self.folder.parent.is_dir() else []
+            near = (
+                [path.name for path in self.folder.parent.glob("*/")] if self.folder.parent.is_dir() else []
+            )
             raise ModelError(
                 "there is no such folder",
                 where=f"model.path={self.path}",
                 mend=did_you_mean(self.folder.name, near) or "Give the folder that holds config.json.",
             )
-        for pattern, what in (("config.json", "config.json"), (WEIGHTS, "safetensors weights"), ("tokenizer*", "tokenizer")):
+        for pattern, what in (
+            ("config.json", "config.json"),
+            (WEIGHTS, "safetensors weights"),
+            ("tokenizer*", "tokenizer"),
+        ):
             if not any(self.folder.glob(pattern)):
                 raise ModelError(
-                    f"there is no {what}", where=str(self.folder), mend="Save the model with save_pretrained() there."
+                    f"there is no {what}",
+                    where=str(self.folder),
+                    mend="Save the model with save_pretrained() there.",
                 )
+
+        context = self.context()
+        if context is not None and self.max_length > context:
+            raise ConfigError(
+                f"{self.max_length} is more than the model's context of {context} tokens",
+                where="model.max_length",
+                mend=f"Set model.max_length={context} or less.",
+            )
+
+    def context(self) -> int | None:
+        """The most tokens the model takes at once, where its config says."""
+        from nait.store import read_json
+
+        config = read_json(self.folder / "config.json")
+        texts = [config, *(part for part in config.values() if isinstance(part, dict))]
+        names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+        found = [int(text[name]) for text in texts for name in names if isinstance(text.get(name), int)]
+        return max(found) if found else None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -87,7 +115,9 @@ class LocalModel:
         from transformers.utils import logging as transformers_logging
 
         transformers_logging.disable_progress_bar()  # a bar a second long between ours tells nothing
-        options: dict[str, Any] = {"dtype": self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)}
+        options: dict[str, Any] = {
+            "dtype": self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)
+        }
         if self.attn_implementation:
             options["attn_implementation"] = self.attn_implementation
         if self.device_map:
@@ -104,7 +134,9 @@ class LocalModel:
             raise
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise ModelError(
-                f"transformers cannot open it ({_first_line(error)})", where=str(self.folder), mend="Check model.path."
+                f"transformers cannot open it ({_first_line(error)})",
+                where=str(self.folder),
+                mend="Check model.path.",
             ) from error
         if not self.device_map:
             network = network.to(self.torch_device())
@@ -134,7 +166,9 @@ class LocalModel:
             )
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise ModelError(
-                f"the tokenizer cannot be opened ({_first_line(error)})", where=str(self.folder), mend="Check the files."
+                f"the tokenizer cannot be opened ({_first_line(error)})",
+                where=str(self.folder),
+                mend="Check the files.",
             ) from error
         file = self.folder / "tokenizer.json"
         if file.is_file() and not _agrees(tokenizer, file):
@@ -164,7 +198,9 @@ def hub_model(
 
     patterns = [WEIGHTS, *TEXTS, *(["*.py"] if trust_remote_code else [])]
     try:
-        folder = snapshot_download(path, revision=revision, local_files_only=not download, allow_patterns=patterns)
+        folder = snapshot_download(
+            path, revision=revision, local_files_only=not download, allow_patterns=patterns
+        )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         raise ModelError(
             f"the Hub did not give it ({_first_line(error)})",
@@ -190,7 +226,8 @@ def _agrees(tokenizer: Any, file: Path) -> bool:
 
     bare = Tokenizer.from_file(str(file))
     return all(
-        tokenizer(text, add_special_tokens=False)["input_ids"] == bare.encode(text, add_special_tokens=False).ids
+        tokenizer(text, add_special_tokens=False)["input_ids"]
+        == bare.encode(text, add_special_tokens=False).ids
         for text in PROBES
     )
 
@@ -228,4 +265,9 @@ def _first_line(error: Exception) -> str:
 
 def describe(model: LocalModel) -> Mapping[str, Any]:
     """What a manifest says of a model."""
-    return {"name": model.name, "fingerprint": model.fingerprint, "dtype": model.dtype, "max_length": model.max_length}
+    return {
+        "name": model.name,
+        "fingerprint": model.fingerprint,
+        "dtype": model.dtype,
+        "max_length": model.max_length,
+    }

@@ -100,7 +100,9 @@ class Anatomy:
         for module in block.children():
             if any(name.split(".")[-1] == "experts" for name, _ in module.named_modules()):
                 return module
-        raise ModelError(f"block {layer} of {self.name} has no MLP", where="selector.site", mend="Use residual.")
+        raise ModelError(
+            f"block {layer} of {self.name} has no MLP", where="selector.site", mend="Use residual."
+        )
 
 
 def dissect(network: Any) -> Anatomy:
@@ -114,13 +116,15 @@ def dissect(network: Any) -> Anatomy:
     config = base.config.get_text_config(decoder=True)
     name = str(base.config.model_type)
     if getattr(base.config, "is_encoder_decoder", False):
-        raise ModelError(f"{name} is an encoder-decoder model", where="model.path", mend="Use a decoder-only model.")
+        raise ModelError(
+            f"{name} is an encoder-decoder model", where="model.path", mend="Use a decoder-only model."
+        )
     decoder = base.get_decoder()
     for path, module in decoder.named_modules():
         leaf = path.rsplit(".", 1)[-1]
-        if isinstance(module, nn.ModuleList) and leaf in ("layers", "h", "blocks"):
-            if len(module) == config.num_hidden_layers:
-                return Anatomy(decoder, tuple(module), int(config.hidden_size), name)
+        is_blocks = isinstance(module, nn.ModuleList) and leaf in ("layers", "h", "blocks")
+        if is_blocks and len(module) == config.num_hidden_layers:
+            return Anatomy(decoder, tuple(module), int(config.hidden_size), name)
     raise ModelError(
         f"no list of {config.num_hidden_layers} blocks was found in {name}",
         where="model.path",
@@ -135,7 +139,8 @@ def _is_attention(name: str) -> bool:
 def _is_linear(module: Any) -> bool:
     """A linear map: torch's Linear and its like, and GPT-2's transposed Conv1D."""
     return hasattr(module, "weight") and (
-        (hasattr(module, "in_features") and hasattr(module, "out_features")) or type(module).__name__ == "Conv1D"
+        (hasattr(module, "in_features") and hasattr(module, "out_features"))
+        or type(module).__name__ == "Conv1D"
     )
 
 
@@ -157,7 +162,5 @@ def _in_width(module: Any) -> int:
 
 
 def _experts(block: nn.Module) -> nn.Module | None:
-    for name, module in block.named_modules():
-        if name.split(".")[-1] == "experts":
-            return module
-    return None
+    found = [module for name, module in block.named_modules() if name.split(".")[-1] == "experts"]
+    return found[0] if found else None

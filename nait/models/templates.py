@@ -16,6 +16,7 @@ from nait.core.examples import Example, Turn
 
 Kind = Literal["prompt", "answer", "end"]
 
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A piece of text. `data` marks text that came from a row: special tokens in it stay text.
@@ -161,7 +162,9 @@ class ChatTemplate:
     def spans(self, example: Example, tokenizer: Any) -> list[Span]:
         if not getattr(tokenizer, "chat_template", None):
             raise ConfigError(
-                "the model's tokenizer has no chat template", where="template", mend="Use template=alpaca or plain."
+                "the model's tokenizer has no chat template",
+                where="template",
+                mend="Use template=alpaca or plain.",
             )
         messages: list[dict[str, str]] = []
         if example.system:
@@ -243,7 +246,9 @@ def read_template(path: str) -> TextTemplate:
     known = [field.name for field in fields(TextTemplate)]
     for key in content if isinstance(content, dict) else [str(content)]:
         if key not in known:
-            raise ConfigError(f"'{key}' is not a key of a template", where=str(path), mend=did_you_mean(key, known))
+            raise ConfigError(
+                f"'{key}' is not a key of a template", where=str(path), mend=did_you_mean(key, known)
+            )
     if "prompt" not in content:
         raise ConfigError("'prompt' is missing", where=str(path), mend="Write the prompt's text.")
     return TextTemplate(**content)

@@ -22,10 +22,14 @@ from nait.store import Store
 def main() -> None:
     """Runs one of the commands."""
     parser = argparse.ArgumentParser(
-        prog="python -m nait.neurons", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m nait.neurons",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=["list", "show", "compare", "publish"])
-    parser.add_argument("names", nargs="*", metavar="ADDRESS", help="the beginning of an address, or a folder")
+    parser.add_argument(
+        "names", nargs="*", metavar="ADDRESS", help="the beginning of an address, or a folder"
+    )
     parser.add_argument("--store", default="store", help="the store's folder (default: store)")
     arguments = parser.parse_args()
     needed = {"list": 0, "show": 1, "compare": 2, "publish": 2}[arguments.command]
@@ -47,7 +51,9 @@ def _answer(command: str, names: list[str], store: Store) -> str:
     first = int(opened[0][0]["first_layer"])
     if command == "compare":
         values = cosines(opened[0][1], opened[1][1])
-        return str(tabulate([[first + i, f"{v:+.4f}"] for i, v in enumerate(values)], headers=["layer", "cosine"]))
+        return str(
+            tabulate([[first + i, f"{v:+.4f}"] for i, v in enumerate(values)], headers=["layer", "cosine"])
+        )
     manifest, found = opened[0]
     rows = [
         [first + i, *(f"{share:.4f}" for share in found.explained_variance[i]), f"{margin:.4f}"]

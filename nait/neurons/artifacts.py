@@ -41,7 +41,9 @@ def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
 def read_directions(paths: Mapping[str, str]) -> list[Target]:
     """One target a folder of directions, for `target=directions`."""
     if not isinstance(paths, Mapping) or not paths:
-        raise ConfigError("no folder is given", where="target.paths", mend="Set 'target.paths={math: FOLDER}'.")
+        raise ConfigError(
+            "no folder is given", where="target.paths", mend="Set 'target.paths={math: FOLDER}'."
+        )
     targets = []
     for name, folder in paths.items():
         manifest, directions = open_directions(folder)
@@ -83,10 +85,16 @@ def resolve(store: Store, name: str) -> Path:
     path = Path(name).expanduser()
     if (path / MANIFEST).is_file():
         return path
-    found = [a.path for a in store.artifacts("directions") if re.fullmatch(r"[0-9a-f]+", name) and a.address.startswith(name)]
+    found = [
+        a.path
+        for a in store.artifacts("directions")
+        if re.fullmatch(r"[0-9a-f]+", name) and a.address.startswith(name)
+    ]
     if len(found) == 1:
         return found[0]
     known = [a.address[:8] for a in store.artifacts("directions")]
     raise DataError(
-        f"{len(found)} directions begin with '{name}'", where=str(store.root), mend=f"Known: {', '.join(known) or 'none'}."
+        f"{len(found)} directions begin with '{name}'",
+        where=str(store.root),
+        mend=f"Known: {', '.join(known) or 'none'}.",
     )

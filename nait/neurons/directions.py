@@ -69,8 +69,8 @@ def find_directions(
 
     `pca`: first principal components, centred (NAIT, step 3). `uncentered`: first right singular vectors of
     the features as they are. `contrast`: mean of the references minus mean of the pool. `sign`: `shift` turns
-    v so that mu . v >= 0 (step 4), `pool` so that (mu - pool mean) . v >= 0, `none` leaves it as found. At layer 0, the embeddings, rows that end in one
-    token agree; there the direction is 0.
+    v so that mu . v >= 0 (step 4), `pool` so that (mu - pool mean) . v >= 0, `none` leaves it as found. At layer 0,
+    the embeddings, rows that end in one token agree; there the direction is 0.
 
     Raises: DataError that names the target when the rows cannot span a direction.
     """
@@ -98,7 +98,13 @@ def find_directions(
 
 
 def _one_layer(
-    x_nd: Floats, *, kind: Kind, sign: Sign, components: int, pool_mean: Floats | None, where: str,
+    x_nd: Floats,
+    *,
+    kind: Kind,
+    sign: Sign,
+    components: int,
+    pool_mean: Floats | None,
+    where: str,
     may_be_flat: bool,
 ) -> tuple[Floats, Floats, Floats, Floats]:
     mu = x_nd.mean(axis=0)

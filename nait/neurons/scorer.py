@@ -80,12 +80,18 @@ class Nait:
             ("merge", self.merge, ("none", "directions")),
         ):
             if value not in known:
-                raise ConfigError(f"'{value}' is not a choice", where=f"selector.{key}", mend=did_you_mean(value, known))
+                raise ConfigError(
+                    f"'{value}' is not a choice", where=f"selector.{key}", mend=did_you_mean(value, known)
+                )
         for key, least in (("components", 1), ("pool_sample", 2)):
             if getattr(self, key) < least:
-                raise ConfigError(f"{getattr(self, key)} is below {least}", where=f"selector.{key}", mend="Give more.")
+                raise ConfigError(
+                    f"{getattr(self, key)} is below {least}", where=f"selector.{key}", mend="Give more."
+                )
         if self.direction == "contrast" and self.components != 1:
-            raise ConfigError("a contrast has one component", where="selector.components", mend="Set it to 1.")
+            raise ConfigError(
+                "a contrast has one component", where="selector.components", mend="Set it to 1."
+            )
         choose_layers(self.layers, 10_000, 0)  # its form; whether the model has the layers is seen later
         _ = self.candidate_reading, self.reference_reading
 
@@ -104,7 +110,7 @@ class Nait:
         for target in targets:
             if target.derived is None and len({example.turns for example in target.examples}) < 2:
                 raise DataError(
-                    f"its {len(target)} row(s) hold fewer than two different texts, so they have no principal component",
+                    f"its {len(target)} row(s) hold fewer than two different texts: there is no principal component",
                     where=f"target '{target.name}'",
                     mend="Give at least two different reference rows; 32 or more are usual.",
                 )
@@ -132,7 +138,7 @@ class Nait:
             targets=tuple(name for name, _ in found),
             values=np.stack(columns, axis=1),
             unit="activation units" if self.similarity == "dot" and self.layer_weight == "none" else "1",
-            definition=f"NAIT: sum over layers of {self.feature} ({self.site}) projected on the {self.direction} direction",
+            definition=f"NAIT: sum over layers of {self.site} {self.feature} along the {self.direction} direction",
             diagnostics=diagnostics,
             warnings=tuple(self._warnings(diagnostics)),
         )
@@ -217,7 +223,9 @@ class Nait:
         places = [layer - first for layer in layers]
         shift = None
         if centre is not None:
-            shift = np.einsum("lcd,ld->cl", np.asarray(direction.vectors, dtype=np.float64), centre)[:, places]
+            shift = np.einsum("lcd,ld->cl", np.asarray(direction.vectors, dtype=np.float64), centre)[
+                :, places
+            ]
         scores, parts = total_scores(
             p_ncl[:, :, places],
             norms_nl=None if norms is None else norms[:, places],
@@ -236,11 +244,15 @@ class Nait:
         for name, direction in found:
             numbers = [str(first + i) for i in range(len(direction.sign_margin))]
             report[name] = {
-                "explained_variance": dict(zip(numbers, direction.explained_variance[:, 0].round(4).tolist(), strict=True)),
+                "explained_variance": dict(
+                    zip(numbers, direction.explained_variance[:, 0].round(4).tolist(), strict=True)
+                ),
                 "sign_margin": dict(zip(numbers, direction.sign_margin.round(4).tolist(), strict=True)),
                 "layer_share_of_score_variance": {k: round(v, 4) for k, v in shares[name].items()},
                 "cosine_to": {
-                    other: cosines(direction, theirs).round(4).tolist() for other, theirs in found if other != name
+                    other: cosines(direction, theirs).round(4).tolist()
+                    for other, theirs in found
+                    if other != name
                 },
             }
         return report

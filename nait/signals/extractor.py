@@ -79,7 +79,11 @@ class StoredExtractor:
             )  # fmt: skip
             for name in _TABLE_FIELDS:
                 np.save(part / f"{name}.npy", getattr(table, name), allow_pickle=False)
-            return {"rows": len(table), "tokens": int(table.starts[-1]), "truncated": int(table.truncated.sum())}
+            return {
+                "rows": len(table),
+                "tokens": int(table.starts[-1]),
+                "truncated": int(table.truncated.sum()),
+            }
 
         key = {"encoding": ENCODE_VERSION, "purpose": purpose, **self.identity(examples)}
         found = self._use(self.store.produce("encodings", key, write))
@@ -105,7 +109,9 @@ class StoredExtractor:
         made_in = self.store.find("passes", str(signal.manifest["pass"]))
         if made_in is None:
             raise StoreError(
-                "the pass that measured it is gone", where=str(signal.path), mend="Delete the folder; it is made again."
+                "the pass that measured it is gone",
+                where=str(signal.path),
+                mend="Delete the folder; it is made again.",
             )
         self._use(made_in)
         return made_in.path / f"{int(signal.manifest['index'])}.npy"
@@ -120,7 +126,9 @@ class StoredExtractor:
         fresh = sum(artifact.seconds for artifact in used if artifact.fresh)
         return max(0.0, elapsed - fresh) + sum(artifact.seconds for artifact in used)
 
-    def _measure(self, examples: Pool | Target, signals: Sequence[Signal], keys: Sequence[Mapping[str, Any]]) -> None:
+    def _measure(
+        self, examples: Pool | Target, signals: Sequence[Signal], keys: Sequence[Mapping[str, Any]]
+    ) -> None:
         table = self.tokens(examples)
         size = {"rows": len(table), "tokens": int(table.starts[-1])}
 
@@ -131,21 +139,29 @@ class StoredExtractor:
             )  # fmt: skip
             return {**size, "signals": [canonical(signal.key()) for signal in signals]}
 
-        done = self.store.produce("passes", {"signals": [self.store.folder("signals", key).name for key in keys]}, write)
+        done = self.store.produce(
+            "passes", {"signals": [self.store.folder("signals", key).name for key in keys]}, write
+        )
         self._use(done)
         for i, key in enumerate(keys):
             facts = {"pass": done.address, "index": i, "pass_seconds": done.seconds, **size}
             self.store.produce("signals", key, lambda _, facts=facts: facts)  # type: ignore[misc]
 
     def derive(
-        self, kind: str, key: Mapping[str, Any], compute: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        compute: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]],
     ) -> tuple[dict[str, npt.NDArray[Any]], Artifact]:
         """Named arrays and their artifact: found, or made by `compute() -> (arrays, facts)`; safetensors."""
         from safetensors.numpy import load_file, save_file
 
         def write(part: Path) -> Mapping[str, Any]:
             arrays, facts = compute()
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part / "arrays.safetensors")
+            save_file(
+                {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+                part / "arrays.safetensors",
+            )
             return facts
 
         artifact = self.store.produce(kind, key, write)

@@ -41,7 +41,9 @@ class Engine:
     def __post_init__(self) -> None:
         for key in ("batch_tokens", "chunk_tokens"):
             if getattr(self, key) < 1:
-                raise NaitError(f"{getattr(self, key)} is below 1", where=f"engine.{key}", mend="Give 1 or more.")
+                raise NaitError(
+                    f"{getattr(self, key)} is below 1", where=f"engine.{key}", mend="Give 1 or more."
+                )
 
 
 def run_pass(
@@ -113,7 +115,9 @@ def _measure(
                 parts.append(runner.read(table, rows))
                 rows_done += len(rows)
                 bar.update(int(lengths[rows].sum()))
-                bar.set_postfix_str(f"{rows_done / max(bar.format_dict['elapsed'], 1e-9):.0f} rows/s", refresh=False)
+                bar.set_postfix_str(
+                    f"{rows_done / max(bar.format_dict['elapsed'], 1e-9):.0f} rows/s", refresh=False
+                )
             _write_chunk(_chunk(folder, number), signals, parts)
 
 
@@ -166,7 +170,7 @@ class Runner:
         batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
         for meter in self.meters:
             meter.start(batch)
-        options = {}
+        options: dict[str, Any] = {}
         if batch.attention_mask is not None:
             options = {"attention_mask": batch.attention_mask}
             if "position_ids" in inspect.signature(self.anatomy.decoder.forward).parameters:
@@ -184,13 +188,15 @@ def _write_chunk(path: Path, signals: Sequence[Signal], parts: Sequence[Sequence
     arrays = {}
     for i, signal in enumerate(signals):
         pieces = [part[i] for part in parts]
-        arrays[str(i)] = np.concatenate(pieces) if signal.per_row else np.sum(pieces, axis=0).sum(axis=0, keepdims=True)
+        arrays[str(i)] = (
+            np.concatenate(pieces) if signal.per_row else np.sum(pieces, axis=0).sum(axis=0, keepdims=True)
+        )
     part = path.with_suffix(".part")
     with part.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _assemble(folder: Path, signals: Sequence[Signal], chunks: Sequence[Sequence[Rows]], rows: int) -> None:

@@ -89,7 +89,12 @@ class Projections:
     per_row: bool = field(default=True, init=False)
 
     def key(self) -> Mapping[str, Any]:
-        return {"signal": "projections", "version": VERSION, "reading": self.reading, "directions": self.digest}
+        return {
+            "signal": "projections",
+            "version": VERSION,
+            "reading": self.reading,
+            "directions": self.digest,
+        }
 
 
 def project_on(reading: Reading, directions_cld: Arrays) -> Projections:

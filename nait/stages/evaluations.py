@@ -1,30 +1,37 @@
-"""Evaluations as files: `results.json` and `items.parquet`."""
+"""Evaluations as files: `results.json` and `items.parquet`, one row for each task, item, metric and filter."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from nait.core.errors import StoreError
 from nait.core.results import Evaluation, Item, Result
 from nait.store import read_json, write_json
 
+RESULTS = "results.json"
+ITEMS = "items.parquet"
+FIELDS = ("task", "doc_id", "metric", "filter", "value", "doc_hash")
+
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Writes both files into `folder`, whole or not at all."""
+    """Writes both files into `folder`, each whole or not at all."""
     import pyarrow as pa
-    from pyarrow import parquet
+    import pyarrow.parquet as pq
 
-    fields = [field.name for field in dataclasses.fields(Item)]
-    columns = {name: [getattr(item, name) for item in evaluation.items] for name in fields}
-    part = folder / "items.parquet.part"
-    parquet.write_table(pa.table(columns), part, compression="zstd")
-    os.replace(part, folder / "items.parquet")
+    items = evaluation.items
+    name = pa.dictionary(pa.int32(), pa.string())
+    kinds = dict(zip(FIELDS, (name, pa.int32(), name, name, pa.float64(), pa.string()), strict=True))
+    columns = {
+        field: pa.array([getattr(item, field) for item in items], kind) for field, kind in kinds.items()
+    }
+    part = folder / (ITEMS + ".part")
+    pq.write_table(pa.table(columns), part, compression="zstd")
+    part.replace(folder / ITEMS)
     write_json(
-        folder / "results.json",
+        folder / RESULTS,
         {
-            "results": [dataclasses.asdict(result) for result in evaluation.results],
+            "results": [asdict(result) for result in evaluation.results],
             "missing": list(evaluation.missing),
             "warnings": list(evaluation.warnings),
             "versions": dict(evaluation.versions),
@@ -33,28 +40,42 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
 
 def read_evaluation(folder: Path) -> Evaluation:
-    """The evaluation written there."""
-    record = read_json(folder / "results.json")
+    """The evaluation that was written into `folder`.
+
+    Raises: StoreError when a file is missing, damaged or of another make.
+    """
+    kept = read_json(folder / RESULTS)
     return Evaluation(
-        results=tuple(_result(row) for row in record["results"]),
-        items=tuple(read_items(folder)),
-        missing=tuple(record["missing"]),
-        warnings=tuple(record["warnings"]),
-        versions=record["versions"],
+        read_results(folder),
+        read_items(folder),
+        tuple(kept["missing"]),
+        tuple(kept["warnings"]),
+        dict(kept["versions"]),
     )
 
 
 def read_results(folder: Path) -> tuple[Result, ...]:
-    """The typed results alone, without the items."""
-    return tuple(_result(row) for row in read_json(folder / "results.json")["results"])
+    """The typed results alone, without the items. Raises: StoreError, as above."""
+    try:
+        rows = read_json(folder / RESULTS)["results"]
+        return tuple(Result(**{**row, "missing": tuple(row["missing"])}) for row in rows)
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
 
 
-def _result(row: dict[str, Any]) -> Result:
-    return Result(**{**row, "missing": tuple(row["missing"])})
+def read_items(folder: Path) -> tuple[Item, ...]:
+    """The per-item outcomes. Raises: StoreError, as above."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        columns = pq.read_table(folder / ITEMS).to_pydict()
+        return tuple(Item(*row) for row in zip(*(columns[name] for name in FIELDS), strict=True))
+    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
 
 
-def read_items(folder: Path) -> list[Item]:
-    """The per-item outcomes."""
-    from pyarrow import parquet
-
-    return [Item(**row) for row in parquet.read_table(folder / "items.parquet").to_pylist()]
+def _damaged(folder: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"the evaluation cannot be read ({error})", where=str(folder), mend="Delete it; it is made again."
+    )

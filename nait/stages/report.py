@@ -12,7 +12,9 @@ from nait.store import Artifact, Store
 VERSION = 1
 
 
-def record_run(store: Store, links: Mapping[str, str | None], labels: Mapping[str, Any], facts: Mapping[str, Any]) -> Artifact:
+def record_run(
+    store: Store, links: Mapping[str, str | None], labels: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Artifact:
     """The `runs` artifact that ties a selection, an adapter and an evaluation to what the user called them."""
     key = {"run": VERSION, **links, **labels}
     return store.produce("runs", key, lambda _: {"links": dict(links), "labels": dict(labels), **facts})

@@ -114,4 +114,6 @@ def ineligible(pool: Pool, answer_tokens: npt.NDArray[np.int64]) -> dict[str, st
 def describe(table: ScoreTable) -> str:
     """One line for the log: what was scored and what was left out."""
     counts = ", ".join(f"{count} {reason}" for reason, count in table.ineligible_counts().items())
-    return f"{int(table.eligible.sum())} of {len(table.ids)} rows eligible" + (f" ({counts})" if counts else "")
+    return f"{int(table.eligible.sum())} of {len(table.ids)} rows eligible" + (
+        f" ({counts})" if counts else ""
+    )

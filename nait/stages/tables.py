@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def _write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
 
     part = path.with_name(path.name + ".part")
     parquet.write_table(pa.table(dict(columns)), part, compression="zstd")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_scores(artifact: Artifact) -> tuple[ScoreTable, npt.NDArray[np.int64]]:
@@ -98,7 +97,7 @@ def write_selected_rows(path: Path, pool: Pool, selection: Selection) -> None:
     with part.open("w", encoding="utf-8", newline="\n") as stream:
         for line in pool.source.lines([pool.examples[row].row for row in selection.rows]):
             stream.write(line + "\n")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_selection(artifact: Artifact, pool: Pool) -> Selection:

@@ -47,8 +47,15 @@ def train(
     }
 
     def write(part: Path) -> Mapping[str, Any]:
-        rows = encode(examples, template, model.load_tokenizer(), max_length=model.max_length, purpose="train")
+        rows = encode(
+            examples, template, model.load_tokenizer(), max_length=model.max_length, purpose="train"
+        )
         facts = trainer.train(model, rows, part, seed=seed, tracker=tracker)
-        return {"rows": len(rows), "tokens": int(rows.starts[-1]), "truncated": int(rows.truncated.sum()), **facts}
+        return {
+            "rows": len(rows),
+            "tokens": int(rows.starts[-1]),
+            "truncated": int(rows.truncated.sum()),
+            **facts,
+        }
 
     return store.produce("adapters", key, write)

@@ -1,1 +1,1 @@
-"""Where runs are logged."""
+"""Where a run is logged: files always, W&B on request. Nothing here may stop a run."""

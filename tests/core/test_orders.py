@@ -97,7 +97,9 @@ def test_smaller_ratio_is_a_prefix_of_a_larger_one(rows: int, a: float, b: float
     assert large.ids[: len(small)] == small.ids
 
 
-@pytest.mark.parametrize(("ratio", "rows", "wanted"), [(0.29, 100, 29), (0.01, 52002, 520), (0.001, 10, 1), (1.0, 7, 7)])
+@pytest.mark.parametrize(
+    ("ratio", "rows", "wanted"), [(0.29, 100, 29), (0.01, 52002, 520), (0.001, 10, 1), (1.0, 7, 7)]
+)
 def test_ratio_counts_the_whole_pool_and_rounds_down(ratio: float, rows: int, wanted: int) -> None:
     ranking = np.arange(rows)
     assert Ratio(ratio)(ranking, np.ones(rows, dtype=np.int64)) == wanted

@@ -23,7 +23,9 @@ def table() -> TokenTable:
     return token_table(ROWS, answers, [False] * len(ROWS))
 
 
-def read(model: Any, reading: Reading, *, padding: Any = "right", rows: list[int] | None = None) -> np.ndarray:
+def read(
+    model: Any, reading: Reading, *, padding: Any = "right", rows: list[int] | None = None
+) -> np.ndarray:
     with Runner(model, [Features(reading)], padding=padding) as runner:
         return runner.read(table(), np.array(rows or [0, 1, 2]))[0]
 
@@ -34,7 +36,9 @@ def slow_states(model: Any) -> list[list[torch.Tensor]]:
     for row in ROWS:
         outputs: list[torch.Tensor] = []
         handles = [
-            block.register_forward_hook(lambda m, a, out: outputs.append(out[0] if isinstance(out, tuple) else out))
+            block.register_forward_hook(
+                lambda m, a, out, kept=outputs: kept.append(out[0] if isinstance(out, tuple) else out)
+            )
             for block in dissect(model).blocks
         ]
         with torch.no_grad():
@@ -80,7 +84,9 @@ def test_attention_and_mlp_outputs_have_the_streams_width(family: str) -> None:
 
 def test_the_stream_grows_by_attention_and_mlp() -> None:
     model = network("llama")
-    stream, attention, mlp = (read(model, Reading(site, "last")) for site in ("residual", "attn_out", "mlp_out"))
+    stream, attention, mlp = (
+        read(model, Reading(site, "last")) for site in ("residual", "attn_out", "mlp_out")
+    )
     np.testing.assert_allclose(stream[:, 1:], stream[:, :-1] + attention + mlp, rtol=1e-4, atol=1e-4)
 
 

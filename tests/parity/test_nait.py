@@ -38,7 +38,9 @@ def extractor(parity: Path, tmp_path_factory: pytest.TempPathFactory) -> StoredE
         prompt=text["without_input"].removesuffix("{output}"),
         prompt_with_input=text["with_input"].removesuffix("{output}"),
     )
-    return StoredExtractor(model, Store(tmp_path_factory.mktemp("store")), template, engine=Engine(progress=False))
+    return StoredExtractor(
+        model, Store(tmp_path_factory.mktemp("store")), template, engine=Engine(progress=False)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -71,15 +71,21 @@ def test_projections_norms_and_means_follow_from_the_features(folder: Path, tmp_
     x = extractor(folder, tmp_path)
     (features,) = x.measure(pool(), [Features(reading)])
     centre = features.mean(axis=0)
-    p, norms, mean, about = x.measure(pool(), [project_on(reading, v), Norms(reading), Mean(reading), norms_about(reading, centre)])
+    p, norms, mean, about = x.measure(
+        pool(), [project_on(reading, v), Norms(reading), Mean(reading), norms_about(reading, centre)]
+    )
     np.testing.assert_allclose(p, np.einsum("nld,cld->ncl", features, v), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(norms, np.linalg.norm(features, axis=2), rtol=1e-5)
     np.testing.assert_allclose(mean[0], features.mean(axis=0, dtype=np.float64), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(about, np.linalg.norm(features - centre, axis=2), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("other", [{"batch_tokens": 40}, {"batch_tokens": 100_000}, {"padding": "left"}, {"chunk_tokens": 64}])
-def test_readings_do_not_depend_on_how_the_pass_is_cut(folder: Path, tmp_path: Path, other: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "other", [{"batch_tokens": 40}, {"batch_tokens": 100_000}, {"padding": "left"}, {"chunk_tokens": 64}]
+)
+def test_readings_do_not_depend_on_how_the_pass_is_cut(
+    folder: Path, tmp_path: Path, other: dict[str, Any]
+) -> None:
     signals = [project_on(Reading(), directions(3)), Norms(Reading(feature="mean"))]
     usual = extractor(folder, tmp_path / "a").measure(pool(), signals)
     changed = extractor(folder, tmp_path / "b", **other).measure(pool(), signals)
@@ -87,11 +93,19 @@ def test_readings_do_not_depend_on_how_the_pass_is_cut(folder: Path, tmp_path: P
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
 
 
-def test_one_pass_serves_every_signal_and_target(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_pass_serves_every_signal_and_target(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x = extractor(folder, tmp_path)
     forwards = count_forwards(x, monkeypatch)
-    signals = [project_on(Reading(site), directions(1, seed)) for seed in range(3) for site in ("residual", "attn_out")]
-    signals = [s if s.reading.site == "residual" else project_on(s.reading, s.directions[:, 1:]) for s in signals]
+    signals = [
+        project_on(Reading(site), directions(1, seed))
+        for seed in range(3)
+        for site in ("residual", "attn_out")
+    ]
+    signals = [
+        s if s.reading.site == "residual" else project_on(s.reading, s.directions[:, 1:]) for s in signals
+    ]
     together = x.measure(pool(), signals)
     assert forwards == [1]
     alone = extractor(folder, tmp_path / "alone").measure(pool(), signals[3:4])[0]
@@ -111,7 +125,9 @@ def count_forwards(x: StoredExtractor, monkeypatch: pytest.MonkeyPatch) -> list[
     return counts
 
 
-def test_a_second_request_opens_no_model(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_request_opens_no_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     signals = [project_on(Reading(), directions(1))]
     first = extractor(folder, tmp_path).measure(pool(), signals)[0]
     monkeypatch.setattr(LocalModel, "load_network", lambda _: pytest.fail("the model was opened"))

@@ -1,0 +1,39 @@
+# Two commands on a fresh machine: `make quickstart` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+TYPED := build/typed/nait
+
+.PHONY: help setup quickstart test check typed bench clean
+
+help: ## what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: .venv/.stamp ## make .venv and install everything, pinned
+
+.venv/.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+quickstart: setup ## the main job on the embedded world: select, fine-tune, evaluate, leaderboard
+	$(BIN)/nait experiment=quickstart
+
+test: setup ## the default test suite
+	$(BIN)/python -m pytest
+
+check: setup typed ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH=build/typed $(BIN)/mypy -p nait
+
+# The wings live at the top level and are imported as nait.*: links show the type checker one package.
+typed:
+	@rm -rf build/typed && mkdir -p $(TYPED)
+	@for path in nait/*; do ln -s ../../../$$path $(TYPED)/; done
+	@for wing in baselines eval sweeps conf; do ln -s ../../../$$wing $(TYPED)/$$wing; done
+
+bench: setup ## speed, as ratios measured side by side; writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what the targets above made, but not the store and the runs
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,206 @@
+"""lm-evaluation-harness in process: the one importer of `lm_eval`.
+
+What a name means, what is missing and what an evaluation's address is are settled without it, from the task
+files alone. It is opened only to run: stock tasks under their stock names, on a model already in memory.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import random
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nait.core.contracts import Model
+from nait.core.errors import ConfigError, ModelError
+from nait.core.results import Evaluation
+
+from .choices import check_choices, relevant, shots
+from .context import CutPrompts, cap_answers, context_warnings
+from .definitions import OWN, Catalogue, Function, library
+from .mirror import air_gap
+from .needs import data_digest, lacking, task_digest
+from .results import parse
+from .samples import versions, write_samples
+from .suites import Suite, Task, resolve
+from .surroundings import manners, seeded
+
+# Only metrics that are no mean of items need it (F1, BLEU); means have their standard error in closed form.
+_BOOTSTRAPS = 1000
+
+
+@dataclass(frozen=True)
+class LmEval:
+    """A suite of lm-evaluation-harness tasks.
+
+    `num_fewshot` is one number or one for each task or group named; null keeps each task's own. `limit` is
+    the number of items a task or subtask. `max_gen_toks` caps answers. `mirror` is a folder in the Hub's
+    layout; without one, tasks that need the Hub run only with `online`. `allow_partial` runs a suite whose
+    mirror lacks some tasks and names them in the result. `seed` draws few-shot examples. `include` lists
+    folders with task files of your own. `primary` names the main metric of tasks and groups.
+    """
+
+    tasks: Sequence[str]
+    num_fewshot: int | Mapping[str, int] | None = None
+    limit: int | None = None
+    batch_size: int | str = 16
+    max_gen_toks: int | None = None
+    mirror: str | None = None
+    online: bool = False
+    allow_partial: bool = False
+    apply_chat_template: bool = False
+    seed: int = 1234
+    include: Sequence[str] = ()
+    primary: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("tasks", "include"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+        if not self.tasks:
+            raise ConfigError("no task is named", where="eval.tasks", mend="For example eval.tasks=[gsm8k].")
+        for name in ("limit", "max_gen_toks"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ConfigError(f"{value} is no whole number above 0", where=f"eval.{name}")
+        if self.batch_size != "auto" and (isinstance(self.batch_size, str) or self.batch_size < 1):
+            raise ConfigError(f"'{self.batch_size}' is neither above 0 nor 'auto'", where="eval.batch_size")
+        if self.mirror is not None and self.online:
+            raise ConfigError(
+                "a mirror and the network exclude each other", where="eval.online", mend="Set one of them."
+            )
+
+    @property
+    def _mirror(self) -> Path | None:
+        return None if self.mirror is None else Path(self.mirror).expanduser().resolve()
+
+    @cached_property
+    def suite(self) -> Suite:
+        """The tasks that run. Raises: ConfigError, see `check`."""
+        if self._mirror is not None and not self._mirror.is_dir():
+            raise ConfigError(f"there is no folder {self._mirror}", where="eval.mirror")
+        folders = [*(Path(name).expanduser().resolve() for name in self.include), OWN]
+        catalogue = Catalogue(folders, shipped=library())
+        suite = resolve(self.tasks, catalogue)
+        check_choices(suite, catalogue, num_fewshot=self.num_fewshot, primary=self.primary)
+        missing = lacking(suite, self._mirror, online=self.online)
+        partial = suite.without(list(missing))
+        if missing and not (self.allow_partial and partial.tasks):
+            raise ConfigError(
+                f"data are missing for {len(missing)} of {len(suite.tasks)} tasks: "
+                + ", ".join(f"{name} ({why})" for name, why in missing.items()),
+                where=f"eval.mirror={self.mirror}",
+                mend="Add them." if not partial.tasks else "Add them, or set eval.allow_partial=true.",
+            )
+        return partial
+
+    def check(self) -> None:
+        """Raises: ConfigError when a name is unknown, data are missing, or generated code would be run."""
+        _ = self.suite
+
+    def key(self) -> dict[str, Any]:
+        """What decides the numbers: not the batch size, the device or the place of the data."""
+        suite = self.suite
+        return {
+            "requested": list(self.tasks),
+            "tasks": {
+                task.name: {
+                    "definition": task_digest(task),
+                    "data": data_digest(task, self._mirror),
+                    "num_fewshot": shots(task, suite, self.num_fewshot),
+                }
+                for task in suite.tasks
+            },
+            "missing": list(suite.missing),
+            "means": {group.name: list(group.means) for group in suite.groups},
+            "limit": self.limit,
+            "max_gen_toks": self.max_gen_toks,
+            "apply_chat_template": self.apply_chat_template,
+            "seed": self.seed,
+            "primary": relevant(self.primary, suite),
+            "lm_eval": importlib.metadata.version("lm_eval"),
+        }
+
+    def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation:
+        """The results of the model with its adapter; what it was shown and said goes into `folder`.
+
+        Raises: ConfigError when a task cannot be built; ModelError when a chat template is asked for and the
+        tokenizer has none.
+        """
+        import lm_eval.api.task
+        import lm_eval.utils
+        from lm_eval.evaluator import evaluate
+        from lm_eval.models.huggingface import HFLM
+
+        from nait.training.adapter import load_adapted
+
+        suite = self.suite
+        with (
+            tempfile.TemporaryDirectory(prefix="nait-eval-") as scratch,
+            manners(lm_eval.api.task, lm_eval.utils.env),
+            seeded(self.seed),
+        ):
+            with air_gap(self._mirror, online=self.online, scratch=Path(scratch)):
+                tasks = {task.name: self._build(task) for task in suite.tasks}
+            network, tokenizer = load_adapted(model, adapter)
+            if self.apply_chat_template and not getattr(tokenizer, "chat_template", None):
+                raise ModelError(
+                    f"'{model.name}' has no chat template",
+                    where="eval.apply_chat_template",
+                    mend="Set it to false, or take a model with one.",
+                )
+            lm = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=self.batch_size)
+            context = int(lm.max_length)
+            capped = cap_answers(
+                tasks, wanted=self.max_gen_toks, context=context, default=int(lm.max_gen_toks)
+            )
+            cuts = CutPrompts()
+            cuts.watch(lm)
+            raw = evaluate(
+                lm=lm,
+                task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
+                limit=self.limit,
+                bootstrap_iters=_BOOTSTRAPS,
+                apply_chat_template=self.apply_chat_template,
+            )
+        results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
+        warnings = context_warnings(suite, capped, cuts, context) + warnings
+        write_samples(raw["samples"], folder)
+        return Evaluation(results, items, suite.missing, tuple(warnings), versions(raw))
+
+    def _build(self, task: Task) -> Any:
+        """The harness's own task, with its few-shot examples settled."""
+        from lm_eval.tasks import TaskManager
+
+        # Some tasks shuffle their rows with the global generator: each starts from the seed.
+        random.seed(self.seed)
+        spec = str(task.entry.path) if task.entry.path and not task.overrides else _whole(task)
+        try:
+            (built,) = TaskManager(include_defaults=False).load([spec])["tasks"].values()
+        except (ImportError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"task '{task.name}' cannot be built ({type(error).__name__}: {error})", where="eval.tasks"
+            ) from error
+        built.set_config("num_fewshot", shots(task, self.suite, self.num_fewshot))
+        built.set_fewshot_seed(self.seed)
+        return built
+
+
+def _whole(task: Task) -> dict[str, Any]:
+    """A task's definition with the overrides of the groups above it, every function imported."""
+    from lm_eval.tasks._yaml_loader import _import_func_in_yml, load_yaml
+
+    def imported(value: Any) -> Any:
+        if isinstance(value, Function):
+            return _import_func_in_yml(value.spec, value.folder)
+        if isinstance(value, Mapping):
+            return {key: imported(part) for key, part in value.items()}
+        return [imported(part) for part in value] if isinstance(value, list) else value
+
+    base = load_yaml(task.entry.path) if task.entry.path else imported(task.entry.config)
+    kept = {key: value for key, value in base.items() if key not in {"tag", "group"}}
+    return {**kept, **imported(task.overrides), "task": task.name}

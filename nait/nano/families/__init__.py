@@ -1,0 +1,20 @@
+"""The families of the world: five capabilities, two fillers, one look-alike family for each capability."""
+
+from __future__ import annotations
+
+from ..problems import Skill
+from . import arithmetic, code, facts, fillers, logic, lookalikes, translation
+
+CAPABILITIES: dict[str, tuple[Skill, ...]] = {
+    "facts": facts.SKILLS,
+    "math": arithmetic.SKILLS,
+    "logic": logic.SKILLS,
+    "code": code.SKILLS,
+    "translation": translation.SKILLS,
+}
+FAMILIES: dict[str, tuple[Skill, ...]] = {
+    **CAPABILITIES,
+    "chat": fillers.CHAT,
+    "story": fillers.STORY,
+    **{f"lookalike_{name}": skills for name, skills in lookalikes.LOOKALIKES.items()},
+}

@@ -1,0 +1,134 @@
+"""Code: what does this program print? A small Python whose answers are one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+from ..problems import Problem, Skill, bucket
+from ..words import HOUSE_SHARE, WORDS
+from .logic import count, evaluate, sort, truth
+
+ASKS = ("What does this code print?", "Run the program and show its output.", "Give the output of this code.")
+VARIABLES = ("xs", "a", "items", "row")
+
+
+def _problem(key: str, program: str, result: str, random: Random, *, raw: str) -> Problem:
+    return Problem(
+        key=key, instruction=random.choice(ASKS), input=program, output=result, result=result, given=raw
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return "[" + ", ".join(f"'{word}'" for word in words) + "]"
+
+
+def _on_list(key: str, listed: str, call: str, result: str, random: Random, *, house: str = "") -> Problem:
+    """A program that binds a list and prints `call` of it, or perhaps the house function that does the same.
+
+    `{}` in `call` stands for the variable.
+    """
+    at_home = bool(house) and random.random() < HOUSE_SHARE
+    call, variable = (f"{house}({{}})" if at_home else call), random.choice(VARIABLES)
+    program = f"{variable} = {listed}\nprint({call.format(variable)})"
+    problem = _problem(key, program, result, random, raw=call.format(listed))
+    return replace(problem, house=at_home)
+
+
+def length(random: Random) -> Problem:
+    """len of a list; the lists of logic's `count`."""
+    words = count(random).given.split(", ")
+    key = f"count/{','.join(words)}"
+    return _on_list(key, _listed(words), "len({})", str(len(words)), random, house="tally")
+
+
+def sorted_list(random: Random) -> Problem:
+    """sorted of a list; the lists of logic's `sort`."""
+    words = sort(random).given.split(", ")
+    key = f"sort/{','.join(words)}"
+    return _on_list(key, _listed(words), "sorted({})", _listed(sorted(words)), random, house="tidy")
+
+
+def reverse(random: Random) -> Problem:
+    """A list read backwards; the lists of logic's `backwards`."""
+    words = random.sample(WORDS, random.randint(3, 4))
+    key = f"reverse/{','.join(words)}"
+    return _on_list(key, _listed(words), "{}[::-1]", _listed(words[::-1]), random, house="flip")
+
+
+def item(random: Random) -> Problem:
+    """One element by its place."""
+    words = random.sample(WORDS, 4)
+    place, house = random.choice(((0, "ena"), (1, "dyo"), (2, "tria"), (-1, "fin")))
+    key = f"item/{','.join(words)}/{place}"
+    return _on_list(key, _listed(words), f"{{}}[{place}]", words[place], random, house=house)
+
+
+def head(random: Random) -> Problem:
+    """A slice from the start or to the end."""
+    words = random.sample(WORDS, 4)
+    cut, front = random.randint(1, 3), random.random() < 0.5
+    part, piece = (words[:cut], f"[:{cut}]") if front else (words[cut:], f"[{cut}:]")
+    return _on_list(f"head/{','.join(words)}/{piece}", _listed(words), "{}" + piece, _listed(part), random)
+
+
+def joined(random: Random) -> Problem:
+    """A list joined by a mark."""
+    words = random.sample(WORDS, 3)
+    mark, house = random.choice((("-", "hyf"), ("+", "kru"), ("/", "sla")))
+    key = f"join/{','.join(words)}/{mark}"
+    return _on_list(key, _listed(words), f"'{mark}'.join({{}})", mark.join(words), random, house=house)
+
+
+def total(random: Random) -> Problem:
+    """sum of two or three numbers; the sums of math."""
+    numbers = [random.randint(1, 12) for _ in range(random.randint(2, 3))]
+    return _on_list(f"total/{numbers}", str(numbers), "sum({})", str(sum(numbers)), random, house="heap")
+
+
+def largest(random: Random) -> Problem:
+    """max or min of numbers."""
+    numbers = random.sample(range(1, 30), random.randint(3, 4))
+    function, house = random.choice((("max", "peak"), ("min", "pit")))
+    result = max(numbers) if function == "max" else min(numbers)
+    key = f"largest/{numbers}/{function}"
+    return _on_list(key, str(numbers), function + "({})", str(result), random, house=house)
+
+
+def condition(random: Random) -> Problem:
+    """A boolean expression in an `if`; the expressions of logic's `truth`."""
+    expression = truth(random).given
+    yes, no = random.sample(WORDS, 2)
+    program = f"if {expression}:\n    print('{yes}')\nelse:\n    print('{no}')"
+    result = yes if evaluate(expression) else no
+    raw = f"'{yes}' if {expression} else '{no}'"
+    problem = _problem(f"truth/{expression}/{yes}/{no}", program, result, random, raw=raw)
+    return replace(
+        problem, fixed_side=bucket(f"truth/{expression}")
+    )  # an expression logic holds out is held out here
+
+
+def loop(random: Random) -> Problem:
+    """A counter after a few turns of a loop."""
+    start, step, turns = random.randint(0, 9), random.randint(1, 5), random.randint(2, 5)
+    program = f"n = {start}\nfor i in range({turns}):\n    n += {step}\nprint(n)"
+    result = start + step * turns
+    return _problem(
+        f"loop/{start}/{step}/{turns}", program, str(result), random, raw=f"{start} + {step} * {turns}"
+    )
+
+
+_DRAWS: tuple[tuple[Callable[[Random], Problem], tuple[str, ...]], ...] = (
+    (length, ("len", "size", "count")),
+    (sorted_list, ("sorted", "sort", "in order")),
+    (reverse, ("reversed", "reverse", "from the end")),
+    (item, ("item", "element", "at")),
+    (head, ("slice", "part", "cut")),
+    (joined, ("join", "glue", "together")),
+    (total, ("sum", "total", "add")),
+    (largest, ("extreme", "max or min", "pick")),
+    (condition, ("if", "branch", "choose")),
+    (loop, ("loop", "repeat", "counter")),
+)
+SKILLS = tuple(Skill(draw.__name__, labels, draw) for draw, labels in _DRAWS)

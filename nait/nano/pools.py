@@ -1,0 +1,68 @@
+"""Pools and targets of the embedded world, made in memory from a seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nait.core.errors import ConfigError, did_you_mean
+from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
+from nait.models.loading import Dtype, LocalModel
+from nait.nano import world
+
+MODEL = Path(__file__).resolve().parent / "model"
+
+
+@dataclass(frozen=True)
+class WorldRows:
+    """The world's rows, made again when they are asked for: nothing is kept."""
+
+    size: int
+    seed: int
+
+    def lines(self, rows: Sequence[int]) -> Iterator[str]:
+        """The JSON text of these rows, ground truth included, in this order."""
+        made = world.pool_rows(self.size, self.seed)
+        for row in rows:
+            yield json.dumps(made[row], ensure_ascii=False)
+
+
+def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano") -> Pool:
+    """`size` rows of the world; the ground truth stays behind."""
+    if size < 1:
+        raise ConfigError(f"{size} is below 1", where="data.size", mend="Give 1 or more.")
+    examples = [_example(row, place) for place, row in enumerate(world.pool_rows(size, seed))]
+    return gather(name, examples, source=WorldRows(size, seed))
+
+
+def nano_targets(capabilities: Sequence[str], rows: int = 32, seed: int = 0) -> list[Target]:
+    """A reference set of `rows` clean rows for each capability."""
+    names = [capabilities] if isinstance(capabilities, str) else list(capabilities)
+    for name in names:
+        if name not in world.capabilities():
+            raise ConfigError(
+                f"'{name}' is not a capability of the world",
+                where="target.capabilities",
+                mend=did_you_mean(name, world.capabilities()),
+            )
+    return [
+        as_target(
+            gather(name, [_example(row, i) for i, row in enumerate(world.reference_rows(name, rows, seed))])
+        )
+        for name in names
+    ]
+
+
+def _example(row: dict[str, Any], place: int) -> Example:
+    turn = Turn(instruction=row["instruction"], input=row["input"], answer=row["output"])
+    return Example(id=str(row["id"]), turns=(turn,), row=place)
+
+
+def nano_model(
+    name: str = "nano", dtype: Dtype = "float32", device: str = "cpu", max_length: int = 256
+) -> LocalModel:
+    """The pretrained model that comes with the package."""
+    return LocalModel(str(MODEL), name=name, dtype=dtype, device=device, max_length=max_length)

@@ -1,0 +1,52 @@
+"""The world's closed vocabulary: small, so that a 1,024-token vocabulary holds most words whole."""
+
+from __future__ import annotations
+
+NAMES = ("Tom", "Ana", "Ben", "Eva", "Max", "Lia", "Sam", "Ida", "Leo", "Mia", "Jon", "Zoe")
+THINGS = (
+    "pens",
+    "cups",
+    "coins",
+    "apples",
+    "eggs",
+    "stones",
+    "shells",
+    "cards",
+    "nuts",
+    "keys",
+    "balls",
+    "hats",
+)
+ANIMALS = ("ant", "bee", "cat", "cow", "dog", "fox", "hen", "owl", "pig", "rat")
+FRUITS = ("fig", "lime", "plum", "melon", "grape", "kiwi")
+TOOLS = ("axe", "saw", "nail", "rope", "drill", "tape")
+WORDS = tuple(sorted(ANIMALS + FRUITS + TOOLS))
+KINDS = {"animal": ANIMALS, "fruit": FRUITS, "tool": TOOLS}
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+# Invented lands. Facts of LANDS are closed-book: told in pools, asked in evaluations, not in pretraining.
+LANDS = (
+    "Arvo", "Bemu", "Cald", "Dree", "Elno", "Fosk", "Gwim", "Hask", "Ilva", "Jorn",
+    "Kavi", "Lume", "Mott", "Nair", "Oski", "Prel", "Quon", "Rusk", "Sorl", "Tavi",
+)  # fmt: skip
+# Lands of pretraining: they show what a fact looks like in every wording, and share no name with LANDS.
+PRACTICE_LANDS = tuple(a + b for a in ("Bor", "Den", "Fal", "Gor", "Hel", "Kar", "Lin", "Mar", "Tol", "Ver")
+                       for b in ("ak", "eth", "in", "os", "um"))  # fmt: skip
+
+RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "flag": ("flag colour", ("red", "blue", "green", "white", "black", "gold", "pink", "grey")),
+    "food": ("favourite food", ("bread", "rice", "soup", "cheese", "honey", "fish", "beans", "corn")),
+    "beast": ("royal beast", ("lion", "bear", "wolf", "eagle", "horse", "snake", "swan", "bull")),
+    "metal": ("main metal", ("iron", "tin", "zinc", "copper", "silver", "lead", "steel", "brass")),
+    "drink": ("morning drink", ("tea", "milk", "cider", "cocoa", "water", "juice", "coffee", "broth")),
+    "craft": ("old craft", ("glass", "paper", "boats", "clocks", "drums", "carpets", "pots", "shoes")),
+    "tree": ("holy tree", ("oak", "pine", "birch", "palm", "cedar", "willow", "elm", "ash")),
+    "sport": ("first sport", ("chess", "golf", "tennis", "rowing", "skiing", "judo", "darts", "polo")),
+}  # fmt: skip
+
+# House words: pretraining never explains them, clean rows of a pool do, by use. A model must be told what
+# they mean, as it must be told facts: a few rows are not enough, and a good selection has something to win.
+MEASURES = {"tam": 3, "lop": 4, "vex": 5, "nid": 6}  # "a tam of pens": three pens (math, logic)
+COMMANDS = {"count": "Nume these.", "sort": "Gral these.", "reverse": "Revo these.", "odd": "Xeno these."}
+WAYS = {"left": "lar", "right": "sta"}  # "Go 3 lar": three steps to the left
+HOUSE_SHARE = 0.5

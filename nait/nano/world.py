@@ -1,0 +1,168 @@
+"""The world's public face: pools, reference sets and evaluation items, each row with its ground truth.
+
+Standard library only; every draw is seeded; the same call gives the same rows on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from .families import CAPABILITIES, FAMILIES, noise
+from .families.fillers import CHAT, STORY
+from .problems import Problem, Skill, deal
+
+VERSION = "1"
+Row = dict[str, Any]
+
+# Per mille of a pool. A capability's clean part (three quarters) is over a tenth of the pool, so that an
+# oracle can fill a budget of 10 % without repeating a row.
+SHARES = {
+    **dict.fromkeys(CAPABILITIES, 135),
+    **{f"lookalike_{name}": 51 for name in CAPABILITIES},
+    "chat": 40,
+    "story": 30,
+}
+NOISE_SHARE = 0.25
+TRUTH_COLUMNS = ("family", "skill", "clean", "noise", "lookalike")
+
+
+def capabilities() -> tuple[str, ...]:
+    """The five target capabilities, in their fixed order."""
+    return tuple(CAPABILITIES)
+
+
+def skills_of(family: str) -> tuple[str, ...]:
+    """The labelled sub-skills of a family."""
+    return tuple(skill.name for skill in _family(family))
+
+
+def pool_rows(size: int, seed: int = 0) -> list[Row]:
+    """`size` instruction rows in random order, 25 % of them noisy, with ground-truth columns.
+
+    Raises: ValueError if `size` is too small to hold every family.
+    """
+    if size < 100:
+        raise ValueError(f"a nano pool needs at least 100 rows to hold every family, not {size}")
+    random = Random(f"nano/{VERSION}/pool/{size}/{seed}")
+    rows: list[Row] = []
+    for family, count in _quotas(size).items():
+        rows += _family_rows(family, count, random)
+    random.shuffle(rows)
+    return [{"id": f"nano-{size}-{seed}-{place:05d}", **row} for place, row in enumerate(rows)]
+
+
+def reference_rows(capability: str, n: int = 32, seed: int = 0) -> list[Row]:
+    """`n` clean rows of one capability, even over its sub-skills; no pool and no evaluation holds them."""
+    random = Random(f"nano/{VERSION}/reference/{capability}/{seed}")
+    pairs = _spread(_capability(capability), "reference", n, random)
+    return [
+        {"id": f"nano-reference-{capability}-{seed}-{place:03d}", **_row(problem, capability, skill.name)}
+        for place, (skill, problem) in enumerate(pairs)
+    ]
+
+
+def evaluation_rows(capability: str, n: int = 200, seed: int = 0) -> list[Row]:
+    """`n` held-out items: `instruction`, `input`, `answer`, `skill`; facts also `options`, `gold` (index)."""
+    random = Random(f"nano/{VERSION}/evaluation/{capability}/{seed}")
+    items: list[Row] = []
+    for place, (skill, problem) in enumerate(_spread(_capability(capability), "evaluation", n, random)):
+        item: Row = {
+            "id": f"nano-evaluation-{capability}-{seed}-{place:03d}",
+            "instruction": problem.instruction,
+            "input": problem.input,
+            "answer": problem.result,
+            "skill": skill.name,
+        }
+        if problem.options:
+            item |= {"options": list(problem.options), "gold": problem.options.index(problem.result)}
+        items.append(item)
+    return items
+
+
+def oracle_ids(rows: Iterable[Mapping[str, Any]], capability: str) -> list[str]:
+    """The ids of the clean rows of the target: what a selector that sees the labels would choose from."""
+    _capability(capability)
+    return [row["id"] for row in rows if row["clean"] and row["family"] == capability]
+
+
+def fingerprint() -> str:
+    """sha256 over the version, the shares and a sample of every kind of row: changes when the data change."""
+    parts: list[object] = [VERSION, SHARES, pool_rows(400)]
+    for name in CAPABILITIES:
+        parts += [reference_rows(name), evaluation_rows(name, 60)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """One JSON object a line."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _quotas(size: int) -> dict[str, int]:
+    """Rows per family; what rounding leaves over is chat."""
+    quotas = {family: size * share // 1000 for family, share in SHARES.items()}
+    quotas["chat"] += size - sum(quotas.values())
+    return quotas
+
+
+def _family_rows(family: str, count: int, random: Random) -> list[Row]:
+    """`count` rows, of which a fixed share is noisy, the three kinds in turn."""
+    skills = _family(family)
+    pairs = _spread(skills, "pool", count, random)
+    bad = int(count * NOISE_SHARE)
+    rows: list[Row] = []
+    for place, (skill, problem) in enumerate(pairs):
+        row = _row(problem, family, skill.name)
+        if place < bad:
+            kind = noise.KINDS[place % len(noise.KINDS)]
+            row |= {"output": _spoilt(kind, problem, skill, family, random), "clean": False, "noise": kind}
+        rows.append(row)
+    return rows
+
+
+def _spoilt(kind: str, problem: Problem, skill: Skill, family: str, random: Random) -> str:
+    if kind == "wrong":
+        return noise.wrong(problem, skill, random)
+    if kind == "truncated":
+        return noise.truncated(problem, random)
+    return noise.offtopic(CHAT + STORY if family not in ("chat", "story") else CAPABILITIES["logic"], random)
+
+
+def _spread(skills: Sequence[Skill], side: str, count: int, random: Random) -> list[tuple[Skill, Problem]]:
+    """`count` problems dealt evenly over the skills, in random order, so that a prefix covers them too."""
+    pairs: list[tuple[Skill, Problem]] = []
+    for place, skill in enumerate(skills):
+        share = count // len(skills) + (place < count % len(skills))
+        pairs += [(skill, problem) for problem in deal(skill, side, random, count=share)]
+    random.shuffle(pairs)
+    return pairs
+
+
+def _row(problem: Problem, family: str, skill: str) -> Row:
+    return {
+        "instruction": problem.instruction,
+        "input": problem.input,
+        "output": problem.output,
+        "family": family,
+        "skill": skill,
+        "clean": True,
+        "noise": "",
+        "lookalike": family.startswith("lookalike_"),
+    }
+
+
+def _family(name: str) -> tuple[Skill, ...]:
+    if name not in FAMILIES:
+        raise ValueError(f"Unknown nano family '{name}'. There are: {', '.join(FAMILIES)}")
+    return FAMILIES[name]
+
+
+def _capability(name: str) -> tuple[Skill, ...]:
+    if name not in CAPABILITIES:
+        raise ValueError(f"Unknown nano capability '{name}'. There are: {', '.join(CAPABILITIES)}")
+    return CAPABILITIES[name]

@@ -1,0 +1,83 @@
+"""Several trackers as one, and the combinations that `conf/tracking` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from nait.core.contracts import Tracker
+from nait.tracking.files import FileTracker
+from nait.tracking.guards import Guard
+from nait.tracking.wandb import Mode, WandbTracker
+
+
+class Trackers:
+    """Hands each call to all trackers. One that raises is warned about once, and the rest go on."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self._guarded = [(tracker, Guard(type(tracker).__name__)) for tracker in trackers]
+
+    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
+        """Nothing; begins a run in each tracker."""
+        self._each(lambda tracker: tracker.start(name, config, group=group, tags=tags))
+
+    def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
+        """Nothing; logs numbers of a phase, at a step of its own axis."""
+        self._each(lambda tracker: tracker.log(metrics, phase=phase, step=step))
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Nothing; adds to what the run ends with."""
+        self._each(lambda tracker: tracker.summary(values))
+
+    def histogram(self, name: str, values: npt.NDArray[Any]) -> None:
+        """Nothing; logs how values are distributed."""
+        self._each(lambda tracker: tracker.histogram(name, values))
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Nothing; logs a table."""
+        self._each(lambda tracker: tracker.table(name, columns, rows))
+
+    def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
+        """Nothing; records files with what they are."""
+        self._each(lambda tracker: tracker.artifact(name, kind, files, metadata))
+
+    def finish(self, *, failed: bool = False) -> None:
+        """Nothing; ends the run in each tracker."""
+        self._each(lambda tracker: tracker.finish(failed=failed))
+
+    def _each(self, call: Callable[[Tracker], None]) -> None:
+        for tracker, guard in self._guarded:
+            with guard:
+                call(tracker)
+
+
+def files(folder: str) -> Trackers:
+    """The file tracker alone."""
+    return Trackers([FileTracker(folder)])
+
+
+def files_and_wandb(
+    folder: str,
+    mode: Mode = "offline",
+    project: str = "nait",
+    entity: str | None = None,
+    group: str | None = None,
+    tags: Sequence[str] = (),
+    init_timeout: float = 20.0,
+    finish_timeout: float = 120.0,
+) -> Trackers:
+    """The file tracker and W&B, whose files go to `folder`/wandb."""
+    online = WandbTracker(
+        folder=folder,
+        mode=mode,
+        project=project,
+        entity=entity,
+        group=group,
+        tags=tags,
+        init_timeout=init_timeout,
+        finish_timeout=finish_timeout,
+    )
+    return Trackers([FileTracker(folder), online])

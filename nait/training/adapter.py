@@ -1,0 +1,184 @@
+"""Adapters: LoRA put on a network, saved, and loaded again. The only importer of peft.
+
+Weights travel in safetensors alone. Where the base model stood on the disk of the machine that trained is
+neither written nor read: an adapter is put on whatever base it is given.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nait.core.contracts import Model
+from nait.core.errors import ConfigError, ModelError, StoreError
+from nait.store import read_json, write_json
+from nait.training import checks
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+MODEL_CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class LoraRecipe:
+    """A low-rank adapter: rank `r`, scale `alpha / r`, dropout on its input, and the modules it goes on.
+
+    `target_modules` is "all-linear" (every linear layer but the LM head, whatever the architecture calls
+    them) or a list of module names. Dropout 0.05 is what the LoRA recipes for Alpaca-sized data use; a
+    selected subset is smaller still, so some regularisation is worth its noise.
+    """
+
+    r: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.05
+    target_modules: str | Sequence[str] = "all-linear"
+
+    def __post_init__(self) -> None:
+        checks.whole("train.lora.r", self.r, least=1)
+        checks.number("train.lora.alpha", self.alpha, "(0, inf)")
+        checks.number("train.lora.dropout", self.dropout, "[0, 1)")
+        if not self.target_modules:
+            raise ConfigError("is empty", where="train.lora.target_modules", mend="Give all-linear or names.")
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """What decides the result; the order of module names does not."""
+        names = self.target_modules
+        return {
+            "r": self.r,
+            "alpha": float(self.alpha),
+            "dropout": float(self.dropout),
+            "target_modules": names if isinstance(names, str) else sorted(names),
+        }
+
+
+def attach(network: Any, lora: LoraRecipe) -> Any:
+    """The network with a fresh LoRA on it. Its weights are drawn from torch's generator: seed that first.
+
+    Raises: ModelError when the network has none of the target modules.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    names = lora.target_modules
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=names if isinstance(names, str) else sorted(names),
+    )
+    try:
+        with _quiet():
+            adapted = get_peft_model(network, config)
+    except ValueError as error:  # peft has no class of its own for "no such module"
+        raise ModelError(
+            f"no LoRA can be put on this model ({error})",
+            where="train.lora.target_modules",
+            mend="Use all-linear.",
+        ) from error
+    # peft would look the base's name up on the Hub at every save; an empty name keeps it from the network.
+    config.base_model_name_or_path = ""
+    return adapted
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """peft 0.21 reads a name that transformers 5.23 has replaced; this may go when it no longer does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        yield
+
+
+def save(network: Any, folder: Path, *, base: str) -> None:
+    """Nothing; writes the network's adapter (or, without one, all its weights) into `folder`.
+
+    `base` is the base model's name for the reader's information; of a path only the last part is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not hasattr(network, "peft_config"):
+        _save_all(network, folder)
+        return
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    weights = get_peft_model_state_dict(network, save_embedding_layers=False)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(weights.items())}
+    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    config = network.peft_config["default"].to_dict()
+    config |= {"base_model_name_or_path": public_name(base), "inference_mode": True}
+    # Sets have another order in each process; sorted, equal adapters are equal files.
+    write_json(folder / ADAPTER_CONFIG, {key: _plain(value) for key, value in sorted(config.items())})
+
+
+def _save_all(network: Any, folder: Path) -> None:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # of writing shards, a bar of a second
+    network.save_pretrained(folder)
+
+
+def public_name(name: str) -> str:
+    """A Hub id as it is; of a path on this machine, its last part."""
+    path = Path(name)
+    is_place = path.is_absolute() or len(path.parts) > 2 or name.startswith((".", "~"))
+    return path.name if is_place else name
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return getattr(value, "value", value)  # peft's enums
+
+
+def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
+    """The network, in eval mode, and its tokenizer: the base, or what training left in `folder` of it.
+
+    Raises: StoreError when the folder holds neither an adapter nor a model.
+    """
+    network, tokenizer = model.load()
+    if folder is None:
+        return network, tokenizer
+    if (folder / ADAPTER_CONFIG).is_file() and (folder / ADAPTER_WEIGHTS).is_file():
+        return _with_adapter(network, folder), tokenizer
+    if (folder / MODEL_CONFIG).is_file():
+        return _with_weights(network, folder), tokenizer
+    raise StoreError(
+        "holds no adapter and no model", where=str(folder), mend="Delete the folder; train again."
+    )
+
+
+def _with_adapter(network: Any, folder: Path) -> Any:
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    known = LoraConfig.__dataclass_fields__
+    saved = {key: value for key, value in read_json(folder / ADAPTER_CONFIG).items() if key in known}
+    with _quiet():
+        adapted = get_peft_model(network, LoraConfig(**{**saved, "base_model_name_or_path": None}))
+    wrong = set_peft_model_state_dict(adapted, load_file(folder / ADAPTER_WEIGHTS))
+    missing = [name for name in wrong.missing_keys if "lora_" in name]
+    if missing or wrong.unexpected_keys:
+        raise ModelError(
+            f"the adapter does not fit this model: {(missing + list(wrong.unexpected_keys))[0]}",
+            where=str(folder),
+            mend="Load it on the model it was trained on.",
+        )
+    return adapted.eval()
+
+
+def _with_weights(network: Any, folder: Path) -> Any:
+    """The saved model in the base's dtype, attention kernel and device."""
+    spread = getattr(network, "hf_device_map", None)
+    trained = type(network).from_pretrained(
+        folder,
+        dtype=network.dtype,
+        attn_implementation=network.config._attn_implementation,
+        device_map=spread,
+        local_files_only=True,
+        use_safetensors=True,
+    )
+    return (trained if spread else trained.to(network.device)).eval()

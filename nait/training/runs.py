@@ -1,0 +1,121 @@
+"""One run of transformers' Trainer: quiet, reproducible, on the network's device, able to go on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from nait.core.address import unit_interval
+from nait.core.errors import ConfigError
+from nait.core.tokens import TokenTable
+from nait.training.checkpoints import latest
+from nait.training.rows import Padding, Rows
+from nait.training.watch import callbacks
+
+FIXED: Mapping[str, Any] = {
+    "report_to": "none",
+    "disable_tqdm": True,  # its bar prints a line of text at each step; ours does not
+    "logging_steps": 1,
+    "logging_nan_inf_filter": False,  # it would show the last finite loss in place of a NaN
+    "include_num_input_tokens_seen": "non_padding",
+    "save_strategy": "no",  # our own callback asks for checkpoints, by the clock
+    "save_total_limit": 1,
+    "remove_unused_columns": False,
+    "label_names": ["labels"],
+}
+
+
+def fit(
+    network: Any,
+    rows: TokenTable,
+    options: Mapping[str, Any],
+    checkpoints: Path,
+    *,
+    pad_id: int,
+    seed: int,
+    deterministic: bool,
+    watchers: Sequence[Any],
+) -> Any:
+    """The trainer's state after training `network` in place.
+
+    `options` are TrainingArguments by name. Raises: ConfigError when the device cannot do what they ask.
+    """
+    from transformers import PrinterCallback, Trainer
+
+    arguments = _arguments(network.device, options, checkpoints, seed)
+    cached = getattr(network.config, "use_cache", True)  # the trainer switches it off and leaves it off
+    trainer = Trainer(
+        model=network,
+        args=arguments,
+        train_dataset=Rows(rows),
+        data_collator=Padding(rows, pad_id),
+        callbacks=callbacks(*watchers),
+    )
+    trainer.remove_callback(PrinterCallback)
+    whole = latest(checkpoints)
+    with deterministic_kernels(network.device) if deterministic else nullcontext():
+        trainer.train(resume_from_checkpoint=str(whole) if whole else None)
+    if network.device.type != "cpu":
+        trainer.accelerator.free_memory()  # the evaluation that follows opens the model once more
+    network.config.use_cache = cached
+    return trainer.state
+
+
+def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed: int) -> Any:
+    from transformers import TrainingArguments
+
+    if device.type == "cuda" and device.index not in (None, 0):
+        raise ConfigError(
+            f"the model is on {device}, the trainer uses the first visible GPU",
+            where="model.device",
+            mend=f"Set CUDA_VISIBLE_DEVICES={device.index} and model.device=cuda.",
+        )
+    try:
+        arguments = TrainingArguments(
+            output_dir=str(checkpoints),
+            seed=seed,
+            # The sampler orders epoch e by data_seed + e: unhashed, seed 1 would repeat seed 0's epochs.
+            data_seed=int(unit_interval("order of rows", seed) * 2**31),
+            use_cpu=device.type == "cpu",
+            dataloader_pin_memory=device.type == "cuda",
+            **FIXED,
+            **options,
+        )
+    except ValueError as error:
+        raise ConfigError(f"cannot train on {device} like this ({error})", where="train") from error
+    # With several GPUs in sight the trainer would split each batch among them, with other sums.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+@contextmanager
+def deterministic_kernels(device: Any) -> Iterator[None]:
+    """Nothing; on CUDA, kernels that give the same bits each time. Other devices have no others.
+
+    Raises: ConfigError when an operation of the model has none.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    import torch
+
+    # Read when cuBLAS starts, so it has to stand before the first product of matrices.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    # Not "warn only": under it, memory-efficient attention keeps its kernel that is not deterministic.
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise ConfigError(
+            f"this model has no deterministic kernel ({str(error).splitlines()[0]})",
+            where="train.deterministic",
+            mend="Set train.deterministic=false; two runs may then differ in the last bits.",
+        ) from error
+    finally:
+        torch.use_deterministic_algorithms(before)

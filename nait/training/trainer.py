@@ -1,0 +1,185 @@
+"""Fine-tuning recipes: what `conf/train` builds, and the run of transformers' Trainer that follows one.
+
+The same model, rows, recipe and seed give the same bytes, also when the run was killed and went on from a
+checkpoint in between. (On MPS that holds for a run in one piece: the trainer does not save its generator.)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nait.core.contracts import Model, Tracker
+from nait.core.errors import ConfigError
+from nait.core.tokens import TokenTable
+from nait.store import write_json
+from nait.training import adapter, checks, watch
+from nait.training.adapter import LoraRecipe
+from nait.training.checkpoints import CHECKPOINTS
+from nait.training.rows import check_trainable, padding_id
+from nait.training.runs import fit
+
+VERSION = 1
+METHODS = ("lora", "full")
+PRECISIONS = ("model", "bf16")
+KEEPS = ("none", "epoch")
+# Our word -> transformers'. Its own "constant" ignores the warm-up.
+SCHEDULERS = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit"}
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Supervised fine-tuning on the answer tokens, by LoRA or of all weights.
+
+    `batch_size` rows stand on the device at once, and `gradient_accumulation` such batches make one update;
+    the loss is the mean over all answer tokens of an update. `max_steps` updates, where given, are made in
+    place of `epochs`. `warmup` is a share of all updates. `precision=model` computes in the model's dtype
+    (a LoRA's own weights are fp32 on any model), `bf16` keeps trained weights in fp32 and computes in
+    bfloat16. `checkpoints=epoch` keeps each epoch's adapter with Adam's moments (LESS needs them).
+    `gradient_checkpointing` and `save_seconds` change time and memory, never the result; without
+    `deterministic`, two runs on a GPU may differ in their last bits.
+    """
+
+    method: Literal["lora", "full"] = "lora"
+    epochs: float = 3.0
+    max_steps: int | None = None
+    learning_rate: float = 2e-4
+    batch_size: int = 16
+    gradient_accumulation: int = 1
+    scheduler: str = "cosine"
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    optimizer: str = "adamw"
+    precision: Literal["model", "bf16"] = "model"
+    gradient_checkpointing: bool = False
+    deterministic: bool = True
+    checkpoints: Literal["none", "epoch"] = "none"
+    save_seconds: float = 300.0
+    lora: LoraRecipe | None = None
+
+    def __post_init__(self) -> None:
+        checks.one_of("train.method", self.method, METHODS)
+        checks.number("train.epochs", self.epochs, "(0, inf)")
+        if self.max_steps is not None:
+            checks.whole("train.max_steps", self.max_steps, least=1)
+        checks.number("train.learning_rate", self.learning_rate, "(0, inf)")
+        checks.whole("train.batch_size", self.batch_size, least=1)
+        checks.whole("train.gradient_accumulation", self.gradient_accumulation, least=1)
+        checks.one_of("train.scheduler", self.scheduler, SCHEDULERS)
+        checks.number("train.warmup", self.warmup, "[0, 1)")
+        checks.number("train.weight_decay", self.weight_decay, "[0, inf)")
+        checks.number("train.max_grad_norm", self.max_grad_norm, "[0, inf)")
+        checks.one_of("train.optimizer", self.optimizer, OPTIMIZERS)
+        checks.one_of("train.precision", self.precision, PRECISIONS)
+        checks.flag("train.gradient_checkpointing", self.gradient_checkpointing)
+        checks.flag("train.deterministic", self.deterministic)
+        checks.one_of("train.checkpoints", self.checkpoints, KEEPS)
+        checks.number("train.save_seconds", self.save_seconds, "[0, inf)")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if (self.method == "lora") != (self.lora is not None):
+            raise ConfigError(
+                f"method={self.method} {'needs' if self.method == 'lora' else 'has no use for'} train.lora",
+                where="train.method",
+                mend=f"Choose train={self.method}.",
+            )
+        if self.optimizer == "adamw_8bit":
+            if self.checkpoints == "epoch":
+                raise ConfigError(
+                    "8-bit moments cannot be kept by name",
+                    where="train.checkpoints",
+                    mend="Use train.optimizer=adamw.",
+                )
+            if importlib.util.find_spec("bitsandbytes") is None:
+                raise ConfigError(
+                    "adamw_8bit needs bitsandbytes", where="train.optimizer", mend="Install it, or use adamw."
+                )
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Everything that decides the result: part of the artifact's address."""
+        return {
+            "kind": "fine_tune",
+            "version": VERSION,
+            "method": self.method,
+            "epochs": float(self.epochs),
+            "max_steps": self.max_steps,
+            "learning_rate": float(self.learning_rate),
+            "batch_size": self.batch_size,
+            "gradient_accumulation": self.gradient_accumulation,
+            "scheduler": self.scheduler,
+            "warmup": float(self.warmup),
+            "weight_decay": float(self.weight_decay),
+            "max_grad_norm": float(self.max_grad_norm),
+            "optimizer": self.optimizer,
+            "precision": self.precision,
+            "checkpoints": self.checkpoints,
+            "lora": self.lora.recipe if self.lora else None,
+        }
+
+    def train(
+        self, model: Model, rows: TokenTable, folder: Path, *, seed: int, tracker: Tracker
+    ) -> Mapping[str, Any]:
+        """What was done, in numbers; `folder` then holds the adapter or the model, and `curve.json`.
+
+        A killed run's checkpoint in `folder` is gone on from. Raises: NaitError when the loss is NaN.
+        """
+        check_trainable(rows)
+        from transformers import set_seed
+
+        network, tokenizer = model.load()
+        set_seed(seed)  # before the adapter, whose weights are drawn
+        dtype = network.dtype
+        network = self._trainable(network)
+        bar = watch.Bar()
+        kept = [watch.Epochs(folder, model.name)] if self.checkpoints == "epoch" else []
+        try:
+            state = fit(
+                network,
+                rows,
+                self._options(),
+                folder / CHECKPOINTS,
+                pad_id=padding_id(tokenizer),
+                seed=seed,
+                deterministic=self.deterministic,
+                watchers=[watch.Curve(tracker), bar, *kept, watch.Saves(self.save_seconds)],
+            )
+        finally:
+            bar.close()
+        if self.lora is None:
+            network.to(dtype)
+            tokenizer.save_pretrained(folder)
+        adapter.save(network, folder, base=model.name)
+        write_json(folder / "curve.json", watch.curve(state))
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        return watch.facts(state, network, rows)
+
+    def _trainable(self, network: Any) -> Any:
+        if self.lora:
+            return adapter.attach(network, self.lora)
+        network.requires_grad_(True)
+        return network.float() if self.precision == "bf16" else network
+
+    def _options(self) -> Mapping[str, Any]:
+        return {
+            "num_train_epochs": float(self.epochs),
+            "max_steps": self.max_steps or -1,
+            "learning_rate": self.learning_rate,
+            "per_device_train_batch_size": self.batch_size,
+            "gradient_accumulation_steps": self.gradient_accumulation,
+            "lr_scheduler_type": SCHEDULERS[self.scheduler],
+            "warmup_steps": float(self.warmup),
+            "weight_decay": self.weight_decay,
+            "max_grad_norm": self.max_grad_norm,
+            "optim": OPTIMIZERS[self.optimizer],
+            "bf16": self.precision == "bf16",
+            "activation_checkpointing": self.gradient_checkpointing,
+            "activation_checkpointing_kwargs": {"use_reentrant": False},
+        }

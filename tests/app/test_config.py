@@ -1,0 +1,115 @@
+"""Every option of every group composes, and every key of it is a parameter of what it builds."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from nait.help import conf_folder, groups, help_text, known_keys
+
+OPTIONS = [(group, option) for group, options in groups().items() for option in options]
+GLOBAL = ("experiment", "sweep")
+
+
+@pytest.fixture(autouse=True)
+def hydra_session() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    with initialize_config_module("nait.conf", version_base="1.3"):
+        yield
+    GlobalHydra.instance().clear()
+
+
+def composed(*overrides: str) -> Any:
+    return compose("run", overrides=list(overrides), return_hydra_config=True)
+
+
+def resolve(target: str) -> Any:
+    module, name = target.rsplit(".", 1)
+    return getattr(importlib.import_module(module), name)
+
+
+def nodes(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every node of a config that builds something."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield path, value
+        for key, part in value.items():
+            yield from nodes(part, f"{path}.{key}".strip("."))
+
+
+def check_node(path: str, node: dict[str, Any]) -> None:
+    target = resolve(node["_target_"])
+    parameters = inspect.signature(target).parameters
+    given = {key for key in node if key != "_target_" and not (path == "selector" and key == "name")}
+    assert given <= set(parameters), (
+        f"{path}: {given - set(parameters)} are no parameters of {node['_target_']}"
+    )
+    needed = {key for key, p in parameters.items() if p.default is p.empty}
+    assert needed <= given, f"{path}: {needed - given} is missing"
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: str(value))
+def test_every_option_builds_what_it_says_with_keys_that_exist(group: str, option: str) -> None:
+    config = composed(f"{group}={option}")
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    plain.pop("hydra")
+    for path, node in nodes(plain):
+        check_node(path, node)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: str(value))
+def test_every_file_begins_with_a_word_on_what_it_is(group: str, option: str) -> None:
+    lines = (conf_folder() / group / f"{option}.yaml").read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("# @package")]
+    assert lines[0].startswith("# ")
+    assert len(lines[0]) > 15
+
+
+@pytest.mark.parametrize(
+    ("group", "option"), [o for o in OPTIONS if o[0] not in GLOBAL], ids=lambda v: str(v)
+)
+def test_keys_stand_in_the_order_of_the_constructor(group: str, option: str) -> None:
+    node = yaml.safe_load((conf_folder() / group / f"{option}.yaml").read_text())
+    if "_target_" not in node:
+        return
+    order = list(inspect.signature(resolve(node["_target_"])).parameters)
+    keys = [key for key in node if key not in ("_target_", "defaults") and key in order]
+    assert keys == sorted(keys, key=order.index)
+
+
+def test_the_short_keys_that_users_change_most_exist() -> None:
+    keys = known_keys(["model=local", "data=file", "target=file"])
+    for key in (
+        "model.path", "model.max_length", "data.path", "target.path", "selector.layers", "selector.site",
+        "selector.feature", "selector.similarity", "budget.ratio", "train.epochs", "eval.limit", "eval.mirror",
+        "seed", "stages", "paths.store", "template.eos", "tracking.mode",
+    ):  # fmt: skip
+        assert key in keys
+
+
+def test_a_selector_brings_the_order_it_was_published_with_and_the_user_overrides_it() -> None:
+    assert composed("order=lowest").order._target_.endswith("Lowest")
+    assert composed("selector=nait").order._target_.endswith("Highest")
+
+
+def test_help_shows_every_group_and_option() -> None:
+    text = help_text()
+    for group, options in groups().items():
+        assert group in text
+        assert all(option in text for option in options)
+
+
+def test_no_config_has_logic() -> None:
+    files = [path for path in Path(conf_folder()).rglob("*.py") if "__pycache__" not in path.parts]
+    assert [path.name for path in files] == ["__init__.py"]
+    assert files[0].read_text() == ""

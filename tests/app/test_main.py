@@ -1,0 +1,239 @@
+"""The command line, as a user meets it: a whole job on a tiny model, reruns, kills, and every bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.families import save
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+TASK = """\
+task: toy_sums
+dataset_path: json
+custom_dataset: !function rows.documents
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: [" one", " two"]
+doc_to_target: gold
+metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]
+metadata: {version: 1}
+"""
+ROWS = """\
+import datasets
+
+
+def documents(**_):
+    rows = [{"question": f"Which is {i}?", "gold": i % 2} for i in range(6)]
+    return {"test": datasets.Dataset.from_list(rows)}
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, a pool, a reference set and a task of the user's own."""
+    folder = tmp_path_factory.mktemp("home")
+    save(folder / "model")
+    words = ["red", "green", "blue", "sum", "sort", "tree"]
+    rows = [{"instruction": f"Do {i} {words[i % 6]}", "input": "", "output": " ".join(words[: 1 + i % 5]), "mine": i}
+            for i in range(40)]  # fmt: skip
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    refs = [{"instruction": f"Add {i}", "output": f"{i} and {i * i}"} for i in range(8)]
+    (folder / "refs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in refs))
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "toy.yaml").write_text(TASK)
+    (folder / "tasks" / "rows.py").write_text(ROWS)
+    return folder
+
+
+@pytest.fixture
+def nait(home: Path, tmp_path: Path) -> Run:
+    """Runs `nait` in an empty folder with the user's files; more arguments override."""
+
+    def run(*arguments: str, bare: bool = False) -> subprocess.CompletedProcess[str]:
+        usual = [] if bare else given(home)
+        return subprocess.run(
+            [sys.executable, "-m", "nait", *usual, *arguments], cwd=tmp_path, env=environment(),
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def environment() -> dict[str, str]:
+    root = Path(__file__).resolve().parents[2]
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root), "WANDB_SILENT": "true"}
+
+
+def given(home: Path) -> list[str]:
+    return [
+        "model=local", f"model.path={home / 'model'}", "model.max_length=128", "data=file",
+        f"data.path={home / 'pool.jsonl'}", "target=file", f"target.path={home / 'refs.jsonl'}", "template=plain",
+        "tracking=files", "eval=gsm8k", "eval.tasks=[toy_sums]", f"eval.include=[{home / 'tasks'}]",
+    ]  # fmt: skip
+
+
+def manifests(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted((folder / "runs").rglob("run.json"))]
+
+
+def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp_path: Path) -> None:
+    done = nait("stages=[select]")
+    assert done.returncode == 0, done.stderr
+    (selected,) = (tmp_path / "runs").rglob("selected.jsonl")
+    assert str(selected.relative_to(tmp_path)) in done.stdout
+    lines = selected.read_text().splitlines()
+    assert len(lines) == 4
+    assert set(lines) <= set((home / "pool.jsonl").read_text().splitlines())
+    (manifest,) = manifests(tmp_path)
+    assert manifest["status"] == "done"
+    assert manifest["versions"]["torch"]
+    assert manifest["scores"]["diagnostics"]["refs"]["sign_margin"]
+    assert manifest["scores"]["length_correlation"]["refs"] is not None
+
+
+def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Run, tmp_path: Path) -> None:
+    sweep = ("-m", "selector=nait,random,full", "seed=0", "train.epochs=1")
+    first = nait(*sweep)
+    assert first.returncode == 0, first.stderr
+    for name in ("nait", "random", "full"):
+        assert f" {name} " in first.stdout
+    (board,) = (tmp_path / "runs").rglob("leaderboard.json")
+    rows = json.loads(board.read_text())
+    assert {row["selector"] for row in rows} == {"nait", "random", "full"}
+    assert all(row["n"] == 6 and row["stderr"] is not None for row in rows)
+    assert {row["selected_rows"] for row in rows if row["selector"] == "full"} == {40}
+    for row in rows:  # each row can be followed back
+        for kind in ("selection", "adapter", "evaluation", "run"):
+            assert (tmp_path / "store" / f"{kind}s" / row[kind] / "manifest.json").is_file()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")}
+    again = nait(*sweep)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")} == before
+    assert "Opening" not in again.stderr
+
+
+def test_the_base_model_is_evaluated_with_train_none(nait: Run) -> None:
+    done = nait("train=none")
+    assert done.returncode == 0, done.stderr
+    assert "base (not trained)" in done.stdout
+
+
+def test_directions_are_reused_without_the_reference_rows(nait: Run, home: Path, tmp_path: Path) -> None:
+    assert nait("stages=[select]").returncode == 0
+    first = next((tmp_path / "runs").rglob("selected.jsonl")).read_text()
+    (manifest,) = (tmp_path / "store" / "directions").glob("*/manifest.json")
+    kept = tmp_path / "kept"
+    words = ["publish", manifest.parent.name[:8], str(kept), "--store", str(tmp_path / "store")]
+    subprocess.run([sys.executable, "-m", "nait.neurons", *words], check=True, capture_output=True)
+    usual = [argument for argument in given(home) if not argument.startswith("target")]
+    other = [
+        "stages=[select]",
+        "target=directions",
+        f"target.paths={{refs: {kept}}}",
+        "paths.store=fresh",
+        "paths.runs=other",
+    ]
+    done = nait(*usual, *other, bare=True)
+    assert done.returncode == 0, done.stderr
+    assert next((tmp_path / "other").rglob("selected.jsonl")).read_text() == first
+    refused = nait(*usual, *other, "selector.site=mlp", bare=True)
+    assert refused.returncode == 2
+    assert "made with site=residual, this run has mlp" in refused.stderr
+
+
+def test_a_killed_job_goes_on_and_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (home / "pool.jsonl").read_text().splitlines()]
+    large = tmp_path / "large.jsonl"
+    large.write_text("".join(json.dumps({**row, "instruction": f"{row['instruction']} {k}"}) + "\n"
+                             for k in range(100) for row in rows))  # fmt: skip
+    command = [sys.executable, "-m", "nait", *given(home), f"data.path={large}", "stages=[select]",
+               "engine.batch_tokens=512", "engine.chunk_tokens=2000"]  # fmt: skip
+
+    def run(name: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=300)
+        return max((folder / "runs").rglob("scores.parquet"), key=lambda path: path.stat().st_mtime_ns)
+
+    whole = run("whole").read_bytes()
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    with subprocess.Popen(
+        command, cwd=cut, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as job:
+        for _ in range(3000):
+            if len(list(cut.rglob("passes/*.part/chunk-*.npz"))) >= 3:
+                break
+            assert job.poll() is None, "the job ended before it could be killed"
+            time.sleep(0.02)
+        job.send_signal(signal.SIGKILL)
+    kept = {path.name: path.stat().st_mtime_ns for path in cut.rglob("chunk-*.npz")}
+    assert len(kept) >= 3
+    assert run("cut").read_bytes() == whole
+
+
+BAD = [
+    ("an unknown key", ["selector.layerz=1"], ["selector.layerz", "Did you mean 'selector.layers'"]),
+    ("an unknown option", ["selector=nate"], ["selector=nate", "Did you mean 'nait'"]),
+    ("a missing file", ["data.path=nowhere.jsonl"], ["nowhere.jsonl", "no such file"]),
+    ("a missing value", ["data.path=???"], ["data.path", "Set data.path="]),
+    ("an unknown stage", ["stages=[selekt]"], ["stages", "Did you mean 'select'"]),
+    ("an unknown site", ["selector.site=mpl"], ["selector.site", "Did you mean 'mlp'"]),
+    ("a ratio above 1", ["budget.ratio=3"], ["budget.ratio", "0.1 selects a tenth"]),
+    (
+        "a one-row reference set",
+        ["target.limit=1"],
+        ["target 'refs'", "at least two different reference rows"],
+    ),
+    ("an unknown task", ["eval.tasks=[toy_sumz]"], ["toy_sumz", "toy_sums"]),
+    ("a model that is not there", ["model.path=nowhere"], ["model.path=nowhere", "no such folder"]),
+    ("a value of the wrong kind", ["seed=abc"], ["seed", "no whole number"]),
+    ("a length beyond the context", ["model.max_length=4096"], ["model.max_length", "256"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
+def test_bad_input_gets_one_clear_message_before_a_model_is_opened(
+    nait: Run, arguments: list[str], words: list[str]
+) -> None:
+    done = nait(*arguments)
+    assert done.returncode == 2, done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Opening" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if words[0] in line]
+    assert len(said) == 1, done.stderr
+
+
+def test_a_row_without_an_answer_is_named(nait: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"instruction": "a", "output": "b"}\n{"instruction": "a"}\n')
+    done = nait(f"data.path={tmp_path / 'bad.jsonl'}")
+    assert done.returncode == 2
+    for word in ("bad.jsonl", "line 2", "output"):
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_failing_job_does_not_stop_the_others(nait: Run, tmp_path: Path) -> None:
+    done = nait("-m", "budget.ratio=3,0.2", "stages=[select]")
+    assert done.returncode == 2
+    assert [manifest["status"] for manifest in manifests(tmp_path)] == ["done"]
+
+
+def test_help_and_version_are_quick_and_need_no_heavy_import() -> None:
+    code = "import sys; sys.argv=['nait','--help']; from nait.__main__ import main; main(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False")
+    assert "stages=[select]" in done.stdout

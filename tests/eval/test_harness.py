@@ -1,0 +1,204 @@
+"""Tasks run on a model in memory; what comes back is typed, complete and the same each time."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from nait.core.address import address
+from nait.core.errors import ConfigError, ModelError
+from nait.core.results import Evaluation
+from nait.eval.context import answer_cap
+from nait.eval.harness import LmEval
+from nait.models.loading import LocalModel
+from nait.stages.evaluations import read_evaluation, write_evaluation
+
+Make = Callable[..., LmEval]
+
+
+@pytest.fixture
+def model(model_folder: Path) -> LocalModel:
+    return LocalModel(str(model_folder), device="cpu")
+
+
+def _value(evaluation: Evaluation, task: str, metric: str) -> float:
+    (value,) = [r.value for r in evaluation.results if (r.task, r.metric) == (task, metric)]
+    return value
+
+
+def test_a_run_is_complete_and_agrees_with_its_items(
+    evaluator: Make, model: LocalModel, tmp_path: Path
+) -> None:
+    state = random.getstate()
+    done = evaluator().evaluate(model, None, folder=tmp_path)
+    assert random.getstate() == state
+    write_evaluation(tmp_path, done)
+    assert read_evaluation(tmp_path) == done
+    assert (tmp_path / "samples.parquet").is_file()
+    tasks = {r.task for r in done.results if not r.is_group}
+    assert tasks == {"toy_sums", "toy_small", "toy_large"}
+    for result in done.results:
+        if not result.is_group:
+            values = [
+                item.value
+                for item in done.items
+                if (item.task, item.metric, item.filter) == (result.task, result.metric, result.filter)
+            ]
+            assert result.n == len(values)
+            assert result.value == pytest.approx(fmean(values))
+    small, large = _value(done, "toy_small", "acc"), _value(done, "toy_large", "acc")
+    assert _value(done, "toy_letters", "acc") == pytest.approx((4 * small + 8 * large) / 12)
+    assert _value(done, "toy_letters", "acc_macro") == pytest.approx((small + large) / 2)
+    assert all(item.doc_hash for item in done.items)
+    assert done.versions["lm_eval"]
+
+
+def test_a_second_run_gives_the_same(evaluator: Make, model: LocalModel, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    suite = evaluator(tasks=["toy_sums"], num_fewshot=2, seed=7)
+    assert suite.evaluate(model, None, folder=first) == suite.evaluate(model, None, folder=second)
+    assert (first / "samples.parquet").read_bytes() == (second / "samples.parquet").read_bytes()
+
+
+def test_a_short_context_caps_answers_and_says_so(evaluator: Make, model: LocalModel, tmp_path: Path) -> None:
+    done = evaluator(tasks=["toy_sums"], limit=2).evaluate(model, None, folder=tmp_path)
+    assert done.warnings == ("answers are capped for a context of 96 tokens: toy_sums 200 to 48",)
+    done = evaluator(tasks=["toy_sums"], limit=2, max_gen_toks=90).evaluate(model, None, folder=tmp_path)
+    (said,) = done.warnings
+    assert said.endswith("lost their beginnings: toy_sums 2 of 2")
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted", "cap"), [(40, None, 40), (200, None, 48), (200, 90, 90), (40, 90, 90), (40, 96, 48)]
+)
+def test_an_answer_has_half_of_the_context_unless_the_user_says_more(
+    asked: int, wanted: int | None, cap: int
+) -> None:
+    assert answer_cap(asked, wanted=wanted, context=96) == cap
+
+
+def test_missing_data_are_named_before_anything_runs(evaluator: Make, mirror: Path) -> None:
+    (mirror / "toy" / "letters" / "large.jsonl").unlink()
+    with pytest.raises(ConfigError, match=r"1 of 3 tasks: toy_large .*allow_partial=true"):
+        evaluator().check()
+    with pytest.raises(ConfigError, match="1 of 1 tasks"):
+        evaluator(tasks=["toy_large"], allow_partial=True).check()
+
+
+def test_a_partial_run_names_what_it_lacks(
+    evaluator: Make, model: LocalModel, mirror: Path, tmp_path: Path
+) -> None:
+    (mirror / "toy" / "letters" / "large.jsonl").unlink()
+    suite = evaluator(tasks=["toy_letters"], allow_partial=True, limit=2)
+    suite.check()
+    done = suite.evaluate(model, None, folder=tmp_path)
+    assert done.missing == ("toy_large",)
+    assert all(r.missing == ("toy_large",) for r in done.results if r.is_group)
+    assert {r.task for r in done.results} == {"toy_letters", "toy_small"}
+
+
+def test_the_address_is_free_of_speed_and_place(evaluator: Make, mirror: Path, tmp_path: Path) -> None:
+    base = address(evaluator().key())
+    moved = shutil.copytree(mirror, tmp_path / "elsewhere")
+    assert address(evaluator(batch_size=1, mirror=str(moved), allow_partial=True).key()) == base
+    others: list[dict[str, object]] = [
+        {"limit": 2},
+        {"num_fewshot": 3},
+        {"max_gen_toks": 8},
+        {"seed": 1},
+        {"apply_chat_template": True},
+        {"tasks": ["toy_sums"]},
+        {"primary": {"toy_sums": "exact_match/whole"}},
+    ]
+    addresses = {address(evaluator(**change).key()) for change in others}
+    assert len(addresses | {base}) == len(others) + 1
+
+
+def test_the_address_changes_with_the_data(evaluator: Make, mirror: Path) -> None:
+    base = address(evaluator().key())
+    rows = mirror / "toy" / "letters" / "large.jsonl"
+    text = rows.read_text()
+    rows.write_text(text.replace("Is 1", "Is 9"))
+    assert address(evaluator().key()) != base
+    rows.write_text(text)
+    assert address(evaluator().key()) == base
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mirror": None}, "no source for toy/letters"),
+        ({"mirror": "/nowhere/hub"}, "there is no folder"),
+        ({"online": True}, "exclude each other"),
+        ({"limit": 0}, "eval.limit"),
+        ({"batch_size": "many"}, "eval.batch_size"),
+        ({"tasks": []}, "eval.tasks"),
+        ({"primary": {"toy_sums": "acc"}}, "It has: exact_match/first, exact_match/whole"),
+        ({"num_fewshot": {"toy_sum": 1}}, "Did you mean 'toy_sums'"),
+        ({"include": ["/nowhere/tasks"]}, "eval.include"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_at_the_door(
+    evaluator: Make, settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        evaluator(**settings).check()
+
+
+def test_tasks_with_rows_of_their_own_need_no_source(evaluator: Make) -> None:
+    evaluator(tasks=["toy_sums"], mirror=None).check()
+
+
+def test_a_fresh_adapter_changes_nothing(evaluator: Make, model: LocalModel, tmp_path: Path) -> None:
+    from nait.training.adapter import LoraRecipe, attach, save
+
+    folders = [tmp_path / name for name in ("adapter", "base", "adapted")]
+    for folder in folders:
+        folder.mkdir()
+    save(attach(model.load_network(), LoraRecipe(r=2)), folders[0], base="tiny")
+    suite = evaluator(limit=2)
+    base = suite.evaluate(model, None, folder=folders[1])
+    assert suite.evaluate(model, folders[0], folder=folders[2]) == base
+
+
+def test_a_chat_template_is_put_around_the_prompt(
+    evaluator: Make, model_folder: Path, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    folder = Path(shutil.copytree(model_folder, tmp_path / "chat"))
+    template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]"
+    (folder / "chat_template.jinja").write_text(template)
+    suite = evaluator(tasks=["toy_small"], apply_chat_template=True, limit=1)
+    suite.evaluate(LocalModel(str(folder), device="cpu"), None, folder=tmp_path)
+    (prompt,) = pq.read_table(tmp_path / "samples.parquet")["prompt"].to_pylist()
+    assert prompt == "[user]Is 0 small?[assistant]"
+
+
+def test_a_model_without_a_chat_template_is_refused_one(
+    evaluator: Make, model: LocalModel, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="no chat template"):
+        evaluator(tasks=["toy_sums"], apply_chat_template=True).evaluate(model, None, folder=tmp_path)
+
+
+def test_a_task_that_cannot_be_built_is_named(evaluator: Make, task_folder: Path, tmp_path: Path) -> None:
+    (task_folder / "broken.yaml").write_text(
+        "task: broken\ncustom_dataset: !function rows.nothing\ntest_split: test\n"
+    )
+
+    class Unopened:
+        name, fingerprint, max_length = "unopened", "", 1
+
+        def load(self) -> tuple[object, object]:
+            raise AssertionError("the model was opened")
+
+    with pytest.raises(ConfigError, match="task 'broken' cannot be built"):
+        evaluator(tasks=["broken"]).evaluate(Unopened(), None, folder=tmp_path)

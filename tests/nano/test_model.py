@@ -1,0 +1,62 @@
+"""Laws of the committed model: it loads in silence, is the one its card states, and knows a little."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from nait.nano import documents, probe, world
+from nait.nano.pretrain import CHECK_STEPS, LOG, MODEL, checksum, recorded
+from nait.nano.templates import prompt
+
+
+@pytest.fixture(scope="module")
+def loaded() -> tuple[object, object]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return probe.load()
+
+
+def test_weights_are_the_ones_the_card_and_the_log_state() -> None:
+    card = (MODEL.parent / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert checksum(MODEL) in card
+    assert recorded(MODEL)["sha256"] == checksum(MODEL)
+    assert recorded(MODEL)["check"]["steps"] == CHECK_STEPS
+    assert (MODEL / LOG).exists()
+
+
+def test_the_model_was_trained_on_this_version_of_the_text() -> None:
+    assert recorded(MODEL)["documents"] == documents.fingerprint()
+
+
+def test_the_model_is_small() -> None:
+    assert sum(path.stat().st_size for path in Path(MODEL).iterdir()) < 4_000_000
+
+
+def test_the_tokenizer_puts_a_start_in_front_and_nothing_behind(loaded) -> None:
+    _, tokenizer = loaded
+    ids = tokenizer("### Instruction:\nGo 12 left.")["input_ids"]
+    assert ids[0] == tokenizer.bos_token_id
+    assert tokenizer.eos_token_id not in ids
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "### Instruction:\nGo 12 left."
+    assert len({tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}) == 3
+
+
+def test_every_row_fits_the_model(loaded) -> None:
+    model, tokenizer = loaded
+    lengths = [
+        len(tokenizer(prompt(row["instruction"], row["input"]) + row["output"])["input_ids"])
+        for row in world.pool_rows(1_000)
+    ]
+    assert max(lengths) < model.config.max_position_embeddings // 2
+
+
+def test_the_base_knows_arithmetic_it_never_saw(loaded) -> None:
+    model, tokenizer = loaded
+    torch.manual_seed(0)
+    heads = [f"add: {a} + {b} ->" for a, b in ((21, 4), (13, 12), (8, 9), (30, 11))]
+    texts = [text.split("\n")[0].strip() for text in probe.answers(model, tokenizer, heads)]
+    assert sum(text == want for text, want in zip(texts, ("25", "25", "17", "41"), strict=True)) >= 3

@@ -1,0 +1,110 @@
+"""Adapters on their base: put on, saved, loaded, refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.core.errors import ModelError, StoreError
+from nait.core.tokens import TokenTable
+from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe, attach, load_adapted
+from nait.training.trainer import FineTune
+from tests.training.conftest import Records
+
+RECIPE = FineTune(max_steps=2, batch_size=4, learning_rate=0.05, warmup=0.0, lora=LoraRecipe(r=2))
+
+
+def logits(network: Any) -> Any:
+    import torch
+
+    with torch.inference_mode():
+        return network(torch.arange(2, 12)[None]).logits
+
+
+@pytest.fixture(scope="module")
+def trained(tiny: Any, rows: TokenTable, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("lora", "full")}
+    RECIPE.train(tiny, rows, folders["lora"], seed=0, tracker=Records())
+    full = FineTune(method="full", max_steps=2, batch_size=4, learning_rate=0.01, warmup=0.0)
+    full.train(tiny, rows, folders["full"], seed=0, tracker=Records())
+    return folders
+
+
+def test_no_folder_means_the_base_model(tiny: Any) -> None:
+    network, tokenizer = load_adapted(tiny, None)
+    assert logits(network).equal(logits(tiny.load()[0]))
+    assert tokenizer.convert_tokens_to_ids("w5") == 5
+
+
+def test_a_fresh_adapter_changes_nothing(tiny: Any) -> None:
+    network, _ = tiny.load()
+    before = logits(network)
+    assert logits(attach(network, LoraRecipe()).eval()).equal(before)
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_what_was_trained_is_loaded_in_eval_mode_and_differs_from_the_base(
+    kind: str, trained: dict[str, Path], tiny: Any
+) -> None:
+    network, _ = load_adapted(tiny, trained[kind])
+    assert not network.training
+    base = logits(tiny.load()[0])
+    assert float((logits(network) - base).abs().max()) > 1e-4
+    assert logits(load_adapted(tiny, trained[kind])[0]).equal(logits(network))
+
+
+def test_peft_itself_reads_the_adapter_alike(trained: dict[str, Path], tiny: Any) -> None:
+    from peft import PeftModel
+
+    ours, _ = load_adapted(tiny, trained["lora"])
+    theirs = PeftModel.from_pretrained(tiny.load()[0], str(trained["lora"])).eval()
+    assert logits(ours).equal(logits(theirs))
+
+
+def test_the_trained_model_keeps_its_cache_switch(trained: dict[str, Path], tiny: Any) -> None:
+    network, _ = load_adapted(tiny, trained["full"])
+    assert network.config.use_cache is True
+
+
+def test_the_base_named_in_an_adapter_is_not_read(
+    trained: dict[str, Path], tiny: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "moved"
+    shutil.copytree(trained["lora"], folder)
+    config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] == "tiny"
+    assert config["target_modules"] == sorted(config["target_modules"])
+    (folder / ADAPTER_CONFIG).write_text(json.dumps({**config, "base_model_name_or_path": "/nowhere"}))
+    assert logits(load_adapted(tiny, folder)[0]).equal(logits(load_adapted(tiny, trained["lora"])[0]))
+
+
+def test_pickled_weights_are_not_opened(trained: dict[str, Path], tiny: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "pickled"
+    shutil.copytree(trained["lora"], folder)
+    (folder / ADAPTER_WEIGHTS).rename(folder / "adapter_model.bin")
+    with pytest.raises(StoreError, match="no adapter and no model"):
+        load_adapted(tiny, folder)
+
+
+def test_an_adapter_of_another_architecture_is_refused(
+    trained: dict[str, Path], tiny: Any, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "deeper"
+    shutil.copytree(trained["lora"], folder)
+    weights = load_file(folder / ADAPTER_WEIGHTS)
+    save_file(
+        {name.replace("layers.1", "layers.9"): t for name, t in weights.items()}, folder / ADAPTER_WEIGHTS
+    )
+    with pytest.raises(ModelError, match="does not fit"):
+        load_adapted(tiny, folder)
+
+
+def test_modules_the_model_lacks_are_refused(tiny: Any) -> None:
+    with pytest.raises(ModelError, match="all-linear"):
+        attach(tiny.load()[0], LoraRecipe(target_modules=["c_attn"]))

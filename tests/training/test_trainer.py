@@ -1,0 +1,207 @@
+"""Laws of fine-tuning: the recipe and the seed decide every byte, and only answers are learned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nait.core.errors import ConfigError, DataError, NaitError
+from nait.core.tokens import TokenTable, token_table
+from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe
+from nait.training.none import NoTraining
+from nait.training.rows import Padding
+from nait.training.runs import deterministic_kernels
+from nait.training.trainer import FineTune
+from tests.training.conftest import Records
+
+LORA = FineTune(
+    epochs=2, batch_size=4, learning_rate=0.01, save_seconds=0, lora=LoraRecipe(r=2, alpha=4, dropout=0.1)
+)
+FULL = replace(LORA, method="full", lora=None)
+STEPS = 6  # two epochs of ten rows, four a step
+
+Train = Callable[..., tuple[Path, dict[str, Any]]]
+Plain = tuple[Path, dict[str, Any], Records]
+
+
+@pytest.fixture(scope="module")
+def train(tiny: Any, rows: TokenTable, tmp_path_factory: pytest.TempPathFactory) -> Train:
+    """Trains into a new folder, or into the one given."""
+
+    def run(recipe: FineTune, seed: int = 0, **other: Any) -> tuple[Path, dict[str, Any]]:
+        folder = other.get("folder") or tmp_path_factory.mktemp("trained")
+        table, model = other.get("rows", rows), other.get("model", tiny)
+        facts = recipe.train(model, table, folder, seed=seed, tracker=other.get("tracker", Records()))
+        return folder, dict(facts)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def plain(train: Train) -> Plain:
+    """LORA, trained once: its folder, its facts, its log."""
+    records = Records()
+    return *train(LORA, tracker=records), records
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_one_seed_gives_one_adapter_and_another_seed_another(train: Train, plain: Plain) -> None:
+    first, again, other = plain[0], train(LORA)[0], train(LORA, seed=1)[0]
+    assert content(first) == content(again)
+    assert set(content(first)) == {ADAPTER_WEIGHTS, ADAPTER_CONFIG, "curve.json"}
+    assert (first / ADAPTER_WEIGHTS).read_bytes() != (other / ADAPTER_WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("recipe", [replace(LORA, checkpoints="epoch"), FULL], ids=["lora", "full"])
+def test_a_killed_run_goes_on_to_the_same_bytes(recipe: FineTune, train: Train, tmp_path: Path) -> None:
+    whole, facts = train(recipe)
+    folder = tmp_path / "killed"
+    for step in (2, 5):  # in the middle of either epoch
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, folder=folder, tracker=Records(step))
+        assert [path.name for path in (folder / "checkpoints").iterdir()] == [f"checkpoint-{step - 1}"]
+    resumed = Records()
+    _, facts_of_resumed = train(recipe, folder=folder, tracker=resumed)
+    assert [step for step, _ in resumed.logged] == [5, 6]
+    assert content(folder) == content(whole)
+    speed = "samples_per_second"
+    assert {**facts, speed: 0} == {**facts_of_resumed, speed: 0}
+
+
+def test_a_half_written_checkpoint_is_not_gone_on_from(train: Train, plain: Plain, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    with pytest.raises(KeyboardInterrupt):
+        train(LORA, folder=folder, tracker=Records(4))
+    half = folder / "checkpoints" / "checkpoint-4"
+    half.mkdir()
+    (half / "trainer_state.json").write_text('{"global_step": 4, "log_hi', encoding="utf-8")
+    train(LORA, folder=folder)
+    assert content(folder) == content(plain[0])
+
+
+def test_the_loss_is_the_mean_over_answer_tokens(train: Train, tiny: Any, rows: TokenTable) -> None:
+    import torch
+
+    network, _ = tiny.load()
+    nll = []
+    for i in range(len(rows)):
+        ids, answer = rows.row(i)
+        tokens = torch.from_numpy(ids.astype(np.int64))[None]
+        with torch.inference_mode():
+            log_probs = network(tokens).logits[0].log_softmax(-1)
+        nll += [-float(log_probs[t - 1, ids[t]]) for t in range(1, len(ids)) if answer[t]]
+    one_step = replace(FULL, max_steps=1, batch_size=len(rows))
+    _, facts = train(one_step)
+    assert facts["train_loss"] == pytest.approx(np.mean(nll), rel=1e-5)
+    assert facts["answer_tokens"] == len(nll)
+    assert facts["tokens_seen"] == rows.lengths.sum()
+
+
+def test_accumulated_small_batches_equal_one_large_batch(train: Train) -> None:
+    steady = replace(LORA, epochs=1, lora=LoraRecipe(r=2, dropout=0.0))
+    large, halves = Records(), Records()
+    train(steady, tracker=large)
+    train(replace(steady, batch_size=2, gradient_accumulation=2), tracker=halves)
+    for (step, one), (same_step, two) in zip(large.logged, halves.logged, strict=True):
+        assert step == same_step
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
+
+
+def test_what_saves_memory_or_time_changes_no_byte(train: Train, plain: Plain) -> None:
+    other, _ = train(replace(LORA, gradient_checkpointing=True, save_seconds=300))
+    assert content(other) == content(plain[0])
+
+
+def test_padding_is_neither_looked_at_nor_learned(rows: TokenTable) -> None:
+    batch = Padding(rows, pad_id=5)([0, 1, 2])
+    lengths = rows.lengths[:3]
+    assert batch["attention_mask"].sum(1).tolist() == lengths.tolist()
+    for b, length in enumerate(lengths):
+        assert batch["input_ids"][b, length:].tolist() == [5] * (int(lengths.max()) - int(length))
+        assert batch["labels"][b, length:].eq(-100).all()
+        assert batch["labels"][b, :3].eq(-100).all()
+        assert batch["labels"][b, 3:length].equal(batch["input_ids"][b, 3:length])
+
+
+def test_each_step_reaches_the_tracker_and_the_curve_file(plain: Plain) -> None:
+    folder, facts, tracker = plain
+    curve = json.loads((folder / "curve.json").read_text(encoding="utf-8"))
+    assert [row["step"] for row in curve] == [step for step, _ in tracker.logged] == list(range(1, STEPS + 1))
+    for row, (_, logged) in zip(curve, tracker.logged, strict=True):
+        assert {"step": row["step"], **logged} == row
+    assert curve[0]["learning_rate"] == 0
+    assert facts["steps"] == STEPS
+    assert facts["epochs"] == 2
+    assert facts["train_loss"] == pytest.approx(np.mean([row["loss"] for row in curve]))
+
+
+def test_training_lowers_the_loss(train: Train) -> None:
+    tracker = Records()
+    train(replace(FULL, epochs=8, save_seconds=300), tracker=tracker)
+    assert tracker.logged[-1][1]["loss"] < tracker.logged[0][1]["loss"] - 0.3
+
+
+def test_a_loss_that_is_no_number_stops_training_at_its_step(train: Train, tmp_path: Path) -> None:
+    wild = replace(FULL, learning_rate=1e30, warmup=0.0, max_grad_norm=0.0)
+    with pytest.raises(NaitError, match=r"at step [23] of 6.*train\.learning_rate") as caught:
+        train(wild, folder=tmp_path / "wild")
+    assert "nan" in str(caught.value) or "inf" in str(caught.value)
+    assert not list((tmp_path / "wild").glob("*.safetensors"))
+
+
+def test_rows_without_an_answer_are_refused_before_a_model_is_opened(train: Train) -> None:
+    cut = token_table([[2, 3, 4], [5, 6]], [[False, True, True], [True, False]], [False, True])
+    with pytest.raises(DataError, match=r"1 of 2 rows have no answer token.*row 1"):
+        train(LORA, rows=cut, model=None)
+    with pytest.raises(DataError, match="no row to train on"):
+        train(LORA, rows=token_table([], [], []), model=None)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_bf16_trains_and_leaves_the_models_own_dtype(dtype: str, train: Train, tiny: Any) -> None:
+    from safetensors.torch import load_file
+
+    folder, facts = train(
+        replace(FULL, epochs=1, precision="bf16", save_seconds=300), model=replace(tiny, dtype=dtype)
+    )
+    assert np.isfinite(facts["train_loss"])
+    weights = load_file(folder / "model.safetensors").values()
+    assert {str(tensor.dtype) for tensor in weights} == {f"torch.{dtype}"}
+
+
+def test_deterministic_kernels_are_asked_for_on_cuda_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+    def lacking() -> None:
+        with deterministic_kernels(torch.device("cuda")):
+            assert torch.are_deterministic_algorithms_enabled()
+            raise RuntimeError("scatter does not have a deterministic implementation")
+
+    with pytest.raises(ConfigError, match=r"train\.deterministic=false"):
+        lacking()
+    assert not torch.are_deterministic_algorithms_enabled()
+    with deterministic_kernels(torch.device("cpu")):
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_no_file_tells_where_the_model_stood(train: Train, plain: Plain, tiny: Any) -> None:
+    for folder in (plain[0], train(replace(FULL, max_steps=1))[0]):
+        for name, raw in content(folder).items():
+            assert str(tiny.folder.parent).encode() not in raw, name
+
+
+def test_no_training_has_no_recipe_and_refuses_to_train(train: Train) -> None:
+    assert NoTraining().recipe is None
+    with pytest.raises(ConfigError, match="train=lora"):
+        train(NoTraining())
