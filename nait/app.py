@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,14 +92,40 @@ def check_stages(stages: Any) -> list[str]:
     return [stage for stage in STAGES if stage in asked]
 
 
-class EndOfSweep(Callback):  # type: ignore[misc]
-    """One leaderboard of all jobs of a multirun, printed when the last has ended."""
+class Sweep(Callback):  # type: ignore[misc]
+    """What a multirun shows: its jobs' progress when they run side by side, one leaderboard at the end."""
+
+    def __init__(self) -> None:
+        self.display: Any = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """One display for jobs that run in processes of their own; their bars would overwrite each other."""
+        if str(config.hydra.launcher._target_).endswith("BasicLauncher") or not sys.stderr.isatty():
+            return
+        from nait.display import Display
+
+        os.environ["TQDM_DISABLE"] = "1"
+        self.display = Display(Path(config.hydra.sweep.dir), jobs=_count_jobs(config))
+        self.display.start()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        from nait.jobs import summarise_sweep
-
+        """Prints the leaderboard of all jobs."""
+        if self.display:
+            self.display.stop()
         if "report" not in config.stages:
             return
+        from nait.jobs import summarise_sweep
+
         folder = Path(config.hydra.sweep.dir)
         text = summarise_sweep(folder, store=str(config.paths.store), reporter=build(config.report))
         print(text, file=sys.stdout)  # noqa: T201  # as above
+
+
+def _count_jobs(config: DictConfig) -> int:
+    """How many combinations the sweep has."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    words = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    given = {str(word).split("=")[0]: str(word) for word in [*words, *config.hydra.overrides.task]}
+    parsed = OverridesParser.create().parse_overrides(list(given.values()))
+    return math.prod(len(list(one.sweep_string_iterator())) for one in parsed if one.is_sweep_override())

@@ -73,7 +73,7 @@ def explain(error: Exception, arguments: list[str]) -> str | None:
         group, name = option.groups()
         return f"{group}={name}: there is no such option. {did_you_mean(name, groups().get(group, []))}"
     group_match = re.search(r"Could not override '([^']+)'", text)
-    if group_match:
+    if group_match and group_match.group(1).split("@")[0] not in groups():
         return _unknown_key(group_match.group(1), arguments)
     key_match = re.search(r"Key '([^']+)' is not in struct", text)
     if key_match:

@@ -18,6 +18,8 @@ from nait.core.contracts import Model, Reporter, Tracker
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import Pool, Target
 from nait.core.selection import Selection
+from nait.core.truth import TruthColumns
+from nait.core.truth import measure as measure_truth
 from nait.provenance import provenance
 from nait.stages.evaluate import evaluate
 from nait.stages.evaluations import read_results
@@ -63,6 +65,8 @@ class Job:
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     links: dict[str, str | None] = field(default_factory=dict)
+    truth: dict[str, float] = field(default_factory=dict)
+    stage: str = "start"
 
     @staticmethod
     def of(
@@ -90,6 +94,7 @@ class Job:
         parts["reference_template"] = (
             build(config["reference_template"]) if config.get("reference_template") else None
         )
+        parts["truth"] = build(config["truth"]) if config.get("truth") else None
         stages = config["stages"]
         if "evaluate" in stages:
             parts["eval"] = build(config["eval"])
@@ -118,23 +123,24 @@ class Job:
     def run(self, stages: Sequence[str], *, last: bool) -> str:
         """Runs the stages; the text to print (a leaderboard when this job is not one of a sweep)."""
         failed = True
-        self.tracker.start(
-            f"{self.labels['selector']}-{self.labels['target']}-s{self.labels['seed']}",
-            {**self.config, "fingerprints": self._fingerprints()},
-            group=self.config["group"] or self.labels["pool"],
-            tags=[
-                f"selector={self.labels['selector']}",
-                f"target={self.labels['target']}",
-                f"budget={self.labels['budget']}",
-            ],
-        )
         try:
+            self._announce()
             text = self._run(stages, last=last)
             failed = False
         finally:
-            self._write_manifest("failed" if failed else "done", stages)
+            self._write_manifest("failed" if failed else "done")
             self.tracker.finish(failed=failed)
         return text
+
+    def _announce(self) -> None:
+        """The tracker's run begins."""
+        labels = self.labels
+        self.tracker.start(
+            f"{labels['selector']}-{labels['target']}-s{labels['seed']}",
+            {**self.config, "fingerprints": self._fingerprints(), **provenance()},
+            group=self.config["group"] or labels["pool"],
+            tags=[f"{name}={labels[name]}" for name in ("selector", "target", "budget")],
+        )
 
     def _run(self, stages: Sequence[str], *, last: bool) -> str:
         lines = []
@@ -150,7 +156,9 @@ class Job:
             adapter = self._train(selection)
         if "evaluate" in stages:
             evaluation = self._evaluate(adapter)
-            run = record_run(self.store, self.links, self.labels, self._facts(selection))
+            run = record_run(
+                self.store, self.links, self.labels, {**self._facts(selection), "truth": self.truth}
+            )
             self.links["run"] = run.address
             write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
         if last and self.links.get("run"):
@@ -175,7 +183,32 @@ class Job:
         self.seconds["select"] = float(scores.manifest["seconds_from_nothing"])
         self.links |= {"scores": scores.address, "selection": made.address}
         self._tell(scores, made, selection)
+        self._hold_against_truth(scores, selection)
         return selection
+
+    def _hold_against_truth(self, scores: Artifact, selection: Selection) -> None:
+        """What the selection is worth by the labels in the user's own rows, where the config names them."""
+        columns: TruthColumns | None = self.parts["truth"]
+        if columns is None or self.pool.source is None:
+            return
+        lines = self.pool.source.lines([example.row for example in self.pool.examples])
+        try:
+            labels = columns.labels([json.loads(line) for line in lines])
+        except KeyError as error:
+            raise DataError(
+                f"the rows have no column {error}",
+                where="truth",
+                mend="Name the label columns, or set truth=none.",
+            ) from error
+        table, _ = read_scores(scores)
+        names = [target.name for target in self.targets]
+        by_target = {name: table.column(name) for name in table.targets}
+        self.truth = {
+            name: round(value, 4)
+            for name, value in measure_truth(labels, selection.rows, names, by_target).items()
+        }
+        self.tracker.summary({f"truth/{name}": value for name, value in self.truth.items()})
+        log.info("By the labels: %s.", ", ".join(f"{name} {value:.2f}" for name, value in self.truth.items()))
 
     def _tell(self, scores: Artifact, made: Artifact, selection: Selection) -> None:
         """What the log and the tracker hear of a selection."""
@@ -235,6 +268,8 @@ class Job:
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         started = time.monotonic()
+        self.stage = name
+        self._write_manifest("running")
         yield
         elapsed = time.monotonic() - started
         self.tracker.summary({f"seconds/{name}": round(elapsed, 3)})
@@ -262,12 +297,14 @@ class Job:
             "template": self.parts["template"].digest,
         }
 
-    def _write_manifest(self, status: str, stages: Sequence[str]) -> None:
+    def _write_manifest(self, status: str) -> None:
         manifest = {
             "status": status,
-            "stages": list(stages),
+            "stage": self.stage,
+            "stages": list(self.config["stages"]),
             **self.labels,
             "links": self.links,
+            "truth": self.truth,
             "fingerprints": self._fingerprints(),
             "rows": {self.pool.name: _counts(self.pool)} | {one.name: _counts(one) for one in self.targets},
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},

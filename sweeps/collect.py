@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from nait.core.errors import StoreError
 from nait.core.results import Row
-from nait.stages.evaluations import read_results
+from nait.stages.evaluations import read_items, read_results
 from nait.store import Artifact, Store
 
 
@@ -21,6 +21,22 @@ def collect(store: Store, runs: Sequence[str] | None = None, *, primary: bool = 
         records = [_record(store, address) for address in dict.fromkeys(runs)]
     names = distinct_names(records)
     return [row for record in records for row in _rows(store, record, names[record.address], primary=primary)]
+
+
+def outcomes(store: Store, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, float]]:
+    """(evaluation, task) -> item -> value, for the rows' own metrics; groups have no items of their own."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    metrics = {(row.evaluation, row.task): row.metric for row in rows}
+    for address in sorted({row.evaluation for row in rows}):
+        for item in read_items(store.folder("evaluations", address)):
+            if metrics.get((address, item.task)) == metric_name(item.metric, item.filter):
+                found.setdefault((address, item.task), {})[f"{item.doc_id}/{item.doc_hash}"] = item.value
+    return found
+
+
+def metric_name(metric: str, filter_name: str) -> str:
+    """The metric as a table shows it: with its filter where it has one."""
+    return f"{metric} ({filter_name})" if filter_name not in ("", "none") else metric
 
 
 def distinct_names(records: Sequence[Artifact]) -> dict[str, str]:
@@ -67,9 +83,7 @@ def _rows(store: Store, record: Artifact, name: str, *, primary: bool) -> Iterab
             seed=labels["seed"],
             model=labels["model"],
             task=result.task,
-            metric=f"{result.metric} ({result.filter})"
-            if result.filter not in ("", "none")
-            else result.metric,
+            metric=metric_name(result.metric, result.filter),
             value=result.value,
             stderr=result.stderr,
             n=result.n,
@@ -86,4 +100,5 @@ def _rows(store: Store, record: Artifact, name: str, *, primary: bool) -> Iterab
             evaluation=evaluation.address,
             run=record.address,
             missing=", ".join(result.missing),
+            truth=record.manifest.get("truth") or {},
         )

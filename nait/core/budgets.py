@@ -13,7 +13,7 @@ from nait.core.orders import Ranking
 
 
 def _within(wanted: int, ranking: Ranking, *, allow_fewer: bool) -> int:
-    if wanted > len(ranking) and not allow_fewer:
+    if wanted > len(ranking) > 0 and not allow_fewer:  # of an empty ranking, `cut` says why
         raise ConfigError(
             f"the budget asks for {wanted} rows, only {len(ranking)} are eligible",
             where="budget",

@@ -60,7 +60,8 @@ class Evaluation:
 class Row:
     """One line of a leaderboard: a result, what produced it, what it cost, where it is kept.
 
-    `headline` marks the names the user asked for; the others are subtasks of them.
+    `headline` marks the names the user asked for; the others are subtasks of them. `truth` holds what the
+    selection is worth by the rows' own labels, where they carry any.
     """
 
     selector: str
@@ -86,3 +87,4 @@ class Row:
     evaluation: str
     run: str
     missing: str = ""
+    truth: Mapping[str, float] = field(default_factory=dict)

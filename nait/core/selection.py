@@ -33,7 +33,10 @@ class Selection:
 def cut(table: ScoreTable, ranking: Ranking, count: int, answer_tokens: npt.NDArray[np.int64]) -> Selection:
     """The first `count` rows of `ranking`; of an exhaustive table, every ranked row."""
     if not len(ranking):
-        raise NaitError("no row is eligible", where="selector", mend="See the counted reasons in the log.")
+        counts = ", ".join(f"{count} {reason}" for reason, count in table.ineligible_counts().items())
+        raise NaitError(
+            f"no row is eligible ({counts})", where="selector", mend="Check the pool and model.max_length."
+        )
     chosen = ranking if table.exhaustive else ranking[:count]
     return Selection(
         ids=tuple(table.ids[row] for row in chosen),

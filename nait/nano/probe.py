@@ -107,7 +107,7 @@ def raw_accuracies(model: Any, tokenizer: Any, skills: Sequence[Skill], *, n: in
     asked = [
         (skill, problem)
         for skill in skills
-        for problem in deal(skill, "evaluation", Random(f"nano/probe/{skill.name}"), count=n)
+        for problem in deal(skill, "evaluation", Random(f"nano/probe/{skill.name}"), count=n, house=False)
     ]
     heads = [f"{skill.labels[0]}: {problem.given} ->" for skill, problem in asked]
     hits: dict[str, list[bool]] = defaultdict(list)

@@ -59,13 +59,13 @@ def draw_from(skill: Skill, side: str, random: Random, *, house: bool = True) ->
     )
 
 
-def deal(skill: Skill, side: str, random: Random, *, count: int) -> list[Problem]:
+def deal(skill: Skill, side: str, random: Random, *, count: int, house: bool = True) -> list[Problem]:
     """`count` problems, no two alike: distinct in content first, then (small spaces) at least in wording."""
     dealt: list[Problem] = []
     seen: set[str] = set()
     misses = 0
     while len(dealt) < count:
-        problem = draw_from(skill, side, random)
+        problem = draw_from(skill, side, random, house=house)
         mark = problem.key if misses < 200 else f"{problem.instruction}\n{problem.input}"
         if mark in seen and misses < 1_000:
             misses += 1

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from tabulate import tabulate
 
-from nait.core.errors import NaitError
+from nait.core.errors import DataError, NaitError
 from nait.neurons.artifacts import list_directions, open_directions, publish, resolve
 from nait.neurons.directions import cosines
 from nait.store import Store
@@ -50,6 +52,7 @@ def _answer(command: str, names: list[str], store: Store) -> str:
     opened = [open_directions(resolve(store, name)) for name in names]
     first = int(opened[0][0]["first_layer"])
     if command == "compare":
+        _check_comparable(*(manifest for manifest, _ in opened))
         values = cosines(opened[0][1], opened[1][1])
         return str(
             tabulate([[first + i, f"{v:+.4f}"] for i, v in enumerate(values)], headers=["layer", "cosine"])
@@ -62,6 +65,18 @@ def _answer(command: str, names: list[str], store: Store) -> str:
     shares = [f"share {c + 1}" for c in range(found.explained_variance.shape[1])]
     title = f"{manifest['target']}: {manifest['rows']} rows, {manifest['key']['kind']}, {manifest['key']['reading']}"
     return f"{title}\n{tabulate(rows, headers=['layer', *shares, 'sign margin'])}"
+
+
+def _check_comparable(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
+    """Raises: DataError for directions in two different spaces."""
+    spaces = [{"model": m["model"], "site": m["key"]["reading"]["site"]} for m in (a, b)]
+    for name in ("model", "site"):
+        if spaces[0][name] != spaces[1][name]:
+            raise DataError(
+                f"one was made with {name}={spaces[0][name]}, the other with {spaces[1][name]}",
+                where=f"{a['target']} and {b['target']}",
+                mend="Only directions of one model and site have a cosine.",
+            )
 
 
 if __name__ == "__main__":

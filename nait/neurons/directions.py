@@ -68,14 +68,14 @@ def find_directions(
     """The directions of one capability from its reference features [n, L, D].
 
     `pca`: first principal components, centred (NAIT, step 3). `uncentered`: first right singular vectors of
-    the features as they are. `contrast`: mean of the references minus mean of the pool. `sign`: `shift` turns
-    v so that mu . v >= 0 (step 4), `pool` so that (mu - pool mean) . v >= 0, `none` leaves it as found. At layer 0,
-    the embeddings, rows that end in one token agree; there the direction is 0.
+    the features as they are. `contrast`: mean of the references minus mean of the pool, whose sign is its own.
+    `sign` of the other two: `shift` turns v so that mu . v >= 0 (step 4), `pool` so that (mu - pool mean) . v >= 0,
+    `none` leaves it as found. At layer 0, the embeddings, rows that end in one token agree; there the direction is 0.
 
     Raises: DataError that names the target when the rows cannot span a direction.
     """
-    n, layers, _ = features_nld.shape
-    if n < 2 or (kind != "contrast" and n <= components):
+    n, layers, width = features_nld.shape
+    if n < 2 or (kind != "contrast" and min(n - 1, width) < components):
         raise DataError(
             f"{n} row(s) cannot give {components} direction(s)",
             where=f"target '{target}'",
@@ -125,8 +125,9 @@ def _one_layer(
         shares = np.array([float(np.sum((centred @ v_cd[0]) ** 2)) / spread if spread else 0.0])
     else:
         v_cd, shares = _principal(centred if kind == "pca" else x_nd, components)
+        v_cd = _spanned(v_cd, shares, where=where, may_be_flat=may_be_flat)
     reference = mu if sign != "pool" or pool_mean is None else mu - pool_mean
-    if sign != "none":
+    if sign != "none" and kind != "contrast":
         v_cd = v_cd * np.where(v_cd @ reference < 0, -1.0, 1.0)[:, None]
     size = float(np.linalg.norm(mu))
     margin = abs(float(mu @ v_cd[0])) / size if size else 0.0
@@ -135,6 +136,18 @@ def _one_layer(
 
 def _flat(x_nd: Floats, components: int, mu: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     return np.zeros((components, x_nd.shape[1])), mu, np.zeros(components), np.asarray(0.0)
+
+
+def _spanned(v_cd: Floats, shares: Floats, *, where: str, may_be_flat: bool) -> Floats:
+    """The components; those whose share is rounding alone point nowhere: an error, or 0 where rows may agree."""
+    empty = shares <= 1e-10
+    if empty.any() and not may_be_flat:
+        raise DataError(
+            f"the rows span {int((~empty).sum())} direction(s), not {len(shares)}",
+            where=where,
+            mend="Set fewer selector.components, or give more different reference rows.",
+        )
+    return np.where(empty[:, None], 0.0, v_cd)
 
 
 def _unit(v: Floats) -> Floats:
@@ -160,13 +173,8 @@ def _principal(x_nd: Floats, components: int) -> tuple[Floats, Floats]:
     return v_cd, np.maximum(values, 0.0) / float(np.trace(gram))
 
 
-def merge_features(parts: list[Floats]) -> Floats:
-    """Reference features of several targets as one set, for `merge=directions`: [sum of n, L, D]."""
-    return np.concatenate(parts, axis=0)
-
-
 def cosines(a: Directions, b: Directions) -> Floats:
     """[L] the cosine between two targets' first directions, layer by layer."""
-    va, vb = a.vectors[:, 0], b.vectors[:, 0]
+    va, vb = (np.asarray(one.vectors[:, 0], dtype=np.float64) for one in (a, b))
     size = np.linalg.norm(va, axis=1) * np.linalg.norm(vb, axis=1)
     return np.asarray(np.sum(va * vb, axis=1) / np.where(size > 0, size, 1.0))

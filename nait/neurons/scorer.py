@@ -108,7 +108,7 @@ class Nait:
         if not targets:
             raise DataError("NAIT needs a target", where="target", mend="Set target=file target.path=FILE.")
         for target in targets:
-            if target.derived is None and len({example.turns for example in target.examples}) < 2:
+            if target.derived is None and _texts(target) < 2:
                 raise DataError(
                     f"its {len(target)} row(s) hold fewer than two different texts: there is no principal component",
                     where=f"target '{target.name}'",
@@ -161,6 +161,13 @@ class Nait:
     ) -> Directions:
         if len(group) == 1 and group[0].derived is not None:
             return self._given(group[0], extractor)
+        given = [target.name for target in group if target.derived is not None]
+        if given:
+            raise ConfigError(
+                f"{', '.join(given)}: directions made earlier have no reference rows to decompose again",
+                where="selector.merge",
+                mend="Set selector.merge=none with order=best_rank or order=round_robin.",
+            )
         key: dict[str, Any] = {
             "directions": VERSION, "reading": self.reference_reading, "kind": self.direction, "sign": self.sign,
             "components": self.components, "pool_sample": sample,
@@ -198,6 +205,8 @@ class Nait:
             "site": (reading["site"], self.site),
             "reference_feature": (reading["feature"], self.reference_feature),
             "origin": (reading["origin"], self.origin),
+            "direction": (manifest["key"]["kind"], self.direction),
+            "sign": (manifest["key"]["sign"], self.sign),
             "components": (manifest["key"]["components"], self.components),
         }
         for name, (theirs, ours) in wanted.items():
@@ -271,6 +280,11 @@ class Nait:
             if share > 0.5 and len(used) > 2:
                 messages.append(f"{name}: layer {top} alone carries {share:.0%} of the score's variance.")
         return messages
+
+
+def _texts(target: Target) -> int:
+    """How many different texts the reference rows hold."""
+    return len({(example.system, example.turns) for example in target.examples})
 
 
 def _sample(pool: Pool, rows: int, seed: int) -> Pool:

@@ -46,7 +46,12 @@ def choose_layers(layers: str | int | Sequence[int], depth: int, first: int) -> 
                 mend=f"{did_you_mean(layers, SLICES)} Or give numbers: [1,2,3].",
             )
         return list(named[layers])
-    numbers = [layers] if isinstance(layers, int) else list(layers)
+    given: Any = layers  # a config may hold anything
+    numbers: list[int] = list(given) if isinstance(given, Sequence) else [given]
+    if any(type(number) is not int for number in numbers):
+        raise ConfigError(
+            f"layers {numbers} are not whole numbers", where="selector.layers", mend="Give [1,2,3] or a name."
+        )
     chosen = [depth + 1 + number if number < 0 else number for number in numbers]
     wrong = [number for number in chosen if not first <= number <= depth]
     if wrong or not chosen or len(set(chosen)) != len(chosen):

@@ -55,7 +55,7 @@ def select(
     def write(part: Path) -> Mapping[str, Any]:
         table, answer_tokens = read_scores(scores)
         ranking = selector.order(table)
-        count = selector.budget(ranking, answer_tokens)
+        count = len(ranking) if table.exhaustive else selector.budget(ranking, answer_tokens)
         selection = cut(table, ranking, count, answer_tokens)
         write_selection(part, table, ranking, selection, answer_tokens)
         return {"rows": len(selection), "answer_tokens": selection.answer_tokens, "digest": selection.digest}

@@ -41,8 +41,12 @@ def documents(**_):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder."""
+    return make_home(tmp_path_factory.mktemp("home"))
+
+
+def make_home(folder: Path) -> Path:
     """A folder with a model, a pool, a reference set and a task of the user's own."""
-    folder = tmp_path_factory.mktemp("home")
     save(folder / "model")
     words = ["red", "green", "blue", "sum", "sort", "tree"]
     rows = [{"instruction": f"Do {i} {words[i % 6]}", "input": "", "output": " ".join(words[: 1 + i % 5]), "mine": i}
@@ -233,7 +237,8 @@ def test_a_failing_job_does_not_stop_the_others(nait: Run, tmp_path: Path) -> No
 
 
 def test_help_and_version_are_quick_and_need_no_heavy_import() -> None:
-    code = "import sys; sys.argv=['nait','--help']; from nait.__main__ import main; main(); print('torch' in sys.modules)"
+    call = "sys.argv=['nait','--help']; from nait.__main__ import main; main()"
+    code = f"import sys; {call}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")
     assert "stages=[select]" in done.stdout

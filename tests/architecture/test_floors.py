@@ -29,10 +29,11 @@ FLOORS: dict[str, set[str]] = {
     "provenance": set(),
     "jobs": {"core", "store", "stages", "signals", "provenance"},
     "help": {"core", "conf"},
-    "app": {"core", "jobs"},
+    "display": set(),
+    "app": {"core", "jobs", "display"},
     "__main__": {"core", "app", "help"},
 }
-HUB = set(FLOORS) - {"app", "__main__", "jobs", "help"}
+HUB = set(FLOORS) - {"app", "__main__", "jobs", "help", "display"}
 
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb.py"},

@@ -17,7 +17,9 @@ from nait.stages.evaluations import write_evaluation
 from nait.stages.report import record_run
 from nait.store import Store
 from nait.sweeps.collect import collect
-from nait.sweeps.leaderboard import Leaderboard, notes, summarise
+from nait.sweeps.leaderboard import Leaderboard
+from nait.sweeps.lines import summarise
+from nait.sweeps.tables import notes
 
 
 def put(store: Store, selector: str, seed: int, value: float, **settings: str) -> str:
@@ -43,8 +45,14 @@ def put(store: Store, selector: str, seed: int, value: float, **settings: str) -
         "pool": "p",
         "trained": True,
     }
-    facts = {"selected_rows": 5, "answer_tokens": 50, "phase_seconds": {"select": 1.0}, "device_hours": 0.1, "money": None,
-             "settings": settings}  # fmt: skip
+    facts = {
+        "selected_rows": 5,
+        "answer_tokens": 50,
+        "phase_seconds": {"select": 1.0},
+        "device_hours": 0.1,
+        "money": None,
+        "settings": settings,
+    }
     links = {"selection": "ab", "adapter": "cd", "evaluation": evaluation.address}
     return record_run(store, {**links, "name": name}, labels, facts).address
 

@@ -18,3 +18,8 @@ def items(capability: str, n: int = 200, seed: int = 0, **_metadata: Any) -> dic
 def text(doc: dict[str, Any]) -> str:
     """The prompt, in the template of pretraining and fine-tuning."""
     return prompt(doc["instruction"], doc["input"])
+
+
+def target(doc: dict[str, Any]) -> str:
+    """The right answer as it stands. A template would turn a printed list into a list of right answers."""
+    return str(doc["answer"])

@@ -1,0 +1,93 @@
+"""Ground truth: what a selection is, where the rows carry labels. No selector ever sees them.
+
+Shapes: N rows. In target: a row whose family is one of the targets' names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.rankings import mean_ranks
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The rows' labels, in the pool's order: [N] family, skill, clean, lookalike."""
+
+    family: npt.NDArray[np.str_]
+    skill: npt.NDArray[np.str_]
+    clean: npt.NDArray[np.bool_]
+    lookalike: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TruthColumns:
+    """The names of the label columns in the user's own rows. `lookalike` marks rows that only look in target."""
+
+    family: str
+    skill: str
+    clean: str
+    lookalike: str
+
+    def labels(self, rows: Sequence[Mapping[str, Any]]) -> Labels:
+        """The labels of these rows. Raises: KeyError for a row without one of the columns."""
+        return Labels(
+            np.array([str(row[self.family]) for row in rows]),
+            np.array([str(row[self.skill]) for row in rows]),
+            np.array([bool(row[self.clean]) for row in rows]),
+            np.array([bool(row[self.lookalike]) for row in rows]),
+        )
+
+
+def measure(
+    labels: Labels,
+    chosen: Sequence[int],
+    targets: Sequence[str],
+    scores: Mapping[str, npt.NDArray[np.floating[Any]]] | None = None,
+) -> dict[str, float]:
+    """What a selection of these rows is worth, in [0, 1].
+
+    precision: share in target; base_rate: that share in the whole pool; clean: share that is well-formed and
+    right; lookalike: share of rows that only look in target; coverage: the effective number of the targets'
+    sub-skills among the chosen (the exponential of their entropy) over all there are; auc: how often a
+    row in target outscores another one, averaged over the score columns (0.5 is chance).
+    """
+    rows = np.asarray(list(chosen), dtype=np.int64)
+    in_target = np.isin(labels.family, list(targets))
+    decoys = labels.lookalike & np.isin(labels.family, [f"lookalike_{name}" for name in targets])
+    found = {
+        "precision": float(in_target[rows].mean()),
+        "base_rate": float(in_target.mean()),
+        "clean": float(labels.clean[rows].mean()),
+        "lookalike": float(decoys[rows].mean()),
+        "coverage": _coverage(labels.skill[rows][in_target[rows]], labels.skill[in_target]),
+    }
+    aucs = [_auc(values, labels.family == name) for name, values in (scores or {}).items() if name in targets]
+    if aucs:
+        found["auc"] = float(np.mean(aucs))
+    return found
+
+
+def _coverage(chosen: npt.NDArray[np.str_], all_of_them: npt.NDArray[np.str_]) -> float:
+    kinds = len(np.unique(all_of_them))
+    if not len(chosen) or not kinds:
+        return 0.0
+    _, counts = np.unique(chosen, return_counts=True)
+    share = counts / counts.sum()
+    return math.exp(-float(np.sum(share * np.log(share)))) / kinds
+
+
+def _auc(values: npt.NDArray[np.floating[Any]], positive: npt.NDArray[np.bool_]) -> float:
+    """The Mann-Whitney statistic over its maximum, ties counted half; rows without a score are left out."""
+    scored = np.isfinite(values)
+    ranks, wins = mean_ranks(values[scored]), positive[scored]
+    n, m = int(wins.sum()), int((~wins).sum())
+    if not n or not m:
+        return float("nan")
+    return float((ranks[wins].sum() - n * (n + 1) / 2) / (n * m))

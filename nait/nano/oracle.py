@@ -1,0 +1,49 @@
+"""The oracle: what a selector that sees the ground truth would choose. The upper arm of the embedded world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nait.core.address import unit_interval
+from nait.core.contracts import Extractor
+from nait.core.errors import ConfigError
+from nait.core.examples import Pool, Target
+from nait.core.scores import ScoreTable
+from nait.nano import world
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Clean rows in target first, in a seeded order; then the rest. For pools of the embedded world alone."""
+
+    size: int
+    pool_seed: int = 0
+    seed: int = 0
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
+        """A column a target: 1 to 2 for clean rows in target, 0 to 1 for the rest.
+
+        Raises: ConfigError when the pool is not the world's of this size and seed.
+        """
+        rows = world.pool_rows(self.size, self.pool_seed)
+        draws = {row["id"]: unit_interval("oracle", self.seed, row["id"]) for row in rows}
+        if set(draws) != set(pool.ids):
+            raise ConfigError(
+                f"pool '{pool.name}' is not the world's of this size and seed",
+                where="selector=oracle",
+                mend="Use data=nano, and no other keys of it.",
+            )
+        columns = []
+        for target in targets:
+            wanted = set(world.oracle_ids(rows, target.name))
+            columns.append([draws[key] + (key in wanted) for key in pool.ids])
+        return ScoreTable(
+            ids=pool.ids,
+            targets=tuple(target.name for target in targets),
+            values=np.asarray(columns).T,
+            unit="1",
+            definition="clean and in target, by the ground truth",
+        )

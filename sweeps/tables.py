@@ -1,0 +1,98 @@
+"""Tables: the lines of a leaderboard as text, one row a method and one column a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .lines import Line
+from .statistics import Difference
+
+LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random", "seeds", "n", "rows",
+        "answer tokens", "select s", "train s", "evaluate s")  # fmt: skip
+TRUTH = ("precision", "coverage", "clean", "lookalike", "auc")
+
+
+def wide(lines: Sequence[Line], *, form: str) -> str:
+    """One row a method, target and budget; one column a task; then ground truth and seconds."""
+    tasks = list(dict.fromkeys(line.task for line in sorted(lines, key=lambda line: line.task)))
+    known = [name for name in TRUTH if any(name in line.truth for line in lines)]
+    header = ["selector", "target", "budget", "seeds", *tasks, *known, "select s", "train s", "eval s"]
+    body = []
+    for group in _methods(lines):
+        first, cells = group[0], {line.task: score(line) for line in group}
+        truth = [f"{first.truth[name]:.2f}" if name in first.truth else "" for name in known]
+        seconds = [first.seconds_select, first.seconds_train, first.seconds_evaluate]
+        body.append([first.selector, first.target, first.budget, first.seeds, *(cells.get(t, "") for t in tasks),
+                     *truth, *(f"{value:.1f}" for value in seconds)])  # fmt: skip
+    return _tabulate(body, header, form)
+
+
+def differences(lines: Sequence[Line], *, form: str) -> str:
+    """The same rows and columns, each cell the difference to random with its interval; empty without random."""
+    compared = [line for line in lines if line.difference]
+    if not compared:
+        return ""
+    tasks = sorted({line.task for line in compared})
+    body = []
+    for group in _methods(compared):
+        cells = {line.task: difference(line.difference) for line in group if line.difference}
+        first = group[0]
+        body.append([first.selector, first.target, first.budget, *(cells.get(task, "") for task in tasks)])
+    return _tabulate(body, ["minus random", "target", "budget", *tasks], form)
+
+
+def long(lines: Sequence[Line], *, form: str) -> str:
+    """One row a task and method, everything beside it."""
+    body = []
+    for line in lines:
+        compared = difference(line.difference) if line.difference else ""
+        seconds = (line.seconds_select, line.seconds_train, line.seconds_evaluate)
+        body.append([line.task, line.metric, line.selector, line.target, line.budget, score(line), compared, line.seeds,
+                     line.n, line.selected_rows, line.answer_tokens, *(f"{s:.1f}" for s in seconds)])  # fmt: skip
+    return _tabulate(body, LONG, form)
+
+
+def _methods(lines: Sequence[Line]) -> list[list[Line]]:
+    """The lines of each method, target and budget; by target, then by mean value, best first."""
+    groups: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        groups.setdefault((line.model, line.target, line.budget, line.selector), []).append(line)
+
+    def place(group: list[Line]) -> tuple[str, str, str, float]:
+        first = group[0]
+        return first.model, first.target, first.budget, -sum(line.value for line in group) / len(group)
+
+    return sorted(groups.values(), key=place)
+
+
+def _tabulate(body: Sequence[Sequence[object]], header: Sequence[str], form: str) -> str:
+    from tabulate import tabulate
+
+    return str(tabulate(body, headers=header, tablefmt=form, disable_numparse=True))
+
+
+def score(line: Line) -> str:
+    """The mean and half of its 95 % interval."""
+    return f"{line.value:.3f}" + (f" ± {line.half_width:.3f}" if line.half_width is not None else "")
+
+
+def difference(found: Difference) -> str:
+    """The difference and its interval; one that holds 0 is called what it is."""
+    said = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return said if found.excludes_zero else f"{said} n.s."
+
+
+def notes(lines: Sequence[Line]) -> list[str]:
+    """What a reader must know beside the numbers."""
+    said = ["score ± half of the 95 % interval, over items or over seeds, the wider of both."]
+    if any(line.difference for line in lines):
+        said.append(
+            "minus random: paired by item and seed, [95 % bootstrap interval]; n.s.: the interval holds 0; "
+            "not corrected for the number of comparisons."
+        )
+    elif lines:
+        said.append("No random control is in this table: run selector=random beside it.")
+    if lines and max(line.seeds for line in lines) < 3:
+        said.append("Fewer than three seeds: differences between methods are not established.")
+    missing = sorted({f"{line.task} lacks {line.missing}" for line in lines if line.missing})
+    return said + [f"Partial: {text}." for text in missing]

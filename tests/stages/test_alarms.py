@@ -1,0 +1,98 @@
+"""Laws of the alarms: a column that cannot rank stops the run, one that follows length is said aloud."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from nait.core.errors import NaitError
+from nait.core.scores import ScoreTable
+from nait.stages.alarms import LOUD_LENGTH_RHO, inspect
+
+LENGTHS = np.arange(10) + 5
+
+
+def table(*columns: Any, **options: Any) -> ScoreTable:
+    values = np.array(columns, dtype=np.float64).T
+    names = tuple("abc"[: len(columns)])
+    return ScoreTable(tuple(f"r{i}" for i in range(len(values))), names, values, "1", "a test", **options)
+
+
+def test_a_constant_column_stops_the_run_and_is_named() -> None:
+    with pytest.raises(NaitError, match=r"score column 'b': every row has the same score \(2\)"):
+        inspect(table(range(10), [2.0] * 10), LENGTHS)
+
+
+def test_a_column_constant_over_its_eligible_rows_stops_the_run() -> None:
+    with pytest.raises(NaitError, match="every row has the same score"):
+        inspect(table([math.nan, *[2.0] * 9]), LENGTHS)
+
+
+def test_an_exhaustive_table_may_be_constant() -> None:
+    report = inspect(table([1.0] * 10, exhaustive=True), LENGTHS)
+    assert report.length_correlation == {"a": None}
+    assert report.warnings == ()
+
+
+def test_one_eligible_row_is_no_constant_column() -> None:
+    report = inspect(table([1.0, *[math.nan] * 9]), LENGTHS)
+    assert report.length_correlation == {"a": None}
+
+
+@pytest.mark.parametrize(("sign", "shown"), [(1, r"+1.00"), (-1, "-1.00")])
+def test_a_column_that_follows_length_is_said_aloud(sign: int, shown: str) -> None:
+    report = inspect(table(sign * np.exp(LENGTHS)), LENGTHS)
+    assert report.length_correlation == {"a": float(sign)}
+    (message,) = report.warnings
+    assert message.startswith(f"a: the score follows length (Spearman rho {shown} with tokens)")
+
+
+def test_a_column_that_does_not_follow_length_is_not() -> None:
+    report = inspect(table([3, 1, 4, 1, 5, 9, 2, 6, 5, 3]), LENGTHS)
+    assert abs(report.length_correlation["a"] or 0) < LOUD_LENGTH_RHO
+    assert report.warnings == ()
+
+
+@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(1, 9)), min_size=4, max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_the_correlation_is_spearmans_and_the_alarm_rings_above_one_half(rows: Any) -> None:
+    values, lengths = (np.array(part, dtype=np.float64) for part in zip(*rows, strict=True))
+    if len(set(values)) < 2 or len(set(lengths)) < 2:
+        return
+    rho = float(stats.spearmanr(values, lengths).statistic)
+    report = inspect(table(values), lengths)
+    assert report.length_correlation["a"] == pytest.approx(rho, abs=1e-4)
+    if abs(abs(rho) - LOUD_LENGTH_RHO) > 1e-9:
+        assert bool(report.warnings) == (abs(rho) > LOUD_LENGTH_RHO)
+
+
+def test_lengths_that_are_all_equal_correlate_with_nothing() -> None:
+    report = inspect(table(range(10)), np.full(10, 7))
+    assert report.length_correlation == {"a": None}
+    assert report.warnings == ()
+
+
+def test_ineligible_rows_do_not_enter_the_correlation() -> None:
+    report = inspect(table([math.nan, math.nan, 5, 3, 4]), np.array([1, 2, 3, 4, 5]))
+    assert report.length_correlation["a"] == -0.5
+
+
+@pytest.mark.parametrize(("missing", "loud"), [(2, False), (3, True), (10, True)])
+def test_many_rows_without_a_score_are_said_aloud(missing: int, loud: bool) -> None:
+    values = np.array([3.0, 1, 4, 1, 5, 9, 2, 6, 5, 3])
+    values[:missing] = np.nan
+    lengths = np.array([5, 6, 7, 9, 6, 8, 7, 6, 8, 7])
+    messages = [w for w in inspect(table(values), lengths).warnings if "have no score" in w]
+    assert messages == ([f"a: {missing * 10}% of the rows have no score."] if loud else [])
+
+
+def test_every_column_is_looked_at() -> None:
+    report = inspect(table([3, 1, 4, 1, 5, 9, 2, 6, 5, 3], LENGTHS, -LENGTHS), LENGTHS)
+    assert list(report.length_correlation) == ["a", "b", "c"]
+    assert [message[0] for message in report.warnings] == ["b", "c"]
