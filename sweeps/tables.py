@@ -47,8 +47,9 @@ def long(lines: Sequence[Line], *, form: str) -> str:
     for line in lines:
         compared = difference(line.difference) if line.difference else ""
         seconds = (line.seconds_select, line.seconds_train, line.seconds_evaluate)
-        body.append([line.task, line.metric, line.selector, line.target, line.budget, score(line), compared, line.seeds,
-                     line.n, line.selected_rows, line.answer_tokens, *(f"{s:.1f}" for s in seconds)])  # fmt: skip
+        named = [line.task, line.metric, line.selector, line.target, line.budget, score(line), compared]
+        counted = [line.seeds, line.n, line.selected_rows, line.answer_tokens]
+        body.append([*named, *counted, *(f"{value:.1f}" for value in seconds)])
     return _tabulate(body, LONG, form)
 
 

@@ -45,16 +45,27 @@ def encode(
     purpose: Purpose = "score",
 ) -> TokenTable:
     """The token table of `examples`, each row cut on the right at `max_length` tokens."""
+    blocks = encode_blocks(examples, template, tokenizer, max_length=max_length, purpose=purpose)
+    return _concatenate(list(blocks))
+
+
+def encode_blocks(
+    examples: Sequence[Example],
+    template: Template,
+    tokenizer: Any,
+    *,
+    max_length: int,
+    purpose: Purpose = "score",
+) -> Iterator[TokenTable]:
+    """The token table of `examples` in blocks of rows, so that a large pool is never held twice."""
     prefix = beginning(tokenizer) if template.adds_bos else []
     special = _special_pattern(tokenizer)
-    tables = []
     for at in range(0, len(examples), BLOCK_ROWS):
         rows = [
             _parts(template.spans(example, tokenizer), template, purpose, special)
             for example in examples[at : at + BLOCK_ROWS]
         ]
-        tables.append(_encode_block(rows, template, tokenizer, prefix, max_length))
-    return _concatenate(tables)
+        yield _encode_block(rows, template, tokenizer, prefix, max_length)
 
 
 def beginning(tokenizer: Any) -> list[int]:

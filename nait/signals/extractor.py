@@ -17,15 +17,14 @@ from nait.core.errors import StoreError
 from nait.core.examples import Pool, Target
 from nait.core.tokens import TokenTable
 from nait.models.encode import VERSION as ENCODE_VERSION
-from nait.models.encode import encode
+from nait.models.encode import encode_blocks
 from nait.models.templates import Template
 from nait.signals.passes import Engine, run_pass
 from nait.signals.readings import Signal
+from nait.signals.tokens import read_tokens, write_tokens
 from nait.store import Artifact, Store
 
 log = logging.getLogger(__name__)
-
-_TABLE_FIELDS = ("input_ids", "answer", "starts", "truncated")
 
 
 class StoredExtractor:
@@ -73,21 +72,18 @@ class StoredExtractor:
 
     def _encoded(self, examples: Pool | Target, purpose: Any) -> TokenTable:
         def write(part: Path) -> Mapping[str, Any]:
-            table = encode(
-                examples.examples, self._template(examples), self.tokenizer(),
-                max_length=self.model.max_length, purpose=purpose,
-            )  # fmt: skip
-            for name in _TABLE_FIELDS:
-                np.save(part / f"{name}.npy", getattr(table, name), allow_pickle=False)
-            return {
-                "rows": len(table),
-                "tokens": int(table.starts[-1]),
-                "truncated": int(table.truncated.sum()),
-            }
+            blocks = encode_blocks(
+                examples.examples,
+                self._template(examples),
+                self.tokenizer(),
+                max_length=self.model.max_length,
+                purpose=purpose,
+            )
+            return write_tokens(part, blocks)
 
         key = {"encoding": ENCODE_VERSION, "purpose": purpose, **self.identity(examples)}
         found = self._use(self.store.produce("encodings", key, write))
-        return TokenTable(*(_load(found.path / f"{name}.npy") for name in _TABLE_FIELDS))
+        return read_tokens(found.path)
 
     def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
         """[N] tokens of each scored text."""
