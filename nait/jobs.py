@@ -25,7 +25,7 @@ from nait.stages.evaluate import evaluate
 from nait.stages.evaluations import read_results
 from nait.stages.report import record_run, report
 from nait.stages.select import Selector, describe, select
-from nait.stages.tables import read_scores, write_selected_rows
+from nait.stages.tables import read_ranking, read_scores, write_selected_rows
 from nait.stages.train import train
 from nait.store import Artifact, Store, read_json, write_json
 
@@ -214,6 +214,10 @@ class Job:
         """What the log and the tracker hear of a selection."""
         table, _ = read_scores(scores)
         log.info("%s: %s; %d selected.", self.labels["selector"], describe(table), len(selection))
+        for name, rho in scores.manifest["length_correlation"].items():
+            log.info("%s: Spearman's rho of the score with token length: %s", name, rho)
+        for name, facts in scores.manifest["diagnostics"].items():
+            log.info("%s: %s", name, json.dumps(facts))
         for message in scores.manifest["warnings"]:
             self.warnings.append(message)
             log.warning("%s", message)
@@ -221,10 +225,8 @@ class Job:
             values = table.column(name)
             self.tracker.histogram(f"scores/{name}", np.asarray(values[np.isfinite(values)]))
         places = {key: row for row, key in enumerate(self.pool.ids)}
-        for title, keys in (
-            ("top", selection.ids[:SHOWN_ROWS]),
-            ("bottom_selected", selection.ids[-SHOWN_ROWS:]),
-        ):
+        ranking = read_ranking(made)
+        for title, keys in (("top", ranking[:SHOWN_ROWS]), ("bottom", ranking[-SHOWN_ROWS:])):
             rows = [self._show(places[key], table.values) for key in keys]
             self.tracker.table(f"examples/{title}", ["id", "scores", "instruction", "answer"], rows)
         self.tracker.artifact(

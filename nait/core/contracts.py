@@ -55,7 +55,11 @@ class Extractor(Protocol):
 
 
 class Scorer(Protocol):
-    """A selection method: rates every row of the pool for every target."""
+    """A selection method: rates every row of the pool for every target.
+
+    A scorer whose mathematics changes counts up a class attribute `version` (1 where there is none), so that
+    stored scores of the old one are not taken for the new one's.
+    """
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable: ...
 

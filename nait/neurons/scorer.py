@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,8 @@ class Nait:
     `pool_sample` rows, drawn by id and `seed`, stand for the pool where its mean feature is needed
     (`direction=contrast`, `sign=pool`, `center`).
     """
+
+    version: ClassVar[int] = 1
 
     site: Site = "residual"
     feature: Feature = "delta"

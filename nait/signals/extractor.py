@@ -153,14 +153,20 @@ class StoredExtractor:
         from safetensors.numpy import load_file, save_file
 
         def write(part: Path) -> Mapping[str, Any]:
+            before = set(self.used)
             arrays, facts = compute()
+            made_of = [[used.kind, name] for name, used in self.used.items() if name not in before]
             save_file(
                 {name: np.ascontiguousarray(array) for name, array in arrays.items()},
                 part / "arrays.safetensors",
             )
-            return facts
+            return {**facts, "made_of": made_of}
 
         artifact = self.store.produce(kind, key, write)
+        for part_kind, name in artifact.manifest["made_of"]:
+            part = self.store.find(part_kind, name)
+            if part:
+                self._use(part)
         return load_file(artifact.path / "arrays.safetensors"), artifact
 
     def network(self) -> Any:

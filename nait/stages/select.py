@@ -70,6 +70,7 @@ def _scores(
     key = {
         "scores": VERSION,
         "selector": selector.config["selector"],
+        "version": getattr(selector.scorer, "version", 1),
         "pool": extractor.identity(pool),
         "targets": [extractor.identity(target) for target in targets],
         "names": [target.name for target in targets],

@@ -89,6 +89,15 @@ def write_selection(
     _write_parquet(folder / "scores.parquet", columns)
 
 
+def read_ranking(artifact: Artifact) -> list[str]:
+    """The ids of a `selections` artifact's eligible rows, best first."""
+    from pyarrow import compute, parquet
+
+    table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank"])
+    ranked = table.filter(compute.is_valid(table.column("rank"))).sort_by("rank")
+    return list(ranked.column("id").to_pylist())
+
+
 def write_selected_rows(path: Path, pool: Pool, selection: Selection) -> None:
     """`selected.jsonl`: the user's own rows, untouched, in rank order."""
     if pool.source is None:
