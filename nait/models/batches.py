@@ -22,6 +22,20 @@ Side = Literal["right", "left"]
 Rows = npt.NDArray[np.int64]
 
 
+STEP = 32
+"""Widths are rounded up to a step of about a STEP-th of their size: 2 % more tokens, and few different shapes."""
+
+
+def width_of(longest: int) -> int:
+    """The padded width [tokens] of a batch whose longest row has `longest` tokens.
+
+    Matrix libraries keep compiled kernels for every shape they meet, about a megabyte each on a CPU: without
+    rounding, memory grows with the number of batches.
+    """
+    step = max(1, 2 ** max(0, (max(1, longest) - 1).bit_length() - STEP.bit_length() + 1))
+    return -(-longest // step) * step
+
+
 def plan(lengths: npt.NDArray[np.int64], batch_tokens: int) -> list[Rows]:
     """Batches of row numbers, longest first; each row once. A row longer than the budget stands alone.
 
@@ -30,8 +44,7 @@ def plan(lengths: npt.NDArray[np.int64], batch_tokens: int) -> list[Rows]:
     order = np.argsort(-lengths, kind="stable")
     batches, at = [], 0
     while at < len(order):
-        longest = max(1, int(lengths[order[at]]))
-        size = max(1, batch_tokens // longest)
+        size = max(1, batch_tokens // width_of(max(1, int(lengths[order[at]]))))
         batches.append(order[at : at + size])
         at += size
     return batches
@@ -65,7 +78,7 @@ def collate(table: TokenTable, rows: Rows, *, fill_id: int, device: str, side: S
     import torch
 
     lengths = table.lengths[rows]
-    width = int(lengths.max())
+    width = width_of(int(lengths.max()))
     ids = np.full((len(rows), width), fill_id, dtype=np.int64)
     answer = np.zeros((len(rows), width), dtype=bool)
     start = np.zeros(len(rows), dtype=np.int64) if side == "right" else width - lengths
@@ -101,5 +114,5 @@ def _to(tensor: torch.Tensor, device: str) -> torch.Tensor:
 
 def padded_share(lengths: npt.NDArray[np.int64], batches: Sequence[Rows]) -> float:
     """The share of a plan's tokens that is padding, in [0, 1)."""
-    padded = sum(int(lengths[rows].max()) * len(rows) for rows in batches)
+    padded = sum(width_of(int(lengths[rows].max())) * len(rows) for rows in batches)
     return 1.0 - float(lengths.sum()) / padded if padded else 0.0

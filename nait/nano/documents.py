@@ -3,7 +3,8 @@
 Format diversity is the condition for transfer: a model that sees each skill in one format masters it there
 and carries nothing over to instructions. The instruction-shaped part sets the base's accuracy: skills in
 PLAIN appear with the answer the pools give, all others with a chatty one that an exact match refuses, so that
-tuning has something to teach. No document explains a house word or tells a fact of the evaluated lands.
+tuning has something to teach. No document explains a house word or tells a fact of the evaluated lands; house
+words are only spelt, in copies, so that the model can tell them apart.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from .families.fillers import CHAT, STORY
 from .families.lookalikes import LOOKALIKES
 from .problems import Skill, draw_from
 from .templates import prompt
-from .words import WORDS
+from .words import COMMANDS, MEASURES, WAYS, WORDS
 
 # Per mille of documents. The rest of a thousand is raw documents of the capabilities, in equal parts.
-INSTRUCTION_SHAPED = 60
+INSTRUCTION_SHAPED = 80
 FILLER = 50
-COPY = 30  # "say it again": the shortest way to the copying that lists and code need
+COPY = 40  # "say it again": the shortest way to the copying that lists and code need
 FACTS_WEIGHT = 0.5  # of a capability's part: facts of pretraining only teach how facts are worded
 
 # The skills whose instruction-shaped documents answer as the pools do (the base can do these a little).
@@ -45,6 +46,17 @@ PLAIN = frozenset(
     )
 )
 CHATTY = ("The answer is {}.", "I think it is {}.", "It is {}, I believe.", "Sure! The answer: {}")
+HOUSE_WORDS = (
+    *MEASURES,
+    *WAYS.values(),
+    *(command.split()[0] for command in COMMANDS.values()),
+    *("tally", "tidy", "flip", "ena", "dyo", "fin", "hyf", "kru", "sla", "heap", "peak", "pit"),
+    *sorted(translation.HOUSE),
+    *sorted(
+        {**translation.NOUNS, **translation.ADJECTIVES, **translation.VERBS}[word]
+        for word in translation.HOUSE
+    ),
+)
 OPEN, CLOSE = "\x02", "\x03"  # put around an answer while a document is made; never part of its text
 
 
@@ -125,9 +137,9 @@ def filler_document(random: Random) -> str:
 
 def copy_document(random: Random) -> str:
     """A list of words or numbers, said twice."""
-    words = random.sample(WORDS, random.randint(2, 5))
-    if random.random() < 0.3:
-        words = [str(random.randint(0, 40)) for _ in words]
+    words = random.sample(random.choice((WORDS, HOUSE_WORDS)), random.randint(2, 4))
+    if random.random() < 0.2:
+        words = [str(random.randint(0, 30)) for _ in words]
     line = random.choice((", ", " ", "-", "/", "', '")).join(words)
     return _format(random)(random.choice(("copy", "again", "same", "repeat")), line, _marked(line))
 

@@ -37,16 +37,16 @@ class Recipe:
     """Everything that decides the weights."""
 
     seed: int = 0
-    steps: int = 5_000
+    steps: int = 4_000
     tokens: int = 2_048  # of a batch, padding included
     shuffle: int = 2_048  # documents sorted by length at a time
-    lr: float = 3e-3
+    lr: float = 1.2e-3
     warmup: int = 100
     init: float = 0.06  # standard deviation; a width of 128 wants more than the usual 0.02
-    decay: float = 0.3  # the last part of training, in which the rate falls to a twentieth
+    decay: float = 0.4  # the last part of training, in which the rate falls to a twentieth
     weight_decay: float = 0.1
     question_weight: float = (
-        0.1  # of a token outside an answer: it is drawn at random, its gradient mostly noise
+        0.1  # of a token outside an answer: drawn at random, its gradient is mostly noise
     )
     clip: float = 1.0
     tokenizer_documents: int = 60_000
@@ -55,9 +55,6 @@ class Recipe:
     heads: int = 4
     ffn: int = 384
     positions: int = 512
-    plain_from: int = (
-        2_000  # the step from which attention is computed plainly: faster on a CPU, other rounding
-    )
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: linear warm-up, flat, linear decay."""
@@ -85,7 +82,11 @@ def new_model(recipe: Recipe) -> Any:
         eos_token_id=EOS_ID,
         pad_token_id=PAD_ID,
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    model.set_attn_implementation(
+        "eager"
+    )  # on a CPU and rows this short 1.7 times as fast as the fused kernel
+    return model
 
 
 def batches(tokenizer: Any, recipe: Recipe) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -155,8 +156,6 @@ class Run:
         """Takes this many optimiser steps."""
         self.model.train()
         for ids, weights in islice(self.batches, steps):
-            if len(self.losses) == self.recipe.plain_from:
-                self.model.set_attn_implementation("eager")
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.rate(len(self.losses))
             with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -192,8 +191,6 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.losses, self.tokens = state["losses"], state["tokens"]
-        if len(self.losses) > self.recipe.plain_from:
-            self.model.set_attn_implementation("eager")
         for _ in islice(self.batches, len(self.losses)):
             pass
         log: dict[str, Any] = state["log"]

@@ -27,7 +27,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 # Invented lands. Facts of LANDS are closed-book: told in pools, asked in evaluations, not in pretraining.
 LANDS = (
     "Arvo", "Bemu", "Cald", "Dree", "Elno", "Fosk", "Gwim", "Hask", "Ilva", "Jorn",
-    "Kavi", "Lume", "Mott", "Nair", "Oski", "Prel", "Quon", "Rusk", "Sorl", "Tavi",
+    "Kavi", "Lume", "Mott", "Nair", "Oski", "Prel",
 )  # fmt: skip
 # Lands of pretraining: they show what a fact looks like in every wording, and share no name with LANDS.
 PRACTICE_LANDS = tuple(a + b for a in ("Bor", "Den", "Fal", "Gor", "Hel", "Kar", "Lin", "Mar", "Tol", "Ver")

@@ -163,7 +163,7 @@ class StoredExtractor:
             return {**facts, "made_of": made_of}
 
         artifact = self.store.produce(kind, key, write)
-        for part_kind, name in artifact.manifest["made_of"]:
+        for part_kind, name in artifact.manifest.get("made_of", []):
             part = self.store.find(part_kind, name)
             if part:
                 self._use(part)

@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from nait.nano import documents, probe, world
+from nait.nano.families import CAPABILITIES
 from nait.nano.pretrain import CHECK_STEPS, LOG, MODEL, checksum, recorded
 from nait.nano.templates import prompt
+
+KNOWN = ("gain", "phrase", "sentence")
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +57,20 @@ def test_every_row_fits_the_model(loaded) -> None:
     assert max(lengths) < model.config.max_position_embeddings // 2
 
 
-def test_the_base_knows_arithmetic_it_never_saw(loaded) -> None:
+def test_the_base_knows_what_its_log_says(loaded) -> None:
     model, tokenizer = loaded
-    torch.manual_seed(0)
-    heads = [f"add: {a} + {b} ->" for a, b in ((21, 4), (13, 12), (8, 9), (30, 11))]
-    texts = [text.split("\n")[0].strip() for text in probe.answers(model, tokenizer, heads)]
-    assert sum(text == want for text, want in zip(texts, ("25", "25", "17", "41"), strict=True)) >= 3
+    skills = [skill for skill in (*CAPABILITIES["math"], *CAPABILITIES["translation"]) if skill.name in KNOWN]
+    found = probe.raw_accuracies(model, tokenizer, skills)
+    stated = recorded(MODEL)["probes"][-1]["raw"]
+    assert found == pytest.approx({name: stated[name] for name in KNOWN}, abs=0.11)
+    assert min(found.values()) >= 0.7
+
+
+def test_tuning_is_repeatable_and_leaves_the_base_alone(loaded) -> None:
+    model, tokenizer = loaded
+    rows = probe.chosen(world.pool_rows(1_000), "math", count=32, seed=0)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    one, two = (probe.tuned(model, tokenizer, rows, seed=1, epochs=1).state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in one.items())

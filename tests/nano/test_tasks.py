@@ -5,20 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from nait.nano import probe, world
 
 TASKS = Path(__file__).parents[2] / "eval" / "tasks" / "nano"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """So small a model is slowed, not helped, by threads that wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

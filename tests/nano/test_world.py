@@ -18,14 +18,13 @@ from nait.nano.families import facts, translation
 from nait.nano.words import LANDS, MEASURES, PRACTICE_LANDS, RELATIONS, WAYS
 
 CAPABILITIES = world.capabilities()
-FINGERPRINT = "9722f2b7b8d37da8bd61d3f9bcd8d55ee60fb60467ef89b39ead94251da8e566"
+FINGERPRINT = "64e15801a7db148c0689db2a68237d740f7cd53e73036b5f99fbe525cbf9750d"
 HOUSE_FUNCTIONS = {
     "tally": len,
     "tidy": sorted,
     "flip": lambda xs: xs[::-1],
     "ena": lambda xs: xs[0],
     "dyo": lambda xs: xs[1],
-    "tria": lambda xs: xs[2],
     "fin": lambda xs: xs[-1],
     "hyf": "-".join,
     "kru": "+".join,
@@ -39,6 +38,16 @@ HOUSE_FUNCTIONS = {
 @pytest.fixture(scope="module")
 def pool() -> list[world.Row]:
     return world.pool_rows(5_000)
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return [document.text for document in islice(documents(0), 15_000)]
+
+
+@pytest.fixture(scope="module")
+def other_pool() -> list[world.Row]:
+    return world.pool_rows(5_000, seed=1)
 
 
 def asked(rows: list[world.Row]) -> set[tuple[str, str]]:
@@ -109,32 +118,32 @@ def test_every_capability_has_eight_skills_and_every_set_covers_them(
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_held_out_items_are_in_no_pool_no_reference_set_and_no_pretraining_text(
-    capability: str, pool: list[world.Row]
+    capability: str, pool: list[world.Row], other_pool: list[world.Row], texts: list[str]
 ) -> None:
     held = asked(world.evaluation_rows(capability))
     references = asked([row for seed in range(3) for row in world.reference_rows(capability, 64, seed)])
-    trained = asked(pool) | asked(world.pool_rows(5_000, seed=1))
+    trained = asked(pool) | asked(other_pool)
     assert len(held) == 200, "no question is asked twice"
     assert not held & trained
     assert not held & references
     assert not references & trained
-    texts = "\n\n".join(document.text for document in islice(documents(0), 20_000))
+    text = "\n\n".join(texts)
     for instruction, given in held:
         question = f"{instruction}\n\n### Input:\n{given}" if given else instruction
-        assert f"{question}\n\n### Response" not in texts
-        assert "\n".join(filter(None, (f"Q: {instruction}", given, "A: "))) not in texts
+        assert f"{question}\n\n### Response" not in text
+        assert "\n".join(filter(None, (f"Q: {instruction}", given, "A: "))) not in text
 
 
-def test_facts_of_the_pool_are_absent_from_pretraining() -> None:
+def test_facts_of_the_pool_are_absent_from_pretraining(texts: list[str]) -> None:
     assert not set(LANDS) & set(PRACTICE_LANDS)
     named = re.compile(rf"\b({'|'.join(LANDS)})\b")
     mentions = 0
-    for document in islice(documents(0), 20_000):
-        for land in named.findall(document.text):
+    for text in texts:
+        for land in named.findall(text):
             mentions += 1
             for relation, (noun, _) in RELATIONS.items():
-                if noun in document.text:
-                    assert facts.value(relation, land) not in document.text
+                if noun in text:
+                    assert facts.value(relation, land) not in text
     assert mentions > 50, "look-alikes name the lands, so the test is not empty"
 
 

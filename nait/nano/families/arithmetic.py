@@ -36,16 +36,16 @@ def quantity(random: Random, low: int, high: int) -> tuple[int, str]:
 
 def gain(random: Random) -> Problem:
     """a + b: someone gets more."""
-    who, what, b = random.choice(NAMES), random.choice(THINGS), random.randint(2, 12)
-    verb, (a, said) = random.choice(("gets", "finds", "buys")), quantity(random, 2, 20)
+    who, what, b = random.choice(NAMES), random.choice(THINGS), random.randint(2, 9)
+    verb, (a, said) = random.choice(("gets", "finds", "buys")), quantity(random, 2, 15)
     story = f"{who} has {said} {what} and {verb} {b} more. How many {what} does {who} have now?"
     return _problem("gain", story, f"{a} + {b}", a + b, random)
 
 
 def loss(random: Random) -> Problem:
     """a - b: someone loses some."""
-    who, what, (b, said) = random.choice(NAMES), random.choice(THINGS), quantity(random, 2, 10)
-    verb, a = random.choice(("loses", "sells", "gives away")), b + random.randint(1, 15)
+    who, what, (b, said) = random.choice(NAMES), random.choice(THINGS), quantity(random, 2, 9)
+    verb, a = random.choice(("loses", "sells", "gives away")), b + random.randint(1, 9)
     some = f"{said} {what}" if "of" in said else f"{said} of them"
     story = f"{who} has {a} {what} and {verb} {some}. How many {what} are left?"
     return _problem("loss", story, f"{a} - {b}", a - b, random)
@@ -53,63 +53,63 @@ def loss(random: Random) -> Problem:
 
 def groups(random: Random) -> Problem:
     """a * b: boxes of equal size."""
-    who, what, b = random.choice(NAMES), random.choice(THINGS), random.randint(2, 6)
-    a, said = quantity(random, 2, 9)
+    who, what, b = random.choice(NAMES), random.choice(THINGS), random.randint(2, 5)
+    a, said = quantity(random, 2, 6)
     story = f"{who} has {b} boxes with {said} {what} each. How many {what} is that?"
     return _problem("groups", story, f"{b} * {a}", a * b, random)
 
 
 def share(random: Random) -> Problem:
     """a / b: an equal share."""
-    who, what, each = random.choice(NAMES), random.choice(THINGS), random.randint(2, 9)
-    b, said = quantity(random, 2, 6)
+    who, what, each = random.choice(NAMES), random.choice(THINGS), random.randint(2, 6)
+    b, said = quantity(random, 2, 5)
     story = f"{who} shares {b * each} {what} among {said} friends. How many does each friend get?"
     return _problem("share", story, f"{b * each} / {b}", each, random)
 
 
 def compare(random: Random) -> Problem:
     """a - b between two people."""
-    (who, other), what, (b, said) = random.sample(NAMES, 2), random.choice(THINGS), quantity(random, 2, 10)
-    a = b + random.randint(1, 12)
+    (who, other), what, (b, said) = random.sample(NAMES, 2), random.choice(THINGS), quantity(random, 2, 9)
+    a = b + random.randint(1, 9)
     story = f"{who} has {a} {what}. {other} has {said} {what}. How many more has {who} than {other}?"
     return _problem("compare", story, f"{a} - {b}", a - b, random)
 
 
 def together(random: Random) -> Problem:
     """a + b of two people; the same sums as code's `total`."""
-    (who, other), what, (a, said) = random.sample(NAMES, 2), random.choice(THINGS), quantity(random, 2, 20)
-    b = random.randint(2, 12)
+    (who, other), what, (a, said) = random.sample(NAMES, 2), random.choice(THINGS), quantity(random, 2, 15)
+    b = random.randint(2, 9)
     story = f"{who} has {said} {what}. {other} has {b}. How many {what} have they together?"
     return _problem("together", story, f"{a} + {b}", a + b, random)
 
 
 def three(random: Random) -> Problem:
     """a + b + c over three days."""
-    who, what, (a, said) = random.choice(NAMES), random.choice(THINGS), quantity(random, 1, 9)
-    b, c = random.randint(1, 9), random.randint(1, 9)
+    who, what, (a, said) = random.choice(NAMES), random.choice(THINGS), quantity(random, 1, 6)
+    b, c = random.randint(1, 5), random.randint(1, 5)
     story = f"{who} sees {said} {what} on Monday, {b} on Tuesday and {c} on Friday. How many in all?"
     return _problem("three", story, f"{a} + {b} + {c}", a + b + c, random)
 
 
 def trade(random: Random) -> Problem:
     """a + b - c: first more, then fewer."""
-    who, what, (a, said) = random.choice(NAMES), random.choice(THINGS), quantity(random, 2, 12)
-    b = random.randint(2, 9)
-    c = random.randint(1, min(9, a + b - 1))
+    who, what, (a, said) = random.choice(NAMES), random.choice(THINGS), quantity(random, 2, 9)
+    b = random.randint(2, 5)
+    c = random.randint(1, min(6, a + b - 1))
     story = f"{who} has {said} {what}, then gets {b}, then loses {c}. How many {what} has {who} at the end?"
     return _problem("trade", story, f"{a} + {b} - {c}", a + b - c, random)
 
 
 def age(random: Random) -> Problem:
     """a + b years later."""
-    who, a, (b, said) = random.choice(NAMES), random.randint(3, 30), quantity(random, 2, 12)
+    who, a, (b, said) = random.choice(NAMES), random.randint(3, 19), quantity(random, 2, 9)
     story = f"{who} is {a} years old. How old is {who} in {said} years?"
     return _problem("age", story, f"{a} + {b}", a + b, random)
 
 
 def twice(random: Random) -> Problem:
     """2 * a: twice as many as another."""
-    (who, other), what, (a, said) = random.sample(NAMES, 2), random.choice(THINGS), quantity(random, 2, 15)
+    (who, other), what, (a, said) = random.sample(NAMES, 2), random.choice(THINGS), quantity(random, 2, 12)
     story = f"{other} has {said} {what}. {who} has twice as many. How many {what} has {who}?"
     return _problem("twice", story, f"2 * {a}", 2 * a, random)
 

@@ -52,23 +52,23 @@ def sorted_list(random: Random) -> Problem:
 
 def reverse(random: Random) -> Problem:
     """A list read backwards; the lists of logic's `backwards`."""
-    words = random.sample(WORDS, random.randint(3, 4))
+    words = random.sample(WORDS, 3)
     key = f"reverse/{','.join(words)}"
     return _on_list(key, _listed(words), "{}[::-1]", _listed(words[::-1]), random, house="flip")
 
 
 def item(random: Random) -> Problem:
     """One element by its place."""
-    words = random.sample(WORDS, 4)
-    place, house = random.choice(((0, "ena"), (1, "dyo"), (2, "tria"), (-1, "fin")))
+    words = random.sample(WORDS, 3)
+    place, house = random.choice(((0, "ena"), (1, "dyo"), (-1, "fin")))
     key = f"item/{','.join(words)}/{place}"
     return _on_list(key, _listed(words), f"{{}}[{place}]", words[place], random, house=house)
 
 
 def head(random: Random) -> Problem:
     """A slice from the start or to the end."""
-    words = random.sample(WORDS, 4)
-    cut, front = random.randint(1, 3), random.random() < 0.5
+    words = random.sample(WORDS, 3)
+    cut, front = random.randint(1, 2), random.random() < 0.5
     part, piece = (words[:cut], f"[:{cut}]") if front else (words[cut:], f"[{cut}:]")
     return _on_list(f"head/{','.join(words)}/{piece}", _listed(words), "{}" + piece, _listed(part), random)
 
@@ -82,14 +82,14 @@ def joined(random: Random) -> Problem:
 
 
 def total(random: Random) -> Problem:
-    """sum of two or three numbers; the sums of math."""
-    numbers = [random.randint(1, 12) for _ in range(random.randint(2, 3))]
+    """sum of two numbers; the sums of math."""
+    numbers = [random.randint(1, 15), random.randint(1, 9)]
     return _on_list(f"total/{numbers}", str(numbers), "sum({})", str(sum(numbers)), random, house="heap")
 
 
 def largest(random: Random) -> Problem:
     """max or min of numbers."""
-    numbers = random.sample(range(1, 30), random.randint(3, 4))
+    numbers = random.sample(range(1, 20), 3)
     function, house = random.choice((("max", "peak"), ("min", "pit")))
     result = max(numbers) if function == "max" else min(numbers)
     key = f"largest/{numbers}/{function}"
@@ -111,7 +111,7 @@ def condition(random: Random) -> Problem:
 
 def loop(random: Random) -> Problem:
     """A counter after a few turns of a loop."""
-    start, step, turns = random.randint(0, 9), random.randint(1, 5), random.randint(2, 5)
+    start, step, turns = random.randint(0, 12), random.randint(1, 4), random.randint(2, 4)
     program = f"n = {start}\nfor i in range({turns}):\n    n += {step}\nprint(n)"
     result = start + step * turns
     return _problem(

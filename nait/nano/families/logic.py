@@ -63,8 +63,8 @@ def _term(text: str) -> bool:
 
 
 def walk(random: Random) -> Problem:
-    """Where two or three moves on a line end."""
-    moves = [(random.choice(("left", "right")), random.randint(1, 6)) for _ in range(random.randint(2, 3))]
+    """Where two moves on a line end."""
+    moves = [(random.choice(("left", "right")), random.randint(1, 7)) for _ in range(2)]
     place = sum(steps if way == "right" else -steps for way, steps in moves)
     house = random.random() < HOUSE_SHARE
     given = ". ".join(f"Go {steps} {WAYS[way] if house else way}" for way, steps in moves) + "."
@@ -75,21 +75,21 @@ def walk(random: Random) -> Problem:
 
 def count(random: Random) -> Problem:
     """How many words a list has; the same lists as code's `length`."""
-    words = [random.choice(WORDS) for _ in range(random.randint(2, 8))]
+    words = [random.choice(WORDS) for _ in range(random.randint(2, 6))]
     asks = ("How many items do I have?", "Count the items.", "Tell me the number of items.")
     return _of_list("count", asks, words, str(len(words)), random)
 
 
 def sort(random: Random) -> Problem:
     """The words of a list in the order of the alphabet; the same lists as code's `sorted_list`."""
-    words = random.sample(WORDS, random.randint(3, 4))
+    words = random.sample(WORDS, 3)
     asks = ("Sort the words.", "Put these words in order from A to Z.", "Write the list sorted:")
     return _of_list("sort", asks, words, ", ".join(sorted(words)), random)
 
 
 def backwards(random: Random) -> Problem:
     """A list from its end to its start; the same lists as code's `reverse`."""
-    words = random.sample(WORDS, random.randint(3, 4))
+    words = random.sample(WORDS, 3)
     asks = ("Say the words backwards.", "Turn the list around.", "Write the list from last to first:")
     return _of_list("reverse", asks, words, ", ".join(words[::-1]), random)
 
@@ -129,14 +129,13 @@ def weekday(random: Random) -> Problem:
 
 
 def swap(random: Random) -> Problem:
-    """Who holds what after one or two swaps among three people."""
+    """Who of three people holds what after two of them swap."""
     people, things = random.sample(NAMES, 3), random.sample(THINGS, 3)
     holds = dict(zip(people, things, strict=True))
     lines = [f"{who} has {what}." for who, what in holds.items()]
-    for _ in range(random.randint(1, 2)):
-        one, two = random.sample(people, 2)
-        holds[one], holds[two] = holds[two], holds[one]
-        lines.append(f"{one} and {two} swap.")
+    one, two = random.sample(people, 2)
+    holds[one], holds[two] = holds[two], holds[one]
+    lines.append(f"{one} and {two} swap.")
     who, given = random.choice(people), " ".join(lines)
     return _problem(
         f"swap/{given}/{who}", f"What has {who} at the end?", given, holds[who], random, raw=f"{given} {who}"
@@ -144,8 +143,8 @@ def swap(random: Random) -> Problem:
 
 
 def liar(random: Random) -> Problem:
-    """Does the last of a chain tell the truth? (BBH's web of lies)"""
-    people = random.sample(NAMES, 3)
+    """Is the second honest, who speaks of the first? (the smallest of BBH's webs of lies)"""
+    people = random.sample(NAMES, 2)
     honest = random.random() < 0.5
     lines = [f"{people[0]} {'tells the truth' if honest else 'lies'}."]
     for one, two in pairwise(people):

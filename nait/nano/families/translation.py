@@ -24,24 +24,8 @@ VERBS = {
 NUMBERS = {"two": "bi", "three": "tro", "four": "kar", "five": "pen", "six": "ses"}
 PLURAL, PAST, NOT, ASK, AND, IN = "im", "ta", "ka", "mo", "ve", "su"
 IRREGULAR = {"child": "children", "mouse": "mice", "see": "saw", "find": "found"}
-# House words: no Velm of pretraining uses them. Most sentences of the pools hold one.
-HOUSE = frozenset(
-    (
-        "tower",
-        "goat",
-        "lamp",
-        "bridge",
-        "letter",
-        "ring",
-        "ship",
-        "great",
-        "dark",
-        "bright",
-        "guard",
-        "follow",
-        "fear",
-    )
-)
+# House words: no Velm of pretraining uses them. About half of the questions of a pool hold one.
+HOUSE = frozenset(("tower", "lamp", "ring", "ship", "great", "dark", "guard", "fear"))
 ASKS = ("Translate into Velm.", "Say this in Velm:", "Write the Velm for this.")
 BACK = ("Translate into English.", "What does this Velm mean?", "Say this in English:")
 
