@@ -32,7 +32,7 @@ def width_of(longest: int) -> int:
     Matrix libraries keep compiled kernels for every shape they meet, about a megabyte each on a CPU: without
     rounding, memory grows with the number of batches.
     """
-    step = max(1, 2 ** max(0, (max(1, longest) - 1).bit_length() - STEP.bit_length() + 1))
+    step: int = 1 << max(0, (max(1, longest) - 1).bit_length() - STEP.bit_length() + 1)
     return -(-longest // step) * step
 
 
