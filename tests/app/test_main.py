@@ -111,7 +111,7 @@ def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Ru
     first = nait(*sweep)
     assert first.returncode == 0, first.stderr
     for name in ("nait", "random", "full"):
-        assert f" {name} " in first.stdout
+        assert f"\n{name} " in first.stdout
     (board,) = (tmp_path / "runs").rglob("leaderboard.json")
     rows = json.loads(board.read_text())
     assert {row["selector"] for row in rows} == {"nait", "random", "full"}

@@ -132,7 +132,9 @@ def test_a_bad_row_names_file_line_field_and_mend(tmp_path: Path, row: dict[str,
 
 def test_an_id_used_twice_is_an_error(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jsonl", [{**ROWS[0], "id": "x"}, {**ROWS[1], "id": "x"}])
-    with pytest.raises(DataError, match=r"a.jsonl: id 'x' stands in row 0 and in row 1. Make the ids unique"):
+    with pytest.raises(
+        DataError, match=r"a.jsonl: id 'x' stands in row 0 and in row 1 .counted from 0.. Make the ids unique"
+    ):
         read_pool(path)
 
 

@@ -23,7 +23,7 @@ Make = Callable[..., LmEval]
 
 @pytest.fixture
 def model(model_folder: Path) -> LocalModel:
-    return LocalModel(str(model_folder), device="cpu")
+    return LocalModel(str(model_folder), device="cpu", max_length=96)
 
 
 def _value(evaluation: Evaluation, task: str, metric: str) -> float:
@@ -177,7 +177,7 @@ def test_a_chat_template_is_put_around_the_prompt(
     template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]"
     (folder / "chat_template.jinja").write_text(template)
     suite = evaluator(tasks=["toy_small"], apply_chat_template=True, limit=1)
-    suite.evaluate(LocalModel(str(folder), device="cpu"), None, folder=tmp_path)
+    suite.evaluate(LocalModel(str(folder), device="cpu", max_length=96), None, folder=tmp_path)
     (prompt,) = pq.read_table(tmp_path / "samples.parquet")["prompt"].to_pylist()
     assert prompt == "[user]Is 0 small?[assistant]"
 
