@@ -100,11 +100,11 @@ class Sweep(Callback):  # type: ignore[misc]
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """One display for jobs that run in processes of their own; their bars would overwrite each other."""
-        if str(config.hydra.launcher._target_).endswith("BasicLauncher") or not sys.stderr.isatty():
+        if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
             return
         from nait.display import Display
 
-        os.environ["TQDM_DISABLE"] = "1"
+        os.environ["TQDM_DISABLE"] = "1"  # for the jobs' processes
         self.display = Display(Path(config.hydra.sweep.dir), jobs=_count_jobs(config))
         self.display.start()
 

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
-import time
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 POLL_SECONDS = 0.5
 
 
-def states(folder: Path) -> list[dict[str, str]]:
+def states(folder: Path) -> list[dict[str, Any]]:
     """What each job under a sweep's folder says of itself: its status, stage, selector, target and seed."""
     found = []
     for path in sorted(folder.glob("*/run.json")):
         try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
+            found.append({"folder": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))})
         except (OSError, json.JSONDecodeError):
             continue  # replaced while it was read: the next look sees it
     return found
 
 
 class Display:
-    """A bar of finished jobs with time left, and what the others are doing; a thread that only reads files."""
+    """How far the jobs are: a bar with time left on a terminal, elsewhere a line a finished job.
+
+    A thread that only reads files.
+    """
 
     def __init__(self, folder: Path, *, jobs: int) -> None:
         self.folder = folder
@@ -38,41 +42,49 @@ class Display:
         self._over.set()
         self._thread.join(timeout=5)
 
-    def __enter__(self) -> Display:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     def _show(self) -> None:
+        if sys.stderr.isatty():
+            self._show_bar()
+        else:
+            self._show_lines()
+
+    def _looks(self) -> Iterator[list[dict[str, Any]]]:
+        """The jobs' states, twice a second, and once more when all is over."""
+        while not self._over.wait(POLL_SECONDS):
+            yield states(self.folder)
+        yield states(self.folder)
+
+    def _show_lines(self) -> None:
+        said: set[str] = set()
+        for jobs in self._looks():
+            for job in jobs:
+                if job["status"] != "running" and job["folder"] not in said:
+                    said.add(job["folder"])
+                    name = f"{job['selector']}, target {job['target']}, seed {job['seed']}"
+                    sys.stderr.write(f"[{len(said)}/{self.jobs}] {name}: {job['status']}\n")
+
+    def _show_bar(self) -> None:
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
+
+        columns = (
+            rich.TextColumn("jobs"),
+            rich.BarColumn(),
+            rich.MofNCompleteColumn(),
+            rich.TimeElapsedColumn(),
+            rich.TextColumn("left"),
+            rich.TimeRemainingColumn(),
+            rich.TextColumn("{task.description}"),
         )
+        with rich.Progress(*columns, console=Console(stderr=True)) as bars:
+            bar = bars.add_task("starting", total=self.jobs)
+            for jobs in self._looks():
+                running = [
+                    f"{j['selector']} {j['target']} s{j['seed']}: {j['stage']}" for j in jobs if _runs(j)
+                ]
+                done = len(jobs) - len(running)
+                bars.update(bar, completed=done, description="; ".join(running) or " ")
 
-        columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-                   TimeRemainingColumn(), TextColumn("{task.description}"))  # fmt: skip
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            bar = progress.add_task("starting", total=self.jobs)
-            while not self._over.is_set():
-                self._update(progress, bar)
-                time.sleep(POLL_SECONDS)
-            self._update(progress, bar)
 
-    def _update(self, progress: object, bar: object) -> None:
-        jobs = states(self.folder)
-        running = [
-            f"{j['selector']} {j['target']} s{j['seed']}: {j['stage']}"
-            for j in jobs
-            if j["status"] == "running"
-        ]
-        done = sum(job["status"] != "running" for job in jobs)
-        progress.update(bar, completed=done, description="; ".join(running) or " ")  # type: ignore[attr-defined]
+def _runs(job: dict[str, Any]) -> bool:
+    return bool(job["status"] == "running")
