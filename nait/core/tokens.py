@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+BLOCK_ROWS = 4096
+
 Ints = npt.NDArray[np.integer[Any]]
 
 
@@ -37,9 +39,14 @@ class TokenTable:
 
     @property
     def answer_tokens(self) -> npt.NDArray[np.int64]:
-        """[N] answer tokens a row; 0 where truncation left none."""
-        before = np.concatenate([[0], np.cumsum(self.answer, dtype=np.int64)])
-        return np.asarray(before[self.starts[1:]] - before[self.starts[:-1]])
+        """[N] answer tokens a row; 0 where truncation left none. Counted in blocks: S may be large."""
+        counts = np.zeros(len(self), dtype=np.int64)
+        for at in range(0, len(self), BLOCK_ROWS):
+            starts = np.asarray(self.starts[at : at + BLOCK_ROWS + 1])
+            flags = self.answer[int(starts[0]) : int(starts[-1])]
+            before = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)])
+            counts[at : at + BLOCK_ROWS] = np.diff(before[starts - starts[0]])
+        return counts
 
     def row(self, i: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """The ids and the answer mask of row i."""

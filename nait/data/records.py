@@ -173,6 +173,8 @@ def _parquet(path: Path) -> Records:
             raise DataError(
                 f"is not Parquet that can be read ({error})", where=str(path), mend="Write or fetch it again."
             ) from error
+        finally:
+            pa.default_memory_pool().release_unused()  # else the file's pages stay for the rest of the run
 
 
 def _not_utf8(path: Path) -> DataError:

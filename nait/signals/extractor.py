@@ -130,7 +130,7 @@ class StoredExtractor:
 
         def write(part: Path) -> Mapping[str, Any]:
             run_pass(
-                self.network(), table, signals, part,
+                self.network(), lambda: self.tokens(examples), signals, part,
                 engine=self.engine, name=examples.name,
             )  # fmt: skip
             return {**size, "signals": [canonical(signal.key()) for signal in signals]}

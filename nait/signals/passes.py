@@ -10,7 +10,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,25 @@ class Engine:
 
 
 def run_pass(
-    network: Any, table: TokenTable, signals: Sequence[Signal], folder: Path, *, engine: Engine, name: str
+    network: Any,
+    reopen: Callable[[], TokenTable],
+    signals: Sequence[Signal],
+    folder: Path,
+    *,
+    engine: Engine,
+    name: str,
 ) -> None:
-    """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now."""
+    """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now.
+
+    `reopen` maps the rows' tokens: anew for each chunk, so that memory holds no more than a chunk of them.
+    """
+    table = reopen()
     batches = plan(table.lengths, engine.batch_tokens)
     chunks = list(_chunks(batches, table, engine.chunk_tokens))
     _keep_only_if_same_plan(folder, batches)
     todo = [i for i in range(len(chunks)) if not _chunk(folder, i).is_file()]
     if todo:
-        _measure(network, table, signals, folder, chunks, todo, engine=engine, name=name)
+        _measure(network, reopen, signals, folder, chunks, todo, engine=engine, name=name)
     _assemble(folder, signals, chunks, len(table))
 
 
@@ -89,7 +99,7 @@ def _chunk(folder: Path, number: int) -> Path:
 
 def _measure(
     network: Any,
-    table: TokenTable,
+    reopen: Callable[[], TokenTable],
     signals: Sequence[Signal],
     folder: Path,
     chunks: Sequence[Sequence[Rows]],
@@ -100,7 +110,7 @@ def _measure(
 ) -> None:
     from tqdm import tqdm
 
-    lengths = table.lengths
+    lengths = reopen().lengths
     total = int(lengths.sum())
     left = sum(int(lengths[rows].sum()) for i in todo for rows in chunks[i])
     runner = Runner(network, signals, padding=engine.padding)
@@ -110,6 +120,7 @@ def _measure(
         disable=not engine.progress, mininterval=0.5 if sys.stderr.isatty() else 30.0,
     ) as bar, runner:  # fmt: skip
         for number in todo:
+            table = reopen()  # what the last chunk read from disk leaves memory with the old map
             parts = []
             for rows in chunks[number]:
                 parts.append(runner.read(table, rows))
