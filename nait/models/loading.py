@@ -173,6 +173,7 @@ class LocalModel:
         file = self.folder / "tokenizer.json"
         if file.is_file() and not _agrees(tokenizer, file):
             tokenizer = PreTrainedTokenizerFast.from_pretrained(str(self.folder), local_files_only=True)
+        _keep_no_texts(tokenizer)
         return tokenizer
 
 
@@ -218,6 +219,13 @@ def hub_model(
         max_length=max_length,
         fingerprints=fingerprints,
     )
+
+
+def _keep_no_texts(tokenizer: Any) -> None:
+    """Switch off the cache of words where a whole text counts as one word: it would keep 10,000 texts."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None and backend.pre_tokenizer is None and hasattr(backend.model, "_resize_cache"):
+        backend.model._resize_cache(0)
 
 
 def _agrees(tokenizer: Any, file: Path) -> bool:
