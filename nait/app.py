@@ -98,6 +98,10 @@ class Sweep(Callback):  # type: ignore[misc]
     def __init__(self) -> None:
         self.display: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to a job's process: not the display, whose thread belongs to this one."""
+        return {"display": None}
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """One display for jobs that run in processes of their own; their bars would overwrite each other."""
         if str(config.hydra.launcher._target_).endswith("BasicLauncher"):

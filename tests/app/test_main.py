@@ -236,6 +236,20 @@ def test_a_failing_job_does_not_stop_the_others(nait: Run, tmp_path: Path) -> No
     assert [manifest["status"] for manifest in manifests(tmp_path)] == ["done"]
 
 
+def test_jobs_run_side_by_side_and_are_shown_as_they_end(nait: Run, tmp_path: Path) -> None:
+    sweep = [
+        "-m",
+        "selector=random,full",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "stages=[select]",
+    ]
+    done = nait(*sweep)
+    assert done.returncode == 0, done.stderr
+    assert [manifest["status"] for manifest in manifests(tmp_path)] == ["done", "done"]
+    assert "[2/2]" in done.stderr
+
+
 def test_help_and_version_are_quick_and_need_no_heavy_import() -> None:
     call = "sys.argv=['nait','--help']; from nait.__main__ import main; main()"
     code = f"import sys; {call}; print('torch' in sys.modules)"
