@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -25,12 +24,6 @@ class Result:
     is_group: bool = False
     primary: bool = True
     missing: tuple[str, ...] = ()
-
-    def interval(self, z: float = 1.959964) -> tuple[float, float] | None:
-        """The normal 95 % interval over items, or None without a standard error."""
-        if self.stderr is None or math.isnan(self.stderr):
-            return None
-        return self.value - z * self.stderr, self.value + z * self.stderr
 
 
 @dataclass(frozen=True)

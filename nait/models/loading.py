@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -269,13 +268,3 @@ class _Digests:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-
-
-def describe(model: LocalModel) -> Mapping[str, Any]:
-    """What a manifest says of a model."""
-    return {
-        "name": model.name,
-        "fingerprint": model.fingerprint,
-        "dtype": model.dtype,
-        "max_length": model.max_length,
-    }

@@ -66,10 +66,6 @@ class StoredExtractor:
         """The examples' scored texts as token ids, memory-mapped from the store."""
         return self._encoded(examples, "score")
 
-    def training_tokens(self, examples: Pool | Target) -> TokenTable:
-        """The examples' training texts as token ids."""
-        return self._encoded(examples, "train")
-
     def _encoded(self, examples: Pool | Target, purpose: Any) -> TokenTable:
         def write(part: Path) -> Mapping[str, Any]:
             blocks = encode_blocks(
