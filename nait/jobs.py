@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nait.core.contracts import Model, Reporter, Tracker
+from nait.core.contracts import Model, Reporter, Tracker, Trainer
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import Pool, Target
 from nait.core.selection import Selection
@@ -26,8 +26,9 @@ from nait.stages.evaluations import read_results
 from nait.stages.report import record_run, report
 from nait.stages.select import Selector, describe, select
 from nait.stages.tables import read_ranking, read_scores, write_selected_rows
-from nait.stages.train import train
+from nait.stages.train import train, train_on
 from nait.store import Artifact, Store, read_json, write_json
+from nait.tracking.trackers import Trackers
 
 log = logging.getLogger("nait")
 
@@ -174,7 +175,7 @@ class Job:
         with self._phase("select"):
             extractor = StoredExtractor(
                 self.model, self.store, self.parts["template"],
-                reference_template=self.parts["reference_template"], engine=self.parts["engine"],
+                reference_template=self.parts["reference_template"], engine=self.parts["engine"], tune=self._tune,
             )  # fmt: skip
             selection, made, scores = select(self.pool, self.targets, self.selector, extractor, self.store)
             extractor.close()
@@ -185,6 +186,15 @@ class Job:
         self._tell(scores, made, selection)
         self._hold_against_truth(scores, selection)
         return selection
+
+    def _tune(self, pool: Pool, ids: Collection[str], trainer: Trainer, seed: int) -> Artifact | None:
+        """The adapter of a method's own warm-up: an ordinary artifact of training, seen by no tracker."""
+        wanted = set(ids)
+        rows = [example for example in pool.examples if example.id in wanted]
+        return train_on(
+            rows, model=self.model, template=self.parts["template"], trainer=trainer, seed=seed,
+            store=self.store, tracker=Trackers([]),
+        )  # fmt: skip
 
     def _hold_against_truth(self, scores: Artifact, selection: Selection) -> None:
         """What the selection is worth by the labels in the user's own rows, where the config names them."""

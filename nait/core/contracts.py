@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,7 +33,12 @@ class Extractor(Protocol):
 
     `measure` runs all missing signals in one pass over `examples`; results come back in the order of the
     request, as arrays whose first axis is the examples'. `derive` keeps what a scorer computes from them.
+    `under` is a view on other texts of the same examples, `on` on another model, such as one that `fine_tune`
+    made.
     """
+
+    @property
+    def model(self) -> Model: ...
 
     @property
     def model_fingerprint(self) -> str: ...
@@ -41,6 +46,8 @@ class Extractor(Protocol):
     def identity(self, examples: Pool | Target) -> Mapping[str, Any]: ...
 
     def tokens(self, examples: Pool | Target) -> TokenTable: ...
+
+    def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]: ...
 
     def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]: ...
 
@@ -52,6 +59,16 @@ class Extractor(Protocol):
         key: Mapping[str, Any],
         compute: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]],
     ) -> tuple[dict[str, npt.NDArray[Any]], Any]: ...
+
+    def under(
+        self, *, template: Any = None, max_length: int | None = None, behind: Any = None, allowance: int = 0
+    ) -> Extractor: ...
+
+    def on(self, model: Model) -> Extractor: ...
+
+    def fine_tune(self, pool: Pool, ids: Collection[str], trainer: Trainer, *, seed: int) -> Any: ...
+
+    def tokenizer(self) -> Any: ...
 
 
 class Scorer(Protocol):

@@ -48,6 +48,20 @@ class TokenTable:
             counts[at : at + BLOCK_ROWS] = np.diff(before[starts - starts[0]])
         return counts
 
+    @property
+    def prompt_lengths(self) -> npt.NDArray[np.int64]:
+        """[N] tokens before a row's first answer token; the row's length where it has none."""
+        first = self.lengths
+        for at in range(0, len(self), BLOCK_ROWS):
+            starts = np.asarray(self.starts[at : at + BLOCK_ROWS + 1])
+            places = np.flatnonzero(self.answer[int(starts[0]) : int(starts[-1])]) + int(starts[0])
+            found = np.searchsorted(places, starts[:-1])
+            within = found < len(places)
+            within[within] = places[found[within]] < starts[1:][within]
+            rows = np.flatnonzero(within)
+            first[at + rows] = places[found[rows]] - starts[rows]
+        return first
+
     def row(self, i: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """The ids and the answer mask of row i."""
         span = slice(int(self.starts[i]), int(self.starts[i + 1]))

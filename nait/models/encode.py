@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from nait.core.errors import ModelError
 from nait.core.examples import Example
@@ -54,10 +55,14 @@ def encode_blocks(
     template: Template,
     tokenizer: Any,
     *,
-    max_length: int,
+    max_length: int | npt.NDArray[np.int64],
     purpose: Purpose = "score",
 ) -> Iterator[TokenTable]:
-    """The token table of `examples` in blocks of rows, so that a large pool is never held twice."""
+    """The token table of `examples` in blocks of rows, so that a large pool is never held twice.
+
+    `max_length` is one limit for all rows, or [N] each row's own.
+    """
+    limits = np.broadcast_to(np.asarray(max_length, dtype=np.int64), len(examples))
     prefix = beginning(tokenizer) if template.adds_bos else []
     special = _special_pattern(tokenizer)
     for at in range(0, len(examples), BLOCK_ROWS):
@@ -65,7 +70,7 @@ def encode_blocks(
             _parts(template.spans(example, tokenizer), template, purpose, special)
             for example in examples[at : at + BLOCK_ROWS]
         ]
-        yield _encode_block(rows, template, tokenizer, prefix, max_length)
+        yield _encode_block(rows, template, tokenizer, prefix, limits[at : at + BLOCK_ROWS].tolist())
 
 
 def beginning(tokenizer: Any) -> list[int]:
@@ -147,14 +152,14 @@ def _encode_block(
     template: Template,
     tokenizer: Any,
     prefix: Sequence[int],
-    max_length: int,
+    limits: Sequence[int],
 ) -> TokenTable:
     strings = [part for row in rows for part in row if part is not None and not part.literal]
     literals = [part for row in rows for part in row if part is not None and part.literal]
     encoded = _tokenise(tokenizer, strings, boundary=template.boundary, literal=False)
     spelled = _tokenise(tokenizer, literals, boundary="offsets", literal=True)
     ids_rows, answer_rows, truncated = [], [], []
-    for row in rows:
+    for row, limit in zip(rows, limits, strict=True):
         ids, answer = list(prefix), [False] * len(prefix)
         for part in row:
             if part is None:
@@ -164,9 +169,9 @@ def _encode_block(
                 part_ids, part_answer = next(spelled if part.literal else encoded)
                 ids += part_ids
                 answer += part_answer
-        truncated.append(len(ids) > max_length)
-        ids_rows.append(ids[:max_length])
-        answer_rows.append(answer[:max_length])
+        truncated.append(len(ids) > limit)
+        ids_rows.append(ids[:limit])
+        answer_rows.append(answer[:limit])
     return token_table(ids_rows, answer_rows, truncated)
 
 

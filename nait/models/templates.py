@@ -64,6 +64,7 @@ class TextTemplate:
     is the same for every row and swamps the content; "always" and "never" are the other two.
     `boundary`: "prefix" starts an answer at the number of tokens of the text before it, tokenised by
     itself (the published codes); "offsets" starts it at the first token that holds a character of it.
+    `unconditional` allows a prompt that does not show the instruction: the other half of an IFD score.
     """
 
     prompt: str
@@ -76,12 +77,14 @@ class TextTemplate:
     boundary: Literal["prefix", "offsets"] = "prefix"
     bos: bool = True
     eos: Literal["never", "train", "always"] = "train"
+    unconditional: bool = False
 
     def __post_init__(self) -> None:
         _choice("template.join", self.join, ("text", "tokens"))
         _choice("template.boundary", self.boundary, ("prefix", "offsets"))
         _choice("template.eos", self.eos, ("never", "train", "always"))
-        if not any(field in self.prompt for field in ("{instruction}", "{user}")):
+        shown = any(field in self.prompt for field in ("{instruction}", "{user}"))
+        if not (shown or self.unconditional):
             raise ConfigError(
                 "the prompt shows no instruction",
                 where="template.prompt",

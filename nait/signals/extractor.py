@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.address import canonical
-from nait.core.contracts import Model
-from nait.core.errors import StoreError
+from nait.core.contracts import Model, Trainer
+from nait.core.errors import ConfigError, StoreError
 from nait.core.examples import Pool, Target
 from nait.core.tokens import TokenTable
 from nait.models.encode import VERSION as ENCODE_VERSION
@@ -26,25 +28,81 @@ from nait.store import Artifact, Store
 
 log = logging.getLogger(__name__)
 
+Tune = Callable[[Pool, Collection[str], Trainer, int], Artifact | None]
+"""(pool, ids of rows, trainer, seed) -> the adapter's artifact; None when the trainer trains nothing."""
+
+
+@dataclass
+class _Opened:
+    """The one model that is open at a time, shared by an extractor and its views."""
+
+    fingerprint: str = ""
+    network: Any = None
+    tokenizers: dict[str, Any] = field(default_factory=dict)
+
 
 class StoredExtractor:
     """Signals of one model under one template (`reference_template` for targets), kept in one store.
 
-    The model is opened at the first signal that the store lacks, and closed by `close`.
+    The model is opened at the first signal that the store lacks, and closed by `close`. `under` and `on` give
+    views: other texts of the same examples, another model; they share the store and the opened model.
+    `tune` trains an adapter on some rows of a pool, for methods that score with a tuned model.
     """
 
     def __init__(
         self, model: Model, store: Store, template: Template, *, reference_template: Template | None = None,
-        engine: Engine | None = None,
+        engine: Engine | None = None, tune: Tune | None = None,
     ) -> None:  # fmt: skip
         self.model = model
         self.store = store
         self.template = template
         self.reference_template = reference_template or template
         self.engine = engine or Engine()
+        self.tune = tune
+        self.max_length = model.max_length
+        self.behind: tuple[Template, int] | None = None
         self.used: dict[str, Artifact] = {}
-        self._network: Any = None
-        self._tokenizer: Any = None
+        self._opened = _Opened()
+
+    def under(
+        self, *, template: Template | None = None, max_length: int | None = None,
+        behind: Template | None = None, allowance: int = 0,
+    ) -> StoredExtractor:  # fmt: skip
+        """The same model's signals of other texts: pool and targets alike under `template` (None: as before).
+
+        Texts are cut at `max_length` tokens (None: as before). With `behind`, a row is cut as if its answer stood
+        behind its prompt under that template: at max_length - n + allowance tokens, n the tokens of that prompt.
+        """
+        view = copy.copy(self)
+        if template is not None:
+            view.template = view.reference_template = template
+        view.max_length = max_length or self.max_length
+        view.behind = (behind, allowance) if behind is not None else None
+        return view
+
+    def on(self, model: Model) -> StoredExtractor:
+        """Another model's signals of the same texts."""
+        view = copy.copy(self)
+        view.model = model
+        return view
+
+    def fine_tune(self, pool: Pool, ids: Collection[str], trainer: Trainer, *, seed: int) -> Artifact:
+        """What `trainer` makes of the rows of these ids, from the store where it has it.
+
+        Raises: ConfigError when the trainer trains nothing.
+        """
+        if self.tune is None:
+            raise ConfigError(
+                "this extractor cannot train",
+                where="selector.warmup",
+                mend="Give the extractor a `tune`, as the select stage does.",
+            )
+        made = self.tune(pool, ids, trainer, seed)
+        if made is None:
+            raise ConfigError(
+                "it trains nothing", where="selector.warmup", mend="Use a recipe like conf/train/lora.yaml."
+            )
+        return self._use(made)
 
     @property
     def model_fingerprint(self) -> str:
@@ -55,8 +113,9 @@ class StoredExtractor:
         return {
             "model": self.model.fingerprint,
             "template": self._template(examples).digest,
-            "max_length": self.model.max_length,
+            "max_length": self.max_length,
             "examples": examples.fingerprint,
+            **({"behind": [self.behind[0].digest, self.behind[1]]} if self.behind else {}),
         }
 
     def _template(self, examples: Pool | Target) -> Template:
@@ -72,7 +131,7 @@ class StoredExtractor:
                 examples.examples,
                 self._template(examples),
                 self.tokenizer(),
-                max_length=self.model.max_length,
+                max_length=self._limits(examples),
                 purpose=purpose,
             )
             return write_tokens(part, blocks)
@@ -80,6 +139,18 @@ class StoredExtractor:
         key = {"encoding": ENCODE_VERSION, "purpose": purpose, **self.identity(examples)}
         found = self._use(self.store.produce("encodings", key, write))
         return read_tokens(found.path)
+
+    def _limits(self, examples: Pool | Target) -> int | npt.NDArray[np.int64]:
+        """At how many tokens texts are cut: all alike, or [N]."""
+        if self.behind is None:
+            return self.max_length
+        template, allowance = self.behind
+        prompts = self.under(template=template).prompt_lengths(examples)
+        return np.asarray(self.max_length - prompts + allowance)
+
+    def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
+        """[N] tokens before each row's first answer token, the beginning token included."""
+        return self.tokens(examples).prompt_lengths
 
     def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
         """[N] tokens of each scored text."""
@@ -166,21 +237,24 @@ class StoredExtractor:
         return load_file(artifact.path / "arrays.safetensors"), artifact
 
     def network(self) -> Any:
-        """The model, opened once."""
-        if self._network is None:
+        """The model, opened once; another model that was open is let go."""
+        opened = self._opened
+        if opened.fingerprint != self.model.fingerprint or opened.network is None:
+            self.close()
             log.info("Opening %s.", self.model.name)
-            self._network = self.model.load_network()
-        return self._network
+            opened.network, opened.fingerprint = self.model.load_network(), self.model.fingerprint
+        return opened.network
 
     def tokenizer(self) -> Any:
         """The tokenizer, opened once."""
-        if self._tokenizer is None:
-            self._tokenizer = self.model.load_tokenizer()
-        return self._tokenizer
+        opened = self._opened.tokenizers
+        if self.model.fingerprint not in opened:
+            opened[self.model.fingerprint] = self.model.load_tokenizer()
+        return opened[self.model.fingerprint]
 
     def close(self) -> None:
         """Let go of the model's memory."""
-        self._network = None
+        self._opened.network = None
         gc.collect()
 
 

@@ -6,12 +6,12 @@ nothing of the method: two methods that choose the same rows train once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from nait.core.contracts import Model, Tracker, Trainer
-from nait.core.examples import Pool, fingerprint
+from nait.core.examples import Example, Pool, fingerprint
 from nait.core.selection import Selection
 from nait.models.encode import encode
 from nait.models.templates import Template
@@ -32,10 +32,27 @@ def train(
     tracker: Tracker,
 ) -> Artifact | None:
     """The adapter's artifact; None when the recipe trains nothing."""
+    return train_on(
+        [pool.examples[row] for row in selection.rows],
+        model=model, template=template, trainer=trainer, seed=seed, store=store, tracker=tracker,
+    )  # fmt: skip
+
+
+def train_on(
+    rows: Iterable[Example],
+    *,
+    model: Model,
+    template: Template,
+    trainer: Trainer,
+    seed: int,
+    store: Store,
+    tracker: Tracker,
+) -> Artifact | None:
+    """The artifact of an adapter trained on these rows; None when the recipe trains nothing."""
     if trainer.recipe is None:
         return None
     # In id order: what is trained depends on the set of rows, not on how a method ranked them.
-    examples = tuple(pool.examples[row] for row in sorted(selection.rows))
+    examples = tuple(sorted(rows, key=lambda example: example.id))
     key = {
         "adapter": VERSION,
         "rows": fingerprint(examples),
@@ -47,14 +64,14 @@ def train(
     }
 
     def write(part: Path) -> Mapping[str, Any]:
-        rows = encode(
+        table = encode(
             examples, template, model.load_tokenizer(), max_length=model.max_length, purpose="train"
         )
-        facts = trainer.train(model, rows, part, seed=seed, tracker=tracker)
+        facts = trainer.train(model, table, part, seed=seed, tracker=tracker)
         return {
-            "rows": len(rows),
-            "tokens": int(rows.starts[-1]),
-            "truncated": int(rows.truncated.sum()),
+            "rows": len(table),
+            "tokens": int(table.starts[-1]),
+            "truncated": int(table.truncated.sum()),
             **facts,
         }
 

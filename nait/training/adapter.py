@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nait.core.address import address
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError
 from nait.store import read_json, write_json
@@ -149,6 +150,39 @@ def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
     raise StoreError(
         "holds no adapter and no model", where=str(folder), mend="Delete the folder; train again."
     )
+
+
+@dataclass(frozen=True)
+class AdaptedModel:
+    """A model with what training left in `folder`; `content` names that content, as the store's address does."""
+
+    base: Model
+    folder: Path
+    content: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.base.name} + {self.content[:16]}"
+
+    @property
+    def fingerprint(self) -> str:
+        return address([self.base.fingerprint, self.content])
+
+    @property
+    def max_length(self) -> int:
+        return self.base.max_length
+
+    def load(self) -> tuple[Any, Any]:
+        """The network, in eval mode, and its tokenizer."""
+        return load_adapted(self.base, self.folder)
+
+    def load_network(self) -> Any:
+        """The network, in eval mode."""
+        return self.load()[0]
+
+    def load_tokenizer(self) -> Any:
+        """The base's tokenizer."""
+        return self.base.load_tokenizer()
 
 
 def _with_adapter(network: Any, folder: Path) -> Any:

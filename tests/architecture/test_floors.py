@@ -27,7 +27,7 @@ FLOORS: dict[str, set[str]] = {
     "nano": {"core", "models", "training"},
     "stages": {"core", "store", "models", "signals"},
     "provenance": set(),
-    "jobs": {"core", "store", "stages", "signals", "provenance"},
+    "jobs": {"core", "store", "stages", "signals", "tracking", "provenance"},
     "help": {"core", "conf"},
     "display": set(),
     "app": {"core", "jobs", "display"},

@@ -1,0 +1,81 @@
+"""Views of an extractor: other texts, other limits, other models, one store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nait.core.errors import ConfigError
+from nait.models.loading import LocalModel
+from nait.models.templates import TextTemplate
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes import Engine
+from nait.signals.readings import Norms, Reading
+from nait.store import Store
+from tests.families import pool, save
+
+LONG = TextTemplate(prompt="### Do this: {user}\n### Answer: ")
+BARE = TextTemplate(prompt="A:", unconditional=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("model"))
+
+
+def extractor(folder: Path, store: Path) -> StoredExtractor:
+    model = LocalModel(str(folder), device="cpu", max_length=80)
+    return StoredExtractor(model, Store(store), LONG, engine=Engine(progress=False))
+
+
+def test_a_view_reads_other_texts_and_leaves_the_first_as_it_was(folder: Path, tmp_path: Path) -> None:
+    x = extractor(folder, tmp_path)
+    before = x.lengths(pool()).copy()
+    view = x.under(template=BARE, max_length=12)
+    assert view.lengths(pool()).max() == 12
+    np.testing.assert_array_equal(x.lengths(pool()), before)
+
+
+def test_prompt_lengths_are_the_tokens_before_the_answer(folder: Path, tmp_path: Path) -> None:
+    x = extractor(folder, tmp_path)
+    table, tokenizer = x.tokens(pool()), x.tokenizer()
+    for row, example in enumerate(pool().examples):
+        turn = example.turns[0]
+        text = f"### Do this: {turn.instruction}" + (f"\n{turn.input}" if turn.input else "") + "\n### Answer: "
+        assert x.prompt_lengths(pool())[row] == min(80, len(tokenizer(text)["input_ids"]))
+        ids, answer = table.row(row)
+        first = int(np.argmax(answer)) if answer.any() else len(ids)
+        assert x.prompt_lengths(pool())[row] == first
+
+
+def test_a_text_behind_another_prompt_gets_the_room_that_prompt_leaves(folder: Path, tmp_path: Path) -> None:
+    x = extractor(folder, tmp_path)
+    direct = x.under(template=BARE, behind=LONG, allowance=4)
+    whole = x.under(template=BARE, max_length=1000).lengths(pool())
+    room = 80 - x.prompt_lengths(pool()) + 4
+    np.testing.assert_array_equal(direct.lengths(pool()), np.minimum(whole, room))
+    assert (whole > room).any(), "no row is cut: the test shows nothing"
+    assert direct.identity(pool()) != x.under(template=BARE).identity(pool())
+
+
+def test_views_share_one_open_model(folder: Path, tmp_path: Path) -> None:
+    x = extractor(folder, tmp_path)
+    network = x.network()
+    assert x.under(template=BARE).network() is network
+    other = x.on(LocalModel(str(folder), device="cpu", max_length=80, dtype="bfloat16"))
+    assert other.network() is not network
+    assert other.identity(pool())["model"] != x.identity(pool())["model"]
+
+
+def test_signals_of_a_view_are_kept_apart(folder: Path, tmp_path: Path) -> None:
+    x = extractor(folder, tmp_path)
+    (ours,) = x.measure(pool(), [Norms(Reading())])
+    (theirs,) = x.under(template=BARE).measure(pool(), [Norms(Reading())])
+    assert not np.allclose(ours, theirs)
+
+
+def test_an_extractor_without_a_trainer_says_so(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot train"):
+        extractor(folder, tmp_path).fine_tune(pool(), pool().ids, trainer=None, seed=0)  # type: ignore[arg-type]
