@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from nait.core.errors import StoreError
-from nait.core.results import Row
+from nait.core.results import Result, Row
 from nait.stages.evaluations import read_items, read_results
 from nait.store import Artifact, Store
+
+NOT_EVALUATED = Result(task="", metric="", value=0.0, stderr=None, n=0)
 
 
 def collect(store: Store, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Row]:
@@ -27,7 +30,7 @@ def outcomes(store: Store, rows: Sequence[Row]) -> dict[tuple[str, str], dict[st
     """(evaluation, task) -> item -> value, for the rows' own metrics; groups have no items of their own."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     metrics = {(row.evaluation, row.task): row.metric for row in rows}
-    for address in sorted({row.evaluation for row in rows}):
+    for address in sorted({row.evaluation for row in rows if row.evaluation}):
         for item in read_items(store.folder("evaluations", address)):
             if metrics.get((address, item.task)) == metric_name(item.metric, item.filter):
                 found.setdefault((address, item.task), {})[f"{item.doc_id}/{item.doc_hash}"] = item.value
@@ -68,16 +71,18 @@ def _record(store: Store, address: str) -> Artifact:
 
 
 def _rows(store: Store, record: Artifact, name: str, *, primary: bool) -> Iterable[Row]:
-    links, labels, facts = (record.manifest[key] for key in ("links", "labels", "phase_seconds"))
-    evaluation = store.find("evaluations", str(links["evaluation"]))
-    if evaluation is None:
-        raise StoreError("its evaluation is gone", where=str(record.path), mend="Run the job again.")
-    requested = set(evaluation.manifest["key"]["suite"].get("requested", ()))
-    for result in read_results(evaluation.path):
-        if primary and not result.primary:
-            continue
+    links, labels, seconds = (record.manifest[key] for key in ("links", "labels", "phase_seconds"))
+    if links.get("evaluation"):
+        evaluation = store.find("evaluations", str(links["evaluation"]))
+        if evaluation is None:
+            raise StoreError("its evaluation is gone", where=str(record.path), mend="Run the job again.")
+        requested = set(evaluation.manifest["key"]["suite"].get("requested", ()))
+        results = [one for one in read_results(evaluation.path) if one.primary or not primary]
+    else:
+        requested, results = {""}, [NOT_EVALUATED]
+    for result in results:
         yield Row(
-            selector=name if labels["trained"] else "base (not trained)",
+            selector=name if labels["trained"] or not links.get("evaluation") else "base (not trained)",
             target=labels["target"],
             budget=labels["budget"],
             seed=labels["seed"],
@@ -90,15 +95,38 @@ def _rows(store: Store, record: Artifact, name: str, *, primary: bool) -> Iterab
             headline=result.task in requested,
             selected_rows=record.manifest["selected_rows"],
             answer_tokens=record.manifest["answer_tokens"],
-            seconds_select=facts.get("select", 0.0),
-            seconds_train=facts.get("train", 0.0),
-            seconds_evaluate=facts.get("evaluate", 0.0),
+            seconds_select=seconds.get("select", 0.0),
+            seconds_train=seconds.get("train", 0.0),
+            seconds_evaluate=seconds.get("evaluate", 0.0),
             device_hours=record.manifest["device_hours"],
             money=record.manifest["money"],
             selection=links.get("selection") or "",
             adapter=links.get("adapter") or "",
-            evaluation=evaluation.address,
+            evaluation=links.get("evaluation") or "",
             run=record.address,
             missing=", ".join(result.missing),
             truth=record.manifest.get("truth") or {},
+            checks=_checks(store, links.get("scores")),
         )
+
+
+def _checks(store: Store, scores: str | None) -> dict[str, float]:
+    """What a reader should know of a score column, the worst of a run's targets.
+
+    rho: Spearman's correlation with token length, the one furthest from 0. Of methods that report layers:
+    margin: the mean of |mu . v| / |mu| over the layers used; top layer: the largest share of the score's variance.
+    """
+    found = store.find("scores", scores) if scores else None
+    if found is None:
+        return {}
+    rhos = [rho for rho in found.manifest["length_correlation"].values() if rho is not None]
+    checks = {"rho": max(rhos, key=abs)} if rhos else {}
+    layered = [one for one in found.manifest["diagnostics"].values() if "sign_margin" in one]
+    if layered:
+        shares = [one["layer_share_of_score_variance"] for one in layered]
+        margins = [
+            fmean(one["sign_margin"][layer] for layer in used)
+            for one, used in zip(layered, shares, strict=True)
+        ]
+        checks |= {"margin": min(margins), "top layer": max(max(used.values()) for used in shares)}
+    return checks

@@ -28,7 +28,7 @@ class Leaderboard:
 
     def report(self, store: Store, runs: Sequence[str] | None, folder: Path) -> str:
         """The tables to print; the files hold every task."""
-        rows = collect(store, runs)
+        rows = _worth_a_row(collect(store, runs))
         lines = summarise(rows, outcomes(store, rows))
         shown = [line for line in lines if line.headline] if self.headlines_only else lines
         write_json(folder / "leaderboard.json", [dataclasses.asdict(row) for row in rows])
@@ -42,13 +42,21 @@ class Leaderboard:
         return "\n\n".join(filter(None, tables)) + f"\nLeaderboard: {folder / 'leaderboard.md'}"
 
 
+def _worth_a_row(rows: list[Row]) -> list[Row]:
+    """Without the runs that only selected, where others were evaluated: they have no cell in that table."""
+    evaluated = [row for row in rows if row.task]
+    return evaluated or rows
+
+
 def as_csv(rows: Sequence[Row]) -> str:
     """The rows as CSV; ground truth as columns of its own."""
     truth = sorted({name for row in rows for name in row.truth})
-    names = [field.name for field in dataclasses.fields(Row) if field.name != "truth"]
+    checks = sorted({name for row in rows for name in row.checks})
+    names = [field.name for field in dataclasses.fields(Row) if field.name not in ("truth", "checks")]
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*names, *truth])
+    writer.writerow([*names, *truth, *checks])
     for row in rows:
-        writer.writerow([*(getattr(row, name) for name in names), *(row.truth.get(name) for name in truth)])
+        said = [*(row.truth.get(name) for name in truth), *(row.checks.get(name) for name in checks)]
+        writer.writerow([*(getattr(row, name) for name in names), *said])
     return stream.getvalue()

@@ -20,7 +20,8 @@ class Line:
     """A method's result on one task over its seeds.
 
     `half_width`: of the 95 % interval, None where unknown. `difference`: to random on the same items and
-    seeds, None for random itself and where there is no random beside it. `truth`: by the rows' labels.
+    seeds, None for random itself and where there is no random beside it. `truth`: by the rows' labels. `checks`:
+    of the score columns.
     """
 
     selector: str
@@ -44,6 +45,7 @@ class Line:
     headline: bool = True
     difference: Difference | None = None
     truth: Mapping[str, float] = field(default_factory=dict)
+    checks: Mapping[str, float] = field(default_factory=dict)
 
 
 def summarise(rows: Sequence[Row], items: Mapping[tuple[str, str], Outcomes] | None = None) -> list[Line]:
@@ -79,9 +81,10 @@ def _difference(
     return None if d_si is None else bootstrap(d_si)
 
 
-def _mean_truth(group: Sequence[Row]) -> dict[str, float]:
-    names = group[0].truth
-    return {name: sum(row.truth[name] for row in group) / len(group) for name in names}
+def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Each name's mean over the runs; names that one of them lacks are left out."""
+    names = [name for name in facts[0] if all(name in one for one in facts)]
+    return {name: sum(one[name] for one in facts) / len(facts) for name in names}
 
 
 def _line(group: Sequence[Row], difference: Difference | None) -> Line:
@@ -117,7 +120,8 @@ def _line(group: Sequence[Row], difference: Difference | None) -> Line:
         missing=first.missing,
         headline=first.headline,
         difference=difference,
-        truth=_mean_truth(group),
+        truth=_means([row.truth for row in group]),
+        checks=_means([row.checks for row in group]),
     )
 
 

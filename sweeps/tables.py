@@ -10,20 +10,28 @@ from .statistics import Difference
 LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random", "seeds", "n", "rows",
         "answer tokens", "select s", "train s", "evaluate s")  # fmt: skip
 TRUTH = ("precision", "coverage", "clean", "lookalike", "auc")
+CHECKS = ("rho", "margin", "top layer")
+WORTH = (
+    "What was selected, by the rows' own labels; nothing was trained or evaluated. rho: of the score with token length."
+)
 
 
 def wide(lines: Sequence[Line], *, form: str) -> str:
-    """One row a method, target and budget; one column a task; then ground truth and seconds."""
-    tasks = list(dict.fromkeys(line.task for line in sorted(lines, key=lambda line: line.task)))
+    """One row a method, target and budget; one column a task; then ground truth, checks and seconds."""
+    tasks = sorted({line.task for line in lines if line.task})
     known = [name for name in TRUTH if any(name in line.truth for line in lines)]
-    header = ["selector", "target", "budget", "seeds", *tasks, *known, "select s", "train s", "eval s"]
+    asked = CHECKS[:1] if tasks else CHECKS
+    checked = [name for name in asked if any(name in line.checks for line in lines)]
+    phases = ["select s", "train s", "eval s"] if tasks else ["select s"]
+    header = ["selector", "target", "budget", "seeds", *tasks, *known, *checked, *phases]
     body = []
     for group in _methods(lines):
         first, cells = group[0], {line.task: score(line) for line in group}
         truth = [f"{first.truth[name]:.2f}" if name in first.truth else "" for name in known]
-        seconds = [first.seconds_select, first.seconds_train, first.seconds_evaluate]
+        checks = [f"{first.checks[name]:.2f}" if name in first.checks else "" for name in checked]
+        seconds = [first.seconds_select, first.seconds_train, first.seconds_evaluate][: len(phases)]
         body.append([first.selector, first.target, first.budget, first.seeds, *(cells.get(t, "") for t in tasks),
-                     *truth, *(f"{value:.1f}" for value in seconds)])  # fmt: skip
+                     *truth, *checks, *(f"{value:.1f}" for value in seconds)])  # fmt: skip
     return _tabulate(body, header, form)
 
 
@@ -42,15 +50,17 @@ def differences(lines: Sequence[Line], *, form: str) -> str:
 
 
 def long(lines: Sequence[Line], *, form: str) -> str:
-    """One row a task and method, everything beside it."""
+    """One row a task and method, everything beside it; empty where nothing was evaluated."""
     body = []
     for line in lines:
+        if not line.task:
+            continue
         compared = difference(line.difference) if line.difference else ""
         seconds = (line.seconds_select, line.seconds_train, line.seconds_evaluate)
         named = [line.task, line.metric, line.selector, line.target, line.budget, score(line), compared]
         counted = [line.seeds, line.n, line.selected_rows, line.answer_tokens]
         body.append([*named, *counted, *(f"{value:.1f}" for value in seconds)])
-    return _tabulate(body, LONG, form)
+    return _tabulate(body, LONG, form) if body else ""
 
 
 def _methods(lines: Sequence[Line]) -> list[list[Line]]:
@@ -59,9 +69,10 @@ def _methods(lines: Sequence[Line]) -> list[list[Line]]:
     for line in lines:
         groups.setdefault((line.model, line.target, line.budget, line.selector), []).append(line)
 
-    def place(group: list[Line]) -> tuple[str, str, str, float]:
+    def place(group: list[Line]) -> tuple[str, str, str, float, float]:
         first = group[0]
-        return first.model, first.target, first.budget, -sum(line.value for line in group) / len(group)
+        mean = sum(line.value for line in group) / len(group)
+        return first.model, first.target, first.budget, -mean, -first.truth.get("precision", 0.0)
 
     return sorted(groups.values(), key=place)
 
@@ -85,6 +96,8 @@ def difference(found: Difference) -> str:
 
 def notes(lines: Sequence[Line]) -> list[str]:
     """What a reader must know beside the numbers."""
+    if not any(line.task for line in lines):
+        return [WORTH] if any(line.truth for line in lines) else []
     said = ["score ± half of the 95 % interval, over items or over seeds, the wider of both."]
     if any(line.difference for line in lines):
         said.append(

@@ -54,7 +54,8 @@ class Row:
     """One line of a leaderboard: a result, what produced it, what it cost, where it is kept.
 
     `headline` marks the names the user asked for; the others are subtasks of them. `truth` holds what the
-    selection is worth by the rows' own labels, where they carry any.
+    selection is worth by the rows' own labels, where they carry any; `checks` what a reader should know of the
+    scores (see `sweeps/collect.py`). A run that was not evaluated has one row, without a task.
     """
 
     selector: str
@@ -81,3 +82,4 @@ class Row:
     run: str
     missing: str = ""
     truth: Mapping[str, float] = field(default_factory=dict)
+    checks: Mapping[str, float] = field(default_factory=dict)

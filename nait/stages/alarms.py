@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from nait.core.scores import ScoreTable
 
 LOUD_LENGTH_RHO = 0.5
 LOUD_MISSING_SHARE = 0.2
+SHOWN_COLUMNS = 8
+BROKEN = ("not a finite number", "no embedding", "zero-norm gradient", "no score")
+"""Reasons that tell of a broken number, not of a row that a method leaves out."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,12 @@ def inspect(table: ScoreTable, lengths: npt.NDArray[Any]) -> Inspection:
 
     Raises: NaitError for a column that gives every row the same score, since any ranking of it is arbitrary.
     """
-    warnings: list[str] = []
+    missing: dict[str, float] = {}
     correlations: dict[str, float | None] = {}
     for name in table.targets:
         values = np.asarray(table.column(name), dtype=np.float64)
         finite = values[np.isfinite(values)]
-        missing = 1 - len(finite) / max(1, len(values))
-        if missing > LOUD_MISSING_SHARE:
-            warnings.append(f"{name}: {missing:.0%} of the rows have no score.")
+        missing[name] = 1 - len(finite) / max(1, len(values))
         if table.exhaustive:
             correlations[name] = None
             continue
@@ -49,9 +51,36 @@ def inspect(table: ScoreTable, lengths: npt.NDArray[Any]) -> Inspection:
             )
         rho = spearman(values, lengths)
         correlations[name] = None if math.isnan(rho) else round(rho, 4)
-        if abs(rho) > LOUD_LENGTH_RHO:
-            warnings.append(
-                f"{name}: the score follows length (Spearman rho {rho:+.2f} with tokens): "
-                "compare with a length-matched control before crediting the content."
-            )
-    return Inspection(correlations, tuple(warnings))
+    return Inspection(correlations, (*_of_missing(missing), *_of_length(correlations), *_of_numbers(table)))
+
+
+def _of_missing(shares: Mapping[str, float]) -> list[str]:
+    loud = {name: share for name, share in shares.items() if share > LOUD_MISSING_SHARE}
+    if len(loud) > SHOWN_COLUMNS:
+        return [
+            f"{len(loud)} of {len(shares)} columns lack a score for up to {max(loud.values()):.0%} of the rows."
+        ]
+    return [f"{name}: {share:.0%} of the rows have no score." for name, share in loud.items()]
+
+
+def _of_length(correlations: Mapping[str, float | None]) -> list[str]:
+    loud = {name: rho for name, rho in correlations.items() if rho is not None and abs(rho) > LOUD_LENGTH_RHO}
+    mend = "compare with a length-matched control before crediting the content."
+    if len(loud) > SHOWN_COLUMNS:
+        top = max(loud.values(), key=abs)
+        head = f"{len(loud)} of {len(correlations)} columns follow length (Spearman rho up to {top:+.2f} with tokens)"
+        return [f"{head}: {mend}"]
+    return [
+        f"{name}: the score follows length (Spearman rho {rho:+.2f} with tokens): {mend}"
+        for name, rho in loud.items()
+    ]
+
+
+def _of_numbers(table: ScoreTable) -> list[str]:
+    """Rows that gave no number where one was due: an overflow, a vector of length 0."""
+    counts = table.ineligible_counts()
+    return [
+        f"{counts[reason]} of {len(table.ids)} rows: {reason}. Look at the model's dtype and at these rows."
+        for reason in BROKEN
+        if reason in counts
+    ]

@@ -96,3 +96,23 @@ def test_every_column_is_looked_at() -> None:
     report = inspect(table([3, 1, 4, 1, 5, 9, 2, 6, 5, 3], LENGTHS, -LENGTHS), LENGTHS)
     assert list(report.length_correlation) == ["a", "b", "c"]
     assert [message[0] for message in report.warnings] == ["b", "c"]
+
+
+def test_rows_that_gave_no_number_are_said_aloud() -> None:
+    values = [math.nan, math.nan, *range(8)]
+    report = inspect(table(values, reasons={"r0": "not a finite number"}), LENGTHS)
+    assert any("1 of 10 rows: not a finite number" in warning for warning in report.warnings)
+    assert any("1 of 10 rows: no score" in warning for warning in report.warnings)
+
+
+def test_a_row_that_a_method_leaves_out_is_no_alarm() -> None:
+    report = inspect(table([math.nan, *range(9)], reasons={"r0": "IFD above 1"}), LENGTHS)
+    assert report.warnings == ()
+
+
+def test_many_columns_share_one_warning() -> None:
+    columns = {f"c{i}": np.arange(10) * (i + 1.0) for i in range(12)}
+    values = np.stack(list(columns.values()), axis=1)
+    report = inspect(ScoreTable(tuple(f"r{i}" for i in range(10)), tuple(columns), values, "1", "t"), LENGTHS)
+    assert len(report.warnings) == 1
+    assert "12 of 12 columns follow length" in report.warnings[0]
