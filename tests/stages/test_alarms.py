@@ -106,7 +106,8 @@ def test_rows_that_gave_no_number_are_said_aloud() -> None:
 
 
 def test_a_row_that_a_method_leaves_out_is_no_alarm() -> None:
-    report = inspect(table([math.nan, *range(9)], reasons={"r0": "IFD above 1"}), LENGTHS)
+    values = [math.nan, 3, 8, 1, 6, 4, 2, 7, 5, 0]
+    report = inspect(table(values, reasons={"r0": "IFD above 1"}), LENGTHS)
     assert report.warnings == ()
 
 
