@@ -9,7 +9,7 @@ from .statistics import Difference
 
 LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random", "seeds", "n", "rows",
         "answer tokens", "select s", "train s", "evaluate s")  # fmt: skip
-TRUTH = ("precision", "coverage", "clean", "lookalike", "auc")
+TRUTH = ("precision", "precision each", "coverage", "clean", "lookalike", "auc")
 CHECKS = ("rho", "margin", "top layer")
 WORTH = (
     "What was selected, by the rows' own labels; nothing was trained or evaluated. rho: of the score with token length."

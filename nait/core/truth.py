@@ -56,7 +56,8 @@ def measure(
     precision: share in target; base_rate: that share in the whole pool; clean: share that is well-formed and
     right; lookalike: share of rows that only look in target; coverage: the effective number of the targets'
     sub-skills among the chosen (the exponential of their entropy) over all there are; auc: how often a
-    row in target outscores another one, averaged over the score columns (0.5 is chance).
+    row in target outscores another one, averaged over the score columns (0.5 is chance). With several targets
+    also "precision each": of as many rows from the top of each target's own column, averaged.
     """
     rows = np.asarray(list(chosen), dtype=np.int64)
     in_target = np.isin(labels.family, list(targets))
@@ -68,10 +69,19 @@ def measure(
         "lookalike": float(decoys[rows].mean()),
         "coverage": _coverage(labels.skill[rows][in_target[rows]], labels.skill[in_target]),
     }
-    aucs = [_auc(values, labels.family == name) for name, values in (scores or {}).items() if name in targets]
-    if aucs:
-        found["auc"] = float(np.mean(aucs))
+    columns = {name: values for name, values in (scores or {}).items() if name in targets}
+    if columns:
+        found["auc"] = float(np.mean([_auc(values, labels.family == name) for name, values in columns.items()]))
+    if len(columns) > 1:
+        tops = [_top(values, len(rows), labels.family == name) for name, values in columns.items()]
+        found["precision each"] = float(np.mean(tops))
     return found
+
+
+def _top(values: npt.NDArray[np.floating[Any]], count: int, positive: npt.NDArray[np.bool_]) -> float:
+    """The share of positives among the `count` highest values."""
+    places = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")[:count]
+    return float(positive[places].mean())
 
 
 def _coverage(chosen: npt.NDArray[np.str_], all_of_them: npt.NDArray[np.str_]) -> float:

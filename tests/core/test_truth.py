@@ -49,3 +49,10 @@ def test_auc_counts_pairs_and_ties_as_halves() -> None:
 def test_rows_without_a_score_and_other_columns_do_not_count() -> None:
     scores = np.array([3.0, np.nan, 2.0, 1.0, 0.0])
     assert measure(labels(), [0], ["math"], {"math": scores, "other": -scores})["auc"] == 1.0
+
+
+def test_precision_each_looks_at_every_targets_own_top() -> None:
+    scores = {"math": np.array([5.0, 4.0, 0.0, 1.0, 2.0]), "code": np.array([9.0, 1.0, 2.0, 3.0, 8.0])}
+    found = measure(labels(), [0, 4], ["math", "code"], scores)
+    assert found["precision each"] == pytest.approx((1.0 + 0.5) / 2)
+    assert "precision each" not in measure(labels(), [0], ["math"], {"math": scores["math"]})
