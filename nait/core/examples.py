@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from nait.core.address import digest_lines
@@ -65,6 +65,10 @@ class Pool:
     source: RawRows | None = None
     duplicates: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+
+    def blind(self) -> Pool:
+        """This pool without the way back to the user's own rows, whose other columns may hold the truth."""
+        return replace(self, source=None)
 
     def __len__(self) -> int:
         return len(self.examples)

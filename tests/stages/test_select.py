@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -389,3 +389,22 @@ def test_a_recipe_of_nothing_trains_nothing(x: StoredExtractor) -> None:
     training.trainer.recipe = None
     assert training(choose(Random(0), x, pool())[0]) is None
     assert training.trainer.rows == []
+
+
+def test_a_scorer_cannot_reach_the_users_own_rows(x: StoredExtractor) -> None:
+    class Labelled:
+        def lines(self, rows: Sequence[int]) -> Any:
+            return iter(['{"family": "math"}'] * len(rows))
+
+    @dataclass
+    class Nosy:
+        seen: list[Pool] = field(default_factory=list)
+
+        def score(self, rows: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
+            self.seen.append(rows)
+            return fixed(scattered).score(rows, targets, extractor)
+
+    labelled, nosy = replace(pool(), source=Labelled()), Nosy()
+    choose(nosy, x, labelled)
+    assert nosy.seen[0].source is None
+    assert nosy.seen[0].examples == labelled.examples
