@@ -32,9 +32,9 @@ def run(config: DictConfig) -> None:
     try:
         plain = _resolve(config)
         stages = check_stages(plain["stages"])
-        from nait.jobs import Job
+        from nait.assembly import assemble
 
-        job = Job.of(plain, build, folder=folder, names=names)
+        job = assemble(plain, build, folder=folder, names=names, other_selector=_other_selector)
         text = job.run(stages, last="report" in stages and not sweeping)
     except NaitError as error:
         log.error("%s", error)
@@ -43,6 +43,15 @@ def run(config: DictConfig) -> None:
         sys.exit(2)
     if text and not sweeping:
         print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
+
+
+def _other_selector(name: str) -> dict[str, Any]:
+    """The config of another selector, under this job's overrides of everything but the selector."""
+    given = HydraConfig.get().overrides.task
+    kept = [word for word in given if not word.lstrip("+~").startswith(("selector=", "selector.", "order"))]
+    config = hydra.compose(config_name="run", overrides=[*kept, f"selector={name}"])
+    found: dict[str, Any] = _resolve(config)["selector"]
+    return found
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from nait import records
 from nait.core.contracts import Model, Reporter, Tracker, Trainer
-from nait.core.errors import ConfigError, DataError
+from nait.core.errors import DataError
 from nait.core.examples import Pool, Target
 from nait.core.selection import Selection
 from nait.core.truth import TruthColumns
@@ -33,20 +34,6 @@ from nait.tracking.trackers import Trackers
 log = logging.getLogger("nait")
 
 SHOWN_ROWS = 20
-SETTINGS = ("selector", "order", "template", "reference_template", "train", "model", "eval")
-"""Groups whose keys tell runs of one selector apart; a table shows those that differ."""
-NO_SETTING = {
-    "seed",
-    "fingerprints",
-    "device",
-    "device_map",
-    "path",
-    "save_seconds",
-    "batch_size",
-    "mirror",
-    "name",
-}
-"""Keys that change no result, or have a column of their own."""
 
 
 @dataclass
@@ -69,58 +56,6 @@ class Job:
     truth: dict[str, float] = field(default_factory=dict)
     stage: str = "start"
 
-    @staticmethod
-    def of(
-        config: Mapping[str, Any],
-        build: Callable[[Any], Any],
-        *,
-        folder: Path,
-        names: Mapping[str, str],
-    ) -> Job:
-        """The job that a resolved config describes. `names` are the groups' chosen options.
-
-        Raises: NaitError for anything the user must mend; no model has been opened then.
-        """
-        if not isinstance(config["seed"], int):
-            raise ConfigError(f"'{config['seed']}' is no whole number", where="seed", mend="Set seed=0.")
-        model = build(config["model"])
-        scorer_config = {key: value for key, value in config["selector"].items() if key != "name"}
-        selector = Selector(
-            scorer=build(scorer_config),
-            order=build(config["order"]),
-            budget=build(config["budget"]),
-            config={"selector": scorer_config, "order": config["order"], "budget": config["budget"]},
-        )
-        parts = {key: build(config[key]) for key in ("template", "engine", "train", "cost", "report")}
-        parts["reference_template"] = (
-            build(config["reference_template"]) if config.get("reference_template") else None
-        )
-        parts["truth"] = build(config["truth"]) if config.get("truth") else None
-        stages = config["stages"]
-        if "evaluate" in stages:
-            parts["eval"] = build(config["eval"])
-            parts["eval"].check()
-        started = time.monotonic()
-        pool = build(config["data"])
-        targets = list(build(config["target"]))
-        _check_names(targets)
-        shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
-        seconds = time.monotonic() - started
-        log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)
-        labels = {
-            "selector": config["label"] or config["selector"].get("name") or names["selector"],
-            "target": "+".join(target.name for target in targets),
-            "budget": _budget_label(config["budget"]),
-            "seed": config["seed"],
-            "model": str(model.name),
-            "pool": pool.name,
-            "trained": parts["train"].recipe is not None,
-        }
-        return Job(
-            config=config, labels=labels, folder=folder, store=Store(config["paths"]["store"]), model=model,
-            pool=pool, targets=targets, selector=selector, parts=parts, tracker=build(config["tracking"]),
-        )  # fmt: skip
-
     def run(self, stages: Sequence[str], *, last: bool) -> str:
         """Runs the stages; the text to print (a leaderboard when this job is not one of a sweep)."""
         failed = True
@@ -138,7 +73,7 @@ class Job:
         labels = self.labels
         self.tracker.start(
             f"{labels['selector']}-{labels['target']}-s{labels['seed']}",
-            {**self.config, "fingerprints": self._fingerprints(), **provenance()},
+            {**self.config, "fingerprints": self.fingerprints, **provenance()},
             group=self.config["group"] or labels["pool"],
             tags=[f"{name}={labels[name]}" for name in ("selector", "target", "budget")],
         )
@@ -157,11 +92,11 @@ class Job:
             adapter = self._train(selection)
         if "evaluate" in stages:
             evaluation = self._evaluate(adapter)
-            run = record_run(
-                self.store, self.links, self.labels, {**self._facts(selection), "truth": self.truth}
-            )
-            self.links["run"] = run.address
             write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
+        if {"evaluate", "report"} & set(stages) and self.links:
+            facts = records.facts(self.config, selection, self.seconds, self.parts["cost"])
+            facts["truth"] = self.truth
+            self.links["run"] = record_run(self.store, dict(self.links), self.labels, facts).address
         if last and self.links.get("run"):
             with self._phase("report"):
                 lines.append(
@@ -288,26 +223,10 @@ class Job:
         log.info("%s took %.1f s.", name.capitalize(), elapsed)
         self.seconds[name] = elapsed
 
-    def _facts(self, selection: Selection | None) -> dict[str, Any]:
-        cost = self.parts["cost"]
-        total = sum(self.seconds.get(name, 0.0) for name in ("select", "train", "evaluate"))
-        return {
-            "selected_rows": len(selection) if selection else 0,
-            "answer_tokens": selection.answer_tokens if selection else 0,
-            "phase_seconds": {name: round(value, 3) for name, value in self.seconds.items()},
-            "device_hours": cost.device_hours(total),
-            "money": cost.money(total),
-            "currency": cost.currency,
-            "settings": {} if self.config["label"] else settings(self.config),
-        }
-
-    def _fingerprints(self) -> dict[str, Any]:
-        return {
-            "model": self.model.fingerprint,
-            "pool": self.pool.fingerprint,
-            "targets": {target.name: target.fingerprint for target in self.targets},
-            "template": self.parts["template"].digest,
-        }
+    @property
+    def fingerprints(self) -> dict[str, Any]:
+        """What names the content that went in."""
+        return records.fingerprints(self.model, self.pool, self.targets, self.parts["template"])
 
     def _write_manifest(self, status: str) -> None:
         manifest = {
@@ -317,9 +236,9 @@ class Job:
             **self.labels,
             "links": self.links,
             "truth": self.truth,
-            "fingerprints": self._fingerprints(),
-            "rows": {self.pool.name: _counts(self.pool)} | {one.name: _counts(one) for one in self.targets},
-            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "fingerprints": self.fingerprints,
+            "rows": {one.name: records.counts(one) for one in (self.pool, *self.targets)},
+            "seconds": records.rounded(self.seconds),
             "warnings": self.warnings,
             "config": self.config,
             **provenance(),
@@ -331,52 +250,12 @@ class Job:
         write_json(self.folder / "run.json", json.loads(json.dumps(manifest, default=str)))
 
 
-def _counts(rows: Pool | Target) -> dict[str, Any]:
-    return {"rows": len(rows), "duplicates": rows.duplicates, "skipped": dict(rows.skipped)}
-
-
-def _check_names(targets: Sequence[Target]) -> None:
-    names = [target.name for target in targets]
-    if len(set(names)) != len(names):
-        raise DataError(
-            f"two targets share a name: {', '.join(names)}", where="target", mend="Set target.name."
-        )
-
-
-def settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """What a run of a selector was set to, flat: `layers` for selector.layers, `train.epochs`, ..."""
-    found: dict[str, str] = {}
-
-    def walk(node: Any, path: list[str]) -> None:
-        if isinstance(node, Mapping):
-            for key, value in node.items():
-                if key not in NO_SETTING:
-                    walk(value, [*path, str(key)])
-        elif path[-1] != "_target_" or path[0] in ("order", "selector"):
-            name = ".".join(path).removeprefix("selector.").removesuffix("._target_")
-            found[name] = str(node).rsplit(".", 1)[-1] if path[-1] == "_target_" else str(node)
-
-    for group in SETTINGS:
-        walk(config[group], [group])
-    return found
-
-
-def _budget_label(budget: Mapping[str, Any]) -> str:
-    if "ratio" in budget:
-        return f"{100 * float(budget['ratio']):.4g}%"
-    if "count" in budget:
-        return f"{budget['count']} rows"
-    if "tokens" in budget:
-        return f"{budget['tokens']} tokens"
-    raise ConfigError("this budget has no name", where="budget")
-
-
 def summarise_sweep(folder: Path, *, store: str, reporter: Reporter) -> str:
     """One leaderboard of the jobs under a sweep's folder; failed jobs are named."""
-    records = [read_json(path) for path in sorted(folder.glob("*/run.json"))]
-    runs = [str(record["links"]["run"]) for record in records if record["links"].get("run")]
+    found = [read_json(path) for path in sorted(folder.glob("*/run.json"))]
+    runs = [str(record["links"]["run"]) for record in found if record["links"].get("run")]
     failed = [
-        f"{record['selector']} (seed {record['seed']})" for record in records if record["status"] != "done"
+        f"{record['selector']} (seed {record['seed']})" for record in found if record["status"] != "done"
     ]
     text = report(reporter, Store(store), runs, folder / "report") if runs else "No job reached a result."
     return text + (f"\nFailed: {', '.join(failed)}. Their folders under {folder} say why." if failed else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,18 @@ class Scorer(Protocol):
     """
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable: ...
+
+
+@runtime_checkable
+class Requests(Protocol):
+    """A scorer that says beforehand what it will measure of the pool, so that several can share a pass.
+
+    Each request is an extractor (a view, if the scorer reads other texts), the rows and the signals.
+    """
+
+    def requests(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor
+    ) -> Sequence[tuple[Extractor, Pool, Sequence[Any]]]: ...
 
 
 class Tracker(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.contracts import Budget, Order, Scorer
+from nait.core.address import address
+from nait.core.contracts import Budget, Extractor, Order, Requests, Scorer
 from nait.core.examples import Pool, Target
 from nait.core.scores import ScoreTable
 from nait.core.selection import Selection, cut
@@ -38,6 +39,8 @@ class Selector:
     order: Order
     budget: Budget
     config: Mapping[str, Any]
+    beside: Callable[[], Sequence[Scorer]] = tuple
+    """Other methods whose measurements of the pool are made in the same pass, where they are missing."""
 
 
 def select(
@@ -78,7 +81,9 @@ def _scores(
 
     def write(part: Path) -> Mapping[str, Any]:
         started, before = time.monotonic(), set(extractor.used)
-        table = selector.scorer.score(pool, targets, extractor)
+        seen = pool.blind()
+        measure_together(seen, targets, [selector.scorer, *selector.beside()], extractor)
+        table = selector.scorer.score(seen, targets, extractor)
         answer_tokens = np.asarray(extractor.tokens(pool).answer_tokens)
         table = table.without(ineligible(pool, answer_tokens))
         report = inspect(table, extractor.lengths(pool))
@@ -99,6 +104,23 @@ def _scores(
         }
 
     return store.produce("scores", key, write)
+
+
+def measure_together(
+    pool: Pool, targets: Sequence[Target], scorers: Sequence[Scorer], extractor: Extractor
+) -> None:
+    """Measures what several methods want of the same texts, in one pass over each text."""
+    if len(scorers) < 2:
+        return  # a method alone asks by itself
+    groups: dict[str, tuple[Extractor, Pool, list[Any]]] = {}
+    for scorer in scorers:
+        if not isinstance(scorer, Requests):
+            continue
+        for view, rows, signals in scorer.requests(pool, targets, extractor):
+            text = address(view.identity(rows))
+            groups.setdefault(text, (view, rows, []))[2].extend(signals)
+    for view, rows, signals in groups.values():
+        view.measure(rows, signals)
 
 
 def ineligible(pool: Pool, answer_tokens: npt.NDArray[np.int64]) -> dict[str, str]:

@@ -27,13 +27,15 @@ FLOORS: dict[str, set[str]] = {
     "nano": {"core", "models", "training"},
     "stages": {"core", "store", "models", "signals"},
     "provenance": set(),
-    "jobs": {"core", "store", "stages", "signals", "tracking", "provenance"},
+    "records": {"core"},
+    "jobs": {"core", "store", "stages", "signals", "tracking", "records", "provenance"},
+    "assembly": {"core", "store", "stages", "jobs"},
     "help": {"core", "conf"},
     "display": set(),
-    "app": {"core", "jobs", "display"},
+    "app": {"core", "jobs", "assembly", "display"},
     "__main__": {"core", "app", "help"},
 }
-HUB = set(FLOORS) - {"app", "__main__", "jobs", "help", "display"}
+HUB = set(FLOORS) - {"app", "__main__", "assembly", "jobs", "records", "help", "display"}
 
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb.py"},

@@ -1,0 +1,99 @@
+"""Assembly: a resolved config in, a job with all its parts out, before any model is opened."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nait.core.errors import ConfigError, DataError
+from nait.core.examples import Target
+from nait.jobs import Job
+from nait.stages.select import Selector
+from nait.store import Store
+
+log = logging.getLogger("nait")
+
+
+def assemble(
+    config: Mapping[str, Any],
+    build: Callable[[Any], Any],
+    *,
+    folder: Path,
+    names: Mapping[str, str],
+    other_selector: Callable[[str], Mapping[str, Any]],
+) -> Job:
+    """The job that a resolved config describes. `names` are the groups' chosen options.
+
+    `other_selector` gives the config of another selector by its name, under this job's other settings.
+
+    Raises: NaitError for anything the user must mend; no model has been opened then.
+    """
+    if not isinstance(config["seed"], int):
+        raise ConfigError(f"'{config['seed']}' is no whole number", where="seed", mend="Set seed=0.")
+    model = build(config["model"])
+    scorer_config = _without_name(config["selector"])
+    selector = Selector(
+        scorer=build(scorer_config),
+        order=build(config["order"]),
+        budget=build(config["budget"]),
+        config={"selector": scorer_config, "order": config["order"], "budget": config["budget"]},
+        beside=lambda: [
+            build(_without_name(other_selector(name)))
+            for name in config["beside"]
+            if name != names["selector"]
+        ],
+    )
+    parts = {key: build(config[key]) for key in ("template", "engine", "train", "cost", "report")}
+    parts["reference_template"] = (
+        build(config["reference_template"]) if config.get("reference_template") else None
+    )
+    parts["truth"] = build(config["truth"]) if config.get("truth") else None
+    stages = config["stages"]
+    if "evaluate" in stages:
+        parts["eval"] = build(config["eval"])
+        parts["eval"].check()
+    started = time.monotonic()
+    pool = build(config["data"])
+    targets = list(build(config["target"]))
+    _check_names(targets)
+    shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
+    seconds = time.monotonic() - started
+    log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)
+    labels = {
+        "selector": config["label"] or config["selector"].get("name") or names["selector"],
+        "target": "+".join(target.name for target in targets),
+        "budget": _budget_label(config["budget"]),
+        "seed": config["seed"],
+        "model": str(model.name),
+        "pool": pool.name,
+        "trained": parts["train"].recipe is not None,
+    }
+    return Job(
+        config=config, labels=labels, folder=folder, store=Store(config["paths"]["store"]), model=model,
+        pool=pool, targets=targets, selector=selector, parts=parts, tracker=build(config["tracking"]),
+    )  # fmt: skip
+
+
+def _without_name(selector: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in selector.items() if key != "name"}
+
+
+def _check_names(targets: Sequence[Target]) -> None:
+    names = [target.name for target in targets]
+    if len(set(names)) != len(names):
+        raise DataError(
+            f"two targets share a name: {', '.join(names)}", where="target", mend="Set target.name."
+        )
+
+
+def _budget_label(budget: Mapping[str, Any]) -> str:
+    if "ratio" in budget:
+        return f"{100 * float(budget['ratio']):.4g}%"
+    if "count" in budget:
+        return f"{budget['count']} rows"
+    if "tokens" in budget:
+        return f"{budget['tokens']} tokens"
+    raise ConfigError("this budget has no name", where="budget")

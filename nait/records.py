@@ -1,0 +1,80 @@
+"""Records: what a job leaves in writing about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nait.core.contracts import Model
+from nait.core.costs import Cost
+from nait.core.examples import Pool, Target
+from nait.core.selection import Selection
+
+SETTINGS = ("selector", "order", "template", "reference_template", "train", "model", "eval")
+"""Groups whose keys tell runs of one selector apart; a table shows those that differ."""
+NO_SETTING = {
+    "seed",
+    "fingerprints",
+    "device",
+    "device_map",
+    "path",
+    "save_seconds",
+    "batch_size",
+    "mirror",
+    "name",
+}
+"""Keys that change no result, or have a column of their own."""
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """What a run of a selector was set to, flat: `layers` for selector.layers, `train.epochs`, ..."""
+    found: dict[str, str] = {}
+
+    def walk(node: Any, path: list[str]) -> None:
+        if isinstance(node, Mapping):
+            for key, value in node.items():
+                if key not in NO_SETTING:
+                    walk(value, [*path, str(key)])
+        elif path[-1] != "_target_" or path[0] in ("order", "selector"):
+            name = ".".join(path).removeprefix("selector.").removesuffix("._target_")
+            found[name] = str(node).rsplit(".", 1)[-1] if path[-1] == "_target_" else str(node)
+
+    for group in SETTINGS:
+        walk(config[group], [group])
+    return found
+
+
+def facts(
+    config: Mapping[str, Any], selection: Selection | None, seconds: Mapping[str, float], cost: Cost
+) -> dict[str, Any]:
+    """What a run took and what it was set to: part of its record in the store."""
+    total = sum(seconds.get(name, 0.0) for name in ("select", "train", "evaluate"))
+    return {
+        "selected_rows": len(selection) if selection else 0,
+        "answer_tokens": selection.answer_tokens if selection else 0,
+        "phase_seconds": rounded(seconds),
+        "device_hours": cost.device_hours(total),
+        "money": cost.money(total),
+        "currency": cost.currency,
+        "settings": {} if config["label"] else settings(config),
+    }
+
+
+def fingerprints(model: Model, pool: Pool, targets: Sequence[Target], template: Any) -> dict[str, Any]:
+    """What names the content that went in."""
+    return {
+        "model": model.fingerprint,
+        "pool": pool.fingerprint,
+        "targets": {target.name: target.fingerprint for target in targets},
+        "template": template.digest,
+    }
+
+
+def counts(rows: Pool | Target) -> dict[str, Any]:
+    """How many rows were read, and what was made of the rest."""
+    return {"rows": len(rows), "duplicates": rows.duplicates, "skipped": dict(rows.skipped)}
+
+
+def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds a phase, to the millisecond."""
+    return {name: round(value, 3) for name, value in seconds.items()}
