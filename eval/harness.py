@@ -16,6 +16,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from nait.core.contamination import Item
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError
 from nait.core.results import Evaluation
@@ -126,6 +127,23 @@ class LmEval:
             "lm_eval": importlib.metadata.version("lm_eval"),
         }
 
+    def items(self) -> dict[str, list[Item]]:
+        """Task -> the prompt of each of its items, and every text in it of five words or more."""
+        import lm_eval.api.task
+        import lm_eval.utils
+
+        with (
+            tempfile.TemporaryDirectory(prefix="nait-eval-") as scratch,
+            manners(lm_eval.api.task, lm_eval.utils.env),
+            seeded(self.seed),
+        ):
+            with air_gap(self._mirror, online=self.online, scratch=Path(scratch)):
+                tasks = {task.name: self._build(task) for task in self.suite.tasks}
+            return {
+                name: [Item(str(i), _texts(task, doc)) for i, doc in enumerate(task.eval_docs)]
+                for name, task in tasks.items()
+            }
+
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation:
         """The results of the model with its adapter; what it was shown and said goes into `folder`.
 
@@ -192,6 +210,12 @@ class LmEval:
         built.set_config("num_fewshot", shots(task, self.suite, self.num_fewshot))
         built.set_fewshot_seed(self.seed)
         return built
+
+
+def _texts(task: Any, doc: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = task.doc_to_text(doc)
+    fields = [asked, *doc.values()]
+    return tuple(dict.fromkeys(text for text in fields if isinstance(text, str) and text.strip()))
 
 
 def _whole(task: Task) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def assemble(
     parts["reference_template"] = (
         build(config["reference_template"]) if config.get("reference_template") else None
     )
-    parts["truth"] = build(config["truth"]) if config.get("truth") else None
+    for key in ("truth", "contamination"):
+        parts[key] = build(config[key]) if config.get(key) else None
     stages = config["stages"]
     if "evaluate" in stages:
         parts["eval"] = build(config["eval"])

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nait import records
+from nait.core.contamination import Contamination
 from nait.core.contracts import Model, Reporter, Tracker, Trainer
 from nait.core.errors import DataError
 from nait.core.examples import Pool, Target
@@ -22,6 +23,8 @@ from nait.core.selection import Selection
 from nait.core.truth import TruthColumns
 from nait.core.truth import measure as measure_truth
 from nait.provenance import provenance
+from nait.stages.contaminate import contaminate, decontaminated, read_hits
+from nait.stages.contaminate import describe as say_hits
 from nait.stages.evaluate import evaluate
 from nait.stages.evaluations import read_results
 from nait.stages.report import record_run, report
@@ -82,6 +85,7 @@ class Job:
         lines = []
         selection: Selection | None = None
         adapter: Artifact | None = None
+        self._contamination()
         trains = {"train", "evaluate"} & set(stages) and self.parts["train"].recipe is not None
         if "select" in stages or trains:
             selection = self._select()
@@ -103,6 +107,28 @@ class Job:
                     report(self.parts["report"], self.store, [str(self.links["run"])], self.folder / "report")
                 )
         return "\n".join(lines)
+
+    def _contamination(self) -> None:
+        """Looks for evaluation items in the pool and the reference sets; leaves them out if asked to."""
+        rule: Contamination | None = self.parts["contamination"]
+        if rule is None:
+            return
+        made = contaminate(
+            self.pool, self.targets, evaluator=self.parts.get("eval"), rule=rule, store=self.store
+        )
+        hits = read_hits(made)
+        rule.refuse_test_references(hits, self.targets)
+        self._warn(say_hits(hits))
+        self.links["contamination"] = made.address
+        if rule.exclude:
+            before = len(self.pool)
+            self.pool = decontaminated(self.pool, hits, self.targets)
+            log.info("%d rows that stand in the evaluation were left out.", before - len(self.pool))
+
+    def _warn(self, messages: Sequence[str]) -> None:
+        for message in messages:
+            self.warnings.append(message)
+            log.warning("%s", message)
 
     def _select(self) -> Selection:
         from nait.signals.extractor import StoredExtractor
@@ -163,9 +189,7 @@ class Job:
             log.info("%s: Spearman's rho of the score with token length: %s", name, rho)
         for name, facts in scores.manifest["diagnostics"].items():
             log.info("%s: %s", name, json.dumps(facts))
-        for message in scores.manifest["warnings"]:
-            self.warnings.append(message)
-            log.warning("%s", message)
+        self._warn(scores.manifest["warnings"])
         for name in table.targets:
             values = table.column(name)
             self.tracker.histogram(f"scores/{name}", np.asarray(values[np.isfinite(values)]))
@@ -201,9 +225,7 @@ class Job:
             evaluation = evaluate(self.model, adapter, evaluator=self.parts["eval"], store=self.store)
         self.seconds["evaluate"] = evaluation.seconds
         self.links["evaluation"] = evaluation.address
-        for message in evaluation.manifest["warnings"]:
-            self.warnings.append(message)
-            log.warning("%s", message)
+        self._warn(evaluation.manifest["warnings"])
         results = read_results(evaluation.path)
         self.tracker.summary({f"eval/{r.task}/{r.metric}": r.value for r in results if r.primary})
         columns = ["task", "metric", "filter", "value", "stderr", "n"]

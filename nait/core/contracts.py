@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from nait.core.contamination import Item
 from nait.core.examples import Pool, Target
 from nait.core.orders import Ranking
 from nait.core.results import Evaluation
@@ -155,6 +156,10 @@ class Evaluator(Protocol):
         ...
 
     def key(self) -> Mapping[str, Any]: ...
+
+    def items(self) -> Mapping[str, Sequence[Item]]:
+        """Task -> what its evaluation items say, to be looked for in pools and reference sets."""
+        ...
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation: ...
 

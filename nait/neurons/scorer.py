@@ -105,6 +105,11 @@ class Nait:
     def reference_reading(self) -> Reading:
         return Reading(self.site, self.reference_feature, self.origin)
 
+    @property
+    def _sign(self) -> Sign:
+        """What decides the sign: nothing, for a contrast, which has its own."""
+        return "none" if self.direction == "contrast" else self.sign
+
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: DataError for a target whose rows cannot give a direction, before a model is opened."""
         if not targets:
@@ -117,15 +122,16 @@ class Nait:
                     mend="Give at least two different reference rows; 32 or more are usual.",
                 )
 
+    def requests(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor
+    ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
+        """What is measured of the pool: projections on the targets' directions, which are made first."""
+        _, _, signals = self._plan(pool, targets, extractor)
+        return [(extractor, pool, signals)]
+
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         """The total projection of each row on each target's directions; unit: activation units."""
-        self.check(targets)
-        found = self.directions(pool, targets, extractor)
-        reading = self.candidate_reading
-        signals: list[Signal] = [project_on(reading, d.vectors.transpose(1, 0, 2)) for _, d in found]
-        centre = self._pool_mean(pool, reading, extractor) if self.center else None
-        if self.similarity == "cosine":
-            signals.append(Norms(reading) if centre is None else norms_about(reading, centre))
+        found, centre, signals = self._plan(pool, targets, extractor)
         measured = extractor.measure(pool, signals)
         norms = measured.pop() if self.similarity == "cosine" else None
         columns, parts, shares = [], {}, {}
@@ -144,6 +150,19 @@ class Nait:
             diagnostics=diagnostics,
             warnings=tuple(self._warnings(diagnostics)),
         )
+
+    def _plan(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor
+    ) -> tuple[list[tuple[str, Directions]], Floats | None, list[Signal]]:
+        """The directions, the pool's mean where it is taken off, and the signals to measure of the pool."""
+        self.check(targets)
+        found = self.directions(pool, targets, extractor)
+        reading = self.candidate_reading
+        signals: list[Signal] = [project_on(reading, d.vectors.transpose(1, 0, 2)) for _, d in found]
+        centre = self._pool_mean(pool, reading, extractor) if self.center else None
+        if self.similarity == "cosine":
+            signals.append(Norms(reading) if centre is None else norms_about(reading, centre))
+        return found, centre, signals
 
     def directions(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
@@ -171,7 +190,7 @@ class Nait:
                 mend="Set selector.merge=none with order=best_rank or order=round_robin.",
             )
         key: dict[str, Any] = {
-            "directions": VERSION, "reading": self.reference_reading, "kind": self.direction, "sign": self.sign,
+            "directions": VERSION, "reading": self.reference_reading, "kind": self.direction, "sign": self._sign,
             "components": self.components, "pool_sample": sample,
             "references": [extractor.identity(target) for target in group],
         }  # fmt: skip
@@ -208,7 +227,7 @@ class Nait:
             "reference_feature": (reading["feature"], self.reference_feature),
             "origin": (reading["origin"], self.origin),
             "direction": (manifest["key"]["kind"], self.direction),
-            "sign": (manifest["key"]["sign"], self.sign),
+            "sign": (manifest["key"]["sign"], self._sign),
             "components": (manifest["key"]["components"], self.components),
         }
         for name, (theirs, ours) in wanted.items():

@@ -202,3 +202,9 @@ def test_a_task_that_cannot_be_built_is_named(evaluator: Make, task_folder: Path
 
     with pytest.raises(ConfigError, match="task 'broken' cannot be built"):
         evaluator(tasks=["broken"]).evaluate(Unopened(), None, folder=tmp_path)
+
+
+def test_the_items_of_a_suite_are_what_its_prompts_say() -> None:
+    items = LmEval(tasks=["nano_logic"]).items()["nano_logic"]
+    assert [item.id for item in items] == [str(i) for i in range(200)]
+    assert all(item.texts[0].startswith("### Instruction:") for item in items)
