@@ -1,4 +1,4 @@
-"""Laws of the contamination stage: found once, kept, left out when asked, and only where it stands in the evaluation."""
+"""Laws of the contamination stage: hits are found once, kept, and left out of the pool when asked."""
 
 from __future__ import annotations
 
