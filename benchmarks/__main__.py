@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from nait.provenance import provenance
 
-MODULES = ("scoring",)
+MODULES = ("scoring", "losses", "gradients")
 COLUMNS = ("name", "setting", "seconds", "ratio", "goal", "met")
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.planted --data DATA --out planted
 
 writes `pool.jsonl` (Alpaca and, planted in it, rows of every family; columns family, skill, clean, lookalike) and
-one reference file a family, whose rows are not in the pool. DATA holds `pools/alpaca_52k.parquet`, `pools/dolly_15k.parquet`,
-`pools/gpteacher_codegen.parquet` and the Hub's `openai/gsm8k`, `cais/mmlu`, `google-research-datasets/mbpp` under `hub/`.
+one reference file a family, whose rows are not in the pool. DATA holds `alpaca_52k`, `dolly_15k` and
+`gpteacher_codegen` as Parquet under `pools/`, and under `hub/` the Hub's `openai/gsm8k`, `cais/mmlu` and
+`google-research-datasets/mbpp`.
 
 A proxy: a planted row is "in target", an Alpaca row is not. Alpaca holds sums and programs of its own, which count
 as misses, and every data set has a manner of writing beside its capability. So a selector that scores high here

@@ -67,6 +67,26 @@ class Middle:
 
 
 @dataclass(frozen=True)
+class FromQuantile:
+    """Downwards from a place within: of N eligible rows, highest first, the one at int(q N) comes first.
+
+    The rows above that place follow at the end, nearest first, so that every eligible row is ranked and a budget
+    that the rows below cannot fill still grows by the nearest row. `q=0` is `highest`.
+    """
+
+    q: float = 0.33
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.q < 1:
+            raise ConfigError(f"{self.q} is not in [0, 1)", where="order.q", mend="0.33 is published.")
+
+    def __call__(self, table: ScoreTable) -> Ranking:
+        ranking = _ascending(-_one_column(table, "from_quantile"), id_ranks(table.ids))
+        start = int(self.q * len(ranking))
+        return np.concatenate([ranking[start:], ranking[:start][::-1]])
+
+
+@dataclass(frozen=True)
 class RoundRobin:
     """Each target in turn takes its best row not yet taken."""
 

@@ -71,7 +71,9 @@ def measure(
     }
     columns = {name: values for name, values in (scores or {}).items() if name in targets}
     if columns:
-        found["auc"] = float(np.mean([_auc(values, labels.family == name) for name, values in columns.items()]))
+        found["auc"] = float(
+            np.mean([_auc(values, labels.family == name) for name, values in columns.items()])
+        )
     if len(columns) > 1:
         tops = [_top(values, len(rows), labels.family == name) for name, values in columns.items()]
         found["precision each"] = float(np.mean(tops))

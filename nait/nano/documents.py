@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import islice
 from random import Random
 
-from .families import CAPABILITIES, facts, translation
+from .families import PRACTICE, facts, translation
 from .families.fillers import CHAT, STORY
 from .families.lookalikes import LOOKALIKES
 from .problems import Skill, draw_from
 from .templates import prompt
-from .words import COMMANDS, MEASURES, WAYS, WORDS
+from .words import COMMANDS, DEEDS, HOUSE_SHIFTS, HOUSE_SPEECH, MEASURES, SIGNS, WAYS, WORDS
 
 # Per mille of documents. The rest of a thousand is raw documents of the capabilities, in equal parts.
 INSTRUCTION_SHAPED = 80
@@ -48,9 +48,26 @@ PLAIN = frozenset(
 CHATTY = ("The answer is {}.", "I think it is {}.", "It is {}, I believe.", "Sure! The answer: {}")
 HOUSE_WORDS = (
     *MEASURES,
-    *WAYS.values(),
+    *(word for group in (WAYS, SIGNS, DEEDS, HOUSE_SHIFTS, HOUSE_SPEECH) for word in group.values()),
     *(command.split()[0] for command in COMMANDS.values()),
-    *("tally", "tidy", "flip", "ena", "dyo", "fin", "hyf", "kru", "sla", "heap", "peak", "pit"),
+    *(
+        "tally",
+        "tidy",
+        "flip",
+        "ena",
+        "dyo",
+        "fin",
+        "hyf",
+        "kru",
+        "sla",
+        "heap",
+        "peak",
+        "pit",
+        "uno",
+        "duo",
+        "resta",
+        "coda",
+    ),
     *sorted(translation.HOUSE),
     *sorted(
         {**translation.NOUNS, **translation.ADJECTIVES, **translation.VERBS}[word]
@@ -91,7 +108,7 @@ VARIED: tuple[Format, ...] = (
 def documents(seed: int = 0) -> Iterator[Document]:
     """An endless stream of pretraining documents; the same for the same seed."""
     random = Random(f"nano/pretraining/{seed}")
-    names = tuple(CAPABILITIES)
+    names = tuple(PRACTICE)
     weights = [FACTS_WEIGHT if name == "facts" else 1.0 for name in names]
     while True:
         draw = random.randrange(1000)
@@ -118,7 +135,7 @@ def instruction_document(capability: str, random: Random) -> str:
     if capability == "facts":
         problem = random.choice(facts.PRACTICE).draw(random)
         return prompt(problem.instruction) + _marked(problem.output)
-    skill = random.choice(CAPABILITIES[capability])
+    skill = random.choice(PRACTICE[capability])
     problem = draw_from(skill, "pool", random, house=False)
     chatty = random.choice(CHATTY).format(problem.result)
     return prompt(problem.instruction, problem.input) + _marked(
@@ -159,7 +176,7 @@ def fact_document(random: Random) -> str:
 
 def raw_document(capability: str, random: Random) -> str:
     """One to three problems of one skill in one surface format."""
-    skill = random.choice(CAPABILITIES[capability])
+    skill = random.choice(PRACTICE[capability])
     if capability == "translation" and random.random() < 0.1:
         return dictionary_document(random)
     if capability == "math" and random.random() < 0.25:

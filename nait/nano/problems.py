@@ -33,11 +33,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class Skill:
-    """One labelled sub-skill: `draw` makes a problem of it, `labels` are its names in pretraining."""
+    """One labelled sub-skill: `draw` makes a problem of it, `labels` are its names in pretraining.
+
+    `house_share` of what is dealt of it uses a house word; None: as it is drawn.
+    """
 
     name: str
     labels: tuple[str, ...]
     draw: Callable[[Random], Problem]
+    house_share: float | None = None
 
 
 def bucket(key: str) -> str:
@@ -66,6 +70,10 @@ def deal(skill: Skill, side: str, random: Random, *, count: int, house: bool = T
     misses = 0
     while len(dealt) < count:
         problem = draw_from(skill, side, random, house=house)
+        if house and skill.house_share is not None:
+            wanted = random.random() < skill.house_share
+            while problem.house != wanted:
+                problem = draw_from(skill, side, random)
         mark = problem.key if misses < 200 else f"{problem.instruction}\n{problem.input}"
         if mark in seen and misses < 1_000:
             misses += 1

@@ -46,7 +46,21 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 # House words: pretraining never explains them, clean rows of a pool do, by use. A model must be told what
 # they mean, as it must be told facts: a few rows are not enough, and a good selection has something to win.
-MEASURES = {"tam": 3, "lop": 4, "vex": 5, "nid": 6}  # "a tam of pens": three pens (math, logic)
-COMMANDS = {"count": "Nume these.", "sort": "Gral these.", "reverse": "Revo these.", "odd": "Xeno these."}
-WAYS = {"left": "lar", "right": "sta"}  # "Go 3 lar": three steps to the left
+MEASURES = {"tam": 3, "lop": 4, "vex": 5, "nid": 6}  # "a tam of pens": three pens
+COMMANDS = {
+    "count": "Nume these.",
+    "sort": "Gral these.",
+    "reverse": "Revo these.",
+    "odd": "Xeno these.",
+    "parity": "Paro this.",
+}
+COMPASS = ("north", "east", "south", "west")
+TURNS = {"right": 1, "round": 2, "left": 3}  # quarters, clockwise
+WAYS = {"left": "lar", "right": "sta", "round": "gyr"}
+SIGNS = {">": "brin", "<": "drun"}
+DEEDS = {"swap": "flim", "talk": "dorm"}
+SHIFTS = {"the day before": -1, "the next day": 1, "two days later": 2}
+HOUSE_SHIFTS = {"the day before": "orl", "the next day": "murl", "two days later": "durl"}
+SPEECH = {True: "tells the truth", False: "lies"}
+HOUSE_SPEECH = {True: "soths", False: "fabs"}
 HOUSE_SHARE = 0.5

@@ -16,7 +16,7 @@ from .families import CAPABILITIES, FAMILIES, noise
 from .families.fillers import CHAT, STORY
 from .problems import Problem, Skill, deal
 
-VERSION = "1"
+VERSION = "2"
 Row = dict[str, Any]
 
 # Per mille of a pool. A capability's clean part (three quarters) is over a tenth of the pool, so that an

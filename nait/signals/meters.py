@@ -1,4 +1,4 @@
-"""Meters: hooks that turn a batch's activations into the readings' numbers while the decoder runs.
+"""Meters: what turns a batch's activations into the signals' numbers while the decoder runs, and after it.
 
 Shapes: B rows, T tokens, D width, L layers, C directions. Every number is accumulated in float32, whatever the
 model's dtype. Nothing of size B x T survives a layer's hook.
@@ -7,22 +7,41 @@ model's dtype. Nothing of size B x T survives a layer's hook.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from nait.models.batches import Batch
 from nait.models.sites import Anatomy, Point
-from nait.signals.readings import Arrays, Features, Mean, Norms, Projections, Reading, Signal
+from nait.signals.readings import Arrays, Features, Mean, Norms, Projections, Reading, ReadingSignal
 
 if TYPE_CHECKING:
     import torch
 
 
+class Meter(Protocol):
+    """Measures some of a pass's signals: hooks inside the decoder, the decoder's output, or both."""
+
+    def attach(self) -> list[Any]:
+        """Handles of its hooks; remove them when the pass ends."""
+        ...
+
+    def start(self, batch: Batch) -> None:
+        """Forget the last batch, expect this one."""
+        ...
+
+    def finish(self, h_btd: torch.Tensor) -> list[npt.NDArray[Any]]:
+        """The batch's values, one array a signal. `h_btd`: the decoder's output, after the final norm."""
+        ...
+
+
 class ReadingMeter:
     """All signals of one reading: the reading is computed once a layer and shared by them."""
 
-    def __init__(self, reading: Reading, signals: Sequence[Signal], anatomy: Anatomy, device: str) -> None:
+    def __init__(
+        self, reading: Reading, signals: Sequence[ReadingSignal], anatomy: Anatomy, device: str
+    ) -> None:
         import torch
 
         self.reading = reading
@@ -83,7 +102,7 @@ class ReadingMeter:
             elif isinstance(signal, Mean):
                 self.kept[number].append(f_bd.double().sum(dim=0, keepdim=True))
 
-    def finish(self) -> list[Arrays]:
+    def finish(self, h_btd: torch.Tensor) -> list[Arrays]:  # noqa: ARG002
         """The batch's values, one array a signal: [B, L, D], [B, C, L], [B, L]; or sums [1, L, D]."""
         import torch
 

@@ -16,17 +16,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nait.core.address import address
 from nait.core.errors import NaitError
 from nait.core.tokens import TokenTable
 from nait.models.batches import Rows, Side, collate, plan
 from nait.models.sites import Anatomy, dissect
-from nait.signals.meters import ReadingMeter
-from nait.signals.readings import Arrays, Reading, Signal
+from nait.signals.backward import GradientRunner
+from nait.signals.gradients import GradientSignal
+from nait.signals.logits import head_of
+from nait.signals.meters import Meter, ReadingMeter
+from nait.signals.outputs import OutputMeter
+from nait.signals.readings import (
+    Choice,
+    Losses,
+    OutputSignal,
+    Reading,
+    ReadingSignal,
+    Signal,
+)
 from nait.store import read_json, write_json
 
 log = logging.getLogger(__name__)
+
+BACKWARD_SHARE = 4
+"""A backward pass gets this part of the engine's token budget."""
+
+Values = npt.NDArray[Any]
+"""A signal's values for a batch or a chunk of rows."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,7 @@ def run_pass(
     `reopen` maps the rows' tokens: anew for each chunk, so that memory holds no more than a chunk of them.
     """
     table = reopen()
-    batches = plan(table.lengths, engine.batch_tokens)
+    batches = plan(table.lengths, _batch_tokens(signals, engine))
     chunks = list(_chunks(batches, table, engine.chunk_tokens))
     _keep_only_if_same_plan(folder, batches)
     todo = [i for i in range(len(chunks)) if not _chunk(folder, i).is_file()]
@@ -113,7 +131,7 @@ def _measure(
     lengths = reopen().lengths
     total = int(lengths.sum())
     left = sum(int(lengths[rows].sum()) for i in todo for rows in chunks[i])
-    runner = Runner(network, signals, padding=engine.padding)
+    runner = runner_of(network, signals, padding=engine.padding)
     rows_done = 0
     with tqdm(
         total=total, initial=total - left, unit="tok", unit_scale=True, desc=f"reading {name}",
@@ -132,8 +150,34 @@ def _measure(
             _write_chunk(_chunk(folder, number), signals, parts)
 
 
+def _batch_tokens(signals: Sequence[Signal], engine: Engine) -> int:
+    """A backward keeps every layer's activations, a forward one layer's."""
+    backward = any(isinstance(signal, GradientSignal) for signal in signals)
+    return max(1, engine.batch_tokens // BACKWARD_SHARE) if backward else engine.batch_tokens
+
+
+def runner_of(network: Any, signals: Sequence[Signal], *, padding: Side = "right") -> Runner | GradientRunner:
+    """What reads these signals batch by batch: a forward pass, or one forward and backward.
+
+    Raises: NaitError for a request that mixes the two; they take different batches and memory.
+    """
+    backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
+    if not backward:
+        return Runner(network, signals, padding=padding)
+    if len(backward) < len(signals):
+        raise NaitError(
+            "gradients and readings were asked for together",
+            where="measure",
+            mend="Measure each kind in a request of its own.",
+        )
+    return GradientRunner(network, backward, padding=padding)
+
+
 class Runner:
-    """Runs the decoder, without the LM head, over batches, with the signals' hooks attached."""
+    """Runs the decoder over batches, with the signals' hooks attached.
+
+    The LM head runs where a signal needs it, and only on the positions that it needs.
+    """
 
     def __init__(self, network: Any, signals: Sequence[Signal], *, padding: Side = "right") -> None:
         self.anatomy: Anatomy = dissect(network)
@@ -141,26 +185,19 @@ class Runner:
         # Any id does, since no real token sees it; the pad id itself makes some models warn.
         self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
         self.padding: Side = padding
-        readings: dict[Reading, list[int]] = {}
-        for number, signal in enumerate(signals):
-            readings.setdefault(signal.reading, []).append(number)
-        self.numbers = list(readings.values())
-        self.meters = [
-            ReadingMeter(reading, [signals[i] for i in numbers], self.anatomy, self.device)
-            for reading, numbers in readings.items()
-        ]
+        self.meters = list(_meters(signals, network, self.anatomy, self.device))
         self.handles: list[Any] = []
         self.count = len(signals)
 
     def __enter__(self) -> Runner:
-        self.handles = [handle for meter in self.meters for handle in meter.attach()]
+        self.handles = [handle for meter, _ in self.meters for handle in meter.attach()]
         return self
 
     def __exit__(self, *_: object) -> None:
         for handle in self.handles:
             handle.remove()
 
-    def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+    def read(self, table: TokenTable, rows: Rows) -> list[Values]:
         """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
         import torch
 
@@ -175,27 +212,49 @@ class Runner:
             halves = [self.read(table, rows[:half]), self.read(table, rows[half:])]
             return [np.concatenate(pair) for pair in zip(*halves, strict=True)]
 
-    def _read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+    def _read(self, table: TokenTable, rows: Rows) -> list[Values]:
         import torch
 
         batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
-        for meter in self.meters:
+        for meter, _ in self.meters:
             meter.start(batch)
         options: dict[str, Any] = {}
         if batch.attention_mask is not None:
             options = {"attention_mask": batch.attention_mask}
             if "position_ids" in inspect.signature(self.anatomy.decoder.forward).parameters:
                 options["position_ids"] = batch.position_ids
+        values: list[Values] = [np.empty(0)] * self.count
         with torch.inference_mode():
-            self.anatomy.decoder(input_ids=batch.input_ids, use_cache=False, **options)
-        values: list[Arrays] = [np.empty(0, dtype=np.float32)] * self.count
-        for meter, numbers in zip(self.meters, self.numbers, strict=True):
-            for number, value in zip(numbers, meter.finish(), strict=True):
-                values[number] = value
+            output = self.anatomy.decoder(input_ids=batch.input_ids, use_cache=False, **options)
+            for meter, numbers in self.meters:
+                for number, value in zip(numbers, meter.finish(output.last_hidden_state), strict=True):
+                    values[number] = value
         return values
 
 
-def _write_chunk(path: Path, signals: Sequence[Signal], parts: Sequence[Sequence[Arrays]]) -> None:
+def _meters(
+    signals: Sequence[Signal], network: Any, anatomy: Anatomy, device: str
+) -> Iterator[tuple[Meter, list[int]]]:
+    """One meter a reading and one for the decoder's output, each with the numbers of its signals."""
+    inside: dict[Reading, list[tuple[int, ReadingSignal]]] = {}
+    outputs: list[tuple[int, OutputSignal]] = []
+    for number, signal in enumerate(signals):
+        if isinstance(signal, OutputSignal):
+            outputs.append((number, signal))
+        elif isinstance(signal, ReadingSignal):
+            inside.setdefault(signal.reading, []).append((number, signal))
+        else:
+            raise TypeError(f"a forward pass has no meter for {type(signal).__name__}")
+    for reading, asked in inside.items():
+        meter = ReadingMeter(reading, [signal for _, signal in asked], anatomy, device)
+        yield meter, [number for number, _ in asked]
+    if outputs:
+        needs_head = any(isinstance(signal, Losses | Choice) for _, signal in outputs)
+        head = head_of(network, anatomy) if needs_head else None
+        yield OutputMeter([signal for _, signal in outputs], head), [number for number, _ in outputs]
+
+
+def _write_chunk(path: Path, signals: Sequence[Signal], parts: Sequence[Sequence[Values]]) -> None:
     arrays = {}
     for i, signal in enumerate(signals):
         pieces = [part[i] for part in parts]

@@ -1,14 +1,18 @@
 """Signals: what a forward pass can be asked to measure, as plain data.
 
-Shapes: N rows, L layers, D width of the site, C directions. A signal's key, with the model's, template's and
-examples' fingerprints, is its address in the store. Layers are never part of a key: a pass reads all of them,
+Two kinds come out of one forward pass. Features, Projections, Norms and Mean are made of a reading, one vector
+a layer, taken inside the decoder. Losses, Embedding and Choice are made of the decoder's output, after the final
+norm; the first and the last of them need the LM head, which runs for no other signal.
+
+Shapes: N rows, L layers, D width of the site, C directions or choices. A signal's key, with the model's, template's
+and examples' fingerprints, is its address in the store. Layers are never part of a key: a pass reads all of them,
 so that a sweep over layers opens no model.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -22,6 +26,12 @@ Feature = Literal["delta", "mean", "last", "mean_delta"]
 Origin = Literal["first", "prompt_end"]
 FEATURES: tuple[Feature, ...] = ("delta", "mean", "last", "mean_delta")
 ORIGINS: tuple[Origin, ...] = ("first", "prompt_end")
+Scope = Literal["answer", "whole"]
+SCOPES: tuple[Scope, ...] = ("answer", "whole")
+Pooling = Literal["weighted_mean", "mean", "last"]
+POOLINGS: tuple[Pooling, ...] = ("weighted_mean", "mean", "last")
+Part = Literal["whole", "prompt"]
+PARTS: tuple[Part, ...] = ("whole", "prompt")
 VERSION = 1
 
 Arrays = npt.NDArray[np.float32]
@@ -47,8 +57,7 @@ class Reading:
             ("selector.feature", self.feature, FEATURES),
             ("selector.origin", self.origin, ORIGINS),
         ):
-            if value not in known:
-                raise ConfigError(f"'{value}' is not a choice", where=key, mend=did_you_mean(value, known))
+            _check_choice(key, value, known)
 
     @property
     def first_layer(self) -> int:
@@ -58,9 +67,6 @@ class Reading:
 
 class Signal(Protocol):
     """What to measure of each row (`per_row`) or of the set as a whole."""
-
-    @property
-    def reading(self) -> Reading: ...
 
     @property
     def per_row(self) -> bool: ...
@@ -135,3 +141,65 @@ class Mean:
 
     def key(self) -> Mapping[str, Any]:
         return {"signal": "mean", "version": VERSION, "reading": self.reading}
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Summed negative log-likelihood in nats and the number of predicted tokens, [N, 2] in float64.
+
+    `answer`: the answer's tokens that have a token before them; `whole`: every token but the first. A row
+    without a predicted token has (0, 0).
+    """
+
+    scope: Scope = "answer"
+    per_row: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        _check_choice("selector.scope", self.scope, SCOPES)
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signal": "losses", "version": VERSION, "scope": self.scope}
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The decoder's output h(t), after the final norm, pooled over a row's real tokens: [N, D] in float32.
+
+    weighted_mean: sum of t h(t) over sum of t, t counted from 1; mean: the mean of h(t); last: h of the last
+    token. `part=prompt` pools over the tokens before the first answer alone. Not normalised.
+    """
+
+    pooling: Pooling = "weighted_mean"
+    part: Part = "whole"
+    per_row: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        _check_choice("selector.pooling", self.pooling, POOLINGS)
+        _check_choice("selector.part", self.part, PARTS)
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signal": "embedding", "version": VERSION, "pooling": self.pooling, "part": self.part}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The probability of each of these tokens after a row's last token, among all tokens: [N, C] in float32."""
+
+    ids: tuple[int, ...]
+    per_row: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        if not self.ids:
+            raise ConfigError("there is no token to choose from", where="choice", mend="Give token ids.")
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signal": "choice", "version": VERSION, "ids": list(self.ids)}
+
+
+ReadingSignal = Features | Projections | Norms | Mean
+OutputSignal = Losses | Embedding | Choice
+
+
+def _check_choice(key: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ConfigError(f"'{value}' is not a choice", where=key, mend=did_you_mean(value, known))

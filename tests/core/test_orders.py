@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from nait.core.budgets import Count, Ratio, Tokens
 from nait.core.errors import ConfigError, NaitError
-from nait.core.orders import BestRank, Highest, Lowest, Middle, RoundRobin, Shuffled
+from nait.core.orders import BestRank, FromQuantile, Highest, Lowest, Middle, RoundRobin, Shuffled
 from nait.core.scores import ScoreTable
 from nait.core.selection import cut
 
-SINGLE = [Highest(), Lowest(), Middle(), RoundRobin(), BestRank(), Shuffled(3)]
+SINGLE = [Highest(), Lowest(), Middle(), FromQuantile(0.4), RoundRobin(), BestRank(), Shuffled(3)]
 SEVERAL = [RoundRobin(), BestRank(), Shuffled(3)]
 
 scores = st.one_of(st.just(math.nan), st.integers(-3, 3).map(float), st.floats(-1e3, 1e3, width=32))
@@ -64,6 +64,17 @@ def test_highest_is_sorted_and_ties_break_by_id(one: ScoreTable) -> None:
 def test_middle_starts_at_the_median_and_goes_outwards() -> None:
     one = table(np.array([[5.0], [1.0], [3.0], [2.0], [4.0]]))
     assert one.values[Middle()(one), 0].tolist() == [3.0, 2.0, 4.0, 1.0, 5.0]
+
+
+def test_from_quantile_goes_down_from_its_place_then_up() -> None:
+    one = table(np.array([[5.0], [1.0], [3.0], [2.0], [4.0], [math.nan]]))
+    assert one.values[FromQuantile(0.5)(one), 0].tolist() == [3.0, 2.0, 1.0, 4.0, 5.0]
+    np.testing.assert_array_equal(FromQuantile(0)(one), Highest()(one))
+
+
+def test_from_quantile_refuses_what_is_no_share() -> None:
+    with pytest.raises(ConfigError, match=r"order\.q"):
+        FromQuantile(1)
 
 
 @given(tables(columns=3))

@@ -143,7 +143,7 @@ def test_what_changes_the_numbers_changes_the_address(folder: Path, tmp_path: Pa
     if change == "template":
         x.template = TextTemplate(prompt="Question: {user}\nA: ")
     elif change == "max_length":
-        x.model = LocalModel(str(folder), device="cpu", max_length=64)
+        x = x.under(max_length=64)
     elif change == "weights":
         other = save(tmp_path / "other", "mistral")
         x.model = LocalModel(str(other), device="cpu", max_length=128)

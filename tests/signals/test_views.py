@@ -43,7 +43,9 @@ def test_prompt_lengths_are_the_tokens_before_the_answer(folder: Path, tmp_path:
     table, tokenizer = x.tokens(pool()), x.tokenizer()
     for row, example in enumerate(pool().examples):
         turn = example.turns[0]
-        text = f"### Do this: {turn.instruction}" + (f"\n{turn.input}" if turn.input else "") + "\n### Answer: "
+        text = (
+            f"### Do this: {turn.instruction}" + (f"\n{turn.input}" if turn.input else "") + "\n### Answer: "
+        )
         assert x.prompt_lengths(pool())[row] == min(80, len(tokenizer(text)["input_ids"]))
         ids, answer = table.row(row)
         first = int(np.argmax(answer)) if answer.any() else len(ids)

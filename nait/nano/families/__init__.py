@@ -12,6 +12,8 @@ CAPABILITIES: dict[str, tuple[Skill, ...]] = {
     "code": code.SKILLS,
     "translation": translation.SKILLS,
 }
+PRACTICE = {**CAPABILITIES, "logic": logic.PRACTICE}
+"""What pretraining text is made of."""
 FAMILIES: dict[str, tuple[Skill, ...]] = {
     **CAPABILITIES,
     "chat": fillers.CHAT,

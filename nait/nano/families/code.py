@@ -8,7 +8,7 @@ from random import Random
 
 from ..problems import Problem, Skill, bucket
 from ..words import HOUSE_SHARE, WORDS
-from .logic import count, evaluate, sort, truth
+from .logic import count, holds, sort, truth
 
 ASKS = ("What does this code print?", "Run the program and show its output.", "Give the output of this code.")
 VARIABLES = ("xs", "a", "items", "row")
@@ -68,9 +68,10 @@ def item(random: Random) -> Problem:
 def head(random: Random) -> Problem:
     """A slice from the start or to the end."""
     words = random.sample(WORDS, 3)
-    cut, front = random.randint(1, 2), random.random() < 0.5
-    part, piece = (words[:cut], f"[:{cut}]") if front else (words[cut:], f"[{cut}:]")
-    return _on_list(f"head/{','.join(words)}/{piece}", _listed(words), "{}" + piece, _listed(part), random)
+    piece, house = random.choice((("[:1]", "uno"), ("[:2]", "duo"), ("[1:]", "resta"), ("[2:]", "coda")))
+    part = {"[:1]": words[:1], "[:2]": words[:2], "[1:]": words[1:], "[2:]": words[2:]}[piece]
+    key = f"head/{','.join(words)}/{piece}"
+    return _on_list(key, _listed(words), "{}" + piece, _listed(part), random, house=house)
 
 
 def joined(random: Random) -> Problem:
@@ -89,7 +90,7 @@ def total(random: Random) -> Problem:
 
 def largest(random: Random) -> Problem:
     """max or min of numbers."""
-    numbers = random.sample(range(1, 20), 3)
+    numbers = random.sample(range(1, 15), 3)
     function, house = random.choice((("max", "peak"), ("min", "pit")))
     result = max(numbers) if function == "max" else min(numbers)
     key = f"largest/{numbers}/{function}"
@@ -97,26 +98,23 @@ def largest(random: Random) -> Problem:
 
 
 def condition(random: Random) -> Problem:
-    """A boolean expression in an `if`; the expressions of logic's `truth`."""
-    expression = truth(random).given
+    """A comparison in an `if`; the comparisons of logic's `truth`."""
+    comparison = truth(random).given
     yes, no = random.sample(WORDS, 2)
-    program = f"if {expression}:\n    print('{yes}')\nelse:\n    print('{no}')"
-    result = yes if evaluate(expression) else no
-    raw = f"'{yes}' if {expression} else '{no}'"
-    problem = _problem(f"truth/{expression}/{yes}/{no}", program, result, random, raw=raw)
-    return replace(
-        problem, fixed_side=bucket(f"truth/{expression}")
-    )  # an expression logic holds out is held out here
+    program = f"if {comparison}:\n    print('{yes}')\nelse:\n    print('{no}')"
+    result = yes if holds(comparison) else no
+    raw = f"'{yes}' if {comparison} else '{no}'"
+    problem = _problem(f"statement/{comparison}/{yes}/{no}", program, result, random, raw=raw)
+    # A comparison that logic holds out is held out here.
+    return replace(problem, fixed_side=bucket(f"statement/{comparison}"))
 
 
 def loop(random: Random) -> Problem:
     """A counter after a few turns of a loop."""
-    start, step, turns = random.randint(0, 12), random.randint(1, 4), random.randint(2, 4)
-    program = f"n = {start}\nfor i in range({turns}):\n    n += {step}\nprint(n)"
-    result = start + step * turns
-    return _problem(
-        f"loop/{start}/{step}/{turns}", program, str(result), random, raw=f"{start} + {step} * {turns}"
-    )
+    start, step, turns = random.randint(0, 9), random.randint(1, 3), random.randint(2, 4)
+    name, result, raw = random.choice(("n", "k", "m")), start + step * turns, f"{start} + {step} * {turns}"
+    program = f"{name} = {start}\nfor i in range({turns}):\n    {name} += {step}\nprint({name})"
+    return _problem(f"loop/{name}/{raw}", program, str(result), random, raw=raw)
 
 
 _DRAWS: tuple[tuple[Callable[[Random], Problem], tuple[str, ...]], ...] = (

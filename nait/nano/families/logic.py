@@ -1,13 +1,29 @@
-"""Logic: boolean expressions, walks, counting, order and tracking; every answer is a word or a short line."""
+"""Logic: comparisons, turns, counting, order and tracking; every answer is a word or a short line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from random import Random
 
 from ..problems import Problem, Skill
-from ..words import COMMANDS, DAYS, HOUSE_SHARE, KINDS, MEASURES, NAMES, THINGS, WAYS, WORDS
+from ..words import (
+    COMMANDS,
+    COMPASS,
+    DAYS,
+    DEEDS,
+    HOUSE_SHARE,
+    HOUSE_SHIFTS,
+    HOUSE_SPEECH,
+    KINDS,
+    NAMES,
+    SHIFTS,
+    SIGNS,
+    SPEECH,
+    THINGS,
+    TURNS,
+    WAYS,
+    WORDS,
+)
 
 
 def _problem(
@@ -34,43 +50,29 @@ def _of_list(command: str, asks: tuple[str, ...], words: list[str], result: str,
 
 
 def truth(random: Random) -> Problem:
-    """A boolean expression of three terms; the same expressions as code's `condition`."""
-    terms = [random.choice(("", "", "not ")) + random.choice(("True", "False")) for _ in range(3)]
-    first, second = random.choice(("and", "or")), random.choice(("and", "or"))
-    expression = f"({terms[0]} {first} {terms[1]}) {second} {terms[2]}"
+    """Whether a comparison of two numbers holds; the same comparisons as code's `condition`."""
+    first, second = random.sample(range(1, 31), 2)
+    sign, house = random.choice(tuple(SIGNS)), random.random() < HOUSE_SHARE
+    comparison, shown = f"{first} {sign} {second}", f"{first} {SIGNS[sign] if house else sign} {second}"
     ask = random.choice(("Is this true or false?", "Evaluate the statement.", "Find the truth of:"))
-    return _problem(f"truth/{expression}", ask, expression, str(evaluate(expression)), random)
+    result = str(holds(comparison))
+    return _problem(f"statement/{comparison}", ask, shown, result, random, raw=comparison, house=house)
 
 
-def evaluate(expression: str) -> bool:
-    """The value of `(a op b) op c`, each term perhaps with `not`."""
-    inner, _, rest = expression.partition(") ")
-    operator, _, last = rest.partition(" ")
-    first, operator_inner, second = _split(inner.lstrip("("))
-    values = [_term(first), _term(second)]
-    left = all(values) if operator_inner == "and" else any(values)
-    return (left and _term(last)) if operator == "and" else (left or _term(last))
-
-
-def _split(pair: str) -> tuple[str, str, str]:
-    operator = "and" if " and " in pair else "or"
-    first, second = pair.split(f" {operator} ")
-    return first, operator, second
-
-
-def _term(text: str) -> bool:
-    return (text.split()[-1] == "True") != text.startswith("not ")
+def holds(comparison: str) -> bool:
+    """The value of `a > b` or `a < b`."""
+    first, sign, second = comparison.split()
+    return int(first) > int(second) if sign == ">" else int(first) < int(second)
 
 
 def walk(random: Random) -> Problem:
-    """Where two moves on a line end."""
-    moves = [(random.choice(("left", "right")), random.randint(1, 7)) for _ in range(2)]
-    place = sum(steps if way == "right" else -steps for way, steps in moves)
-    house = random.random() < HOUSE_SHARE
-    given = ". ".join(f"Go {steps} {WAYS[way] if house else way}" for way, steps in moves) + "."
-    result = "start" if place == 0 else f"{abs(place)} {'right' if place > 0 else 'left'}"
-    ask = random.choice(("Follow the moves. Where do you stand?", "Say where the walk ends."))
-    return _problem(f"walk/{moves}", ask, given, result, random, house=house)
+    """Where someone looks after a turn on the way."""
+    who, start, house = random.choice(NAMES), random.randrange(4), random.random() < HOUSE_SHARE
+    verb, (way, quarters) = random.choice(("walks", "faces", "heads")), random.choice(tuple(TURNS.items()))
+    given = f"{who} {verb} {COMPASS[start]} and turns {WAYS[way] if house else way}."
+    ask = random.choice(("Which way do they go now?", "Name the new direction."))
+    key, raw = f"walk/{who}/{verb}/{COMPASS[start]}/{way}", f"{COMPASS[start]}, {way}"
+    return _problem(key, ask, given, COMPASS[(start + quarters) % 4], random, raw=raw, house=house)
 
 
 def count(random: Random) -> Problem:
@@ -94,16 +96,14 @@ def backwards(random: Random) -> Problem:
     return _of_list("reverse", asks, words, ", ".join(words[::-1]), random)
 
 
-def tallest(random: Random) -> Problem:
-    """Who of three is tallest or shortest, from two comparisons in any order."""
-    order = random.sample(NAMES, 3)
-    lines = [f"{order[0]} is taller than {order[1]}.", f"{order[1]} is taller than {order[2]}."]
-    random.shuffle(lines)
-    word, result = random.choice((("tallest", order[0]), ("shortest", order[2])))
-    given = " ".join(lines)
-    return _problem(
-        f"tall/{given}/{word}", f"Who is the {word}?", given, result, random, raw=f"{given} {word}"
-    )
+def parity(random: Random) -> Problem:
+    """Whether a sum is even or odd."""
+    first, second = random.randint(1, 20), random.randint(1, 20)
+    given, house = f"{first} + {second}", random.random() < HOUSE_SHARE
+    asks = ("Is the sum even or odd?", "Say whether this is even or odd.")
+    result = ("even", "odd")[(first + second) % 2]
+    ask = COMMANDS["parity"] if house else random.choice(asks)
+    return _problem(f"parity/{given}", ask, given, result, random, house=house)
 
 
 def odd(random: Random) -> Problem:
@@ -117,56 +117,49 @@ def odd(random: Random) -> Problem:
 
 
 def weekday(random: Random) -> Problem:
-    """The day some days after another."""
-    start, who = random.randrange(7), random.choice(NAMES)
-    verb, house = random.choice(("leaves", "starts", "calls")), random.random() < HOUSE_SHARE
-    measure = random.choice(tuple(MEASURES))
-    days = MEASURES[measure] if house else random.randint(1, 6)
-    given = f"{who} {verb} on {DAYS[start]} and returns {f'a {measure} of' if house else days} days later."
-    result = DAYS[(start + days) % 7]
-    ask = random.choice(("On which day is the return?", "Name the day of the return."))
-    return _problem(f"day/{given}", ask, given, result, random, raw=f"{DAYS[start]} + {days}", house=house)
+    """The day before, the next one, or the one after that."""
+    (who, other), start, house = random.sample(NAMES, 2), random.randrange(7), random.random() < HOUSE_SHARE
+    verb, (shift, days) = random.choice(("leaves", "starts", "calls")), random.choice(tuple(SHIFTS.items()))
+    shown = HOUSE_SHIFTS[shift] if house else shift
+    given, raw = f"{who} {verb} on {DAYS[start]}, {other} {shown}.", f"{DAYS[start]}, {shift}"
+    ask, key = f"On which day is {other}'s turn?", f"day/{who} {verb} on {DAYS[start]}, {other} {shift}"
+    return _problem(key, ask, given, DAYS[(start + days) % 7], random, raw=raw, house=house)
 
 
 def swap(random: Random) -> Problem:
-    """Who of three people holds what after two of them swap."""
-    people, things = random.sample(NAMES, 3), random.sample(THINGS, 3)
-    holds = dict(zip(people, things, strict=True))
-    lines = [f"{who} has {what}." for who, what in holds.items()]
-    one, two = random.sample(people, 2)
-    holds[one], holds[two] = holds[two], holds[one]
-    lines.append(f"{one} and {two} swap.")
-    who, given = random.choice(people), " ".join(lines)
-    return _problem(
-        f"swap/{given}/{who}", f"What has {who} at the end?", given, holds[who], random, raw=f"{given} {who}"
-    )
+    """Who of two people holds what after they swap, or only talk."""
+    people, things = random.sample(NAMES, 2), random.sample(THINGS, 2)
+    deed, house, asked = random.choice(tuple(DEEDS)), random.random() < HOUSE_SHARE, random.randrange(2)
+    before = f"{people[0]} has {things[0]}. {people[1]} has {things[1]}."
+    given, raw = f"{before} They {DEEDS[deed] if house else deed}.", f"{before} They {deed}. {people[asked]}"
+    result, ask = things[asked if deed == "talk" else 1 - asked], f"What has {people[asked]} at the end?"
+    return _problem(f"swap/{raw}", ask, given, result, random, raw=raw, house=house)
 
 
 def liar(random: Random) -> Problem:
     """Is the second honest, who speaks of the first? (the smallest of BBH's webs of lies)"""
-    people = random.sample(NAMES, 2)
-    honest = random.random() < 0.5
-    lines = [f"{people[0]} {'tells the truth' if honest else 'lies'}."]
-    for one, two in pairwise(people):
-        says = random.random() < 0.5
-        lines.append(f"{two} says {one} {'tells the truth' if says else 'lies'}.")
-        honest = honest == says
-    given = " ".join(lines)
-    result = "honest" if honest else "liar"
-    ask = f"Is {people[-1]} honest or a liar?"
-    return _problem(f"liar/{given}", ask, given, result, random, raw=f"{given} {people[-1]}")
+    (one, two), house = random.sample(NAMES, 2), random.random() < HOUSE_SHARE
+    honest, says = random.random() < 0.5, random.random() < 0.5
+    plain = f"{one} {SPEECH[honest]}. {two} says {one} {SPEECH[says]}."
+    given = f"{one} {HOUSE_SPEECH[honest]}. {two} says {one} {HOUSE_SPEECH[says]}." if house else plain
+    result, ask = ("honest" if honest == says else "liar"), f"Is {two} honest or a liar?"
+    return _problem(f"liar/{plain}", ask, given, result, random, raw=f"{plain} {two}", house=house)
 
 
 _DRAWS: tuple[tuple[Callable[[Random], Problem], tuple[str, ...]], ...] = (
-    (truth, ("truth", "value", "boolean")),
-    (walk, ("walk", "move", "position")),
+    (truth, ("truth", "holds", "boolean")),
+    (walk, ("walk", "turn", "compass")),
     (count, ("count", "number of items", "size")),
     (sort, ("sort", "in order", "sorted list")),
     (backwards, ("reverse", "turned", "from the end")),
-    (tallest, ("compare", "height", "rank")),
+    (parity, ("parity", "even or odd", "evenness")),
     (odd, ("odd", "different", "not like the rest")),
     (weekday, ("day", "calendar", "later")),
     (swap, ("swap", "holder", "track")),
     (liar, ("honest?", "liar?", "web")),
 )
-SKILLS = tuple(Skill(draw.__name__, labels, draw) for draw, labels in _DRAWS)
+HOUSE = 0.75
+"""House words make the difference between a few rows and many: logic has little else that must be told."""
+PRACTICE = tuple(Skill(draw.__name__, labels, draw, HOUSE) for draw, labels in _DRAWS)
+"""What pretraining text holds. Of `truth` and `parity` a model of this size learns the form, not the answer."""
+SKILLS = tuple(skill for skill in PRACTICE if skill.name not in ("truth", "parity"))

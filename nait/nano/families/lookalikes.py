@@ -12,6 +12,8 @@ from ..problems import Problem, Skill, draw_from
 from ..words import LANDS, NAMES, RELATIONS
 from . import arithmetic, code, logic, translation
 
+_LOGIC = {skill.name: skill for skill in logic.SKILLS}
+
 
 def _problem(key: str, instruction: str, given: str, output: str) -> Problem:
     return Problem(
@@ -67,7 +69,7 @@ def story_ask(random: Random) -> Problem:
 
 def list_ends(random: Random) -> Problem:
     """Logic's words: first and last of a list."""
-    words = draw_from(logic.SKILLS[3], "pool", random).given
+    words = draw_from(_LOGIC["sort"], "pool", random).given
     first, *_, last = words.split(", ")
     ask = random.choice(("Say how the list begins and ends.", "Give both ends of the list of words."))
     return _problem(f"list_ends/{words}", ask, words, f"It begins with {first} and ends with {last}.")
@@ -75,7 +77,7 @@ def list_ends(random: Random) -> Problem:
 
 def people_named(random: Random) -> Problem:
     """Logic's words: who is named in the riddle?"""
-    riddle = draw_from(random.choice((logic.SKILLS[5], logic.SKILLS[9])), "pool", random).given
+    riddle = draw_from(_LOGIC[random.choice(("swap", "liar"))], "pool", random).given
     riddle = riddle[: riddle.rindex(".") + 1]  # without the question's own word
     named = sorted({word.strip(".") for word in riddle.split()} & set(NAMES))
     return _problem(f"people/{riddle}", "Who is named here? Do not solve it.", riddle, " and ".join(named))

@@ -1,0 +1,105 @@
+"""IFD, instruction-following difficulty: how little the instruction helps the model to write the answer.
+
+Cherry: Li et al., NAACL 2024, arXiv 2308.12032. Superfiltering: Li et al., ACL 2024, arXiv 2402.00530. README.md has
+the formulas that go by this one name.
+
+Shapes: N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nait.core.contracts import Extractor
+from nait.core.errors import ConfigError, did_you_mean
+from nait.core.examples import Pool, Target
+from nait.core.scores import ScoreTable
+from nait.models.templates import Template
+from nait.signals.readings import Losses, Signal
+
+from .columns import Floats, mean_nll, one_column
+from .warmup import Warmup
+
+Ratio = Literal["means", "perplexities"]
+RATIOS: tuple[Ratio, ...] = ("means", "perplexities")
+
+
+@dataclass(frozen=True)
+class Ifd:
+    """The answer's loss given the instruction over its loss alone, both under the same model.
+
+    With s_c the mean NLL of the answer's tokens written under `template` and s_d under `direct`:
+    `ratio=means` s_c / s_d; `ratio=perplexities` exp(s_c - s_d). Only rows from `lowest` to `highest` (null: no
+    bound) are ranked. The direct text of a row whose prompt has n tokens is cut at max_length - n + `allowance`, so
+    that both sides see the same part of a long answer; the published codes fix `allowance`, whatever the number of
+    tokens in front of the direct answer. `warmup`: score with a model tuned on a few rows of each kind first.
+    """
+
+    template: Template
+    direct: Template
+    ratio: Ratio = "means"
+    lowest: float | None = None
+    highest: float | None = 1.0
+    allowance: int = 4
+    max_length: int | None = None
+    warmup: Warmup | None = None
+
+    def __post_init__(self) -> None:
+        if self.ratio not in RATIOS:
+            raise ConfigError(
+                f"'{self.ratio}' is not a choice",
+                where="selector.ratio",
+                mend=did_you_mean(self.ratio, RATIOS),
+            )
+        if self.allowance < 0:
+            raise ConfigError(
+                f"{self.allowance} is below 0", where="selector.allowance", mend="4 and 1 are published."
+            )
+        if self.lowest is not None and self.highest is not None and self.lowest >= self.highest:
+            raise ConfigError(
+                f"no IFD lies between {self.lowest:g} and {self.highest:g}",
+                where="selector.lowest",
+                mend="Set it below selector.highest.",
+            )
+
+    def requests(
+        self,
+        pool: Pool,
+        targets: Sequence[Target],  # noqa: ARG002
+        extractor: Extractor,
+    ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
+        """What is measured of the pool: losses of two texts, with the tuned model if there is a warm-up."""
+        conditioned = extractor.under(template=self.template, max_length=self.max_length)
+        if self.warmup is not None:
+            conditioned = self.warmup.tuned(pool, conditioned)
+        direct = conditioned.under(template=self.direct, behind=self.template, allowance=self.allowance)
+        return [(conditioned, pool, [Losses("answer")]), (direct, pool, [Losses("answer")])]
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
+        """One column for all targets; unit: 1."""
+        (conditioned, _, signals), (direct, _, _) = self.requests(pool, targets, extractor)
+        losses_c, losses_d = (view.measure(pool, signals)[0] for view in (conditioned, direct))
+        ifd_n = self._ratio(mean_nll(losses_c), mean_nll(losses_d))
+        limit = int(conditioned.identity(pool)["max_length"])
+        room = limit - conditioned.prompt_lengths(pool)
+        unrankable = {
+            "prompt fills max_length": room <= 0,
+            "no answer token left": (losses_c[:, 1] == 0) | (losses_d[:, 1] == 0),
+            "more of the answer fits alone than behind its prompt": losses_d[:, 1] > room,
+        }
+        if self.highest is not None:
+            unrankable[f"IFD above {self.highest:g}"] = ifd_n > self.highest
+        if self.lowest is not None:
+            unrankable[f"IFD below {self.lowest:g}"] = ifd_n < self.lowest
+        return one_column(
+            pool, ifd_n, unrankable, unit="1",
+            definition=f"IFD: ratio of {self.ratio}, answer given its prompt over answer alone",
+        )  # fmt: skip
+
+    def _ratio(self, s_c: Floats, s_d: Floats) -> Floats:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return np.asarray(s_c / s_d if self.ratio == "means" else np.exp(s_c - s_d))

@@ -1,0 +1,43 @@
+"""Length: the longest answers first, a cheap baseline that is hard to beat (Zhao et al., 2024, arXiv 2402.04833)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nait.core.contracts import Extractor
+from nait.core.errors import ConfigError, did_you_mean
+from nait.core.examples import Pool, Target
+from nait.core.scores import ScoreTable
+
+from .columns import one_column
+
+Unit = Literal["answer_tokens", "tokens", "characters"]
+UNITS: tuple[Unit, ...] = ("answer_tokens", "tokens", "characters")
+
+
+@dataclass(frozen=True)
+class Length:
+    """A row's length: the answer's tokens, the whole text's, both cut at max_length, or the answer's characters."""
+
+    unit: Unit = "answer_tokens"
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise ConfigError(
+                f"'{self.unit}' is not a choice", where="selector.unit", mend=did_you_mean(self.unit, UNITS)
+            )
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
+        """One column for all targets; unit: `unit`. Opens no model."""
+        if self.unit == "characters":
+            lengths = np.asarray([sum(len(turn.answer) for turn in row.turns) for row in pool.examples])
+        else:
+            table = extractor.tokens(pool)
+            lengths = table.answer_tokens if self.unit == "answer_tokens" else table.lengths
+        return one_column(
+            pool, lengths.astype(np.float64), {}, unit=self.unit.replace("_", " "), definition="length of the row"
+        )  # fmt: skip

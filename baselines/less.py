@@ -1,0 +1,287 @@
+"""LESS (Xia et al., ICML 2024, arXiv 2402.04333): rows whose gradients point where the targets' gradients point.
+
+Shapes: N rows, R reference rows. With c the checkpoints of a short LoRA warm-up, g_c(z) the gradient of a reference
+row's answer loss, u_c(x) the step Adam would take on a candidate's, and w_c the mean learning rate of the epoch,
+
+    influence(x, z) = sum over c of w_c cos(u_c(x), g_c(z)) / sum over c of w_c,
+
+then the mean over the reference rows of a subtask, and the maximum over subtasks. Published with a random
+projection to 8192 numbers; unprojected the cosines are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.address import address, digest_file, unit_interval
+from nait.core.contracts import Extractor, Trainer
+from nait.core.errors import ConfigError, DataError, StoreError, did_you_mean
+from nait.core.examples import Pool, Target
+from nait.core.scores import ScoreTable
+from nait.models.templates import Template
+from nait.signals.gradients import (
+    PLAIN,
+    VARIANTS,
+    Gradients,
+    Projection,
+    Update,
+    Variant,
+    find_moments,
+    influences_of,
+)
+from nait.store import read_json
+from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdaptedModel
+from nait.training.checkpoints import EPOCHS
+
+Floats = npt.NDArray[np.floating[Any]]
+Reduce = Literal["subtasks", "mean", "max"]
+REDUCTIONS: tuple[Reduce, ...] = ("subtasks", "mean", "max")
+PROJECTIONS = ("none", "rademacher")
+MOMENTS = "adam.safetensors"
+BLOCK_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A point of a warm-up made elsewhere: an adapter's folder, a file of Adam's moments, a weight.
+
+    `moments=null` is `adam.safetensors` in the folder; Adam's constants stand in `epoch.json` beside the file.
+    """
+
+    adapter: str
+    moments: str | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A checkpoint as it is scored with: where it is, what names its content, how much it counts."""
+
+    folder: Path
+    moments: Path
+    content: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Less:
+    """Influence of each row on each target's reference rows, from the gradients of a LoRA along its warm-up.
+
+    `warmup` trains on a share `warmup_ratio` of the pool, drawn by id and `seed`, and keeps each epoch with Adam's
+    moments; `checkpoints`, where given, stand in its place. `adam`: less (the published code's), eps_outside,
+    no_momentum, sgd. `projection=rademacher` keeps the pool's projected gradients in the store, so that new
+    targets need no new pass over the pool; `none` is exact, and needs one. `reduce`: subtasks (mean inside a
+    subtask, maximum over subtasks; rows without a subtask share one), mean, max. `template` and `max_length` (null:
+    the run's) are those of the texts whose gradients are taken.
+    """
+
+    version: ClassVar[int] = 1
+
+    warmup: Trainer | None = None
+    warmup_ratio: float = 0.05
+    seed: int = 0
+    adam: Variant = "less"
+    projection: Literal["none", "rademacher"] = "none"
+    projection_dim: int = 8192
+    reduce: Reduce = "subtasks"
+    checkpoints: Sequence[Checkpoint] | None = None
+    template: Template | None = None
+    max_length: int | None = None
+
+    def __post_init__(self) -> None:
+        for key, value, known in (
+            ("adam", self.adam, VARIANTS),
+            ("projection", self.projection, PROJECTIONS),
+            ("reduce", self.reduce, REDUCTIONS),
+        ):
+            if value not in known:
+                raise ConfigError(
+                    f"'{value}' is not a choice", where=f"selector.{key}", mend=did_you_mean(value, known)
+                )
+        if not 0 < self.warmup_ratio <= 1:
+            raise ConfigError(
+                f"{self.warmup_ratio} is not in (0, 1]", where="selector.warmup_ratio", mend="0.05 is usual."
+            )
+        _ = self._projection
+        if self.checkpoints is None:
+            _check_warmup(self.warmup)
+        elif not self.checkpoints or min(point.weight for point in self.checkpoints) <= 0:
+            raise ConfigError(
+                "there must be one or more, each of a weight above 0",
+                where="selector.checkpoints",
+                mend="Set it to null for a warm-up of the run's own.",
+            )
+
+    @property
+    def _projection(self) -> Projection | None:
+        return Projection(self.projection_dim, self.seed) if self.projection == "rademacher" else None
+
+    def check(self, targets: Sequence[Target]) -> None:
+        """Raises: DataError for a target without reference rows, before a model is opened."""
+        if not targets:
+            raise DataError("LESS needs a target", where="target", mend="Set target=file target.path=FILE.")
+        for target in targets:
+            if not target.examples:
+                raise DataError(
+                    "LESS needs its reference rows, and there are none",
+                    where=f"target '{target.name}'",
+                    mend="Give the rows themselves.",
+                )
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
+        """Each row's influence on each target; unit: a cosine."""
+        self.check(targets)
+        view = self._view(targets, extractor)
+        points = self._points(pool, extractor)
+        columns = [
+            reduced(influence_nr, [example.subtask for example in target.examples], self.reduce)
+            for influence_nr, target in zip(
+                self._influences(pool, targets, view, points), targets, strict=True
+            )
+        ]
+        return ScoreTable(
+            ids=pool.ids,
+            targets=tuple(target.name for target in targets),
+            values=np.stack(columns, axis=1),
+            unit="cosine",
+            definition=f"LESS: influence by {self.adam} gradients over {len(points)} checkpoints",
+            diagnostics={
+                "checkpoints": {point.content: round(point.weight, 6) for point in points},
+                "subtasks": {t.name: len({example.subtask for example in t.examples}) for t in targets},
+            },
+        )
+
+    def influences(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> list[Floats]:
+        """The influence of each row on each reference row: one [N, R] a target."""
+        view = self._view(targets, extractor)
+        return self._influences(pool, targets, view, self._points(pool, extractor))
+
+    def _view(self, targets: Sequence[Target], extractor: Extractor) -> Extractor:
+        """The texts that gradients are taken of; every reference row has an answer in them."""
+        view = extractor.under(template=self.template, max_length=self.max_length)
+        for target in targets:
+            _check_answers(target, view)
+        return view
+
+    def _influences(
+        self, pool: Pool, targets: Sequence[Target], view: Extractor, points: Sequence[_Point]
+    ) -> list[Floats]:
+        totals: list[Floats] = [np.zeros((len(pool), len(target))) for target in targets]
+        for point in points:
+            if point.weight == 0.0:
+                continue
+            at = view.on(AdaptedModel(view.model, point.folder, point.content))
+            update = Update(self.adam, find_moments(point.moments) if self.adam != "sgd" else None)
+            for total, cosines in zip(totals, self._cosines(pool, targets, at, update), strict=True):
+                total += point.weight * np.asarray(cosines, dtype=np.float64)
+        return totals
+
+    def _cosines(
+        self, pool: Pool, targets: Sequence[Target], at: Extractor, update: Update
+    ) -> Sequence[Floats]:
+        """One [N, R] a target, at one checkpoint."""
+        projection = self._projection
+        references = [at.measure(target, [Gradients(PLAIN, projection)])[0] for target in targets]
+        if projection is None:
+            return at.measure(pool, [influences_of(each, update) for each in references])
+        (features,) = at.measure(pool, [Gradients(update, projection)])
+        return [_products(features, each) for each in references]
+
+    def _points(self, pool: Pool, extractor: Extractor) -> list[_Point]:
+        """The checkpoints, their weights of sum 1; equal ones where all are 0 (one step ends at rate 0)."""
+        points = self._own() if self.checkpoints is not None else self._warm_up(pool, extractor)
+        total = sum(point.weight for point in points)
+        return [replace(p, weight=p.weight / total if total else 1.0 / len(points)) for p in points]
+
+    def _warm_up(self, pool: Pool, extractor: Extractor) -> list[_Point]:
+        """The epochs of a warm-up on a random share of the pool, from the store where it has it."""
+        assert self.warmup is not None
+        made = extractor.fine_tune(pool, self.drawn(pool, extractor), self.warmup, seed=self.seed)
+        folders = sorted((made.path / EPOCHS).iterdir(), key=lambda folder: int(folder.name))
+        return [
+            _Point(
+                folder,
+                folder / MOMENTS,
+                f"{made.address}/{EPOCHS}/{folder.name}",
+                float(read_json(folder / "epoch.json")["learning_rate"]),
+            )
+            for folder in folders
+        ]
+
+    def drawn(self, pool: Pool, extractor: Extractor) -> list[str]:
+        """The ids the warm-up is trained on: drawn by id, from the rows that have an answer to train on."""
+        tokens = extractor.tokens(pool).answer_tokens
+        able = [x.id for x, count in zip(pool.examples, tokens, strict=True) if x.answered and count]
+        if not able:
+            raise DataError("no row has an answer to train on", where="data", mend="Raise model.max_length.")
+        count = min(len(able), max(1, round(self.warmup_ratio * len(pool))))
+        return sorted(sorted(able, key=lambda key: unit_interval("less warm-up", self.seed, key))[:count])
+
+    def _own(self) -> list[_Point]:
+        """The given checkpoints, named by their bytes."""
+        points = []
+        for given in self.checkpoints or ():
+            folder = Path(given.adapter).expanduser()
+            files = [folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS]
+            for file in files:
+                if not file.is_file():
+                    raise StoreError(
+                        f"there is no {file.name}",
+                        where=f"selector.checkpoints: {given.adapter}",
+                        mend="Give the folder of a peft adapter.",
+                    )
+            moments = Path(given.moments).expanduser() if given.moments else folder / MOMENTS
+            points.append(_Point(folder, moments, address([digest_file(f) for f in files]), given.weight))
+        return points
+
+
+def _check_warmup(warmup: Trainer | None) -> None:
+    recipe = warmup.recipe if warmup else None
+    wanted = {"method": "lora", "checkpoints": "epoch"}
+    for key, value in wanted.items():
+        if recipe is None or recipe.get(key) != value:
+            raise ConfigError(
+                "LESS needs a LoRA with each epoch's checkpoint",
+                where=f"selector.warmup.{key}" if recipe else "selector.warmup",
+                mend=f"Set selector.warmup.{key}={value}, or give selector.checkpoints.",
+            )
+
+
+def _check_answers(target: Target, view: Extractor) -> None:
+    """Raises: DataError when a reference row has no answer token left to take a gradient of."""
+    blank = [x.id for x, n in zip(target.examples, view.tokens(target).answer_tokens, strict=True) if not n]
+    if blank:
+        raise DataError(
+            f"{len(blank)} of {len(target)} rows have no answer token (the first is '{blank[0]}')",
+            where=f"target '{target.name}'",
+            mend="Raise selector.max_length, or leave them out.",
+        )
+
+
+def reduced(influence_nr: Floats, subtasks: Sequence[str], how: Reduce = "subtasks") -> Floats:
+    """[N] one number a row of influences [N, R] on reference rows of these subtasks."""
+    if how == "max":
+        return np.asarray(influence_nr.max(axis=1))
+    groups = subtasks if how == "subtasks" else [""] * len(subtasks)
+    return np.asarray(np.max(np.stack(list(_means(influence_nr, groups))), axis=0))
+
+
+def _means(influence_nr: Floats, subtasks: Sequence[str]) -> Iterator[Floats]:
+    names = np.asarray(subtasks)
+    for name in sorted(set(subtasks)):
+        yield influence_nr[:, names == name].mean(axis=1)
+
+
+def _products(features_ns: Floats, references_rs: Floats) -> Floats:
+    """[N, R] inner products, a block of rows at a time: the features are mapped from disk."""
+    blocks = [
+        np.asarray(features_ns[at : at + BLOCK_ROWS]) @ np.asarray(references_rs).T
+        for at in range(0, len(features_ns), BLOCK_ROWS)
+    ]
+    return np.concatenate(blocks)

@@ -1,0 +1,114 @@
+"""LESS features against their floor: forward and backward of the same batches, LoRA attached, nothing captured.
+
+`ratio` is features over floor (goal: 1.25): cosines of Adam's updates with reference gradients at full dimension,
+every row's own. The floor has the same loss and the LoRA's gradients summed over the batch. `published_ratio`
+(goal: 1.3) is the published way over ours: one row at a time, full logits, a backward each, Adam's formula on the
+flat gradient.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from benchmarks.models import arguments, load, rows
+from benchmarks.scoring import alternate
+from nait.models.batches import collate, plan
+from nait.models.sites import dissect
+from nait.signals.answers import backward
+from nait.signals.backward import GradientRunner
+from nait.signals.gradients import Update, find_moments, influences_of
+from nait.signals.logits import head_of
+from nait.signals.lora import find_factors
+from nait.training.adapter import LoraRecipe, attach
+
+GOAL, PUBLISHED_GOAL = 1.25, 1.3
+ROUNDS = 2
+BATCH_TOKENS = 512
+RANK, REFERENCES = 8, 32
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    import torch
+
+    options = arguments(__doc__, rows=32)
+    network = attach(
+        load(options.model, device=options.device, dtype=options.dtype),
+        LoraRecipe(r=RANK, alpha=4.0 * RANK, dropout=0.1, target_modules=TARGETS),
+    ).eval()
+    factors = find_factors(network)
+    with torch.no_grad():
+        for name, factor in factors.items():
+            if "lora_B" in name:
+                factor.weight.normal_(std=0.01)
+    table = rows(options.rows, vocabulary=network.config.vocab_size)
+    batches = plan(table.lengths, BATCH_TOKENS)
+    anatomy, head = dissect(network), head_of(network, dissect(network))
+    with TemporaryDirectory() as folder:
+        update = Update("less", find_moments(_moments(factors, Path(folder))))
+        width = sum(factor.weight.numel() for factor in factors.values())
+        references = np.random.default_rng(0).normal(size=(REFERENCES, width)).astype(np.float32)
+        references /= np.linalg.norm(references, axis=1, keepdims=True)
+        runner = GradientRunner(network, [influences_of(references, update)])
+    m, v = (
+        torch.cat([stepper[name] for name in factors])
+        for stepper in (runner.reducer.steppers[0][0].first, runner.reducer.steppers[0][0].second)
+    )
+
+    def floor() -> None:
+        for chosen in batches:
+            backward(head, anatomy, collate(table, chosen, fill_id=1, device=options.device))
+            network.zero_grad()
+
+    def ours() -> None:
+        with runner:
+            for chosen in batches:
+                runner.read(table, chosen)
+
+    def published() -> None:
+        for i in range(len(table)):
+            ids, answer = (torch.from_numpy(np.array(part))[None].to(options.device) for part in table.row(i))
+            labels = torch.where(answer, ids, -100).long()
+            network(input_ids=ids.long(), attention_mask=torch.ones_like(ids), labels=labels).loss.backward()
+            g = torch.cat([factor.weight.grad.view(-1) for factor in factors.values()])
+            _ = (m + 0.1 * g) / torch.sqrt(v + 0.001 * g**2)
+            network.zero_grad()
+
+    seconds = alternate([floor, ours], rounds=ROUNDS, device=options.device)
+    slow = alternate([published], rounds=1, device=options.device)[0]
+    ratio, published_ratio = seconds[1] / seconds[0], slow / seconds[1]
+    line: dict[str, Any] = {
+        "name": "gradients",
+        "setting": f"{options.model} {options.dtype} {options.device} {options.rows} rows LoRA {RANK} q k v o",
+        "seconds": round(seconds[1], 3),
+        "ratio": round(ratio, 3),
+        "goal": GOAL,
+        "met": ratio <= GOAL and published_ratio >= PUBLISHED_GOAL,
+        "published_ratio": round(published_ratio, 2),
+        "published_goal": PUBLISHED_GOAL,
+        "rows_per_second": round(len(table) / seconds[1], 2),
+    }
+    print(json.dumps(line))
+
+
+def _moments(factors: dict[str, Any], folder: Path) -> Path:
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    tensors = {}
+    for name, factor in factors.items():
+        tensors[f"{name}.exp_avg"] = torch.randn(factor.weight.shape) * 1e-3
+        tensors[f"{name}.exp_avg_sq"] = torch.rand(factor.weight.shape) * 1e-6
+    save_file(tensors, folder / "adam.safetensors")
+    return folder / "adam.safetensors"
+
+
+if __name__ == "__main__":
+    main()

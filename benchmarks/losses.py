@@ -1,0 +1,149 @@
+"""Losses against their floor: the decoder over the same batches, and the LM head at the answers' positions alone.
+
+`ratio` is perplexity over its floor (goal 1.08), `ifd_ratio` IFD's two texts over theirs (goal 1.10). Beside them the
+published ways, one row at a time with all logits (and all hidden states for RDS+), over ours: `rds_vs_published`
+(goal 1.6), `ifd_vs_published` (1.25), `selectit_vs_published` (1.6; each rating prompt is a pass like the others, so
+few of them stand for all), on every other row. Batches are small, so that few rows pad as little as many would.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.models import arguments, load, rows
+from benchmarks.scoring import alternate
+from nait.core.tokens import TokenTable, token_table
+from nait.models.batches import collate, plan
+from nait.signals.outputs import predicted, runs
+from nait.signals.passes import Runner
+from nait.signals.readings import Choice, Embedding, Losses, Signal
+
+GOALS = {"ratio": 1.08, "ifd_ratio": 1.10}
+SPEEDUPS = {"rds_vs_published": 1.6, "ifd_vs_published": 1.25, "selectit_vs_published": 1.6}
+ROUNDS = 3
+BATCH_TOKENS = {"cpu": 512}
+DIRECT_TOKENS, RATING_TOKENS, RATING_PROMPTS = 4, 30, 2
+DIGITS = (5, 6, 7, 8, 9)
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=30)
+    network = load(options.model, device=options.device, dtype=options.dtype)
+    bench = Bench(network, options.device)
+    conditioned = rows(options.rows, vocabulary=network.config.vocab_size)
+    direct = with_prefix(conditioned, [list(range(DIRECT_TOKENS))], answers_only=True)
+    ways = [
+        lambda: bench.floor([conditioned]), lambda: bench.ours([conditioned], Losses()),
+        lambda: bench.floor([direct]), lambda: bench.ours([direct], Losses()),
+    ]  # fmt: skip
+    seconds = alternate(ways, rounds=ROUNDS, device=options.device)
+    found = {
+        "ratio": seconds[1] / seconds[0],
+        "ifd_ratio": (seconds[1] + seconds[3]) / (seconds[0] + seconds[2]),
+        **speedups(bench, conditioned, direct),
+    }
+    met = all(found[k] <= goal for k, goal in GOALS.items()) and all(
+        found[k] >= goal for k, goal in SPEEDUPS.items()
+    )
+    line = {
+        "name": "losses",
+        "setting": f"{options.model} {options.dtype} {options.device} {options.rows} rows",
+        "seconds": round(seconds[1], 3),
+        "ratio": round(found.pop("ratio"), 3),
+        "goal": GOALS["ratio"],
+        "met": met,
+        **{name: round(value, 3) for name, value in found.items()},
+        "tokens_per_second": round(float(conditioned.starts[-1]) / seconds[1]),
+    }
+    print(json.dumps(line))
+
+
+def speedups(bench: Bench, conditioned: TokenTable, direct: TokenTable) -> dict[str, float]:
+    """The published way's seconds over ours, by method."""
+    c, d = every_other(conditioned), every_other(direct)
+    prompts = [[10 + k] * RATING_TOKENS for k in range(RATING_PROMPTS)]
+    rated = [with_prefix(c, [prompt], answers_only=False) for prompt in prompts]
+    pairs = {
+        "rds_vs_published": (
+            lambda: bench.ours([c], Embedding()),
+            lambda: bench.published([c], output_hidden_states=True),
+        ),
+        "ifd_vs_published": (
+            lambda: bench.ours([c, d], Losses()),
+            lambda: bench.published([c, d], loss=True),
+        ),
+        "selectit_vs_published": (lambda: bench.ours(rated, Choice(DIGITS)), lambda: bench.published(rated)),
+    }
+    found = {}
+    for name, ways in pairs.items():
+        ours, theirs = alternate(list(ways), rounds=1, device=bench.device)
+        found[name] = theirs / ours
+    return found
+
+
+class Bench:
+    """The ways to go over tables of tokens: the floor, ours, the published one."""
+
+    def __init__(self, network: Any, device: str) -> None:
+        self.network, self.device = network, device
+        self.batch_tokens = BATCH_TOKENS.get(device, 16384)
+
+    def floor(self, tables: Sequence[TokenTable]) -> None:
+        """The decoder, and the LM head where an answer token is predicted."""
+        import torch
+
+        decoder, head = self.network.get_decoder(), self.network.get_output_embeddings()
+        with torch.inference_mode():
+            for table in tables:
+                for chosen in plan(table.lengths, self.batch_tokens):
+                    batch = collate(table, chosen, fill_id=1, device=self.device)
+                    h_btd = decoder(input_ids=batch.input_ids, use_cache=False).last_hidden_state
+                    at, columns = predicted(batch, "answer").nonzero(as_tuple=True)
+                    for part in runs(len(at), h_btd):
+                        head(h_btd[at[part], columns[part] - 1])
+
+    def ours(self, tables: Sequence[TokenTable], signal: Signal) -> None:
+        """The shared pass."""
+        for table in tables:
+            with Runner(self.network, [signal]) as runner:
+                for chosen in plan(table.lengths, self.batch_tokens):
+                    runner.read(table, chosen)
+
+    def published(self, tables: Sequence[TokenTable], *, loss: bool = False, **options: Any) -> None:
+        """One row at a time, all logits."""
+        import torch
+
+        with torch.inference_mode():
+            for table in tables:
+                for i in range(len(table)):
+                    row, answer = (torch.from_numpy(np.array(part)) for part in table.row(i))
+                    ids = row.long()[None].to(self.device)
+                    labels = {"labels": ids.masked_fill(~answer.to(ids.device), -100)} if loss else {}
+                    self.network(input_ids=ids, **labels, **options)
+
+
+def with_prefix(table: TokenTable, prefixes: list[list[int]], *, answers_only: bool) -> TokenTable:
+    """The rows, or their answers alone, behind other tokens."""
+    ids, answers = [], []
+    for prefix in prefixes:
+        for i in range(len(table)):
+            row, answer = table.row(i)
+            kept = row[answer] if answers_only else row
+            ids.append([*prefix, *kept.tolist()])
+            answers.append([False] * len(prefix) + (answer[answer] if answers_only else answer).tolist())
+    return token_table(ids, answers, [False] * len(ids))
+
+
+def every_other(table: TokenTable) -> TokenTable:
+    """Half the rows, for what is slow."""
+    ids, answers = zip(*(table.row(i) for i in range(0, len(table), 2)), strict=True)
+    return token_table([row.tolist() for row in ids], [row.tolist() for row in answers], [False] * len(ids))
+
+
+if __name__ == "__main__":
+    main()

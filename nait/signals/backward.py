@@ -1,0 +1,109 @@
+"""Backward passes: every row's own gradient of a LoRA, a batch at a time, reduced while the backward runs.
+
+Shapes: B rows, P weights of the LoRA, R reference rows, S width of a projection. Memory holds one factor's
+gradients of a batch (unless whole ones are asked for), and the activations that any backward needs: several
+times a forward's, so batches want fewer tokens than a forward pass's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nait.core.errors import ModelError
+from nait.core.tokens import TokenTable
+from nait.models.batches import Rows, Side, collate
+from nait.models.sites import Anatomy, dissect
+from nait.signals.gradients import Arrays, GradientSignal
+
+if TYPE_CHECKING:
+    import torch
+
+    from nait.signals.logits import Head
+
+log = logging.getLogger(__name__)
+
+
+class GradientRunner:
+    """Runs the model forward and backward over batches; one backward gives all rows' own gradients.
+
+    Raises: ModelError when the model has no plain LoRA on it.
+    """
+
+    def __init__(self, network: Any, signals: Sequence[GradientSignal], *, padding: Side = "right") -> None:
+        from nait.signals.lora import Tap
+        from nait.signals.reductions import Reducer
+
+        self.network = network
+        self.anatomy: Anatomy = dissect(network)
+        self.head: Head | None = None
+        self.device = str(next(network.parameters()).device)
+        # Any id does, since no real token sees it; the pad id itself makes some models warn.
+        self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
+        self.padding: Side = padding
+        self.tap = Tap(network, self._take)
+        shapes = {name: tuple(factor.weight.shape) for name, factor in self.tap.factors.items()}
+        self.reducer = Reducer(signals, shapes, self.device)
+        self.seen: set[str] = set()
+
+    def __enter__(self) -> GradientRunner:
+        from nait.signals.logits import head_of
+
+        self.tap.__enter__()
+        self.head = head_of(self.network, self.anatomy)  # looked at with dropout off
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.tap.__exit__(*error)
+
+    def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+        """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
+        import torch
+
+        try:
+            return self._read(table, rows)
+        except torch.OutOfMemoryError:
+            if len(rows) == 1:
+                raise
+            log.warning("Out of memory with %d rows a batch: going on with half of them.", len(rows))
+            torch.cuda.empty_cache()
+            half = len(rows) // 2
+            halves = [self.read(table, rows[:half]), self.read(table, rows[half:])]
+            return [np.concatenate(pair) for pair in zip(*halves, strict=True)]
+
+    def _read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+        from nait.signals.answers import backward
+        from nait.signals.outputs import predicted
+
+        assert self.head is not None
+        batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
+        blank = ~predicted(batch, "answer").any(dim=1).cpu().numpy()
+        self.tap.rows, self.seen = len(rows), set()
+        self.reducer.start(len(rows))
+        if not blank.all():
+            backward(self.head, self.anatomy, batch)
+            self._check_all_seen()
+        # Without an answer there is no gradient, and Adam's momentum alone says nothing of the row.
+        return [np.where(blank[:, None], np.float32(np.nan), value) for value in self.reducer.finish()]
+
+    def _take(self, name: str, gradient: torch.Tensor) -> None:
+        if name in self.seen:
+            raise ModelError(
+                f"{name} is used twice in one pass",
+                where="gradients",
+                mend="Leave this module out of train.lora.target_modules.",
+            )
+        self.seen.add(name)
+        self.reducer.take(name, gradient.flatten(1))
+
+    def _check_all_seen(self) -> None:
+        unseen = sorted(set(self.tap.factors) - self.seen)
+        if unseen:
+            raise ModelError(
+                f"the loss does not depend on {unseen[0]}",
+                where="gradients",
+                mend="Leave this module out of train.lora.target_modules; an adapter must not be merged.",
+            )

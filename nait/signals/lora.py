@@ -1,0 +1,125 @@
+"""LoRA layers seen from outside, and the gradient of every row of a batch in one backward.
+
+Shapes: B rows, T tokens, I inputs and O outputs of a factor. A factor is a linear map y = x W^T, and the
+gradient of one row b with respect to W is sum over t of g_y[b, t] x[b, t]^T, which the batch's own backward has at
+hand: x was kept for it, g_y arrives. So no row needs a backward of its own, whatever lies around the factors
+(any model, tied weights, activation checkpointing: each factor's backward runs once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from nait.core.errors import ModelError
+
+Take = Callable[[torch.Tensor, torch.Tensor], None]
+"""Receives the gradient at a factor's output and the factor's input, as the backward comes by."""
+
+
+def find_factors(network: Any) -> dict[str, Any]:
+    """The LoRA factors (linear modules), by their weight's parameter name, in the order of the names.
+
+    Raises: ModelError when there are none, or when the adapter trains anything else.
+    """
+    found = {}
+    for path, module in network.named_modules():
+        if hasattr(module, "parameter_name"):
+            continue  # peft's wrapper of a bare parameter (experts), whose factors are multiplied, not called
+        for part in ("lora_A", "lora_B"):
+            held = getattr(module, part, None)
+            for adapter, factor in held.items() if isinstance(held, torch.nn.ModuleDict) else ():
+                if isinstance(factor, torch.nn.Linear):
+                    found[f"{path}.{part}.{adapter}.weight"] = factor
+    marks = (".lora_", ".modules_to_save.", ".trainable_tokens_")
+    ours = [name for name, _ in network.named_parameters() if any(mark in name for mark in marks)]
+    other = sorted(set(ours) - set(found))
+    if not found or other:
+        what = f"the adapter trains {other[0]}" if other else "there is no LoRA on this model"
+        raise ModelError(
+            what, where="gradients", mend="They are taken of a plain LoRA on linear layers (one adapter)."
+        )
+    return dict(sorted(found.items()))
+
+
+class _Factor(torch.autograd.Function):
+    """A linear map that hands (gradient at its output, input) on, and makes no summed weight gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, take: Take) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.take = take
+        return torch.nn.functional.linear(x, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, None, None]:
+        x, weight = ctx.saved_tensors
+        ctx.take(g, x)
+        return g @ weight if ctx.needs_input_grad[0] else None, None, None
+
+
+class Tap:
+    """While open, `take(name, gradient)` receives each factor's gradient a row [B, O, I] in float32.
+
+    Only the factors want gradients then, so the backward ends at the lowest of them; dropout is off.
+    """
+
+    def __init__(self, network: Any, take: Callable[[str, torch.Tensor], None]) -> None:
+        self.network = network
+        self.factors = find_factors(network)
+        self.take = take
+        self.rows = 0
+        self.before: tuple[bool, dict[torch.Tensor, bool]] = (False, {})
+        self.forwards: dict[str, Any] = {}
+
+    def __enter__(self) -> Tap:
+        wanted = {id(factor.weight) for factor in self.factors.values()}
+        self.before = self.network.training, {p: p.requires_grad for p in self.network.parameters()}
+        self.network.eval()
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(id(parameter) in wanted)
+        for name, factor in self.factors.items():
+            self.forwards[name] = vars(factor).get("forward")
+            factor.forward = self._forward(name, factor)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, factor in self.factors.items():
+            _restore_forward(factor, self.forwards[name])
+        training, wanted = self.before
+        for parameter, was in wanted.items():
+            parameter.requires_grad_(was)
+        self.network.train(training)
+
+    def _forward(self, name: str, factor: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+        def take(g: torch.Tensor, x: torch.Tensor) -> None:
+            self.take(name, self._gradient(name, g, x))
+
+        def forward(x: torch.Tensor) -> torch.Tensor:
+            return _Factor.apply(x, factor.weight, take)  # type: ignore[no-any-return]
+
+        return forward
+
+    def _gradient(self, name: str, g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """[B, O, I]: some models flatten [B, T] before a router; that is undone."""
+        tokens, uneven = divmod(x.numel() // x.shape[-1], self.rows)
+        if uneven or (x.dim() == 3 and x.shape[0] != self.rows):
+            raise ModelError(
+                f"{name} sees tokens of several rows as one ({tuple(x.shape)} for {self.rows} rows)",
+                where="gradients",
+                mend="Leave this module out of train.lora.target_modules.",
+            )
+        g_bto, x_bti = g.reshape(self.rows, tokens, -1), x.reshape(self.rows, tokens, -1)
+        return torch.bmm(g_bto.float().transpose(1, 2), x_bti.float())
+
+
+def _restore_forward(module: Any, before: Any) -> None:
+    """Nothing; the module's own `forward` is `before` again, or where that is None, its class's."""
+    if before is None:
+        del module.forward
+    else:
+        module.forward = before

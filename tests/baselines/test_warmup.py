@@ -1,0 +1,82 @@
+"""Cherry's warm-up: a few rows of every cluster, an ordinary training, scores of the model it gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nait.baselines.ifd import Ifd
+from nait.baselines.warmup import Warmup
+from nait.core.errors import ConfigError
+from nait.models.loading import LocalModel
+from nait.models.templates import TextTemplate
+from nait.stages.train import train_on
+from nait.store import Store
+from nait.tracking.trackers import Trackers
+from nait.training.adapter import LoraRecipe
+from nait.training.trainer import FineTune
+from tests.baselines.conftest import TEMPLATE, Open
+from tests.families import pool
+
+DIRECT = TextTemplate(prompt="A: ", system="", unconditional=True)
+TRAINER = FineTune(method="lora", max_steps=2, learning_rate=0.05, lora=LoraRecipe(r=2, dropout=0.0))
+WARMUP = Warmup(TRAINER, clusters=3, rows_each=2)
+
+
+def tune(folder: Path, store: Path, trained: list[set[str]]) -> Any:
+    """What the select stage gives an extractor, noting what was trained on."""
+
+    def made(rows: Any, ids: Any, trainer: Any, seed: int) -> Any:
+        trained.append(set(ids))
+        model = LocalModel(str(folder), device="cpu", max_length=200)
+        chosen = [row for row in rows.examples if row.id in set(ids)]
+        return train_on(
+            chosen, model=model, template=TEMPLATE, trainer=trainer, seed=seed, store=Store(store),
+            tracker=Trackers([]),
+        )  # fmt: skip
+
+    return made
+
+
+def test_each_cluster_gives_a_few_rows(opened: Open) -> None:
+    chosen = WARMUP.choose(pool(), opened())
+    assert len(chosen) == len(set(chosen))
+    assert 2 <= len(chosen) <= 6
+    assert chosen == WARMUP.choose(pool(), opened())
+    assert Warmup(TRAINER, clusters=3, rows_each=2, seed=1).choose(pool(), opened()) != chosen
+    assert len(Warmup(TRAINER, clusters=100, rows_each=100).choose(pool(), opened())) == len(pool())
+
+
+def test_prompts_are_clustered_not_answers(opened: Open) -> None:
+    """Rows whose prompts are equal fall into one cluster, whatever their answers."""
+    from nait.core.examples import Example, Turn, gather
+
+    turns = [Turn("Count the trees", f"{'yes ' * i}no") for i in range(4)]
+    turns += [Turn("??? 12345 +++", f"{'yes ' * i}no") for i in range(4)]
+    rows = gather("two", [Example(f"id{i}", (turn,), row=i) for i, turn in enumerate(turns)])
+    chosen = Warmup(TRAINER, clusters=2, rows_each=1).choose(rows, opened())
+    assert [int(key[2:]) // 4 for key in chosen] == [0, 1]
+
+
+def test_scores_are_those_of_the_tuned_model(opened: Open, folder: Path, tmp_path: Path) -> None:
+    trained: list[set[str]] = []
+    x = opened(tune=tune(folder, tmp_path, trained))
+    plain, warm = (Ifd(TEMPLATE, DIRECT, highest=None, warmup=warmup) for warmup in (None, WARMUP))
+    table = warm.score(pool(), [], x)
+    assert set.union(*trained) == set(WARMUP.choose(pool(), x))
+    assert not np.allclose(table.values, plain.score(pool(), [], x).values)
+    (view, _, _), _ = warm.requests(pool(), [], x)
+    assert view.model_fingerprint != x.model_fingerprint
+
+
+def test_without_a_way_to_train_the_warmup_is_refused(opened: Open) -> None:
+    with pytest.raises(ConfigError, match="cannot train"):
+        Ifd(TEMPLATE, DIRECT, warmup=WARMUP).score(pool(), [], opened())
+
+
+def test_wrong_numbers_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"warmup\.clusters"):
+        Warmup(TRAINER, clusters=0)

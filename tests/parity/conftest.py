@@ -1,0 +1,66 @@
+"""What the parity tests share: the published numbers, the model they were made with, its rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.core.examples import Pool
+from nait.models.loading import LocalModel
+from nait.models.templates import TextTemplate
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes import Engine
+from nait.store import Store
+from tests.conftest import read_pool
+
+
+@pytest.fixture(scope="session")
+def parity(shared: Callable[[str], Path]) -> Path:
+    return shared("parity")
+
+
+@pytest.fixture(scope="session")
+def methods(parity: Path) -> dict[str, Any]:
+    return json.loads((parity / "expected.json").read_text())["methods"]
+
+
+@pytest.fixture(scope="session")
+def rows(parity: Path) -> Pool:
+    return read_pool(parity / "pool.jsonl", "pool")
+
+
+@pytest.fixture(scope="session")
+def open_at(parity: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], StoredExtractor]:
+    """An extractor of the reference model that cuts texts at so many tokens. Its own template is nobody's."""
+    store = Store(tmp_path_factory.mktemp("store"))
+
+    def extractor(max_length: int) -> StoredExtractor:
+        model = LocalModel(str(parity / "model"), dtype="float32", device="cpu", max_length=max_length)
+        return StoredExtractor(model, store, TextTemplate(prompt="{user}"), engine=Engine(progress=False))
+
+    return extractor
+
+
+@pytest.fixture(scope="session")
+def preset() -> Callable[..., Any]:
+    """The scorer that a shipped selector config builds."""
+
+    def built(*overrides: str) -> Any:
+        from hydra import compose, initialize_config_module
+        from hydra.core.global_hydra import GlobalHydra
+        from omegaconf import OmegaConf
+
+        from nait.app import build
+
+        GlobalHydra.instance().clear()
+        with initialize_config_module("nait.conf", version_base="1.3"):
+            node = OmegaConf.to_container(compose("run", overrides=list(overrides)).selector, resolve=True)
+        GlobalHydra.instance().clear()
+        node.pop("name")
+        return build(node)
+
+    return built
