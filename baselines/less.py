@@ -118,6 +118,12 @@ class Less:
                 mend="Set it to null for a warm-up of the run's own.",
             )
 
+    def content(self) -> list[str]:
+        """What the given checkpoints hold: their paths alone would not tell."""
+        return [
+            f"{point.content} {digest_file(point.moments) if self.adam != 'sgd' else ''}" for point in self._own()
+        ]
+
     @property
     def _projection(self) -> Projection | None:
         return Projection(self.projection_dim, self.seed) if self.projection == "rademacher" else None

@@ -76,7 +76,8 @@ class Scorer(Protocol):
     """A selection method: rates every row of the pool for every target.
 
     A scorer whose mathematics changes counts up a class attribute `version` (1 where there is none), so that
-    stored scores of the old one are not taken for the new one's.
+    stored scores of the old one are not taken for the new one's. A scorer whose config names files has a method
+    `content() -> Any`, what these hold, so that another file under the same name is not taken for the old one.
     """
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable: ...

@@ -74,15 +74,16 @@ def _scores(
         "scores": VERSION,
         "selector": selector.config["selector"],
         "version": getattr(selector.scorer, "version", 1),
+        **({"content": content()} if (content := getattr(selector.scorer, "content", None)) else {}),
         "pool": extractor.identity(pool),
         "targets": [extractor.identity(target) for target in targets],
         "names": [target.name for target in targets],
     }
 
     def write(part: Path) -> Mapping[str, Any]:
-        started, before = time.monotonic(), set(extractor.used)
         seen = pool.blind()
         measure_together(seen, targets, [selector.scorer, *selector.beside()], extractor)
+        started, extractor.used = time.monotonic(), {}  # what this method used, others' measurements not
         table = selector.scorer.score(seen, targets, extractor)
         answer_tokens = np.asarray(extractor.tokens(pool).answer_tokens)
         table = table.without(ineligible(pool, answer_tokens))
@@ -98,9 +99,7 @@ def _scores(
             "length_correlation": report.length_correlation,
             "diagnostics": dict(table.diagnostics),
             "warnings": [*table.warnings, *report.warnings],
-            "seconds_from_nothing": extractor.seconds(
-                time.monotonic() - started, [key for key in extractor.used if key not in before]
-            ),
+            "seconds_from_nothing": extractor.seconds(time.monotonic() - started, list(extractor.used)),
         }
 
     return store.produce("scores", key, write)

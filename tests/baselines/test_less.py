@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -170,3 +171,16 @@ def test_a_target_without_answers_is_refused_before_anything_is_trained(warm: An
 def test_wrong_settings_are_named(wrong: dict[str, Any], where: str) -> None:
     with pytest.raises(ConfigError, match=where):
         Less(**{"warmup": TRAINER, **wrong})
+
+
+def test_other_bytes_under_the_same_path_are_other_scores(warm: Any, tmp_path: Path) -> None:
+    LESS.score(ROWS, [REFERENCES], warm)
+    copied = tmp_path / "mine"
+    shutil.copytree(epochs(tmp_path)[-1], copied)
+    one = Less(checkpoints=[Checkpoint(str(copied))])
+    before = one.content()
+    assert one.content() == before
+    moments = copied / "adam.safetensors"
+    moments.write_bytes(moments.read_bytes()[:-4] + bytes(4))
+    assert one.content() != before
+    assert LESS.content() == []
