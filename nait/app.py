@@ -127,10 +127,18 @@ class Sweep(Callback):  # type: ignore[misc]
             self.display.stop()
         if "report" not in config.stages:
             return
-        from nait.jobs import summarise_sweep
+        from nait.summaries import summarise_sweep
 
         folder = Path(config.hydra.sweep.dir)
-        text = summarise_sweep(folder, store=str(config.paths.store), reporter=build(config.report))
+        config.paths.run = str(folder)  # of the summary; a job's own is its output folder
+        plain = OmegaConf.to_container(
+            OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        )
+        assert isinstance(plain, dict)
+        text = summarise_sweep(
+            folder, store=str(config.paths.store), reporter=build(config.report), tracker=build(config.tracking),
+            config={str(key): value for key, value in plain.items()},
+        )  # fmt: skip
         print(text, file=sys.stdout)  # noqa: T201  # as above
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from nait import records
 from nait.core.contamination import Contamination
-from nait.core.contracts import Model, Reporter, Tracker, Trainer
+from nait.core.contracts import Model, Tracker, Trainer
 from nait.core.errors import DataError
 from nait.core.examples import Pool, Target
 from nait.core.selection import Selection
@@ -270,14 +270,3 @@ class Job:
             keys = ("definition", "unit", "ineligible", "length_correlation", "diagnostics")
             manifest["scores"] = {key: scores.manifest[key] for key in keys}
         write_json(self.folder / "run.json", json.loads(json.dumps(manifest, default=str)))
-
-
-def summarise_sweep(folder: Path, *, store: str, reporter: Reporter) -> str:
-    """One leaderboard of the jobs under a sweep's folder; failed jobs are named."""
-    found = [read_json(path) for path in sorted(folder.glob("*/run.json"))]
-    runs = [str(record["links"]["run"]) for record in found if record["links"].get("run")]
-    failed = [
-        f"{record['selector']} (seed {record['seed']})" for record in found if record["status"] != "done"
-    ]
-    text = report(reporter, Store(store), runs, folder / "report") if runs else "No job reached a result."
-    return text + (f"\nFailed: {', '.join(failed)}. Their folders under {folder} say why." if failed else "")

@@ -69,6 +69,9 @@ class FileTracker:
             writer.writerow(columns)
             writer.writerows([plain(cell) for cell in row] for row in rows)
 
+    def page(self, name: str, path: Path) -> None:
+        """Nothing: the page is where it was made."""
+
     def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
         """Nothing: the files are where they were made."""
 

@@ -40,6 +40,10 @@ class Trackers:
         """Nothing; logs a table."""
         self._each(lambda tracker: tracker.table(name, columns, rows))
 
+    def page(self, name: str, path: Path) -> None:
+        """Nothing; shows an HTML page."""
+        self._each(lambda tracker: tracker.page(name, path))
+
     def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
         """Nothing; records files with what they are."""
         self._each(lambda tracker: tracker.artifact(name, kind, files, metadata))

@@ -165,6 +165,16 @@ class WandbTracker:
             with staged_in(self.folder / "wandb"):
                 self._run.log({name: table})
 
+    def page(self, name: str, path: Path) -> None:
+        """Nothing; shows an HTML page beside the charts, as it is."""
+        if self._run is None:
+            return
+        with self._guard:
+            import wandb
+
+            with staged_in(self.folder / "wandb"):
+                self._run.log({name: wandb.Html(path.read_text(encoding="utf-8"), inject=False)})
+
     def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
         """Nothing; records files as they are, without a copy of them: an artifact of ours never changes."""
         if self._run is None:
