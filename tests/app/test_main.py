@@ -120,11 +120,20 @@ def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Ru
     for row in rows:  # each row can be followed back
         for kind in ("selection", "adapter", "evaluation", "run"):
             assert (tmp_path / "store" / f"{kind}s" / row[kind] / "manifest.json").is_file()
+    assert json.loads((board.parents[1] / "summary.json").read_text())["jobs"] == 3
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")}
     again = nait(*sweep)
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")} == before
     assert "Opening" not in again.stderr
+
+
+def test_methods_beside_each_other_share_one_pass(nait: Run, tmp_path: Path) -> None:
+    done = nait("-m", "selector=random,perplexity,nait", "beside=[nait,perplexity]", "stages=[select]")
+    assert done.returncode == 0, done.stderr
+    made = [json.loads(path.read_text()) for path in (tmp_path / "store" / "passes").glob("*/manifest.json")]
+    (over_the_pool,) = [one for one in made if one["rows"] == 40]
+    assert {one["signal"] for one in over_the_pool["signals"]} == {"projections", "losses"}
 
 
 def test_the_base_model_is_evaluated_with_train_none(nait: Run) -> None:
