@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nait.core.results import Item, Result
+from nait.core.results import Item, Member, Result
 
 from .suites import Group, Suite
 
@@ -154,4 +154,8 @@ def _average(group: Group, parts: Sequence[Result], metric: str, *, weighted: bo
         higher_is_better=all(part.higher_is_better for part in parts),
         is_group=True,
         missing=group.missing,
+        members=tuple(
+            Member(part.task, part.metric, part.filter, share)
+            for share, part in zip(shares, parts, strict=True)
+        ),
     )

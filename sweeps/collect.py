@@ -2,75 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from nait.core.errors import StoreError
 from nait.core.results import Result, Row
 from nait.stages.evaluations import read_items, read_results
-from nait.store import Artifact, Store
+from nait.store import Artifact
+
+from .contrasts import BASE, CONTROL, TARGETLESS, metric_name, places
+from .stores import Shelf
 
 NOT_EVALUATED = Result(task="", metric="", value=0.0, stderr=None, n=0)
+CONDITIONS = ("train.", "model.", "eval.", "template.", "pool")
+"""Settings that belong to a run, whatever its method."""
+SHUFFLED = "Shuffled"
+"""The order that makes any selector random: how a sweep over a method's own keys brings its control."""
+SHORT = 6
 
 
-def collect(store: Store, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Row]:
+def collect(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Row]:
     """The rows of these runs (None: of all in the store); with `primary`, one metric a task.
 
     Raises: StoreError for a run whose evaluation is gone.
     """
+    records = run_records(store, runs)
+    known = [run_settings(store, record) for record in records]
+    differing = differing_settings(records, known)
+    return [
+        row
+        for record, settings, shown in zip(records, known, differing, strict=True)
+        for row in _rows(store, record, settings, shown, primary=primary)
+    ]
+
+
+def run_records(store: Shelf, runs: Sequence[str] | None) -> list[Artifact]:
+    """The records of these runs (None: of all). Raises: StoreError for one that is not there."""
     if runs is None:
-        records = store.artifacts("runs")
-    else:
-        records = [_record(store, address) for address in dict.fromkeys(runs)]
-    names = distinct_names(records)
-    return [row for record in records for row in _rows(store, record, names[record.address], primary=primary)]
+        return store.artifacts("runs")
+    return [_record(store, address) for address in dict.fromkeys(runs)]
 
 
-def outcomes(store: Store, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, float]]:
-    """(evaluation, task) -> item -> value, for the rows' own metrics; groups have no items of their own."""
-    found: dict[tuple[str, str], dict[str, float]] = {}
-    metrics = {(row.evaluation, row.task): row.metric for row in rows}
+def outcomes(store: Shelf, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
+    """(evaluation, task, metric) -> item -> value, for the rows' own metrics and those of groups' tasks."""
+    found: dict[tuple[str, str, str], dict[str, float]] = {}
+    wanted = {place for row in rows if row.evaluation for place, _ in places(row)}
     for address in sorted({row.evaluation for row in rows if row.evaluation}):
-        for item in read_items(store.folder("evaluations", address)):
-            if metrics.get((address, item.task)) == metric_name(item.metric, item.filter):
-                found.setdefault((address, item.task), {})[f"{item.doc_id}/{item.doc_hash}"] = item.value
+        evaluation = store.find("evaluations", address)
+        for item in read_items(evaluation.path) if evaluation else ():
+            place = (address, item.task, metric_name(item.metric, item.filter))
+            if place in wanted:
+                found.setdefault(place, {})[f"{item.doc_id}/{item.doc_hash}"] = item.value
     return found
 
 
-def metric_name(metric: str, filter_name: str) -> str:
-    """The metric as a table shows it: with its filter where it has one."""
-    return f"{metric} ({filter_name})" if filter_name not in ("", "none") else metric
+def method_name(record: Artifact) -> str:
+    """The selector's name; random for any whose scores a shuffled order ignored."""
+    shuffled = record.manifest.get("settings", {}).get("order") == SHUFFLED
+    return CONTROL if shuffled else str(record.manifest["labels"]["selector"])
 
 
-def distinct_names(records: Sequence[Artifact]) -> dict[str, str]:
-    """Each run's selector with the settings in which it differs from other runs of that selector.
+def run_settings(store: Shelf, record: Artifact) -> dict[str, str]:
+    """What a run was set to, flat; the pool's and the reference sets' content as short digests.
 
-    So rows that differ in more than the seed are never averaged as if they did not.
+    Of random, whose scores say nothing, what is not the method's alone.
     """
-    groups: dict[str, list[Artifact]] = {}
-    for record in records:
-        groups.setdefault(str(record.manifest["labels"]["selector"]), []).append(record)
-    names = {}
-    for name, group in groups.items():
-        settings = [
-            {**record.manifest["settings"], "pool": record.manifest["labels"]["pool"]} for record in group
-        ]
-        keys = sorted({key for one in settings for key in one})
-        differing = [key for key in keys if len({one.get(key) for one in settings}) > 1]
-        for record, one in zip(group, settings, strict=True):
-            shown = [f"{key}={one[key]}" for key in differing if key in one]
-            names[record.address] = " ".join([name, *shown])
-    return names
+    found = {str(key): str(value) for key, value in record.manifest.get("settings", {}).items()}
+    if method_name(record) == CONTROL:
+        found = {key: value for key, value in found.items() if key.startswith(CONDITIONS)}
+    found["pool"] = str(record.manifest["labels"]["pool"])
+    counts = record.manifest.get("reference_rows") or {}
+    if counts:
+        found["reference rows"] = "+".join(str(count) for count in dict.fromkeys(counts.values()))
+    address = record.manifest["links"].get("scores")
+    scores = store.find("scores", str(address)) if address else None
+    key: Mapping[str, object] = scores.manifest.get("key", {}) if scores else {}
+    if isinstance(pool := key.get("pool"), Mapping):
+        found["pool content"] = str(pool.get("examples", ""))[:SHORT]
+    if isinstance(targets := key.get("targets"), Sequence) and targets:
+        found["reference"] = "+".join(str(one.get("examples", ""))[:SHORT] for one in targets)
+    return found
 
 
-def _record(store: Store, address: str) -> Artifact:
+def differing_settings(
+    records: Sequence[Artifact], known: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """For each run, the settings in which runs of its selector differ: so only seeds are ever averaged.
+
+    Reference sets differ where runs for one target had several; the pool's content where one name stood for several.
+    """
+    names = [method_name(record) for record in records]
+    targets = [str(record.manifest["labels"]["target"]) for record in records]
+    found = []
+    for name, target, settings in zip(names, targets, known, strict=True):
+        runs = zip(names, targets, known, strict=True)
+        same = [(at, one) for other, at, one in runs if other == name]
+        aimed = [one for at, one in same if at == target and name not in TARGETLESS]
+        named = [one for _, one in same if one["pool"] == settings["pool"]]
+        groups = {"reference": aimed, "reference rows": aimed, "pool content": named}
+        everyone = [one for _, one in same]
+        differing = [k for k in sorted(settings) if len({one.get(k) for one in groups.get(k, everyone)}) > 1]
+        if "reference rows" in differing and _decided(aimed, "reference rows", "reference"):
+            differing = [key for key in differing if key != "reference"]  # the number of rows says it
+        found.append({key: settings[key] for key in differing})
+    return found
+
+
+def _decided(group: Sequence[Mapping[str, str]], by: str, key: str) -> bool:
+    """Whether the setting `by` leaves `key` one value."""
+    seen: dict[str | None, set[str | None]] = {}
+    for one in group:
+        seen.setdefault(one.get(by), set()).add(one.get(key))
+    return all(len(values) == 1 for values in seen.values())
+
+
+def _record(store: Shelf, address: str) -> Artifact:
     found = store.find("runs", address)
     if found is None:
         raise StoreError(f"there is no run {address}", where=str(store.root), mend="Run the job again.")
     return found
 
 
-def _rows(store: Store, record: Artifact, name: str, *, primary: bool) -> Iterable[Row]:
+def _rows(
+    store: Shelf, record: Artifact, settings: Mapping[str, str], shown: Mapping[str, str], *, primary: bool
+) -> Iterable[Row]:
     links, labels, seconds = (record.manifest[key] for key in ("links", "labels", "phase_seconds"))
     if links.get("evaluation"):
         evaluation = store.find("evaluations", str(links["evaluation"]))
@@ -80,9 +135,21 @@ def _rows(store: Store, record: Artifact, name: str, *, primary: bool) -> Iterab
         results = [one for one in read_results(evaluation.path) if one.primary or not primary]
     else:
         requested, results = {""}, [NOT_EVALUATED]
+    method = method_name(record) if labels["trained"] or not links.get("evaluation") else BASE
+    name = " ".join([method, *(f"{key}={value}" for key, value in shown.items())])
+    checks = _checks(store, links.get("scores"))
+    truth = record.manifest.get("truth") or {}
+    paid = 1.0
+    if method == CONTROL != labels["selector"]:  # scores that a shuffled order ignored are not random's
+        checks, truth = (
+            {},
+            {key: value for key, value in truth.items() if key not in ("auc", "precision each")},
+        )
+        paid = 1 - seconds.get("select", 0.0) / (sum(seconds.values()) or 1.0)
+        seconds = {**seconds, "select": 0.0}
     for result in results:
         yield Row(
-            selector=name if labels["trained"] or not links.get("evaluation") else "base (not trained)",
+            selector=name if method != BASE else BASE,
             target=labels["target"],
             budget=labels["budget"],
             seed=labels["seed"],
@@ -98,19 +165,23 @@ def _rows(store: Store, record: Artifact, name: str, *, primary: bool) -> Iterab
             seconds_select=seconds.get("select", 0.0),
             seconds_train=seconds.get("train", 0.0),
             seconds_evaluate=seconds.get("evaluate", 0.0),
-            device_hours=record.manifest["device_hours"],
-            money=record.manifest["money"],
+            device_hours=record.manifest["device_hours"] * paid,
+            money=None if record.manifest["money"] is None else record.manifest["money"] * paid,
             selection=links.get("selection") or "",
             adapter=links.get("adapter") or "",
             evaluation=links.get("evaluation") or "",
             run=record.address,
             missing=", ".join(result.missing),
-            truth=record.manifest.get("truth") or {},
-            checks=_checks(store, links.get("scores")),
+            truth=truth,
+            checks=checks,
+            method=method,
+            settings=dict(shown) if method != BASE else {},
+            conditions={key: value for key, value in settings.items() if key.startswith(CONDITIONS)},
+            members=result.members,
         )
 
 
-def _checks(store: Store, scores: str | None) -> dict[str, float]:
+def _checks(store: Shelf, scores: str | None) -> dict[str, float]:
     """What a reader should know of a score column, the worst of a run's targets.
 
     rho: Spearman's correlation with token length, the one furthest from 0. Of methods that report layers:

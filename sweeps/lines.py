@@ -1,17 +1,17 @@
-"""Lines of a leaderboard: runs that differ in the seed alone, averaged, each held against random."""
+"""Lines of a leaderboard: runs that differ in the seed alone, averaged, each held against a control."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nait.core.results import Row
 
-from .statistics import Difference, Outcomes, bootstrap, paired
+from .contrasts import CONTROL, Items, against, by_seed, controls, strata
+from .statistics import Difference, Stratum, estimate, holm, spread
 
 Z95 = 1.959964
-CONTROL = "random"
 Key = tuple[str, ...]
 
 
@@ -19,9 +19,9 @@ Key = tuple[str, ...]
 class Line:
     """A method's result on one task over its seeds.
 
-    `half_width`: of the 95 % interval, None where unknown. `difference`: to random on the same items and
-    seeds, None for random itself and where there is no random beside it. `truth`: by the rows' labels. `checks`:
-    of the score columns.
+    `half_width`: of the 95 % interval, None where unknown. `difference`: to the control on the same items and
+    seeds, None for the control itself and where there is none beside it. `truth`: by the rows' labels. `checks`:
+    of the score columns. `settings`: those in which runs of the method differ. `members`: a group's tasks.
     """
 
     selector: str
@@ -46,39 +46,70 @@ class Line:
     difference: Difference | None = None
     truth: Mapping[str, float] = field(default_factory=dict)
     checks: Mapping[str, float] = field(default_factory=dict)
+    method: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
 
 
-def summarise(rows: Sequence[Row], items: Mapping[tuple[str, str], Outcomes] | None = None) -> list[Line]:
+def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str = CONTROL) -> list[Line]:
     """Rows that differ in the seed alone, averaged; the best value of each task first.
 
-    The interval is over items (the tasks' standard errors, averaged in quadrature over the seeds, whose items
-    are the same) or, where it is wider, over seeds (Student's t). `items`: (evaluation, task) -> outcomes,
-    for the paired differences.
+    `items`: the rows' outcomes, for the intervals and for the paired differences to `control`. Without them an
+    interval is over items (the tasks' standard errors, averaged in quadrature over the seeds, whose items are the
+    same) or, where it is wider, over seeds (Student's t).
     """
-    groups: dict[Key, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(_key(row), []).append(row)
-    lines = [_line(group, _difference(group, groups, items or {})) for group in groups.values()]
+    groups = grouped(rows)
+    items = items or {}
+    scores = _estimates({key: strata([(1.0, _distinct(group))], items) for key, group in groups.items()})
+    differences = _estimates(
+        {key: against(group, controls(group, rows, control), items) for key, group in groups.items()}
+    )
+    lines = [_line(group, scores.get(key), differences.get(key)) for key, group in groups.items()]
     return sorted(lines, key=lambda line: (line.model, line.task, line.metric, -line.value, line.selector))
 
 
-def _key(row: Row) -> Key:
-    return (row.model, row.task, row.metric, row.target, row.budget, row.selector)
+def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
+    """The rows of each line: those that differ in the seed alone; the same evaluation counts once."""
+    groups: dict[Key, dict[tuple[int, str], Row]] = {}
+    for row in rows:
+        key = (row.model, row.task, row.metric, row.target, row.budget, row.selector)
+        groups.setdefault(key, {}).setdefault((row.seed, row.evaluation or row.run), row)
+    return {key: list(group.values()) for key, group in groups.items()}
 
 
-def _difference(
-    group: Sequence[Row], groups: Mapping[Key, list[Row]], items: Mapping[tuple[str, str], Outcomes]
-) -> Difference | None:
-    """The group's mean minus random's: same model, task, target and budget, paired by seed and item."""
-    control = groups.get((*_key(group[0])[:-1], CONTROL))
-    if control is None or group[0].selector == CONTROL:
-        return None
-    ours, theirs = (
-        {row.seed: items[place] for row in rows if (place := (row.evaluation, row.task)) in items}
-        for rows in (group, control)
-    )
-    d_si = paired(ours, theirs)
-    return None if d_si is None else bootstrap(d_si)
+def _estimates(found: Mapping[Key, list[Stratum] | None]) -> dict[Key, Difference]:
+    """Each line's estimate; the lines of a column (model, task, metric) lend each other what seeds say."""
+    known = {key: part for key, part in found.items() if part}
+    spreads = {key: spread(part) for key, part in known.items()}
+    return {
+        key: estimate(
+            part, others=[one for other, one in spreads.items() if other != key and other[:3] == key[:3]]
+        )
+        for key, part in known.items()
+    }
+
+
+def _distinct(group: Sequence[Row]) -> dict[int, Row]:
+    """The group by seed; one row alone where every seed reached the same evaluation, as an untrained model does."""
+    found = by_seed(group)
+    return found if len({row.evaluation for row in group}) > 1 else dict(list(found.items())[:1])
+
+
+def short(target: str) -> str:
+    """A target's label, or how many targets it merges where that is shorter."""
+    count = target.count("+") + 1
+    return f"{count} targets" if count > 2 else target
+
+
+def corrected(lines: Sequence[Line]) -> list[Line]:
+    """The same lines, their p-values adjusted (Holm) for all the differences among them: one table's family."""
+    adjusted = iter(holm([line.difference.p for line in lines if line.difference]))
+    return [
+        replace(line, difference=replace(line.difference, adjusted=next(adjusted)))
+        if line.difference
+        else line
+        for line in lines
+    ]
 
 
 def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -87,14 +118,11 @@ def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(one[name] for one in facts) / len(facts) for name in names}
 
 
-def _line(group: Sequence[Row], difference: Difference | None) -> Line:
+def _line(group: Sequence[Row], score: Difference | None, difference: Difference | None) -> Line:
     first, count = group[0], len(group)
-    mean = sum(row.value for row in group) / count
-    errors = [row.stderr for row in group if row.stderr is not None and not math.isnan(row.stderr)]
-    over_items = Z95 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None
-    if over_items == 0.0:  # all items alike: Wilson's interval of a share that was 0 or 1
-        over_items = Z95**2 / (first.n + Z95**2)
-    widths = [width for width in (over_items, _over_seeds([row.value for row in group])) if width is not None]
+    half_width = (score.high - score.low) / 2 if score else _without_items(group)
+    if half_width == 0.0:  # all items alike: Wilson's interval of a share that was 0 or 1
+        half_width = Z95**2 / (first.n + Z95**2)
 
     def average(name: str) -> float:
         return float(sum(getattr(row, name) for row in group) / count)
@@ -106,8 +134,8 @@ def _line(group: Sequence[Row], difference: Difference | None) -> Line:
         model=first.model,
         task=first.task,
         metric=first.metric,
-        value=mean,
-        half_width=max(widths) if widths else None,
+        value=sum(row.value for row in group) / count,
+        half_width=half_width,
         seeds=len({row.seed for row in group}),
         n=first.n,
         selected_rows=round(average("selected_rows")),
@@ -122,7 +150,18 @@ def _line(group: Sequence[Row], difference: Difference | None) -> Line:
         difference=difference,
         truth=_means([row.truth for row in group]),
         checks=_means([row.checks for row in group]),
+        method=first.method or first.selector,
+        settings=first.settings,
+        members=tuple(member.task for member in first.members),
     )
+
+
+def _without_items(group: Sequence[Row]) -> float | None:
+    """Half of the interval that standard errors and seeds give, the wider of both."""
+    errors = [row.stderr for row in group if row.stderr is not None and not math.isnan(row.stderr)]
+    over_items = Z95 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None
+    widths = [width for width in (over_items, _over_seeds([row.value for row in group])) if width is not None]
+    return max(widths) if widths else None
 
 
 def _over_seeds(values: Sequence[float]) -> float | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
+from .contrasts import CONTROL
 from .lines import Line
 from .statistics import Difference
 
@@ -12,19 +14,26 @@ LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random
 TRUTH = ("precision", "precision each", "coverage", "clean", "lookalike", "auc")
 CHECKS = ("rho", "margin", "top layer")
 WORTH = (
-    "What was selected, by the rows' own labels; nothing was trained or evaluated. rho: of the score with token length."
+    "What was selected, by the rows' own labels; nothing was trained or evaluated. "
+    "rho: of the score with token length."
 )
 
 
 def wide(lines: Sequence[Line], *, form: str) -> str:
     """One row a method, target and budget; one column a task; then ground truth, checks and seconds."""
+    header, body = wide_cells(lines)
+    return _tabulate(body, header, form)
+
+
+def wide_cells(lines: Sequence[Line]) -> tuple[list[str], list[list[object]]]:
+    """Header and body of that table."""
     tasks = sorted({line.task for line in lines if line.task})
     known = [name for name in TRUTH if any(name in line.truth for line in lines)]
     asked = CHECKS[:1] if tasks else CHECKS
     checked = [name for name in asked if any(name in line.checks for line in lines)]
     phases = ["select s", "train s", "eval s"] if tasks else ["select s"]
     header = ["selector", "target", "budget", "seeds", *tasks, *known, *checked, *phases]
-    body = []
+    body: list[list[object]] = []
     for group in _methods(lines):
         first, cells = group[0], {line.task: score(line) for line in group}
         truth = [f"{first.truth[name]:.2f}" if name in first.truth else "" for name in known]
@@ -32,26 +41,38 @@ def wide(lines: Sequence[Line], *, form: str) -> str:
         seconds = [first.seconds_select, first.seconds_train, first.seconds_evaluate][: len(phases)]
         body.append([first.selector, first.target, first.budget, first.seeds, *(cells.get(t, "") for t in tasks),
                      *truth, *checks, *(f"{value:.1f}" for value in seconds)])  # fmt: skip
-    return _tabulate(body, header, form)
+    return header, body
 
 
-def differences(lines: Sequence[Line], *, form: str) -> str:
-    """The same rows and columns, each cell the difference to random with its interval; empty without random."""
+def differences(lines: Sequence[Line], *, form: str, control: str = CONTROL) -> str:
+    """The same rows and columns, each cell the difference to the control with its interval; empty without one."""
+    header, body = difference_cells(lines, control=control)
+    return _tabulate(body, header, form) if body else ""
+
+
+def difference_cells(
+    lines: Sequence[Line], *, control: str = CONTROL
+) -> tuple[list[str], list[list[object]]]:
+    """Header and body of that table."""
     compared = [line for line in lines if line.difference]
-    if not compared:
-        return ""
     tasks = sorted({line.task for line in compared})
-    body = []
+    body: list[list[object]] = []
     for group in _methods(compared):
         cells = {line.task: difference(line.difference) for line in group if line.difference}
         first = group[0]
         body.append([first.selector, first.target, first.budget, *(cells.get(task, "") for task in tasks)])
-    return _tabulate(body, ["minus random", "target", "budget", *tasks], form)
+    return [f"minus {control}", "target", "budget", *tasks], body
 
 
-def long(lines: Sequence[Line], *, form: str) -> str:
+def long(lines: Sequence[Line], *, form: str, control: str = CONTROL) -> str:
     """One row a task and method, everything beside it; empty where nothing was evaluated."""
-    body = []
+    header, body = long_cells(lines, control=control)
+    return _tabulate(body, header, form) if body else ""
+
+
+def long_cells(lines: Sequence[Line], *, control: str = CONTROL) -> tuple[list[str], list[list[object]]]:
+    """Header and body of that table."""
+    body: list[list[object]] = []
     for line in lines:
         if not line.task:
             continue
@@ -60,7 +81,7 @@ def long(lines: Sequence[Line], *, form: str) -> str:
         named = [line.task, line.metric, line.selector, line.target, line.budget, score(line), compared]
         counted = [line.seeds, line.n, line.selected_rows, line.answer_tokens]
         body.append([*named, *counted, *(f"{value:.1f}" for value in seconds)])
-    return _tabulate(body, LONG, form) if body else ""
+    return [name.replace(CONTROL, control) for name in LONG], body
 
 
 def _methods(lines: Sequence[Line]) -> list[list[Line]]:
@@ -89,24 +110,36 @@ def score(line: Line) -> str:
 
 
 def difference(found: Difference) -> str:
-    """The difference and its interval; one that holds 0 is called what it is."""
+    """The difference and its interval; one that is not significant is called what it is."""
     said = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-    return said if found.excludes_zero else f"{said} n.s."
+    return said if found.significant else f"{said} n.s."
 
 
-def notes(lines: Sequence[Line]) -> list[str]:
+def notes(lines: Sequence[Line], *, control: str = CONTROL) -> list[str]:
     """What a reader must know beside the numbers."""
     if not any(line.task for line in lines):
         return [WORTH] if any(line.truth for line in lines) else []
-    said = ["score ± half of the 95 % interval, over items or over seeds, the wider of both."]
-    if any(line.difference for line in lines):
+    said = ["score ± half of the 95 % interval, over items and seeds."]
+    compared = [line.difference for line in lines if line.difference]
+    if compared:
         said.append(
-            "minus random: paired by item and seed, [95 % bootstrap interval]; n.s.: the interval holds 0; "
-            "not corrected for the number of comparisons."
+            f"minus {control}: paired by item and seed, [95 % interval over items and seeds]; n.s.: the interval "
+            f"holds 0, or p >= 0.05 after Holm's correction for the table's {len(compared)} differences."
         )
+        said.append(detectable(lines))
     elif lines:
-        said.append("No random control is in this table: run selector=random beside it.")
+        said.append(f"No {control} control is in this table: run selector={control} beside it.")
     if lines and max(line.seeds for line in lines) < 3:
         said.append("Fewer than three seeds: differences between methods are not established.")
     missing = sorted({f"{line.task} lacks {line.missing}" for line in lines if line.missing})
     return said + [f"Partial: {text}." for text in missing]
+
+
+def detectable(lines: Sequence[Line]) -> str:
+    """What these items and seeds could find at all: the median over methods of each task."""
+    tasks: dict[str, list[float]] = {}
+    for line in lines:
+        if line.difference:
+            tasks.setdefault(line.task, []).append(line.difference.detectable)
+    shown = ", ".join(f"{task} {median(values):.3f}" for task, values in sorted(tasks.items()))
+    return f"Smallest difference found with power 0.8, before correction: {shown}."

@@ -7,10 +7,20 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class Member:
+    """One task of a group's mean: value = sum of weight * the member's own value."""
+
+    task: str
+    metric: str
+    filter: str
+    weight: float
+
+
+@dataclass(frozen=True)
 class Result:
     """One metric of one task. `stderr` is None where the metric has none; `n` counts the items.
 
-    `is_group`: this is the mean of a group of tasks. `missing` names those of them that could not be run.
+    `is_group`: this is the mean of a group of tasks, `members`. `missing` names those of them that could not be run.
     """
 
     task: str
@@ -24,6 +34,7 @@ class Result:
     is_group: bool = False
     primary: bool = True
     missing: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,9 @@ class Row:
 
     `headline` marks the names the user asked for; the others are subtasks of them. `truth` holds what the
     selection is worth by the rows' own labels, where they carry any; `checks` what a reader should know of the
-    scores (see `sweeps/collect.py`). A run that was not evaluated has one row, without a task.
+    scores (see `sweeps/collect.py`). A run that was not evaluated has one row, without a task. `method` is the
+    selector's own name, `selector` that name with `settings`, in which runs of it differ; `conditions` are the
+    settings that are not the method's (training, model, evaluation, pool). `members` are a group's tasks.
     """
 
     selector: str
@@ -83,3 +96,7 @@ class Row:
     missing: str = ""
     truth: Mapping[str, float] = field(default_factory=dict)
     checks: Mapping[str, float] = field(default_factory=dict)
+    method: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()

@@ -50,7 +50,7 @@ def read_hits(artifact: Artifact) -> list[Hit]:
 def describe(hits: Iterable[Hit]) -> list[str]:
     """A line for each pair of sources that share texts: what is said aloud."""
     counts = Counter((hit.rows, hit.other) for hit in hits)
-    first = {}
+    first: dict[tuple[str, str], Hit] = {}
     for hit in hits:
         first.setdefault((hit.rows, hit.other), hit)
     return [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from nait.core.errors import StoreError
-from nait.core.results import Evaluation, Item, Result
+from nait.core.results import Evaluation, Item, Member, Result
 from nait.store import read_json, write_json
 
 RESULTS = "results.json"
@@ -58,9 +60,14 @@ def read_results(folder: Path) -> tuple[Result, ...]:
     """The typed results alone, without the items. Raises: StoreError, as above."""
     try:
         rows = read_json(folder / RESULTS)["results"]
-        return tuple(Result(**{**row, "missing": tuple(row["missing"])}) for row in rows)
+        return tuple(_result(row) for row in rows)
     except (KeyError, TypeError) as error:
         raise _damaged(folder, error) from error
+
+
+def _result(row: Mapping[str, Any]) -> Result:
+    members = tuple(Member(**member) for member in row.get("members", ()))
+    return Result(**{**row, "missing": tuple(row["missing"]), "members": members})
 
 
 def read_items(folder: Path) -> tuple[Item, ...]:

@@ -23,12 +23,19 @@ from nait.core.scores import ScoreTable
 from nait.core.selection import Selection, cut
 from nait.signals.extractor import StoredExtractor
 from nait.stages.alarms import inspect
-from nait.stages.tables import read_scores, read_selection, write_scores, write_selection
+from nait.stages.tables import (
+    read_scores,
+    read_selection,
+    write_scores,
+    write_selected_rows,
+    write_selection,
+)
 from nait.store import Artifact, Store
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
+SELECTION_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def select(
     """The selection, its artifact and the scores' artifact, from the store where it has them."""
     scores = _scores(pool, targets, selector, extractor, store)
     key = {
-        "selection": VERSION,
+        "selection": SELECTION_VERSION,
         "scores": scores.address,
         "order": selector.config["order"],
         "budget": selector.config["budget"],
@@ -61,6 +68,8 @@ def select(
         count = len(ranking) if table.exhaustive else selector.budget(ranking, answer_tokens)
         selection = cut(table, ranking, count, answer_tokens)
         write_selection(part, table, ranking, selection, answer_tokens)
+        if pool.source is not None:  # a report shows examples long after the pool's file has moved
+            write_selected_rows(part / "selected.jsonl", pool, selection)
         return {"rows": len(selection), "answer_tokens": selection.answer_tokens, "digest": selection.digest}
 
     made = store.produce("selections", key, write)

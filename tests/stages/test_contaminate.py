@@ -43,7 +43,10 @@ def test_hits_are_found_once_and_named(tmp_path: Path) -> None:
         made = contaminate(POOL, [TARGET], evaluator=suite, rule=rule, store=Store(tmp_path))  # type: ignore[arg-type]
     assert suite.read == 1
     hits = read_hits(made)
-    assert {(hit.id, hit.other, hit.other_id) for hit in hits} == {("r1", "geese", "41"), ("r2", "math", "r0")}
+    assert {(hit.id, hit.other, hit.other_id) for hit in hits} == {
+        ("r1", "geese", "41"),
+        ("r2", "math", "r0"),
+    }
     said = " ".join(describe(hits))
     assert "1 row(s) of pool share text with geese, such as row r1 with 41" in said
 

@@ -1,0 +1,147 @@
+"""The paper's claims on transfer (NAIT, arXiv 2603.13201), as contrasts of a matrix's runs, each with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from nait.core.results import Row
+
+from .contrasts import Items, Term, by_seed, controls, strata
+from .statistics import Difference, Stratum, estimate, holm, spread
+from .transfer import ALL, Matrix
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper's, and what the runs say to it."""
+
+    text: str
+    verdict: str
+    found: Difference
+    about: str = ""
+
+
+def claims(
+    matrix: Matrix, rows: Sequence[Row], items: Items, *, reasoning: Sequence[str], control: str
+) -> list[Claim]:
+    """What the runs say to each claim that they can speak to; corrected for all that was tested."""
+    scene = _Scene(matrix, rows, items, control)
+    about = ", ".join(name for name in matrix.singles if name in reasoning)
+    asked = [
+        ("A direction beats random on its own benchmark", "", scene.own_against_control()),
+        (
+            "The diagonal wins: on a benchmark its own direction beats the others",
+            "",
+            scene.own_against_others(),
+        ),
+        (
+            "Reasoning and code directions transfer best: on others' benchmarks they beat the other directions",
+            about,
+            scene.transfer(set(reasoning)),
+        ),
+    ]
+    found = [(text, about, estimate(part)) for text, about, part in asked if part]
+    singles = _singles_against_all(scene)
+    adjusted = holm([one.p for _, _, one in found] + [one.p for one in singles.values()])
+    held = [
+        (text, about, replace(one, adjusted=p))
+        for (text, about, one), p in zip(found, adjusted, strict=False)
+    ]
+    if singles:
+        best = max(singles, key=lambda name: singles[name].value)
+        p = adjusted[len(found) + list(singles).index(best)]
+        text = "A single direction beats all directions merged"
+        held.append((text, f"the best is {best}", replace(singles[best], adjusted=p)))
+    return [Claim(text, verdict(one), one, about) for text, about, one in held]
+
+
+def verdict(found: Difference) -> str:
+    """yes, no, or not significant."""
+    return "not significant" if not found.significant else "yes" if found.value > 0 else "no"
+
+
+def _singles_against_all(scene: _Scene) -> dict[str, Difference]:
+    """Each single direction minus all merged, over all benchmarks."""
+    if ALL not in scene.matrix.targets:
+        return {}
+    parts = {name: part for name in scene.matrix.singles if (part := scene.against(name, ALL))}
+    spreads = {name: spread(part) for name, part in parts.items()}
+    return {
+        name: estimate(part, others=[one for other, one in spreads.items() if other != name])
+        for name, part in parts.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A matrix with the runs behind it."""
+
+    matrix: Matrix
+    rows: Sequence[Row]
+    items: Items
+    control: str
+
+    def runs(self, target: str, task: str) -> list[Row]:
+        wanted = (
+            self.matrix.model,
+            self.matrix.selector,
+            self.matrix.budget,
+            self.matrix.targets[target],
+            task,
+        )
+        return [r for r in self.rows if (r.model, r.selector, r.budget, r.target, r.task) == wanted]
+
+    def contrast(self, weights: Mapping[str, Mapping[str, float]], *, control: bool = False) -> list[Stratum]:
+        """task -> target -> weight, each task weighing alike; with `control`, minus its score."""
+        found: list[Stratum] = []
+        for task, terms in weights.items():
+            runs = {target: self.runs(target, task) for target in terms}
+            sides: list[Term] = [(terms[target], by_seed(own)) for target, own in runs.items() if own]
+            if len(sides) < len(terms):
+                return []
+            if control:
+                sides.append((-1.0, by_seed(controls(next(iter(runs.values())), self.rows, self.control))))
+            part = strata(sides, self.items, weight=1 / len(weights))
+            if part is None:
+                return []
+            found += part
+        return found
+
+    def owners(self) -> dict[str, list[str]]:
+        """task -> its own single targets, where it has any."""
+        singles = self.matrix.singles
+        owned = {
+            task: [name for name in singles if (name, task) in self.matrix.own] for task in self.matrix.tasks
+        }
+        return {task: names for task, names in owned.items() if names}
+
+    def own_against_control(self) -> list[Stratum]:
+        return self.contrast(
+            {task: _share(names, 1.0) for task, names in self.owners().items()}, control=True
+        )
+
+    def own_against_others(self) -> list[Stratum]:
+        weights = {}
+        for task, names in self.owners().items():
+            others = [name for name in self.matrix.singles if name not in names]
+            if others:
+                weights[task] = {**_share(names, 1.0), **_share(others, -1.0)}
+        return self.contrast(weights)
+
+    def transfer(self, reasoning: set[str]) -> list[Stratum]:
+        weights = {}
+        for task in self.matrix.tasks:
+            away = [name for name in self.matrix.singles if (name, task) not in self.matrix.own]
+            ours = [name for name in away if name in reasoning]
+            others = [name for name in away if name not in reasoning]
+            if ours and others:
+                weights[task] = {**_share(ours, 1.0), **_share(others, -1.0)}
+        return self.contrast(weights)
+
+    def against(self, one: str, other: str) -> list[Stratum]:
+        return self.contrast({task: {one: 1.0, other: -1.0} for task in self.matrix.tasks})
+
+
+def _share(names: Sequence[str], total: float) -> dict[str, float]:
+    return {name: total / len(names) for name in names}

@@ -1,0 +1,144 @@
+"""Provenance: what a report's numbers came from, as far as the store's records say it, and what to beware of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nait.core.contamination import Hit
+from nait.core.errors import StoreError
+from nait.core.results import Row
+from nait.stages.contaminate import describe, read_hits
+from nait.store import read_json
+
+from .documents import Block, Notes, Table
+from .lines import Line
+from .stores import Shelf
+
+LOUD_RHO = 0.5
+SHOWN_HITS = 50
+
+
+def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[Block, ...]:
+    """What lessens the numbers' worth: few seeds, length, gaps, and what the scorers said themselves."""
+    said: list[str] = []
+    few = sorted(
+        {f"{line.selector} ({line.target}, {line.budget})" for line in lines if line.task and line.seeds < 3}
+    )
+    if few:
+        said.append(f"Fewer than three seeds: {_some(few)}.")
+    lengths = {
+        f"{line.selector}, {line.target}: the score follows token length (rho {line.checks['rho']:+.2f})."
+        for line in lines
+        if abs(line.checks.get("rho", 0.0)) > LOUD_RHO
+    }
+    said += sorted(lengths)
+    said += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
+    for kind, links in (("scores", _scores(store, rows)), ("evaluations", _evaluations(rows))):
+        told: dict[str, list[str]] = {}
+        for name, address in links:
+            found = store.find(kind, address)
+            for text in found.manifest.get("warnings", ()) if found else ():
+                told.setdefault(str(text), []).append(name)
+        said += [f"{_some(sorted(set(names)))}: {text}" for text, names in told.items()]
+    return (Notes(tuple(said)),)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+def _scores(store: Shelf, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    for address, row in {row.run: row for row in rows}.items():
+        found = store.find("runs", address)
+        if found and found.manifest["links"].get("scores"):
+            yield row.selector, str(found.manifest["links"]["scores"])
+
+
+def _evaluations(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    return [
+        (row.selector, row.evaluation) for row in {row.run: row for row in rows}.values() if row.evaluation
+    ]
+
+
+def provenance(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
+    """What went in, with which versions; each run's artifacts; each run's command, where it was recorded."""
+    runs = {row.run: row for row in rows}
+    facts: dict[str, set[str]] = {}
+    commands, places = [], []
+    for address, row in sorted(
+        runs.items(), key=lambda one: (one[1].selector, one[1].target, one[1].budget, one[1].seed)
+    ):
+        found = store.find("runs", address)
+        manifest: Mapping[str, Any] = found.manifest if found else {}
+        for name, value in _facts(store, manifest, row):
+            facts.setdefault(name, set()).add(value)
+        links = manifest.get("links", {})
+        named = [row.selector, row.target, row.budget, row.seed]
+        places.append([*named, *(str(links.get(kind) or "")[:12] for kind in LINKS), address[:12]])
+        if manifest.get("command"):
+            commands.append([*named, manifest["command"]])
+    body = [[name, value] for name, values in sorted(facts.items()) for value in sorted(values)]
+    header = ("selector", "target", "budget", "seed")
+    return (
+        Table.of("provenance", ["what", "which"], body, caption="What the numbers came from."),
+        Table.of("commands", [*header, "command"], commands, caption="To repeat a row.", code=True),
+        Table.of(
+            "artifacts", [*header, *LINKS, "run"], places, caption="Artifacts in the store, by address."
+        ),
+    )
+
+
+def contamination(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
+    """The texts that pool, reference sets and evaluation share, where a run looked for them."""
+    hits: dict[Hit, None] = {}
+    looked = False
+    for address in {row.run: None for row in rows}:
+        run = store.find("runs", address)
+        link = run.manifest["links"].get("contamination") if run else None
+        found = store.find("contamination", str(link)) if link else None
+        looked = looked or found is not None
+        hits |= dict.fromkeys(read_hits(found) if found else ())
+    if not looked:
+        return ()
+    said = describe(hits) or ["No text of the pool or of a reference set was found in the evaluation."]
+    body = [[hit.rows, hit.id, hit.other, hit.other_id, hit.kind] for hit in list(hits)[:SHOWN_HITS]]
+    caption = f"The first {len(body)} of {len(hits)} shared texts, by the ids on both sides."
+    header = ["rows", "id", "stands in", "id there", "kind"]
+    return (Notes(tuple(said)), Table.of("contamination", header, body, caption=caption))
+
+
+LINKS = ("scores", "selection", "adapter", "evaluation")
+
+
+def _facts(store: Shelf, manifest: Mapping[str, Any], row: Row) -> Iterable[tuple[str, str]]:
+    """Name and value of what a run rests on, the same of many runs."""
+    yield "model", row.model
+    yield from _flat(
+        "", {key: manifest[key] for key in ("versions", "git", "python", "platform") if key in manifest}
+    )
+    yield from _flat("fingerprint", manifest.get("fingerprints") or {})
+    links = manifest.get("links", {})
+    adapter = store.find("adapters", str(links["adapter"])) if links.get("adapter") else None
+    key = adapter.manifest.get("key", {}) if adapter else {}
+    yield from (
+        (f"training {name}", str(key[name])) for name in ("model", "template", "recipe") if name in key
+    )
+    evaluation = store.find("evaluations", row.evaluation) if row.evaluation else None
+    if evaluation:
+        suite = evaluation.manifest.get("key", {}).get("suite", {})
+        yield from (
+            (f"evaluation {k}", str(suite[k])) for k in ("limit", "seed", "apply_chat_template") if k in suite
+        )
+        try:
+            yield from _flat("version", read_json(evaluation.path / "results.json").get("versions", {}))
+        except StoreError:
+            return
+
+
+def _flat(prefix: str, value: Any) -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _flat(f"{prefix} {name}".strip(), part)
+    elif value is not None:
+        yield prefix, str(value)

@@ -1,0 +1,206 @@
+"""The report's sections: numbers into tables, pictures and notes. A section without data has no blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from nait.core.results import Row
+
+from .claims import Claim, claims
+from .contrasts import Items, against
+from .curves import costs as spots_of
+from .curves import panels
+from .documents import Block, Notes, Table
+from .drawing import Grid, heat_maps, picture
+from .lines import Line, grouped
+from .overlap import Core, cores, correlations, distinct, lengths, names, overlaps, settled
+from .plots import cost_plot, curve_plot
+from .selections import Picks
+from .statistics import estimate, holm, spread
+from .tables import difference, difference_cells, notes, wide_cells
+from .transfer import Matrix, grid
+
+MOST_PAIRS = 12
+MOST_MATRICES = 6
+SHOWN, SHOWN_ALONE = 5, 2
+"""Example rows of a core subset, and of those that one target alone chose."""
+
+
+def leaderboard(lines: Sequence[Line], control: str) -> tuple[Block, ...]:
+    """The leaderboard itself, and what must be known beside it."""
+    header, body = wide_cells(lines)
+    said = notes(lines, control=control)
+    return (Table.of("leaderboard", header, body), Notes(tuple(said)))
+
+
+def compared(lines: Sequence[Line], control: str) -> tuple[Block, ...]:
+    """Each line minus the control."""
+    header, body = difference_cells(lines, control=control)
+    caption = (
+        f"Score minus {control}, paired by item and seed, 95 % interval; n.s.: not significant after Holm."
+    )
+    return (Table.of("differences", header, body, caption=caption),)
+
+
+def pairwise(rows: Sequence[Row], lines: Sequence[Line], items: Items) -> tuple[Block, ...]:
+    """For each target and budget, every two methods on the first benchmark (a group's mean, if there is one)."""
+    tasks = sorted((not line.members, line.task) for line in lines if line.headline and line.task)
+    if not tasks:
+        return ()
+    blocks: list[Block] = []
+    groups: dict[tuple[str, str, str], dict[str, list[Row]]] = {}
+    for (model, task, _, target, budget, selector), group in grouped(rows).items():
+        if task == tasks[0][1]:
+            groups.setdefault((model, target, budget), {})[selector] = group
+    for k, ((_, target, budget), methods) in enumerate(sorted(groups.items())):
+        if 3 <= len(methods) <= MOST_PAIRS:
+            caption = f"{tasks[0][1]}, target {target}, {budget}: the row's method minus the column's."
+            blocks.append(_pairs(f"pairs-{k}", methods, items, caption))
+    return tuple(blocks)
+
+
+def _pairs(name: str, methods: dict[str, list[Row]], items: Items, caption: str) -> Table:
+    """The differences between every two methods, corrected for their number."""
+    layers = {
+        (a, b): part for a, b in combinations(methods, 2) if (part := against(methods[a], methods[b], items))
+    }
+    spreads = {pair: spread(part) for pair, part in layers.items()}
+    found = {
+        pair: estimate(part, others=[one for other, one in spreads.items() if other != pair])
+        for pair, part in layers.items()
+    }
+    adjusted = holm([one.p for one in found.values()])
+    cells = {
+        pair: difference(replace(one, adjusted=p))
+        for (pair, one), p in zip(found.items(), adjusted, strict=True)
+    }
+    order = list(methods)
+    body = [[a, *(cells.get((a, b), "") for b in order[1:])] for a in order[:-1]]
+    return Table.of(name, ["", *order[1:]], body if cells else [], caption=caption)
+
+
+def costs(lines: Sequence[Line]) -> tuple[Block, ...]:
+    """What each phase took, and the picture of quality against it."""
+    header = ["selector", "target", "budget", "rows", "answer tokens", "select s", "train s", "evaluate s",
+              "device h", "money"]  # fmt: skip
+    seen: dict[tuple[str, str, str, str], Line] = {}
+    for line in lines:
+        seen.setdefault((line.model, line.selector, line.target, line.budget), line)
+    body = [
+        [one.selector, one.target, one.budget, one.selected_rows, one.answer_tokens, f"{one.seconds_select:.1f}",
+         f"{one.seconds_train:.1f}", f"{one.seconds_evaluate:.1f}", f"{one.device_hours:.3f}",
+         "" if one.money is None else f"{one.money:.2f}"]
+        for one in seen.values()
+    ]  # fmt: skip
+    caption = "Means over seeds. Select: from nothing, as if no other method had shared a pass."
+    blocks: list[Block] = [Table.of("costs", header, body, caption=caption)]
+    found = spots_of(lines)
+    if found:
+        alt = "Score against the seconds that selecting and training took, with 95 % intervals."
+        blocks.insert(0, picture("cost", cost_plot(found), alt))
+    return tuple(blocks)
+
+
+def varied(lines: Sequence[Line]) -> tuple[Block, ...]:
+    """Curves over what was varied."""
+    found = panels(lines)
+    if not found:
+        return ()
+    what = ", ".join(dict.fromkeys(panel.x for panel in found))
+    return (
+        picture("curves", curve_plot(found), f"Scores against {what}; bands: 95 % intervals of the scores."),
+    )
+
+
+def transferred(
+    found: Sequence[Matrix], rows: Sequence[Row], items: Items, *, reasoning: Sequence[str], control: str
+) -> tuple[Block, ...]:
+    """The matrices as heat maps, and each claim with its verdict."""
+    if not found:
+        return ()
+    alt = (
+        f"Score minus {control} by the target that selected (rows) and the benchmark (columns); bold: significant; "
+        "framed: the target's own benchmark."
+    )
+    blocks: list[Block] = [
+        picture("transfer", heat_maps([grid(one) for one in found[:MOST_MATRICES]], diverging=True), alt)
+    ]
+    body = [
+        [
+            one.title,
+            claim.text + (f" ({claim.about})" if claim.about else ""),
+            claim.verdict,
+            *_numbers(claim),
+        ]
+        for one in found
+        for claim in claims(one, rows, items, reasoning=reasoning, control=control)
+    ]
+    header = ["selector", "claim", "verdict", "difference", "p"]
+    caption = "The paper's claims, held against these runs (arXiv 2603.13201)."
+    return (*blocks, Table.of("claims", header, body, caption=caption))
+
+
+def _numbers(claim: Claim) -> tuple[str, str]:
+    one = claim.found
+    p = one.p if one.adjusted is None else one.adjusted
+    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]", f"{p:.4f}"
+
+
+def selected(picks: Sequence[Picks]) -> tuple[Block, ...]:
+    """Overlap, correlation, core subsets, lengths and stability of the selections."""
+    lines = distinct(picks)
+    if not lines:
+        return ()
+    blocks: list[Block] = []
+    alike = overlaps(lines)
+    if alike:
+        alt = "Jaccard index between selections, mean over seeds; on the diagonal between a line's own seeds."
+        blocks.append(picture("overlap", heat_maps([alike], diverging=False), alt))
+    ranks = correlations(lines)
+    if ranks:
+        blocks.append(_grid_table("correlations", ranks))
+    for k, core in enumerate(cores(lines)):
+        blocks += _core(k, core)
+    body = [[name, rows, *(f"{value:.1f}" for value in numbers)] for name, rows, *numbers in lengths(lines)]
+    blocks.append(
+        Table.of(
+            "lengths", ["selection", "rows", "mean", "25 %", "median", "75 %"], body,
+            caption="Answer tokens of the selected rows and of the pool.",
+        )
+    )  # fmt: skip
+    stable = [
+        [name, len(one.by_seed), f"{one.stability:.2f}"]
+        for name, one in zip(names(lines), lines, strict=True)
+        if one.stability is not None
+    ]
+    caption = "Stability: the Jaccard index of a method's selections between seeds, mean over pairs."
+    blocks.append(Table.of("stability", ["selection", "seeds", "stability"], stable, caption=caption))
+    settings = [[name, keys, count, f"{value:.2f}"] for name, keys, count, value in settled(lines)]
+    caption = "The same between a method's settings: what the selection owes to each of them."
+    header = ["selection", "settings", "values", "stability"]
+    blocks.append(Table.of("settings", header, settings, caption=caption))
+    return tuple(blocks)
+
+
+def _grid_table(name: str, found: Grid) -> Table:
+    body = [
+        [row, *(f"{value:+.2f}" for value in values)]
+        for row, values in zip(found.rows, found.values, strict=True)
+    ]
+    return Table.of(name, ["", *found.columns], body, caption=f"{found.title}.")
+
+
+def _core(k: int, core: Core) -> list[Block]:
+    """How many rows most targets share, and the first of them."""
+    sizes = ", ".join(f"{target} {len(ids)}" for target, ids in core.specific.items())
+    said = (
+        f"{core.selector}, {core.budget}: {len(core.core)} rows were chosen for more than half of {core.targets} "
+        f"targets; chosen for one target alone: {sizes}."
+    )
+    shown = [("core", key) for key in core.core[:SHOWN]]
+    shown += [(f"{target} alone", key) for target, ids in core.specific.items() for key in ids[:SHOWN_ALONE]]
+    body = [[where, key, core.texts.get(key, "")] for where, key in shown]
+    header = ["chosen for", "id", "row"]
+    return [Notes((said,)), Table.of(f"core-{k}", header, body, caption="The first of these rows.")]

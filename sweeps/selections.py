@@ -1,0 +1,134 @@
+"""Selections as the store holds them, beside the rows of a leaderboard. N rows of a pool."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.results import Row
+
+from .contrasts import TARGETLESS
+from .stores import Shelf
+
+ROWS = "selected.jsonl"
+SHORT = 220
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A selection: its ids in rank order, its rows' texts where the store has them, and the whole pool's columns.
+
+    `ids` [N], `scores` column -> [N], `answer_tokens` [N].
+    """
+
+    chosen: tuple[str, ...]
+    texts: Mapping[str, str]
+    ids: tuple[str, ...]
+    scores: Mapping[str, npt.NDArray[np.float64]]
+    answer_tokens: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Picks:
+    """The selections of one leaderboard line, by seed. All are of one pool."""
+
+    method: str
+    selector: str
+    target: str
+    budget: str
+    by_seed: Mapping[int, Chosen]
+    settings: Mapping[str, str]
+
+    @property
+    def first(self) -> Chosen:
+        return self.by_seed[min(self.by_seed)]
+
+    @property
+    def stability(self) -> float | None:
+        """The mean Jaccard index between seeds; None with one seed."""
+        pairs = list(combinations(self.by_seed.values(), 2))
+        return float(np.mean([jaccard(a.chosen, b.chosen) for a, b in pairs])) if pairs else None
+
+
+def read_picks(store: Shelf, rows: Sequence[Row]) -> list[Picks]:
+    """The selections behind these rows, those of the largest group of runs that share a pool; full data left out."""
+    known: dict[str, Chosen | None] = {}
+    groups: dict[tuple[str, str, str, str, str], dict[int, Chosen]] = {}
+    settings = {row.selector: row.settings for row in rows}
+    for row in rows:
+        if not row.selection or row.method == "full":
+            continue
+        if row.selection not in known:
+            known[row.selection] = read_chosen(store, row.selection)
+        chosen = known[row.selection]
+        if chosen:
+            key = (row.conditions.get("pool", "") + row.conditions.get("pool content", ""), row.method,
+                   row.selector, row.target, row.budget)  # fmt: skip
+            groups.setdefault(key, {}).setdefault(row.seed, chosen)
+    pools = Counter(key[0] for key in groups)
+    pool = pools.most_common(1)[0][0] if pools else ""
+    met = {selector: place for place, (_, _, selector, _, _) in reversed(list(enumerate(groups)))}
+
+    def place(key: tuple[str, ...]) -> tuple[bool, str, int, str]:
+        _, method, selector, target, _ = key
+        return method in TARGETLESS, method, met[selector], target
+
+    return [
+        Picks(*key[1:], groups[key], settings[key[2]]) for key in sorted(groups, key=place) if key[0] == pool
+    ]
+
+
+def read_chosen(store: Shelf, address: str) -> Chosen | None:
+    """A `selections` artifact's ids, texts and columns; None where the store has it no more."""
+    from pyarrow import parquet
+
+    found = store.find("selections", address)
+    if found is None:
+        return None
+    table = parquet.read_table(found.path / "scores.parquet")
+    ids = tuple(table.column("id").to_pylist())
+    chosen = table.filter(table.column("selected")).sort_by("rank").column("id").to_pylist()
+    names = [name for name in table.column_names if name.startswith("score:")]
+    scores = {
+        name.removeprefix("score:"): np.asarray(table.column(name).to_numpy(zero_copy_only=False), np.float64)
+        for name in names
+    }
+    tokens = table.column("answer_tokens").to_numpy().astype(np.int64)
+    texts = {}
+    if (found.path / ROWS).is_file():
+        with (found.path / ROWS).open(encoding="utf-8") as stream:
+            texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
+    return Chosen(tuple(chosen), texts, ids, scores, tokens)
+
+
+def shorten(line: str) -> str:
+    """A row's first words, its values joined, whatever its format."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        row = {"": line}
+    words = " / ".join(_strings(row))
+    return words if len(words) <= SHORT else words[: SHORT - 1] + "…"
+
+
+def _strings(value: object) -> Iterable[str]:
+    if isinstance(value, str) and value.strip():
+        yield " ".join(value.split())
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings(part)
+
+
+def jaccard(a: Iterable[str], b: Iterable[str]) -> float:
+    """The rows that both have over the rows that either has; 1 for two empty selections."""
+    ours, theirs = set(a), set(b)
+    return len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0

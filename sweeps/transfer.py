@@ -1,0 +1,118 @@
+"""The transfer matrix: whose direction selected the data, against what the model then can do.
+
+Rows: targets, and "all" for runs that merged every one of them. Columns: benchmarks. Cells: score minus the control's
+at the same budget, over seeds.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .contrasts import TARGETLESS
+from .drawing import Grid
+from .lines import Line, corrected
+from .statistics import Difference
+
+ALL = "all"
+Benchmarks = Mapping[str, str | Sequence[str]]
+"""Target -> the names of its benchmarks, where they are not the target's own."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One selector's differences at one budget. `targets` maps a row's name to the target's label."""
+
+    selector: str
+    budget: str
+    model: str
+    targets: Mapping[str, str]
+    tasks: tuple[str, ...]
+    cells: Mapping[tuple[str, str], Difference]
+    own: frozenset[tuple[str, str]]
+
+    @property
+    def singles(self) -> list[str]:
+        return [name for name, label in self.targets.items() if "+" not in label]
+
+    @property
+    def title(self) -> str:
+        return f"{self.selector}, {self.budget}"
+
+
+def matrices(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Matrix]:
+    """The matrices of all selectors that were run for two targets or more; one family for Holm's correction."""
+    tasks = columns(lines)
+    cells = [
+        line for line in lines if line.difference and line.task in tasks and line.method not in TARGETLESS
+    ]
+    groups: dict[tuple[str, str, str], list[Line]] = {}
+    for line in cells:
+        groups.setdefault((line.model, line.selector, line.budget), []).append(line)
+    wanted = {
+        key for key, group in groups.items() if len({line.target for line in group}) > 1 and len(tasks) > 1
+    }
+    shown = corrected([line for key in wanted for line in groups[key]])
+    return [_matrix(key, shown, tasks, benchmarks) for key in sorted(wanted)]
+
+
+def columns(lines: Sequence[Line]) -> list[str]:
+    """The benchmarks asked for, without the means of others among them."""
+    asked = {line.task: line.members for line in lines if line.headline and line.task}
+    return sorted(task for task, members in asked.items() if not members or not set(members) <= set(asked))
+
+
+def belongs(target: str, task: str, benchmarks: Benchmarks) -> bool:
+    """Whether a task is the target's own benchmark: by the mapping, by its name, or by its name's end."""
+    if target in benchmarks:
+        named = benchmarks[target]
+        return task in ([named] if isinstance(named, str) else named)
+    return task == target or task.endswith(f"_{target}")
+
+
+def _matrix(
+    key: tuple[str, str, str], lines: Sequence[Line], tasks: Sequence[str], benchmarks: Benchmarks
+) -> Matrix:
+    model, selector, budget = key
+    mine = [line for line in lines if (line.model, line.selector, line.budget) == key]
+    labels = sorted({line.target for line in mine}, key=lambda label: (label.count("+"), label))
+    singles = {label for label in labels if "+" not in label}
+    names = {ALL if "+" in label and singles <= set(label.split("+")) else label: label for label in labels}
+    own = {(name, task) for name in names for task in tasks if belongs(name, task, benchmarks)}
+    place = {label: name for name, label in names.items()}
+    ordered = sorted(
+        tasks, key=lambda task: [k for k, name in enumerate(names) if (name, task) in own] or [99]
+    )
+    cells = {(place[line.target], line.task): line.difference for line in mine if line.difference}
+    return Matrix(selector, budget, model, names, tuple(ordered), cells, frozenset(own))
+
+
+def grid(matrix: Matrix) -> Grid:
+    """The matrix as a heat map: bold where significant, framed where a target meets its own benchmark."""
+    shape = (len(matrix.targets), len(matrix.tasks))
+    values, strong, framed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
+    for r, target in enumerate(matrix.targets):
+        for c, task in enumerate(matrix.tasks):
+            cell = matrix.cells.get((target, task))
+            framed[r, c] = (target, task) in matrix.own
+            if cell:
+                values[r, c], strong[r, c] = cell.value, cell.significant
+    return Grid(matrix.title, list(matrix.targets), matrix.tasks, values, strong, framed)
+
+
+def as_csv(found: Sequence[Matrix]) -> str:
+    """One row a cell."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["model", "selector", "budget", "target", "task", "own", "difference", "low", "high", "p",
+                     "p_holm", "significant", "seeds", "items"])  # fmt: skip
+    for matrix in found:
+        for (target, task), cell in matrix.cells.items():
+            own = (target, task) in matrix.own
+            writer.writerow([matrix.model, matrix.selector, matrix.budget, target, task, own, cell.value, cell.low,
+                             cell.high, cell.p, cell.adjusted, cell.significant, cell.seeds, cell.items])  # fmt: skip
+    return stream.getvalue()

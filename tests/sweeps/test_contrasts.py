@@ -1,0 +1,168 @@
+"""Laws of the comparisons: whose control a run is, and what a group's difference is made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nait.core.results import Evaluation, Member, Result, Row
+from nait.stages.evaluations import read_results, write_evaluation
+from nait.store import Store
+from nait.sweeps.collect import collect, outcomes
+from nait.sweeps.contrasts import between, controls
+from nait.sweeps.lines import Line, corrected, summarise
+from nait.sweeps.stores import Stores
+
+from .fixtures import TASKS, put
+
+
+def lines_of(store: Store, control: str = "random") -> list[Line]:
+    rows = collect(store)
+    return summarise(rows, outcomes(store, rows), control=control)
+
+
+def one(rows: list[Row], selector: str, task: str, **wanted: object) -> list[Row]:
+    fits = [row for row in rows if (row.selector, row.task) == (selector, task)]
+    return [row for row in fits if all(getattr(row, name) == value for name, value in wanted.items())]
+
+
+def test_a_planted_difference_is_found_in_the_table_and_a_null_is_not(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        put(store, "random", seed=seed, share=0.4)
+        put(store, "good", seed=seed, share={"nano_math": 0.8, "nano_code": 0.4, "nano_facts": 0.4})
+    found = {line.task: line.difference for line in corrected(lines_of(store)) if line.selector == "good"}
+    math, code = found["nano_math"], found["nano_code"]
+    assert math is not None
+    assert code is not None
+    assert math.significant
+    assert not code.significant
+
+
+def test_a_groups_difference_is_the_mean_of_its_tasks_differences(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "random", seed=seed, share=0.4)
+        put(store, "nait", seed=seed, share={"nano_math": 0.8, "nano_code": 0.4, "nano_facts": 0.5})
+    found = {line.task: line.difference for line in lines_of(store) if line.selector == "nait"}
+    values = {task: part.value for task, part in found.items() if part is not None}
+    assert values["nano"] == pytest.approx(sum(values[task] for task in TASKS) / len(TASKS))
+    group = found["nano"]
+    assert group is not None
+    assert group.items == 180
+    assert group.low < group.value < group.high
+
+
+def test_a_groups_members_survive_the_store(tmp_path: Path) -> None:
+    members = (Member("a", "acc", "strict", 0.25), Member("b", "acc", "strict", 0.75))
+    result = Result("g", "acc", 0.5, None, 8, is_group=True, members=members)
+    write_evaluation(tmp_path, Evaluation((result,), ()))
+    assert read_results(tmp_path) == (result,)
+
+
+def test_random_of_another_target_is_a_control_where_its_own_is_missing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "random", target="math", seed=seed)
+        put(store, "nait", target="code", seed=seed)
+    put(store, "random", target="code", seed=0)
+    rows = collect(store)
+    found = controls(one(rows, "nait", "nano_math"), rows)
+    assert {(row.seed, row.target) for row in found} == {(0, "code"), (1, "math")}
+    assert not controls(one(rows, "random", "nano_math"), rows)
+
+
+def test_a_control_has_the_same_budget_and_was_trained_alike(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "random", budget="20%", **{"train.epochs": "3"})
+    put(store, "random", **{"train.epochs": "1"})
+    put(store, "nait", **{"train.epochs": "3", "layers": "[1]"})
+    rows = collect(store)
+    assert not controls(one(rows, "nait", "nano_math"), rows)
+    put(store, "random", seed=0, **{"train.epochs": "3"})
+    rows = collect(store)
+    (found,) = controls(one(rows, "nait", "nano_math"), rows)
+    assert found.selector == "random train.epochs=3"
+
+
+def test_any_two_rows_can_be_compared_and_any_row_can_be_the_control(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "nait", seed=seed, share=0.7)
+        put(store, "length", seed=seed, share=0.4)
+    rows = collect(store)
+    items = outcomes(store, rows)
+    a, b = one(rows, "nait", "nano"), one(rows, "length", "nano")
+    there, back = between(a, b, items), between(b, a, items)
+    assert there is not None
+    assert back is not None
+    assert there.value == pytest.approx(-back.value)
+    held = {line.selector: line.difference for line in lines_of(store, "length") if line.task == "nano"}
+    assert held["nait"] is not None
+    assert held["nait"].value == pytest.approx(there.value)
+    assert held["length"] is None
+
+
+def test_reference_sets_of_one_target_are_never_averaged(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait", facts={"reference_rows": {"math": 8}})
+    put(store, "nait", seed=1, facts={"reference_rows": {"math": 32}})
+    assert {row.selector for row in collect(store)} == {"nait reference rows=8", "nait reference rows=32"}
+
+
+def test_a_shuffled_order_makes_any_selector_the_random_control(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        for layers in ("[1]", "[2]"):
+            put(store, "nait", seed=seed, order="Highest", layers=layers, share=0.8)
+            put(store, "nait", seed=seed, order="Shuffled", layers=layers, share=0.3)
+    lines = [line for line in lines_of(store) if line.task == "nano"]
+    assert {line.selector for line in lines} == {"nait layers=[1]", "nait layers=[2]", "random"}
+    (control,) = (line for line in lines if line.method == "random")
+    assert (control.seconds_select, control.checks) == (0.0, {})
+    assert all(line.difference for line in lines if line.method == "nait")
+
+
+def test_the_same_evaluation_reached_twice_is_one_seed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = put(store, "random", seed=0)
+    put(store, "random", seed=1)
+    (row, *_) = [row for row in collect(store) if row.run == first and row.task == "nano"]
+    again = replace(row, run="another")
+    rows = [row for row in collect(store) if row.task == "nano"]
+    assert summarise([*rows, again])[0].half_width == summarise(rows)[0].half_width
+
+
+def test_a_score_has_an_interval_over_items_and_seeds(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        put(store, "nait", seed=seed, share=0.6)
+        put(store, "random", seed=seed, share=0.3)
+    for line in lines_of(store):
+        assert line.half_width is not None
+        over_items = 1.96 * (line.value * (1 - line.value) / line.n) ** 0.5
+        assert 0.5 * over_items < line.half_width < 4 * over_items
+
+
+def test_an_untrained_model_owes_nothing_to_seeds(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = put(store, "base", seed=0)
+    rows = [row for row in collect(store) if row.run == run and row.task == "nano_math"]
+    items = outcomes(store, rows)
+    (once,) = summarise(rows, items)
+    (thrice,) = summarise([replace(rows[0], seed=seed) for seed in range(3)], items)
+    assert thrice.half_width == once.half_width
+
+
+def test_stores_of_several_machines_are_one_table(tmp_path: Path) -> None:
+    here, there = Store(tmp_path / "a"), Store(tmp_path / "b")
+    put(here, "nait", share=0.7)
+    put(here, "random")
+    put(there, "random")
+    put(there, "nait", seed=1)
+    both = Stores([here, there])
+    rows = collect(both)
+    assert len({row.run for row in rows}) == 3
+    assert len(summarise(rows, outcomes(both, rows))) == 2 * 4

@@ -1,0 +1,91 @@
+"""Laws of the curves: what was varied is found, one line a method, random beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nait.store import Store
+from nait.sweeps.collect import collect
+from nait.sweeps.curves import costs, number, panels, unit
+from nait.sweeps.lines import Line, summarise
+from nait.sweeps.plots import cost_plot, curve_plot
+
+from .fixtures import put
+
+
+def lines_of(store: Store) -> list[Line]:
+    return summarise(collect(store))
+
+
+def test_a_number_is_read_from_what_a_table_shows() -> None:
+    assert number("10%") == 10
+    assert number("1000 rows") == 1000
+    assert number("[3]") == 3
+    assert number("2e-05") == pytest.approx(2e-5)
+    assert number("[-1]") == -1
+    assert [number(text) for text in ("all", "[1, 2]", "None", "")] == [None] * 4
+    assert unit("500 tokens") == " tokens"
+
+
+def test_a_varied_budget_is_an_x_axis_with_random_beside_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for percent in (1, 10, 50):
+        for name in ("nait", "random"):
+            put(store, name, budget=f"{percent}%", rows=percent)
+    found = {panel.y: panel for panel in panels(lines_of(store))}
+    assert set(found) == {"nano", "nano_math", "nano_code", "nano_facts"}
+    assert found["nano"].x == "budget (%)"
+    assert [curve.name for curve in found["nano"].curves] == ["nait", "random"]
+    assert [point.x for point in found["nano"].curves[0].points] == [1, 10, 50]
+
+
+def test_a_varied_layer_is_a_curve_a_target_and_random_is_a_level(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for target in ("math", "code"):
+        put(store, "random", target=target)
+        for layers in ("[1]", "[2]", "[3]", "all", "[1, 2]"):
+            put(store, "nait", target=target, layers=layers)
+    panel = panels(lines_of(store))[0]
+    assert [(curve.name, curve.level) for curve in panel.curves] == [
+        ("nait, code", False), ("nait, math", False), ("random", True),
+    ]  # fmt: skip
+    assert [point.x for point in panel.curves[0].points] == [1, 2, 3]
+
+
+def test_two_points_are_no_curve(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait", layers="[1]")
+    put(store, "nait", layers="[2]")
+    assert panels(lines_of(store)) == []
+
+
+def test_without_an_evaluation_the_curve_is_what_was_selected(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for k, layers in enumerate(("[1]", "[2]", "[3]")):
+        put(store, "nait", layers=layers, share=0.1 * k, evaluated=False)
+    (panel,) = panels(lines_of(store))
+    assert panel.y == "precision"
+    assert [point.y for point in panel.curves[0].points] == pytest.approx([0.0, 0.1, 0.2])
+
+
+def test_quality_stands_against_selecting_and_training(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait")
+    put(store, "random")
+    found = costs(lines_of(store))
+    assert set(found) == {"nano"}
+    assert {spot.method: spot.seconds for spot in found["nano"]} == {"nait": 7.0, "random": 9.0}
+    assert cost_plot(found).axes[0].get_xscale() == "log"
+
+
+def test_far_apart_values_have_a_logarithmic_axis_and_near_ones_do_not(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for percent in (1, 10, 50):
+        put(store, "nait", budget=f"{percent}%", rows=percent)
+    assert curve_plot(panels(lines_of(store))).axes[0].get_xscale() == "log"
+    other = Store(tmp_path / "other")
+    for layers in ("[1]", "[2]", "[3]"):
+        put(other, "nait", layers=layers)
+    assert curve_plot(panels(lines_of(other))).axes[0].get_xscale() == "linear"

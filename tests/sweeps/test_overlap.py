@@ -1,0 +1,102 @@
+"""Laws of what was selected: agreement between selections, core subsets, lengths."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nait.store import Store
+from nait.sweeps.collect import collect
+from nait.sweeps.overlap import cores, correlations, distinct, lengths, names, overlaps, settled
+from nait.sweeps.selections import Picks, jaccard, read_picks, shorten
+
+from .fixtures import POOL, put
+
+
+def picks_of(store: Store) -> list[Picks]:
+    return distinct(read_picks(store, collect(store)))
+
+
+def test_jaccard_is_what_a_hand_computes() -> None:
+    assert jaccard("abc", "bcd") == pytest.approx(2 / 4)
+    assert jaccard("ab", "cd") == 0
+    assert jaccard("", "") == 1
+
+
+def test_the_overlap_is_symmetric_and_its_diagonal_is_the_agreement_of_seeds(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        put(store, "nait", seed=seed)
+        put(store, "random", seed=seed)
+    found = overlaps(picks_of(store))
+    assert found is not None
+    assert np.array_equal(found.values, found.values.T)
+    places = {name: k for k, name in enumerate(found.rows)}
+    assert found.values[places["nait"], places["nait"]] == 1
+    assert found.values[places["random"], places["random"]] < 0.3
+
+
+def test_random_of_several_targets_is_shown_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for target in ("math", "code"):
+        put(store, "nait", target=target)
+        put(store, "random", target=target)
+    assert names(picks_of(store)) == ["nait, code", "nait, math", "random"]
+
+
+def test_the_core_is_what_most_targets_chose_and_the_rest_is_a_targets_own(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for target in ("math", "code", "facts"):
+        put(store, "nait", target=target, texts=True)
+    (core,) = cores(picks_of(store))
+    chosen = {one.target: set(one.first.chosen) for one in picks_of(store)}
+    for key in core.core:
+        assert sum(key in ids for ids in chosen.values()) >= 2
+    for target, ids in core.specific.items():
+        assert all(key in chosen[target] for key in ids)
+        assert not set(ids) & set(core.core)
+    assert core.texts[core.core[0]].startswith(f"Say <b>{core.core[0]}</b>")
+
+
+def test_what_a_selection_owes_to_a_setting_is_the_agreement_over_its_values(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for layers in ("[1]", "[2]", "[3]"):
+        put(store, "nait", layers=layers)
+    ((name, keys, count, value),) = settled(picks_of(store))
+    assert (name, keys, count) == ("nait, math, 10%", "layers", 3)
+    assert value == 1  # the fixture's scores heed no layer
+
+
+def test_two_targets_have_no_core(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait", target="math")
+    put(store, "nait", target="code")
+    assert cores(picks_of(store)) == []
+
+
+def test_lengths_begin_with_the_pool(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait")
+    pool, nait = lengths(picks_of(store))
+    assert pool[:2] == ("the pool", POOL)
+    assert nait[1] == 20
+
+
+def test_score_columns_correlate_with_themselves(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait")
+    put(store, "length")
+    found = correlations(picks_of(store))
+    assert found is not None
+    assert np.diag(found.values) == pytest.approx([1, 1])
+    assert -1 <= found.values[0, 1] < 1
+
+
+def test_a_text_is_shortened_whatever_its_format() -> None:
+    assert shorten(json.dumps({"instruction": " a\nb ", "n": 3, "input": ""})) == "a b"
+    assert shorten(json.dumps({"messages": [{"role": "user", "content": "hi"}]})) == "user / hi"
+    assert shorten("no json") == "no json"
+    assert len(shorten(json.dumps({"output": "x" * 999}))) == 220

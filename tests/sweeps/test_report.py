@@ -1,0 +1,182 @@
+"""Laws of the report: one page that needs nothing else, says the same in each format, and trusts no text."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from nait.stages.contaminate import HITS
+from nait.store import Store
+from nait.sweeps.documents import Document, Notes, Section, Table, as_html, as_latex, as_markdown
+from nait.sweeps.report import Report
+
+from .fixtures import put
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+HOSTILE = "<script>alert(1)</script> & [a](b) `c` | d_e % \\ $"
+
+
+class Page(HTMLParser):
+    """The tags of a page, each closed by its own end; its ids and what it points to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.points: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.points += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"closed without being open: {tag}"
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on a sweep that has everything."""
+    root = tmp_path_factory.mktemp("report")
+    store, out = Store(root / "store"), root / "out"
+    out.mkdir()
+    facts = {"command": "nait seed=0", "versions": {"torch": "2"}, "fingerprints": {"pool": "f00"}}
+    for seed in range(2):
+        for target in ("math", "code", "facts"):
+            put(store, "random", target=target, seed=seed, share=0.3)
+            put(store, "length", target=target, seed=seed, share=0.3)
+            put(store, "nait", target=target, seed=seed, share=0.6, texts=True, facts=facts)
+            for percent in (1, 20):
+                put(store, "nait", target=target, seed=seed, budget=f"{percent}%", rows=percent)
+    Report().report(store, None, out)
+    return out
+
+
+def test_the_page_is_whole_and_needs_no_network(written: Path) -> None:
+    text = (written / "report.html").read_text()
+    page = Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert {point.removeprefix("#") for point in page.points} <= set(page.ids)
+    assert not re.search(r"https?:|//cdn|@import|url\((?!#)", text)
+    assert not {"script", "iframe", "link", "object"} & set(page.tags)
+    assert page.tags.count("svg") == 4
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
+    assert "prefers-color-scheme: dark" in text
+    assert 'name="viewport"' in text
+
+
+def test_every_part_is_there_in_every_format(written: Path) -> None:
+    names = {path.name for path in written.iterdir()}
+    assert names == {
+        "leaderboard.md", "leaderboard.csv", "leaderboard.json", "report.html", "report.md", "tables.tex",
+        "transfer.csv", "transfer.svg", "curves.svg", "overlap.svg", "cost.svg",
+    }  # fmt: skip
+    page, markdown = (written / "report.html").read_text(), (written / "report.md").read_text()
+    sections = ("Leaderboard", "Against random", "Any two methods", "Quality and cost", "Curves", "Transfer",
+                "What was selected", "Warnings", "Provenance")  # fmt: skip
+    for title in sections:
+        assert f">{title}</h2>" in page
+        assert f"## {title}\n" in markdown
+    for text in (page, markdown):
+        assert "nait seed=0" in text
+        assert "Fewer than three seeds" in text
+        assert "The diagonal wins" in text
+        assert "rho +0.60" in text
+        assert "<b>" not in text
+    assert "&lt;b&gt;" in page
+
+
+def test_figures_are_files_of_their_own(written: Path) -> None:
+    for path in written.glob("*.svg"):
+        root = ET.fromstring(path.read_text())
+        assert root.tag.endswith("svg")
+        assert "0b0c0" not in path.read_text()
+
+
+def test_the_same_store_gives_the_same_bytes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for name in ("nait", "random"):
+        put(store, name)
+    texts = []
+    for k in range(2):
+        out = tmp_path / str(k)
+        out.mkdir()
+        Report().report(store, None, out)
+        texts.append((out / "report.html").read_text())
+    assert texts[0] == texts[1]
+
+
+def test_sections_without_data_are_left_out(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait")
+    Report().report(store, None, tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    Page(text)
+    for title in ("Against", "Any two methods", "Curves", "Transfer"):
+        assert f">{title}" not in text
+    assert not (tmp_path / "transfer.svg").exists()
+
+
+def test_runs_that_only_selected_have_a_report_too(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for layers in ("[1]", "[2]", "[3]"):
+        put(store, "nait", layers=layers, evaluated=False)
+    text = Report().report(store, None, tmp_path)
+    assert "nothing was trained or evaluated" in text
+    assert "precision" in (tmp_path / "report.html").read_text()
+
+
+def test_texts_that_the_evaluation_shares_are_listed_with_both_ids(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    hit = {"rows": "p", "id": "row7", "other": "nano_math", "other_id": "17", "kind": "exact"}
+
+    def write(part: Path) -> dict[str, int]:
+        (part / HITS).write_text(json.dumps([hit]))
+        return {"hits": 1}
+
+    found = store.produce("contamination", {"pool": "p"}, write).address
+    put(store, "nait", also={"contamination": found})
+    put(store, "random", also={"contamination": found})
+    Report().report(store, None, tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "1 row(s) of p share text with nano_math" in text
+    assert re.search(r"\| p +\| row7 +\| nano_math +\| 17 ", text)
+
+
+def test_hostile_text_stays_text_in_every_format() -> None:
+    table = Table.of("t", ["a", HOSTILE], [[HOSTILE, "x"]], caption=HOSTILE)
+    document = Document.of(HOSTILE, [Section("S", (table, Notes((HOSTILE,))))])
+    page = as_html(document)
+    assert "script" not in Page(page).tags
+    markdown = as_markdown(document)
+    assert "<script" not in markdown
+    assert "](b)" not in markdown
+    row = next(line for line in markdown.splitlines() if line.startswith("| &lt;script"))
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3
+    latex = as_latex(document)
+    assert r"\& [a](b)" in latex
+    assert r"d\_e \% \textbackslash{} \$" in latex
+
+
+def test_a_latex_table_has_as_many_cells_as_columns() -> None:
+    text = as_latex(Document.of("T", [Section("S", (Table.of("t", ["a", "b"], [["1 ± 2", "x & y"]]),))]))
+    row = next(line for line in text.splitlines() if "pm" in line)
+    assert len(re.findall(r"(?<!\\)&", row)) == 1
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1

@@ -1,0 +1,117 @@
+"""Laws of the transfer matrix: its cells are the leaderboard's, its claims say only what the runs say."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nait.store import Store
+from nait.sweeps.claims import Claim, claims
+from nait.sweeps.collect import collect, outcomes
+from nait.sweeps.lines import summarise
+from nait.sweeps.transfer import Matrix, as_csv, belongs, grid, matrices
+
+from .fixtures import TASKS, put
+
+NAMES = ("math", "code", "facts")
+ALL = "+".join(NAMES)
+
+
+def filled(store: Store, gains: dict[str, dict[str, float]]) -> Store:
+    """Runs of three seeds whose targets add `gains` to the tasks."""
+    for seed in range(3):
+        for target, gain in gains.items():
+            put(store, "random", target=target, seed=seed, share=0.3)
+            put(
+                store,
+                "nait",
+                target=target,
+                seed=seed,
+                share={task: 0.3 + gain.get(task, 0.0) for task in TASKS},
+            )
+    return store
+
+
+def diagonal(size: float) -> dict[str, dict[str, float]]:
+    return {name: {f"nano_{name}": size} for name in NAMES}
+
+
+def found_in(store: Store) -> tuple[Matrix, dict[str, Claim]]:
+    rows = collect(store)
+    items = outcomes(store, rows)
+    (matrix,) = matrices(summarise(rows, items), {})
+    said = claims(matrix, rows, items, reasoning=("math", "code"), control="random")
+    return matrix, {claim.text.split(" ")[0] + claim.text.split(" ")[1]: claim for claim in said}
+
+
+def test_a_target_owns_the_benchmark_of_its_name_or_the_one_it_is_given() -> None:
+    assert belongs("math", "nano_math", {})
+    assert belongs("gsm8k", "gsm8k", {})
+    assert not belongs("math", "nano_mathematics", {})
+    assert belongs("gsm", "gsm8k", {"gsm": "gsm8k"})
+    assert belongs("gsm", "svamp", {"gsm": ["gsm8k", "svamp"]})
+    assert not belongs("math", "nano_math", {"math": "gsm8k"})
+
+
+def test_rows_are_targets_columns_are_benchmarks_without_their_mean(tmp_path: Path) -> None:
+    matrix, _ = found_in(filled(Store(tmp_path), {**diagonal(0.4), ALL: {}}))
+    assert set(matrix.targets) == {*NAMES, "all"}
+    assert set(matrix.tasks) == set(TASKS)
+    assert matrix.own == {(name, f"nano_{name}") for name in NAMES}
+    assert len(matrix.cells) == 12
+
+
+def test_a_planted_diagonal_is_significant_and_the_rest_is_not(tmp_path: Path) -> None:
+    matrix, said = found_in(filled(Store(tmp_path), {**diagonal(0.5), ALL: {}}))
+    shown = grid(matrix)
+    assert (shown.strong == shown.framed).all()
+    assert said["Adirection"].verdict == "yes"
+    assert said["Thediagonal"].verdict == "yes"
+    assert said["Reasoningand"].verdict == "not significant"
+    assert said["Asingle"].verdict == "yes"
+
+
+def test_equal_runs_support_no_claim(tmp_path: Path) -> None:
+    matrix, said = found_in(filled(Store(tmp_path), {**{name: {} for name in NAMES}, ALL: {}}))
+    assert not grid(matrix).strong.any()
+    assert {claim.verdict for claim in said.values()} == {"not significant"}
+
+
+def test_a_diagonal_that_loses_is_said_to_lose(tmp_path: Path) -> None:
+    gains = {name: dict.fromkeys(TASKS, 0.5) | {f"nano_{name}": 0.0} for name in NAMES}
+    _, said = found_in(filled(Store(tmp_path), gains))
+    assert said["Thediagonal"].verdict == "no"
+    assert "Asingle" not in said
+
+
+def test_what_reasoning_gives_to_others_benchmarks_is_what_its_claim_measures(tmp_path: Path) -> None:
+    gains = {"math": dict.fromkeys(TASKS, 0.4), "code": dict.fromkeys(TASKS, 0.4), "facts": {}}
+    store = filled(Store(tmp_path), gains)
+    _, said = found_in(store)
+    claim = said["Reasoningand"]
+    assert claim.verdict == "yes"
+    lines = [line for line in summarise(collect(store)) if line.method == "nait"]
+    score = {(line.target, line.task): line.value for line in lines}
+    wanted = [
+        score["code", "nano_math"] - score["facts", "nano_math"],
+        score["math", "nano_code"] - score["facts", "nano_code"],
+    ]
+    assert claim.found.value == pytest.approx(np.mean(wanted))
+
+
+def test_the_csv_has_every_cell(tmp_path: Path) -> None:
+    matrix, _ = found_in(filled(Store(tmp_path), diagonal(0.4)))
+    rows = list(csv.DictReader(io.StringIO(as_csv([matrix]))))
+    assert len(rows) == 9
+    cells = {(row["target"], row["task"]): float(row["difference"]) for row in rows}
+    assert cells == {key: pytest.approx(one.value) for key, one in matrix.cells.items()}
+
+
+def test_one_target_is_no_matrix(tmp_path: Path) -> None:
+    store = filled(Store(tmp_path), {"math": {}})
+    rows = collect(store)
+    assert matrices(summarise(rows, outcomes(store, rows)), {}) == []
