@@ -93,20 +93,32 @@ class _Scene:
         return [r for r in self.rows if (r.model, r.selector, r.budget, r.target, r.task) == wanted]
 
     def contrast(self, weights: Mapping[str, Mapping[str, float]], *, control: bool = False) -> list[Stratum]:
-        """task -> target -> weight, each task weighing alike; with `control`, minus its score."""
+        """task -> target -> weight, each task weighing alike; with `control`, minus its score.
+
+        Of the seeds that every one of these runs has: the means of a seed are taken over all tasks.
+        """
+        sides = {task: self._terms(task, terms, control=control) for task, terms in weights.items()}
+        if not sides or not all(sides.values()):
+            return []
+        seeds = set.intersection(*(set(runs) for terms in sides.values() for _, runs in terms))
         found: list[Stratum] = []
-        for task, terms in weights.items():
-            runs = {target: self.runs(target, task) for target in terms}
-            sides: list[Term] = [(terms[target], by_seed(own)) for target, own in runs.items() if own]
-            if len(sides) < len(terms):
-                return []
-            if control:
-                sides.append((-1.0, by_seed(controls(next(iter(runs.values())), self.rows, self.control))))
-            part = strata(sides, self.items, weight=1 / len(weights))
+        for terms in sides.values():
+            shared = [(weight, {seed: runs[seed] for seed in seeds}) for weight, runs in terms]
+            part = strata(shared, self.items, weight=1 / len(weights))
             if part is None:
                 return []
             found += part
         return found
+
+    def _terms(self, task: str, weights: Mapping[str, float], *, control: bool) -> list[Term]:
+        """The runs of each target on a task with their weights; none where a target has no run."""
+        runs = {target: self.runs(target, task) for target in weights}
+        if not all(runs.values()):
+            return []
+        terms: list[Term] = [(weights[target], by_seed(own)) for target, own in runs.items()]
+        if control:
+            terms.append((-1.0, by_seed(controls(next(iter(runs.values())), self.rows, self.control))))
+        return terms
 
     def owners(self) -> dict[str, list[str]]:
         """task -> its own single targets, where it has any."""

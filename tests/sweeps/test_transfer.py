@@ -115,3 +115,12 @@ def test_one_target_is_no_matrix(tmp_path: Path) -> None:
     store = filled(Store(tmp_path), {"math": {}})
     rows = collect(store)
     assert matrices(summarise(rows, outcomes(store, rows)), {}) == []
+
+
+def test_claims_are_made_over_the_seeds_that_all_runs_share(tmp_path: Path) -> None:
+    """A sweep that was stopped: one target lacks a seed."""
+    store = filled(Store(tmp_path / "whole"), diagonal(0.3))
+    put(store, "random", target="math", seed=3, share=0.3)
+    put(store, "nait", target="math", seed=3, share=0.5)
+    _, said = found_in(store)
+    assert {claim.found.seeds for claim in said.values()} == {3}
