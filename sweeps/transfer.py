@@ -84,10 +84,12 @@ def _matrix(
     names = {ALL if "+" in label and singles <= set(label.split("+")) else label: label for label in labels}
     own = {(name, task) for name in names for task in tasks if belongs(name, task, benchmarks)}
     place = {label: name for name, label in names.items()}
-    ordered = sorted(
-        tasks, key=lambda task: [k for k, name in enumerate(names) if (name, task) in own] or [99]
-    )
     cells = {(place[line.target], line.task): line.difference for line in mine if line.difference}
+    filled = {task for _, task in cells}  # a task of which no items were kept has no difference
+    ordered = sorted(
+        (task for task in tasks if task in filled),
+        key=lambda task: [k for k, name in enumerate(names) if (name, task) in own] or [99],
+    )
     return Matrix(selector, budget, model, names, tuple(ordered), cells, frozenset(own))
 
 
