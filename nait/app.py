@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def run(config: DictConfig) -> None:
     folder = Path(choices.runtime.output_dir)
     sweeping = str(choices.mode).endswith("MULTIRUN")
     try:
-        plain = _resolve(config)
+        plain = {**_resolve(config), "command": _command(choices.overrides.task, sweeping=sweeping)}
         stages = check_stages(plain["stages"])
         from nait.assembly import assemble
 
@@ -43,6 +44,11 @@ def run(config: DictConfig) -> None:
         sys.exit(2)
     if text and not sweeping:
         print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
+
+
+def _command(overrides: Any, *, sweeping: bool) -> str:
+    """What to type to repeat this job alone."""
+    return shlex.join(["nait", *overrides, *(["hydra.mode=RUN"] if sweeping else [])])
 
 
 def _other_selector(name: str) -> dict[str, Any]:

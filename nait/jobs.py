@@ -99,7 +99,8 @@ class Job:
             write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
         if {"evaluate", "report"} & set(stages) and self.links:
             facts = records.facts(self.config, selection, self.seconds, self.parts["cost"])
-            facts["truth"] = self.truth
+            facts |= {"truth": self.truth, "fingerprints": self.fingerprints, **provenance()}
+            facts["reference_rows"] = {target.name: len(target) for target in self.targets}
             self.links["run"] = record_run(self.store, dict(self.links), self.labels, facts).address
         if last and self.links.get("run"):
             with self._phase("report"):

@@ -57,6 +57,7 @@ def facts(
         "money": cost.money(total),
         "currency": cost.currency,
         "settings": {} if config["label"] else settings(config),
+        "command": config.get("command", ""),
     }
 
 
