@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -17,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from nait.core.errors import ConfigError, NaitError, did_you_mean
+from nait.core.plans import predicted_total
 
 log = logging.getLogger("nait")
 
@@ -36,6 +38,9 @@ def run(config: DictConfig) -> None:
         from nait.assembly import assemble
 
         job = assemble(plain, build, folder=folder, names=names, other_selector=_other_selector)
+        if plain["plan"]:
+            print(job.plan(stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
+            return
         text = job.run(stages, last="report" in stages and not sweeping)
     except NaitError as error:
         log.error("%s", error)
@@ -131,6 +136,12 @@ class Sweep(Callback):  # type: ignore[misc]
         """Prints the leaderboard of all jobs."""
         if self.display:
             self.display.stop()
+        if config.plan:
+            plans = [
+                json.loads(path.read_text()) for path in Path(config.hydra.sweep.dir).glob("*/plan.json")
+            ]
+            print(f"{len(plans)} jobs: {predicted_total(plans):.1f} s, as far as they are known.")  # noqa: T201
+            return
         if "report" not in config.stages:
             return
         from nait.summaries import summarise_sweep
@@ -138,7 +149,7 @@ class Sweep(Callback):  # type: ignore[misc]
         folder = Path(config.hydra.sweep.dir)
         config.paths.run = str(folder)  # of the summary; a job's own is its output folder
         plain = OmegaConf.to_container(
-            OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+            OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         )
         assert isinstance(plain, dict)
         text = summarise_sweep(

@@ -33,6 +33,10 @@ def assemble(
     """
     if not isinstance(config["seed"], int):
         raise ConfigError(f"'{config['seed']}' is no whole number", where="seed", mend="Set seed=0.")
+    if not isinstance(config["plan"], bool):
+        raise ConfigError(
+            f"'{config['plan']}' is neither true nor false", where="plan", mend="Set plan=true."
+        )
     model = build(config["model"])
     scorer_config = _without_name(config["selector"])
     selector = Selector(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nait import records
+from nait.core.address import address
 from nait.core.contamination import Contamination
 from nait.core.contracts import Model, Tracker, Trainer
 from nait.core.errors import DataError
@@ -22,6 +24,9 @@ from nait.core.examples import Pool, Target
 from nait.core.selection import Selection
 from nait.core.truth import TruthColumns
 from nait.core.truth import measure as measure_truth
+from nait.planning.doubles import Aside, NotStored
+from nait.planning.planner import Work, make_plan
+from nait.planning.texts import describe as say_plan
 from nait.provenance import provenance
 from nait.stages.contaminate import contaminate, decontaminated, read_hits
 from nait.stages.contaminate import describe as say_hits
@@ -34,9 +39,14 @@ from nait.stages.train import train, train_on
 from nait.store import Artifact, Store, read_json, write_json
 from nait.tracking.trackers import Trackers
 
+if TYPE_CHECKING:
+    from nait.signals.extractor import StoredExtractor
+    from nait.signals.passes import Engine
+
 log = logging.getLogger("nait")
 
 SHOWN_ROWS = 20
+PLAN_VERSION = 1
 
 
 @dataclass
@@ -57,6 +67,8 @@ class Job:
     warnings: list[str] = field(default_factory=list)
     links: dict[str, str | None] = field(default_factory=dict)
     truth: dict[str, float] = field(default_factory=dict)
+    elapsed: dict[str, float] = field(default_factory=dict)
+    fresh: dict[str, bool] = field(default_factory=dict)
     stage: str = "start"
 
     def run(self, stages: Sequence[str], *, last: bool) -> str:
@@ -70,6 +82,60 @@ class Job:
             self._write_manifest("failed" if failed else "done")
             self.tracker.finish(failed=failed)
         return text
+
+    def plan(self, stages: Sequence[str]) -> str:
+        """What the stages would do and take, as text; left as `plan.json` and in the store."""
+        trains = bool({"train", "evaluate"} & set(stages)) and self.parts["train"].recipe is not None
+        with tempfile.TemporaryDirectory(prefix="nait-plan-") as name:
+            self._leave_out_if_known(Path(name) / "contamination")
+            work = Work(
+                pool=self.pool, targets=self.targets, selector=self.selector, model=self.model,
+                template=self.parts["template"], engine=self.parts["engine"], extractor=self._extractor,
+                seed=self.config["seed"], cost=self.parts["cost"], select="select" in stages or trains,
+                trainer=self.parts["train"] if trains else None,
+                evaluator=self.parts["eval"] if "evaluate" in stages else None,
+            )  # fmt: skip
+            made = make_plan(work, self.store, Path(name))
+        record = {**made.record(), "notes": [*made.notes, *self.warnings]}
+        write_json(self.folder / "plan.json", record)
+        if made.scores:
+            kept = self._plan_file(made.scores)
+            try:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                write_json(kept, record)
+            except OSError as error:
+                log.warning("The run itself will not know of this plan: %s", error)
+        return (
+            f"{self.labels['selector']}, {self.labels['target'] or 'no target'}, {self.labels['budget']}, "
+            + (f"seed {self.labels['seed']}: {self.folder / 'plan.json'}\n{say_plan(made)}")
+        )
+
+    def _leave_out_if_known(self, scratch: Path) -> None:
+        """Leaves out the rows that stand in the evaluation, where an earlier run has found them."""
+        rule: Contamination | None = self.parts["contamination"]
+        if rule is None:
+            return
+        store = Aside(scratch, self.store, refused=("contamination",))
+        try:
+            made = contaminate(
+                self.pool, self.targets, evaluator=self.parts.get("eval"), rule=rule, store=store
+            )
+        except NotStored:
+            if rule.exclude:
+                self._warn(["The rows that stand in the evaluation are not known yet: the plan counts them."])
+            return
+        hits = read_hits(made)
+        rule.refuse_test_references(hits, self.targets)
+        if rule.exclude:
+            self.pool = decontaminated(self.pool, hits, self.targets)
+
+    def _plan_file(self, scores: str) -> Path:
+        """Where the plan of a job with these scores is kept."""
+        key = {
+            "plan": PLAN_VERSION, "scores": scores, "order": self.config["order"], "budget": self.config["budget"],
+            "recipe": self.parts["train"].recipe, "seed": self.config["seed"], "eval": self.config["eval"],
+        }  # fmt: skip
+        return self.store.root / "plans" / f"{address(key)}.json"
 
     def _announce(self) -> None:
         """The tracker's run begins."""
@@ -132,31 +198,40 @@ class Job:
             log.warning("%s", message)
 
     def _select(self) -> Selection:
-        from nait.signals.extractor import StoredExtractor
-
         with self._phase("select"):
-            extractor = StoredExtractor(
-                self.model, self.store, self.parts["template"],
-                reference_template=self.parts["reference_template"], engine=self.parts["engine"], tune=self._tune,
-            )  # fmt: skip
+            extractor = self._extractor(self.store, self.model)
             selection, made, scores = select(self.pool, self.targets, self.selector, extractor, self.store)
             extractor.close()
             shutil.copyfile(made.path / "scores.parquet", self.folder / "scores.parquet")
             write_selected_rows(self.folder / "selected.jsonl", self.pool, selection)
         self.seconds["select"] = float(scores.manifest["seconds_from_nothing"])
+        self.fresh["select"] = scores.fresh
         self.links |= {"scores": scores.address, "selection": made.address}
         self._tell(scores, made, selection)
         self._hold_against_truth(scores, selection)
         return selection
 
-    def _tune(self, pool: Pool, ids: Collection[str], trainer: Trainer, seed: int) -> Artifact | None:
-        """The adapter of a method's own warm-up: an ordinary artifact of training, seen by no tracker."""
-        wanted = set(ids)
-        rows = [example for example in pool.examples if example.id in wanted]
-        return train_on(
-            rows, model=self.model, template=self.parts["template"], trainer=trainer, seed=seed,
-            store=self.store, tracker=Trackers([]),
+    def _extractor(self, store: Store, model: Model) -> StoredExtractor:
+        """This job's extractor on a store. A method's warm-up is an ordinary artifact there, seen by no tracker."""
+        from nait.signals.extractor import StoredExtractor
+
+        def tune(pool: Pool, ids: Collection[str], trainer: Trainer, seed: int) -> Artifact | None:
+            wanted = set(ids)
+            rows = [example for example in pool.examples if example.id in wanted]
+            return train_on(
+                rows, model=model, template=self.parts["template"], trainer=trainer, seed=seed, store=store,
+                tracker=Trackers([]),
+            )  # fmt: skip
+
+        return StoredExtractor(
+            model, store, self.parts["template"], reference_template=self.parts["reference_template"],
+            engine=self._engine(store), tune=tune,
         )  # fmt: skip
+
+    def _engine(self, store: Store) -> Engine:
+        """The engine; without a bar for a rehearsal, which is no progress."""
+        engine: Engine = self.parts["engine"]
+        return engine if store is self.store else replace(engine, progress=False)
 
     def _hold_against_truth(self, scores: Artifact, selection: Selection) -> None:
         """What the selection is worth by the labels in the user's own rows, where the config names them."""
@@ -218,6 +293,7 @@ class Job:
             )  # fmt: skip
         if adapter:
             self.seconds["train"] = adapter.seconds
+            self.fresh["train"] = adapter.fresh
             self.links["adapter"] = adapter.address
         return adapter
 
@@ -225,6 +301,7 @@ class Job:
         with self._phase("evaluate"):
             evaluation = evaluate(self.model, adapter, evaluator=self.parts["eval"], store=self.store)
         self.seconds["evaluate"] = evaluation.seconds
+        self.fresh["evaluate"] = evaluation.fresh
         self.links["evaluation"] = evaluation.address
         self._warn(evaluation.manifest["warnings"])
         results = read_results(evaluation.path)
@@ -244,15 +321,34 @@ class Job:
         elapsed = time.monotonic() - started
         self.tracker.summary({f"seconds/{name}": round(elapsed, 3)})
         log.info("%s took %.1f s.", name.capitalize(), elapsed)
-        self.seconds[name] = elapsed
+        self.seconds[name] = self.elapsed[name] = elapsed
 
     @property
     def fingerprints(self) -> dict[str, Any]:
         """What names the content that went in."""
         return records.fingerprints(self.model, self.pool, self.targets, self.parts["template"])
 
+    def _planned(self) -> dict[str, Any] | None:
+        """Predicted and true seconds of the phases whose results the plan, as this run, had to make; or had not."""
+        kept = self._plan_file(str(self.links["scores"])) if self.links.get("scores") else None
+        if kept is None or not kept.is_file():
+            return None
+        phases = {
+            phase["name"]: phase["seconds"]
+            for phase in read_json(kept)["phases"]
+            if phase["name"] in self.elapsed and bool(phase["stored"]) != self.fresh.get(phase["name"])
+        }
+        return {
+            "predicted": {
+                name: records.rounded({name: s})[name] if s is not None else None
+                for name, s in phases.items()
+            },
+            "seconds": records.rounded({name: self.elapsed[name] for name in phases}),
+        }
+
     def _write_manifest(self, status: str) -> None:
-        manifest = {
+        read: list[Pool | Target] = [self.pool, *self.targets]
+        manifest: dict[str, Any] = {
             "status": status,
             "stage": self.stage,
             "stages": list(self.config["stages"]),
@@ -260,8 +356,9 @@ class Job:
             "links": self.links,
             "truth": self.truth,
             "fingerprints": self.fingerprints,
-            "rows": {one.name: records.counts(one) for one in (self.pool, *self.targets)},
+            "rows": {one.name: records.counts(one) for one in read},
             "seconds": records.rounded(self.seconds),
+            "plan": self._planned(),
             "warnings": self.warnings,
             "config": self.config,
             **provenance(),

@@ -27,8 +27,9 @@ FLOORS: dict[str, set[str]] = {
     "nano": {"core", "models", "training"},
     "stages": {"core", "store", "models", "signals"},
     "provenance": set(),
+    "planning": {"core", "store", "models", "signals", "stages"},
     "records": {"core"},
-    "jobs": {"core", "store", "stages", "signals", "tracking", "records", "provenance"},
+    "jobs": {"core", "store", "stages", "signals", "tracking", "planning", "records", "provenance"},
     "summaries": {"core", "store", "stages", "provenance"},
     "assembly": {"core", "store", "stages", "jobs"},
     "help": {"core", "conf"},
@@ -36,7 +37,17 @@ FLOORS: dict[str, set[str]] = {
     "app": {"core", "assembly", "summaries", "display"},
     "__main__": {"core", "app", "help"},
 }
-HUB = set(FLOORS) - {"app", "__main__", "assembly", "jobs", "summaries", "records", "help", "display"}
+HUB = set(FLOORS) - {
+    "app",
+    "__main__",
+    "assembly",
+    "jobs",
+    "planning",
+    "summaries",
+    "records",
+    "help",
+    "display",
+}
 
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb.py"},

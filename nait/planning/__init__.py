@@ -1,0 +1,1 @@
+"""What a job would do, take and cost, before anything is started."""

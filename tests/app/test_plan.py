@@ -1,0 +1,92 @@
+"""`plan=true` on the command line: it says what a job would do, does nothing, and the job says how it compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.app.test_main import Run, home, manifests, nait
+
+__all__ = ["home", "nait"]  # fixtures
+
+RESULTS = ("scores", "selections", "signals", "passes", "adapters", "evaluations", "runs", "encodings")
+
+
+def kinds(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "store").iterdir()}
+
+
+def plans(folder: Path) -> list[Path]:
+    return sorted((folder / "runs").rglob("plan.json"))
+
+
+def test_a_plan_leaves_only_its_words_and_the_run_compares_itself_with_it(nait: Run, tmp_path: Path) -> None:
+    planned = nait("plan=true", "train.epochs=1")
+    assert planned.returncode == 0, planned.stderr
+    for word in (
+        "select",
+        "to be made",
+        "unknown",
+        "Tokens:",
+        "Passes over the pool: projections",
+        "Device-hours",
+    ):
+        assert word in planned.stdout
+    assert not kinds(tmp_path) & set(RESULTS)
+    assert manifests(tmp_path) == []
+    (file,) = plans(tmp_path)
+    record = json.loads(file.read_text())
+    assert record["rows"] == 40
+    assert record["targets"] == {"refs": 8}
+
+    done = nait("train.epochs=1")
+    assert done.returncode == 0, done.stderr
+    (manifest,) = manifests(tmp_path)
+    plan = manifest["plan"]
+    assert set(plan["predicted"]) == set(plan["seconds"]) == {"select", "train", "evaluate"}
+    assert plan["predicted"]["select"] == pytest.approx(record["seconds"]["select"], abs=1e-3)
+    assert plan["predicted"]["evaluate"] is None
+    assert all(seconds > 0 for seconds in plan["seconds"].values())
+
+    again = nait("plan=true", "train.epochs=1")
+    assert again.returncode == 0, again.stderr
+    assert "Opening" not in again.stderr
+    record = json.loads(plans(tmp_path)[-1].read_text())
+    assert record["seconds"] == {"select": 0.0, "train": 0.0, "evaluate": 0.0}
+    assert record["eval_items"] == 6
+    assert all(phase["stored"] for phase in record["phases"])
+
+
+def test_a_sweep_is_planned_job_by_job_and_in_all(nait: Run, tmp_path: Path) -> None:
+    done = nait("-m", "selector=nait,random", "plan=true", "stages=[select]")
+    assert done.returncode == 0, done.stderr
+    assert len(plans(tmp_path)) == 2
+    assert done.stdout.count("Device-hours") == 2
+    assert "2 jobs: " in done.stdout
+    assert not kinds(tmp_path) & set(RESULTS)
+
+
+def test_a_run_that_nobody_planned_compares_itself_with_nothing(nait: Run, tmp_path: Path) -> None:
+    assert nait("stages=[select]", "selector=random").returncode == 0
+    (manifest,) = manifests(tmp_path)
+    assert manifest["plan"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan=maybe"], ["plan", "neither true nor false"]),
+        (["plan=true", "target.limit=1"], ["target 'refs'", "at least two different reference rows"]),
+        (["plan=true", "eval.tasks=[toy_sumz]"], ["toy_sumz", "toy_sums"]),
+        (["plan=true", "data.path=nowhere.jsonl"], ["nowhere.jsonl", "no such file"]),
+    ],
+    ids=lambda value: str(value[0]),
+)
+def test_a_plan_refuses_what_the_job_would(nait: Run, arguments: list[str], words: list[str]) -> None:
+    done = nait(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert all(word in done.stderr for word in words)
+    assert "Traceback" not in done.stderr
+    assert "Opening" not in done.stderr

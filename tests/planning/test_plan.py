@@ -1,0 +1,308 @@
+"""Laws of plans: they say what the store has and what the rest takes, and leave nothing behind but their words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nait.baselines.full import Full
+from nait.baselines.ifd import Ifd
+from nait.baselines.length import Length
+from nait.baselines.perplexity import Perplexity
+from nait.core.budgets import Count, Ratio
+from nait.core.contracts import Evaluator, Extractor, Model, Scorer, Trainer
+from nait.core.costs import Cost
+from nait.core.errors import ConfigError, DataError
+from nait.core.examples import Pool, Target
+from nait.core.orders import Highest
+from nait.core.plans import Phase, Plan, expected, known_seconds, per_unit, predicted_total, updates
+from nait.core.results import Evaluation
+from nait.core.scores import ScoreTable
+from nait.core.tokens import TokenTable
+from nait.models.loading import LocalModel
+from nait.models.templates import TextTemplate
+from nait.neurons.scorer import Nait
+from nait.planning.planner import Work, make_plan
+from nait.planning.samples import draw
+from nait.planning.texts import describe
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes import Engine
+from nait.stages.evaluate import evaluate
+from nait.stages.select import Selector, select
+from nait.stages.train import train
+from nait.store import Store
+from tests.families import LAYERS, pool, save, target
+
+TEMPLATE = TextTemplate(prompt="Q: {user}\nA: ")
+ENGINE = Engine(progress=False)
+ROWS = 60
+
+
+@dataclass
+class Stepping:
+    """A trainer of three-step epochs that logs its steps."""
+
+    rows: list[int] = field(default_factory=list)
+    recipe: Mapping[str, Any] | None = field(
+        default_factory=lambda: {"epochs": 2.0, "batch_size": 4, "gradient_accumulation": 1}
+    )
+
+    def train(
+        self,
+        model: Model,
+        rows: TokenTable,
+        folder: Path,
+        *,
+        seed: int,
+        tracker: Any,
+    ) -> Mapping[str, Any]:
+        self.rows.append(len(rows))
+        for step in range(6):
+            tracker.log({"loss": 1.0}, phase="train", step=step)
+        (folder / "adapter").write_text("weights")
+        return {}
+
+
+class Silent:
+    """Hears nothing."""
+
+    def log(self, *_: Any, **__: Any) -> None: ...
+
+
+class Suite:
+    """A suite that is never run twice."""
+
+    runs = 0
+
+    def check(self) -> None: ...
+
+    def key(self) -> Mapping[str, Any]:
+        return {"suite": "one"}
+
+    def items(self) -> Mapping[str, Sequence[Any]]:
+        raise AssertionError("the items may be slow to read")
+
+    def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation:
+        self.runs += 1
+        return Evaluation((), (), (), (), {})
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    return LocalModel(str(save(tmp_path_factory.mktemp("model"))), device="cpu", max_length=96)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def opened(store: Store, model: Model) -> StoredExtractor:
+    return StoredExtractor(model, store, TEMPLATE, engine=ENGINE)
+
+
+def work(model: Model, scorer: Scorer, *, rows: Pool | None = None, **changes: Any) -> Work:
+    """A job of this method: no training and no evaluation unless they are given."""
+    name = [type(scorer).__name__, str(scorer)]
+    config = {"selector": name, "order": "highest", "budget": "a quarter"}
+    return replace(
+        Work(
+            pool=rows or pool(ROWS), targets=[target()], selector=Selector(scorer, Highest(), Ratio(0.25), config),
+            model=model, template=TEMPLATE, engine=ENGINE, extractor=opened, seed=0, cost=Cost(2, 10.0, "EUR"),
+        ),
+        **changes,
+    )  # fmt: skip
+
+
+def planned(job: Work, store: Store, tmp_path: Path) -> Plan:
+    return make_plan(job, store, tmp_path / f"scratch{len(list(tmp_path.iterdir()))}")
+
+
+def files(store: Store) -> set[str]:
+    return {str(path.relative_to(store.root)) for path in store.root.rglob("*")}
+
+
+def do(job: Work, store: Store, *, trainer: Trainer | None = None, suite: Evaluator | None = None) -> None:
+    """The job itself."""
+    extractor = opened(store, job.model)
+    selection, _, _ = select(job.pool, job.targets, job.selector, extractor, store)
+    adapter = None
+    if trainer is not None:
+        silent: Any = Silent()
+        adapter = train(
+            selection, job.pool, model=job.model, template=TEMPLATE, trainer=trainer, seed=0, store=store,
+            tracker=silent,
+        )  # fmt: skip
+    if suite is not None:
+        evaluate(job.model, adapter, evaluator=suite, store=store)
+
+
+def test_an_empty_store_is_told_what_is_to_be_made_and_stays_empty(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    suite, trainer = Suite(), Stepping()
+    plan = planned(work(model, Nait(), trainer=trainer, evaluator=suite), store, tmp_path)
+    assert [(p.name, p.stored) for p in plan.phases] == [
+        ("select", False),
+        ("train", None),
+        ("evaluate", None),
+    ]
+    assert plan.seconds["select"]
+    assert plan.seconds["select"] > plan.opening_seconds > 0
+    assert plan.seconds["train"] is not None
+    assert plan.seconds["evaluate"] is None
+    assert plan.rows == ROWS
+    assert plan.targets == {"target": 6}
+    assert files(store) == set()
+    assert suite.runs == 0
+    assert trainer.rows == [15]  # some rows for a few steps, thrown away
+    assert "without evaluate" in describe(plan)
+
+
+def test_a_store_that_holds_everything_needs_no_second_and_opens_nothing(
+    model: LocalModel, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite, trainer = Suite(), Stepping()
+    job = work(model, Nait(), trainer=trainer, evaluator=suite)
+    do(job, store, trainer=trainer, suite=suite)
+    before = files(store)
+    monkeypatch.setattr(LocalModel, "load_network", lambda _: pytest.fail("the model was opened"))
+    monkeypatch.setattr(LocalModel, "load_tokenizer", lambda _: pytest.fail("the tokenizer was opened"))
+    plan = planned(job, store, tmp_path)
+    assert plan.seconds == {"select": 0.0, "train": 0.0, "evaluate": 0.0}
+    assert all(phase.stored for phase in plan.phases)
+    assert plan.tokens == int(opened(store, model).tokens(job.pool).starts[-1])
+    assert (plan.device_hours, plan.money) == (0.0, 0.0)
+    assert files(store) == before
+    assert (suite.runs, trainer.rows) == (1, [15])
+
+
+def test_scores_of_stored_measurements_are_made_aside_and_name_the_adapter(
+    model: LocalModel, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(work(model, Nait()), store)
+    before = files(store)
+    monkeypatch.setattr(LocalModel, "load_network", lambda _: pytest.fail("the model was opened"))
+    plan = planned(work(model, Nait(layers="last")), store, tmp_path)
+    (phase,) = plan.phases
+    assert phase.stored is False
+    assert phase.seconds is not None
+    assert phase.seconds < 5
+    assert "in the store" in phase.how
+    assert files(store) == before
+
+
+def test_an_evaluation_is_expected_to_take_what_earlier_ones_took(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    suite = Suite()
+    evaluate(model, None, evaluator=suite, store=store)
+    (earlier,) = store.artifacts("evaluations")
+    job = work(model, Full(), trainer=Stepping(), evaluator=suite)
+    plan = planned(job, store, tmp_path)
+    assert plan.seconds["evaluate"] == earlier.seconds
+    assert suite.runs == 1
+
+
+def test_tokens_expected_from_some_rows_are_the_pools(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    many = pool(900)
+    plan = planned(work(model, Length(), rows=many), store, tmp_path)
+    truth = int(opened(Store(tmp_path / "other"), model).lengths(many).sum())
+    assert plan.tokens == pytest.approx(truth, rel=0.05)
+    assert plan.padded_share is not None
+    assert 0 <= plan.padded_share < 0.2
+
+
+def test_passes_over_the_pool_are_counted_with_the_bytes_of_their_results(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    (one,) = planned(work(model, Nait()), store, tmp_path).passes
+    assert one.signals == ("projections",)
+    assert one.disk_bytes == pytest.approx(ROWS * (LAYERS + 1) * 4, abs=200)
+    direct = TextTemplate(prompt="", unconditional=True)
+    many = pool(1200)
+    ifd = work(model, Ifd(TEMPLATE, direct), rows=many)
+    assert [p.stored for p in planned(ifd, store, tmp_path).passes] == [False, False]
+    do(work(model, Perplexity(), rows=many), store)  # the conditioned half of it
+    half = planned(ifd, store, tmp_path).passes
+    assert sorted(p.stored for p in half) == [False, True]
+
+
+def test_a_method_that_needs_more_rows_gets_a_lower_bound_that_says_so(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    class Hungry:
+        def score(self, rows: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
+            if len(rows) < 1000:
+                raise DataError("too few rows", where="data")
+            return Full().score(rows, targets, extractor)
+
+    plan = planned(work(model, Hungry(), rows=pool(1000)), store, tmp_path)
+    assert plan.seconds["select"]
+    assert "one plain pass" in plan.notes[0]
+    assert all("lower bound" in note for note in plan.notes)
+
+
+def test_what_the_job_would_refuse_the_plan_refuses(model: LocalModel, store: Store, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="NAIT needs a target"):
+        planned(work(model, Nait(), targets=[]), store, tmp_path)
+    with pytest.raises(ConfigError, match="layer"):
+        planned(work(model, Nait(layers=[77])), store, tmp_path)
+    job = work(model, Full())
+    beyond = replace(work(model, Length()).selector, budget=Count(10 * ROWS))
+    with pytest.raises(ConfigError, match="budget"):
+        planned(replace(job, selector=beyond, trainer=Stepping()), store, tmp_path)
+
+
+def test_money_is_that_of_the_known_seconds(model: LocalModel, store: Store, tmp_path: Path) -> None:
+    plan = planned(work(model, Length()), store, tmp_path)
+    assert plan.device_hours == pytest.approx(2 * known_seconds(plan.phases) / 3600)
+    assert plan.money == pytest.approx(10 * plan.device_hours)
+    assert "EUR" in describe(plan)
+
+
+def test_a_larger_draw_holds_a_smaller_one() -> None:
+    few, more = draw(pool(ROWS), 8), draw(pool(ROWS), 20)
+    assert set(few.ids) < set(more.ids)
+    assert list(more.ids) == sorted(more.ids)
+    assert draw(pool(ROWS), ROWS) == pool(ROWS)
+
+
+def test_seconds_a_unit_are_the_slope_between_two_sizes() -> None:
+    assert per_unit((10, 3.0), (110, 5.0)) == pytest.approx(0.02)
+    assert per_unit((10, 3.0), (110, 2.0)) == 0.0  # noise is no negative cost
+    assert per_unit((10, 3.0), (10, 4.0)) == 0.0
+
+
+def test_tokens_follow_characters_and_rows_that_were_cut_do_not_bend_the_line() -> None:
+    chars = np.arange(0, 400, 4)
+    truth = np.minimum(12 + chars // 4, 64)
+    drawn = np.arange(0, 100, 7)
+    assert np.abs(expected(chars, drawn, truth[drawn], most=64) - truth).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [({}, 96), ({"gradient_accumulation": 4}, 24), ({"max_steps": 7}, 7), ({"epochs": 0.5}, 16)],
+)
+def test_updates_are_those_of_the_recipe(change: Mapping[str, Any], count: int) -> None:
+    recipe = {"epochs": 3.0, "batch_size": 16, "gradient_accumulation": 1, "max_steps": None}
+    assert updates({**recipe, **change}, 500) == count
+    assert updates({"kind": "other"}, 500) is None
+
+
+def test_a_sweep_makes_the_same_scores_once() -> None:
+    phases = (
+        Phase("select", False, 10.0, ""),
+        Phase("train", None, 5.0, ""),
+        Phase("evaluate", None, None, ""),
+    )
+    one = Plan(1, {}, None, None, phases, scores="a").record()
+    assert predicted_total([one, one, {**one, "scores": "b"}]) == 10 + 10 + 3 * 5
