@@ -1,43 +1,111 @@
-"""Runs every small benchmark and writes RESULTS.md: machine, versions, date, a table of ratios."""
+"""Runs every small benchmark and writes RESULTS.md: machine, versions, date, one table, what falls short first."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
 from nait.provenance import provenance
 
-MODULES = ("scoring", "losses", "gradients")
+MODULES = (
+    "scoring", "targets", "early_exit", "shared", "losses", "gradients", "tokenising", "memory", "layers",
+    "store", "selection", "startup", "workers",
+)  # fmt: skip
 COLUMNS = ("name", "setting", "seconds", "ratio", "goal", "met")
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+Line = Mapping[str, Any]
 
 
 def main() -> None:
-    """Prints each benchmark's line, and writes the table."""
+    """Prints each benchmark's line as it comes, and writes the table."""
     lines = []
     for name in MODULES:
-        done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}"], check=True, stdout=subprocess.PIPE, text=True
-        )
-        print(done.stdout, end="")
-        lines.append(json.loads(done.stdout.splitlines()[-1]))
+        lines.append(run(name))
+        print(json.dumps(lines[-1]), flush=True)
+    RESULTS.write_text(document(lines, machine()), encoding="utf-8")
+
+
+def run(name: str) -> Line:
+    """One benchmark's line; where it fails, a line that says so."""
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+        blank = dict.fromkeys(COLUMNS)
+        return {**blank, "name": name, "setting": "it failed", "met": False, "error": last(done.stderr)}
+    line: dict[str, Any] = json.loads(last(done.stdout))
+    return {**line, "benchmark_seconds": round(time.monotonic() - started)}
+
+
+def last(text: str) -> str:
+    """The last line that holds anything."""
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def document(lines: Sequence[Line], head: str) -> str:
+    """The page: what falls short, the table, every number of every line."""
+    short = [line for line in lines if not line["met"]]
+    fallen = "\n".join(f"- `{line['name']}`: {_found(line)}" for line in short)
     table = tabulate(
-        [[line[column] for column in COLUMNS] for line in lines], headers=COLUMNS, tablefmt="github"
+        [[_cell(line, c) for c in COLUMNS] for line in lines], headers=COLUMNS, tablefmt="github"
     )
-    more = "\n".join(f"- {line['name']}: {json.dumps(line)}" for line in lines)
-    versions = ", ".join(
-        f"{k} {v}" for k, v in provenance()["versions"].items() if k in ("torch", "transformers")
+    more = "\n".join(f"- {line['name']}: `{json.dumps(_more(line))}`" for line in lines)
+    return (
+        f"# Results\n\n{head}\n\n"
+        f"## Goals that fall short\n\n{fallen or 'None.'}\n\n"
+        f"## All\n\nA ratio is bounded by its goal from above; where there is none, the seconds are.\n\n{table}\n\n"
+        f"## Further numbers\n\n{more}\n"
     )
-    head = (
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}, {versions}"
+
+
+def machine() -> str:
+    """The day, the machine, the versions."""
+    found = provenance()
+    versions = ", ".join(f"{name} {found['versions'][name]}" for name in PACKAGES)
+    git = found["git"] or {"commit": "no clone", "dirty": False}
+    commit = git["commit"][:12] + (" with changes" if git["dirty"] else "")
+    busy = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores (load {busy} at the end), "
+        f"Python {platform.python_version()}, {versions}, commit {commit}."
     )
-    file = Path(__file__).with_name("RESULTS.md")
-    file.write_text(f"# Results\n\n{head}\n\n{table}\n\n{more}\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.is_file() else []
+    return names[0].split(":", 1)[1].strip() if names else platform.machine()
+
+
+def _found(line: Line) -> str:
+    if "error" in line:
+        return f"it failed: {line['error']}"
+    measured = f"{line['seconds']} s" if line["ratio"] is None else f"ratio {line['ratio']}"
+    return f"{measured}, goal {_cell(line, 'goal')}; {json.dumps(_more(line))}"
+
+
+def _cell(line: Line, column: str) -> Any:
+    if column == "goal" and line.get("unit") == "s":
+        return f"{line['goal']} s"
+    if column == "met":
+        return "yes" if line["met"] else "no"
+    return line[column]
+
+
+def _more(line: Line) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key not in (*COLUMNS, "unit")}
 
 
 if __name__ == "__main__":

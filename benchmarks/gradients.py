@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.lines import alternate
 from benchmarks.models import arguments, load, rows
-from benchmarks.scoring import alternate
 from nait.models.batches import collate, plan
 from nait.models.sites import dissect
 from nait.signals.answers import backward

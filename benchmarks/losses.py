@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.models import arguments, load, rows
-from benchmarks.scoring import alternate
+from benchmarks.lines import alternate
+from benchmarks.models import arguments, load, over, rows
 from nait.core.tokens import TokenTable, token_table
 from nait.models.batches import collate, plan
 from nait.signals.outputs import predicted, runs
-from nait.signals.passes import Runner
 from nait.signals.readings import Choice, Embedding, Losses, Signal
 
 GOALS = {"ratio": 1.08, "ifd_ratio": 1.10}
@@ -107,12 +106,10 @@ class Bench:
                     for part in runs(len(at), h_btd):
                         head(h_btd[at[part], columns[part] - 1])
 
-    def ours(self, tables: Sequence[TokenTable], signal: Signal) -> None:
+    def ours(self, tables: Sequence[TokenTable], *signals: Signal) -> None:
         """The shared pass."""
         for table in tables:
-            with Runner(self.network, [signal]) as runner:
-                for chosen in plan(table.lengths, self.batch_tokens):
-                    runner.read(table, chosen)
+            over(self.network, table, signals, batch_tokens=self.batch_tokens)
 
     def published(self, tables: Sequence[TokenTable], *, loss: bool = False, **options: Any) -> None:
         """One row at a time, all logits."""

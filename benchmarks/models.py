@@ -1,15 +1,23 @@
-"""What the benchmarks run on: random Llamas of a stated size, and rows with the lengths of real instruction data."""
+"""What the benchmarks run on: random Llamas of a stated size; rows and texts of real instruction data's lengths."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from nait.core.examples import Example, Pool, Turn, gather
 from nait.core.tokens import TokenTable, token_table
 
+if TYPE_CHECKING:
+    from nait.models.sites import Site
+    from nait.signals.readings import Signal
+
 SIZES = {
+    "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2},
     "25m": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 6},
     "100m": {
         "hidden_size": 640,
@@ -32,6 +40,7 @@ SIZES = {
 }
 # Deciles of Alpaca's lengths in tokens of a 32k vocabulary, template included.
 LENGTH_DECILES = (45, 57, 64, 72, 82, 95, 112, 136, 168, 220, 512)
+WORDS_PER_TOKEN = 0.75
 
 
 def arguments(description: str | None, *, rows: int, model: str = "random:25m") -> argparse.Namespace:
@@ -64,8 +73,48 @@ def load(name: str, *, device: str, dtype: str) -> Any:
 def rows(count: int, *, vocabulary: int, seed: int = 0) -> TokenTable:
     """Random token ids whose lengths follow Alpaca's distribution; the last third of each row is its answer."""
     generator = np.random.default_rng(seed)
-    places = generator.random(count) * (len(LENGTH_DECILES) - 1)
-    lengths = np.interp(places, np.arange(len(LENGTH_DECILES)), LENGTH_DECILES).astype(int)
+    lengths = lengths_of(count, generator)
     ids = [generator.integers(3, vocabulary, size=length).tolist() for length in lengths]
     answers = [[i >= 2 * len(row) // 3 for i in range(len(row))] for row in ids]
     return token_table(ids, answers, [False] * count)
+
+
+def lengths_of(count: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+    """[N] lengths in tokens, drawn from Alpaca's distribution."""
+    places = generator.random(count) * (len(LENGTH_DECILES) - 1)
+    return np.interp(places, np.arange(len(LENGTH_DECILES)), LENGTH_DECILES).astype(np.int64)
+
+
+def texts(count: int, *, name: str = "pool", seed: int = 0) -> Pool:
+    """Rows of made-up words as often as words of a language are, a third of each the answer; Alpaca's lengths."""
+    generator = np.random.default_rng(seed)
+    syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
+    words = ["".join(generator.choice(syllables, size=1 + i % 3)) for i in range(5000)]
+    below = np.cumsum(1 / np.arange(1, len(words) + 1))
+    examples = []
+    for row, length in enumerate(lengths_of(count, generator)):
+        draws = generator.random(max(3, int(length * WORDS_PER_TOKEN))) * below[-1]
+        picked = [words[i] for i in np.searchsorted(below, draws)]
+        cut = 2 * len(picked) // 3
+        turn = Turn(" ".join(picked[:cut]), " ".join(picked[cut:]))
+        examples.append(Example(f"{name}-{row:08d}", (turn,), row=row))
+    return gather(name, examples)
+
+
+def directions(
+    config: Any, site: Site = "residual", *, targets: int = 1, seed: int = 0
+) -> npt.NDArray[np.float32]:
+    """[C, L, D] random directions at a site of a model of this config."""
+    layers = config.num_hidden_layers + (site == "residual")
+    width = config.intermediate_size if site == "mlp" else config.hidden_size
+    return np.random.default_rng(seed).normal(size=(targets, layers, width)).astype(np.float32)
+
+
+def over(network: Any, table: TokenTable, signals: Sequence[Signal], *, batch_tokens: int) -> None:
+    """A pass for these signals, its values thrown away."""
+    from nait.models.batches import plan
+    from nait.signals.passes import Runner
+
+    with Runner(network, signals) as runner:
+        for chosen in plan(table.lengths, batch_tokens):
+            runner.read(table, chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,6 +52,9 @@ class Nait:
     "none" gives a column a target; "directions" one column from one decomposition of all reference sets.
     `pool_sample` rows, drawn by id and `seed`, stand for the pool where its mean feature is needed
     (`direction=contrast`, `sign=pool`, `center`).
+
+    With `early_exit` the pass over the pool stops at the deepest of `layers`: dearer than reading all of them as
+    soon as others are asked for later. Directions and the pool's mean, of few rows, are made at every layer.
     """
 
     version: ClassVar[int] = 1
@@ -71,6 +74,7 @@ class Nait:
     merge: str = "none"
     pool_sample: int = 4096
     seed: int = 0
+    early_exit: bool = False
 
     def __post_init__(self) -> None:
         for key, value, known in (
@@ -157,12 +161,23 @@ class Nait:
         """The directions, the pool's mean where it is taken off, and the signals to measure of the pool."""
         self.check(targets)
         found = self.directions(pool, targets, extractor)
-        reading = self.candidate_reading
+        reading = self._cut(self.candidate_reading, found[0][1])
         signals: list[Signal] = [project_on(reading, d.vectors.transpose(1, 0, 2)) for _, d in found]
-        centre = self._pool_mean(pool, reading, extractor) if self.center else None
+        centre = self._pool_mean(pool, self.candidate_reading, extractor) if self.center else None
         if self.similarity == "cosine":
             signals.append(Norms(reading) if centre is None else norms_about(reading, centre))
         return found, centre, signals
+
+    def _cut(self, reading: Reading, direction: Directions) -> Reading:
+        """The reading, up to the deepest of the chosen layers with `early_exit`."""
+        deepest = max(self._chosen(direction))
+        last = len(direction.vectors) - 1 + reading.first_layer
+        return replace(reading, depth=deepest) if self.early_exit and deepest < last else reading
+
+    def _chosen(self, direction: Directions) -> list[int]:
+        """The numbers of the layers that are summed."""
+        first = self.candidate_reading.first_layer
+        return choose_layers(self.layers, len(direction.vectors) - 1 + first, first)
 
     def directions(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
@@ -190,8 +205,8 @@ class Nait:
                 mend="Set selector.merge=none with order=best_rank or order=round_robin.",
             )
         key: dict[str, Any] = {
-            "directions": VERSION, "reading": self.reference_reading, "kind": self.direction, "sign": self._sign,
-            "components": self.components, "pool_sample": sample,
+            "directions": VERSION, "reading": self.reference_reading.key(), "kind": self.direction,
+            "sign": self._sign, "components": self.components, "pool_sample": sample,
             "references": [extractor.identity(target) for target in group],
         }  # fmt: skip
 
@@ -248,9 +263,8 @@ class Nait:
     def _total(
         self, direction: Directions, p_ncl: Floats, norms: Floats | None, centre: Floats | None
     ) -> tuple[Floats, Floats, list[int]]:
-        first = self.candidate_reading.first_layer
-        layers = choose_layers(self.layers, p_ncl.shape[2] - 1 + first, first)
-        places = [layer - first for layer in layers]
+        layers = self._chosen(direction)
+        places = [layer - self.candidate_reading.first_layer for layer in layers]
         shift = None
         if centre is not None:
             shift = np.einsum("lcd,ld->cl", np.asarray(direction.vectors, dtype=np.float64), centre)[

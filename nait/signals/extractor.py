@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import logging
+import os
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from nait.core.address import canonical
 from nait.core.contracts import Model, Trainer
@@ -21,8 +24,8 @@ from nait.core.tokens import TokenTable
 from nait.models.encode import VERSION as ENCODE_VERSION
 from nait.models.encode import encode_blocks
 from nait.models.templates import Template
-from nait.signals.passes import Engine, run_pass
-from nait.signals.readings import Signal
+from nait.signals.passes import WAIT_SECONDS, Engine, join_pass, run_pass, workers_of
+from nait.signals.readings import Signal, at_every_layer, first_layers
 from nait.signals.tokens import read_tokens, write_tokens
 from nait.store import Artifact, Store
 
@@ -157,15 +160,35 @@ class StoredExtractor:
         return self.tokens(examples).lengths
 
     def measure(self, examples: Pool | Target, signals: Sequence[Signal]) -> list[npt.NDArray[Any]]:
-        """One array a signal, memory-mapped: what the store lacks is measured in ONE pass."""
-        keys = [{**signal.key(), **self.identity(examples)} for signal in signals]
-        missing = [i for i, key in enumerate(keys) if self.store.find("signals", key) is None]
+        """One array a signal, memory-mapped: what the store lacks is measured in ONE pass.
+
+        A signal with a depth is cut out of the one at every layer where the store has that.
+        """
+        identity = self.identity(examples)
+        keys = [{**signal.key(), **identity} for signal in signals]
+        whole = [self._at_every_layer(signal, identity) for signal in signals]
+        missing = [
+            i for i, key in enumerate(keys) if whole[i] is None and self.store.find("signals", key) is None
+        ]
         if missing:
             places = {self.store.folder("signals", keys[i]).name: i for i in missing}
             unique = [places[name] for name in sorted(places)]
             self._measure(examples, [signals[i] for i in unique], [keys[i] for i in unique])
-        found = [self.store.find("signals", key) for key in keys]
-        return [_load(self._values(artifact)) for artifact in found if artifact is not None]
+        return [
+            self._stored(key) if larger is None else first_layers(signal, self._stored(larger))
+            for signal, key, larger in zip(signals, keys, whole, strict=True)
+        ]
+
+    def _at_every_layer(self, signal: Signal, identity: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The key of the stored signal whose first layers this one is; None where there is none."""
+        larger = at_every_layer(signal)
+        key = None if larger is None else {**larger.key(), **identity}
+        return key if key is not None and self.store.find("signals", key) is not None else None
+
+    def _stored(self, key: Mapping[str, Any]) -> npt.NDArray[Any]:
+        found = self.store.find("signals", key)
+        assert found is not None
+        return _load(self._values(found))
 
     def _values(self, signal: Artifact) -> Path:
         """Where a signal's array is: in the pass that measured it, together with others."""
@@ -198,17 +221,51 @@ class StoredExtractor:
         def write(part: Path) -> Mapping[str, Any]:
             run_pass(
                 self.network(), lambda: self.tokens(examples), signals, part,
-                engine=self.engine, name=examples.name,
+                engine=self.engine, name=examples.name, workers=workers,
             )  # fmt: skip
             return {**size, "signals": [canonical(signal.key()) for signal in signals]}
 
-        done = self.store.produce(
-            "passes", {"signals": [self.store.folder("signals", key).name for key in keys]}, write
+        def join(part: Path) -> None:
+            join_pass(
+                self.network, lambda: self.tokens(examples), signals, part,
+                engine=self.engine, name=examples.name, workers=workers,
+            )  # fmt: skip
+
+        workers = workers_of(os.environ)
+        done = self._produce(
+            {"signals": [self.store.folder("signals", key).name for key in keys]},
+            write,
+            join if workers.count > 1 else None,
         )
         self._use(done)
         for i, key in enumerate(keys):
             facts = {"pass": done.address, "index": i, "pass_seconds": done.seconds, **size}
             self.store.produce("signals", key, lambda _, facts=facts: facts)  # type: ignore[misc]
+
+    def _produce(
+        self,
+        key: Mapping[str, Any],
+        write: Callable[[Path], Mapping[str, Any]],
+        join: Callable[[Path], None] | None,
+    ) -> Artifact:
+        """The pass of this key: found, or made here; with `join`, while another process makes it, with its help."""
+        if join is None:
+            return self.store.produce("passes", key, write)
+        folder = self.store.folder("passes", key)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lead = FileLock(folder.with_suffix(".lead"))
+        while (found := self.store.find("passes", key)) is None:
+            try:
+                lead.acquire(blocking=False)
+            except Timeout:
+                join(folder.with_suffix(".part"))
+                time.sleep(WAIT_SECONDS)
+                continue
+            try:
+                return self.store.produce("passes", key, write)
+            finally:
+                lead.release()
+        return found
 
     def derive(
         self,

@@ -6,7 +6,8 @@ model's dtype. Nothing of size B x T survives a layer's hook.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -32,8 +33,26 @@ class Meter(Protocol):
         ...
 
     def finish(self, h_btd: torch.Tensor) -> list[npt.NDArray[Any]]:
-        """The batch's values, one array a signal. `h_btd`: the decoder's output, after the final norm."""
+        """The batch's values, one array a signal. `h_btd`: the decoder's output, after the final norm.
+
+        Where the pass stopped early (no meter of the output is there), it is what the last block that ran gave.
+        """
         ...
+
+
+def hook(point: Point, take: Callable[[torch.Tensor], None]) -> Any:
+    """The handle of a hook that gives each activation at `point` to `take`."""
+    if point.end == "input":
+
+        def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            take(args[0] if args else kwargs["hidden_states"])
+
+        return point.module.register_forward_pre_hook(before, with_kwargs=True)
+
+    def after(_module: Any, _args: Any, output: Any) -> None:
+        take(output[0] if isinstance(output, tuple) else output)
+
+    return point.module.register_forward_hook(after)
 
 
 class ReadingMeter:
@@ -46,7 +65,8 @@ class ReadingMeter:
 
         self.reading = reading
         self.signals = list(signals)
-        self.layers = list(range(reading.first_layer, anatomy.layers + 1))
+        depth = anatomy.layers if reading.depth is None else reading.depth
+        self.layers = list(range(reading.first_layer, depth + 1))
         self.points = [anatomy.point(reading.site, layer) for layer in self.layers]
         self.batch: Batch | None = None
         self.kept: dict[int, list[Any]] = {}
@@ -60,25 +80,14 @@ class ReadingMeter:
         }
         self.v_lcd: torch.Tensor | None = None
         if projections:
-            stacked = np.concatenate([np.asarray(s.directions, dtype=np.float32) for s in projections])
-            self.v_lcd = torch.from_numpy(np.ascontiguousarray(stacked.transpose(1, 0, 2))).to(device)
+            stacked = np.concatenate([np.asarray(s.directions[:, : len(self.layers)]) for s in projections])
+            self.v_lcd = torch.from_numpy(
+                np.ascontiguousarray(stacked.transpose(1, 0, 2), dtype=np.float32)
+            ).to(device)
 
     def attach(self) -> list[Any]:
         """Handles of the hooks, one a layer; remove them when the pass ends."""
-        return [self._hook(place, point) for place, point in enumerate(self.points)]
-
-    def _hook(self, place: int, point: Point) -> Any:
-        if point.end == "input":
-
-            def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                self._read(place, args[0] if args else kwargs["hidden_states"])
-
-            return point.module.register_forward_pre_hook(before, with_kwargs=True)
-
-        def after(_module: Any, _args: Any, output: Any) -> None:
-            self._read(place, output[0] if isinstance(output, tuple) else output)
-
-        return point.module.register_forward_hook(after)
+        return [hook(point, partial(self._read, place)) for place, point in enumerate(self.points)]
 
     def start(self, batch: Batch) -> None:
         """Forget the last batch, expect this one."""

@@ -2,6 +2,10 @@
 
 A chunk is a run of consecutive batches. It is written whole and renamed, so a killed pass goes on at the first
 missing chunk and ends with the same bytes. Memory holds one chunk, whatever the number of rows.
+
+Several processes may share a pass. One leads: it holds the store's lock, and puts the chunks together. Whoever
+measures a chunk holds a file lock on it, which the system lets go when the process dies. So no chunk is measured
+twice, the leader waits for living processes alone, and none that holds a chunk waits for anything.
 """
 
 from __future__ import annotations
@@ -10,23 +14,26 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from nait.core.address import address
-from nait.core.errors import NaitError
+from nait.core.errors import NaitError, StoreError
 from nait.core.tokens import TokenTable
 from nait.models.batches import Rows, Side, collate, plan
 from nait.models.sites import Anatomy, dissect
 from nait.signals.backward import GradientRunner
 from nait.signals.gradients import GradientSignal
 from nait.signals.logits import head_of
-from nait.signals.meters import Meter, ReadingMeter
+from nait.signals.meters import Meter, ReadingMeter, hook
 from nait.signals.outputs import OutputMeter
 from nait.signals.readings import (
     Choice,
@@ -38,8 +45,13 @@ from nait.signals.readings import (
 )
 from nait.store import read_json, write_json
 
+if TYPE_CHECKING:
+    import torch
+
 log = logging.getLogger(__name__)
 
+PLAN = "plan.json"
+WAIT_SECONDS = 0.05
 BACKWARD_SHARE = 4
 """A backward pass gets this part of the engine's token budget."""
 
@@ -64,6 +76,19 @@ class Engine:
                 )
 
 
+@dataclass(frozen=True)
+class Workers:
+    """The processes that share a pass: this one's number, and how many they are."""
+
+    rank: int = 0
+    count: int = 1
+
+
+def workers_of(environment: Mapping[str, str]) -> Workers:
+    """The processes that torchrun, or who names them likewise, has started."""
+    return Workers(int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1)))
+
+
 def run_pass(
     network: Any,
     reopen: Callable[[], TokenTable],
@@ -72,19 +97,49 @@ def run_pass(
     *,
     engine: Engine,
     name: str,
+    workers: Workers = Workers(),
 ) -> None:
     """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now.
 
     `reopen` maps the rows' tokens: anew for each chunk, so that memory holds no more than a chunk of them.
     """
     table = reopen()
-    batches = plan(table.lengths, _batch_tokens(signals, engine))
-    chunks = list(_chunks(batches, table, engine.chunk_tokens))
-    _keep_only_if_same_plan(folder, batches)
-    todo = [i for i in range(len(chunks)) if not _chunk(folder, i).is_file()]
-    if todo:
-        _measure(network, reopen, signals, folder, chunks, todo, engine=engine, name=name)
+    chunks = _chunks_of(table, signals, engine)
+    _keep_only_if_same_plan(folder, chunks)
+    if missing := _missing(folder, chunks):
+        turns = _in_turn(folder, missing, workers, until_whole=True)
+        _measure(network, reopen, signals, folder, chunks, turns, engine=engine, name=name)
     _assemble(folder, signals, chunks, len(table))
+
+
+def join_pass(
+    network: Callable[[], Any],
+    reopen: Callable[[], TokenTable],
+    signals: Sequence[Signal],
+    folder: Path,
+    *,
+    engine: Engine,
+    name: str,
+    workers: Workers,
+) -> None:
+    """Measures chunks of a pass that another process leads in `folder`; comes back when none is to be had.
+
+    Does nothing where no process has begun that pass, or has cut it otherwise.
+    """
+    chunks = _chunks_of(reopen(), signals, engine)
+    if _is_open(folder, chunks) and (missing := _missing(folder, chunks)):
+        turns = _in_turn(folder, missing, workers, until_whole=False)
+        quiet = replace(engine, progress=False)
+        _measure(network(), reopen, signals, folder, chunks, turns, engine=quiet, name=name)
+
+
+def _chunks_of(table: TokenTable, signals: Sequence[Signal], engine: Engine) -> list[list[Rows]]:
+    batches = plan(table.lengths, _batch_tokens(signals, engine))
+    return list(_chunks(batches, table, engine.chunk_tokens))
+
+
+def _missing(folder: Path, chunks: Sequence[Any]) -> list[int]:
+    return [i for i in range(len(chunks)) if not _chunk(folder, i).is_file()]
 
 
 def _chunks(batches: Sequence[Rows], table: TokenTable, chunk_tokens: int) -> Iterator[list[Rows]]:
@@ -101,18 +156,49 @@ def _chunks(batches: Sequence[Rows], table: TokenTable, chunk_tokens: int) -> It
         yield chunk
 
 
-def _keep_only_if_same_plan(folder: Path, batches: Sequence[Rows]) -> None:
-    """Drop chunks of another batch size: their rows are others."""
-    digest = address([len(rows) for rows in batches])
-    record = folder / "plan.json"
-    if not record.is_file() or read_json(record) != digest:
+def _keep_only_if_same_plan(folder: Path, chunks: Sequence[Sequence[Rows]]) -> None:
+    """Drop chunks that were cut otherwise: their rows are others."""
+    if not _is_open(folder, chunks):
         for stale in folder.glob("chunk-*"):
             stale.unlink()
-        write_json(record, digest)
+        write_json(folder / PLAN, _plan_digest(chunks))
+
+
+def _is_open(folder: Path, chunks: Sequence[Sequence[Rows]]) -> bool:
+    """Whether a pass stands there that was cut into these chunks."""
+    try:
+        return bool(read_json(folder / PLAN) == _plan_digest(chunks))
+    except StoreError:
+        return False
+
+
+def _plan_digest(chunks: Sequence[Sequence[Rows]]) -> str:
+    return address([[len(rows) for rows in chunk] for chunk in chunks])
 
 
 def _chunk(folder: Path, number: int) -> Path:
     return folder / f"chunk-{number:06d}.npz"
+
+
+def _in_turn(
+    folder: Path, missing: Sequence[int], workers: Workers, *, until_whole: bool
+) -> Generator[int, None, None]:
+    """The missing chunks that no other process has, each claimed while it is used; first every count-th.
+
+    `until_whole` waits for what others have, and takes that over from one that died. Claims lie beside the pass,
+    whose own folder is renamed in the end. A chunk is missing, too, when the leader has put it where it belongs;
+    then the plan went before it.
+    """
+    left = sorted(missing, key=lambda i: ((i - workers.rank) % workers.count, i))
+    while left:
+        for number in left:
+            claim = FileLock(folder.with_suffix(f".{number:06d}.lock"))
+            with suppress(Timeout), claim.acquire(blocking=False):
+                if not _chunk(folder, number).is_file() and (folder / PLAN).is_file():
+                    yield number
+        left = [number for number in left if until_whole and not _chunk(folder, number).is_file()]
+        if left:
+            time.sleep(WAIT_SECONDS)
 
 
 def _measure(
@@ -121,7 +207,7 @@ def _measure(
     signals: Sequence[Signal],
     folder: Path,
     chunks: Sequence[Sequence[Rows]],
-    todo: Sequence[int],
+    turns: Generator[int, None, None],
     *,
     engine: Engine,
     name: str,
@@ -130,14 +216,14 @@ def _measure(
 
     lengths = reopen().lengths
     total = int(lengths.sum())
-    left = sum(int(lengths[rows].sum()) for i in todo for rows in chunks[i])
+    left = sum(int(lengths[rows].sum()) for i in _missing(folder, chunks) for rows in chunks[i])
     runner = runner_of(network, signals, padding=engine.padding)
     rows_done = 0
     with tqdm(
         total=total, initial=total - left, unit="tok", unit_scale=True, desc=f"reading {name}",
         disable=not engine.progress, mininterval=0.5 if sys.stderr.isatty() else 30.0,
-    ) as bar, runner:  # fmt: skip
-        for number in todo:
+    ) as bar, runner, closing(turns):  # fmt: skip
+        for number in turns:
             table = reopen()  # what the last chunk read from disk leaves memory with the old map
             parts = []
             for rows in chunks[number]:
@@ -173,10 +259,19 @@ def runner_of(network: Any, signals: Sequence[Signal], *, padding: Side = "right
     return GradientRunner(network, backward, padding=padding)
 
 
+class _Reached(Exception):  # noqa: N818 (no error: it ends a forward that has given all that is asked for)
+    """The block at the pass's depth has run; this is what it gave."""
+
+    def __init__(self, h_btd: torch.Tensor) -> None:
+        super().__init__()
+        self.h_btd = h_btd
+
+
 class Runner:
     """Runs the decoder over batches, with the signals' hooks attached.
 
-    The LM head runs where a signal needs it, and only on the positions that it needs.
+    The LM head runs where a signal needs it, and only on the positions that it needs. Where every signal has a
+    depth, the decoder stops at the deepest: no later block runs, nor the final norm.
     """
 
     def __init__(self, network: Any, signals: Sequence[Signal], *, padding: Side = "right") -> None:
@@ -186,11 +281,14 @@ class Runner:
         self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
         self.padding: Side = padding
         self.meters = list(_meters(signals, network, self.anatomy, self.device))
+        self.depth = _depth(signals, self.anatomy)
         self.handles: list[Any] = []
         self.count = len(signals)
 
     def __enter__(self) -> Runner:
         self.handles = [handle for meter, _ in self.meters for handle in meter.attach()]
+        if self.depth < self.anatomy.layers:  # behind the meters' own hooks on that block
+            self.handles.append(hook(self.anatomy.point("residual", self.depth), _stop))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -225,11 +323,29 @@ class Runner:
                 options["position_ids"] = batch.position_ids
         values: list[Values] = [np.empty(0)] * self.count
         with torch.inference_mode():
-            output = self.anatomy.decoder(input_ids=batch.input_ids, use_cache=False, **options)
+            h_btd = self._forward(input_ids=batch.input_ids, use_cache=False, **options)
             for meter, numbers in self.meters:
-                for number, value in zip(numbers, meter.finish(output.last_hidden_state), strict=True):
+                for number, value in zip(numbers, meter.finish(h_btd), strict=True):
                     values[number] = value
         return values
+
+    def _forward(self, **inputs: Any) -> torch.Tensor:
+        """The decoder's output, or that of the block at which it stops."""
+        try:
+            output: torch.Tensor = self.anatomy.decoder(**inputs).last_hidden_state
+        except _Reached as reached:
+            return reached.h_btd
+        return output
+
+
+def _stop(h_btd: torch.Tensor) -> None:
+    raise _Reached(h_btd)
+
+
+def _depth(signals: Sequence[Signal], anatomy: Anatomy) -> int:
+    """The last layer that any of the signals needs."""
+    depths = [signal.reading.depth if isinstance(signal, ReadingSignal) else None for signal in signals]
+    return max(anatomy.layers if depth is None else depth for depth in depths)
 
 
 def _meters(
@@ -287,6 +403,6 @@ def _assemble(folder: Path, signals: Sequence[Signal], chunks: Sequence[Sequence
             values /= rows
         values.flush()
         del values
+    (folder / PLAN).unlink()  # before the chunks: to other processes a missing chunk is one to measure
     for number in range(len(chunks)):
         _chunk(folder, number).unlink()
-    (folder / "plan.json").unlink()

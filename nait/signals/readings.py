@@ -5,15 +5,16 @@ a layer, taken inside the decoder. Losses, Embedding and Choice are made of the 
 norm; the first and the last of them need the LM head, which runs for no other signal.
 
 Shapes: N rows, L layers, D width of the site, C directions or choices. A signal's key, with the model's, template's
-and examples' fingerprints, is its address in the store. Layers are never part of a key: a pass reads all of them,
-so that a sweep over layers opens no model.
+and examples' fingerprints, is its address in the store. Layers are no part of a key: a pass reads all of them,
+so that a sweep over layers opens no model. Only a reading with a `depth` stops before the last one, and says so in
+its key.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -45,11 +46,14 @@ class Reading:
     delta a(K) - a(o); mean: mean of a(t); last a(K); mean_delta: mean of a(t), minus a(o).
     `origin=first`: o is token 1 and means run over all tokens. `origin=prompt_end`: o is the prompt's last
     token and means run over the tokens after it.
+
+    With a `depth` the layers above it are not read, and a pass that nothing else takes further stops there.
     """
 
     site: Site = "residual"
     feature: Feature = "delta"
     origin: Origin = "first"
+    depth: int | None = None
 
     def __post_init__(self) -> None:
         for key, value, known in (
@@ -58,6 +62,17 @@ class Reading:
             ("selector.origin", self.origin, ORIGINS),
         ):
             _check_choice(key, value, known)
+        if self.depth is not None and self.depth < self.first_layer:
+            raise ConfigError(
+                f"{self.depth} is above no layer",
+                where="reading.depth",
+                mend=f"Give {self.first_layer} or more, or none.",
+            )
+
+    def key(self) -> Mapping[str, Any]:
+        """What decides the numbers; without a depth the same as before there were depths."""
+        facts = {"type": "Reading", "site": self.site, "feature": self.feature, "origin": self.origin}
+        return facts if self.depth is None else {**facts, "depth": self.depth}
 
     @property
     def first_layer(self) -> int:
@@ -82,12 +97,15 @@ class Features:
     per_row: bool = field(default=True, init=False)
 
     def key(self) -> Mapping[str, Any]:
-        return {"signal": "features", "version": VERSION, "reading": self.reading}
+        return {"signal": "features", "version": VERSION, "reading": self.reading.key()}
 
 
 @dataclass(frozen=True)
 class Projections:
-    """Readings times directions, [N, C, L] in float32. `directions` is [C, L, D], `digest` names its content."""
+    """Readings times directions, [N, C, L] in float32. `directions` is [C, L, D], `digest` names its content.
+
+    `directions` of all layers serve a reading of any depth, which so shares its digest with the full one.
+    """
 
     reading: Reading
     digest: str
@@ -98,7 +116,7 @@ class Projections:
         return {
             "signal": "projections",
             "version": VERSION,
-            "reading": self.reading,
+            "reading": self.reading.key(),
             "directions": self.digest,
         }
 
@@ -129,7 +147,7 @@ class Norms:
     per_row: bool = field(default=True, init=False)
 
     def key(self) -> Mapping[str, Any]:
-        return {"signal": "norms", "version": VERSION, "reading": self.reading, "center": self.digest}
+        return {"signal": "norms", "version": VERSION, "reading": self.reading.key(), "center": self.digest}
 
 
 @dataclass(frozen=True)
@@ -140,7 +158,7 @@ class Mean:
     per_row: bool = field(default=False, init=False)
 
     def key(self) -> Mapping[str, Any]:
-        return {"signal": "mean", "version": VERSION, "reading": self.reading}
+        return {"signal": "mean", "version": VERSION, "reading": self.reading.key()}
 
 
 @dataclass(frozen=True)
@@ -198,6 +216,21 @@ class Choice:
 
 ReadingSignal = Features | Projections | Norms | Mean
 OutputSignal = Losses | Embedding | Choice
+
+
+def at_every_layer(signal: Signal) -> Signal | None:
+    """The same signal without a depth, whose first layers it is; None for a signal that has no depth."""
+    if not isinstance(signal, ReadingSignal) or signal.reading.depth is None:
+        return None
+    return replace(signal, reading=replace(signal.reading, depth=None))
+
+
+def first_layers(signal: Signal, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`signal`'s part of the values that were measured at every layer: a view."""
+    assert isinstance(signal, ReadingSignal)
+    assert signal.reading.depth is not None
+    count = signal.reading.depth - signal.reading.first_layer + 1
+    return values[:, :, :count] if isinstance(signal, Projections) else values[:, :count]
 
 
 def _check_choice(key: str, value: str, known: Sequence[str]) -> None:

@@ -187,6 +187,33 @@ def test_a_sweep_over_layers_and_weights_opens_no_model(
     assert np.isfinite(table.values).all()
 
 
+@pytest.mark.parametrize("layers", ["first_half", "middle", [0, 1], 2, -2])
+@pytest.mark.parametrize(
+    "options", [{}, {"similarity": "cosine", "center": True}, {"site": "mlp_out", "layers": 1}]
+)
+def test_an_early_exit_changes_no_score(
+    layers: Any, options: dict[str, Any], opened: Open, x: StoredExtractor, tmp_path: Path, no_network: Forbid
+) -> None:
+    given = {"layers": layers, **options}
+    usual = Nait(**given).score(pool(), [MATH, CODE], x)
+    early = Nait(**given, early_exit=True)
+    exited = early.score(pool(), [MATH, CODE], opened(tmp_path))
+    assert exited.values.tobytes() == usual.values.tobytes()
+    assert exited.diagnostics == usual.diagnostics
+    no_network()  # what was read at every layer serves an early exit too
+    again = early.score(pool(), [MATH, CODE], opened(x.store.root))
+    assert again.values.tobytes() == usual.values.tobytes()
+
+
+def test_an_early_exit_reads_the_pool_no_deeper_than_asked(opened: Open, tmp_path: Path) -> None:
+    x = opened(tmp_path)
+    ((_, _, signals),) = Nait(layers=[1], early_exit=True).requests(pool(), [MATH], x)
+    assert [signal.reading.depth for signal in signals] == [1]
+    for layers in ("all", "last", [1, LAYERS]):
+        ((_, _, signals),) = Nait(layers=layers, early_exit=True).requests(pool(), [MATH], x)
+        assert [signal.reading.depth for signal in signals] == [None]
+
+
 def test_adding_a_target_measures_only_the_new_one(opened: Open, tmp_path: Path) -> None:
     Nait().score(pool(), [MATH], opened(tmp_path))
     before = {artifact.address for artifact in opened(tmp_path).store.artifacts("passes")}

@@ -1,0 +1,31 @@
+"""Scoring by the lower half of the layers, the forward stopped there, over scoring by all (goal 0.6)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.lines import alternate, say, setting
+from benchmarks.models import arguments, directions, load, over, rows
+from nait.signals.readings import Reading, project_on
+
+GOAL = 0.6
+ROUNDS = 3
+BATCH_TOKENS = 8192
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=40)
+    network = load(options.model, device=options.device, dtype=options.dtype)
+    table = rows(options.rows, vocabulary=network.config.vocab_size)
+    v_cld, half = directions(network.config), network.config.num_hidden_layers // 2
+    ways = [
+        partial(over, network, table, [project_on(Reading(depth=depth), v_cld)], batch_tokens=BATCH_TOKENS)
+        for depth in (None, half)
+    ]
+    whole, cut = alternate(ways, rounds=ROUNDS, device=options.device)
+    say("early_exit", setting(options), seconds=cut, goal=GOAL, ratio=cut / whole, depth=half)
+
+
+if __name__ == "__main__":
+    main()

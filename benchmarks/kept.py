@@ -1,0 +1,106 @@
+"""A store that a pass over made-up rows might have left, a model that cannot be opened and one that can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.models import SIZES, load, texts
+from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
+from nait.models.templates import TextTemplate
+from nait.nano.pools import nano_model
+from nait.neurons.scorer import Nait
+from nait.signals.extractor import StoredExtractor
+from nait.signals.readings import Features, Signal
+from nait.store import Store
+
+TEMPLATE = TextTemplate(prompt="### Instruction:\n{user}\n\n### Response:\n")
+REFERENCE_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A model whose opening is an error."""
+
+    name: str = "closed"
+    fingerprint: str = "closed"
+    max_length: int = 512
+
+    def load(self) -> tuple[Any, Any]:
+        return self.load_network(), self.load_tokenizer()
+
+    def load_network(self) -> Any:
+        raise AssertionError("the model was opened")
+
+    def load_tokenizer(self) -> Any:
+        raise AssertionError("the tokenizer was opened")
+
+
+@dataclass(frozen=True)
+class Random:
+    """A random model, with the embedded world's tokenizer."""
+
+    name: str
+    device: str
+    dtype: str
+    max_length: int = 512
+
+    @property
+    def fingerprint(self) -> str:
+        return self.name
+
+    @cached_property
+    def tokens(self) -> Any:
+        return nano_model().load_tokenizer()
+
+    def load(self) -> tuple[Any, Any]:
+        return self.load_network(), self.load_tokenizer()
+
+    def load_network(self) -> Any:
+        return load(self.name, device=self.device, dtype=self.dtype)
+
+    def load_tokenizer(self) -> Any:
+        return self.tokens
+
+
+def pool(count: int) -> Pool:
+    """Rows whose text is of no matter."""
+    return gather("pool", [Example(f"row-{i:08d}", (Turn("a", "b"),), row=i) for i in range(count)])
+
+
+def target() -> Target:
+    """A reference set."""
+    return as_target(texts(REFERENCE_ROWS, name="target", seed=1))
+
+
+def scored(root: Path, rows: Pool, references: Target, size: str) -> tuple[StoredExtractor, list[Signal]]:
+    """An extractor whose store holds what NAIT measures of `rows` with a model of this size, and those signals."""
+    extractor = StoredExtractor(Closed(), Store(root), TEMPLATE)
+    layers, width = SIZES[size]["num_hidden_layers"] + 1, SIZES[size]["hidden_size"]
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(len(references), layers, width)) + 0.5
+    _keep(extractor, references, Features(Nait().reference_reading), features)
+    ((_, _, signals),) = Nait().requests(rows, [references], extractor)
+    for signal in signals:
+        _keep(extractor, rows, signal, generator.normal(size=(len(rows), 1, layers)))
+    return extractor, list(signals)
+
+
+def _keep(
+    extractor: StoredExtractor, examples: Pool | Target, signal: Signal, values: npt.NDArray[Any]
+) -> None:
+    key = {**signal.key(), **extractor.identity(examples)}
+
+    def write(part: Path) -> Mapping[str, Any]:
+        np.save(part / "0.npy", values.astype(np.float32), allow_pickle=False)
+        return {"rows": len(values)}
+
+    store = extractor.store
+    made = store.produce("passes", {"signals": [store.folder("signals", key).name]}, write)
+    store.produce("signals", key, lambda _: {"pass": made.address, "index": 0})

@@ -1,0 +1,73 @@
+"""Memory: peak RSS of a whole scoring pass, tokenisation included, over 10 N rows against that over N (goal 1.2).
+
+Each pass runs in a process of its own; the numbers are the kernel's. The model is so small that rows, not weights,
+would be what grows. Below a thousand rows, a block of tokenisation, memory grows with them and the ratio says
+little. On CUDA the peak of the device's memory is said too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.kept import TEMPLATE, Random, target
+from benchmarks.lines import say, setting, timed
+from benchmarks.models import arguments, texts
+from nait.neurons.scorer import Nait
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes import Engine
+from nait.store import Store
+
+GOAL = 1.2
+TIMES = 10
+KILOBYTE, MEGABYTE = 1 << 10, 1 << 20
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=1000, model="random:tiny")
+    few, many = (_in_a_process(options, rows) for rows in (options.rows, TIMES * options.rows))
+    say(
+        "memory", f"{setting(options)} and {TIMES} times as many",
+        seconds=many["seconds"], goal=GOAL, ratio=many["megabytes"] / few["megabytes"],
+        megabytes=few["megabytes"], megabytes_for_10_times=many["megabytes"],
+        device_megabytes=few["device_megabytes"], device_megabytes_for_10_times=many["device_megabytes"],
+    )  # fmt: skip
+
+
+def _in_a_process(options: argparse.Namespace, rows: int) -> dict[str, Any]:
+    """What `whole` says in a process of its own, and the most megabytes that were resident there.
+
+    The kernel tells the largest of all processes that have ended, so the small one goes first.
+    """
+    call = f"whole({options.model!r}, {options.device!r}, {options.dtype!r}, {rows})"
+    done = subprocess.run(
+        [sys.executable, "-c", f"from benchmarks.memory import whole; {call}"],
+        check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * KILOBYTE // MEGABYTE
+    return {**json.loads(done.stdout.splitlines()[-1]), "megabytes": peak}
+
+
+def whole(name: str, device: str, dtype: str, rows: int) -> None:
+    """Scores a pool; prints the seconds and the device's peak as JSON."""
+    pool = texts(rows)
+    with TemporaryDirectory() as folder:
+        model = Random(name, device, dtype)
+        extractor = StoredExtractor(model, Store(folder), TEMPLATE, engine=Engine(progress=False))
+        seconds = timed(lambda: Nait().score(pool, [target()], extractor))
+    facts: dict[str, Any] = {"seconds": seconds, "device_megabytes": None}
+    if device.startswith("cuda"):
+        import torch
+
+        facts["device_megabytes"] = torch.cuda.max_memory_allocated() // MEGABYTE
+    print(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Orders and budgets: the seconds of the slowest order with its budgets on --rows rows x 57 targets (goal 5)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.lines import say, timed
+from benchmarks.models import arguments
+from nait.core.budgets import Count, Ratio, Tokens
+from nait.core.orders import BestRank, RoundRobin
+from nait.core.scores import ScoreTable
+
+GOAL = 5.0
+TARGETS = 57
+ORDERS = {"best_rank": BestRank(), "round_robin": RoundRobin()}
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=1_000_000)
+    generator = np.random.default_rng(0)
+    table = ScoreTable(
+        ids=tuple(f"row-{i:08d}" for i in range(options.rows)),
+        targets=tuple(f"target-{i}" for i in range(TARGETS)),
+        values=generator.normal(size=(options.rows, TARGETS)),
+        unit="1",
+        definition="random",
+    )
+    answer_tokens = generator.integers(1, 200, size=options.rows)
+    found = {
+        f"{name}_seconds": timed(partial(select, order, table, answer_tokens))
+        for name, order in ORDERS.items()
+    }
+    say(
+        "selection", f"{options.rows} rows {TARGETS} targets", seconds=max(found.values()), goal=GOAL, **found
+    )
+
+
+def select(order: Any, table: ScoreTable, answer_tokens: Any) -> list[int]:
+    """How many rows each budget takes of the order's ranking."""
+    ranking = order(table)
+    budgets = (Ratio(0.1), Count(1000, allow_fewer=True), Tokens(1_000_000))
+    return [budget(ranking, answer_tokens) for budget in budgets]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""NAIT, RDS+ and perplexity in one pass, over the decoder with the LM head at the answers' positions (goal 1.15)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.lines import alternate, say, setting
+from benchmarks.losses import Bench
+from benchmarks.models import arguments, directions, load, rows
+from nait.signals.readings import Embedding, Losses, Reading, project_on
+
+GOAL = 1.15
+ROUNDS = 3
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=30)
+    network = load(options.model, device=options.device, dtype=options.dtype)
+    table = rows(options.rows, vocabulary=network.config.vocab_size)
+    bench = Bench(network, options.device)
+    nait, rds, perplexity = project_on(Reading(), directions(network.config)), Embedding(), Losses()
+    ways = [
+        partial(bench.floor, [table]),
+        partial(bench.ours, [table], nait, rds, perplexity),
+        *(partial(bench.ours, [table], signal) for signal in (nait, rds, perplexity)),
+    ]
+    floor, together, *apart = alternate(ways, rounds=ROUNDS, device=options.device)
+    say(
+        "shared", setting(options), seconds=together, goal=GOAL, ratio=together / floor,
+        apart_ratio=sum(apart) / together,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A pass by two processes that share it over one by a single process, all cores in use both times (goal 1.1).
+
+Processes are as torchrun starts them, and share the cores evenly. Their clocks start when all have opened the model
+and run it once, and the slowest counts. `same_bytes`: whether the two left what the one left; `chunks`: who measured
+how many.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.kept import TEMPLATE, Random
+from benchmarks.lines import say, setting, timed
+from benchmarks.models import arguments, directions, over, texts
+from nait.signals import passes
+from nait.signals.extractor import StoredExtractor
+from nait.signals.readings import Reading, project_on
+from nait.store import Store
+
+GOAL = 1.1
+ENGINE = passes.Engine(batch_tokens=1024, chunk_tokens=1024, progress=False)
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=60)
+    one, two = (_together(options, count) for count in (1, 2))
+    say(
+        "workers", setting(options), seconds=two["seconds"], goal=GOAL,
+        ratio=two["seconds"] / one["seconds"],
+        met=two["seconds"] <= GOAL * one["seconds"] and two["values"] == one["values"],
+        same_bytes=two["values"] == one["values"], chunks=two["chunks"],
+    )  # fmt: skip
+
+
+def _together(options: argparse.Namespace, count: int) -> dict[str, Any]:
+    """What `count` processes take and leave, together."""
+    threads = str(max(1, len(os.sched_getaffinity(0)) // count))
+    with TemporaryDirectory() as folder:
+        call = f"work({options.model!r}, {options.device!r}, {options.dtype!r}, {options.rows}, {folder!r})"
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", f"from benchmarks.workers import work; {call}"],
+                env={**os.environ, "RANK": str(rank), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": threads},
+                stdout=subprocess.PIPE, text=True,
+            )
+            for rank in range(count)
+        ]  # fmt: skip
+        said = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
+        values = [path.read_bytes() for path in Path(folder, "passes").rglob("*.npy")]
+    chunks = [one["chunks"] for one in said]
+    return {"seconds": max(one["seconds"] for one in said), "chunks": chunks, "values": values}
+
+
+def work(name: str, device: str, dtype: str, rows: int, folder: str) -> None:
+    """One process's part; prints its seconds and how many chunks it measured as JSON."""
+    extractor = StoredExtractor(Random(name, device, dtype), Store(folder), TEMPLATE, engine=ENGINE)
+    pool, made = texts(rows), []
+    write = passes._write_chunk
+
+    def noted(*arguments: Any) -> None:
+        made.append(arguments[0])
+        write(*arguments)
+
+    passes._write_chunk = noted
+    signals = [project_on(Reading(), directions(extractor.network().config))]
+    over(extractor.network(), extractor.tokens(pool), signals, batch_tokens=ENGINE.batch_tokens)  # to be warm
+    Path(folder, f"ready-{os.environ['RANK']}").touch()
+    while len(list(Path(folder).glob("ready-*"))) < int(os.environ["WORLD_SIZE"]):
+        time.sleep(0.01)
+    seconds = timed(lambda: extractor.measure(pool, signals))
+    print(json.dumps({"seconds": seconds, "chunks": len(made)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Laws of the benchmarks: each prints one line, its ways do the same work, and the page shows what falls short."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import COLUMNS, MODULES, document, machine
+from benchmarks.kept import TEMPLATE, Closed, pool, scored, target
+from benchmarks.lines import alternate, say
+from benchmarks.models import LENGTH_DECILES, rows, texts
+from benchmarks.scoring import shares
+from nait.neurons.scorer import Nait
+
+BESIDE = {"__init__", "__main__", "kept", "lines", "models", "planted"}
+# What takes seconds at this size. `startup`, `memory` and `workers` start processes; the rest is measured in place.
+SMALL = {
+    "targets": 2,
+    "early_exit": 2,
+    "shared": 2,
+    "layers": 50,
+    "store": 50,
+    "selection": 200,
+    "tokenising": 1,
+}
+
+
+def line(**given: Any) -> dict[str, Any]:
+    usual = {"name": "a", "setting": "b", "seconds": 1.0, "ratio": 1.2, "goal": 1.1, "unit": "ratio"}
+    return {**usual, "met": False, **given}
+
+
+def test_every_benchmark_is_run() -> None:
+    files = {path.stem for path in Path(importlib.import_module("benchmarks").__path__[0]).glob("*.py")}
+    assert set(MODULES) == files - BESIDE
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_prints_one_line(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module(f"benchmarks.{name}")
+    model = "random:tiny"
+    monkeypatch.setattr(sys, "argv", [name, "--rows", str(SMALL[name]), "--model", model])
+    for constant, value in {"ROUNDS": 1, "ENCODED_ROWS": 20}.items():
+        if hasattr(module, constant):
+            monkeypatch.setattr(module, constant, value)
+    module.main()
+    (said,) = capsys.readouterr().out.splitlines()
+    found = json.loads(said)
+    assert found["name"] == name
+    assert set(COLUMNS) < set(found)
+    assert found["seconds"] >= 0
+    assert isinstance(found["met"], bool)
+
+
+def test_a_goal_bounds_the_ratio_or_else_the_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a", "b", seconds=3.0, goal=1.0, ratio=0.9)
+    say("a", "b", seconds=3.0, goal=1.0)
+    say("a", "b", seconds=3.0, goal=4.0, met=False, speed=1.23456)
+    ratio, seconds, told = (json.loads(text) for text in capsys.readouterr().out.splitlines())
+    assert [one["met"] for one in (ratio, seconds, told)] == [True, False, False]
+    assert [one["unit"] for one in (ratio, seconds)] == ["ratio", "s"]
+    assert told["speed"] == 1.235
+
+
+def test_ways_run_in_turn_and_the_first_round_is_not_counted() -> None:
+    calls: list[str] = []
+    ways = [lambda: calls.append("a"), lambda: calls.append("b")]
+    assert len(alternate(ways, rounds=2)) == 2
+    assert calls == ["a", "b"] * 3
+    calls.clear()
+    alternate(ways, rounds=1, warm=True)
+    assert calls == ["a", "b"]
+
+
+def test_shares_of_the_published_way_sum_to_one() -> None:
+    found = shares([10.0, 7.0, 6.0, 2.0])
+    assert found == {"share_of_head": 0.375, "share_of_copies": 0.125, "share_of_padding": 0.5}
+
+
+def test_rows_and_texts_have_the_lengths_of_alpaca() -> None:
+    lengths = rows(3000, vocabulary=100).lengths
+    assert np.median(lengths) == pytest.approx(LENGTH_DECILES[5], rel=0.1)
+    assert (lengths.min() >= LENGTH_DECILES[0]) & (lengths.max() <= LENGTH_DECILES[-1])
+    assert texts(20).fingerprint == texts(20).fingerprint
+    assert len({example.turns for example in texts(20).examples}) == 20
+
+
+def test_a_kept_store_serves_a_scorer_and_its_model_cannot_be_opened(tmp_path: Path) -> None:
+    extractor, signals = scored(tmp_path, pool(7), target(), "tiny")
+    table = Nait().score(pool(7), [target()], extractor)
+    assert table.values.shape == (7, 1)
+    assert np.ptp(table.values) > 0
+    with pytest.raises(AssertionError, match="was opened"):
+        Nait(site="mlp").score(pool(7), [target()], extractor)
+    assert TEMPLATE.digest
+    assert len(signals) == 1
+    assert Closed().fingerprint == "closed"
+
+
+def test_the_page_lists_first_what_falls_short() -> None:
+    lines = [line(), line(name="c", ratio=None, goal=2.0, unit="s", met=True, extra=7)]
+    lines.append(
+        {**dict.fromkeys(COLUMNS), "name": "d", "setting": "it failed", "met": False, "error": "no disk"}
+    )
+    page = document(lines, machine())
+    short, everything = page.split("## All")
+    assert "`a`: ratio 1.2, goal 1.1" in short
+    assert "`d`: it failed: no disk" in short
+    assert "`c`" not in short
+    assert "| c" in everything
+    assert "2.0 s" in everything
+    assert '{"extra": 7}' in everything
+    assert "None." in document([lines[1]], "")

@@ -1,0 +1,124 @@
+"""Laws of a pass that several processes share: no chunk twice, the same bytes, nobody waits for the dead."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.signals.passes import Workers, workers_of
+from tests.families import save
+
+PROCESS = """
+import json, os, sys, time
+from pathlib import Path
+
+from nait.models.loading import LocalModel
+from nait.models.templates import TextTemplate
+from nait.neurons.scorer import Nait
+from nait.signals import passes
+from nait.signals.extractor import StoredExtractor
+from nait.store import Store
+from tests.families import pool, target
+
+model, store, dies = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "dies"
+rank, count = os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))
+x = StoredExtractor(
+    LocalModel(str(model), device="cpu", max_length=128), Store(store), TextTemplate(prompt="Q: {user}\\nA: "),
+    engine=passes.Engine(progress=False, batch_tokens=128, chunk_tokens=64),
+)
+write, made = passes._write_chunk, []
+
+def slow(path, signals, parts):
+    if count > 1:
+        time.sleep(0.1)  # so that nobody is done before the other has begun
+    if dies and len(made) == 1:
+        os._exit(9)
+    made.append(str(path))
+    write(path, signals, parts)
+
+passes._write_chunk = slow
+x.network()
+(store / f"ready-{rank}").touch()
+while len(list(store.glob("ready-*"))) < count:
+    time.sleep(0.01)
+table = Nait(center=True, pool_sample=1000).score(pool(), [target()], x)
+print(json.dumps({"values": table.values.tobytes().hex(), "made": made}))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("model"))
+
+
+def start(folder: Path, store: Path, *, rank: int = 0, count: int = 1, dies: bool = False) -> Any:
+    store.mkdir(exist_ok=True)
+    environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, str(folder), str(store), "dies" if dies else "lives"],
+        env=environment, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+
+
+def end(process: Any) -> dict[str, Any]:
+    said, _ = process.communicate(timeout=120)
+    return {"code": process.returncode, **(json.loads(said.splitlines()[-1]) if said else {})}
+
+
+def arrays(store: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(store)): path.read_bytes() for path in (store / "passes").rglob("*.npy")}
+
+
+@pytest.fixture(scope="module")
+def alone(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    store = tmp_path_factory.mktemp("alone")
+    return store, end(start(folder, store))
+
+
+def test_two_processes_share_a_pass_without_overlap_and_give_the_bytes_of_one(
+    folder: Path, tmp_path: Path, alone: tuple[Path, dict[str, Any]]
+) -> None:
+    found = [end(one) for one in [start(folder, tmp_path, rank=rank, count=2) for rank in (0, 1)]]
+    assert [one["code"] for one in found] == [0, 0]
+    store, single = alone
+    assert found[0]["values"] == found[1]["values"] == single["values"]
+    assert arrays(tmp_path) == arrays(store)
+    first, second = (set(one["made"]) for one in found)
+    assert not first & second
+    assert len(first) + len(second) == len(single["made"]) == len(set(single["made"]))
+    assert min(len(first), len(second)) > 1, "one process did all"
+    left = {path.suffix for path in (tmp_path / "passes").iterdir()}
+    assert left <= {"", ".lock", ".lead"}, "something was left beside the passes"
+    assert not list((tmp_path / "passes").rglob("chunk-*"))
+
+
+def test_the_work_of_a_process_that_dies_is_taken_over(
+    folder: Path, tmp_path: Path, alone: tuple[Path, dict[str, Any]]
+) -> None:
+    leader, helper = (
+        start(folder, tmp_path, rank=0, count=2),
+        start(folder, tmp_path, rank=1, count=2, dies=True),
+    )
+    assert end(helper)["code"] == 9
+    found = end(leader)
+    assert found["code"] == 0
+    assert found["values"] == alone[1]["values"]
+    assert arrays(tmp_path) == arrays(alone[0])
+
+
+def test_one_of_several_processes_alone_does_all_the_work(
+    folder: Path, tmp_path: Path, alone: tuple[Path, dict[str, Any]]
+) -> None:
+    (tmp_path / "ready-0").touch()
+    assert end(start(folder, tmp_path, rank=1, count=2))["values"] == alone[1]["values"]
+
+
+def test_workers_are_those_of_the_environment() -> None:
+    assert workers_of({}) == Workers(0, 1)
+    assert workers_of({"RANK": "1", "WORLD_SIZE": "2"}) == Workers(1, 2)
