@@ -19,7 +19,7 @@ quickstart: setup ## the main job on the embedded world: select, fine-tune, eval
 	$(BIN)/nait experiment=quickstart
 
 test: setup ## the default test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: setup typed ## lint, format, types
 	$(BIN)/ruff check .
