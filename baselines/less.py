@@ -121,7 +121,8 @@ class Less:
     def content(self) -> list[str]:
         """What the given checkpoints hold: their paths alone would not tell."""
         return [
-            f"{point.content} {digest_file(point.moments) if self.adam != 'sgd' else ''}" for point in self._own()
+            f"{point.content} {digest_file(point.moments) if self.adam != 'sgd' else ''}"
+            for point in self._own()
         ]
 
     @property
