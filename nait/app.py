@@ -18,7 +18,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from nait.core.errors import ConfigError, NaitError, did_you_mean
-from nait.core.plans import predicted_total
 
 log = logging.getLogger("nait")
 
@@ -137,6 +136,8 @@ class Sweep(Callback):  # type: ignore[misc]
         if self.display:
             self.display.stop()
         if config.plan:
+            from nait.core.plans import predicted_total
+
             plans = [
                 json.loads(path.read_text()) for path in Path(config.hydra.sweep.dir).glob("*/plan.json")
             ]

@@ -18,7 +18,6 @@ their own; `tests/sweeps/test_statistics.py` repeats it. With one seed the inter
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -182,19 +181,6 @@ def holm(ps: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(ps) - rank) * ps[place]))
         adjusted[place] = highest
     return adjusted
-
-
-def detectable_before(
-    p: float, items: int, *, seeds: int = 1, correlation: float = 0.5, seed_sd: float = 0.0
-) -> float:
-    """The smallest difference of two shares near `p` found with power 0.8 at 5 %: what to know before a run.
-
-    Normal approximation: (z_0.975 + z_0.8) sqrt(2 p (1 - p) (1 - correlation) / items + seed_sd^2 / seeds).
-    `correlation` of the two runs' outcomes on an item; `seed_sd` of the difference over seeds. Seeds are not
-    taken to lessen what the items leave open.
-    """
-    variance = 2 * p * (1 - p) * (1 - correlation) / items + seed_sd**2 / seeds
-    return (_normal_quantile(1 - ALPHA / 2) + _normal_quantile(POWER)) * math.sqrt(variance)
 
 
 def paired(terms: Sequence[tuple[float, Mapping[int, Outcomes]]]) -> Floats | None:

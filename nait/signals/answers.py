@@ -7,13 +7,11 @@ the decoder's backward.
 
 from __future__ import annotations
 
-import inspect
-from typing import Any
-
 import torch
 
 from nait.models.batches import Batch
 from nait.models.sites import Anatomy
+from nait.signals.batching import decoder_options
 from nait.signals.logits import Head
 from nait.signals.outputs import predicted
 
@@ -26,11 +24,7 @@ def backward(head: Head, anatomy: Anatomy, batch: Batch) -> torch.Tensor:
 
     Rows do not mix in a decoder, so each row's part of that backward is the one of its own loss.
     """
-    options: dict[str, Any] = {}
-    if batch.attention_mask is not None:
-        options = {"attention_mask": batch.attention_mask}
-        if "position_ids" in inspect.signature(anatomy.decoder.forward).parameters:
-            options["position_ids"] = batch.position_ids
+    options = decoder_options(anatomy, batch)
     mask = predicted(batch, "answer")
     row, column = mask.nonzero(as_tuple=True)
     weight_k = (1.0 / mask.sum(dim=1).clamp(min=1))[row]

@@ -7,7 +7,6 @@ times a forward's, so batches want fewer tokens than a forward pass's.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,13 @@ from nait.core.errors import ModelError
 from nait.core.tokens import TokenTable
 from nait.models.batches import Rows, Side, collate
 from nait.models.sites import Anatomy, dissect
+from nait.signals.batching import read_in_halves
 from nait.signals.gradients import Arrays, GradientSignal
 
 if TYPE_CHECKING:
     import torch
 
     from nait.signals.logits import Head
-
-log = logging.getLogger(__name__)
 
 
 class GradientRunner:
@@ -61,18 +59,7 @@ class GradientRunner:
 
     def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
         """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
-        import torch
-
-        try:
-            return self._read(table, rows)
-        except torch.OutOfMemoryError:
-            if len(rows) == 1:
-                raise
-            log.warning("Out of memory with %d rows a batch: going on with half of them.", len(rows))
-            torch.cuda.empty_cache()
-            half = len(rows) // 2
-            halves = [self.read(table, rows[:half]), self.read(table, rows[half:])]
-            return [np.concatenate(pair) for pair in zip(*halves, strict=True)]
+        return read_in_halves(lambda part: self._read(table, part), rows)
 
     def _read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
         from nait.signals.answers import backward

@@ -10,8 +10,6 @@ twice, the leader waits for living processes alone, and none that holds a chunk 
 
 from __future__ import annotations
 
-import inspect
-import logging
 import os
 import sys
 import time
@@ -31,6 +29,7 @@ from nait.core.tokens import TokenTable
 from nait.models.batches import Rows, Side, collate, plan
 from nait.models.sites import Anatomy, dissect
 from nait.signals.backward import GradientRunner
+from nait.signals.batching import decoder_options, read_in_halves
 from nait.signals.gradients import GradientSignal
 from nait.signals.logits import head_of
 from nait.signals.meters import Meter, ReadingMeter, hook
@@ -47,8 +46,6 @@ from nait.store import read_json, write_json
 
 if TYPE_CHECKING:
     import torch
-
-log = logging.getLogger(__name__)
 
 PLAN = "plan.json"
 WAIT_SECONDS = 0.05
@@ -297,18 +294,7 @@ class Runner:
 
     def read(self, table: TokenTable, rows: Rows) -> list[Values]:
         """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
-        import torch
-
-        try:
-            return self._read(table, rows)
-        except torch.OutOfMemoryError:
-            if len(rows) == 1:
-                raise
-            log.warning("Out of memory with %d rows a batch: going on with half of them.", len(rows))
-            torch.cuda.empty_cache()
-            half = len(rows) // 2
-            halves = [self.read(table, rows[:half]), self.read(table, rows[half:])]
-            return [np.concatenate(pair) for pair in zip(*halves, strict=True)]
+        return read_in_halves(lambda part: self._read(table, part), rows)
 
     def _read(self, table: TokenTable, rows: Rows) -> list[Values]:
         import torch
@@ -316,11 +302,7 @@ class Runner:
         batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
         for meter, _ in self.meters:
             meter.start(batch)
-        options: dict[str, Any] = {}
-        if batch.attention_mask is not None:
-            options = {"attention_mask": batch.attention_mask}
-            if "position_ids" in inspect.signature(self.anatomy.decoder.forward).parameters:
-                options["position_ids"] = batch.position_ids
+        options = decoder_options(self.anatomy, batch)
         values: list[Values] = [np.empty(0)] * self.count
         with torch.inference_mode():
             h_btd = self._forward(input_ids=batch.input_ids, use_cache=False, **options)

@@ -10,7 +10,6 @@ from nait.sweeps.statistics import (
     Difference,
     Spread,
     Stratum,
-    detectable_before,
     estimate,
     holm,
     paired,
@@ -157,9 +156,3 @@ def test_the_detectable_difference_is_found_with_the_power_it_names() -> None:
     smallest = np.mean([estimate([table(generator, 0.0, (3, 200), sds)]).detectable for _ in range(40)])
     found = [estimate([table(generator, float(smallest), (3, 200), sds)]).significant for _ in range(100)]
     assert 0.7 <= np.mean(found) <= 0.95
-
-
-def test_the_difference_to_expect_before_a_run_is_the_textbooks() -> None:
-    wanted = (1.959964 + 0.841621) * (2 * 0.25 * 0.5 / 200) ** 0.5
-    assert detectable_before(0.5, 200) == pytest.approx(wanted, rel=1e-5)
-    assert detectable_before(0.5, 200, seeds=4, seed_sd=0.02) > detectable_before(0.5, 200)
