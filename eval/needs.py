@@ -7,8 +7,6 @@ or from a function of its own. What the data are is part of an evaluation's addr
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from nait.core.errors import ConfigError
 
 from .definitions import Function
 from .mirror import files_digest, repository, split_files
+from .sources import sources
 from .suites import Suite, Task
 
 _FILE_READERS = {"arrow", "csv", "json", "parquet", "text", "xml"}
@@ -96,20 +95,12 @@ def task_digest(task: Task) -> str:
     return address({"definition": _plain(task.config), "nait": version})
 
 
-def _sources(file: Path) -> list[str]:
-    """The digests of a Python file and of the packages of ours that it imports: they make its rows."""
-    names = set(re.findall(r"^\s*(?:from|import)\s+(nait(?:\.\w+)+)", file.read_text("utf-8"), re.MULTILINE))
-    found = [spec for name in sorted(names) if (spec := importlib.util.find_spec(name))]
-    folders = [Path(place) for spec in found for place in spec.submodule_search_locations or ()]
-    modules = [Path(spec.origin) for spec in found if spec.origin]
-    return files_digest(
-        [file, *modules, *(path for place in folders for path in sorted(place.rglob("*.py")))]
-    )
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Function):
-        return {"function": value.spec, "sources": _sources(value.file) if value.file else []}
+        return {
+            "function": value.spec,
+            "sources": sorted(files_digest(sources(value.file))) if value.file else [],
+        }
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items() if key not in _PLACES}
     if isinstance(value, (list, tuple)):
