@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.address import unit_interval
+from nait.core.address import unit_intervals
 from nait.core.contracts import Extractor, Requests, Scorer
 from nait.core.examples import Pool, Target
 from nait.core.orders import BestRank
@@ -45,7 +45,7 @@ class LengthMatched:
         ranking = BestRank()(table)
         able = np.asarray(extractor.tokens(pool).answer_tokens) > 0
         lengths = extractor.lengths(pool)
-        draws = np.asarray([unit_interval("length matched", self.seed, key) for key in pool.ids])
+        draws = np.array(unit_intervals("length matched", self.seed, keys=pool.ids))
         drawn = matched([row for row in ranking if able[row]], lengths, draws)
         values = np.full(len(pool), np.nan)
         values[drawn] = -np.arange(len(drawn), dtype=np.float64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nait.core.address import unit_interval
+from nait.core.address import unit_intervals
 from nait.core.contracts import Extractor
 from nait.core.examples import Pool, Target
 from nait.core.scores import ScoreTable
@@ -21,7 +21,7 @@ class Random:
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
         """One column for all targets."""
-        draws = [unit_interval("random", self.seed, key) for key in pool.ids]
+        draws = unit_intervals("random", self.seed, keys=pool.ids)
         return ScoreTable(
             ids=pool.ids,
             targets=("any",),

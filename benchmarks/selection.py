@@ -1,7 +1,11 @@
-"""Orders and budgets: the seconds of the slowest order with its budgets on --rows rows x 57 targets (goal 5)."""
+"""Orders and budgets: the seconds of the slowest order with its budgets on --rows rows x 57 targets (goal 5).
+
+The processor's seconds stand beside: on a machine that does other work they say what the order itself costs.
+"""
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
@@ -10,12 +14,12 @@ import numpy as np
 from benchmarks.lines import say, timed
 from benchmarks.models import arguments
 from nait.core.budgets import Count, Ratio, Tokens
-from nait.core.orders import BestRank, RoundRobin
+from nait.core.orders import BestRank, MeanZScore, RoundRobin
 from nait.core.scores import ScoreTable
 
 GOAL = 5.0
 TARGETS = 57
-ORDERS = {"best_rank": BestRank(), "round_robin": RoundRobin()}
+ORDERS = {"best_rank": BestRank(), "round_robin": RoundRobin(), "mean_zscore": MeanZScore()}
 
 
 def main() -> None:
@@ -30,13 +34,13 @@ def main() -> None:
         definition="random",
     )
     answer_tokens = generator.integers(1, 200, size=options.rows)
-    found = {
-        f"{name}_seconds": timed(partial(select, order, table, answer_tokens))
-        for name, order in ORDERS.items()
-    }
-    say(
-        "selection", f"{options.rows} rows {TARGETS} targets", seconds=max(found.values()), goal=GOAL, **found
-    )
+    found = {}
+    for name, order in ORDERS.items():
+        started = time.process_time()
+        found[f"{name}_seconds"] = timed(partial(select, order, table, answer_tokens))
+        found[f"{name}_processor_seconds"] = time.process_time() - started
+    slowest = max(found[f"{name}_seconds"] for name in ORDERS)
+    say("selection", f"{options.rows} rows {TARGETS} targets", seconds=slowest, goal=GOAL, **found)
 
 
 def select(order: Any, table: ScoreTable, answer_tokens: Any) -> list[int]:

@@ -63,5 +63,16 @@ def digest_file(path: Path) -> str:
 
 def unit_interval(*parts: object) -> float:
     """A number in [0, 1) that depends on `parts` alone: a seeded draw without a generator's state."""
-    raw = hashlib.sha256(canonical_json(list(parts)).encode()).digest()
+    return _drawn(canonical_json(list(parts)))
+
+
+def unit_intervals(*parts: object, keys: Iterable[str]) -> list[float]:
+    """`unit_interval(*parts, key)` for each key; what the keys share is written once."""
+    head = "".join(canonical_json(part) + "," for part in parts)
+    quoted = json.JSONEncoder(ensure_ascii=False).encode
+    return [_drawn(f"[{head}{quoted(key)}]") for key in keys]
+
+
+def _drawn(text: str) -> float:
+    raw = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(raw[:7], "big") / 2**56

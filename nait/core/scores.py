@@ -69,9 +69,20 @@ class ScoreTable:
         return dict(sorted(Counter(self.reasons.get(key, "no score") for key in keys).items()))
 
 
-def id_ranks(ids: Sequence[str]) -> npt.NDArray[np.int64]:
-    """[N] the place of each id in sorted order: how every tie is broken."""
-    order = np.argsort(np.asarray(ids, dtype=object), kind="stable")
-    ranks = np.empty(len(ids), dtype=np.int64)
-    ranks[order] = np.arange(len(ids))
-    return ranks
+@dataclass(frozen=True)
+class Contributions:
+    """Each layer's part in the scores for one target; the parts of a row add up to its score.
+
+    `parts` [n, L] are those of some rows, `means` [L] the means over all rows that could be chosen. `layers` [L] are
+    the layers' numbers.
+    """
+
+    target: str
+    layers: tuple[int, ...]
+    parts: Floats
+    means: Floats
+
+
+def id_order(ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """[N] the rows in the order of their ids: how every tie is broken. Quick where they stand so, as a pool's do."""
+    return np.argsort(np.asarray(ids, dtype=object), kind="stable")

@@ -38,8 +38,5 @@ def cut(table: ScoreTable, ranking: Ranking, count: int, answer_tokens: npt.NDAr
             f"no row is eligible ({counts})", where="selector", mend="Check the pool and model.max_length."
         )
     chosen = ranking if table.exhaustive else ranking[:count]
-    return Selection(
-        ids=tuple(table.ids[row] for row in chosen),
-        rows=tuple(int(row) for row in chosen),
-        answer_tokens=int(answer_tokens[chosen].sum()),
-    )
+    rows = tuple(chosen.tolist())
+    return Selection(tuple(table.ids[row] for row in rows), rows, int(answer_tokens[chosen].sum()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy.typing as npt
 from nait.core.errors import StoreError
 from nait.core.examples import Pool
 from nait.core.orders import Ranking
-from nait.core.scores import ScoreTable
+from nait.core.scores import Contributions, ScoreTable
 from nait.core.selection import Selection
 from nait.store import Artifact
 
 SCORE_PREFIX = "score:"
+LAYERS, LAYER_PREFIX = "layers.parquet", "layer_"
 
 
 def write_scores(folder: Path, table: ScoreTable, answer_tokens: npt.NDArray[np.int64]) -> None:
@@ -25,7 +26,7 @@ def write_scores(folder: Path, table: ScoreTable, answer_tokens: npt.NDArray[np.
     columns |= {SCORE_PREFIX + name: _nullable(table.column(name)) for name in table.targets}
     columns["reason"] = [table.reasons.get(key, "") for key in table.ids]
     columns["answer_tokens"] = answer_tokens
-    _write_parquet(folder / "scores.parquet", columns)
+    write_parquet(folder / "scores.parquet", columns)
 
 
 def _nullable(values: npt.NDArray[Any]) -> Any:
@@ -34,12 +35,21 @@ def _nullable(values: npt.NDArray[Any]) -> Any:
     return pa.array(np.asarray(values, dtype=np.float64), from_pandas=True)  # NaN becomes null
 
 
-def _write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
+def write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
+    """A Parquet file of these columns, written whole."""
     import pyarrow as pa
     from pyarrow import parquet
 
     part = path.with_name(path.name + ".part")
-    parquet.write_table(pa.table(dict(columns)), part, compression="zstd")
+    table = pa.table(dict(columns))
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    parquet.write_table(
+        table,
+        part,
+        compression="zstd",
+        use_dictionary=[name for name in table.column_names if name not in floats],  # scores hardly repeat
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),  # smaller, quicker both ways
+    )
     part.replace(path)
 
 
@@ -86,7 +96,41 @@ def write_selection(
     columns["selected"] = chosen
     columns["answer_tokens"] = answer_tokens
     columns["reason"] = [table.reasons.get(key, "") for key in table.ids]
-    _write_parquet(folder / "scores.parquet", columns)
+    write_parquet(folder / "scores.parquet", columns)
+
+
+def write_layers(folder: Path, ids: Sequence[str], found: Sequence[Contributions]) -> dict[str, Any]:
+    """`layers.parquet`: id, target, `layer_<number>` columns, the rows of one target after the other.
+
+    Returns what joins the manifest: target -> layer -> the mean over all rows that could be chosen.
+    """
+    columns: dict[str, Any] = {
+        "id": [key for _ in found for key in ids],
+        "target": [one.target for one in found for _ in ids],
+    }
+    parts = np.concatenate([one.parts for one in found])
+    columns |= {f"{LAYER_PREFIX}{layer}": parts[:, k] for k, layer in enumerate(found[0].layers)}
+    write_parquet(folder / LAYERS, columns)
+    return {one.target: dict(zip(map(str, one.layers), one.means.tolist(), strict=True)) for one in found}
+
+
+def read_layers(artifact: Artifact) -> list[Contributions]:
+    """The layers' parts in the scores of a `selections` artifact's rows, best first; none where it has none."""
+    from pyarrow import compute, parquet
+
+    if not (artifact.path / LAYERS).is_file():
+        return []
+    table = parquet.read_table(artifact.path / LAYERS)
+    found = []
+    for target, means in artifact.manifest["layer_means"].items():
+        rows = table.filter(compute.equal(table.column("target"), target))
+        parts = [rows.column(LAYER_PREFIX + layer).to_numpy() for layer in means]
+        found.append(
+            Contributions(
+                target, tuple(map(int, means)), np.stack(parts, axis=1), np.array([*means.values()])
+            )
+        )
+    return found
 
 
 def read_ranking(artifact: Artifact) -> list[str]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from nait.core.address import address, canonical_json, unit_interval
+from nait.core.address import address, canonical_json, unit_interval, unit_intervals
 from nait.core.errors import DataError, NaitError, did_you_mean
 from nait.core.examples import Example, Turn, gather
 from nait.core.rankings import spearman
@@ -36,6 +38,11 @@ def test_draws_are_uniform_and_depend_on_their_parts_alone() -> None:
     draws = np.array([unit_interval("t", i) for i in range(2000)])
     assert unit_interval("t", 5) == draws[5]
     assert stats.kstest(draws, "uniform").pvalue > 0.01
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.lists(st.integers() | st.text('é"\n')))
+def test_draws_for_many_keys_are_the_draws_for_each(keys: list[str], parts: list[int | str]) -> None:
+    assert unit_intervals(*parts, keys=keys) == [unit_interval(*parts, key) for key in keys]
 
 
 def rows(count: int) -> list[Example]:

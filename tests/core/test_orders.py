@@ -9,14 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nait.core import orders
 from nait.core.budgets import Count, Ratio, Tokens
 from nait.core.errors import ConfigError, NaitError
-from nait.core.orders import BestRank, FromQuantile, Highest, Lowest, Middle, RoundRobin, Shuffled
+from nait.core.orders import BestRank, FromQuantile, Highest, Lowest, MeanZScore, Middle, RoundRobin, Shuffled
 from nait.core.scores import ScoreTable
 from nait.core.selection import cut
 
-SINGLE = [Highest(), Lowest(), Middle(), FromQuantile(0.4), RoundRobin(), BestRank(), Shuffled(3)]
-SEVERAL = [RoundRobin(), BestRank(), Shuffled(3)]
+SINGLE = [
+    Highest(),
+    Lowest(),
+    Middle(),
+    FromQuantile(0.4),
+    RoundRobin(),
+    BestRank(),
+    MeanZScore(),
+    Shuffled(3),
+]
+SEVERAL = [RoundRobin(), BestRank(), MeanZScore(), Shuffled(3)]
 
 scores = st.one_of(st.just(math.nan), st.integers(-3, 3).map(float), st.floats(-1e3, 1e3, width=32))
 
@@ -92,6 +102,75 @@ def test_a_prefix_of_best_rank_is_the_union_of_the_targets_top_k(one: ScoreTable
 def test_round_robin_takes_each_targets_best_in_turn() -> None:
     one = table(np.array([[9.0, 9.0], [8.0, 1.0], [1.0, 8.0]]))
     assert RoundRobin()(one).tolist() == [0, 2, 1]  # the second target's best is taken already
+
+
+def in_turn(one: ScoreTable) -> list[int]:
+    """Round robin, said plainly."""
+    columns = [Highest()(table(one.values[:, [t]], list(one.ids))).tolist() for t in range(len(one.targets))]
+    taken: list[int] = []
+    while any({*column} - {*taken} for column in columns):
+        for column in columns:
+            taken += [row for row in column if row not in taken][:1]
+    return taken
+
+
+@pytest.mark.parametrize("turns", [1, 3, orders.TURNS])
+@pytest.mark.parametrize("columns", [1, 2, 7])
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_round_robin_is_each_target_in_turn_however_many_rows_are_looked_at(
+    columns: int, turns: int, data: st.DataObject
+) -> None:
+    one = data.draw(tables(columns=columns))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(orders, "TURNS", turns)
+        assert RoundRobin()(one).tolist() == in_turn(one)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1, 10.0])
+def test_round_robin_of_targets_that_agree_or_differ_is_each_target_in_turn(spread: float) -> None:
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(60, 1)) + spread * generator.normal(size=(60, 9))
+    values[generator.random(values.shape) < 0.2] = np.nan
+    values[:, 4] = np.nan
+    one = table(values)
+    assert RoundRobin()(one).tolist() == in_turn(one)
+
+
+@given(tables(columns=6))
+@settings(max_examples=40, deadline=None)
+def test_best_rank_is_by_the_smallest_place_then_by_id(one: ScoreTable) -> None:
+    columns = [Highest()(table(one.values[:, [t]], list(one.ids))).tolist() for t in range(len(one.targets))]
+    best = {
+        row: min(column.index(row) for column in columns if row in column)
+        for row in np.flatnonzero(one.eligible)
+    }
+    assert BestRank()(one).tolist() == sorted(best, key=lambda row: (best[row], one.ids[row]))
+
+
+def test_ties_break_by_code_points() -> None:
+    ids = ["é", "a\0", "Z", "a", "\U0001f600", "\uffff", "z"]
+    one = table(np.zeros((7, 1)), ids)
+    assert [ids[row] for row in Highest()(one)] == sorted(ids)
+
+
+def test_mean_z_score_weighs_columns_of_any_scale_alike_and_a_row_by_the_columns_it_has() -> None:
+    # column 1: mean 2, variance 4.5 over four rows; column 2: mean 2000, deviation 1000
+    one = table(
+        np.array([[5, 1000], [0, 3000], [0, math.nan], [3, math.nan], [math.nan, 3000], [math.nan, 1000]])
+    )
+    means = [(3 / 4.5**0.5 - 1) / 2, (-2 / 4.5**0.5 + 1) / 2, -2 / 4.5**0.5, 1 / 4.5**0.5, 1.0, -1.0]
+    assert MeanZScore()(one).tolist() == sorted(range(6), key=lambda row: -means[row])
+
+
+def test_a_constant_column_adds_nothing_to_mean_z_score() -> None:
+    one = table(np.array([[0.1, 1.0], [0.1, 3.0], [0.1, math.nan], [math.nan, 1.5]]))
+    assert MeanZScore()(one).tolist() == [1, 2, 3, 0]  # halves of -0.98 and 1.37; 0; -0.39
+
+
+def test_mean_z_score_of_one_column_is_highest_however_small_its_spread() -> None:
+    one = table(np.array([[0.0], [3e-200], [1e-200], [math.nan], [1e-200]]))
+    assert MeanZScore()(one).tolist() == Highest()(one).tolist() == [1, 2, 4, 0]
 
 
 def test_one_column_orders_refuse_several_targets_by_name() -> None:
