@@ -18,7 +18,7 @@ from tabulate import tabulate
 from nait.provenance import provenance
 
 MODULES = (
-    "scoring", "targets", "early_exit", "shared", "losses", "gradients", "tokenising", "memory", "layers",
+    "scoring", "targets", "early_exit", "prefixes", "shared", "losses", "gradients", "tokenising", "memory", "layers",
     "store", "selection", "startup", "workers",
 )  # fmt: skip
 COLUMNS = ("name", "setting", "seconds", "ratio", "goal", "met")

@@ -113,7 +113,7 @@ def directions(
 def over(network: Any, table: TokenTable, signals: Sequence[Signal], *, batch_tokens: int) -> None:
     """A pass for these signals, its values thrown away."""
     from nait.models.batches import plan
-    from nait.signals.passes import Runner
+    from nait.signals.runners import Runner
 
     with Runner(network, signals) as runner:
         for chosen in plan(table.lengths, batch_tokens):

@@ -7,8 +7,8 @@ real token sees a pad: the decoder needs no attention mask, and attention takes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,17 @@ class Batch:
     real: torch.Tensor
     attention_mask: torch.Tensor | None
     position_ids: torch.Tensor | None
+
+    def on(self, device: torch.device) -> Batch:
+        """The batch on another device; itself where it is there already."""
+        import torch
+
+        if self.real.device == device:
+            return self
+        held: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **held)
 
     @property
     def tokens(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any, Literal
 
 from nait.core.address import address, digest_file
 from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean
+from nait.core.workers import workers_of
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
 WEIGHTS = "*.safetensors"
 TEXTS = ("config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "*.model",
          "vocab.json", "merges.txt", "added_tokens.json", "chat_template*", "*.safetensors.index.json")  # fmt: skip
+DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 PROBES = ("Sort the words: pear, fig.\n\n### Response:\n12 + 7 = 19", "  naïve café\t#x<1>")
 
 
@@ -43,6 +47,7 @@ class LocalModel:
             )
         if self.max_length < 2:
             raise ConfigError(f"{self.max_length} is below 2", where="model.max_length", mend="512 is usual.")
+        self._check_spread()
         if self.name is None:
             object.__setattr__(self, "name", self.folder.name)
         self.check()
@@ -91,6 +96,21 @@ class LocalModel:
         names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
         found = [int(text[name]) for text in texts for name in names if isinstance(text.get(name), int)]
         return max(found) if found else None
+
+    def depth(self) -> int:
+        """The number of blocks, as its config says. Raises: ModelError where it does not."""
+        from nait.store import read_json
+
+        config = read_json(self.folder / "config.json")
+        text = config.get("text_config")  # of a model that also reads pictures or sound
+        found = [part[name] for part in (config, text or {}) for name in DEPTHS if name in part]
+        if not found or type(found[0]) is not int or found[0] < 1:
+            raise ModelError(
+                f"its config.json has no number of blocks ({' or '.join(DEPTHS)})",
+                where=f"model.path={self.path}",
+                mend="Add num_hidden_layers to it, or name the layers: 'selector.layers=[1],[2]'.",
+            )
+        return int(found[0])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -142,14 +162,31 @@ class LocalModel:
         return network.eval()
 
     def torch_device(self) -> str:
-        """The device's name: the configured one, or CUDA, MPS, CPU in this order."""
+        """The device's name: the configured one, or CUDA, MPS, CPU in this order.
+
+        Of several processes on a machine each takes a GPU of its own, as long as there are some.
+        """
         import torch
 
-        if self.device != "auto":
-            return self.device
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
+        device = self.device
+        if device == "auto" and torch.cuda.is_available():
+            device = "cuda"
+        elif device == "auto":
+            device = "mps" if torch.backends.mps.is_available() else "cpu"
+        local = workers_of(os.environ).local
+        if device != "cuda" or local is None:
+            return device
+        return f"cuda:{local % max(1, torch.cuda.device_count())}"
+
+    def _check_spread(self) -> None:
+        """Raises: ConfigError where several processes would each spread the model over the same GPUs."""
+        workers = workers_of(os.environ)
+        if self.device_map in SPREADS and workers.local is not None and workers.local_count > 1:
+            raise ConfigError(
+                f"{workers.local_count} processes would each spread the model over all GPUs",
+                where=f"model.device_map={self.device_map}",
+                mend="Start one process, or leave model.device_map null for a GPU a process.",
+            )
 
     def load_tokenizer(self) -> Any:
         """The folder's own tokenizer: what tokenizer.json says, whatever class the config suggests.

@@ -132,6 +132,16 @@ def dissect(network: Any) -> Anatomy:
     )
 
 
+def device_of(network: Any) -> str:
+    """Where token ids go in: the device that the input embeddings run on, which may hold no weights between calls."""
+    embeddings = network.get_input_embeddings()
+    hook = getattr(embeddings, "_hf_hook", None)  # of a model that is spread or offloaded
+    device = getattr(hook, "execution_device", None)
+    if device is None:
+        device = embeddings.weight.device
+    return f"cuda:{device}" if isinstance(device, int) else str(device)
+
+
 def _is_attention(name: str) -> bool:
     return any("attn" in part or "attention" in part for part in name.split(".")) and "norm" not in name
 

@@ -15,7 +15,7 @@ import numpy as np
 from nait.core.errors import ModelError
 from nait.core.tokens import TokenTable
 from nait.models.batches import Rows, Side, collate
-from nait.models.sites import Anatomy, dissect
+from nait.models.sites import Anatomy, device_of, dissect
 from nait.signals.batching import read_in_halves
 from nait.signals.gradients import Arrays, GradientSignal
 
@@ -38,7 +38,7 @@ class GradientRunner:
         self.network = network
         self.anatomy: Anatomy = dissect(network)
         self.head: Head | None = None
-        self.device = str(next(network.parameters()).device)
+        self.device = device_of(network)
         # Any id does, since no real token sees it; the pad id itself makes some models warn.
         self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
         self.padding: Side = padding

@@ -34,8 +34,9 @@ def read_in_halves(read: Callable[[Rows], list[Any]], rows: Rows) -> list[Any]:
     except torch.OutOfMemoryError:
         if len(rows) == 1:
             raise
-        log.warning("Out of memory with %d rows a batch: going on with half of them.", len(rows))
-        torch.cuda.empty_cache()
-        half = len(rows) // 2
-        halves = [read_in_halves(read, rows[:half]), read_in_halves(read, rows[half:])]
-        return [np.concatenate(pair) for pair in zip(*halves, strict=True)]
+    # Here the error, which held on to the failed batch's tensors, is gone.
+    log.warning("Out of memory with %d rows a batch: going on with half of them.", len(rows))
+    torch.cuda.empty_cache()
+    half = len(rows) // 2
+    halves = [read_in_halves(read, rows[:half]), read_in_halves(read, rows[half:])]
+    return [np.concatenate(pair) for pair in zip(*halves, strict=True)]

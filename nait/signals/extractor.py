@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,15 @@ from filelock import FileLock, Timeout
 
 from nait.core.address import canonical
 from nait.core.contracts import Model, Trainer
+from nait.core.costs import from_nothing
 from nait.core.errors import ConfigError, StoreError
 from nait.core.examples import Pool, Target
 from nait.core.tokens import TokenTable
+from nait.core.workers import workers_of
 from nait.models.encode import VERSION as ENCODE_VERSION
 from nait.models.encode import encode_blocks
 from nait.models.templates import Template
-from nait.signals.passes import WAIT_SECONDS, Engine, join_pass, run_pass, workers_of
+from nait.signals.passes import WAIT_SECONDS, Engine, join_pass, run_pass
 from nait.signals.readings import Signal, at_every_layer, first_layers
 from nait.signals.tokens import read_tokens, write_tokens
 from nait.store import Artifact, Store
@@ -33,6 +35,10 @@ log = logging.getLogger(__name__)
 
 Tune = Callable[[Pool, Collection[str], Trainer, int], Artifact | None]
 """(pool, ids of rows, trainer, seed) -> the adapter's artifact; None when the trainer trains nothing."""
+
+
+class NotMeasured(Exception):  # noqa: N818  # an answer, not an error
+    """What an extractor that reads the store alone says where a pass would be needed."""
 
 
 @dataclass
@@ -64,6 +70,7 @@ class StoredExtractor:
         self.tune = tune
         self.max_length = model.max_length
         self.behind: tuple[Template, int] | None = None
+        self.stored_only = False
         self.used: dict[str, Artifact] = {}
         self._opened = _Opened()
 
@@ -81,6 +88,12 @@ class StoredExtractor:
             view.template = view.reference_template = template
         view.max_length = max_length or self.max_length
         view.behind = (behind, allowance) if behind is not None else None
+        return view
+
+    def reading(self) -> StoredExtractor:
+        """The same signals from the store alone. Raises: NotMeasured, later, in place of a pass."""
+        view = copy.copy(self)
+        view.stored_only = True
         return view
 
     def on(self, model: Model) -> StoredExtractor:
@@ -140,8 +153,10 @@ class StoredExtractor:
             return write_tokens(part, blocks)
 
         key = {"encoding": ENCODE_VERSION, "purpose": purpose, **self.identity(examples)}
-        found = self._use(self.store.produce("encodings", key, write))
-        return read_tokens(found.path)
+        missing = self.store.find("encodings", key) is None
+        found = self.store.produce("encodings", key, write)
+        # What another process made while this one waited took this run's time, as what it made itself.
+        return read_tokens(self._use(replace(found, fresh=missing)).path)
 
     def _limits(self, examples: Pool | Target) -> int | npt.NDArray[np.int64]:
         """At how many tokens texts are cut: all alike, or [N]."""
@@ -193,6 +208,8 @@ class StoredExtractor:
     def _values(self, signal: Artifact) -> Path:
         """Where a signal's array is: in the pass that measured it, together with others."""
         made_in = self.store.find("passes", str(signal.manifest["pass"]))
+        if made_in is None and self.stored_only:
+            raise NotMeasured
         if made_in is None:
             raise StoreError(
                 "the pass that measured it is gone",
@@ -209,12 +226,19 @@ class StoredExtractor:
     def seconds(self, elapsed: float, addresses: Collection[str]) -> float:
         """What `elapsed` seconds would have been from an empty store, given what was used in them."""
         used = [self.used[key] for key in addresses]
-        fresh = sum(artifact.seconds for artifact in used if artifact.fresh)
-        return max(0.0, elapsed - fresh) + sum(artifact.seconds for artifact in used)
+        return from_nothing(elapsed, [(artifact.seconds, artifact.fresh) for artifact in used])
+
+    def energy_wh(self, spent: float | None, addresses: Collection[str]) -> float | None:
+        """The same of watt-hours; None where those of any part are unknown."""
+        used = [self.used[key] for key in addresses]
+        parts = [(a.energy_wh, a.fresh) for a in used if a.energy_wh is not None]
+        return None if spent is None or len(parts) < len(used) else from_nothing(spent, parts)
 
     def _measure(
         self, examples: Pool | Target, signals: Sequence[Signal], keys: Sequence[Mapping[str, Any]]
     ) -> None:
+        if self.stored_only:
+            raise NotMeasured
         table = self.tokens(examples)
         size = {"rows": len(table), "tokens": int(table.starts[-1])}
 
@@ -254,7 +278,9 @@ class StoredExtractor:
         folder = self.store.folder("passes", key)
         folder.parent.mkdir(parents=True, exist_ok=True)
         lead = FileLock(folder.with_suffix(".lead"))
+        helped = False
         while (found := self.store.find("passes", key)) is None:
+            helped = True
             try:
                 lead.acquire(blocking=False)
             except Timeout:
@@ -265,7 +291,7 @@ class StoredExtractor:
                 return self.store.produce("passes", key, write)
             finally:
                 lead.release()
-        return found
+        return replace(found, fresh=helped)
 
     def derive(
         self,
@@ -286,6 +312,8 @@ class StoredExtractor:
             )
             return {**facts, "made_of": made_of}
 
+        if workers_of(os.environ).rank and self.store.find(kind, key) is None:
+            compute()  # not behind the artifact's lock: this process shares the passes that it takes
         artifact = self.store.produce(kind, key, write)
         for part_kind, name in artifact.manifest.get("made_of", []):
             part = self.store.find(part_kind, name)

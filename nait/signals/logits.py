@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from nait.core.errors import ModelError
-from nait.models.sites import Anatomy
+from nait.models.sites import Anatomy, device_of
 
 if TYPE_CHECKING:
     import torch
@@ -63,13 +63,14 @@ def _find(network: Any, anatomy: Anatomy) -> Head:
         raise ModelError(
             f"{anatomy.name} has no LM head", where="model.path", mend="Use a causal language model."
         )
-    ids = torch.arange(PROBE_TOKENS, device=next(network.parameters()).device)[None] + 3
+    ids = torch.arange(PROBE_TOKENS, device=device_of(base))[None] + 3
     ids = ids % base.config.get_text_config(decoder=True).vocab_size
     with torch.inference_mode():
-        wanted = network(input_ids=ids, use_cache=False).logits[0].float()
+        # On one device, since a spread model's head and its inputs may be on two.
+        wanted = network(input_ids=ids, use_cache=False).logits[0].float().cpu()
         h_pd = anatomy.decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
         heads = [Head(module, step) for step in _steps(base)]
-        errors = [float((head(h_pd) - wanted).abs().max()) for head in heads]
+        errors = [float((head(h_pd).cpu() - wanted).abs().max()) for head in heads]
     best = min(range(len(heads)), key=errors.__getitem__)
     allowed = TOLERANCE.get(str(h_pd.dtype).removeprefix("torch."), LOW_PRECISION_TOLERANCE)
     if not errors[best] <= allowed * float(wanted.abs().max()):

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     import torch
 
 
+Hook = Callable[[Point, Callable[["torch.Tensor"], None]], Any]
+"""Gives each activation at a point to a function; returns a handle that ends it."""
+
+
 class Meter(Protocol):
     """Measures some of a pass's signals: hooks inside the decoder, the decoder's output, or both."""
 
-    def attach(self) -> list[Any]:
-        """Handles of its hooks; remove them when the pass ends."""
+    def attach(self, hook: Hook) -> list[Any]:
+        """Handles of its hooks, made by `hook`; remove them when the pass ends."""
         ...
 
     def start(self, batch: Batch) -> None:
@@ -85,8 +89,8 @@ class ReadingMeter:
                 np.ascontiguousarray(stacked.transpose(1, 0, 2), dtype=np.float32)
             ).to(device)
 
-    def attach(self) -> list[Any]:
-        """Handles of the hooks, one a layer; remove them when the pass ends."""
+    def attach(self, hook: Hook) -> list[Any]:
+        """Handles of the hooks, one a layer, made by `hook`; remove them when the pass ends."""
         return [hook(point, partial(self._read, place)) for place, point in enumerate(self.points)]
 
     def start(self, batch: Batch) -> None:
@@ -99,7 +103,8 @@ class ReadingMeter:
         batch = self.batch
         assert batch is not None
         rows, width = batch.input_ids.shape
-        f_bd = summarise(activation.reshape(rows, width, -1), batch, self.reading)
+        f_bd = summarise(activation.reshape(rows, width, -1), batch.on(activation.device), self.reading)
+        f_bd = f_bd.to(batch.real.device)  # a spread model's blocks run on several
         if self.v_lcd is not None:
             self.projected.append(f_bd @ self.v_lcd[place].T)
         for number, signal in enumerate(self.signals):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nait.models.batches import Batch
 from nait.signals.logits import Head
+from nait.signals.meters import Hook
 from nait.signals.readings import Arrays, Choice, Embedding, Losses, OutputSignal, Scope
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class OutputMeter:
         scopes: set[Scope] = {signal.scope for signal in self.signals if isinstance(signal, Losses)}
         self.widest: Scope | None = "whole" if "whole" in scopes else "answer" if scopes else None
 
-    def attach(self) -> list[Any]:
+    def attach(self, hook: Hook) -> list[Any]:  # noqa: ARG002
         """No hook: all it needs is the decoder's output."""
         return []
 
@@ -46,8 +47,8 @@ class OutputMeter:
 
     def finish(self, h_btd: torch.Tensor) -> list[npt.NDArray[Any]]:
         """The batch's values, one array a signal: [B, 2], [B, D] or [B, C]."""
-        batch = self.batch
-        assert batch is not None
+        assert self.batch is not None
+        batch = self.batch.on(h_btd.device)  # a spread model's last block runs elsewhere than its first
         nll_bt = self._token_losses(h_btd, batch)
         return [self._value(signal, h_btd, batch, nll_bt) for signal in self.signals]
 

@@ -13,56 +13,43 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from nait.core.address import address
 from nait.core.errors import NaitError, StoreError
 from nait.core.tokens import TokenTable
-from nait.models.batches import Rows, Side, collate, plan
-from nait.models.sites import Anatomy, dissect
-from nait.signals.backward import GradientRunner
-from nait.signals.batching import decoder_options, read_in_halves
+from nait.core.workers import ALONE, Workers
+from nait.models.batches import Rows, Side
 from nait.signals.gradients import GradientSignal
-from nait.signals.logits import head_of
-from nait.signals.meters import Meter, ReadingMeter, hook
-from nait.signals.outputs import OutputMeter
-from nait.signals.readings import (
-    Choice,
-    Losses,
-    OutputSignal,
-    Reading,
-    ReadingSignal,
-    Signal,
-)
+from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix
+from nait.signals.readings import Signal
+from nait.signals.runners import Values, runner_of
 from nait.store import read_json, write_json
-
-if TYPE_CHECKING:
-    import torch
 
 PLAN = "plan.json"
 WAIT_SECONDS = 0.05
 BACKWARD_SHARE = 4
 """A backward pass gets this part of the engine's token budget."""
 
-Values = npt.NDArray[Any]
-"""A signal's values for a batch or a chunk of rows."""
-
 
 @dataclass(frozen=True)
 class Engine:
-    """How a pass runs: nothing here may change a number beyond float rounding."""
+    """How a pass runs: nothing here may change a number beyond float rounding.
+
+    `share_prefixes` reads tokens that many rows begin with once, where padding is on the right.
+    """
 
     batch_tokens: int = 8192
     chunk_tokens: int = 1_000_000
     padding: Side = "right"
+    share_prefixes: bool = True
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -73,19 +60,6 @@ class Engine:
                 )
 
 
-@dataclass(frozen=True)
-class Workers:
-    """The processes that share a pass: this one's number, and how many they are."""
-
-    rank: int = 0
-    count: int = 1
-
-
-def workers_of(environment: Mapping[str, str]) -> Workers:
-    """The processes that torchrun, or who names them likewise, has started."""
-    return Workers(int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1)))
-
-
 def run_pass(
     network: Any,
     reopen: Callable[[], TokenTable],
@@ -94,18 +68,19 @@ def run_pass(
     *,
     engine: Engine,
     name: str,
-    workers: Workers = Workers(),
+    workers: Workers = ALONE,
 ) -> None:
     """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now.
 
     `reopen` maps the rows' tokens: anew for each chunk, so that memory holds no more than a chunk of them.
     """
     table = reopen()
-    chunks = _chunks_of(table, signals, engine)
+    prefixes = _prefixes_of(table, signals, engine)
+    chunks = _chunks_of(table, prefixes, signals, engine)
     _keep_only_if_same_plan(folder, chunks)
     if missing := _missing(folder, chunks):
         turns = _in_turn(folder, missing, workers, until_whole=True)
-        _measure(network, reopen, signals, folder, chunks, turns, engine=engine, name=name)
+        _measure(network, reopen, signals, folder, chunks, turns, prefixes=prefixes, engine=engine, name=name)
     _assemble(folder, signals, chunks, len(table))
 
 
@@ -123,15 +98,26 @@ def join_pass(
 
     Does nothing where no process has begun that pass, or has cut it otherwise.
     """
-    chunks = _chunks_of(reopen(), signals, engine)
+    table = reopen()
+    prefixes = _prefixes_of(table, signals, engine)
+    chunks = _chunks_of(table, prefixes, signals, engine)
     if _is_open(folder, chunks) and (missing := _missing(folder, chunks)):
         turns = _in_turn(folder, missing, workers, until_whole=False)
         quiet = replace(engine, progress=False)
-        _measure(network(), reopen, signals, folder, chunks, turns, engine=quiet, name=name)
+        _measure(
+            network(), reopen, signals, folder, chunks, turns, prefixes=prefixes, engine=quiet, name=name
+        )
 
 
-def _chunks_of(table: TokenTable, signals: Sequence[Signal], engine: Engine) -> list[list[Rows]]:
-    batches = plan(table.lengths, _batch_tokens(signals, engine))
+def _prefixes_of(table: TokenTable, signals: Sequence[Signal], engine: Engine) -> Prefixes:
+    shares = engine.share_prefixes and engine.padding == "right" and not _backward(signals)
+    return find_prefixes(table) if shares else NONE
+
+
+def _chunks_of(
+    table: TokenTable, prefixes: Prefixes, signals: Sequence[Signal], engine: Engine
+) -> list[list[Rows]]:
+    batches = plan_by_prefix(table.lengths, _batch_tokens(signals, engine), prefixes)
     return list(_chunks(batches, table, engine.chunk_tokens))
 
 
@@ -170,7 +156,7 @@ def _is_open(folder: Path, chunks: Sequence[Sequence[Rows]]) -> bool:
 
 
 def _plan_digest(chunks: Sequence[Sequence[Rows]]) -> str:
-    return address([[len(rows) for rows in chunk] for chunk in chunks])
+    return address([[(len(rows), int(rows[0])) for rows in chunk] for chunk in chunks])
 
 
 def _chunk(folder: Path, number: int) -> Path:
@@ -206,6 +192,7 @@ def _measure(
     chunks: Sequence[Sequence[Rows]],
     turns: Generator[int, None, None],
     *,
+    prefixes: Prefixes,
     engine: Engine,
     name: str,
 ) -> None:
@@ -214,7 +201,7 @@ def _measure(
     lengths = reopen().lengths
     total = int(lengths.sum())
     left = sum(int(lengths[rows].sum()) for i in _missing(folder, chunks) for rows in chunks[i])
-    runner = runner_of(network, signals, padding=engine.padding)
+    runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes)
     rows_done = 0
     with tqdm(
         total=total, initial=total - left, unit="tok", unit_scale=True, desc=f"reading {name}",
@@ -235,121 +222,12 @@ def _measure(
 
 def _batch_tokens(signals: Sequence[Signal], engine: Engine) -> int:
     """A backward keeps every layer's activations, a forward one layer's."""
-    backward = any(isinstance(signal, GradientSignal) for signal in signals)
-    return max(1, engine.batch_tokens // BACKWARD_SHARE) if backward else engine.batch_tokens
+    share = BACKWARD_SHARE if _backward(signals) else 1
+    return max(1, engine.batch_tokens // share)
 
 
-def runner_of(network: Any, signals: Sequence[Signal], *, padding: Side = "right") -> Runner | GradientRunner:
-    """What reads these signals batch by batch: a forward pass, or one forward and backward.
-
-    Raises: NaitError for a request that mixes the two; they take different batches and memory.
-    """
-    backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
-    if not backward:
-        return Runner(network, signals, padding=padding)
-    if len(backward) < len(signals):
-        raise NaitError(
-            "gradients and readings were asked for together",
-            where="measure",
-            mend="Measure each kind in a request of its own.",
-        )
-    return GradientRunner(network, backward, padding=padding)
-
-
-class _Reached(Exception):  # noqa: N818 (no error: it ends a forward that has given all that is asked for)
-    """The block at the pass's depth has run; this is what it gave."""
-
-    def __init__(self, h_btd: torch.Tensor) -> None:
-        super().__init__()
-        self.h_btd = h_btd
-
-
-class Runner:
-    """Runs the decoder over batches, with the signals' hooks attached.
-
-    The LM head runs where a signal needs it, and only on the positions that it needs. Where every signal has a
-    depth, the decoder stops at the deepest: no later block runs, nor the final norm.
-    """
-
-    def __init__(self, network: Any, signals: Sequence[Signal], *, padding: Side = "right") -> None:
-        self.anatomy: Anatomy = dissect(network)
-        self.device = str(next(network.parameters()).device)
-        # Any id does, since no real token sees it; the pad id itself makes some models warn.
-        self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
-        self.padding: Side = padding
-        self.meters = list(_meters(signals, network, self.anatomy, self.device))
-        self.depth = _depth(signals, self.anatomy)
-        self.handles: list[Any] = []
-        self.count = len(signals)
-
-    def __enter__(self) -> Runner:
-        self.handles = [handle for meter, _ in self.meters for handle in meter.attach()]
-        if self.depth < self.anatomy.layers:  # behind the meters' own hooks on that block
-            self.handles.append(hook(self.anatomy.point("residual", self.depth), _stop))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self.handles:
-            handle.remove()
-
-    def read(self, table: TokenTable, rows: Rows) -> list[Values]:
-        """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
-        return read_in_halves(lambda part: self._read(table, part), rows)
-
-    def _read(self, table: TokenTable, rows: Rows) -> list[Values]:
-        import torch
-
-        batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
-        for meter, _ in self.meters:
-            meter.start(batch)
-        options = decoder_options(self.anatomy, batch)
-        values: list[Values] = [np.empty(0)] * self.count
-        with torch.inference_mode():
-            h_btd = self._forward(input_ids=batch.input_ids, use_cache=False, **options)
-            for meter, numbers in self.meters:
-                for number, value in zip(numbers, meter.finish(h_btd), strict=True):
-                    values[number] = value
-        return values
-
-    def _forward(self, **inputs: Any) -> torch.Tensor:
-        """The decoder's output, or that of the block at which it stops."""
-        try:
-            output: torch.Tensor = self.anatomy.decoder(**inputs).last_hidden_state
-        except _Reached as reached:
-            return reached.h_btd
-        return output
-
-
-def _stop(h_btd: torch.Tensor) -> None:
-    raise _Reached(h_btd)
-
-
-def _depth(signals: Sequence[Signal], anatomy: Anatomy) -> int:
-    """The last layer that any of the signals needs."""
-    depths = [signal.reading.depth if isinstance(signal, ReadingSignal) else None for signal in signals]
-    return max(anatomy.layers if depth is None else depth for depth in depths)
-
-
-def _meters(
-    signals: Sequence[Signal], network: Any, anatomy: Anatomy, device: str
-) -> Iterator[tuple[Meter, list[int]]]:
-    """One meter a reading and one for the decoder's output, each with the numbers of its signals."""
-    inside: dict[Reading, list[tuple[int, ReadingSignal]]] = {}
-    outputs: list[tuple[int, OutputSignal]] = []
-    for number, signal in enumerate(signals):
-        if isinstance(signal, OutputSignal):
-            outputs.append((number, signal))
-        elif isinstance(signal, ReadingSignal):
-            inside.setdefault(signal.reading, []).append((number, signal))
-        else:
-            raise TypeError(f"a forward pass has no meter for {type(signal).__name__}")
-    for reading, asked in inside.items():
-        meter = ReadingMeter(reading, [signal for _, signal in asked], anatomy, device)
-        yield meter, [number for number, _ in asked]
-    if outputs:
-        needs_head = any(isinstance(signal, Losses | Choice) for _, signal in outputs)
-        head = head_of(network, anatomy) if needs_head else None
-        yield OutputMeter([signal for _, signal in outputs], head), [number for number, _ in outputs]
+def _backward(signals: Sequence[Signal]) -> bool:
+    return any(isinstance(signal, GradientSignal) for signal in signals)
 
 
 def _write_chunk(path: Path, signals: Sequence[Signal], parts: Sequence[Sequence[Values]]) -> None:

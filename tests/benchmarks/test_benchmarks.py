@@ -23,6 +23,7 @@ BESIDE = {"__init__", "__main__", "kept", "lines", "models", "planted"}
 SMALL = {
     "targets": 2,
     "early_exit": 2,
+    "prefixes": 20,
     "shared": 2,
     "layers": 50,
     "store": 50,

@@ -11,8 +11,8 @@ import torch
 from nait.core.errors import ModelError
 from nait.core.tokens import TokenTable, token_table
 from nait.models.sites import dissect
-from nait.signals.passes import Runner
 from nait.signals.readings import Features, Reading
+from nait.signals.runners import Runner
 from tests.families import CONFIGS, DENSE, HIDDEN, LAYERS, network
 
 ROWS = [[1, 9, 40, 33, 7], [1, 12, 13], [1, 50, 51, 52, 53, 54, 55, 60, 61]]

@@ -16,7 +16,7 @@ from nait.models.loading import LocalModel
 from nait.models.sites import SITES
 from nait.models.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine, Runner
+from nait.signals.passes import Engine
 from nait.signals.readings import (
     Embedding,
     Features,
@@ -28,6 +28,7 @@ from nait.signals.readings import (
     norms_about,
     project_on,
 )
+from nait.signals.runners import Runner
 from nait.store import Store
 from tests.families import CONFIGS, DENSE, HIDDEN, LAYERS, network, pool, save
 from tests.signals.test_losses import table

@@ -11,8 +11,8 @@ import torch
 from nait.core.errors import ConfigError
 from nait.core.tokens import TokenTable, token_table
 from nait.models.sites import dissect
-from nait.signals.passes import Runner
 from nait.signals.readings import PARTS, POOLINGS, Embedding, Signal
+from nait.signals.runners import Runner
 from tests.families import CONFIGS, HIDDEN, network
 
 ROWS = [[1, 9, 40, 33, 7], [1, 12, 13], [1, 50, 51, 52, 53, 54, 55, 60, 61], [8]]

@@ -18,7 +18,7 @@ from nait.models.templates import TextTemplate
 from nait.signals import outputs
 from nait.signals.extractor import StoredExtractor
 from nait.signals.logits import head_of
-from nait.signals.passes import Engine, Runner
+from nait.signals.passes import Engine
 from nait.signals.readings import (
     Choice,
     Embedding,
@@ -30,6 +30,7 @@ from nait.signals.readings import (
     Signal,
     project_on,
 )
+from nait.signals.runners import Runner
 from nait.store import Store
 from tests.families import COMMON, CONFIGS, HIDDEN, LAYERS, network, pool, save
 

@@ -11,7 +11,7 @@ import torch
 
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
-from nait.signals import passes
+from nait.signals import runners
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes import Engine
 from nait.signals.readings import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
@@ -163,15 +163,15 @@ def test_a_killed_pass_goes_on_and_ends_with_the_same_bytes(
     cut = {"batch_tokens": 128, "chunk_tokens": 200}
     whole = extractor(folder, tmp_path / "whole", **cut).measure(pool(), signals)
 
-    read, calls = passes.Runner.read, [0]
+    read, calls = runners.Runner.read, [0]
 
-    def killed(self: passes.Runner, *args: Any) -> Any:
+    def killed(self: runners.Runner, *args: Any) -> Any:
         calls[0] += 1
         if calls[0] == 4:
             raise KeyboardInterrupt
         return read(self, *args)
 
-    monkeypatch.setattr(passes.Runner, "read", killed)
+    monkeypatch.setattr(runners.Runner, "read", killed)
     with pytest.raises(KeyboardInterrupt):
         extractor(folder, tmp_path / "cut", **cut).measure(pool(), signals)
     assert list((tmp_path / "cut").rglob("chunk-*.npz")), "nothing was kept"
@@ -191,26 +191,15 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
 ) -> None:
     signals = [project_on(Reading(), directions(1)), Norms(Reading())]
     usual = extractor(folder, tmp_path / "a").measure(pool(), signals)
-    original = passes.Runner._read
+    original = runners.Runner._read
 
-    def tight(self: passes.Runner, table: Any, rows: Any) -> Any:
+    def tight(self: runners.Runner, table: Any, rows: Any) -> Any:
         if len(rows) > 2:
             raise torch.OutOfMemoryError
         return original(self, table, rows)
 
-    monkeypatch.setattr(passes.Runner, "_read", tight)
+    monkeypatch.setattr(runners.Runner, "_read", tight)
     halved = extractor(folder, tmp_path / "b").measure(pool(), signals)
     assert "half" in caplog.text
     for a, b in zip(usual, halved, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
-
-
-def test_bfloat16_weights_are_accumulated_in_float32(folder: Path, tmp_path: Path) -> None:
-    x = extractor(folder, tmp_path)
-    x.model = LocalModel(str(folder), dtype="bfloat16", device="cpu", max_length=128)
-    found, exact = (
-        y.measure(pool(), [project_on(Reading(feature="mean"), directions(1))])[0]
-        for y in (x, extractor(folder, tmp_path))
-    )
-    assert found.dtype == np.float32
-    assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.999

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from nait.signals.passes import Workers, workers_of
 from tests.families import save
 
 PROCESS = """
@@ -117,8 +116,3 @@ def test_one_of_several_processes_alone_does_all_the_work(
 ) -> None:
     (tmp_path / "ready-0").touch()
     assert end(start(folder, tmp_path, rank=1, count=2))["values"] == alone[1]["values"]
-
-
-def test_workers_are_those_of_the_environment() -> None:
-    assert workers_of({}) == Workers(0, 1)
-    assert workers_of({"RANK": "1", "WORLD_SIZE": "2"}) == Workers(1, 2)

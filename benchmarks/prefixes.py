@@ -1,0 +1,60 @@
+"""Scoring where a preamble that the rows share is read once, over reading it anew for each row (goal 0.9).
+
+The rows begin with one of two preambles, as Alpaca's do: with 32 tokens where there is no input, else with 44.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.lines import alternate, say, setting
+from benchmarks.models import arguments, directions, load, rows
+from nait.core.tokens import TokenTable
+from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix
+from nait.signals.readings import Reading, project_on
+from nait.signals.runners import Runner
+
+GOAL = 0.9
+ROUNDS = 3
+BATCH_TOKENS = 8192
+PREAMBLES = (32, 44)
+WITH_INPUT = 0.4
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=64)
+    network = load(options.model, device=options.device, dtype=options.dtype)
+    table = begin_alike(rows(options.rows, vocabulary=network.config.vocab_size))
+    prefixes = find_prefixes(table)
+    signal = project_on(Reading(), directions(network.config))
+    ways = [partial(read, network, table, signal, given) for given in (NONE, prefixes)]
+    anew, once = alternate(ways, rounds=ROUNDS, device=options.device)
+    shared = sum(len(ids) * int((prefixes.number == k).sum()) for k, ids in enumerate(prefixes.ids))
+    say(
+        "prefixes", setting(options), seconds=once, goal=GOAL, ratio=once / anew,
+        shared_tokens=shared / int(table.lengths.sum()), prefixes=len(prefixes.ids),
+    )  # fmt: skip
+
+
+def begin_alike(table: TokenTable) -> TokenTable:
+    """The same lengths; each row begins with one of the preambles, which themselves begin alike."""
+    ids = np.array(table.input_ids)
+    for row, start in enumerate(table.starts[:-1]):
+        length = PREAMBLES[int(row % 10 < 10 * WITH_INPUT)]
+        ids[start : start + length] = np.where(np.arange(length) < 10, 7, length)
+    return TokenTable(ids, table.answer, table.starts, table.truncated)
+
+
+def read(network: Any, table: TokenTable, signal: Any, prefixes: Prefixes) -> None:
+    """A pass for this signal, its values thrown away."""
+    with Runner(network, [signal], prefixes=prefixes) as runner:
+        for chosen in plan_by_prefix(table.lengths, BATCH_TOKENS, prefixes):
+            runner.read(table, chosen)
+
+
+if __name__ == "__main__":
+    main()

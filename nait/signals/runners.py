@@ -1,0 +1,167 @@
+"""Runners: what reads a batch's signals, in one forward of the decoder or one forward and backward of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.errors import NaitError
+from nait.core.tokens import TokenTable
+from nait.models.batches import Batch, Rows, Side, collate
+from nait.models.sites import Anatomy, Point, device_of, dissect
+from nait.signals.backward import GradientRunner
+from nait.signals.batching import decoder_options, read_in_halves
+from nait.signals.gradients import GradientSignal
+from nait.signals.logits import head_of
+from nait.signals.meters import Meter, ReadingMeter, hook
+from nait.signals.outputs import OutputMeter
+from nait.signals.prefixes import NONE, Continuation, Ints, Prefixes, Take
+from nait.signals.readings import (
+    Choice,
+    Losses,
+    OutputSignal,
+    Reading,
+    ReadingSignal,
+    Signal,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+Values = npt.NDArray[Any]
+"""A signal's values for a batch or a chunk of rows."""
+
+
+def runner_of(
+    network: Any, signals: Sequence[Signal], *, padding: Side = "right", prefixes: Prefixes = NONE
+) -> Runner | GradientRunner:
+    """What reads these signals batch by batch: a forward pass, or one forward and backward.
+
+    Raises: NaitError for a request that mixes the two; they take different batches and memory.
+    """
+    backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
+    if not backward:
+        return Runner(network, signals, padding=padding, prefixes=prefixes)
+    if len(backward) < len(signals):
+        raise NaitError(
+            "gradients and readings were asked for together",
+            where="measure",
+            mend="Measure each kind in a request of its own.",
+        )
+    return GradientRunner(network, backward, padding=padding)
+
+
+class _Reached(Exception):  # noqa: N818 (no error: it ends a forward that has given all that is asked for)
+    """The block at the pass's depth has run; this is what it gave."""
+
+    def __init__(self, h_btd: torch.Tensor) -> None:
+        super().__init__()
+        self.h_btd = h_btd
+
+
+class Runner:
+    """Runs the decoder over batches, with the signals' hooks attached.
+
+    The LM head runs where a signal needs it, and only on the positions that it needs. Where every signal has a
+    depth, the decoder stops at the deepest: no later block runs, nor the final norm. Of a batch whose rows begin with
+    one of the `prefixes`, it reads the rest.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        signals: Sequence[Signal],
+        *,
+        padding: Side = "right",
+        prefixes: Prefixes = NONE,
+    ) -> None:
+        self.anatomy: Anatomy = dissect(network)
+        self.device = device_of(network)
+        # Any id does, since no real token sees it; the pad id itself makes some models warn.
+        self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
+        self.padding: Side = padding
+        self.meters = list(_meters(signals, network, self.anatomy, self.device))
+        self.depth = _depth(signals, self.anatomy)
+        self.handles: list[Any] = []
+        self.count = len(signals)
+        self.prefixes = prefixes if padding == "right" else NONE
+        self.continuation = Continuation(self.anatomy.decoder, self.device)
+
+    def __enter__(self) -> Runner:
+        self.handles = [handle for meter, _ in self.meters for handle in meter.attach(self._hook)]
+        if self.depth < self.anatomy.layers:  # behind the meters' own hooks on that block
+            self.handles.append(self._hook(self.anatomy.point("residual", self.depth), _stop))
+        return self
+
+    def _hook(self, point: Point, take: Take) -> Any:
+        return hook(point, self.continuation.taking(take))
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def read(self, table: TokenTable, rows: Rows) -> list[Values]:
+        """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
+        return read_in_halves(lambda part: self._read(table, part), rows)
+
+    def _read(self, table: TokenTable, rows: Rows) -> list[Values]:
+        import torch
+
+        batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
+        for meter, _ in self.meters:
+            meter.start(batch)
+        values: list[Values] = [np.empty(0)] * self.count
+        with torch.inference_mode():
+            h_btd = self._forward(batch, self.prefixes.of(rows))
+            for meter, numbers in self.meters:
+                for number, value in zip(numbers, meter.finish(h_btd), strict=True):
+                    values[number] = value
+        return values
+
+    def _forward(self, batch: Batch, prefix: Ints | None) -> torch.Tensor:
+        """The decoder's output [B, T, D], or that of the block at which it stops."""
+        try:
+            output = self.continuation.read(batch.input_ids, prefix)
+            if output is None:
+                options = decoder_options(self.anatomy, batch)
+                output = self.anatomy.decoder(
+                    input_ids=batch.input_ids, use_cache=False, **options
+                ).last_hidden_state
+        except _Reached as reached:
+            return reached.h_btd
+        return output
+
+
+def _stop(h_btd: torch.Tensor) -> None:
+    raise _Reached(h_btd)
+
+
+def _depth(signals: Sequence[Signal], anatomy: Anatomy) -> int:
+    """The last layer that any of the signals needs."""
+    depths = [signal.reading.depth if isinstance(signal, ReadingSignal) else None for signal in signals]
+    return max(anatomy.layers if depth is None else depth for depth in depths)
+
+
+def _meters(
+    signals: Sequence[Signal], network: Any, anatomy: Anatomy, device: str
+) -> Iterator[tuple[Meter, list[int]]]:
+    """One meter a reading and one for the decoder's output, each with the numbers of its signals."""
+    inside: dict[Reading, list[tuple[int, ReadingSignal]]] = {}
+    outputs: list[tuple[int, OutputSignal]] = []
+    for number, signal in enumerate(signals):
+        if isinstance(signal, OutputSignal):
+            outputs.append((number, signal))
+        elif isinstance(signal, ReadingSignal):
+            inside.setdefault(signal.reading, []).append((number, signal))
+        else:
+            raise TypeError(f"a forward pass has no meter for {type(signal).__name__}")
+    for reading, asked in inside.items():
+        meter = ReadingMeter(reading, [signal for _, signal in asked], anatomy, device)
+        yield meter, [number for number, _ in asked]
+    if outputs:
+        needs_head = any(isinstance(signal, Losses | Choice) for _, signal in outputs)
+        head = head_of(network, anatomy) if needs_head else None
+        yield OutputMeter([signal for _, signal in outputs], head), [number for number, _ in outputs]

@@ -1,0 +1,170 @@
+"""Several processes run one command: they share its passes, one of them is the run, none waits for the dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from nait.core.workers import Workers
+from nait.processes import LAUNCHER, alone, of_the_first, overrides, settle
+from nait.store import Store
+from tests.app.test_main import environment, manifests
+
+# `nait`, which notes the chunks it measures, and begins to when all processes have opened the model.
+PROCESS = """
+import os, sys, time
+from pathlib import Path
+
+from nait.__main__ import main
+from nait.signals import passes
+from nait.signals.extractor import StoredExtractor
+
+notes, rank, count = Path(sys.argv.pop(1)), os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))
+dies, write = sys.argv.pop(1), passes._write_chunk
+
+def noted(path, *others):
+    if rank == dies:
+        os._exit(9)
+    time.sleep(0.02)  # so that nobody is done before the other has begun
+    with (notes / rank).open("a") as stream:
+        print(path.relative_to(path.parents[1]), file=stream)
+    write(path, *others)
+
+def together(self, *asked):
+    self.network()
+    (notes / f"ready-{rank}").touch()
+    while len(list(notes.glob("ready-*"))) < count:
+        time.sleep(0.01)
+    measure(self, *asked)
+
+passes._write_chunk = noted
+measure, StoredExtractor._measure = StoredExtractor._measure, together
+main()
+"""
+COMMAND = (
+    "data=nano_small",
+    "data.size=240",
+    "tracking=files",
+    "engine.chunk_tokens=1500",
+    "engine.batch_tokens=1500",
+)
+
+
+def start(folder: Path, count: int, *arguments: str, dies: str = "none") -> subprocess.CompletedProcess[str]:
+    """`nait` in so many processes."""
+    script, notes = folder / "process.py", folder / "notes"
+    notes.mkdir(parents=True)
+    script.write_text(PROCESS)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    return subprocess.run(
+        [sys.executable, *(launcher if count > 1 else []), str(script), str(notes), dies, *COMMAND, *arguments],
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def measured(folder: Path) -> list[list[str]]:
+    """The chunks that each process has measured."""
+    return [path.read_text().split() for path in sorted((folder / "notes").glob("[0-9]"))]
+
+
+def signals(folder: Path) -> dict[str, bytes]:
+    store = folder / "store"
+    return {str(path.relative_to(store)): path.read_bytes() for path in (store / "passes").rglob("*.npy")}
+
+
+def scores(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((folder / "runs").rglob("scores.parquet"))]
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process leaves."""
+    folder = tmp_path_factory.mktemp("single")
+    done = start(folder, 1, "stages=[select]")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_torchrun_measures_no_chunk_twice_and_leaves_what_one_process_leaves(
+    single: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "two"
+    done = start(folder, 2, "stages=[select]")
+    assert done.returncode == 0, done.stderr
+    shares = measured(folder)
+    assert len(shares) == 2, "one process did all"
+    assert sorted(shares[0] + shares[1]) == sorted(*measured(single))
+    assert signals(folder) == signals(single)
+    assert scores(folder) == scores(single)
+    assert len(manifests(folder)) == len(list((folder / "runs").glob("*/*"))) == 1
+    assert done.stdout.count("Selected ") == 1
+    assert done.stderr.count("Opening nano") == 1, "the second process talks"
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_ends_the_others_and_the_same_command_goes_on_from_there(
+    single: Path, tmp_path: Path
+) -> None:
+    died, again = tmp_path / "died", tmp_path / "again"
+    done = start(died, 2, "stages=[select]", dies="1")
+    assert done.returncode != 0
+    again.mkdir()
+    (died / "store").rename(again / "store")
+    done = start(again, 1, "stages=[select]")
+    assert done.returncode == 0, done.stderr
+    assert sorted(chain(*measured(died), *measured(again))) == sorted(*measured(single))
+    assert signals(again) == signals(single)
+
+
+def test_the_first_process_adds_nothing_and_the_others_a_folder_that_goes() -> None:
+    with overrides(Workers(0, 2)) as added:
+        assert added == []
+    with overrides(Workers(1, 2)) as added:
+        (folder,) = {
+            Path(word.split("=")[1])
+            for word in added
+            if word.startswith(("hydra.run.dir", "hydra.sweep.dir"))
+        }
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+def test_cores_are_divided_unless_the_threads_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(9)), raising=False)
+    monkeypatch.setenv("TQDM_DISABLE", "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    settle(Workers(1, 4, 0, 2))
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    settle(Workers(0, 1))
+    assert "OMP_NUM_THREADS" not in os.environ
+    settle(Workers(2, 4, 0, 2))
+    assert os.environ["OMP_NUM_THREADS"] == "4"
+
+
+def test_what_one_process_does_alone_sees_no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in LAUNCHER:
+        monkeypatch.setenv(name, "1")
+    with alone():
+        assert not set(LAUNCHER) & set(os.environ)
+    assert set(LAUNCHER) <= set(os.environ)
+
+
+def test_a_second_process_waits_for_what_the_first_makes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    assert of_the_first(store) is store
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(
+        "time.sleep", lambda _: store.produce("things", {"a": 1}, lambda part: {"by": "first"})
+    )
+    made = of_the_first(store).produce("things", {"a": 1}, lambda part: {"by": "second"})
+    assert made.manifest["by"] == "first"
+    assert not made.fresh

@@ -1,0 +1,39 @@
+"""A model says how deep it is without being opened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nait.core.errors import ModelError
+from nait.models.loading import LocalModel
+from tests.families import CONFIGS
+
+
+def model(folder: Path, config: dict[str, object]) -> LocalModel:
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).touch()
+    (folder / "config.json").write_text(json.dumps(config))
+    return LocalModel(str(folder), max_length=64)
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_every_family_says_its_depth(family: str, tmp_path: Path) -> None:
+    import transformers
+
+    name, options = CONFIGS[family]
+    config = getattr(transformers, name)(**options)
+    assert model(tmp_path, config.to_dict()).depth() == config.num_hidden_layers
+
+
+def test_the_depth_is_that_of_the_part_that_reads_text(tmp_path: Path) -> None:
+    parts = {"vision_config": {"num_hidden_layers": 27}, "text_config": {"num_hidden_layers": 34}}
+    assert model(tmp_path, parts).depth() == 34
+
+
+@pytest.mark.parametrize("config", [{}, {"num_hidden_layers": None}, {"n_layer": 0}, {"text_config": None}])
+def test_a_config_without_depth_is_named_with_the_mend(config: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"model\.path=.*no number of blocks.*Add num_hidden_layers"):
+        model(tmp_path, config).depth()
