@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from nait.core.contracts import Files
 from nait.store import write_json
 from nait.tracking.guards import Guard
 from nait.tracking.plain import histogram, plain
@@ -72,7 +73,7 @@ class FileTracker:
     def page(self, name: str, path: Path) -> None:
         """Nothing: the page is where it was made."""
 
-    def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
+    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
         """Nothing: the files are where they were made."""
 
     def finish(self, *, failed: bool = False) -> None:

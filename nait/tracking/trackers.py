@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from nait.core.contracts import Tracker
+from nait.core.contracts import Files, Tracker
 from nait.tracking.files import FileTracker
 from nait.tracking.guards import Guard
 from nait.tracking.wandb import Mode, WandbTracker
@@ -44,7 +44,7 @@ class Trackers:
         """Nothing; shows an HTML page."""
         self._each(lambda tracker: tracker.page(name, path))
 
-    def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
+    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
         """Nothing; records files with what they are."""
         self._each(lambda tracker: tracker.artifact(name, kind, files, metadata))
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy.typing as npt
 
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.contracts import Files
+from nait.core.errors import ConfigError, NaitError, did_you_mean
 from nait.tracking.guards import Guard, without_secrets
 from nait.tracking.places import check_writable, staged_in
 from nait.tracking.plain import histogram, plain
@@ -175,7 +177,7 @@ class WandbTracker:
             with staged_in(self.folder / "wandb"):
                 self._run.log({name: wandb.Html(path.read_text(encoding="utf-8"), inject=False)})
 
-    def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
+    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
         """Nothing; records files as they are, without a copy of them: an artifact of ours never changes."""
         if self._run is None:
             return
@@ -184,8 +186,9 @@ class WandbTracker:
 
             place = re.sub(r"[^\w.-]+", "_", name)[:NAME_CHARS]
             artifact = wandb.Artifact(place, type=kind, metadata=plain(metadata))
-            for file in files:
-                artifact.add_file(str(file), policy="immutable")
+            placed = files if isinstance(files, Mapping) else {file.name: file for file in files}
+            for spot, file in placed.items():
+                artifact.add_file(str(file), name=spot, policy="immutable")
             self._run.log_artifact(artifact)
 
     def finish(self, *, failed: bool = False) -> None:
@@ -205,3 +208,29 @@ def _log_in() -> None:
     wandb.setup(wandb.Settings(silent=True))  # or login asks the server whose key it is, for a greeting
     if not wandb.login(prompt=False, verify=False):
         raise PermissionError("There is no API key: run `wandb login`, or set WANDB_API_KEY")
+
+
+@contextmanager
+def asking(project: str) -> Iterator[Any]:
+    """W&B's public API, to read ENTITY/PROJECT with. Raises: NaitError for all that W&B refuses meanwhile."""
+    if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
+        raise NaitError("this is no W&B project", where=project, mend="Write it as ENTITY/PROJECT.")
+    try:
+        import requests
+        import wandb
+        from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+    except ImportError as error:
+        raise NaitError(f"W&B is not installed ({error})", where=project, mend="pip install wandb") from error
+    # ValueError: what the API says of a project that is not there.
+    refused = (wandb.Error, WandbApiFailedError, requests.RequestException, TimeoutError, ValueError)
+    try:
+        _log_in()
+        yield wandb.Api()
+    except PermissionError as error:
+        raise NaitError(str(error), where=project) from error
+    except refused as error:
+        raise NaitError(
+            f"W&B gives nothing ({without_secrets(str(error))})",
+            where=project,
+            mend="Check the name, the key's rights and the network.",
+        ) from error

@@ -87,6 +87,21 @@ def test_an_offline_run_can_be_read_back(tmp_path: Path) -> None:
     assert not (tmp_path / "home" / ".local").exists()
 
 
+def test_files_of_an_artifact_have_the_places_they_were_given(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one.json", "two.json")]
+    for file in files:
+        file.write_text("{}", encoding="utf-8")
+    tracker = WandbTracker(tmp_path)
+    tracker.start("run", {}, group="", tags=[])
+    tracker.artifact(
+        "record-ab", "record", {"runs/ab/manifest.json": files[0], "x/manifest.json": files[1]}, {}
+    )
+    tracker.finish()
+    (record,) = [a for a in of_kind(records(logs(tmp_path)[0]), "artifact") if a["type"] == "record"]
+    found = {entry["path"]: entry["local_path"] for entry in record["manifest"]["contents"]}
+    assert found == {"runs/ab/manifest.json": str(files[0]), "x/manifest.json": str(files[1])}
+
+
 def test_two_runs_in_one_process_do_not_mix(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     first, second = (WandbTracker(tmp_path / name, group=name) for name in ("one", "two"))
