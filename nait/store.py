@@ -24,6 +24,7 @@ from filelock import FileLock
 
 from nait.core.address import address, canonical
 from nait.core.errors import StoreError
+from nait.energy import gauge
 
 MANIFEST = "manifest.json"
 _KIND = re.compile(r"[a-z_]+")
@@ -43,6 +44,12 @@ class Artifact:
     def seconds(self) -> float:
         """Wall seconds its making took, whenever that was."""
         return float(self.manifest.get("seconds", 0.0))
+
+    @property
+    def energy_wh(self) -> float | None:
+        """Watt-hours of the whole devices meanwhile; None where they did not tell."""
+        found = self.manifest.get("energy_wh")
+        return None if found is None else float(found)
 
 
 class Store:
@@ -78,7 +85,7 @@ class Store:
             found = self.find(kind, key)
             if found:
                 return found
-            started = time.monotonic()
+            started, since = time.monotonic(), gauge().joules()
             facts = write(part)
             manifest = {
                 "kind": kind,
@@ -86,11 +93,34 @@ class Store:
                 "key": canonical(key),
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seconds": round(time.monotonic() - started, 3),
+                "energy_wh": gauge().watt_hours(since),
+                "energy_of": list(gauge().names),
                 **facts,
             }
             write_json(part / MANIFEST, manifest)
             part.replace(folder)
         return Artifact(kind, folder.name, folder, manifest, fresh=True)
+
+    def adopt(self, folder: Path) -> Artifact:
+        """The artifact that was made elsewhere and stands in `folder` (`.../<kind>/<address>`), moved in here.
+
+        One that is there already stays. Raises: StoreError when the manifest is of another artifact.
+        """
+        made = read_artifact(folder)
+        about = made.manifest if isinstance(made.manifest, Mapping) else {}
+        place = (about.get("kind"), about.get("address"), address(about.get("key")))
+        if place != (made.kind, made.address, made.address):
+            raise StoreError(
+                f"its manifest is of {place[0]}/{place[1]}, its key of {place[2]}", where=str(folder)
+            )
+        target = self.folder(made.kind, made.address)
+        if self.find(made.kind, made.address) is None:
+            with self._writing(target) as part:
+                if self.find(made.kind, made.address) is None:
+                    shutil.rmtree(part)
+                    shutil.move(folder, part)
+                    part.replace(target)
+        return read_artifact(target)
 
     @contextmanager
     def _writing(self, folder: Path) -> Iterator[Path]:
@@ -132,7 +162,7 @@ def read_json(path: Path) -> Any:
     """The JSON of a file of ours. Raises: StoreError that names the file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise StoreError(
             f"cannot be read ({error})", where=str(path), mend="Delete the folder; it is made again."
         ) from error

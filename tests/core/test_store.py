@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,38 @@ def test_a_folder_without_a_manifest_is_not_an_artifact(tmp_path: Path) -> None:
     store.folder("things", KEY).mkdir(parents=True)
     assert store.find("things", KEY) is None
     assert store.produce("things", KEY, lambda part: {}).fresh
+
+
+def test_an_adopted_artifact_is_the_one_that_was_made_elsewhere(tmp_path: Path) -> None:
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    made = there.produce("things", KEY, lambda part: {"said": (part / "x").write_text("elsewhere")})
+    adopted = here.adopt(made.path)
+    assert (adopted, here.find("things", KEY)) == (adopted, adopted)
+    assert (adopted.path / "x").read_text() == "elsewhere"
+    assert adopted.manifest == made.manifest
+    assert there.find("things", KEY) is None
+    assert not list(here.root.rglob("*.part"))
+
+
+def test_an_artifact_that_is_there_is_not_replaced_by_an_adopted_one(tmp_path: Path) -> None:
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    here.produce("things", KEY, lambda part: {"said": "here"})
+    made = there.produce("things", KEY, lambda part: {"said": "there"})
+    assert here.adopt(made.path).manifest["said"] == "here"
+
+
+@pytest.mark.parametrize(
+    "change", [{"key": {"of": "another"}}, {"address": "ab"}, {"kind": "other"}, {"key": None}]
+)
+def test_an_artifact_whose_manifest_is_anothers_is_not_adopted(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    made = there.produce("things", KEY, lambda part: {})
+    write_json(made.path / "manifest.json", {**made.manifest, **change})
+    with pytest.raises(StoreError, match="its manifest is of"):
+        here.adopt(made.path)
+    assert not here.root.exists()
 
 
 def test_a_store_that_cannot_be_written_says_where(tmp_path: Path) -> None:

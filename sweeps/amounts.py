@@ -1,0 +1,123 @@
+"""Amounts: what runs took, by the artifacts they rest on, so that what several of them share counts once.
+
+A run rests on scores, which were made of passes, encodings and warm-ups; on an adapter; on an evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nait.core.results import Row
+
+ALL = "all methods together"
+Name = tuple[str, str, str, str]
+"""Selector, model, pool and budget."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What one artifact took. `energy_wh` None: the devices did not tell."""
+
+    seconds: float
+    energy_wh: float | None = None
+
+
+Amounts = Mapping[tuple[str, str], Amount]
+"""(kind, address) -> what it took."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row's run: `selecting` holds what its scores rest on, `rest` its adapter and evaluation.
+
+    `device_hours` and `money` (None: no price is known) are those of its `seconds`, as its record has them.
+    """
+
+    row: Row
+    selecting: Amounts
+    rest: Amounts
+    seconds: float
+    device_hours: float
+    money: float | None
+    currency: str = ""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What some runs took together, as from an empty store.
+
+    Seconds: `alone` of a target's scores if there were nothing else, the mean over scores; `shared` of selecting for
+    all targets and seeds; `train` and `evaluate` the means over runs. The rest is of everything, shared parts once.
+    """
+
+    name: Name
+    targets: int
+    seeds: int
+    runs: int
+    alone: float
+    shared: float
+    train: float
+    evaluate: float
+    device_hours: float
+    energy_wh: float | None
+    money: float | None
+    currency: str
+
+    @property
+    def a_target(self) -> float:
+        """Seconds of selecting, spread over the targets."""
+        return self.shared / self.targets
+
+
+def spendings(runs: Sequence[Run]) -> list[Spending]:
+    """What each method took, the least a target first; then all of them together."""
+    groups: dict[Name, list[Run]] = {}
+    for run in runs:
+        row = run.row
+        name = (row.selector, row.model, row.conditions.get("pool", ""), row.budget)
+        groups.setdefault(name, []).append(run)
+    found = [_spending(name, group) for name, group in groups.items()]
+    found.sort(key=lambda one: (one.name[1:], one.a_target, one.name))
+    return [*found, _spending((ALL, "", "", ""), runs)] if runs else []
+
+
+def _spending(name: Name, runs: Sequence[Run]) -> Spending:
+    everything = _union(part for run in runs for part in (run.selecting, run.rest))
+    recorded = sum(run.seconds for run in runs)
+    share = _seconds(everything) / recorded if recorded else 0.0
+    scores = {frozenset(run.selecting): _seconds(run.selecting) for run in runs if run.selecting}
+    prices, currencies = [run.money for run in runs if run.money is not None], {run.currency for run in runs}
+    priced = len(prices) == len(runs) and len(currencies) == 1
+    return Spending(
+        name=name,
+        targets=len({run.row.target for run in runs}),
+        seeds=len({run.row.seed for run in runs}),
+        runs=len(runs),
+        alone=_mean(scores.values()),
+        shared=_seconds(_union(run.selecting for run in runs)),
+        train=_mean(run.row.seconds_train for run in runs),
+        evaluate=_mean(run.row.seconds_evaluate for run in runs),
+        device_hours=share * sum(run.device_hours for run in runs),
+        energy_wh=_energy(everything),
+        money=share * sum(prices) if priced else None,
+        currency=currencies.pop() if priced else "",
+    )
+
+
+def _union(parts: Iterable[Amounts]) -> Amounts:
+    return {place: amount for part in parts for place, amount in part.items()}
+
+
+def _seconds(amounts: Amounts) -> float:
+    return sum(amount.seconds for amount in amounts.values())
+
+
+def _energy(amounts: Amounts) -> float | None:
+    known = [amount.energy_wh for amount in amounts.values() if amount.energy_wh is not None]
+    return sum(known) if known and len(known) == len(amounts) else None
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found) if found else 0.0

@@ -1,0 +1,113 @@
+"""Costs: the store's runs into a table of what each method took, alone and with all that is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nait.core.results import Row
+from nait.store import Artifact, write_text
+
+from .amounts import Amount, Amounts, Run, Spending, spendings
+from .collect import collect, method_name
+from .documents import Table
+from .stores import Shelf
+
+HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "alone s", "shared s", "a target s",
+          "train s", "evaluate s", "device h", "Wh", "money")  # fmt: skip
+SAID = (
+    "As from an empty store. alone: selecting for one target, as if there were nothing else; shared: for all its "
+    "targets and seeds, a pass that serves several counted once; a target: that by their number; train, evaluate: a "
+    "run's mean; device h, Wh, money: of all of it."
+)
+COUNTED = "Wh are the whole devices', other work on them included: {}."
+UNKNOWN = "Wh: blank where a device did not tell."
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Writes `costs.md` and gives the table back: every run of the store, also those that only selected."""
+
+    def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
+        """The table to print, after the file was written into `folder`."""
+        from tabulate import tabulate
+
+        table = amortised(store, collect(store, runs))
+        written, printed = (
+            str(tabulate(table.body, headers=table.header, tablefmt=form, disable_numparse=True))
+            for form in ("github", "simple")
+        )
+        write_text(folder / "costs.md", f"# Costs\n\n{written}\n\n{table.caption}\n")
+        return f"{printed}\n\n{table.caption}\nCosts: {folder / 'costs.md'}"
+
+
+def amortised(store: Shelf, rows: Sequence[Row]) -> Table:
+    """One line a method, model, pool and budget; then all of them together."""
+    runs = read_runs(store, rows)
+    counted = {
+        name
+        for run in runs
+        for place, amount in {**run.selecting, **run.rest}.items()
+        if amount.energy_wh is not None and (found := store.find(*place))
+        for name in found.manifest.get("energy_of", ())
+    }
+    caption = f"{SAID} {COUNTED.format(', '.join(sorted(counted))) if counted else UNKNOWN}"
+    return Table.of("amortised", HEADER, [_cells(one) for one in spendings(runs)], caption=caption)
+
+
+def _cells(one: Spending) -> list[object]:
+    seconds = (one.alone, one.shared, one.a_target, one.train, one.evaluate)
+    energy = "" if one.energy_wh is None else f"{one.energy_wh:.2f}"
+    money = "" if one.money is None else f"{one.money:.2f} {one.currency}".strip()
+    return [*one.name, one.targets, one.seeds, one.runs, *(f"{value:.1f}" for value in seconds),
+            f"{one.device_hours:.4f}", energy, money]  # fmt: skip
+
+
+def read_runs(store: Shelf, rows: Sequence[Row]) -> list[Run]:
+    """The rows' runs, each once, with what the store knows of the artifacts they rest on."""
+    records = [(row, store.find("runs", row.run)) for row in {row.run: row for row in rows}.values()]
+    return [_run(store, row, record) for row, record in records if record]
+
+
+def _run(store: Shelf, row: Row, record: Artifact) -> Run:
+    facts = record.manifest
+    links, seconds, energy = facts["links"], facts["phase_seconds"], facts.get("phase_energy_wh", {})
+    amounts = {
+        name: Amount(seconds.get(name, 0.0), energy.get(name)) for name in ("select", "train", "evaluate")
+    }
+    ignored = method_name(record) != facts["labels"]["selector"]  # a shuffled order looks at no score
+    return Run(
+        row,
+        {} if ignored or not links.get("scores") else _selecting(store, links["scores"], amounts["select"]),
+        {
+            (kind, links[link]): amounts[phase]
+            for kind, link, phase in (("adapters", "adapter", "train"), ("evaluations", "evaluation", "evaluate"))
+            if links.get(link)
+        },
+        sum(amount.seconds for amount in amounts.values()),
+        facts["device_hours"],
+        facts["money"],
+        facts.get("currency", ""),
+    )  # fmt: skip
+
+
+def _selecting(store: Shelf, scores: str, whole: Amount) -> Amounts:
+    """What scores rest on, and themselves with what is left of `whole`: what they took from nothing.
+
+    What has gone from the store since stays in the rest.
+    """
+    found = store.find("scores", scores)
+    made_of: Sequence[tuple[str, str]] = found.manifest.get("made_of", ()) if found else ()
+    parts = [part for kind, name in made_of if (part := store.find(kind, name))]
+    shared = {(part.kind, part.address): Amount(part.seconds, part.energy_wh) for part in parts}
+    return {**shared, ("scores", scores): _beside(whole, shared)}
+
+
+def _beside(whole: Amount, shared: Mapping[tuple[str, str], Amount]) -> Amount:
+    """What is left of an amount without its parts."""
+    seconds = max(0.0, whole.seconds - sum(part.seconds for part in shared.values()))
+    known = [part.energy_wh for part in shared.values() if part.energy_wh is not None]
+    if whole.energy_wh is None or len(known) < len(shared):
+        return Amount(seconds)
+    return Amount(seconds, max(0.0, whole.energy_wh - sum(known)))

@@ -1,0 +1,138 @@
+"""Laws of the meter: what the devices tell is added up, a counter's turn too; what they do not tell is None."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nait import energy
+from nait.core.costs import from_nothing
+from nait.energy import Counter, Gauge, devices, packages
+from nait.store import Store
+
+
+def package(root: Path, folder: str, name: str, microjoules: int, turn: int = 1000) -> Path:
+    place = root / folder
+    place.mkdir(parents=True)
+    (place / "name").write_text(f"{name}\n")
+    (place / "max_energy_range_uj").write_text(f"{turn}\n")
+    (place / "energy_uj").write_text(f"{microjoules}\n")
+    return place / "energy_uj"
+
+
+class Nvml:
+    """NVIDIA's bindings with two devices; `count` is what the first has used, in millijoules."""
+
+    class NVMLError(Exception): ...
+
+    def __init__(self) -> None:
+        self.count = 5_000
+        self.lost = False
+
+    def nvmlDeviceGetCount(self) -> int:
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:
+        if index > 1:
+            raise self.NVMLError("not found")
+        return f"GPU-{index}"
+
+    def nvmlDeviceGetHandleByUUID(self, name: str) -> str:
+        return name
+
+    def nvmlDeviceGetName(self, handle: str) -> str:
+        return f"device {handle[-1]}"
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:
+        if self.lost:
+            raise self.NVMLError("lost")
+        return self.count if handle == "GPU-0" else 0
+
+
+def names(counters: list[Counter]) -> list[str]:
+    return [counter.name for counter in counters]
+
+
+def test_packages_are_counted_once_and_not_by_their_parts(tmp_path: Path) -> None:
+    package(tmp_path, "intel-rapl:0", "package-0", 10)
+    package(tmp_path, "intel-rapl:0:0", "core", 10)
+    package(tmp_path, "intel-rapl:1", "psys", 10)
+    package(tmp_path, "intel-rapl-mmio:0", "package-0", 10)
+    package(tmp_path, "intel-rapl:2", "package-1", 10)
+    assert names(packages(tmp_path)) == ["CPU package-0", "CPU package-1"]
+
+
+def test_a_counter_that_starts_again_from_0_loses_nothing(tmp_path: Path) -> None:
+    file = package(tmp_path, "intel-rapl:0", "package-0", 900_000_000, turn=1_000_000_000)
+    gauge = Gauge(packages(tmp_path))
+    since = gauge.joules()
+    file.write_text("100000000\n")
+    assert gauge.joules() == pytest.approx(200.0)
+    file.write_text("50000000\n")
+    assert gauge.watt_hours(since) == pytest.approx((200.0 + 950.0) / 3600)
+
+
+@pytest.mark.parametrize(
+    ("visible", "counted"),
+    [
+        (None, ["device 0", "device 1"]),
+        ("1", ["device 1"]),
+        ("1,-1,0", ["device 1"]),
+        ("GPU-0", ["device 0"]),
+        ("", []),
+        ("0,7", []),
+    ],
+)
+def test_the_devices_are_those_that_the_process_may_use(visible: str | None, counted: list[str]) -> None:
+    assert names(devices(Nvml(), visible)) == counted
+
+
+def test_devices_and_packages_are_one_sum(tmp_path: Path) -> None:
+    file, nvml = package(tmp_path, "intel-rapl:0", "package-0", 0, turn=10**9), Nvml()
+    gauge = Gauge([*packages(tmp_path), *devices(nvml, None)])
+    since = gauge.joules()
+    nvml.count += 3_000_000
+    file.write_text("600000000\n")
+    assert gauge.watt_hours(since) == pytest.approx(1.0)
+    assert gauge.names == ("CPU package-0", "device 0", "device 1")
+
+
+def test_a_machine_that_does_not_tell_gives_none(tmp_path: Path) -> None:
+    gauge = Gauge([*packages(tmp_path / "nowhere"), *devices(None, None)])
+    assert (gauge.joules(), gauge.watt_hours(None), gauge.names) == (None, None, ())
+    package(tmp_path, "intel-rapl:0", "package-0", 0).unlink()
+    assert Gauge(packages(tmp_path)).joules() is None
+
+
+def test_a_device_that_stops_telling_makes_the_sum_unknown() -> None:
+    nvml = Nvml()
+    gauge = Gauge(devices(nvml, "0"))
+    since = gauge.joules()
+    nvml.lost = True
+    assert gauge.watt_hours(since) is None
+
+
+def test_an_artifact_says_what_its_making_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = Nvml()
+    gauge = Gauge(devices(nvml, "0"))
+    monkeypatch.setattr("nait.store.gauge", lambda: gauge)
+
+    def write(part: Path) -> dict[str, int]:
+        nvml.count += 7_200_000
+        return {}
+
+    made = Store(tmp_path).produce("things", {"a": 1}, write)
+    assert made.energy_wh == pytest.approx(2.0)
+    assert made.manifest["energy_of"] == ["device 0"]
+    monkeypatch.setattr("nait.store.gauge", lambda: Gauge([]))
+    assert Store(tmp_path).produce("things", {"a": 2}, lambda _: {}).energy_wh is None
+
+
+def test_one_process_has_one_gauge() -> None:
+    assert energy.gauge() is energy.gauge()
+
+
+def test_what_was_in_the_store_is_added_and_what_was_made_now_is_not_counted_twice() -> None:
+    assert from_nothing(10.0, [(4.0, True), (7.0, False)]) == 17.0
+    assert from_nothing(1.0, [(4.0, True)]) == 4.0

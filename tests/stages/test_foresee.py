@@ -1,0 +1,111 @@
+"""Laws of what is foreseen: the store's evaluations say how noisy a suite is; what nobody knows is not guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nait.core.differences import Noise
+from nait.core.results import Evaluation, Item, Result
+from nait.stages.evaluations import write_evaluation
+from nait.stages.foresee import foreseen
+from nait.stages.report import record_run
+from nait.store import Store
+
+EASY, HARD = 40, 20
+
+
+class Suite:
+    """A suite that knows the sizes it is given, and reads nothing."""
+
+    def __init__(self, **sizes: int) -> None:
+        self.known = sizes
+
+    def check(self) -> None: ...
+
+    def key(self) -> Mapping[str, Any]:
+        return {"suite": "one", "limit": 30}
+
+    def sizes(self) -> Mapping[str, int]:
+        return self.known
+
+    def items(self) -> Mapping[str, Sequence[Any]]:
+        raise AssertionError("the items may be slow to read")
+
+    def evaluate(self, *_: Any, **__: Any) -> Evaluation:
+        raise AssertionError("nothing is evaluated")
+
+
+def put(store: Store, method: str, seed: int, wrong: int, *, trained: bool = True) -> None:
+    """A run whose first `wrong` items of each task are wrong."""
+    sizes = {"easy": EASY, "hard": HARD}
+    items = [Item(task, k, "acc", "", float(k >= wrong)) for task, size in sizes.items() for k in range(size)]
+    items += [Item("easy", k, "other", "", 9.0) for k in range(EASY)]
+    results = [Result(task, "acc", 0.5, None, size) for task, size in sizes.items()]
+    results += [
+        Result("easy", "other", 9.0, None, EASY, primary=False),
+        Result("both", "acc", 0.5, None, EASY + HARD, is_group=True),
+    ]
+
+    def write(part: Path) -> dict[str, int]:
+        write_evaluation(part, Evaluation(tuple(results), tuple(items)))
+        return {}
+
+    made = store.produce("evaluations", {"suite": Suite().key(), "run": [method, seed]}, write)
+    labels = {"selector": method, "seed": seed, "trained": trained, "model": "m"}
+    record_run(store, {"evaluation": made.address}, labels, {"settings": {}})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def test_an_unknown_number_of_items_is_not_guessed(store: Store) -> None:
+    assert foreseen(Suite(), store, seeds=3) == ()
+
+
+def test_a_suite_that_knows_its_sizes_is_believed_and_the_rest_assumed(store: Store) -> None:
+    whole, part = foreseen(Suite(easy=EASY, hard=HARD), store, seeds=3)
+    assert (whole.items, part.of, part.items) == (60, "hard", 20)
+    assert whole.noise == part.noise == Noise()
+
+
+def test_the_noise_is_that_of_earlier_pairs_of_methods(store: Store) -> None:
+    for seed, wrong in enumerate((2, 5, 5)):
+        put(store, "nait", seed, wrong)
+        put(store, "random", seed, 8)
+    put(store, "base", 0, 20, trained=False)
+    whole, part = foreseen(Suite(), store, seeds=3)
+    d_s = np.array([6, 3, 3]) * 2 / 60
+    assert (whole.items, whole.noise.pairs, whole.noise.seed_pairs) == (60, 1, 1)
+    assert whole.noise.disagreement == pytest.approx(d_s.mean())
+    assert whole.noise.seed_sd == pytest.approx(d_s.std(ddof=1))
+    assert part.of == "hard"
+    assert part.noise.disagreement == pytest.approx((d_s * 60 / 2 / HARD).mean())
+
+
+def test_one_seed_says_nothing_of_seeds(store: Store) -> None:
+    put(store, "nait", 0, 2)
+    put(store, "random", 0, 8)
+    noise = foreseen(Suite(), store, seeds=3)[0].noise
+    assert (noise.pairs, noise.seed_pairs, noise.seed_sd) == (1, 0, Noise().seed_sd)
+
+
+def test_runs_that_reached_the_same_evaluation_are_no_pair(store: Store) -> None:
+    put(store, "nait", 0, 2)
+    (evaluation,) = store.artifacts("evaluations")
+    labels = {"selector": "twin", "seed": 0, "trained": True, "model": "m"}
+    record_run(store, {"evaluation": evaluation.address}, labels, {"settings": {}})
+    assert foreseen(Suite(), store, seeds=3)[0].noise == Noise()
+
+
+def test_the_look_for_contamination_counts_the_items_too(store: Store) -> None:
+    key = {"suite": Suite().key()}
+    store.produce("contamination", key, lambda _: {"hits": 0, "tasks": {"easy": EASY, "hard": HARD}})
+    whole, part = foreseen(Suite(), store, seeds=1)
+    assert (whole.items, part.items) == (30 + HARD, HARD)

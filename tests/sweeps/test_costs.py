@@ -1,0 +1,191 @@
+"""Laws of the costs: a line is the sum of the artifacts it rests on, each counted once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.baselines.rds import Rds
+from nait.core.budgets import Ratio
+from nait.core.orders import Highest
+from nait.models.templates import TextTemplate
+from nait.nano.pools import nano_model, nano_pool, nano_targets
+from nait.neurons.scorer import Nait
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes import Engine
+from nait.stages.report import record_run
+from nait.stages.select import Selector, select
+from nait.store import Artifact, Store
+from nait.sweeps.__main__ import main
+from nait.sweeps.amounts import ALL, Spending, spendings
+from nait.sweeps.collect import collect
+from nait.sweeps.costs import Costs, read_runs
+from nait.sweeps.report import Report
+
+from .fixtures import put
+
+SECONDS = {"embed": 100.0, "activate": 60.0, "encode": 10.0}
+
+
+def artifact(store: Store, kind: str, name: str, **facts: Any) -> Artifact:
+    return store.produce(kind, {"name": name}, lambda _: facts)
+
+
+def run(
+    store: Store, selector: str, target: str, seed: int, own: float, parts: Sequence[str], **facts: Any
+) -> None:
+    """A run whose scores were made of these passes and took `own` seconds beside them; training took 20."""
+    made = [
+        artifact(store, "passes", name, seconds=SECONDS[name], energy_wh=1.0, energy_of=["a GPU"])
+        for name in parts
+    ]
+    scores = artifact(
+        store, "scores", f"{selector} {target}", made_of=[[one.kind, one.address] for one in made],
+        length_correlation={}, diagnostics={},
+    )  # fmt: skip
+    select = own + sum(SECONDS[name] for name in parts)
+    phases = {"select": select, "train": 20.0}
+    adapter = artifact(store, "adapters", f"{selector} {target} {seed}")
+    labels = {
+        "selector": selector, "target": target, "budget": "10%", "seed": seed, "model": "m", "pool": "p",
+        "trained": True,
+    }  # fmt: skip
+    known: dict[str, Any] = {
+        "phase_seconds": phases, "phase_energy_wh": {"select": len(parts) + 0.5, "train": 2.0},
+        "device_hours": 2 * sum(phases.values()) / 3600, "money": 10 * sum(phases.values()) / 3600, "currency": "EUR",
+        "selected_rows": 1, "answer_tokens": 1, "settings": {},
+    }  # fmt: skip
+    record_run(store, {"scores": scores.address, "adapter": adapter.address}, labels, {**known, **facts})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Two methods, two targets, two seeds: their scores know no seed, and both read the rows' tokens."""
+    made = Store(tmp_path / "store")
+    for seed in (0, 1):
+        for target, own in (("math", 1.0), ("code", 3.0)):
+            run(made, "rds", target, seed, own, ["embed", "encode"])
+            run(made, "nait", target, seed, own, ["activate", "encode"])
+    return made
+
+
+def by_name(store: Store) -> Mapping[str, Spending]:
+    return {one.name[0]: one for one in spendings(read_runs(store, collect(store)))}
+
+
+def test_a_line_is_the_sum_of_its_artifacts_each_once(store: Store) -> None:
+    rds = by_name(store)["rds"]
+    assert (rds.targets, rds.seeds, rds.runs) == (2, 2, 4)
+    assert rds.alone == pytest.approx((111 + 113) / 2)
+    assert rds.shared == pytest.approx(100 + 10 + 1 + 3)
+    assert rds.a_target == pytest.approx(57)
+    assert (rds.train, rds.evaluate) == (20.0, 0.0)
+    seconds = 114 + 4 * 20
+    assert rds.device_hours == pytest.approx(2 * seconds / 3600)
+    assert rds.money == pytest.approx(10 * seconds / 3600)
+    assert rds.energy_wh == pytest.approx(2 * 1.0 + 2 * 0.5 + 4 * 2.0)
+
+
+def test_all_methods_together_share_what_several_read(store: Store) -> None:
+    found = by_name(store)
+    both = found[ALL]
+    assert both.shared == pytest.approx(100 + 60 + 10 + 2 * (1 + 3))
+    assert both.shared == pytest.approx(found["rds"].shared + found["nait"].shared - 10)
+    assert both.runs == 8
+
+
+def test_the_line_of_all_stands_last_and_the_cheapest_first(store: Store) -> None:
+    assert list(by_name(store)) == ["nait", "rds", ALL]
+
+
+def test_a_part_that_has_gone_stays_in_what_the_scores_took(store: Store) -> None:
+    before = by_name(store)["rds"]
+    for one in store.artifacts("passes"):
+        (one.path / "manifest.json").unlink()
+    after = by_name(store)["rds"]
+    assert after.alone == before.alone
+    assert after.shared == pytest.approx(111 + 113)
+
+
+def test_energy_and_money_are_blank_where_one_run_does_not_know_them(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run(store, "rds", "math", 0, 1.0, ["embed"])
+    run(store, "rds", "code", 0, 1.0, ["embed"], phase_energy_wh={}, money=None)
+    rds = by_name(store)["rds"]
+    assert (rds.energy_wh, rds.money, rds.currency) == (None, None, "")
+    assert rds.device_hours > 0
+
+
+def test_prices_in_two_currencies_have_no_sum(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run(store, "rds", "math", 0, 1.0, ["embed"])
+    run(store, "nait", "math", 0, 1.0, ["embed"], currency="USD")
+    found = by_name(store)
+    assert found["rds"].money is not None
+    assert found[ALL].money is None
+
+
+def test_scores_that_a_shuffled_order_ignored_are_nobodys_cost(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run(store, "rds", "math", 0, 1.0, ["embed"], settings={"order": "Shuffled"})
+    assert by_name(store)["random"].shared == 0.0
+
+
+def test_the_command_prints_the_table_and_leaves_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nait-leaderboard", str(store.root), "--costs"])
+    main()
+    said = capsys.readouterr().out
+    (line,) = [line for line in said.splitlines() if line.startswith("rds ")]
+    numbers = ["2", "2", "4", "112.0", "114.0", "57.0", "20.0", "0.0", "0.1078", "11.00", "0.54", "EUR"]
+    assert line.split()[-12:] == numbers
+    assert "a GPU" in said
+    assert ALL in (store.root / "leaderboard" / "costs.md").read_text()
+
+
+def test_the_report_has_the_same_table(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait", share=0.6)
+    put(store, "random", share=0.3)
+    (tmp_path / "out").mkdir()
+    Report().report(store, None, tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert ALL in text
+    Costs().report(store, None, tmp_path)
+    wanted = [
+        line.replace(" ", "") for line in (tmp_path / "costs.md").read_text().splitlines() if ALL in line
+    ]
+    assert wanted[0] in text.replace(" ", "")
+
+
+def test_methods_that_ran_for_two_targets_took_less_together_than_alone(tmp_path: Path) -> None:
+    store, template, rows = (
+        Store(tmp_path),
+        TextTemplate(prompt="{user} "),
+        nano_pool(200),
+    )
+    for target in nano_targets(["math", "code"]):
+        for name, scorer in {"nait": Nait(), "rds": Rds(reduce="max")}.items():
+            extractor = StoredExtractor(nano_model(), store, template, engine=Engine(progress=False))
+            selector = Selector(scorer, Highest(), Ratio(0.1), {"selector": name, "order": "", "budget": ""})
+            _, _, scores = select(rows, [target], selector, extractor, store)
+            labels = {
+                "selector": name, "target": target.name, "budget": "10%", "seed": 0, "model": "m", "pool": "p",
+                "trained": True,
+            }  # fmt: skip
+            facts = {
+                "phase_seconds": {"select": scores.manifest["seconds_from_nothing"]}, "device_hours": 0.0,
+                "money": None, "selected_rows": 30, "answer_tokens": 30,
+            }  # fmt: skip
+            record_run(store, {"scores": scores.address}, labels, facts)
+    found = by_name(store)
+    for name in ("nait", "rds"):
+        assert 0 < found[name].shared < 2 * found[name].alone
+    assert found[ALL].shared < found["nait"].shared + found["rds"].shared
+    kinds = {kind for run in read_runs(store, collect(store)) for kind, _ in run.selecting}
+    assert {"scores", "passes", "encodings"} <= kinds
