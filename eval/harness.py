@@ -28,6 +28,7 @@ from .mirror import air_gap
 from .needs import data_digest, lacking, task_digest
 from .results import parse
 from .samples import versions, write_samples
+from .sizes import sizes
 from .suites import Suite, Task, resolve
 from .surroundings import manners, seeded
 
@@ -126,6 +127,10 @@ class LmEval:
             "primary": relevant(self.primary, suite),
             "lm_eval": importlib.metadata.version("lm_eval"),
         }
+
+    def sizes(self) -> dict[str, int]:
+        """Task -> its number of items, where all definitions tell; else {}."""
+        return sizes(self.suite, self.limit)
 
     def items(self) -> dict[str, list[Item]]:
         """Task -> the prompt of each of its items, and every text in it of five words or more."""

@@ -7,6 +7,8 @@ import os
 import sys
 
 from nait.core.errors import NaitError
+from nait.core.workers import workers_of
+from nait.processes import overrides, settle
 
 
 def main() -> None:
@@ -27,6 +29,8 @@ def main() -> None:
 
         print(f"nait {__version__}")
         return
+    workers = workers_of(os.environ)
+    settle(workers)
     # Hydra then raises its errors instead of printing them, and they get our words and exit code.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # A Hub is asked only when a config says so: model=hf, data=hub, eval.online=true.
@@ -38,19 +42,30 @@ def main() -> None:
     from nait.app import run
 
     try:
-        run()
+        with overrides(workers) as added:
+            sys.argv += added
+            run()
     except NaitError as error:
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         from nait.help import explain
 
-        message = explain(error, arguments)
+        message = _own_words(error) or explain(error, arguments)
         if message is None:
             raise
         _fail(message)
     except KeyboardInterrupt:
         logging.getLogger("nait").warning("Interrupted. The same command goes on from here.")
         sys.exit(130)
+
+
+def _own_words(error: BaseException | None) -> str | None:
+    """What a resolver of ours said, if it is behind this error; OmegaConf keeps it as the context alone."""
+    while error is not None:
+        if isinstance(error, NaitError):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _fail(message: str) -> None:

@@ -8,20 +8,26 @@ import math
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from nait.core.errors import ConfigError, NaitError, did_you_mean
+from nait.core.workers import workers_of
 
 log = logging.getLogger("nait")
 
 STAGES = ("select", "train", "evaluate", "report")
+MADE_OF = {"layer_sets": ("model", "model.path"), "each_and_all": ("target", "target.paths")}
+"""What each resolver makes the values of a sweep of: one a sweep, so that they fit every job."""
 
 
 @hydra.main(config_path="pkg://nait.conf", config_name="run", version_base="1.3")  # type: ignore[untyped-decorator]
@@ -34,9 +40,15 @@ def run(config: DictConfig) -> None:
     try:
         plain = {**_resolve(config), "command": _command(choices.overrides.task, sweeping=sweeping)}
         stages = check_stages(plain["stages"])
+        helps = workers_of(os.environ).rank > 0
+        if helps and plain["plan"]:
+            return
         from nait.assembly import assemble
 
         job = assemble(plain, build, folder=folder, names=names, other_selector=_other_selector)
+        if helps:
+            job.help(stages)
+            return
         if plain["plan"]:
             print(job.plan(stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
             return
@@ -98,6 +110,46 @@ def build(node: Any) -> Any:
         raise
 
 
+def layer_sets(model: DictConfig, *, _root_: DictConfig) -> str:
+    """`${layer_sets:${model}}`: the values of `selector.layers` that `sweep=layers` runs, for the depth of a model.
+
+    Raises: ModelError when the model does not say how deep it is; ConfigError when several are swept over.
+    """
+    _refuse_sweeping(_root_, "layer_sets")
+    from nait.neurons.layers import layer_sets as of_depth
+
+    sets = of_depth(build(_resolve(model)).depth())
+    return ",".join(str(one).replace(" ", "") for one in sets)
+
+
+def each_and_all(target: DictConfig, otherwise: Sequence[str], *, _root_: DictConfig) -> str:
+    """`${each_and_all:${target},[a,b]}`: the values of `target.capabilities` that `sweep=transfer` runs.
+
+    Each name in `target.paths` alone, then all: [a],[b],[a,b]. `otherwise`: the names where there are no paths.
+
+    Raises: ConfigError when there is one target only, or when several `target` are swept over.
+    """
+    _refuse_sweeping(_root_, "each_and_all")
+    if "capabilities" not in target:
+        mend = "Use target=files 'target.paths={NAME: FILE, NAME: FILE}'."
+        raise ConfigError("this sweep needs several targets", where="target", mend=mend)
+    names = _resolve(target).get("paths") or otherwise
+    quoted = [QuotedString(str(name), Quote.single).with_quotes() for name in names]
+    several = [quoted] if len(quoted) > 1 else []
+    return ",".join(f"[{','.join(one)}]" for one in [*([name] for name in quoted), *several])
+
+
+def _refuse_sweeping(root: DictConfig, resolver: str) -> None:
+    for one in OverridesParser.create().parse_overrides(list(root.hydra.overrides.task)):
+        if one.is_sweep_override() and one.key_or_group in MADE_OF[resolver]:
+            mend = "Run the sweep once for each, into one store."
+            raise ConfigError("this sweep's other values are made of it", where=one.key_or_group, mend=mend)
+
+
+OmegaConf.register_new_resolver("layer_sets", layer_sets, replace=True)
+OmegaConf.register_new_resolver("each_and_all", each_and_all, replace=True)
+
+
 def check_stages(stages: Any) -> list[str]:
     """The stages in their order. Raises: ConfigError for an unknown one."""
     asked = [stages] if isinstance(stages, str) else list(stages or [])
@@ -122,7 +174,13 @@ class Sweep(Callback):  # type: ignore[misc]
         return {"display": None}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """One display for jobs that run in processes of their own; their bars would overwrite each other."""
+        """Says what the sweep could find out; one display for jobs in processes of their own, whose bars clash."""
+        try:
+            OmegaConf.to_container(config.hydra.sweeper, resolve=True)
+        except OmegaConfBaseException:
+            return  # the sweeper meets it next, and what it raises is shown
+        if not config.plan and (said := _foreseen(config)):
+            log.info("%s", said)
         if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
             return
         from nait.display import Display
@@ -141,7 +199,8 @@ class Sweep(Callback):  # type: ignore[misc]
             plans = [
                 json.loads(path.read_text()) for path in Path(config.hydra.sweep.dir).glob("*/plan.json")
             ]
-            print(f"{len(plans)} jobs: {predicted_total(plans):.1f} s, as far as they are known.")  # noqa: T201
+            total = f"{len(plans)} jobs: {predicted_total(plans):.1f} s, as far as they are known."
+            print(" ".join([total, _foreseen(config)]).strip())  # noqa: T201
             return
         if "report" not in config.stages:
             return
@@ -162,9 +221,27 @@ class Sweep(Callback):  # type: ignore[misc]
 
 def _count_jobs(config: DictConfig) -> int:
     """How many combinations the sweep has."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
+    return math.prod(_swept(config).values())
 
+
+def _swept(config: DictConfig) -> dict[str, int]:
+    """What is swept over -> how many values it has."""
     words = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     given = {str(word).split("=")[0]: str(word) for word in [*words, *config.hydra.overrides.task]}
     parsed = OverridesParser.create().parse_overrides(list(given.values()))
-    return math.prod(len(list(one.sweep_string_iterator())) for one in parsed if one.is_sweep_override())
+    return {
+        one.key_or_group: len(list(one.sweep_string_iterator())) for one in parsed if one.is_sweep_override()
+    }
+
+
+def _foreseen(config: DictConfig) -> str:
+    """What the sweep's seeds could find out, one line; empty where it compares no evaluations of one suite."""
+    from nait.summaries import foresee
+
+    try:
+        swept = _swept(config)
+        if "evaluate" not in config.stages or any(name.split(".")[0] == "eval" for name in swept):
+            return ""
+        return foresee(build(config.eval), store=str(config.paths.store), seeds=swept.get("seed", 1))
+    except NaitError:
+        return ""  # each job says it, where it stops for it

@@ -54,7 +54,7 @@ def assemble(
     parts["reference_template"] = (
         build(config["reference_template"]) if config.get("reference_template") else None
     )
-    for key in ("truth", "contamination"):
+    for key in ("truth", "contamination", "traits"):
         parts[key] = build(config[key]) if config.get(key) else None
     stages = config["stages"]
     if "evaluate" in stages:

@@ -18,25 +18,29 @@ import numpy as np
 from nait import records
 from nait.core.address import address
 from nait.core.contamination import Contamination
-from nait.core.contracts import Model, Tracker, Trainer
+from nait.core.contracts import Describer, Model, Tracker, Trainer
 from nait.core.errors import DataError
 from nait.core.examples import Pool, Target
 from nait.core.selection import Selection
-from nait.core.truth import TruthColumns
+from nait.core.truth import Labels, TruthColumns
 from nait.core.truth import measure as measure_truth
+from nait.energy import gauge
 from nait.planning.doubles import Aside, NotStored
 from nait.planning.planner import Work, make_plan
 from nait.planning.texts import describe as say_plan
+from nait.processes import alone, of_the_first
 from nait.provenance import provenance
+from nait.stages.characterise import characterise
 from nait.stages.contaminate import contaminate, decontaminated, read_hits
 from nait.stages.contaminate import describe as say_hits
 from nait.stages.evaluate import evaluate
 from nait.stages.evaluations import read_results
 from nait.stages.report import record_run, report
-from nait.stages.select import Selector, describe, select
-from nait.stages.tables import read_ranking, read_scores, write_selected_rows
+from nait.stages.select import Selector, assist, describe, select
+from nait.stages.tables import LAYERS, read_ranking, read_scores, write_selected_rows
 from nait.stages.train import train, train_on
 from nait.store import Artifact, Store, read_json, write_json
+from nait.tracking.bundles import RECORD, bundle
 from nait.tracking.trackers import Trackers
 
 if TYPE_CHECKING:
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("nait")
 
 SHOWN_ROWS = 20
+TRAINING = ("model", "template", "recipe")
+"""Of an adapter's key, what a run's record tells, which goes where the weights do not."""
 PLAN_VERSION = 1
 
 
@@ -64,6 +70,7 @@ class Job:
     parts: dict[str, Any]
     tracker: Tracker
     seconds: dict[str, float] = field(default_factory=dict)
+    energy_wh: dict[str, float | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     links: dict[str, str | None] = field(default_factory=dict)
     truth: dict[str, float] = field(default_factory=dict)
@@ -80,18 +87,33 @@ class Job:
             failed = False
         finally:
             self._write_manifest("failed" if failed else "done")
+            self._hand_over()
             self.tracker.finish(failed=failed)
         return text
 
+    def help(self, stages: Sequence[str]) -> None:
+        """Takes part in the passes of the same job in another process, and writes nothing but what they leave."""
+        if self._selects(stages):
+            self._contamination()
+            extractor = self._extractor(self.store, self.model)
+            assist(self.pool, self.targets, self.selector, extractor, self.store)
+            extractor.close()
+
+    def _trains(self, stages: Sequence[str]) -> bool:
+        return bool({"train", "evaluate"} & set(stages)) and self.parts["train"].recipe is not None
+
+    def _selects(self, stages: Sequence[str]) -> bool:
+        return "select" in stages or self._trains(stages)
+
     def plan(self, stages: Sequence[str]) -> str:
         """What the stages would do and take, as text; left as `plan.json` and in the store."""
-        trains = bool({"train", "evaluate"} & set(stages)) and self.parts["train"].recipe is not None
+        trains = self._trains(stages)
         with tempfile.TemporaryDirectory(prefix="nait-plan-") as name:
             self._leave_out_if_known(Path(name) / "contamination")
             work = Work(
                 pool=self.pool, targets=self.targets, selector=self.selector, model=self.model,
                 template=self.parts["template"], engine=self.parts["engine"], extractor=self._extractor,
-                seed=self.config["seed"], cost=self.parts["cost"], select="select" in stages or trains,
+                seed=self.config["seed"], cost=self.parts["cost"], select=self._selects(stages),
                 trainer=self.parts["train"] if trains else None,
                 evaluator=self.parts["eval"] if "evaluate" in stages else None,
             )  # fmt: skip
@@ -142,30 +164,41 @@ class Job:
         labels = self.labels
         self.tracker.start(
             f"{labels['selector']}-{labels['target']}-s{labels['seed']}",
-            {**self.config, "fingerprints": self.fingerprints, **provenance()},
+            {**self.config, "labels": labels, "fingerprints": self.fingerprints, **provenance()},
             group=self.config["group"] or labels["pool"],
             tags=[f"{name}={labels[name]}" for name in ("selector", "target", "budget")],
         )
+
+    def _hand_over(self) -> None:
+        """The tracker gets the run's record; of one without a result its selection, of one without that nothing."""
+        link = "run" if self.links.get("run") else "selection"
+        kind = RECORD if link == "run" else link
+        if self.links.get(link):
+            files = bundle(self.store, self.links)
+            self.tracker.artifact(f"{kind}-{self.links[link]}", kind, files, self.labels)
 
     def _run(self, stages: Sequence[str], *, last: bool) -> str:
         lines = []
         selection: Selection | None = None
         adapter: Artifact | None = None
         self._contamination()
-        trains = {"train", "evaluate"} & set(stages) and self.parts["train"].recipe is not None
-        if "select" in stages or trains:
+        if self._selects(stages):
             selection = self._select()
             lines.append(
                 f"Selected {len(selection)} of {len(self.pool)} rows: {self.folder / 'selected.jsonl'}"
             )
-        if trains and selection is not None:
+        if "report" in stages and selection is not None:
+            self._characterise()
+        if self._trains(stages) and selection is not None:
             adapter = self._train(selection)
         if "evaluate" in stages:
             evaluation = self._evaluate(adapter)
             write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
         if {"evaluate", "report"} & set(stages) and self.links:
-            facts = records.facts(self.config, selection, self.seconds, self.parts["cost"])
+            facts = records.facts(self.config, selection, self.seconds, self.energy_wh, self.parts["cost"])
             facts |= {"truth": self.truth, "fingerprints": self.fingerprints, **provenance()}
+            if adapter:
+                facts["training"] = {name: adapter.manifest["key"][name] for name in TRAINING}
             facts["reference_rows"] = {target.name: len(target) for target in self.targets}
             self.links["run"] = record_run(self.store, dict(self.links), self.labels, facts).address
         if last and self.links.get("run"):
@@ -202,9 +235,12 @@ class Job:
             extractor = self._extractor(self.store, self.model)
             selection, made, scores = select(self.pool, self.targets, self.selector, extractor, self.store)
             extractor.close()
-            shutil.copyfile(made.path / "scores.parquet", self.folder / "scores.parquet")
+            for name in ("scores.parquet", LAYERS):
+                if (made.path / name).is_file():  # few methods have layers
+                    shutil.copyfile(made.path / name, self.folder / name)
             write_selected_rows(self.folder / "selected.jsonl", self.pool, selection)
         self.seconds["select"] = float(scores.manifest["seconds_from_nothing"])
+        self.energy_wh["select"] = scores.manifest.get("energy_wh_from_nothing")
         self.fresh["select"] = scores.fresh
         self.links |= {"scores": scores.address, "selection": made.address}
         self._tell(scores, made, selection)
@@ -218,10 +254,12 @@ class Job:
         def tune(pool: Pool, ids: Collection[str], trainer: Trainer, seed: int) -> Artifact | None:
             wanted = set(ids)
             rows = [example for example in pool.examples if example.id in wanted]
-            return train_on(
-                rows, model=model, template=self.parts["template"], trainer=trainer, seed=seed, store=store,
-                tracker=Trackers([]),
-            )  # fmt: skip
+            keeps = of_the_first(store)
+            with alone():
+                return train_on(
+                    rows, model=model, template=self.parts["template"], trainer=trainer, seed=seed, store=keeps,
+                    tracker=Trackers([]),
+                )  # fmt: skip
 
         return StoredExtractor(
             model, store, self.parts["template"], reference_template=self.parts["reference_template"],
@@ -233,20 +271,39 @@ class Job:
         engine: Engine = self.parts["engine"]
         return engine if store is self.store else replace(engine, progress=False)
 
-    def _hold_against_truth(self, scores: Artifact, selection: Selection) -> None:
-        """What the selection is worth by the labels in the user's own rows, where the config names them."""
+    def _characterise(self) -> None:
+        """What the pool's rows are by their texts and labels, for the report to hold selections against."""
+        describer: Describer | None = self.parts["traits"]
+        if describer is None:
+            return
+        columns: TruthColumns | None = self.parts["truth"]
+        labels = self._labels()
+        given = {columns.family: labels.family.tolist()} if columns and labels else {}
+        made = characterise(self.pool, describer, self.store, given=given)
+        self.links["traits"] = made.address
+        if made.fresh:
+            log.info("Read the traits of %d rows in %.1f s.", len(self.pool), made.seconds)
+
+    def _labels(self) -> Labels | None:
+        """The labels in the user's own rows, where the config names them."""
         columns: TruthColumns | None = self.parts["truth"]
         if columns is None or self.pool.source is None:
-            return
+            return None
         lines = self.pool.source.lines([example.row for example in self.pool.examples])
         try:
-            labels = columns.labels([json.loads(line) for line in lines])
+            return columns.labels([json.loads(line) for line in lines])
         except KeyError as error:
             raise DataError(
                 f"the rows have no column {error}",
                 where="truth",
                 mend="Name the label columns, or set truth=none.",
             ) from error
+
+    def _hold_against_truth(self, scores: Artifact, selection: Selection) -> None:
+        """What the selection is worth by the labels in the user's own rows."""
+        labels = self._labels()
+        if labels is None:
+            return
         table, _ = read_scores(scores)
         names = [target.name for target in self.targets]
         by_target = {name: table.column(name) for name in table.targets}
@@ -274,10 +331,6 @@ class Job:
         for title, keys in (("top", ranking[:SHOWN_ROWS]), ("bottom", ranking[-SHOWN_ROWS:])):
             rows = [self._show(places[key], table.values) for key in keys]
             self.tracker.table(f"examples/{title}", ["id", "scores", "instruction", "answer"], rows)
-        self.tracker.artifact(
-            f"selection-{made.address}", "selection",
-            [self.folder / "selected.jsonl", self.folder / "scores.parquet"], {"rows": len(selection)},
-        )  # fmt: skip
 
     def _show(self, row: int, values: Any) -> list[Any]:
         example = self.pool.examples[row]
@@ -286,21 +339,23 @@ class Job:
         return [example.id, scores, f"{turn.instruction}\n{turn.input}".strip()[:500], turn.answer[:500]]
 
     def _train(self, selection: Selection) -> Artifact | None:
-        with self._phase("train"):
+        with self._phase("train"), alone():
             adapter = train(
                 selection, self.pool, model=self.model, template=self.parts["template"], trainer=self.parts["train"],
                 seed=self.config["seed"], store=self.store, tracker=self.tracker,
             )  # fmt: skip
         if adapter:
             self.seconds["train"] = adapter.seconds
+            self.energy_wh["train"] = adapter.energy_wh
             self.fresh["train"] = adapter.fresh
             self.links["adapter"] = adapter.address
         return adapter
 
     def _evaluate(self, adapter: Artifact | None) -> Artifact:
-        with self._phase("evaluate"):
+        with self._phase("evaluate"), alone():
             evaluation = evaluate(self.model, adapter, evaluator=self.parts["eval"], store=self.store)
         self.seconds["evaluate"] = evaluation.seconds
+        self.energy_wh["evaluate"] = evaluation.energy_wh
         self.fresh["evaluate"] = evaluation.fresh
         self.links["evaluation"] = evaluation.address
         self._warn(evaluation.manifest["warnings"])
@@ -314,7 +369,7 @@ class Job:
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
+        started, since = time.monotonic(), gauge().joules()
         self.stage = name
         self._write_manifest("running")
         yield
@@ -322,6 +377,7 @@ class Job:
         self.tracker.summary({f"seconds/{name}": round(elapsed, 3)})
         log.info("%s took %.1f s.", name.capitalize(), elapsed)
         self.seconds[name] = self.elapsed[name] = elapsed
+        self.energy_wh[name] = gauge().watt_hours(since)
 
     @property
     def fingerprints(self) -> dict[str, Any]:
@@ -358,6 +414,7 @@ class Job:
             "fingerprints": self.fingerprints,
             "rows": {one.name: records.counts(one) for one in read},
             "seconds": records.rounded(self.seconds),
+            "energy_wh": self.energy_wh,
             "plan": self._planned(),
             "warnings": self.warnings,
             "config": self.config,

@@ -45,7 +45,11 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def facts(
-    config: Mapping[str, Any], selection: Selection | None, seconds: Mapping[str, float], cost: Cost
+    config: Mapping[str, Any],
+    selection: Selection | None,
+    seconds: Mapping[str, float],
+    energy_wh: Mapping[str, float | None],
+    cost: Cost,
 ) -> dict[str, Any]:
     """What a run took and what it was set to: part of its record in the store."""
     total = sum(seconds.get(name, 0.0) for name in ("select", "train", "evaluate"))
@@ -53,6 +57,7 @@ def facts(
         "selected_rows": len(selection) if selection else 0,
         "answer_tokens": selection.answer_tokens if selection else 0,
         "phase_seconds": rounded(seconds),
+        "phase_energy_wh": dict(energy_wh),
         "device_hours": cost.device_hours(total),
         "money": cost.money(total),
         "currency": cost.currency,

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nait.core.contracts import Reporter, Tracker
+from nait.core.contracts import Evaluator, Reporter, Tracker
+from nait.core.differences import describe
 from nait.provenance import provenance
+from nait.stages.foresee import foreseen
 from nait.stages.report import report
 from nait.store import Store, read_json
 
 REPORT = "report"
+
+
+def foresee(evaluator: Evaluator, *, store: str, seeds: int) -> str:
+    """One line on the smallest differences that these seeds could find; empty where the items are not known."""
+    found = foreseen(evaluator, Store(store), seeds=seeds)
+    return describe(found) if found else ""
 
 
 def summarise_sweep(
@@ -32,19 +39,28 @@ def summarise_sweep(
 
 
 def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: Mapping[str, Any]) -> None:
-    """The leaderboard as a table and the report with its figures as one artifact, in the group of the jobs."""
+    """The report in the group of the jobs: its tables, its pictures and its page, and all files as one artifact."""
     labels = sorted({f"{name}={job[name]}" for job in jobs for name in ("selector", "target", "budget")})
     group = config["group"] or jobs[0]["pool"]
     tracker.start(f"leaderboard-{folder.name}", {**config, **provenance()}, group=group, tags=["leaderboard"])
     try:
-        with (folder / REPORT / "leaderboard.csv").open(encoding="utf-8", newline="") as stream:
-            columns, *rows = csv.reader(stream)
-        tracker.table("leaderboard", columns, rows)
-        tracker.summary({"jobs": len(jobs), "compared": labels})
         files = sorted(path for path in (folder / REPORT).iterdir() if path.is_file())
-        page = folder / REPORT / "report.html"
-        if page.is_file():
-            tracker.page("report", page)
+        for file in files:
+            if file.suffix == ".csv":
+                tracker.table(file.stem, *_table(file))
+            elif file.suffix == ".svg":
+                tracker.page(f"pictures/{file.stem}", file)
+            elif file.suffix == ".html":
+                tracker.page(file.stem, file)
+        tracker.summary({"jobs": len(jobs), "compared": labels})
         tracker.artifact(f"report-{folder.name}", "report", files, {"jobs": len(jobs)})
     finally:
         tracker.finish()
+
+
+def _table(path: Path) -> tuple[list[str], list[list[Any]]]:
+    """The columns and rows of a CSV file; numbers as numbers, so that a tracker can sort and draw them."""
+    import pandas
+
+    frame = pandas.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+    return list(frame.columns), frame.to_numpy(object).tolist()

@@ -1,4 +1,7 @@
-"""`nait-leaderboard STORE [STORE ...] [--report] [--out DIR]`: one leaderboard of everything some stores hold."""
+"""`nait-leaderboard [STORE ...] [--report | --costs]`: one leaderboard of everything some stores hold.
+
+Only `--wandb` and `--workspace` ask the network: for a W&B project's records, as one more store; to save a view.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from pathlib import Path
 
 from nait.core.errors import NaitError
 from nait.store import Store
+from nait.tracking.pull import pull
+from nait.tracking.workspaces import save_view
 
 from .contrasts import CONTROL
+from .costs import Costs
 from .leaderboard import Leaderboard
 from .report import Report
 from .stores import Stores
@@ -17,16 +23,35 @@ from .stores import Stores
 
 def main() -> None:
     """Prints one leaderboard of all the stores together, and writes it under --out."""
+    parser = _parser()
+    arguments = parser.parse_args()
+    if not (arguments.stores or arguments.wandb or arguments.workspace):
+        parser.error("give a STORE, --wandb or --workspace")
+    if arguments.group and not arguments.wandb:
+        parser.error("--group is of --wandb")
+    try:
+        if arguments.workspace:
+            print(f"Saved view: {save_view(arguments.workspace)}")
+        if arguments.stores or arguments.wandb:
+            print(_leaderboard(arguments))
+    except NaitError as error:
+        print(f"nait-leaderboard: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nait-leaderboard", description=__doc__)
     parser.add_argument(
-        "stores", nargs="+", type=Path, metavar="STORE", help="a store's folder (paths.store)"
+        "stores", nargs="*", type=Path, metavar="STORE", help="a store's folder (paths.store)"
     )
     parser.add_argument(
         "--out", type=Path, help="where the files go (default: leaderboard/ in the first STORE)"
     )
     parser.add_argument("--all", action="store_true", help="print a group's subtasks too")
-    parser.add_argument(
-        "--report", action="store_true", help="write report.html, pictures and tables.tex too"
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--report", action="store_true", help="write report.html, pictures and tables.tex too")
+    form.add_argument(
+        "--costs", action="store_true", help="print what each method took instead, shared passes counted once"
     )
     parser.add_argument(
         "--against",
@@ -34,21 +59,36 @@ def main() -> None:
         metavar="NAME",
         help="the row the others are held against (default: random)",
     )
-    arguments = parser.parse_args()
-    headlines = not arguments.all
-    try:
-        for path in arguments.stores:
-            if not path.is_dir():
-                raise NaitError(
-                    "there is no such store", where=str(path), mend="Give the folder of paths.store."
-                )
-        folder = arguments.out or arguments.stores[0] / "leaderboard"
-        folder.mkdir(parents=True, exist_ok=True)
-        reporter = (Report if arguments.report else Leaderboard)(headlines, arguments.against)
-        print(reporter.report(Stores([Store(path) for path in arguments.stores]), None, folder))
-    except NaitError as error:
-        print(f"nait-leaderboard: {error}", file=sys.stderr)
-        sys.exit(2)
+    online = parser.add_argument_group("Weights & Biases")
+    online.add_argument(
+        "--wandb",
+        metavar="ENTITY/PROJECT",
+        help="fetch the records of a project's finished runs into store/ under --out (default: ENTITY/PROJECT/)",
+    )
+    online.add_argument("--group", metavar="NAME", help="of one group's runs alone")
+    online.add_argument(
+        "--workspace",
+        metavar="ENTITY/PROJECT",
+        help="save a view of the project: tables, benchmarks, curves, by selector",
+    )
+    return parser
+
+
+def _leaderboard(arguments: argparse.Namespace) -> str:
+    """The text to print, after the files were written. Raises: NaitError."""
+    for path in arguments.stores:
+        if not path.is_dir():
+            raise NaitError("there is no such store", where=str(path), mend="Give the folder of paths.store.")
+    stores, folder = [Store(path) for path in arguments.stores], arguments.out
+    if arguments.wandb:
+        folder = folder or Path(arguments.wandb)
+        stores.append(Store(folder / "store"))
+        print(pull(arguments.wandb, stores[-1], group=arguments.group))
+    folder = folder or stores[0].root / "leaderboard"
+    folder.mkdir(parents=True, exist_ok=True)
+    board = (Report if arguments.report else Leaderboard)(not arguments.all, arguments.against)
+    reporter = Costs() if arguments.costs else board
+    return reporter.report(Stores(stores), None, folder)
 
 
 if __name__ == "__main__":

@@ -118,12 +118,7 @@ def _facts(store: Shelf, manifest: Mapping[str, Any], row: Row) -> Iterable[tupl
         "", {key: manifest[key] for key in ("versions", "git", "python", "platform") if key in manifest}
     )
     yield from _flat("fingerprint", manifest.get("fingerprints") or {})
-    links = manifest.get("links", {})
-    adapter = store.find("adapters", str(links["adapter"])) if links.get("adapter") else None
-    key = adapter.manifest.get("key", {}) if adapter else {}
-    yield from (
-        (f"training {name}", str(key[name])) for name in ("model", "template", "recipe") if name in key
-    )
+    yield from ((f"training {name}", str(value)) for name, value in manifest.get("training", {}).items())
     evaluation = store.find("evaluations", row.evaluation) if row.evaluation else None
     if evaluation:
         suite = evaluation.manifest.get("key", {}).get("suite", {})

@@ -9,7 +9,9 @@ from pathlib import Path
 from nait.core.results import Row
 from nait.store import write_text
 
+from .composition import pool_traits
 from .contrasts import CONTROL, Items
+from .costs import amortised
 from .documents import Document, Section, as_html, as_latex, as_markdown
 from .leaderboard import Leaderboard, measured
 from .lines import Line, summarise
@@ -62,7 +64,7 @@ class Report:
                 Section("Leaderboard", leaderboard(shown, self.control)),
                 Section(f"Against {self.control}", compared(shown, self.control)),
                 Section("Any two methods", pairwise(rows, shown, items)),
-                Section("Quality and cost", costs(shown)),
+                Section("Quality and cost", costs(shown, amortised(store, rows))),
                 Section("Curves", varied(shown)),
                 Section(
                     "Transfer",
@@ -74,7 +76,7 @@ class Report:
                         control=self.control,
                     ),
                 ),
-                Section("What was selected", selected(picks)),
+                Section("What was selected", selected(picks, pool_traits(store, rows, picks))),
                 Section("Contamination", contamination(store, rows)),
                 Section("Warnings", warnings(store, rows, lines)),
                 Section("Provenance", provenance(store, rows)),

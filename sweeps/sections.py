@@ -7,13 +7,16 @@ from dataclasses import replace
 from itertools import combinations
 
 from nait.core.results import Row
+from nait.core.traits import Traits
 
 from .claims import Claim, claims
+from .composition import composition_table, departures
 from .contrasts import Items, against
 from .curves import costs as spots_of
 from .curves import panels
 from .documents import Block, Notes, Table
 from .drawing import Grid, heat_maps, picture
+from .layers import layer_shifts
 from .lines import Line, grouped
 from .overlap import Core, cores, correlations, distinct, lengths, names, overlaps, settled
 from .plots import cost_plot, curve_plot
@@ -81,8 +84,8 @@ def _pairs(name: str, methods: dict[str, list[Row]], items: Items, caption: str)
     return Table.of(name, ["", *order[1:]], body if cells else [], caption=caption)
 
 
-def costs(lines: Sequence[Line]) -> tuple[Block, ...]:
-    """What each phase took, and the picture of quality against it."""
+def costs(lines: Sequence[Line], amortised: Table) -> tuple[Block, ...]:
+    """What each phase took, the picture of quality against it, and what the methods took with all they share."""
     header = ["selector", "target", "budget", "rows", "answer tokens", "select s", "train s", "evaluate s",
               "device h", "money"]  # fmt: skip
     seen: dict[tuple[str, str, str, str], Line] = {}
@@ -95,7 +98,7 @@ def costs(lines: Sequence[Line]) -> tuple[Block, ...]:
         for one in seen.values()
     ]  # fmt: skip
     caption = "Means over seeds. Select: from nothing, as if no other method had shared a pass."
-    blocks: list[Block] = [Table.of("costs", header, body, caption=caption)]
+    blocks: list[Block] = [Table.of("costs", header, body, caption=caption), amortised]
     found = spots_of(lines)
     if found:
         alt = "Score against the seconds that selecting and training took, with 95 % intervals."
@@ -148,8 +151,8 @@ def _numbers(claim: Claim) -> tuple[str, str]:
     return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]", f"{p:.4f}"
 
 
-def selected(picks: Sequence[Picks]) -> tuple[Block, ...]:
-    """Overlap, correlation, core subsets, lengths and stability of the selections."""
+def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]:
+    """Overlap, correlation, core subsets, composition, layers, lengths and stability of the selections."""
     lines = distinct(picks)
     if not lines:
         return ()
@@ -163,6 +166,20 @@ def selected(picks: Sequence[Picks]) -> tuple[Block, ...]:
         blocks.append(_grid_table("correlations", ranks))
     for k, core in enumerate(cores(lines)):
         blocks += _core(k, core)
+    if traits:
+        alt = (
+            "Share in each selection minus that in the pool, which stands in brackets; mean over seeds. Bold: "
+            "further from it than three standard deviations of a random selection of as many rows."
+        )
+        blocks.append(composition_table(lines, traits))
+        blocks.append(picture("composition", heat_maps(departures(lines, traits), diverging=True), alt))
+    layers = layer_shifts(lines)
+    if layers:
+        alt = (
+            "Each layer's mean part in the scores of the selected rows minus that in the pool's, in standard "
+            "deviations of the pool's scores; a line adds up to the number in brackets. Mean over seeds."
+        )
+        blocks.append(picture("layers", heat_maps(layers, diverging=True), alt))
     body = [[name, rows, *(f"{value:.1f}" for value in numbers)] for name, rows, *numbers in lengths(lines)]
     blocks.append(
         Table.of(

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.results import Row
+from nait.core.scores import Contributions
+from nait.stages.tables import read_layers
 
 from .contrasts import TARGETLESS
 from .stores import Shelf
@@ -24,7 +26,8 @@ SHORT = 220
 class Chosen:
     """A selection: its ids in rank order, its rows' texts where the store has them, and the whole pool's columns.
 
-    `ids` [N], `scores` column -> [N], `answer_tokens` [N].
+    `ids` [N], `scores` column -> [N], `answer_tokens` [N]. `layers`: each layer's part in the chosen rows' scores, of
+    methods that have layers.
     """
 
     chosen: tuple[str, ...]
@@ -32,6 +35,7 @@ class Chosen:
     ids: tuple[str, ...]
     scores: Mapping[str, npt.NDArray[np.float64]]
     answer_tokens: npt.NDArray[np.int64]
+    layers: Sequence[Contributions] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def read_chosen(store: Shelf, address: str) -> Chosen | None:
     if (found.path / ROWS).is_file():
         with (found.path / ROWS).open(encoding="utf-8") as stream:
             texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
-    return Chosen(tuple(chosen), texts, ids, scores, tokens)
+    return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found))
 
 
 def shorten(line: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,8 +13,9 @@ from nait.core.contamination import Item
 from nait.core.examples import Pool, Target
 from nait.core.orders import Ranking
 from nait.core.results import Evaluation
-from nait.core.scores import ScoreTable
+from nait.core.scores import Contributions, ScoreTable
 from nait.core.tokens import TokenTable
+from nait.core.traits import Traits
 
 
 class Order(Protocol):
@@ -95,6 +96,35 @@ class Requests(Protocol):
     ) -> Sequence[tuple[Extractor, Pool, Sequence[Any]]]: ...
 
 
+Files = Sequence[Path] | Mapping[str, Path]
+"""Files under their own names, or each by the place it is to have."""
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A scorer whose scores are sums over layers, and which can say what each layer adds."""
+
+    def contributions(
+        self,
+        pool: Pool,
+        targets: Sequence[Target],
+        extractor: Extractor,
+        *,
+        rows: npt.NDArray[np.int64],
+        among: npt.NDArray[np.bool_],
+    ) -> Iterable[Contributions]:
+        """For each score column, the parts of `rows` [n] and the mean parts of the rows where `among` [N]."""
+        ...
+
+
+class Describer(Protocol):
+    """Reads what a pool's rows are by their texts. `key` is what decides it."""
+
+    def key(self) -> Mapping[str, Any]: ...
+
+    def read(self, pool: Pool) -> Traits: ...
+
+
 class Tracker(Protocol):
     """Where a run is logged. No call may raise because the tracker is away, slow or refusing."""
 
@@ -110,7 +140,7 @@ class Tracker(Protocol):
 
     def page(self, name: str, path: Path) -> None: ...
 
-    def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None: ...
+    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None: ...
 
     def finish(self, *, failed: bool = False) -> None: ...
 
@@ -165,6 +195,15 @@ class Evaluator(Protocol):
         ...
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation: ...
+
+
+@runtime_checkable
+class Sizes(Protocol):
+    """A suite that may know how many items its tasks have without reading them."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """Task -> its number of items; {} where that of any is not known."""
+        ...
 
 
 class Reporter(Protocol):

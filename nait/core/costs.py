@@ -1,7 +1,8 @@
-"""Costs: seconds into device-hours and money."""
+"""Costs: seconds into device-hours and money; and what a work would have taken with nothing there before."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from nait.core.errors import ConfigError
@@ -31,3 +32,12 @@ class Cost:
         if self.price_per_device_hour is None:
             return None
         return self.device_hours(seconds) * self.price_per_device_hour
+
+
+def from_nothing(spent: float, parts: Collection[tuple[float, bool]]) -> float:
+    """What `spent` (seconds, watt-hours) would have been from an empty store.
+
+    `parts`: what each artifact that was used took, and whether that is in `spent` since it was made just now.
+    """
+    now = sum(amount for amount, fresh in parts if fresh)
+    return max(0.0, spent - now) + sum(amount for amount, _ in parts)

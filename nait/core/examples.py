@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from nait.core.address import digest_lines
-from nait.core.errors import DataError
+from nait.core.errors import ConfigError, DataError, did_you_mean
 
 ID_CHARS = 16
 
@@ -161,6 +161,21 @@ def gather(
         duplicates=duplicates,
         skipped=dict(skipped or {}),
     )
+
+
+def chosen_names(wanted: str | Sequence[str] | None, known: Collection[str]) -> list[str]:
+    """The capabilities that `wanted` names, in its order; None: all that are `known`.
+
+    Raises: ConfigError for one that is not known.
+    """
+    if wanted is None:
+        return list(known)
+    names = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
+    for name in names:
+        if name not in known:
+            mend = did_you_mean(name, known)
+            raise ConfigError(f"there is no '{name}' to choose", where="target.capabilities", mend=mend)
+    return names
 
 
 def as_target(pool: Pool) -> Target:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nait.core.differences import Detectable
 from nait.core.examples import Example
 
 Ints = npt.NDArray[np.int64]
@@ -43,6 +44,7 @@ class Plan:
 
     `opening_seconds` are part of the select phase: the model and its tokenizer, opened once. `passes`: None where
     what they would be is not known. `memory_bytes`: the weights and one chunk of results. `scores`: the address.
+    `detectable`: what the evaluation could find with this job's one seed.
     """
 
     rows: int
@@ -55,6 +57,7 @@ class Plan:
     opening_seconds: float = 0.0
     memory_bytes: int = 0
     eval_items: int | None = None
+    detectable: tuple[Detectable, ...] = ()
     device_hours: float = 0.0
     money: float | None = None
     currency: str = ""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nait.core.address import unit_interval
 from nait.core.errors import ConfigError, DataError, did_you_mean
-from nait.core.examples import Example, Pool, Target, as_target, gather
+from nait.core.examples import Example, Pool, Target, as_target, chosen_names, fingerprint, gather
 from nait.data.formats import Columns, Layout, find_layout
 from nait.data.readers import Source, file_source, hub_source
 from nait.data.rows import Row, RowError, checked_text, kind
@@ -152,33 +153,59 @@ def read_target(
     id_column: str | None = "auto",
     limit: int | None = None,
     on_bad: str = "error",
+    rows: int | None = None,
+    seed: int = 0,
 ) -> list[Target]:
-    """The one target whose reference set is this file; the keys are those of `read_pool`.
+    """The one target whose reference set is this file; the keys to `on_bad` are those of `read_pool`.
 
-    Raises: DataError, ConfigError.
+    `rows`: so many of them, drawn by `seed`; null: all. Raises: DataError, ConfigError.
     """
     reading = Reading(format, columns, id_column, limit, on_bad, group="target")
-    return [as_target(reading.pool(file_source(path), name or stem(path)))]
+    return [_drawn(as_target(reading.pool(file_source(path), name or stem(path))), rows, seed)]
 
 
 def read_targets(
     paths: Mapping[str, str | Path],
     *,
+    capabilities: str | Sequence[str] | None = None,
     format: str = "auto",
     columns: Columns | None = None,
     id_column: str | None = "auto",
     limit: int | None = None,
     on_bad: str = "error",
+    rows: int | None = None,
+    seed: int = 0,
 ) -> list[Target]:
-    """One target a file, under the names and in the order of `paths`; the other keys hold for all files.
+    """One target a file, under the names and in the order of `paths`; the keys of `read_target` hold for all files.
 
-    Raises: DataError, ConfigError.
+    `capabilities` chooses among the names, in its own order; null: all. Raises: DataError, ConfigError.
     """
     if not paths:
         mend = "Name at least one: target.paths={NAME: FILE}, or choose target=none."
         raise ConfigError("there is no file", where="target.paths", mend=mend)
     reading = Reading(format, columns, id_column, limit, on_bad, group="target")
-    return [as_target(reading.pool(file_source(path), name)) for name, path in paths.items()]
+    named = {str(name): path for name, path in paths.items()}
+    read = [reading.pool(file_source(named[name]), name) for name in chosen_names(capabilities, named)]
+    return [_drawn(as_target(pool), rows, seed) for pool in read]
+
+
+def _drawn(target: Target, rows: int | None, seed: int) -> Target:
+    """`rows` of its examples, whatever their order in the file; a smaller draw of one seed is part of a larger."""
+    if rows is None:
+        return target
+    if not isinstance(rows, int) or rows < 1:
+        mend = "Give a whole number from 1 on, or null for all rows."
+        raise ConfigError(f"'{rows}' is no number of rows", where="target.rows", mend=mend)
+    if rows > len(target):
+        mend = f"Set target.rows={len(target)} or less."
+        raise DataError(
+            f"{rows} rows of {target.name} are asked for, it has {len(target)}",
+            where="target.rows",
+            mend=mend,
+        )
+    drawn = sorted(target.examples, key=lambda one: (unit_interval("reference", seed, one.id), one.id))[:rows]
+    examples = tuple(sorted(drawn, key=lambda one: one.id))
+    return replace(target, examples=examples, fingerprint=fingerprint(examples))
 
 
 def no_targets() -> list[Target]:

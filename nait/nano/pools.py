@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nait.core.errors import ConfigError, did_you_mean
-from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
+from nait.core.errors import ConfigError
+from nait.core.examples import Example, Pool, Target, Turn, as_target, chosen_names, gather
 from nait.models.loading import Dtype, LocalModel
 from nait.nano import world
 
@@ -18,14 +19,14 @@ MODEL = Path(__file__).resolve().parent / "model"
 
 @dataclass(frozen=True)
 class WorldRows:
-    """The world's rows, made again when they are asked for: nothing is kept."""
+    """The world's rows, made again when they are asked for, unless they were the last ones made."""
 
     size: int
     seed: int
 
     def lines(self, rows: Sequence[int]) -> Iterator[str]:
         """The JSON text of these rows, ground truth included, in this order."""
-        made = world.pool_rows(self.size, self.seed)
+        made = _rows(self.size, self.seed)
         for row in rows:
             yield json.dumps(made[row], ensure_ascii=False)
 
@@ -34,20 +35,19 @@ def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano") -> Pool:
     """`size` rows of the world; the ground truth stays behind."""
     if size < 1:
         raise ConfigError(f"{size} is below 1", where="data.size", mend="Give 1 or more.")
-    examples = [_example(row, place) for place, row in enumerate(world.pool_rows(size, seed))]
+    examples = [_example(row, place) for place, row in enumerate(_rows(size, seed))]
     return gather(name, examples, source=WorldRows(size, seed))
 
 
-def nano_targets(capabilities: Sequence[str], rows: int = 32, seed: int = 0) -> list[Target]:
-    """A reference set of `rows` clean rows for each capability."""
-    names = [capabilities] if isinstance(capabilities, str) else list(capabilities)
-    for name in names:
-        if name not in world.capabilities():
-            raise ConfigError(
-                f"'{name}' is not a capability of the world",
-                where="target.capabilities",
-                mend=did_you_mean(name, world.capabilities()),
-            )
+@lru_cache(maxsize=1)
+def _rows(size: int, seed: int) -> tuple[world.Row, ...]:
+    """The pool that the jobs of a sweep share, to be read alone."""
+    return tuple(world.pool_rows(size, seed))
+
+
+def nano_targets(capabilities: str | Sequence[str] | None, rows: int = 32, seed: int = 0) -> list[Target]:
+    """A reference set of `rows` clean rows for each capability; null: for all of them."""
+    names = chosen_names(capabilities, world.capabilities())
     return [
         as_target(
             gather(name, [_example(row, i) for i, row in enumerate(world.reference_rows(name, rows, seed))])

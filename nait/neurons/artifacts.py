@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nait.core.address import address
 from nait.core.errors import ConfigError, DataError, did_you_mean
-from nait.core.examples import Target
+from nait.core.examples import Target, chosen_names
 from nait.neurons.directions import Directions
 from nait.store import MANIFEST, Store, read_json
 
@@ -38,17 +38,20 @@ def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
         ) from error
 
 
-def read_directions(paths: Mapping[str, str]) -> list[Target]:
-    """One target a folder of directions, for `target=directions`."""
+def read_directions(
+    paths: Mapping[str, str], capabilities: str | Sequence[str] | None = None
+) -> list[Target]:
+    """One target a folder of directions, for `target=directions`; `capabilities` chooses among their names."""
     if not isinstance(paths, Mapping) or not paths:
         raise ConfigError(
             "no folder is given", where="target.paths", mend="Set 'target.paths={math: FOLDER}'."
         )
+    named = {str(name): folder for name, folder in paths.items()}
     targets = []
-    for name, folder in paths.items():
-        manifest, directions = open_directions(folder)
+    for name in chosen_names(capabilities, named):
+        manifest, directions = open_directions(named[name])
         content = address({"manifest": manifest["key"], "given": manifest["address"]})
-        targets.append(Target(str(name), (), content, derived=(manifest, directions)))
+        targets.append(Target(name, (), content, derived=(manifest, directions)))
     return targets
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from nait.core.address import unit_interval
 from nait.core.contracts import Extractor
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.examples import Pool, Target, fingerprint
-from nait.core.scores import ScoreTable
+from nait.core.scores import Contributions, ScoreTable
 from nait.models.sites import Site
 from nait.neurons.directions import KINDS, SIGNS, VERSION, Directions, Kind, Sign, cosines, find_directions
 from nait.neurons.scores import (
@@ -135,14 +135,10 @@ class Nait:
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         """The total projection of each row on each target's directions; unit: activation units."""
-        found, centre, signals = self._plan(pool, targets, extractor)
-        measured = extractor.measure(pool, signals)
-        norms = measured.pop() if self.similarity == "cosine" else None
-        columns, parts, shares = [], {}, {}
-        for (name, direction), p_ncl in zip(found, measured, strict=True):
-            scores, parts_nl, layers = self._total(direction, p_ncl, norms, centre)
+        found, totals = self._totals(pool, targets, extractor)
+        columns, shares = [], {}
+        for name, scores, parts_nl, layers in totals:
             columns.append(scores)
-            parts[name] = parts_nl
             shares[name] = dict(zip(map(str, layers), layer_shares(parts_nl), strict=True))
         diagnostics = self._diagnose(found, shares)
         return ScoreTable(
@@ -153,6 +149,32 @@ class Nait:
             definition=f"NAIT: sum over layers of {self.site} {self.feature} along the {self.direction} direction",
             diagnostics=diagnostics,
             warnings=tuple(self._warnings(diagnostics)),
+        )
+
+    def contributions(
+        self,
+        pool: Pool,
+        targets: Sequence[Target],
+        extractor: Extractor,
+        *,
+        rows: npt.NDArray[np.int64],
+        among: npt.NDArray[np.bool_],
+    ) -> Iterator[Contributions]:
+        """Each layer's part A_l . v_l in the scores of `rows` [n], its mean where `among` [N]; a target at a time."""
+        _, totals = self._totals(pool, targets, extractor)
+        for name, _, parts_nl, layers in totals:
+            yield Contributions(name, tuple(layers), parts_nl[rows], parts_nl[among].mean(axis=0))
+
+    def _totals(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor
+    ) -> tuple[list[tuple[str, Directions]], Iterator[tuple[str, Floats, Floats, list[int]]]]:
+        """The directions; and name, scores [N], parts [N, L] and layers of one column after the other."""
+        found, centre, signals = self._plan(pool, targets, extractor)
+        measured = extractor.measure(pool, signals)
+        norms = measured.pop() if self.similarity == "cosine" else None
+        return found, (
+            (name, *self._total(direction, p_ncl, norms, centre))
+            for (name, direction), p_ncl in zip(found, measured, strict=True)
         )
 
     def _plan(

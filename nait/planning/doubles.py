@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from nait.core.address import address
-from nait.core.contracts import Model
+from nait.core.contracts import Files, Model
 from nait.store import Artifact, Store
 
 STEPS = 8
@@ -115,6 +115,6 @@ class Clock:
 
     def page(self, name: str, path: Path) -> None: ...
 
-    def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None: ...
+    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None: ...
 
     def finish(self, *, failed: bool = False) -> None: ...

@@ -41,6 +41,7 @@ from nait.signals.extractor import StoredExtractor
 from nait.signals.passes import Engine
 from nait.signals.readings import Embedding
 from nait.stages.evaluate import evaluate
+from nait.stages.foresee import foreseen
 from nait.stages.select import Selector, select
 from nait.stages.train import train, train_on
 from nait.store import Artifact, Store
@@ -109,13 +110,15 @@ class Planner:
             phases.append(self._evaluate(adapter, known=not trains or adapter is not None))
         self.extractor.close()
         lengths, total = self.lengths, known_seconds(phases)
+        shown = () if work.evaluator is None else foreseen(work.evaluator, self.store, seeds=1)
         batches = None if lengths is None else plan_batches(lengths, work.engine.batch_tokens)
         return Plan(
             rows=len(work.pool), targets={target.name: len(target) for target in work.targets},
             tokens=None if lengths is None else int(lengths.sum()),
             padded_share=None if lengths is None or batches is None else padded_share(lengths, batches),
             phases=tuple(phases), scores=self.scores, passes=tuple(self.passes), opening_seconds=self.opening,
-            memory_bytes=self.timed.weight_bytes + self._chunk_bytes(), eval_items=self._items(),
+            memory_bytes=self.timed.weight_bytes + self._chunk_bytes(), detectable=shown,
+            eval_items=shown[0].items if shown else None,
             device_hours=work.cost.device_hours(total), money=work.cost.money(total), currency=work.cost.currency,
             notes=tuple(self.notes),
         )  # fmt: skip
@@ -361,14 +364,6 @@ class Planner:
         if not earlier:
             return Phase("evaluate", stored, None, "unknown: the store has no evaluation by this suite yet")
         return Phase("evaluate", stored, median(earlier), f"median of {len(earlier)} earlier evaluation(s)")
-
-    def _items(self) -> int | None:
-        """Items of the evaluation, where the search for contamination has counted them; else None."""
-        if self.work.evaluator is None:
-            return None
-        suite = canonical(self.work.evaluator.key())
-        kept = [a for a in self.store.artifacts("contamination") if a.manifest["key"]["suite"] == suite]
-        return int(kept[-1].manifest["items"]) if kept else None
 
 
 def make_plan(work: Work, store: Store, scratch: Path, *, seconds: float = PLAN_SECONDS) -> Plan:

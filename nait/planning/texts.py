@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nait.core.differences import describe as say_detectable
 from nait.core.plans import (
     Plan,
     known_seconds,
@@ -37,6 +38,8 @@ def _lines(plan: Plan) -> list[str]:
         lines.append(f"Opening the model takes {plan.opening_seconds:.1f} s of select.")
     if plan.eval_items is not None:
         lines.append(f"Items in the evaluation: {plan.eval_items:,}.")
+    if plan.detectable:
+        lines.append(say_detectable(plan.detectable))
     money = "" if plan.money is None else f", {plan.money:.2f} {plan.currency}"
     lines.append(f"Device-hours: {plan.device_hours:.4f}{money}.")
     return lines

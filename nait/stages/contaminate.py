@@ -37,7 +37,8 @@ def contaminate(
         for target in targets:
             hits += rule.compare(target, items)
         write_json(part / HITS, [asdict(hit) for hit in hits])
-        return {"hits": len(hits), "items": sum(map(len, items.values()))}
+        counts = {task: len(found) for task, found in items.items()}
+        return {"hits": len(hits), "items": sum(counts.values()), "tasks": counts}
 
     return store.produce("contamination", key, write)
 

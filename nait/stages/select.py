@@ -1,7 +1,7 @@
 """Select: a pool and a method in, a selection out.
 
 Writes two artifacts: `scores` (what the scorer said of each row) and `selections` (what order and budget made
-of it, with the user's own rows).
+of it, with the user's own rows and what each layer adds to their scores).
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.address import address
-from nait.core.contracts import Budget, Extractor, Order, Requests, Scorer
+from nait.core.contracts import Budget, Extractor, Layered, Order, Requests, Scorer
 from nait.core.examples import Pool, Target
 from nait.core.scores import ScoreTable
 from nait.core.selection import Selection, cut
-from nait.signals.extractor import StoredExtractor
+from nait.energy import gauge
+from nait.signals.extractor import NotMeasured, StoredExtractor
 from nait.stages.alarms import inspect
 from nait.stages.tables import (
     read_scores,
     read_selection,
+    write_layers,
     write_scores,
     write_selected_rows,
     write_selection,
@@ -35,7 +37,7 @@ from nait.store import Artifact, Store
 log = logging.getLogger(__name__)
 
 VERSION = 1
-SELECTION_VERSION = 2
+SELECTION_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,54 @@ def select(
         write_selection(part, table, ranking, selection, answer_tokens)
         if pool.source is not None:  # a report shows examples long after the pool's file has moved
             write_selected_rows(part / "selected.jsonl", pool, selection)
-        return {"rows": len(selection), "answer_tokens": selection.answer_tokens, "digest": selection.digest}
+        return {
+            "rows": len(selection),
+            "answer_tokens": selection.answer_tokens,
+            "digest": selection.digest,
+            **_layers(part, selection, table, pool, targets, selector.scorer, extractor),
+        }
 
     made = store.produce("selections", key, write)
     return read_selection(made, pool), made, scores
 
 
-def _scores(
+def _layers(
+    part: Path,
+    selection: Selection,
+    table: ScoreTable,
+    pool: Pool,
+    targets: Sequence[Target],
+    scorer: Scorer,
+    extractor: StoredExtractor,
+) -> Mapping[str, Any]:
+    """Leaves what each layer adds to the selected rows' scores, if the scorer has layers, the store its signals."""
+    if not isinstance(scorer, Layered):
+        return {}
+    rows = np.array(selection.rows, dtype=np.int64)
+    try:
+        found = list(
+            scorer.contributions(pool.blind(), targets, extractor.reading(), rows=rows, among=table.eligible)
+        )
+    except NotMeasured:
+        log.warning("The signals are gone from the store: what each layer adds to the scores is not told.")
+        return {}
+    return {"layer_means": write_layers(part, selection.ids, found)}
+
+
+def assist(
     pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store
-) -> Artifact:
-    key = {
+) -> None:
+    """Takes part in the passes of a selection that another process makes; its scores are left to that one."""
+    if store.find("scores", _key(pool, targets, selector, extractor)) is None:
+        measure_together(pool.blind(), targets, [selector.scorer, *selector.beside()], extractor)
+        selector.scorer.score(pool.blind(), targets, extractor)
+
+
+def _key(
+    pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor
+) -> dict[str, Any]:
+    """What decides the scores."""
+    return {
         "scores": VERSION,
         "selector": selector.config["selector"],
         "version": getattr(selector.scorer, "version", 1),
@@ -89,15 +129,21 @@ def _scores(
         "names": [target.name for target in targets],
     }
 
+
+def _scores(
+    pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store
+) -> Artifact:
     def write(part: Path) -> Mapping[str, Any]:
         seen = pool.blind()
         measure_together(seen, targets, [selector.scorer, *selector.beside()], extractor)
-        started, extractor.used = time.monotonic(), {}  # what this method used, others' measurements not
+        started, since = time.monotonic(), gauge().joules()
+        extractor.used = {}  # what this method used, others' measurements not
         table = selector.scorer.score(seen, targets, extractor)
         answer_tokens = np.asarray(extractor.tokens(pool).answer_tokens)
         table = table.without(ineligible(pool, answer_tokens))
         report = inspect(table, extractor.lengths(pool))
         write_scores(part, table, answer_tokens)
+        used = list(extractor.used)
         return {
             "definition": table.definition,
             "unit": table.unit,
@@ -108,10 +154,12 @@ def _scores(
             "length_correlation": report.length_correlation,
             "diagnostics": dict(table.diagnostics),
             "warnings": [*table.warnings, *report.warnings],
-            "seconds_from_nothing": extractor.seconds(time.monotonic() - started, list(extractor.used)),
+            "seconds_from_nothing": extractor.seconds(time.monotonic() - started, used),
+            "energy_wh_from_nothing": extractor.energy_wh(gauge().watt_hours(since), used),
+            "made_of": [[artifact.kind, name] for name, artifact in extractor.used.items()],
         }
 
-    return store.produce("scores", key, write)
+    return store.produce("scores", _key(pool, targets, selector, extractor), write)
 
 
 def measure_together(

@@ -14,7 +14,12 @@ from typing import Any
 
 import pytest
 
+from nait.store import Store
+from nait.sweeps.collect import collect
+from nait.tracking.pull import take
 from tests.families import save
+from tests.tracking import fakes
+from tests.tracking.test_wandb import logs, of_kind, records
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TASK = """\
@@ -92,7 +97,7 @@ def manifests(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp_path: Path) -> None:
-    done = nait("stages=[select]")
+    done = nait("stages=[select]", "tracking=wandb")
     assert done.returncode == 0, done.stderr
     (selected,) = (tmp_path / "runs").rglob("selected.jsonl")
     assert str(selected.relative_to(tmp_path)) in done.stdout
@@ -104,11 +109,34 @@ def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp
     assert manifest["versions"]["torch"]
     assert manifest["scores"]["diagnostics"]["refs"]["sign_margin"]
     assert manifest["scores"]["length_correlation"]["refs"] is not None
+    assert "traits" not in manifest["links"]
+    (log,) = logs(selected.parent)
+    assert "selection" in {one["type"] for one in of_kind(records(log), "artifact")}
+
+
+def test_a_report_says_what_the_selections_of_a_pool_are_made_of(nait: Run, tmp_path: Path) -> None:
+    done = nait("-m", "selector=nait,random", "stages=[select,report]")
+    assert done.returncode == 0, done.stderr
+    one, other = manifests(tmp_path)
+    assert one["links"]["traits"] == other["links"]["traits"]
+    (layers,) = (tmp_path / "runs").rglob("layers.parquet")
+    assert json.loads((layers.parent / "run.json").read_text())["selector"] == "nait"
+    (page,) = (tmp_path / "runs").rglob("report.md")
+    assert "What the selections are made of" in page.read_text()
+    assert {"composition.svg", "layers.svg"} <= {path.name for path in page.parent.iterdir()}
+
+
+def handed_over(job: Path) -> fakes.Run:
+    """A job's run as W&B would give it back, with the record in its log."""
+    (log,) = logs(job)
+    (sent,) = [one for one in of_kind(records(log), "artifact") if one["type"] == "record"]
+    files = {entry["path"]: Path(entry["local_path"]) for entry in sent["manifest"]["contents"]}
+    return fakes.Run(job.name, [fakes.Record(sent["name"], files)])
 
 
 def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Run, tmp_path: Path) -> None:
     sweep = ("-m", "selector=nait,random,full", "seed=0", "train.epochs=1")
-    first = nait(*sweep)
+    first = nait(*sweep, "tracking=wandb")
     assert first.returncode == 0, first.stderr
     for name in ("nait", "random", "full"):
         assert f"\n{name} " in first.stdout
@@ -121,6 +149,10 @@ def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Ru
         for kind in ("selection", "adapter", "evaluation", "run"):
             assert (tmp_path / "store" / f"{kind}s" / row[kind] / "manifest.json").is_file()
     assert json.loads((board.parents[1] / "summary.json").read_text())["jobs"] == 3
+    elsewhere = Store(tmp_path / "elsewhere")  # another machine's, made of the jobs' records alone
+    jobs = [path.parent for path in board.parents[1].glob("*/run.json")]
+    assert take([handed_over(job) for job in jobs], elsewhere).refused == []
+    assert collect(elsewhere) == collect(Store(tmp_path / "store"))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")}
     again = nait(*sweep)
     assert again.returncode == 0, again.stderr

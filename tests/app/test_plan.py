@@ -55,7 +55,8 @@ def test_a_plan_leaves_only_its_words_and_the_run_compares_itself_with_it(nait: 
     assert "Opening" not in again.stderr
     record = json.loads(plans(tmp_path)[-1].read_text())
     assert record["seconds"] == {"select": 0.0, "train": 0.0, "evaluate": 0.0}
-    assert record["eval_items"] == 6
+    assert record["eval_items"] == record["detectable"][0]["items"] == 6
+    assert "Smallest difference found with power 0.8, with one seed" in again.stdout
     assert all(phase["stored"] for phase in record["phases"])
 
 
@@ -72,6 +73,19 @@ def test_a_run_that_nobody_planned_compares_itself_with_nothing(nait: Run, tmp_p
     assert nait("stages=[select]", "selector=random").returncode == 0
     (manifest,) = manifests(tmp_path)
     assert manifest["plan"] is None
+
+
+def test_a_sweep_says_beforehand_what_it_could_find_out(nait: Run) -> None:
+    embedded = ("-m", "seed=0,1,2", "eval.tasks=[nano_math,nano_code]", "eval.limit=2", "train=none")
+    planned = nait(*embedded, "plan=true", "stages=[evaluate]")
+    assert planned.returncode == 0, planned.stderr
+    last = planned.stdout.splitlines()[-1]
+    assert last.startswith("3 jobs: ")
+    assert "with 3 seeds" in last
+    assert "on all items (4)" in last
+    begun = nait(*embedded, "stages=[evaluate]")
+    assert begun.returncode == 0, begun.stderr
+    assert begun.stderr.count("Smallest difference found with power 0.8, with 3 seeds") == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ WINGS = ("baselines", "eval", "sweeps")
 # Each room and the rooms it may import. What is not named here may not be imported.
 FLOORS: dict[str, set[str]] = {
     "core": set(),
-    "store": {"core"},
+    "energy": set(),
+    "store": {"core", "energy"},
     "data": {"core"},
     "tracking": {"core", "store"},
     "models": {"core", "store"},
@@ -25,17 +26,29 @@ FLOORS: dict[str, set[str]] = {
     "neurons": {"core", "store", "models", "signals"},
     "training": {"core", "store", "models"},
     "nano": {"core", "models", "training"},
-    "stages": {"core", "store", "models", "signals"},
+    "stages": {"core", "energy", "store", "models", "signals"},
     "provenance": set(),
     "planning": {"core", "store", "models", "signals", "stages"},
+    "processes": {"core", "store"},
     "records": {"core"},
-    "jobs": {"core", "store", "stages", "signals", "tracking", "planning", "records", "provenance"},
+    "jobs": {
+        "core",
+        "energy",
+        "store",
+        "stages",
+        "signals",
+        "tracking",
+        "planning",
+        "processes",
+        "records",
+        "provenance",
+    },
     "summaries": {"core", "store", "stages", "provenance"},
     "assembly": {"core", "store", "stages", "jobs"},
     "help": {"core", "conf"},
     "display": set(),
-    "app": {"core", "assembly", "summaries", "display"},
-    "__main__": {"core", "app", "help"},
+    "app": {"core", "neurons", "assembly", "summaries", "display"},
+    "__main__": {"core", "app", "help", "processes"},
 }
 HUB = set(FLOORS) - {
     "app",
@@ -44,6 +57,7 @@ HUB = set(FLOORS) - {
     "jobs",
     "planning",
     "summaries",
+    "processes",
     "records",
     "help",
     "display",
@@ -51,10 +65,14 @@ HUB = set(FLOORS) - {
 
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb.py"},
+    "wandb_workspaces": {"nait/tracking/workspaces.py"},
     "lm_eval": {"eval/harness.py"},
     "hydra": {"nait/app.py", "nait/help.py", "nait/__main__.py"},
     "omegaconf": {"nait/app.py", "nait/help.py", "nait/__main__.py"},
     "peft": {"nait/training/adapter.py"},
+    "sklearn": {"nait/data/topics.py"},
+    "py3langid": {"nait/data/traits.py"},
+    "pynvml": {"nait/energy.py"},
     "datasets": {
         "nait/data/readers.py",
         "eval/mirror.py",
@@ -184,7 +202,7 @@ def test_nothing_unsafe_reads_a_file() -> None:
 
 
 def test_the_top_floors_import_in_an_instant() -> None:
-    heavy = "{'torch','transformers','peft','wandb','lm_eval','datasets','matplotlib','pandas'}"
+    heavy = "{'torch','transformers','peft','wandb','lm_eval','datasets','matplotlib','pandas','sklearn','py3langid'}"
     top = "nait.app, nait.jobs, nait.assembly, nait.summaries, nait.help"
     code = f"import sys, {top}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nait.core.errors import ConfigError, DataError
+from nait.core.errors import ConfigError, DataError, NaitError
+from nait.core.examples import Target
 from nait.data.pools import no_targets, read_hub_pool, read_pool, read_target, read_targets
 
 ROWS = [{"instruction": f"Add {i} and {i}.", "output": str(2 * i), "subtask": "sum"} for i in range(6)]
@@ -169,6 +171,48 @@ def test_targets_keep_the_names_and_the_order_they_are_given_in(tmp_path: Path) 
     assert no_targets() == []
     with pytest.raises(ConfigError, match=r"target.paths: there is no file. Name at least one"):
         read_targets({})
+
+
+def test_capabilities_choose_among_the_files_and_the_others_are_not_opened(tmp_path: Path) -> None:
+    path = save(tmp_path / "sums.jsonl", ROWS)
+    paths = {"z": path, "a": path, "absent": tmp_path / "absent.jsonl"}
+    assert [target.name for target in read_targets(paths, capabilities=["a", "z"])] == ["a", "z"]
+    assert [target.name for target in read_targets(paths, capabilities="z")] == ["z"]
+    with pytest.raises(
+        ConfigError, match=r"target.capabilities: there is no 'abset'.*Did you mean 'absent'\?"
+    ):
+        read_targets(paths, capabilities=["abset"])
+
+
+def test_a_draw_depends_on_its_seed_and_the_rows_and_a_smaller_one_is_part_of_a_larger(
+    tmp_path: Path,
+) -> None:
+    rows = [{"instruction": f"Add {i}.", "output": str(i)} for i in range(40)]
+    path, turned = save(tmp_path / "a.jsonl", rows), save(tmp_path / "b.jsonl", rows[::-1])
+
+    def drawn(path: Path, count: int, seed: int) -> Target:
+        (target,) = read_target(path, name="sums", rows=count, seed=seed)
+        return target
+
+    assert drawn(path, 8, 0) == replace(drawn(turned, 8, 0), examples=drawn(path, 8, 0).examples)
+    small, large = ({one.id for one in drawn(path, count, 3).examples} for count in (8, 16))
+    assert (len(small), len(large)) == (8, 16)
+    assert small < large
+    assert len({drawn(path, 8, seed).fingerprint for seed in range(5)}) == 5
+    assert drawn(path, 40, 1) == read_target(path, name="sums")[0]
+    assert read_targets({"sums": path}, rows=8, seed=3) == [drawn(path, 8, 3)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (7, r"target.rows: 7 rows of a are asked for, it has 6. Set target.rows=6 or less."),
+        (0, "'0' is no number of rows"),
+    ],
+)
+def test_a_draw_of_more_rows_than_there_are_is_an_error(tmp_path: Path, rows: int, message: str) -> None:
+    with pytest.raises(NaitError, match=message):
+        read_target(save(tmp_path / "a.jsonl", ROWS), rows=rows)
 
 
 def test_alpaca_is_read_whole(shared: Callable[[str], Path]) -> None:

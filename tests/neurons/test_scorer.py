@@ -18,7 +18,7 @@ from nait.models.templates import TextTemplate
 from nait.neurons.artifacts import read_directions
 from nait.neurons.directions import Directions
 from nait.neurons.scorer import Nait
-from nait.signals.extractor import StoredExtractor
+from nait.signals.extractor import NotMeasured, StoredExtractor
 from nait.signals.readings import Features, Reading
 from tests.families import HIDDEN, LAYERS, pool, save, target
 from tests.neurons.conftest import Open
@@ -109,6 +109,31 @@ def test_scores_equal_a_slow_reference(options: dict[str, Any], x: StoredExtract
     assert table.targets == ("math", "code")
     assert table.ids == pool().ids
     np.testing.assert_allclose(table.values, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_the_layers_parts_of_a_row_add_up_to_its_score(options: dict[str, Any], x: StoredExtractor) -> None:
+    one = Nait(**options)
+    table = one.score(pool(), [MATH, CODE], x)
+    rows, among = np.array([5, 0, 17]), np.arange(len(pool())) != 3
+    found = list(one.contributions(pool(), [MATH, CODE], x.reading(), rows=rows, among=among))
+    assert [part.target for part in found] == list(table.targets)
+    for part in found:
+        values = table.column(part.target)
+        assert part.parts.shape == (len(rows), len(part.layers))
+        np.testing.assert_allclose(part.parts.sum(axis=1), values[rows])
+        assert part.means.sum() == pytest.approx(values[among].mean())
+    given = options.get("layers", "all")
+    assert list(found[0].layers) == (given if given != "all" else list(range(1, LAYERS + 1)))
+
+
+def test_layers_parts_are_read_and_never_measured(opened: Open, tmp_path: Path, no_network: Forbid) -> None:
+    no_network()
+    asked = Nait().contributions(
+        pool(), [MATH], opened(tmp_path).reading(), rows=np.array([0]), among=np.ones(len(pool()), dtype=bool)
+    )
+    with pytest.raises(NotMeasured):
+        list(asked)
 
 
 def test_merged_directions_are_one_decomposition_of_all_reference_sets(x: StoredExtractor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from nait.neurons.scorer import Nait
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes import Engine
 from nait.stages.select import Selector, describe, select
-from nait.stages.tables import read_scores, read_selection, write_selected_rows
+from nait.stages.tables import LAYERS, read_layers, read_scores, read_selection, write_selected_rows
 from nait.stages.train import train
 from nait.store import Artifact, Store
 from tests.families import pool, save, target
@@ -263,6 +264,41 @@ def test_a_ratio_sweep_of_nait_opens_no_model(x: StoredExtractor, monkeypatch: p
     large = choose(Nait(), other, pool(), targets=[target()], budget=Ratio(0.5))[0]
     assert large.ids[: len(small)] == small.ids
     choose(Nait(layers="last"), other, pool(), targets=[target()])
+
+
+def test_what_each_layer_adds_is_kept_for_the_selected_rows(x: StoredExtractor) -> None:
+    targets = [target(), target(7, name="b")]
+    selection, made, scores = choose(
+        Nait(), x, flawed(), targets=targets, order=RoundRobin(), budget=Count(4)
+    )
+    names = parquet.read_table(made.path / LAYERS).column_names
+    assert names == ["id", "target", "layer_1", "layer_2", "layer_3"]
+    table, _ = read_scores(scores)
+    found = read_layers(made)
+    assert [part.target for part in found] == ["target", "b"]
+    for part in found:
+        values = table.column(part.target)
+        np.testing.assert_allclose(part.parts.sum(axis=1), values[list(selection.rows)])
+        assert part.means.sum() == pytest.approx(np.nanmean(values))  # of the eligible rows alone
+
+
+def test_a_scorer_without_layers_leaves_none(x: StoredExtractor) -> None:
+    made = choose(Random(0), x, pool())[1]
+    assert not (made.path / LAYERS).exists()
+    assert read_layers(made) == []
+
+
+@pytest.mark.parametrize("kind", ["signals", "passes"])
+def test_signals_that_are_gone_are_not_measured_again_for_the_layers(
+    kind: str, x: StoredExtractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(Nait(), x, pool(), targets=[target()], budget=Ratio(0.1))
+    shutil.rmtree(x.store.root / kind)
+    monkeypatch.setattr(LocalModel, "load_network", lambda _: pytest.fail("the model was opened"))
+    other = StoredExtractor(x.model, x.store, TEMPLATE)
+    selection, made, _ = choose(Nait(), other, pool(), targets=[target()], budget=Ratio(0.5))
+    assert len(selection) == len(pool()) // 2
+    assert read_layers(made) == []
 
 
 def test_what_changes_a_score_changes_its_address(x: StoredExtractor) -> None:

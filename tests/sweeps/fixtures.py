@@ -57,7 +57,7 @@ def select(
     tokens = np.arange(POOL) % 50 + 1
     facts = {
         "targets": list(table.targets), "unit": "", "definition": "", "exhaustive": False,
-        "length_correlation": {table.targets[0]: 0.6}, "diagnostics": {}, "warnings": [],
+        "length_correlation": {table.targets[0]: 0.6}, "diagnostics": {}, "warnings": [], "made_of": [],
     }  # fmt: skip
     key = {
         "name": name, "pool": {"examples": "c0ffee00", "model": "m0"}, "seed": seed,

@@ -9,6 +9,7 @@ import pytest
 
 from nait.store import Store
 from nait.sweeps.__main__ import main
+from tests.tracking.fakes import Api, Run, record, serve
 
 from .fixtures import put
 
@@ -48,3 +49,49 @@ def test_a_store_that_is_not_there_is_named(
     with pytest.raises(SystemExit):
         call(monkeypatch, str(tmp_path / "nothing"))
     assert "no such store" in capsys.readouterr().err
+
+
+def test_a_pulled_project_is_one_more_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, theirs = Store(tmp_path / "mine"), Store(tmp_path / "theirs")
+    runs = [put(theirs, "nait", share=0.7), put(theirs, "random", share=0.3)]
+    put(mine, "length", share=0.4)
+    call(monkeypatch, str(mine.root), str(theirs.root), "--out", str(tmp_path / "direct"))
+    expected = capsys.readouterr().out.replace("direct", "pulled")
+    serve(monkeypatch, Api("team/nait", [Run(name, [record(theirs, name)]) for name in runs]))
+    call(monkeypatch, str(mine.root), "--wandb", "team/nait", "--out", str(tmp_path / "pulled"))
+    said = capsys.readouterr().out
+    assert "2 records fetched" in said
+    assert "minus random" in expected
+    assert said.endswith(expected)
+    assert (tmp_path / "pulled" / "store" / "runs" / runs[0]).is_dir()
+
+
+def test_a_pulled_project_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = Store(tmp_path / "theirs")
+    sent = record(theirs, put(theirs, "nait"))
+    monkeypatch.chdir(tmp_path)
+    serve(monkeypatch, Api("team/nait", [Run("a", [sent])]))
+    call(monkeypatch, "--wandb", "team/nait")
+    assert (tmp_path / "team" / "nait" / "leaderboard.md").is_file()
+    call(monkeypatch, "--wandb", "team/nait")
+    assert sent.downloads == 1
+
+
+@pytest.mark.parametrize("words", [[], ["--group", "study", "here"]])
+def test_without_anything_to_read_the_usage_is_shown(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        call(monkeypatch, *words)
+    assert "error: " in capsys.readouterr().err
+
+
+def test_without_its_flags_the_network_is_never_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wandb.Api", lambda: pytest.fail("asked"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("connected"))
+    put(Store(tmp_path / "a"), "nait")
+    call(monkeypatch, str(tmp_path / "a"))

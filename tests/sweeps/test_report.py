@@ -57,7 +57,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("report")
     store, out = Store(root / "store"), root / "out"
     out.mkdir()
-    facts = {"command": "nait seed=0", "versions": {"torch": "2"}, "fingerprints": {"pool": "f00"}}
+    facts = {"command": "nait seed=0", "versions": {"torch": "2"}, "fingerprints": {"pool": "f00"},
+             "training": {"recipe": {"epochs": 7}}}  # fmt: skip
     for seed in range(2):
         for target in ("math", "code", "facts"):
             put(store, "random", target=target, seed=seed, share=0.3)
@@ -96,6 +97,7 @@ def test_every_part_is_there_in_every_format(written: Path) -> None:
         assert f"## {title}\n" in markdown
     for text in (page, markdown):
         assert "nait seed=0" in text
+        assert "training recipe" in text
         assert "Fewer than three seeds" in text
         assert "The diagonal wins" in text
         assert "rho +0.60" in text

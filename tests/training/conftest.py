@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nait.core.contracts import Files
 from nait.core.tokens import TokenTable, token_table
 
 VOCABULARY = 48
@@ -59,7 +60,7 @@ class Records:
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None: ...
 
-    def artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None: ...
+    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None: ...
 
     def finish(self, *, failed: bool = False) -> None: ...
 

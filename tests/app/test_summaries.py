@@ -1,0 +1,66 @@
+"""The summary of a sweep: its tables, pictures and page stand in one run, in files and in W&B."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from nait.store import Store, write_json
+from nait.summaries import summarise_sweep
+from nait.sweeps.report import Report
+from nait.tracking.trackers import files_and_wandb
+from tests.sweeps.fixtures import put
+from tests.tracking.test_wandb import history, logs, of_kind, records
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """A sweep's folder, after its summary, with the store beside it."""
+    store, folder = Store(tmp_path / "store"), tmp_path / "sweep"
+    for target in ("math", "code"):
+        for selector, share in (("nait", 0.6), ("random", 0.3)):
+            run = put(store, selector, target=target, share=share)
+            job = folder / f"{selector}-{target}"
+            job.mkdir(parents=True)
+            labels = {"selector": selector, "target": target, "budget": "10%", "pool": "p"}
+            write_json(job / "run.json", {"status": "done", "links": {"run": run}, **labels})
+    tracker = files_and_wandb(str(folder))
+    summarise_sweep(folder, store=str(store.root), reporter=Report(), tracker=tracker, config={"group": None})
+    return folder
+
+
+def test_the_files_hold_the_leaderboard_and_the_matrix_as_tables(sweep: Path) -> None:
+    for name in ("leaderboard", "transfer"):
+        with (sweep / "tables" / f"{name}.csv").open(newline="") as stream:
+            tabled = list(csv.DictReader(stream))
+        with (sweep / "report" / f"{name}.csv").open(newline="") as stream:
+            written = list(csv.DictReader(stream))
+        assert [list(row) for row in tabled] == [list(row) for row in written]
+        number = "value" if name == "leaderboard" else "difference"
+        assert [float(row[number]) for row in tabled] == [float(row[number]) for row in written]
+    assert json.loads((sweep / "summary.json").read_text())["jobs"] == 4
+
+
+def test_wandb_shows_the_tables_with_numbers_the_pictures_and_the_page(sweep: Path) -> None:
+    (log,) = logs(sweep)
+    found = records(log)
+    rows = {name: history(found, f"{name}.nrows") for name in ("leaderboard", "transfer")}
+    assert all(count > 0 for (count,) in rows.values())
+    (table,) = log.parent.glob("files/media/table/transfer*.json")
+    shown = json.loads(table.read_text())
+    (cell, *_) = shown["data"]
+    assert isinstance(cell[shown["columns"].index("difference")], float)
+    assert isinstance(cell[shown["columns"].index("seeds")], int)
+    pictures = {path.stem for path in (sweep / "report").glob("*.svg")}
+    assert {"cost", "transfer"} <= pictures
+    media = log.parent / "files" / "media" / "html"
+    for name in (*(f"pictures/{picture}" for picture in pictures), "report"):
+        (page,) = media.glob(f"{name}_*.html")
+        file = sweep / "report" / (f"{Path(name).name}.svg" if "/" in name else "report.html")
+        assert page.read_text() == file.read_text()
+    (kept,) = [one for one in of_kind(found, "artifact") if one["type"] == "report"]
+    names = {entry["path"] for entry in kept["manifest"]["contents"]}
+    assert names == {path.name for path in (sweep / "report").iterdir()}

@@ -1,0 +1,67 @@
+"""Laws of the layers' parts in the report: in the pool's units, and a line adds up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nait.core.scores import Contributions
+from nait.store import Store
+from nait.sweeps.collect import collect
+from nait.sweeps.layers import MOST_COLUMNS, layer_shifts
+from nait.sweeps.selections import Picks, read_picks
+
+from .fixtures import put
+
+
+def with_layers(one: Picks, layers: tuple[int, ...], *, more: float) -> Picks:
+    """The selection as if each layer, the first `more` times, had brought an equal part of its scores."""
+    (target,) = one.first.scores
+    scores = one.first.scores[target]
+    places = [one.first.ids.index(key) for key in one.first.chosen]
+    weights = np.ones(len(layers))
+    weights[0] = more
+    weights /= weights.sum()
+    part = Contributions(target, layers, scores[places, None] * weights, scores.mean() * weights)
+    return replace(
+        one, by_seed={seed: replace(chosen, layers=(part,)) for seed, chosen in one.by_seed.items()}
+    )
+
+
+def picks(tmp_path: Path, *names: str) -> list[Picks]:
+    store = Store(tmp_path)
+    for name in names:
+        put(store, name)
+    return read_picks(store, collect(store))
+
+
+def test_a_line_adds_up_to_the_shift_of_the_whole_score(tmp_path: Path) -> None:
+    (one,) = picks(tmp_path, "nait")
+    (grid,) = layer_shifts([with_layers(one, (1, 2, 4), more=2.0)])
+    (scores,) = one.first.scores.values()
+    chosen = np.isin(one.first.ids, one.first.chosen)
+    shift = (scores[chosen].mean() - scores.mean()) / scores.std()
+    assert grid.columns == ["1", "2", "4"]
+    assert grid.values[0] == pytest.approx(np.array([0.5, 0.25, 0.25]) * shift)
+    assert list(grid.rows) == [f"nait ({shift:+.2f})"]
+
+
+def test_a_layer_that_a_method_does_not_use_is_empty(tmp_path: Path) -> None:
+    one, other = picks(tmp_path, "nait", "less")
+    (grid,) = layer_shifts([with_layers(one, (1, 2), more=1.0), with_layers(other, (2, 3), more=1.0)])
+    assert np.isnan(grid.values).tolist() == [[False, False, True], [True, False, False]]
+
+
+def test_layers_of_a_deep_model_stand_in_several_maps_each_once(tmp_path: Path) -> None:
+    (one,) = picks(tmp_path, "nait")
+    deep = tuple(range(1, 81))
+    grids = layer_shifts([with_layers(one, deep, more=1.0)])
+    assert [int(name) for grid in grids for name in grid.columns] == list(deep)
+    assert max(len(grid.columns) for grid in grids) <= MOST_COLUMNS
+
+
+def test_methods_without_layers_have_no_map(tmp_path: Path) -> None:
+    assert layer_shifts(picks(tmp_path, "random", "length")) == []
