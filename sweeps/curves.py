@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .contrasts import TARGETLESS
@@ -148,19 +148,38 @@ class Spot:
 
 
 def costs(lines: Sequence[Line]) -> dict[str, list[Spot]]:
-    """Benchmark -> every method's cost and quality there: of a group's mean, if there is one, else of two tasks."""
+    """Benchmark -> every method's cost and quality there: of a group's mean, if there is one, else of two tasks.
+
+    A method's settings are told apart as long as there are no more than `MOST_LINES` of them.
+    """
     tasks = sorted({(not line.members, line.task) for line in lines if line.headline and line.task})
     found = {}
     targets = {line.target for line in lines if line.method not in TARGETLESS}
+    few = len({line.selector for line in lines}) <= MOST_LINES
     for _, task in tasks[: 2 if tasks and tasks[0][0] else 1]:
         spots = [
-            Spot(line.selector, _where(line, targets), seconds, line.value, line.half_width)
-            for line in lines
-            if line.task == task and (seconds := line.seconds_select + line.seconds_train) > 0
+            Spot(
+                line.selector if few else line.method,
+                _where(line, targets),
+                seconds,
+                line.value,
+                line.half_width,
+            )
+            for line in _once(line for line in lines if line.task == task)
+            if (seconds := line.seconds_select + line.seconds_train) > 0
         ]
         if len({spot.method for spot in spots}) > 1:
             found[task] = spots
     return found
+
+
+def _once(lines: Iterable[Line]) -> list[Line]:
+    """Without a targetless method's repetitions for other targets."""
+    found: dict[tuple[str, str, str], Line] = {}
+    for line in lines:
+        target = "" if line.method in TARGETLESS else line.target
+        found.setdefault((line.selector, target, line.budget), line)
+    return list(found.values())
 
 
 def _where(line: Line, targets: set[str]) -> str:

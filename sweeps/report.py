@@ -62,7 +62,7 @@ class Report:
             "Which data to tune on: " + ", ".join(sorted({row.model for row in rows})),
             [
                 Section("Leaderboard", leaderboard(shown, self.control)),
-                Section(f"Against {self.control}", compared(shown, self.control)),
+                Section(f"Against {self.control}", compared(shown, self.control, self.benchmarks)),
                 Section("Any two methods", pairwise(rows, shown, items)),
                 Section("Quality and cost", costs(shown, amortised(store, rows))),
                 Section("Curves", varied(shown)),

@@ -16,6 +16,7 @@ from .curves import costs as spots_of
 from .curves import panels
 from .documents import Block, Notes, Table
 from .drawing import Grid, heat_maps, picture
+from .forest import forest, forest_plot
 from .layers import layer_shifts
 from .lines import Line, grouped
 from .overlap import Core, cores, correlations, distinct, lengths, names, overlaps, settled
@@ -23,7 +24,7 @@ from .plots import cost_plot, curve_plot
 from .selections import Picks
 from .statistics import estimate, holm, spread
 from .tables import difference, difference_cells, notes, wide_cells
-from .transfer import Matrix, grid
+from .transfer import Benchmarks, Matrix, grid
 
 MOST_PAIRS = 12
 MOST_MATRICES = 6
@@ -38,13 +39,20 @@ def leaderboard(lines: Sequence[Line], control: str) -> tuple[Block, ...]:
     return (Table.of("leaderboard", header, body), Notes(tuple(said)))
 
 
-def compared(lines: Sequence[Line], control: str) -> tuple[Block, ...]:
-    """Each line minus the control."""
+def compared(lines: Sequence[Line], control: str, benchmarks: Benchmarks) -> tuple[Block, ...]:
+    """Each line minus the control, as a picture and in numbers."""
     header, body = difference_cells(lines, control=control)
     caption = (
         f"Score minus {control}, paired by item and seed, 95 % interval; n.s.: not significant after Holm."
     )
-    return (Table.of("differences", header, body, caption=caption),)
+    table = Table.of("differences", header, body, caption=caption)
+    found = forest(lines, benchmarks)
+    if found is None:
+        return (table,)
+    alt = (
+        f"Score minus {control} with 95 % intervals, best first; filled: significant after Holm's correction."
+    )
+    return (picture("forest", forest_plot(found, control), alt), table)
 
 
 def pairwise(rows: Sequence[Row], lines: Sequence[Line], items: Items) -> tuple[Block, ...]:
