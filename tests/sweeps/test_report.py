@@ -77,7 +77,7 @@ def test_the_page_is_whole_and_needs_no_network(written: Path) -> None:
     assert {point.removeprefix("#") for point in page.points} <= set(page.ids)
     assert not re.search(r"https?:|//cdn|@import|url\((?!#)", text)
     assert not {"script", "iframe", "link", "object"} & set(page.tags)
-    assert page.tags.count("svg") == 4
+    assert page.tags.count("svg") == 5
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
@@ -87,7 +87,7 @@ def test_every_part_is_there_in_every_format(written: Path) -> None:
     names = {path.name for path in written.iterdir()}
     assert names == {
         "leaderboard.md", "leaderboard.csv", "leaderboard.json", "report.html", "report.md", "tables.tex",
-        "transfer.csv", "transfer.svg", "curves.svg", "overlap.svg", "cost.svg",
+        "transfer.csv", "transfer.svg", "curves.svg", "overlap.svg", "cost.svg", "forest.svg",
     }  # fmt: skip
     page, markdown = (written / "report.html").read_text(), (written / "report.md").read_text()
     sections = ("Leaderboard", "Against random", "Any two methods", "Quality and cost", "Curves", "Transfer",
