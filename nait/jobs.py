@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -277,13 +278,14 @@ class Job:
         if describer is None:
             return
         columns: TruthColumns | None = self.parts["truth"]
-        labels = self._labels()
+        labels = self._labels
         given = {columns.family: labels.family.tolist()} if columns and labels else {}
         made = characterise(self.pool, describer, self.store, given=given)
         self.links["traits"] = made.address
         if made.fresh:
             log.info("Read the traits of %d rows in %.1f s.", len(self.pool), made.seconds)
 
+    @cached_property
     def _labels(self) -> Labels | None:
         """The labels in the user's own rows, where the config names them."""
         columns: TruthColumns | None = self.parts["truth"]
@@ -296,12 +298,12 @@ class Job:
             raise DataError(
                 f"the rows have no column {error}",
                 where="truth",
-                mend="Name the label columns, or set truth=none.",
+                mend="Name the label columns, or set truth=null.",
             ) from error
 
     def _hold_against_truth(self, scores: Artifact, selection: Selection) -> None:
         """What the selection is worth by the labels in the user's own rows."""
-        labels = self._labels()
+        labels = self._labels
         if labels is None:
             return
         table, _ = read_scores(scores)

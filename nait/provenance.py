@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from copy import deepcopy
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,12 @@ PACKAGES = (
 
 def provenance() -> dict[str, Any]:
     """Package versions, Python, platform, and the git commit of the code (null when it is not a clone)."""
+    return deepcopy(_at_start())
+
+
+@cache
+def _at_start() -> dict[str, Any]:
+    """Asked once a process, whose code is that which it has loaded."""
     return {
         "versions": _versions(),
         "python": platform.python_version(),

@@ -339,8 +339,9 @@ class StoredExtractor:
 
     def close(self) -> None:
         """Let go of the model's memory."""
-        self._opened.network = None
-        gc.collect()
+        if self._opened.network is not None:
+            self._opened.network = None
+            gc.collect()
 
 
 def _load(path: Path) -> npt.NDArray[Any]:
