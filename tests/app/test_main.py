@@ -88,7 +88,7 @@ def given(home: Path) -> list[str]:
     return [
         "model=local", f"model.path={home / 'model'}", "model.max_length=128", "data=file",
         f"data.path={home / 'pool.jsonl'}", "target=file", f"target.path={home / 'refs.jsonl'}", "template=plain",
-        "tracking=files", "eval=gsm8k", "eval.tasks=[toy_sums]", f"eval.include=[{home / 'tasks'}]",
+        "tracking=files", "eval=gsm8k", "eval.tasks=[toy_sums]", f"eval.include=[{home / 'tasks'}]", "traits=none",
     ]  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def manifests(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp_path: Path) -> None:
-    done = nait("stages=[select]", "tracking=wandb")
+    done = nait("stages=[select]", "tracking=wandb", "traits=topics")
     assert done.returncode == 0, done.stderr
     (selected,) = (tmp_path / "runs").rglob("selected.jsonl")
     assert str(selected.relative_to(tmp_path)) in done.stdout
@@ -115,7 +115,7 @@ def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp
 
 
 def test_a_report_says_what_the_selections_of_a_pool_are_made_of(nait: Run, tmp_path: Path) -> None:
-    done = nait("-m", "selector=nait,random", "stages=[select,report]")
+    done = nait("-m", "selector=nait,random", "stages=[select,report]", "traits=topics")
     assert done.returncode == 0, done.stderr
     one, other = manifests(tmp_path)
     assert one["links"]["traits"] == other["links"]["traits"]
