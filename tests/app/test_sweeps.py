@@ -115,7 +115,8 @@ def test_the_report_says_how_far_reference_draws_agree(nait: Run, tmp_path: Path
     references(tmp_path, "sums")
     done = nait("sweep=reference_draws", "target=file", f"target.path={tmp_path / 'sums.jsonl'}", "target.rows=4",
                 "target.seed=0,1,2", "order=highest", "data=nano_small", "data.size=100", "traits=none", "model=nano",
-                "model.max_length=128", "template=nano", "tracking=files", "stages=[select,report]", bare=True)  # fmt: skip
+                "model.max_length=128", "template=nano", "tracking=files", "stages=[select,report]",
+                bare=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     (page,) = (tmp_path / "runs").rglob("report.md")
     (line,) = [line for line in page.read_text().splitlines() if line.startswith("| nait, sums, 10%")]
