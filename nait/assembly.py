@@ -10,7 +10,7 @@ from typing import Any
 
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import Target
-from nait.jobs import Job
+from nait.jobs.job import Job
 from nait.stages.select import Selector
 from nait.store import Store
 

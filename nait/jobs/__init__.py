@@ -1,0 +1,1 @@
+"""One job: a selector, a target list and a seed, through the stages."""

@@ -1,0 +1,99 @@
+"""Previews: a job's plan, kept for the run that follows, and what became of it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nait import records
+from nait.core.address import address
+from nait.core.contamination import Contamination
+from nait.planning.doubles import Aside, NotStored
+from nait.planning.planner import Work, make_plan
+from nait.planning.texts import describe
+from nait.stages.contaminate import contaminate, decontaminated, read_hits
+from nait.store import read_json, write_json
+
+if TYPE_CHECKING:
+    from nait.jobs.job import Job
+
+log = logging.getLogger("nait")
+
+PLAN_VERSION = 1
+
+
+def preview(job: Job, stages: Sequence[str]) -> str:
+    """What the stages would do and take, as text; left as `plan.json` and in the store."""
+    trains = job.trains(stages)
+    with tempfile.TemporaryDirectory(prefix="nait-plan-") as name:
+        _leave_out_if_known(job, Path(name) / "contamination")
+        work = Work(
+            pool=job.pool, targets=job.targets, selector=job.selector, model=job.model,
+            template=job.parts["template"], engine=job.parts["engine"], extractor=job.extractor,
+            seed=job.config["seed"], cost=job.parts["cost"], select=job.selects(stages),
+            trainer=job.parts["train"] if trains else None,
+            evaluator=job.parts["eval"] if "evaluate" in stages else None,
+        )  # fmt: skip
+        made = make_plan(work, job.store, Path(name))
+    record = {**made.record(), "notes": [*made.notes, *job.warnings]}
+    write_json(job.folder / "plan.json", record)
+    if made.scores:
+        kept = _plan_file(job, made.scores)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_json(kept, record)
+        except OSError as error:
+            log.warning("The run itself will not know of this plan: %s", error)
+    labels = job.labels
+    return (
+        f"{labels['selector']}, {labels['target'] or 'no target'}, {labels['budget']}, "
+        f"seed {labels['seed']}: {job.folder / 'plan.json'}\n{describe(made)}"
+    )
+
+
+def _leave_out_if_known(job: Job, scratch: Path) -> None:
+    """Leaves out the rows that stand in the evaluation, where an earlier run has found them."""
+    rule: Contamination | None = job.parts["contamination"]
+    if rule is None:
+        return
+    store = Aside(scratch, job.store, refused=("contamination",))
+    try:
+        made = contaminate(job.pool, job.targets, evaluator=job.parts.get("eval"), rule=rule, store=store)
+    except NotStored:
+        if rule.exclude:
+            job.warn(["The rows that stand in the evaluation are not known yet: the plan counts them."])
+        return
+    hits = read_hits(made)
+    rule.refuse_test_references(hits, job.targets)
+    if rule.exclude:
+        job.pool = decontaminated(job.pool, hits, job.targets)
+
+
+def _plan_file(job: Job, scores: str) -> Path:
+    """Where the plan of a job with these scores is kept."""
+    key = {
+        "plan": PLAN_VERSION, "scores": scores, "order": job.config["order"], "budget": job.config["budget"],
+        "recipe": job.parts["train"].recipe, "seed": job.config["seed"], "eval": job.config["eval"],
+    }  # fmt: skip
+    return job.store.root / "plans" / f"{address(key)}.json"
+
+
+def outcome(job: Job) -> dict[str, Mapping[str, Any]] | None:
+    """Predicted and true seconds of the phases whose results the plan, as this run, had to make; or had not."""
+    kept = _plan_file(job, str(job.links["scores"])) if job.links.get("scores") else None
+    if kept is None or not kept.is_file():
+        return None
+    phases = {
+        phase["name"]: phase["seconds"]
+        for phase in read_json(kept)["phases"]
+        if phase["name"] in job.elapsed and bool(phase["stored"]) != job.fresh.get(phase["name"])
+    }
+    return {
+        "predicted": {
+            name: records.rounded({name: s})[name] if s is not None else None for name, s in phases.items()
+        },
+        "seconds": records.rounded({name: job.elapsed[name] for name in phases}),
+    }
