@@ -14,8 +14,9 @@ from .contrasts import BASE, CONTROL, TARGETLESS, metric_name, places
 from .stores import Shelf
 
 NOT_EVALUATED = Result(task="", metric="", value=0.0, stderr=None, n=0)
-CONDITIONS = ("train.", "model.", "eval.", "template.", "pool")
-"""Settings that belong to a run, whatever its method."""
+CONDITIONS = ("train.", "model.", "eval.", "template.")
+"""Settings that belong to a run, whatever its method, begin so; as do the pool's name and content."""
+POOL = ("pool", "pool content")
 SHUFFLED = "Shuffled"
 """The order that makes any selector random: how a sweep over a method's own keys brings its control."""
 SHORT = 6
@@ -69,7 +70,7 @@ def run_settings(store: Shelf, record: Artifact) -> dict[str, str]:
     """
     found = {str(key): str(value) for key, value in record.manifest.get("settings", {}).items()}
     if method_name(record) == CONTROL:
-        found = {key: value for key, value in found.items() if key.startswith(CONDITIONS)}
+        found = {key: value for key, value in found.items() if _is_condition(key)}
     found["pool"] = str(record.manifest["labels"]["pool"])
     counts = record.manifest.get("reference_rows") or {}
     if counts:
@@ -82,6 +83,10 @@ def run_settings(store: Shelf, record: Artifact) -> dict[str, str]:
     if isinstance(targets := key.get("targets"), Sequence) and targets:
         found["reference"] = "+".join(str(one.get("examples", ""))[:SHORT] for one in targets)
     return found
+
+
+def _is_condition(key: str) -> bool:
+    return key in POOL or key.startswith(CONDITIONS)
 
 
 def differing_settings(
@@ -176,7 +181,7 @@ def _rows(
             checks=checks,
             method=method,
             settings=dict(shown) if method != BASE else {},
-            conditions={key: value for key, value in settings.items() if key.startswith(CONDITIONS)},
+            conditions={key: value for key, value in settings.items() if _is_condition(key)},
             members=result.members,
         )
 

@@ -117,7 +117,7 @@ def test_a_shuffled_order_makes_any_selector_the_random_control(tmp_path: Path) 
     for seed in range(2):
         for layers in ("[1]", "[2]"):
             put(store, "nait", seed=seed, order="Highest", layers=layers, share=0.8)
-            put(store, "nait", seed=seed, order="Shuffled", layers=layers, share=0.3)
+            put(store, "nait", seed=seed, order="Shuffled", layers=layers, pool_sample=layers, share=0.3)
     lines = [line for line in lines_of(store) if line.task == "nano"]
     assert {line.selector for line in lines} == {"nait layers=[1]", "nait layers=[2]", "random"}
     (control,) = (line for line in lines if line.method == "random")
