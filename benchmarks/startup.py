@@ -1,17 +1,26 @@
-"""Wall seconds of `nait --help` and `nait --cfg job`, the median of three runs each; the slower counts (goal 1)."""
+"""Wall seconds of `nait --help` and `nait --cfg job`, the median of three runs each; the slower counts (goal 1).
+
+`scoring_seconds` is the time from a command on the embedded world to the first batch of its pool (goal 12).
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
+import time
 from functools import partial
 
 from benchmarks.lines import alternate, say
 from benchmarks.models import arguments
 
 GOAL = 1.0
+SCORING_GOAL = 12.0
 ROUNDS = 3
 COMMANDS = {"help_seconds": ("--help",), "cfg_seconds": ("--cfg", "job")}
+BAR = b"reading nano:"
+"""The progress bar of the pass over the pool begins so."""
 
 
 def main() -> None:
@@ -19,11 +28,34 @@ def main() -> None:
     arguments(__doc__, rows=0)
     ways = [partial(_run, words) for words in COMMANDS.values()]
     taken = dict(zip(COMMANDS, alternate(ways, rounds=ROUNDS), strict=True))
-    say("startup", "nait --help, nait --cfg job", seconds=max(taken.values()), goal=GOAL, **taken)
+    taken["scoring_seconds"] = until_scoring()
+    slower = max(taken[name] for name in COMMANDS)
+    say(
+        "startup", "nait --help, nait --cfg job, a job on nano", seconds=slower, goal=GOAL,
+        met=slower <= GOAL and taken["scoring_seconds"] <= SCORING_GOAL, scoring_goal=SCORING_GOAL, **taken,
+    )  # fmt: skip
 
 
 def _run(words: tuple[str, ...]) -> None:
     subprocess.run([sys.executable, "-m", "nait", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def until_scoring() -> float:
+    """Seconds from the command to its pass's bar; the job ends there. Raises: RuntimeError where none appears."""
+    with tempfile.TemporaryDirectory(prefix="nait-startup-") as folder:
+        environment = {**os.environ, "NAIT_STORE": f"{folder}/store", "NAIT_RUNS": f"{folder}/runs"}
+        command = [sys.executable, "-m", "nait", "stages=[select]", "tracking=files"]
+        started = time.perf_counter()
+        said = b""
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, cwd=folder) as job:
+            assert job.stderr is not None
+            while part := os.read(job.stderr.fileno(), 4096):  # a bar's line has no end
+                said += part
+                if BAR in said:
+                    seconds = time.perf_counter() - started
+                    job.kill()
+                    return seconds
+    raise RuntimeError(f"the job ended without a pass: {said[-500:].decode(errors='replace')}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from benchmarks.models import LENGTH_DECILES, rows, texts
 from benchmarks.scoring import shares
 from nait.neurons.scorer import Nait
 
-BESIDE = {"__init__", "__main__", "kept", "lines", "models", "planted"}
+BESIDE = {"__init__", "__main__", "kept", "lines", "models", "planted", "quickstart"}
 # What takes seconds at this size. `startup`, `memory` and `workers` start processes; the rest is measured in place.
 SMALL = {
     "targets": 2,
