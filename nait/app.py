@@ -16,6 +16,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.plugins import Plugins
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -28,6 +29,17 @@ log = logging.getLogger("nait")
 STAGES = ("select", "train", "evaluate", "report")
 MADE_OF = {"layer_sets": ("model", "model.path"), "each_and_all": ("target", "target.paths")}
 """What each resolver makes the values of a sweep of: one a sweep, so that they fit every job."""
+
+
+def _register_sweeper() -> None:
+    """Hydra's own search does not see into an editable install; it loads its plugins anew, so ours comes after."""
+    plugins = Plugins.instance()
+    from hydra_plugins.nait import Sweeper
+
+    plugins.register(Sweeper)
+
+
+_register_sweeper()
 
 
 @hydra.main(config_path="pkg://nait.conf", config_name="run", version_base="1.3")  # type: ignore[untyped-decorator]

@@ -35,14 +35,19 @@ def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano") -> Pool:
     """`size` rows of the world; the ground truth stays behind."""
     if size < 1:
         raise ConfigError(f"{size} is below 1", where="data.size", mend="Give 1 or more.")
-    examples = [_example(row, place) for place, row in enumerate(_rows(size, seed))]
-    return gather(name, examples, source=WorldRows(size, seed))
+    return _pool(size, seed, name)
 
 
 @lru_cache(maxsize=1)
 def _rows(size: int, seed: int) -> tuple[world.Row, ...]:
     """The pool that the jobs of a sweep share, to be read alone."""
     return tuple(world.pool_rows(size, seed))
+
+
+@lru_cache(maxsize=1)
+def _pool(size: int, seed: int, name: str) -> Pool:
+    examples = [_example(row, place) for place, row in enumerate(_rows(size, seed))]
+    return gather(name, examples, source=WorldRows(size, seed))
 
 
 def nano_targets(capabilities: str | Sequence[str] | None, rows: int = 32, seed: int = 0) -> list[Target]:

@@ -47,6 +47,7 @@ FLOORS: dict[str, set[str]] = {
     "assembly": {"core", "store", "stages", "jobs"},
     "help": {"core", "conf"},
     "display": set(),
+    "plugins": set(),
     "app": {"core", "neurons", "assembly", "summaries", "display"},
     "__main__": {"core", "app", "help", "processes"},
 }
@@ -61,13 +62,14 @@ HUB = set(FLOORS) - {
     "records",
     "help",
     "display",
+    "plugins",
 }
 
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb.py"},
     "wandb_workspaces": {"nait/tracking/workspaces.py"},
     "lm_eval": {"eval/harness.py"},
-    "hydra": {"nait/app.py", "nait/help.py", "nait/__main__.py"},
+    "hydra": {"nait/app.py", "nait/help.py", "nait/plugins/__init__.py", "nait/__main__.py"},
     "omegaconf": {"nait/app.py", "nait/help.py", "nait/__main__.py"},
     "peft": {"nait/training/adapter.py"},
     "sklearn": {"nait/data/topics.py"},
@@ -185,7 +187,8 @@ def test_the_package_list_is_the_folders() -> None:
     found = set()
     for folder in folders:
         parts = folder.relative_to(ROOT).parts
-        found.add(".".join(parts if parts[0] == "nait" else ("nait", *parts)))
+        name = ".".join(parts if parts[0] == "nait" else ("nait", *parts))
+        found.add("hydra_plugins.nait" if name == "nait.plugins" else name)
     assert listed == found
 
 
