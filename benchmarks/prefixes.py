@@ -19,14 +19,14 @@ from nait.signals.runners import Runner
 
 GOAL = 0.9
 ROUNDS = 3
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 2048
 PREAMBLES = (32, 44)
 WITH_INPUT = 0.4
 
 
 def main() -> None:
     """Prints one JSON line."""
-    options = arguments(__doc__, rows=64)
+    options = arguments(__doc__, rows=128)
     network = load(options.model, device=options.device, dtype=options.dtype)
     table = begin_alike(rows(options.rows, vocabulary=network.config.vocab_size))
     prefixes = find_prefixes(table)

@@ -145,6 +145,8 @@ def _rows(
     checks = _checks(store, links.get("scores"))
     truth = record.manifest.get("truth") or {}
     paid = 1.0
+    if method == BASE:  # whatever rows its job chose, nothing was made of them
+        checks, truth = {}, {}
     if method == CONTROL != labels["selector"]:  # scores that a shuffled order ignored are not random's
         checks, truth = (
             {},

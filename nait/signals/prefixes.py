@@ -29,6 +29,9 @@ FEWEST_ROWS = 16
 LEAST_SHARE = 0.05
 """Rows that share a prefix are at least this part of the table."""
 
+PROBE_TOKENS = 16
+"""So many tokens behind a prefix show whether a decoder goes on from it as it should."""
+
 Ints = npt.NDArray[np.integer[Any]]
 Take = Callable[["torch.Tensor"], None]
 
@@ -153,7 +156,7 @@ class Continuation:
             return None
         key = prefix.tobytes()
         if key not in self.memories:
-            self.memories[key] = self._remember(prefix, ids_bt[:1])
+            self.memories[key] = self._remember(prefix, ids_bt[:1, : len(prefix) + PROBE_TOKENS])
         self.memory = self.memories[key]
         return None if self.memory is None else self._go_on(self.memory, ids_bt)
 
@@ -166,8 +169,8 @@ class Continuation:
     def _remember(self, prefix: Ints, row_1t: torch.Tensor) -> Memory | None:
         """The decoder's states of a prefix [P]; None for a decoder that does not go on from them as it should.
 
-        Not every decoder keeps its past in keys and values alone, or counts positions from there: one row is read
-        both ways.
+        Not every decoder keeps its past in keys and values alone, or counts positions from there: the beginning of
+        one row is read both ways.
         """
         import torch
 

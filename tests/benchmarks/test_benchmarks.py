@@ -106,6 +106,12 @@ def test_a_kept_store_serves_a_scorer_and_its_model_cannot_be_opened(tmp_path: P
     assert Closed().fingerprint == "closed"
 
 
+def test_a_missed_goal_stands_beside_its_reason() -> None:
+    missed, met = (document([line(name="memory", met=met)], "here") for met in (False, True))
+    assert "Why: What a pass keeps does not grow" in missed
+    assert "Why:" not in met
+
+
 def test_the_page_lists_first_what_falls_short() -> None:
     lines = [line(), line(name="c", ratio=None, goal=2.0, unit="s", met=True, extra=7)]
     lines.append(

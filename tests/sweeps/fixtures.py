@@ -97,6 +97,7 @@ def put(
     rows: int = 20,
     texts: bool = False,
     evaluated: bool = True,
+    trained: bool = True,
     facts: Mapping[str, Any] | None = None,
     also: Mapping[str, str] | None = None,
     **settings: str,
@@ -112,7 +113,7 @@ def put(
         links["evaluation"] = evaluate(store, name, shares, seed)
     labels = {
         "selector": selector, "target": target, "budget": budget, "seed": seed, "model": "m", "pool": "p",
-        "trained": True,
+        "trained": trained,
     }  # fmt: skip
     known = {
         "selected_rows": rows, "answer_tokens": 10 * rows, "device_hours": 0.1, "money": None, "settings": settings,

@@ -11,7 +11,7 @@ from nait.core.results import Evaluation, Member, Result, Row
 from nait.stages.evaluations import read_results, write_evaluation
 from nait.store import Store
 from nait.sweeps.collect import collect, outcomes
-from nait.sweeps.contrasts import between, controls
+from nait.sweeps.contrasts import BASE, between, controls
 from nait.sweeps.lines import Line, corrected, summarise
 from nait.sweeps.stores import Stores
 
@@ -123,6 +123,14 @@ def test_a_shuffled_order_makes_any_selector_the_random_control(tmp_path: Path) 
     (control,) = (line for line in lines if line.method == "random")
     assert (control.seconds_select, control.checks) == (0.0, {})
     assert all(line.difference for line in lines if line.method == "nait")
+
+
+def test_a_model_that_was_not_trained_is_not_judged_by_rows_it_never_saw(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "random", trained=False, facts={"truth": {"precision": 0.1}})
+    put(store, "random", facts={"truth": {"precision": 0.1}})
+    found = {row.method: row.truth for row in collect(store)}
+    assert found == {BASE: {}, "random": {"precision": 0.1}}
 
 
 def test_the_same_evaluation_reached_twice_is_one_seed(tmp_path: Path) -> None:
