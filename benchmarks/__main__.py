@@ -23,9 +23,9 @@ MODULES = (
 )  # fmt: skip
 REASONS = {
     "scoring": (
-        "In models this small a hook weighs as much as much arithmetic; the goals are those of random:100m. The published "
-        "way over the floor is its ratio times ours: where that is below the goal, too, padding and the LM head "
-        "cost this processor less than the goal supposes."
+        "The smaller a model, the more a hook weighs; the goals are those of random:100m. The published way over "
+        "the floor is its ratio times ours: where that, too, is below the goal, padding and the LM head cost this "
+        "processor less than the goal supposes."
     ),
     "losses": "The passes are of seconds, and the goal is within what this machine drifts between two runs.",
     "memory": (
