@@ -203,7 +203,13 @@ def test_bad_lines_go_to_the_one_who_takes_them(write: Write) -> None:
         ("a.csv", b"a,b\n\xff,2\n", "a.csv", "is not UTF-8", "Save it"),
         ("a.parquet", b"PAR1 or not", "a.parquet", "is not Parquet", "again"),
         ("a.jsonl.gz", b"no gzip", "a.jsonl.gz", "cannot be read", "fetch it again"),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 9, mtime=0)[:-4], "a.jsonl.gz", "Truncated", "fetch it again"),
+        (
+            "a.jsonl.gz",
+            gzip.compress(b'{"a": 1}\n' * 9, mtime=0)[:-4],
+            "a.jsonl.gz",
+            "Truncated",
+            "fetch it again",
+        ),
         (
             "a.csv.zst",
             pa.compress(b"a,b\n1,2\n", "zstd", asbytes=True)[:-2],
