@@ -39,6 +39,11 @@ COLUMNS = ("name", "setting", "seconds", "ratio", "goal", "met")
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
+NO_GPU = (
+    "Not measured yet. `python -m benchmarks.scoring --device cuda --dtype bfloat16 --model random:7b --rows 1000`, and "
+    "`benchmarks.gradients` with the same options, say tokens a second and the ratio to the floor (goal 1.03)."
+)
+
 Line = Mapping[str, Any]
 
 
@@ -80,6 +85,7 @@ def document(lines: Sequence[Line], head: str) -> str:
         f"# Results\n\n{head}\n\n"
         f"## Goals that fall short\n\n{fallen or 'None.'}\n\n"
         f"## All\n\nA ratio is bounded by its goal from above; where there is none, the seconds are.\n\n{table}\n\n"
+        f"## On a GPU\n\n{NO_GPU}\n\n"
         f"## Further numbers\n\n{more}\n"
     )
 
