@@ -40,8 +40,8 @@ PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 NO_GPU = (
-    "Not measured yet. `python -m benchmarks.scoring --device cuda --dtype bfloat16 --model random:7b --rows 1000`, and "
-    "`benchmarks.gradients` with the same options, say tokens a second and the ratio to the floor (goal 1.03)."
+    "Not measured yet. `python -m benchmarks.scoring --device cuda --dtype bfloat16 --model random:7b --rows 1000`,"
+    " and `benchmarks.gradients` with the same options, say tokens a second and the ratio to the floor (goal 1.03)."
 )
 
 Line = Mapping[str, Any]
