@@ -28,8 +28,8 @@ REASONS = {
         "processor less than the goal supposes."
     ),
     "prefixes": (
-        "A quarter of the tokens is not read again; what the seconds follow of it is the widths that small batches pad "
-        "to, and this machine's drift (0.81 to 0.95 in six runs)."
+        "A quarter of the tokens is not read again; what the seconds follow of it depends on the widths that small "
+        "batches pad to, and on the machine's drift (0.81 to 0.95 in six runs)."
     ),
     "losses": "The passes are of seconds, and the goal is within what this machine drifts between two runs.",
     "memory": (
