@@ -19,7 +19,7 @@ from nait.signals.runners import Runner
 
 GOAL = 0.9
 ROUNDS = 3
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1024
 PREAMBLES = (32, 44)
 WITH_INPUT = 0.4
 
