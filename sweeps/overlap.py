@@ -121,7 +121,7 @@ def correlations(picks: Sequence[Picks]) -> Grid | None:
     for one in picks:
         if one.method == "random":
             continue
-        for target, values in one.first.scores.items():
+        for target, values in _by_target(one.first.scores).items():
             name = f"{one.selector}, {target}" if target else one.selector
             columns.setdefault(name, values)
     said = list(columns)[:MOST]
@@ -130,6 +130,15 @@ def correlations(picks: Sequence[Picks]) -> Grid | None:
     values = np.array([[spearman(columns[a], columns[b]) for b in said] for a in said])
     none = np.zeros(values.shape, dtype=bool)
     return Grid("Spearman's rho between score columns", said, said, values, none, none)
+
+
+def _by_target(scores: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
+    """The columns; of those that a method has for each reference row of a target (`target/row`), the largest."""
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    for column, values in scores.items():
+        target = column.partition("/")[0]
+        found[target] = np.fmax(found[target], values) if target in found else values
+    return found
 
 
 def lengths(picks: Sequence[Picks]) -> list[tuple[str, int, float, float, float, float]]:

@@ -15,7 +15,7 @@ from nait.core.results import Row
 from nait.core.scores import Contributions
 from nait.stages.tables import read_layers
 
-from .contrasts import TARGETLESS
+from .contrasts import BASE, TARGETLESS
 from .stores import Shelf
 
 ROWS = "selected.jsonl"
@@ -61,12 +61,12 @@ class Picks:
 
 
 def read_picks(store: Shelf, rows: Sequence[Row]) -> list[Picks]:
-    """The selections behind these rows, those of the largest group of runs that share a pool; full data left out."""
+    """The selections behind these rows, of the largest group of runs that share a pool; all and no data left out."""
     known: dict[str, Chosen | None] = {}
     groups: dict[tuple[str, str, str, str, str], dict[int, Chosen]] = {}
     settings = {row.selector: row.settings for row in rows}
     for row in rows:
-        if not row.selection or row.method == "full":
+        if not row.selection or row.method in ("full", BASE):
             continue
         if row.selection not in known:
             known[row.selection] = read_chosen(store, row.selection)

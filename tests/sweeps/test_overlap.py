@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,25 @@ def test_score_columns_correlate_with_themselves(tmp_path: Path) -> None:
     assert found is not None
     assert np.diag(found.values) == pytest.approx([1, 1])
     assert -1 <= found.values[0, 1] < 1
+
+
+def test_columns_of_a_target_s_reference_rows_are_one_by_the_largest(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait")
+    put(store, "rds")
+    first, second = read_picks(store, collect(store))
+    low, high = np.arange(POOL) / POOL, np.arange(POOL)[::-1] / POOL
+    chosen = replace(second.first, scores={"math/a": low, "math/b": high})
+    found = correlations([first, replace(second, by_seed={0: chosen})])
+    assert found is not None
+    assert list(found.rows) == [f"{first.selector}, math", f"{second.selector}, math"]
+
+
+def test_an_untrained_model_has_no_selection(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "random", trained=False)
+    put(store, "nait")
+    assert [one.selector for one in read_picks(store, collect(store))] == ["nait"]
 
 
 def test_a_text_is_shortened_whatever_its_format() -> None:
