@@ -41,6 +41,7 @@ class Phase:
 @dataclass(frozen=True)
 class Plan:
     """What a job would do. `tokens` are those of the pool as it is scored; `padded_share` that of its batches.
+    `shared_tokens`: those of them that many rows begin with, and that a pass reads once.
 
     `opening_seconds` are part of the select phase: the model and its tokenizer, opened once. `passes`: None where
     what they would be is not known. `memory_bytes`: the weights and one chunk of results. `scores`: the address.
@@ -52,6 +53,7 @@ class Plan:
     tokens: int | None
     padded_share: float | None
     phases: tuple[Phase, ...]
+    shared_tokens: int = 0
     scores: str = ""
     passes: tuple[Pass, ...] = ()
     opening_seconds: float = 0.0

@@ -12,8 +12,9 @@ from nait import records
 from nait.core.address import address
 from nait.core.contamination import Contamination
 from nait.planning.doubles import Aside, NotStored
-from nait.planning.planner import Work, make_plan
+from nait.planning.planner import make_plan
 from nait.planning.texts import describe
+from nait.planning.work import Work
 from nait.stages.contaminate import contaminate, decontaminated, read_hits
 from nait.store import read_json, write_json
 

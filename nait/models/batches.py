@@ -78,6 +78,11 @@ class Batch:
         }
         return replace(self, **held)
 
+    def head(self, rows: int) -> Batch:
+        """Its first rows, as wide as before."""
+        held: dict[str, Any] = {name: value[:rows] for name, value in vars(self).items() if value is not None}
+        return replace(self, **held)
+
     @property
     def tokens(self) -> int:
         """Real tokens in the batch."""

@@ -26,8 +26,9 @@ def _lines(plan: Plan) -> list[str]:
     targets = ", ".join(f"{name} ({rows})" for name, rows in plan.targets.items()) or "none"
     lines = [f"Pool: {plan.rows} rows; targets: {targets}."]
     if plan.tokens is not None and plan.padded_share is not None:
+        shared = f", {plan.shared_tokens:,} of them in shared prefixes" if plan.shared_tokens else ""
         lines.append(
-            f"Tokens: {plan.tokens:,} in the pool; {plan.padded_share:.1%} of its batches is padding."
+            f"Tokens: {plan.tokens:,} in the pool{shared}; {plan.padded_share:.1%} of its batches is padding."
         )
     missing = [one for one in plan.passes if not one.stored]
     if plan.passes:

@@ -244,14 +244,14 @@ class StoredExtractor:
 
         def write(part: Path) -> Mapping[str, Any]:
             run_pass(
-                self.network(), lambda: self.tokens(examples), signals, part,
+                self.network(), table, signals, part,
                 engine=self.engine, name=examples.name, workers=workers,
             )  # fmt: skip
             return {**size, "signals": [canonical(signal.key()) for signal in signals]}
 
         def join(part: Path) -> None:
             join_pass(
-                self.network, lambda: self.tokens(examples), signals, part,
+                self.network, table, signals, part,
                 engine=self.engine, name=examples.name, workers=workers,
             )  # fmt: skip
 

@@ -23,14 +23,17 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from nait.core.address import address
-from nait.core.errors import NaitError, StoreError
+from nait.core.errors import ConfigError, NaitError, StoreError, did_you_mean
 from nait.core.tokens import TokenTable
 from nait.core.workers import ALONE, Workers
 from nait.models.batches import Rows, Side
 from nait.signals.gradients import GradientSignal
+from nait.signals.heap import Heap
+from nait.signals.packing import WHEN, When
 from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix
 from nait.signals.readings import Signal
 from nait.signals.runners import Values, runner_of
+from nait.signals.tokens import forget
 from nait.store import read_json, write_json
 
 PLAN = "plan.json"
@@ -43,26 +46,39 @@ BACKWARD_SHARE = 4
 class Engine:
     """How a pass runs: nothing here may change a number beyond float rounding.
 
-    `share_prefixes` reads tokens that many rows begin with once, where padding is on the right.
+    `share_prefixes` reads tokens that many rows begin with once, where padding is on the right. `packing` reads what
+    rows of a batch do not share as one sequence without padding: `auto` where the model's attention is of the flash
+    kind, `always`, or `never`.
     """
 
     batch_tokens: int = 8192
     chunk_tokens: int = 1_000_000
     padding: Side = "right"
     share_prefixes: bool = True
+    packing: When = "auto"
     progress: bool = True
 
     def __post_init__(self) -> None:
+        if self.packing not in WHEN:
+            raise ConfigError(
+                f"'{self.packing}' is not a way of packing",
+                where="engine.packing",
+                mend=did_you_mean(str(self.packing), WHEN),
+            )
         for key in ("batch_tokens", "chunk_tokens"):
             if getattr(self, key) < 1:
                 raise NaitError(
                     f"{getattr(self, key)} is below 1", where=f"engine.{key}", mend="Give 1 or more."
                 )
 
+    def prefixes(self, table: TokenTable) -> Prefixes:
+        """The prefixes that a forward pass over the table reads once."""
+        return find_prefixes(table) if self.share_prefixes and self.padding == "right" else NONE
+
 
 def run_pass(
     network: Any,
-    reopen: Callable[[], TokenTable],
+    table: TokenTable,
     signals: Sequence[Signal],
     folder: Path,
     *,
@@ -70,23 +86,19 @@ def run_pass(
     name: str,
     workers: Workers = ALONE,
 ) -> None:
-    """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now.
-
-    `reopen` maps the rows' tokens: anew for each chunk, so that memory holds no more than a chunk of them.
-    """
-    table = reopen()
+    """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now."""
     prefixes = _prefixes_of(table, signals, engine)
     chunks = _chunks_of(table, prefixes, signals, engine)
     _keep_only_if_same_plan(folder, chunks)
     if missing := _missing(folder, chunks):
         turns = _in_turn(folder, missing, workers, until_whole=True)
-        _measure(network, reopen, signals, folder, chunks, turns, prefixes=prefixes, engine=engine, name=name)
+        _measure(network, table, signals, folder, chunks, turns, prefixes=prefixes, engine=engine, name=name)
     _assemble(folder, signals, chunks, len(table))
 
 
 def join_pass(
     network: Callable[[], Any],
-    reopen: Callable[[], TokenTable],
+    table: TokenTable,
     signals: Sequence[Signal],
     folder: Path,
     *,
@@ -98,20 +110,16 @@ def join_pass(
 
     Does nothing where no process has begun that pass, or has cut it otherwise.
     """
-    table = reopen()
     prefixes = _prefixes_of(table, signals, engine)
     chunks = _chunks_of(table, prefixes, signals, engine)
     if _is_open(folder, chunks) and (missing := _missing(folder, chunks)):
         turns = _in_turn(folder, missing, workers, until_whole=False)
         quiet = replace(engine, progress=False)
-        _measure(
-            network(), reopen, signals, folder, chunks, turns, prefixes=prefixes, engine=quiet, name=name
-        )
+        _measure(network(), table, signals, folder, chunks, turns, prefixes=prefixes, engine=quiet, name=name)
 
 
 def _prefixes_of(table: TokenTable, signals: Sequence[Signal], engine: Engine) -> Prefixes:
-    shares = engine.share_prefixes and engine.padding == "right" and not _backward(signals)
-    return find_prefixes(table) if shares else NONE
+    return NONE if _backward(signals) else engine.prefixes(table)
 
 
 def _chunks_of(
@@ -186,7 +194,7 @@ def _in_turn(
 
 def _measure(
     network: Any,
-    reopen: Callable[[], TokenTable],
+    table: TokenTable,
     signals: Sequence[Signal],
     folder: Path,
     chunks: Sequence[Sequence[Rows]],
@@ -198,20 +206,22 @@ def _measure(
 ) -> None:
     from tqdm import tqdm
 
-    lengths = reopen().lengths
+    lengths = table.lengths
     total = int(lengths.sum())
     left = sum(int(lengths[rows].sum()) for i in _missing(folder, chunks) for rows in chunks[i])
-    runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes)
-    rows_done = 0
+    runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes, packing=engine.packing)
+    rows_done, heap = 0, Heap()
+    forget(table)
     with tqdm(
         total=total, initial=total - left, unit="tok", unit_scale=True, desc=f"reading {name}",
         disable=not engine.progress, mininterval=0.5 if sys.stderr.isatty() else 30.0,
     ) as bar, runner, closing(turns):  # fmt: skip
         for number in turns:
-            table = reopen()  # what the last chunk read from disk leaves memory with the old map
             parts = []
             for rows in chunks[number]:
                 parts.append(runner.read(table, rows))
+                forget(table)
+                heap.give_back()
                 rows_done += len(rows)
                 bar.update(int(lengths[rows].sum()))
                 bar.set_postfix_str(

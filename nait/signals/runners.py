@@ -18,6 +18,7 @@ from nait.signals.gradients import GradientSignal
 from nait.signals.logits import head_of
 from nait.signals.meters import Meter, ReadingMeter, hook
 from nait.signals.outputs import OutputMeter
+from nait.signals.packing import Packing, When
 from nait.signals.prefixes import NONE, Continuation, Ints, Prefixes, Take
 from nait.signals.readings import (
     Choice,
@@ -36,7 +37,12 @@ Values = npt.NDArray[Any]
 
 
 def runner_of(
-    network: Any, signals: Sequence[Signal], *, padding: Side = "right", prefixes: Prefixes = NONE
+    network: Any,
+    signals: Sequence[Signal],
+    *,
+    padding: Side = "right",
+    prefixes: Prefixes = NONE,
+    packing: When = "never",
 ) -> Runner | GradientRunner:
     """What reads these signals batch by batch: a forward pass, or one forward and backward.
 
@@ -44,7 +50,7 @@ def runner_of(
     """
     backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
     if not backward:
-        return Runner(network, signals, padding=padding, prefixes=prefixes)
+        return Runner(network, signals, padding=padding, prefixes=prefixes, packing=packing)
     if len(backward) < len(signals):
         raise NaitError(
             "gradients and readings were asked for together",
@@ -67,7 +73,7 @@ class Runner:
 
     The LM head runs where a signal needs it, and only on the positions that it needs. Where every signal has a
     depth, the decoder stops at the deepest: no later block runs, nor the final norm. Of a batch whose rows begin with
-    one of the `prefixes`, it reads the rest.
+    one of the `prefixes`, it reads the rest; other batches it reads without padding where `packing` says so.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class Runner:
         *,
         padding: Side = "right",
         prefixes: Prefixes = NONE,
+        packing: When = "never",
     ) -> None:
         self.anatomy: Anatomy = dissect(network)
         self.device = device_of(network)
@@ -89,6 +96,7 @@ class Runner:
         self.count = len(signals)
         self.prefixes = prefixes if padding == "right" else NONE
         self.continuation = Continuation(self.anatomy.decoder, self.device)
+        self.packing = Packing(self.anatomy, packing)
 
     def __enter__(self) -> Runner:
         self.handles = [handle for meter, _ in self.meters for handle in meter.attach(self._hook)]
@@ -97,7 +105,7 @@ class Runner:
         return self
 
     def _hook(self, point: Point, take: Take) -> Any:
-        return hook(point, self.continuation.taking(take))
+        return hook(point, self.packing.taking(self.continuation.taking(take)))
 
     def __exit__(self, *_: object) -> None:
         for handle in self.handles:
@@ -125,6 +133,8 @@ class Runner:
         """The decoder's output [B, T, D], or that of the block at which it stops."""
         try:
             output = self.continuation.read(batch.input_ids, prefix)
+            if output is None:
+                output = self.packing.read(batch)
             if output is None:
                 options = decoder_options(self.anatomy, batch)
                 output = self.anatomy.decoder(

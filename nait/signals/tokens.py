@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -56,3 +57,13 @@ def read_tokens(folder: Path) -> TokenTable:
         for name in ("input_ids", "answer", "starts", "truncated")
     }
     return TokenTable(**fields)
+
+
+def forget(table: TokenTable) -> None:
+    """Lets what has been read of a table on disk leave memory; it is read again where it is asked for."""
+    for array in (table.input_ids, table.answer):
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            base.madvise(mmap.MADV_DONTNEED)

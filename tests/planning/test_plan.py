@@ -27,9 +27,10 @@ from nait.core.tokens import TokenTable
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
 from nait.neurons.scorer import Nait
-from nait.planning.planner import Work, make_plan
+from nait.planning.planner import make_plan
 from nait.planning.samples import draw
 from nait.planning.texts import describe
+from nait.planning.work import Work
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes import Engine
 from nait.stages.evaluate import evaluate

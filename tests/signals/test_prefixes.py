@@ -202,7 +202,7 @@ def test_the_engine_s_key_decides_whether_a_pass_shares_prefixes(tmp_path: Path)
         folder.mkdir()
         tokens.clear()
         engine = Engine(batch_tokens=512, share_prefixes=share, progress=False)
-        run_pass(net, lambda: table, [Embedding()], folder, engine=engine, name="rows")
+        run_pass(net, table, [Embedding()], folder, engine=engine, name="rows")
         counts.append(sum(tokens))
         values.append(np.load(folder / "0.npy"))
     assert counts[0] < counts[1]

@@ -1,0 +1,83 @@
+"""Tokens of a plan: how many each row of the pool has, counted or expected, and how many of them a pass reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nait.core.examples import Pool
+from nait.core.plans import Ints, characters, expected
+from nait.core.tokens import TokenTable
+from nait.models.batches import Rows, width_of
+from nait.signals.passes import Engine
+from nait.signals.prefixes import Prefixes, plan_by_prefix
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of N rows as they are scored, `lengths` [N], of their answers, `answers` [N], and what they share."""
+
+    lengths: Ints
+    answers: Ints
+    prefixes: Prefixes
+    batch_tokens: int
+
+    @cached_property
+    def batches(self) -> list[Rows]:
+        """The rows of each batch of a pass over all of them."""
+        return plan_by_prefix(self.lengths, self.batch_tokens, self.prefixes)
+
+    @property
+    def total(self) -> int:
+        """Tokens of all rows."""
+        return int(self.lengths.sum())
+
+    @property
+    def shared(self) -> int:
+        """Tokens of all rows that a pass does not read again, since many rows begin with them."""
+        return sum(len(rows) * self._begun(rows) for rows in self.batches)
+
+    @property
+    def read(self) -> int:
+        """Tokens that a pass reads: padding included, shared prefixes not."""
+        return sum(len(rows) * (self._width(rows) - self._begun(rows)) for rows in self.batches)
+
+    @property
+    def padded_share(self) -> float:
+        """The share of what a pass reads that is padding, in [0, 1)."""
+        return 1.0 - (self.total - self.shared) / max(1, self.read)
+
+    def _width(self, rows: Rows) -> int:
+        return width_of(int(self.lengths[rows].max()))
+
+    def _begun(self, rows: Rows) -> int:
+        """Tokens of the prefix that a batch goes on from."""
+        prefix = self.prefixes.of(rows)
+        return 0 if prefix is None else len(prefix)
+
+
+def counted(table: TokenTable, engine: Engine) -> Tokens:
+    """Those of a table of tokens."""
+    return Tokens(table.lengths, table.answer_tokens, engine.prefixes(table), engine.batch_tokens)
+
+
+def foreseen(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, most: int) -> Tokens:
+    """Those expected of a pool of which some rows, `drawn`, have been tokenised.
+
+    A row's tokens follow its characters. Which prefix a row begins with is taken from the drawn ones in turn: so
+    each has its share of the rows.
+    """
+    places = {key: row for row, key in enumerate(pool.ids)}
+    rows = np.asarray([places[key] for key in drawn.ids])
+    lengths = expected(characters(pool.examples), rows, table.lengths, most=most)
+    share = float(table.answer_tokens.sum()) / max(1, int(table.lengths.sum()))
+    answers = np.maximum(1, np.rint(share * lengths)).astype(np.int64)
+    known = engine.prefixes(table)
+    if not known.ids:
+        return Tokens(lengths, answers, known, engine.batch_tokens)
+    number = np.resize(known.number, len(pool))
+    number[rows] = known.number
+    begun = np.asarray([*(len(ids) for ids in known.ids), 0])[number]
+    return Tokens(np.maximum(lengths, begun + 1), answers, Prefixes(known.ids, number), engine.batch_tokens)

@@ -1,0 +1,36 @@
+"""Work: all that a plan is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nait.core.contracts import Evaluator, Model, Trainer
+from nait.core.costs import Cost
+from nait.core.examples import Pool, Target
+from nait.models.templates import Template
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes import Engine
+from nait.stages.select import Selector
+from nait.store import Store
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job would do: `trainer` and `evaluator` None where it has no such phase, `select` False likewise.
+
+    `extractor` makes the job's extractor on another store, for the same model as another object.
+    """
+
+    pool: Pool
+    targets: Sequence[Target]
+    selector: Selector
+    model: Model
+    template: Template
+    engine: Engine
+    extractor: Callable[[Store, Model], StoredExtractor]
+    seed: int
+    cost: Cost
+    select: bool = True
+    trainer: Trainer | None = None
+    evaluator: Evaluator | None = None
