@@ -53,3 +53,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return "Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
     return "Known: " + ", ".join(names) + "." if 0 < len(names) <= MANY else ""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a library's message, its error's name where there is none: enough to go into one of ours."""
+    message = str(error).strip()
+    return message.splitlines()[0][:300] if message else type(error).__name__

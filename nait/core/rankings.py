@@ -35,8 +35,8 @@ def _words(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def mean_ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """[N] 1-based ranks; ties get the mean of their places."""
-    order = np.argsort(values, kind="stable")
+    """[N] 1-based ranks of `values` [N], none of which is NaN; ties get the mean of their places."""
+    order = lowest_first(values)
     ordered = np.asarray(values)[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     ends = np.concatenate([starts[1:], [len(ordered)]])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.rankings import mean_ranks
+from nait.core.rankings import lowest_first, mean_ranks
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def measure(
 
 def _top(values: npt.NDArray[np.floating[Any]], count: int, positive: npt.NDArray[np.bool_]) -> float:
     """The share of positives among the `count` highest values."""
-    places = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")[:count]
+    places = lowest_first(-np.where(np.isfinite(values), values, -np.inf))[:count]
     return float(positive[places].mean())
 
 

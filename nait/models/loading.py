@@ -1,4 +1,4 @@
-"""Models by path or Hub id: fingerprinted without opening them, opened only when something must be computed."""
+"""Models by path: fingerprinted without opening them, opened only when something must be computed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from nait.core.address import address, digest_file
-from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean
+from nait.core.address import address
+from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean, first_line
 from nait.core.workers import workers_of
+from nait.models.digests import file_digests
+from nait.models.tokenizers import open_tokenizer
+from nait.store import read_json
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -19,7 +22,6 @@ WEIGHTS = "*.safetensors"
 TEXTS = ("config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "*.model",
          "vocab.json", "merges.txt", "added_tokens.json", "chat_template*", "*.safetensors.index.json")  # fmt: skip
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-PROBES = ("Sort the words: pear, fig.\n\n### Response:\n12 + 7 = 19", "  naïve café\t#x<1>")
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,6 @@ class LocalModel:
 
     def context(self) -> int | None:
         """The most tokens the model takes at once, where its config says."""
-        from nait.store import read_json
-
         config = read_json(self.folder / "config.json")
         texts = [config, *(part for part in config.values() if isinstance(part, dict))]
         names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
@@ -99,8 +99,6 @@ class LocalModel:
 
     def depth(self) -> int:
         """The number of blocks, as its config says. Raises: ModelError where it does not."""
-        from nait.store import read_json
-
         config = read_json(self.folder / "config.json")
         text = config.get("text_config")  # of a model that also reads pictures or sound
         found = [part[name] for part in (config, text or {}) for name in DEPTHS if name in part]
@@ -118,10 +116,8 @@ class LocalModel:
         files = {p for pattern in (WEIGHTS, *TEXTS) for p in self.folder.glob(pattern) if p.is_file()}
         if self.trust_remote_code:
             files |= set(self.folder.glob("*.py"))
-        known = _Digests(Path(self.fingerprints)) if self.fingerprints else _Digests(None)
-        digests = {path.name: known.digest(path) for path in sorted(files)}
-        known.save()
-        return address({"files": digests, "dtype": self.dtype})
+        memory = Path(self.fingerprints) if self.fingerprints else None
+        return address({"files": file_digests(sorted(files), memory), "dtype": self.dtype})
 
     def load(self) -> tuple[Any, Any]:
         """The network in eval mode on its device, and its tokenizer."""
@@ -153,7 +149,7 @@ class LocalModel:
             raise
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise ModelError(
-                f"transformers cannot open it ({_first_line(error)})",
+                f"transformers cannot open it ({first_line(error)})",
                 where=str(self.folder),
                 mend="Check model.path.",
             ) from error
@@ -189,119 +185,5 @@ class LocalModel:
             )
 
     def load_tokenizer(self) -> Any:
-        """The folder's own tokenizer: what tokenizer.json says, whatever class the config suggests.
-
-        AutoTokenizer may replace a custom tokenizer beside a known model type by that type's own; then
-        the file itself is loaded.
-        """
-        from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                str(self.folder), trust_remote_code=self.trust_remote_code, local_files_only=True
-            )
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
-            raise ModelError(
-                f"the tokenizer cannot be opened ({_first_line(error)})",
-                where=str(self.folder),
-                mend="Check the files.",
-            ) from error
-        file = self.folder / "tokenizer.json"
-        if file.is_file() and not _agrees(tokenizer, file):
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(str(self.folder), local_files_only=True)
-        _keep_no_texts(tokenizer)
-        return tokenizer
-
-
-def hub_model(
-    path: str,
-    name: str | None = None,
-    revision: str | None = None,
-    download: bool = True,
-    dtype: Dtype = "auto",
-    device: str = "auto",
-    attn_implementation: str | None = None,
-    device_map: str | None = None,
-    trust_remote_code: bool = False,
-    max_length: int = 512,
-    fingerprints: str | None = None,
-) -> LocalModel:
-    """The model of a Hub id, from the local cache or (with `download`) from the Hub.
-
-    Raises: ModelError when it is not in the cache and cannot be downloaded.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = [WEIGHTS, *TEXTS, *(["*.py"] if trust_remote_code else [])]
-    try:
-        folder = snapshot_download(
-            path, revision=revision, local_files_only=not download, allow_patterns=patterns
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
-        raise ModelError(
-            f"the Hub did not give it ({_first_line(error)})",
-            where=f"model.path={path}",
-            mend="Check the id, the network and HF_TOKEN, or use model=local model.path=FOLDER.",
-        ) from error
-    return LocalModel(
-        path=folder,
-        name=name or path.rsplit("/", 1)[-1],
-        dtype=dtype,
-        device=device,
-        attn_implementation=attn_implementation,
-        device_map=device_map,
-        trust_remote_code=trust_remote_code,
-        max_length=max_length,
-        fingerprints=fingerprints,
-    )
-
-
-def _keep_no_texts(tokenizer: Any) -> None:
-    """Switch off the cache of words where a whole text counts as one word: it would keep 10,000 texts."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None and backend.pre_tokenizer is None and hasattr(backend.model, "_resize_cache"):
-        backend.model._resize_cache(0)
-
-
-def _agrees(tokenizer: Any, file: Path) -> bool:
-    """Whether the loaded tokenizer gives the ids that the file itself gives."""
-    from tokenizers import Tokenizer
-
-    bare = Tokenizer.from_file(str(file))
-    return all(
-        tokenizer(text, add_special_tokens=False)["input_ids"]
-        == bare.encode(text, add_special_tokens=False).ids
-        for text in PROBES
-    )
-
-
-class _Digests:
-    """File digests remembered by path, size and time of change, so that 15 GB are hashed once."""
-
-    def __init__(self, file: Path | None) -> None:
-        from nait.store import read_json
-
-        self.file = file
-        self.known: dict[str, str] = dict(read_json(file)) if file and file.is_file() else {}
-        self.fresh = False
-
-    def digest(self, path: Path) -> str:
-        real = path.resolve()
-        stat = real.stat()
-        key = f"{real}|{stat.st_size}|{stat.st_mtime_ns}"
-        if key not in self.known:
-            self.known[key] = digest_file(real)
-            self.fresh = True
-        return self.known[key]
-
-    def save(self) -> None:
-        from nait.store import write_json
-
-        if self.file and self.fresh:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.file, self.known)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        """The folder's own tokenizer. Raises: ModelError when transformers cannot open it."""
+        return open_tokenizer(self.folder, trust_remote_code=self.trust_remote_code)

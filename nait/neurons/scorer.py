@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.address import unit_interval
 from nait.core.contracts import Extractor
-from nait.core.errors import ConfigError, DataError, did_you_mean
-from nait.core.examples import Pool, Target, fingerprint
+from nait.core.errors import ConfigError, did_you_mean
+from nait.core.examples import Pool, Target
 from nait.core.scores import Contributions, ScoreTable
 from nait.models.sites import Site
-from nait.neurons.directions import KINDS, SIGNS, VERSION, Directions, Kind, Sign, cosines, find_directions
+from nait.neurons.derivations import Derivation, check_references
+from nait.neurons.diagnostics import diagnose, warnings
+from nait.neurons.directions import KINDS, SIGNS, Directions, Kind, Sign
+from nait.neurons.samples import mean_reading, sample
 from nait.neurons.scores import (
     COMPONENT_SUMS,
     LAYER_WEIGHTS,
     SIMILARITIES,
     ComponentSum,
+    Floats,
     LayerWeight,
     Similarity,
     choose_layers,
     layer_shares,
     total_scores,
 )
-from nait.signals.readings import (
-    Feature,
-    Features,
-    Mean,
-    Norms,
-    Origin,
-    Reading,
-    Signal,
-    norms_about,
-    project_on,
-)
-
-Floats = npt.NDArray[np.floating[Any]]
-LOW_MARGIN = 0.1
-"""A sign margin below this is reported: the direction's sign hangs on little."""
+from nait.signals.readings import Feature, Norms, Origin, Reading, Signal, norms_about, project_on
 
 
 @dataclass(frozen=True)
@@ -116,15 +105,7 @@ class Nait:
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: DataError for a target whose rows cannot give a direction, before a model is opened."""
-        if not targets:
-            raise DataError("NAIT needs a target", where="target", mend="Set target=file target.path=FILE.")
-        for target in targets:
-            if target.derived is None and _texts(target) < 2:
-                raise DataError(
-                    f"its {len(target)} row(s) hold fewer than two different texts: there is no principal component",
-                    where=f"target '{target.name}'",
-                    mend="Give at least two different reference rows; 32 or more are usual.",
-                )
+        check_references(targets)
 
     def requests(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
@@ -140,7 +121,7 @@ class Nait:
         for name, scores, parts_nl, layers in totals:
             columns.append(scores)
             shares[name] = dict(zip(map(str, layers), layer_shares(parts_nl), strict=True))
-        diagnostics = self._diagnose(found, shares)
+        diagnostics = diagnose(found, shares, first_layer=self.reference_reading.first_layer)
         return ScoreTable(
             ids=pool.ids,
             targets=tuple(name for name, _ in found),
@@ -148,7 +129,7 @@ class Nait:
             unit="activation units" if self.similarity == "dot" and self.layer_weight == "none" else "1",
             definition=f"NAIT: sum over layers of {self.site} {self.feature} along the {self.direction} direction",
             diagnostics=diagnostics,
-            warnings=tuple(self._warnings(diagnostics)),
+            warnings=tuple(warnings(diagnostics, signed=self._sign != "none")),
         )
 
     def contributions(
@@ -185,7 +166,7 @@ class Nait:
         found = self.directions(pool, targets, extractor)
         reading = self._cut(self.candidate_reading, found[0][1])
         signals: list[Signal] = [project_on(reading, d.vectors.transpose(1, 0, 2)) for _, d in found]
-        centre = self._pool_mean(pool, self.candidate_reading, extractor) if self.center else None
+        centre = self._mean(pool, extractor) if self.center else None
         if self.similarity == "cosine":
             signals.append(Norms(reading) if centre is None else norms_about(reading, centre))
         return found, centre, signals
@@ -206,92 +187,24 @@ class Nait:
     ) -> list[tuple[str, Directions]]:
         """Each target's directions, from the store where it has them; with `merge=directions` one for all."""
         needs_pool = self.direction == "contrast" or self.sign == "pool"
-        reading = self.reference_reading
-        mean = self._pool_mean(pool, reading, extractor) if needs_pool else None
-        sample = _sample(pool, self.pool_sample, self.seed).fingerprint if needs_pool else ""
+        drawn = sample(pool, self.pool_sample, self.seed) if needs_pool else None
+        derivation = Derivation(self.reference_reading, self.direction, self._sign, self.components, drawn)
         groups = [(target.name, [target]) for target in targets]
         if self.merge == "directions":
             groups = [("+".join(target.name for target in targets), list(targets))]
-        return [(name, self._one(name, group, mean, sample, extractor)) for name, group in groups]
+        return derivation.directions(groups, extractor)
 
-    def _one(
-        self, name: str, group: Sequence[Target], mean: Floats | None, sample: str, extractor: Extractor
-    ) -> Directions:
-        if len(group) == 1 and group[0].derived is not None:
-            return self._given(group[0], extractor)
-        given = [target.name for target in group if target.derived is not None]
-        if given:
-            raise ConfigError(
-                f"{', '.join(given)}: directions made earlier have no reference rows to decompose again",
-                where="selector.merge",
-                mend="Set selector.merge=none with order=best_rank or order=round_robin.",
-            )
-        key: dict[str, Any] = {
-            "directions": VERSION, "reading": self.reference_reading.key(), "kind": self.direction,
-            "sign": self._sign, "components": self.components, "pool_sample": sample,
-            "references": [extractor.identity(target) for target in group],
-        }  # fmt: skip
-
-        def compute() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-            features = [extractor.measure(target, [Features(self.reference_reading)])[0] for target in group]
-            found = find_directions(
-                np.concatenate(features), target=name, kind=self.direction, sign=self.sign,
-                components=self.components, pool_mean_ld=mean, first_layer=self.reference_reading.first_layer,
-            )  # fmt: skip
-            facts = {
-                "target": name,
-                "rows": sum(len(target) for target in group),
-                "references": [target.fingerprint for target in group],
-                "model": extractor.model_fingerprint,
-                "template": extractor.identity(group[0])["template"],
-                "first_layer": self.reference_reading.first_layer,
-                "explained_variance": found.explained_variance[:, 0].round(6).tolist(),
-                "sign_margin": found.sign_margin.round(6).tolist(),
-            }
-            return found.arrays(), facts
-
-        arrays, _ = extractor.derive("directions", key, compute)
-        return Directions.of(arrays)
-
-    def _given(self, target: Target, extractor: Extractor) -> Directions:
-        """Directions made earlier, refused when they belong to another model, site or text."""
-        manifest, directions = target.derived
-        reading = manifest["key"]["reading"]
-        wanted = {
-            "model": (manifest["model"], extractor.model_fingerprint),
-            "template": (manifest["template"], extractor.identity(target)["template"]),
-            "site": (reading["site"], self.site),
-            "reference_feature": (reading["feature"], self.reference_feature),
-            "origin": (reading["origin"], self.origin),
-            "direction": (manifest["key"]["kind"], self.direction),
-            "sign": (manifest["key"]["sign"], self._sign),
-            "components": (manifest["key"]["components"], self.components),
-        }
-        for name, (theirs, ours) in wanted.items():
-            if theirs != ours:
-                raise ConfigError(
-                    f"the directions were made with {name}={theirs}, this run has {ours}",
-                    where=f"target '{target.name}'",
-                    mend=f"Use the {name} they were made with, or make them again from reference rows.",
-                )
-        assert isinstance(directions, Directions)
-        return directions
-
-    def _pool_mean(self, pool: Pool, reading: Reading, extractor: Extractor) -> Floats:
-        """[L, D] the mean reading over a seeded sample of the pool."""
-        sample = _sample(pool, self.pool_sample, self.seed)
-        return np.asarray(extractor.measure(sample, [Mean(reading)])[0][0])
+    def _mean(self, pool: Pool, extractor: Extractor) -> Floats:
+        """[L, D] the candidates' mean reading, over a sample of the pool."""
+        return mean_reading(sample(pool, self.pool_sample, self.seed), self.candidate_reading, extractor)
 
     def _total(
         self, direction: Directions, p_ncl: Floats, norms: Floats | None, centre: Floats | None
     ) -> tuple[Floats, Floats, list[int]]:
         layers = self._chosen(direction)
         places = [layer - self.candidate_reading.first_layer for layer in layers]
-        shift = None
-        if centre is not None:
-            shift = np.einsum("lcd,ld->cl", np.asarray(direction.vectors, dtype=np.float64), centre)[
-                :, places
-            ]
+        v_lcd = np.asarray(direction.vectors, dtype=np.float64)
+        shift = None if centre is None else np.einsum("lcd,ld->cl", v_lcd, centre)[:, places]
         scores, parts = total_scores(
             p_ncl[:, :, places],
             norms_nl=None if norms is None else norms[:, places],
@@ -302,52 +215,3 @@ class Nait:
             shift_cl=shift,
         )
         return scores, parts, layers
-
-    def _diagnose(self, found: Sequence[tuple[str, Directions]], shares: Mapping[str, Any]) -> dict[str, Any]:
-        """Explained variance and sign margin a layer, the layers' shares, cosines between targets."""
-        first = self.reference_reading.first_layer
-        report: dict[str, Any] = {}
-        for name, direction in found:
-            numbers = [str(first + i) for i in range(len(direction.sign_margin))]
-            report[name] = {
-                "explained_variance": dict(
-                    zip(numbers, direction.explained_variance[:, 0].round(4).tolist(), strict=True)
-                ),
-                "sign_margin": dict(zip(numbers, direction.sign_margin.round(4).tolist(), strict=True)),
-                "layer_share_of_score_variance": {k: round(v, 4) for k, v in shares[name].items()},
-                "cosine_to": {
-                    other: cosines(direction, theirs).round(4).tolist()
-                    for other, theirs in found
-                    if other != name
-                },
-            }
-        return report
-
-    def _warnings(self, diagnostics: Mapping[str, Any]) -> list[str]:
-        messages = []
-        for name, facts in diagnostics.items():
-            used = facts["layer_share_of_score_variance"]
-            weak = [layer for layer in used if facts["sign_margin"][layer] < LOW_MARGIN]
-            if weak and self.sign != "none" and self.direction != "contrast":
-                messages.append(
-                    f"{name}: the sign of the direction is nearly a coin toss (margin < {LOW_MARGIN}) in "
-                    f"{len(weak)} of {len(used)} layers: {', '.join(weak)}."
-                )
-            top, share = max(used.items(), key=lambda pair: pair[1])
-            if share > 0.5 and len(used) > 2:
-                messages.append(f"{name}: layer {top} alone carries {share:.0%} of the score's variance.")
-        return messages
-
-
-def _texts(target: Target) -> int:
-    """How many different texts the reference rows hold."""
-    return len({(example.system, example.turns) for example in target.examples})
-
-
-def _sample(pool: Pool, rows: int, seed: int) -> Pool:
-    """At most `rows` rows of the pool, drawn by id: the same whatever the file's order."""
-    if len(pool) <= rows:
-        return pool
-    drawn = sorted(pool.examples, key=lambda example: unit_interval("pool sample", seed, example.id))[:rows]
-    chosen = tuple(sorted(drawn, key=lambda example: example.id))
-    return Pool(name=f"{pool.name} sample", examples=chosen, fingerprint=fingerprint(chosen))

@@ -66,7 +66,7 @@ def read_scores(artifact: Artifact) -> tuple[ScoreTable, npt.NDArray[np.int64]]:
         ScoreTable(
             ids=ids,
             targets=tuple(names),
-            values=np.stack([np.asarray(column, dtype=np.float64) for column in values], axis=1),
+            values=np.stack(values, dtype=np.float64).T,  # each column in one piece
             unit=str(artifact.manifest["unit"]),
             definition=str(artifact.manifest["definition"]),
             reasons={key: reason for key, reason in zip(ids, reasons, strict=True) if reason},

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
-from nait.core.rankings import lowest_first
+from nait.core.rankings import lowest_first, mean_ranks
 
 NEAR_ONE = st.integers(-4, 4).map(lambda steps: 1 + steps * 2.0**-52)
 NUMBERS = st.one_of(
@@ -52,3 +53,11 @@ def test_the_values_are_left_as_they_were() -> None:
     kept = values.tobytes()
     assert lowest_first(values).tolist() == [1, 3, 0]
     assert values.tobytes() == kept
+
+
+@given(
+    arrays(np.float64, st.integers(0, 40), elements=st.one_of(st.integers(-3, 3), NEAR_ONE, st.just(-0.0)))
+    | arrays(np.int64, st.integers(0, 40), elements=st.integers(-3, 3))
+)
+def test_ties_share_the_mean_of_their_ranks(values: npt.NDArray[np.floating]) -> None:
+    np.testing.assert_array_equal(mean_ranks(values), stats.rankdata(values))

@@ -13,6 +13,7 @@ from scipy import stats
 
 from nait.core.errors import NaitError
 from nait.core.scores import ScoreTable
+from nait.stages import alarms
 from nait.stages.alarms import LOUD_LENGTH_RHO, inspect
 
 LENGTHS = np.arange(10) + 5
@@ -59,17 +60,49 @@ def test_a_column_that_does_not_follow_length_is_not() -> None:
     assert report.warnings == ()
 
 
-@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(1, 9)), min_size=4, max_size=30))
+@given(
+    st.lists(st.tuples(st.integers(-5, 5) | st.just(math.nan), st.integers(1, 9)), min_size=4, max_size=30)
+)
 @settings(max_examples=60, deadline=None)
 def test_the_correlation_is_spearmans_and_the_alarm_rings_above_one_half(rows: Any) -> None:
     values, lengths = (np.array(part, dtype=np.float64) for part in zip(*rows, strict=True))
-    if len(set(values)) < 2 or len(set(lengths)) < 2:
+    scored = ~np.isnan(values)
+    if len(set(values[scored])) < 2 or len(set(lengths[scored])) < 2:
         return
-    rho = float(stats.spearmanr(values, lengths).statistic)
+    rho = float(stats.spearmanr(values[scored], lengths[scored]).statistic)
     report = inspect(table(values), lengths)
     assert report.length_correlation["a"] == pytest.approx(rho, abs=1e-4)
     if abs(abs(rho) - LOUD_LENGTH_RHO) > 1e-9:
-        assert bool(report.warnings) == (abs(rho) > LOUD_LENGTH_RHO)
+        assert any("follows length" in said for said in report.warnings) == (abs(rho) > LOUD_LENGTH_RHO)
+
+
+def long_columns(scored: int, *, missing: int = 0) -> tuple[ScoreTable, Any, list[float]]:
+    """A noise and a length with noise over many rows, some without a score; the lengths; scipy's correlations."""
+    generator = np.random.default_rng(1)
+    lengths = generator.integers(1, 600, scored + missing)
+    columns = np.stack(
+        [generator.normal(size=len(lengths)), lengths + generator.normal(0, 150, len(lengths))]
+    )
+    columns[:, :missing] = math.nan
+    rhos = [float(stats.spearmanr(column[missing:], lengths[missing:]).statistic) for column in columns]
+    return table(*columns), lengths, rhos
+
+
+def test_drawn_rows_of_a_large_column_tell_its_correlation_within_one_hundredth() -> None:
+    columns, lengths, rhos = long_columns(3 * alarms.SAMPLED_ROWS)
+    found = inspect(columns, lengths).length_correlation
+    assert list(found.values()) == pytest.approx(rhos, abs=0.01)
+    assert list(found.values()) != pytest.approx(rhos, abs=1e-4)  # so they were drawn
+    assert inspect(columns, lengths).length_correlation == found
+
+
+@pytest.mark.parametrize("missing", [0, 500])
+def test_no_row_is_drawn_where_few_have_a_score(missing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns, lengths, rhos = long_columns(200, missing=missing)
+    monkeypatch.setattr(alarms, "SAMPLED_ROWS", 200)
+    assert list(inspect(columns, lengths).length_correlation.values()) == pytest.approx(rhos, abs=1e-4)
+    monkeypatch.setattr(alarms, "SAMPLED_ROWS", 199)
+    assert list(inspect(columns, lengths).length_correlation.values()) != pytest.approx(rhos, abs=1e-4)
 
 
 def test_lengths_that_are_all_equal_correlate_with_nothing() -> None:

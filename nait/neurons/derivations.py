@@ -1,0 +1,123 @@
+"""Derivations: how a target's directions come about, from its reference rows or from those made of them earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nait.core.contracts import Extractor
+from nait.core.errors import ConfigError, DataError
+from nait.core.examples import Pool, Target
+from nait.neurons.directions import VERSION, Directions, Floats, Kind, Sign, find_directions
+from nait.neurons.samples import mean_reading
+from nait.signals.readings import Features, Reading
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What decides the directions of a reference set: how its rows are read, the axis, its sign.
+
+    `sample` stands for the pool, whose mean a contrast and `sign=pool` need.
+    """
+
+    reading: Reading
+    kind: Kind
+    sign: Sign
+    components: int
+    sample: Pool | None = None
+
+    def directions(
+        self, groups: Sequence[tuple[str, Sequence[Target]]], extractor: Extractor
+    ) -> list[tuple[str, Directions]]:
+        """The directions of each named group of targets together, from the store where it has them.
+
+        Raises: ConfigError for directions made earlier that belong to another model, site or text, or that stand
+        beside others in a group; DataError for rows that cannot give a direction.
+        """
+        mean = None if self.sample is None else mean_reading(self.sample, self.reading, extractor)
+        return [(name, self._one(name, group, mean, extractor)) for name, group in groups]
+
+    def _one(
+        self, name: str, group: Sequence[Target], pool_mean_ld: Floats | None, extractor: Extractor
+    ) -> Directions:
+        if len(group) == 1 and group[0].derived is not None:
+            return self._given(group[0], extractor)
+        given = [target.name for target in group if target.derived is not None]
+        if given:
+            raise ConfigError(
+                f"{', '.join(given)}: directions made earlier have no reference rows to decompose again",
+                where="selector.merge",
+                mend="Set selector.merge=none with order=best_rank or order=round_robin.",
+            )
+        key: dict[str, Any] = {
+            "directions": VERSION, "reading": self.reading.key(), "kind": self.kind,
+            "sign": self.sign, "components": self.components,
+            "pool_sample": self.sample.fingerprint if self.sample else "",
+            "references": [extractor.identity(target) for target in group],
+        }  # fmt: skip
+
+        def compute() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+            features = [extractor.measure(target, [Features(self.reading)])[0] for target in group]
+            found = find_directions(
+                np.concatenate(features), target=name, kind=self.kind, sign=self.sign,
+                components=self.components, pool_mean_ld=pool_mean_ld, first_layer=self.reading.first_layer,
+            )  # fmt: skip
+            facts = {
+                "target": name,
+                "rows": sum(len(target) for target in group),
+                "references": [target.fingerprint for target in group],
+                "model": extractor.model_fingerprint,
+                "template": extractor.identity(group[0])["template"],
+                "first_layer": self.reading.first_layer,
+                "explained_variance": found.explained_variance[:, 0].round(6).tolist(),
+                "sign_margin": found.sign_margin.round(6).tolist(),
+            }
+            return found.arrays(), facts
+
+        arrays, _ = extractor.derive("directions", key, compute)
+        return Directions.of(arrays)
+
+    def _given(self, target: Target, extractor: Extractor) -> Directions:
+        """Directions made earlier, refused when they belong to another model, site or text."""
+        manifest, directions = target.derived
+        reading = manifest["key"]["reading"]
+        wanted = {
+            "model": (manifest["model"], extractor.model_fingerprint),
+            "template": (manifest["template"], extractor.identity(target)["template"]),
+            "site": (reading["site"], self.reading.site),
+            "reference_feature": (reading["feature"], self.reading.feature),
+            "origin": (reading["origin"], self.reading.origin),
+            "direction": (manifest["key"]["kind"], self.kind),
+            "sign": (manifest["key"]["sign"], self.sign),
+            "components": (manifest["key"]["components"], self.components),
+        }
+        for name, (theirs, ours) in wanted.items():
+            if theirs != ours:
+                raise ConfigError(
+                    f"the directions were made with {name}={theirs}, this run has {ours}",
+                    where=f"target '{target.name}'",
+                    mend=f"Use the {name} they were made with, or make them again from reference rows.",
+                )
+        assert isinstance(directions, Directions)
+        return directions
+
+
+def check_references(targets: Sequence[Target]) -> None:
+    """Raises: DataError for a target whose rows cannot give a direction, before a model is opened."""
+    if not targets:
+        raise DataError("NAIT needs a target", where="target", mend="Set target=file target.path=FILE.")
+    for target in targets:
+        if target.derived is None and _texts(target) < 2:
+            raise DataError(
+                f"its {len(target)} row(s) hold fewer than two different texts: there is no principal component",
+                where=f"target '{target.name}'",
+                mend="Give at least two different reference rows; 32 or more are usual.",
+            )
+
+
+def _texts(target: Target) -> int:
+    """How many different texts the reference rows hold."""
+    return len({(example.system, example.turns) for example in target.examples})

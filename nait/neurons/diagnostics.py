@@ -1,0 +1,55 @@
+"""Diagnostics: what the directions and the layers say about the scores, and what of it must be said aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nait.neurons.directions import Directions, cosines
+
+LOW_MARGIN = 0.1
+"""A sign margin below this is reported: the direction's sign hangs on little."""
+LARGE_SHARE = 0.5
+"""A layer with more than this of the score's variance is reported: it selects alone."""
+
+
+def diagnose(
+    found: Sequence[tuple[str, Directions]], shares: Mapping[str, Mapping[str, float]], *, first_layer: int
+) -> dict[str, Any]:
+    """Explained variance and sign margin a layer, the layers' shares, cosines between targets; by target.
+
+    `shares`: target -> number of a summed layer -> its share of the score's variance.
+    """
+    report: dict[str, Any] = {}
+    for name, direction in found:
+        numbers = [str(first_layer + i) for i in range(len(direction.sign_margin))]
+        report[name] = {
+            "explained_variance": dict(
+                zip(numbers, direction.explained_variance[:, 0].round(4).tolist(), strict=True)
+            ),
+            "sign_margin": dict(zip(numbers, direction.sign_margin.round(4).tolist(), strict=True)),
+            "layer_share_of_score_variance": {k: round(v, 4) for k, v in shares[name].items()},
+            "cosine_to": {
+                other: cosines(direction, theirs).round(4).tolist()
+                for other, theirs in found
+                if other != name
+            },
+        }
+    return report
+
+
+def warnings(diagnostics: Mapping[str, Any], *, signed: bool) -> list[str]:
+    """What is wrong with the directions; of their signs only where they were `signed` by what they lean to."""
+    messages = []
+    for name, facts in diagnostics.items():
+        used = facts["layer_share_of_score_variance"]
+        weak = [layer for layer in used if facts["sign_margin"][layer] < LOW_MARGIN]
+        if weak and signed:
+            messages.append(
+                f"{name}: the sign of the direction is nearly a coin toss (margin < {LOW_MARGIN}) in "
+                f"{len(weak)} of {len(used)} layers: {', '.join(weak)}."
+            )
+        top, share = max(used.items(), key=lambda pair: pair[1])
+        if share > LARGE_SHARE and len(used) > 2:
+            messages.append(f"{name}: layer {top} alone carries {share:.0%} of the score's variance.")
+    return messages

@@ -1,0 +1,27 @@
+"""Samples: the rows that stand for a pool where its mean reading is needed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nait.core.address import unit_intervals
+from nait.core.contracts import Extractor
+from nait.core.examples import Pool, fingerprint
+from nait.core.rankings import lowest_first
+from nait.neurons.directions import Floats
+from nait.signals.readings import Mean, Reading
+
+
+def sample(pool: Pool, rows: int, seed: int) -> Pool:
+    """At most `rows` rows of the pool, drawn by id: the same whatever the file's order."""
+    if len(pool) <= rows:
+        return pool
+    draws = np.array(unit_intervals("pool sample", seed, keys=pool.ids))
+    drawn = (pool.examples[row] for row in lowest_first(draws)[:rows])
+    chosen = tuple(sorted(drawn, key=lambda example: example.id))
+    return Pool(name=f"{pool.name} sample", examples=chosen, fingerprint=fingerprint(chosen))
+
+
+def mean_reading(rows: Pool, reading: Reading, extractor: Extractor) -> Floats:
+    """[L, D] the reading's mean over the rows."""
+    return np.asarray(extractor.measure(rows, [Mean(reading)])[0][0])

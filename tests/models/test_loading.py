@@ -1,0 +1,87 @@
+"""Laws of loading: a changed file is noticed, the tokenizer is the folder's own, the Hub's cache is enough."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, pre_tokenizers
+
+from nait.core.address import digest_file
+from nait.core.errors import ModelError
+from nait.models.digests import file_digests
+from nait.models.hub import hub_model
+from nait.models.loading import LocalModel
+from nait.models.tokenizers import PROBES, open_tokenizer
+from tests.families import save
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("model"))
+
+
+def write(file: Path, text: str, *, changed: int) -> Path:
+    """The file with this text, last changed at that second."""
+    file.write_text(text)
+    os.utime(file, (changed, changed))
+    return file
+
+
+def test_a_remembered_file_is_not_read_again_and_a_changed_one_is(tmp_path: Path) -> None:
+    file, memory = write(tmp_path / "a", "one", changed=1), tmp_path / "store" / "fingerprints.json"
+    first = file_digests([file], memory)
+    assert first == {"a": digest_file(file)}
+    write(file, "two", changed=1)  # a change that neither size nor time tells
+    assert file_digests([file], memory) == first
+    assert file_digests([file]) == {"a": digest_file(file)} != first
+    write(file, "two", changed=2)
+    assert file_digests([file], memory) == {"a": digest_file(file)}
+    write(file, "three", changed=2)
+    assert file_digests([file], memory) == {"a": digest_file(file)}
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_models_fingerprint_changes_with_its_files_and_dtype(name: str, tmp_path: Path) -> None:
+    for file, text in (("config.json", "{}"), ("model.safetensors", "w"), ("tokenizer.json", "t")):
+        (tmp_path / file).write_text(text)
+    before = LocalModel(str(tmp_path)).fingerprint
+    (tmp_path / "notes.txt").write_text("no part of it")
+    assert LocalModel(str(tmp_path), device="cpu", max_length=7).fingerprint == before
+    assert LocalModel(str(tmp_path), dtype="bfloat16").fingerprint != before
+    (tmp_path / name).write_text('{"other": 1}')
+    assert LocalModel(str(tmp_path)).fingerprint != before
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2"])
+def test_the_tokenizer_is_the_folders_own_whatever_the_models_type(family: str, tmp_path: Path) -> None:
+    file = save(tmp_path, family) / "tokenizer.json"
+    bare = Tokenizer.from_file(str(file))
+    bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # unlike that of any Qwen 2
+    bare.save(str(file))
+    found = open_tokenizer(tmp_path)
+    for text in PROBES:
+        ids = found(text, add_special_tokens=False)["input_ids"]
+        assert ids == bare.encode(text, add_special_tokens=False).ids
+
+
+def test_a_tokenizer_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=f"{tmp_path}: the tokenizer cannot be opened"):
+        open_tokenizer(tmp_path)
+
+
+def test_a_model_in_the_hubs_cache_needs_no_network(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    repo = tmp_path / "models--someone--tiny"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text("a" * 40)
+    (repo / "snapshots").mkdir()
+    (repo / "snapshots" / ("a" * 40)).symlink_to(folder)
+    model = hub_model("someone/tiny", download=False, max_length=64)
+    assert model.name == "tiny"
+    assert model.fingerprint == LocalModel(str(folder), max_length=64).fingerprint
+    with pytest.raises(ModelError, match=r"model\.path=someone/other: the Hub did not give it"):
+        hub_model("someone/other", download=False)
