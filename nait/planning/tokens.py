@@ -10,9 +10,9 @@ import numpy as np
 from nait.core.examples import Pool
 from nait.core.plans import Ints, characters, expected
 from nait.core.tokens import TokenTable
-from nait.models.batches import Rows, width_of
+from nait.models.batches import Rows
 from nait.signals.passes import Engine
-from nait.signals.prefixes import Prefixes, plan_by_prefix
+from nait.signals.prefixes import Prefixes, find_prefixes, plan_by_prefix, tokens_begun, tokens_read
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,17 @@ class Tokens:
     @property
     def shared(self) -> int:
         """Tokens of all rows that a pass does not read again, since many rows begin with them."""
-        return sum(len(rows) * self._begun(rows) for rows in self.batches)
+        return sum(len(rows) * tokens_begun(rows, self.prefixes) for rows in self.batches)
 
     @property
     def read(self) -> int:
         """Tokens that a pass reads: padding included, shared prefixes not."""
-        return sum(len(rows) * (self._width(rows) - self._begun(rows)) for rows in self.batches)
+        return tokens_read(self.batches, self.lengths, self.prefixes)
 
     @property
     def padded_share(self) -> float:
         """The share of what a pass reads that is padding, in [0, 1)."""
         return 1.0 - (self.total - self.shared) / max(1, self.read)
-
-    def _width(self, rows: Rows) -> int:
-        return width_of(int(self.lengths[rows].max()))
-
-    def _begun(self, rows: Rows) -> int:
-        """Tokens of the prefix that a batch goes on from."""
-        prefix = self.prefixes.of(rows)
-        return 0 if prefix is None else len(prefix)
 
 
 def counted(table: TokenTable, engine: Engine) -> Tokens:
@@ -74,10 +66,9 @@ def foreseen(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, most
     lengths = expected(characters(pool.examples), rows, table.lengths, most=most)
     share = float(table.answer_tokens.sum()) / max(1, int(table.lengths.sum()))
     answers = np.maximum(1, np.rint(share * lengths)).astype(np.int64)
-    known = engine.prefixes(table)
-    if not known.ids:
-        return Tokens(lengths, answers, known, engine.batch_tokens)
+    known = find_prefixes(table)
     number = np.resize(known.number, len(pool))
     number[rows] = known.number
     begun = np.asarray([*(len(ids) for ids in known.ids), 0])[number]
-    return Tokens(np.maximum(lengths, begun + 1), answers, Prefixes(known.ids, number), engine.batch_tokens)
+    lengths = np.maximum(lengths, begun + 1)
+    return Tokens(lengths, answers, engine.paying(Prefixes(known.ids, number), lengths), engine.batch_tokens)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from nait.core.address import address
@@ -30,7 +31,7 @@ from nait.models.batches import Rows, Side
 from nait.signals.gradients import GradientSignal
 from nait.signals.heap import Heap
 from nait.signals.packing import WHEN, When
-from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix
+from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix, worthwhile
 from nait.signals.readings import Signal
 from nait.signals.runners import Values, runner_of
 from nait.signals.tokens import forget
@@ -72,8 +73,14 @@ class Engine:
                 )
 
     def prefixes(self, table: TokenTable) -> Prefixes:
-        """The prefixes that a forward pass over the table reads once."""
-        return find_prefixes(table) if self.share_prefixes and self.padding == "right" else NONE
+        """The prefixes that a forward pass over the table reads once, where that pays."""
+        return self.paying(find_prefixes(table), table.lengths)
+
+    def paying(self, prefixes: Prefixes, lengths: npt.NDArray[np.int64]) -> Prefixes:
+        """These prefixes where a pass over rows of these lengths [N] reads them once; else none."""
+        if not self.share_prefixes or self.padding != "right":
+            return NONE
+        return worthwhile(prefixes, lengths, self.batch_tokens)
 
 
 def run_pass(

@@ -8,7 +8,7 @@ all, that is a third of the work. Shapes: N rows, B rows of a batch, T tokens, P
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ FEWEST_TOKENS = 8
 FEWEST_ROWS = 16
 LEAST_SHARE = 0.05
 """Rows that share a prefix are at least this part of the table."""
+
+LEAST_SAVED = 0.05
+"""To go on from prefixes pays where it saves this part of the tokens: rows of different ones share no batch."""
 
 PROBE_TOKENS = 16
 """So many tokens behind a prefix show whether a decoder goes on from it as it should."""
@@ -110,6 +113,28 @@ def plan_by_prefix(lengths: npt.NDArray[np.int64], batch_tokens: int, prefixes: 
         rows = np.flatnonzero(prefixes.number == number)
         batches += [rows[part] for part in plan(lengths[rows], batch_tokens)]
     return sorted(batches, key=lambda rows: -width_of(int(lengths[rows].max())))
+
+
+def tokens_read(batches: Sequence[Rows], lengths: npt.NDArray[np.int64], prefixes: Prefixes) -> int:
+    """Tokens that a pass reads in these batches: padding included, the prefixes that batches go on from not."""
+    return sum(
+        len(rows) * (width_of(int(lengths[rows].max())) - tokens_begun(rows, prefixes)) for rows in batches
+    )
+
+
+def tokens_begun(rows: Rows, prefixes: Prefixes) -> int:
+    """Tokens of the prefix that a batch of these rows goes on from."""
+    prefix = prefixes.of(rows)
+    return 0 if prefix is None else len(prefix)
+
+
+def worthwhile(prefixes: Prefixes, lengths: npt.NDArray[np.int64], batch_tokens: int) -> Prefixes:
+    """The prefixes, where a pass over rows of these lengths [N] reads few enough tokens with them; else none."""
+    whole, shared = (
+        tokens_read(plan_by_prefix(lengths, batch_tokens, given), lengths, given)
+        for given in (NONE, prefixes)
+    )
+    return prefixes if shared <= (1.0 - LEAST_SAVED) * whole else NONE
 
 
 @dataclass(frozen=True)

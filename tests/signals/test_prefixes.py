@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from nait.core.tokens import TokenTable, token_table
+from nait.models.batches import width_of
 from nait.signals.passes import Engine, run_pass
-from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix
+from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix, tokens_read, worthwhile
 from nait.signals.readings import Choice, Embedding, Features, Losses, Norms, Reading, Signal, project_on
 from nait.signals.runners import Runner
 from tests.families import CONFIGS, HIDDEN, LAYERS, VOCABULARY, network
@@ -98,6 +99,25 @@ def test_batches_hold_every_row_once_and_mix_no_prefixes() -> None:
     assert all(len(set(prefixes.number[rows].tolist())) == 1 for rows in batches)
     widths = [int(table.lengths[rows].max()) for rows in batches]
     assert widths[0] == table.lengths.max()
+
+
+def test_prefixes_are_left_where_going_on_from_them_saves_too_few_tokens() -> None:
+    table = table_of(behind(FIRST, 40))
+    prefixes = find_prefixes(table)
+    assert worthwhile(prefixes, table.lengths, 256) is prefixes
+    some = table_of([*behind(FIRST, 40), *behind((), 700, seed=2, most=60)])
+    few = find_prefixes(some)
+    assert worthwhile(few, some.lengths, 256) is NONE
+    assert worthwhile(NONE, table.lengths, 256) is NONE
+
+
+def test_tokens_read_are_the_padded_ones_without_the_prefixes() -> None:
+    table = table_of(behind(FIRST, 40))
+    prefixes = find_prefixes(table)
+    batches = plan_by_prefix(table.lengths, 256, prefixes)
+    padded = sum(width_of(int(table.lengths[rows].max())) * len(rows) for rows in batches)
+    assert tokens_read(batches, table.lengths, NONE) == padded
+    assert tokens_read(batches, table.lengths, prefixes) == padded - 40 * len(FIRST)
 
 
 def signals_of(site: str) -> list[Signal]:
