@@ -8,14 +8,13 @@ flat gradient.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from benchmarks.lines import alternate
+from benchmarks.lines import alternate, say, setting
 from benchmarks.models import arguments, load, rows
 from nait.models.batches import collate, plan
 from nait.models.sites import dissect
@@ -37,10 +36,10 @@ def main() -> None:
     """Prints one JSON line."""
     import torch
 
-    options = arguments(__doc__, rows=32)
+    options = arguments(__doc__, rows=32, rank=RANK)
     network = attach(
         load(options.model, device=options.device, dtype=options.dtype),
-        LoraRecipe(r=RANK, alpha=4.0 * RANK, dropout=0.1, target_modules=TARGETS),
+        LoraRecipe(r=options.rank, alpha=4.0 * options.rank, dropout=0.1, target_modules=TARGETS),
     ).eval()
     factors = find_factors(network)
     with torch.no_grad():
@@ -83,18 +82,11 @@ def main() -> None:
     seconds = alternate([floor, ours], rounds=ROUNDS, device=options.device)
     slow = alternate([published], rounds=1, device=options.device)[0]
     ratio, published_ratio = seconds[1] / seconds[0], slow / seconds[1]
-    line: dict[str, Any] = {
-        "name": "gradients",
-        "setting": f"{options.model} {options.dtype} {options.device} {options.rows} rows LoRA {RANK} q k v o",
-        "seconds": round(seconds[1], 3),
-        "ratio": round(ratio, 3),
-        "goal": GOAL,
-        "met": ratio <= GOAL and published_ratio >= PUBLISHED_GOAL,
-        "published_ratio": round(published_ratio, 2),
-        "published_goal": PUBLISHED_GOAL,
-        "rows_per_second": round(len(table) / seconds[1], 2),
-    }
-    print(json.dumps(line))
+    say(
+        "gradients", f"{setting(options)} LoRA {options.rank} q k v o", seconds=seconds[1], goal=GOAL, ratio=ratio,
+        met=ratio <= GOAL and published_ratio >= PUBLISHED_GOAL, published_ratio=published_ratio,
+        published_goal=PUBLISHED_GOAL, rows_per_second=len(table) / seconds[1],
+    )  # fmt: skip
 
 
 def _moments(factors: dict[str, Any], folder: Path) -> Path:

@@ -43,18 +43,22 @@ LENGTH_DECILES = (45, 57, 64, 72, 82, 95, 112, 136, 168, 220, 512)
 WORDS_PER_TOKEN = 0.75
 
 
-def arguments(description: str | None, *, rows: int, model: str = "random:25m") -> argparse.Namespace:
-    """The options that every benchmark takes."""
+def arguments(
+    description: str | None, *, rows: int, model: str = "random:25m", **own: int | str
+) -> argparse.Namespace:
+    """The options that every benchmark takes, and its `own` with their defaults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--rows", type=int, default=rows)
     parser.add_argument("--model", default=model, help=f"a folder, or random:{'|'.join(SIZES)}")
+    for name, default in own.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
     return parser.parse_args()
 
 
-def load(name: str, *, device: str, dtype: str) -> Any:
-    """The causal language model, in eval mode."""
+def load(name: str, *, device: str, dtype: str, attention: str | None = None) -> Any:
+    """The causal language model, in eval mode; `attention`: its implementation, where not the usual one."""
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
@@ -64,9 +68,12 @@ def load(name: str, *, device: str, dtype: str) -> Any:
         config = LlamaConfig(
             **SIZES[name.removeprefix("random:")], vocab_size=32000, max_position_embeddings=2048
         )
-        network = AutoModelForCausalLM.from_config(config, dtype=kind)
+        with torch.device(device):
+            network = AutoModelForCausalLM.from_config(config, dtype=kind, attn_implementation=attention)
     else:
-        network = AutoModelForCausalLM.from_pretrained(name, dtype=kind, local_files_only=True)
+        network = AutoModelForCausalLM.from_pretrained(
+            name, dtype=kind, local_files_only=True, attn_implementation=attention
+        )
     return network.to(device).eval()
 
 

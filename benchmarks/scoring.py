@@ -4,7 +4,9 @@
 same for the neurons and for all sites in one pass. `published_ratio` is the published way over ours: file order,
 batches of 8 padded to 512, all hidden states, full logits (goal 4 for 25m, 3 for 100m). The shares say what brings
 that: the published way without the LM head, then without keeping hidden states, then without its padding, which is
-the floor.
+the floor. `share_of_peak` is what scoring reaches of the speed of large matrix products, measured here too, counting
+real tokens alone; `seconds_for_52002_rows` what a pool of Alpaca's size would take. On CUDA the goal is 1.03, and
+for random:7b half of the peak and 420 s.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 
 from benchmarks.lines import alternate, say, setting
 from benchmarks.models import arguments, directions, load, over, rows
+from benchmarks.peaks import operations, peak
 from nait.core.tokens import TokenTable
 from nait.models.batches import collate, plan
 from nait.models.sites import SITES
@@ -25,7 +28,9 @@ from nait.signals.readings import Reading, project_on
 GOALS = {"ratio": 1.05, "mlp_ratio": 1.08, "all_sites_ratio": 1.15}
 PUBLISHED_GOALS = {"random:25m": 4.0, "random:100m": 3.0}
 ROUNDS = 3
-BATCH_TOKENS = 1024  # so few rows pad as a large pool does at 8192: by a tenth and less
+BATCH_TOKENS = {"cpu": 1024, "cuda": 8192}  # at 1024 so few rows pad as a large pool does at 8192
+GPU_GOAL, PEAK_GOAL, POOL_GOAL = 1.03, 0.5, 420.0
+POOL_ROWS = 52002
 PUBLISHED_ROWS, PUBLISHED_WIDTH = 8, 512
 
 
@@ -36,9 +41,12 @@ def main() -> None:
     table = rows(options.rows, vocabulary=network.config.vocab_size)
     signals = {site: project_on(Reading(site), directions(network.config, site)) for site in SITES}
     chosen = {"ratio": ["residual"], "mlp_ratio": ["mlp"], "all_sites_ratio": list(SITES)}
-    ways: list[Callable[[], Any]] = [partial(floor, network, table, options.device)]
+    on_gpu = options.device.startswith("cuda")
+    batch_tokens = BATCH_TOKENS["cuda" if on_gpu else "cpu"]
+    goals = {**GOALS, "ratio": GPU_GOAL if on_gpu else GOALS["ratio"]}
+    ways: list[Callable[[], Any]] = [partial(floor, network, table, options.device, batch_tokens)]
     ways += [
-        partial(over, network, table, [signals[site] for site in sites], batch_tokens=BATCH_TOKENS)
+        partial(over, network, table, [signals[site] for site in sites], batch_tokens=batch_tokens)
         for sites in chosen.values()
     ]
     bare, *ours = alternate(ways, rounds=ROUNDS, device=options.device)
@@ -46,22 +54,28 @@ def main() -> None:
     steps = alternate(published(network, table, options.device), rounds=1, device=options.device, warm=True)
     published_ratio = steps[0] / ours[0]
     wanted = PUBLISHED_GOALS.get(options.model)
-    met = all(found[name] <= goal for name, goal in GOALS.items())
+    share = operations(network, table) / ours[0] / peak(options.device, options.dtype)
+    whole_pool = ours[0] * POOL_ROWS / len(table)
+    met = all(found[name] <= goal for name, goal in goals.items())
+    met = met and (wanted is None or published_ratio >= wanted)
+    if on_gpu and options.model == "random:7b":
+        met = met and share >= PEAK_GOAL and whole_pool <= POOL_GOAL
     say(
-        "scoring", setting(options), seconds=ours[0], goal=GOALS["ratio"], ratio=found.pop("ratio"),
-        met=met and (wanted is None or published_ratio >= wanted), **found, published_ratio=published_ratio,
+        "scoring", setting(options), seconds=ours[0], goal=goals["ratio"], ratio=found.pop("ratio"),
+        met=met, **found, published_ratio=published_ratio,
         published_goal=wanted, **shares([*steps, bare]),
-        tokens_per_second=round(float(table.starts[-1]) / ours[0]),
+        tokens_per_second=round(float(table.starts[-1]) / ours[0]), share_of_peak=share,
+        seconds_for_52002_rows=round(whole_pool),
     )  # fmt: skip
 
 
-def floor(network: Any, table: TokenTable, device: str) -> None:
+def floor(network: Any, table: TokenTable, device: str, batch_tokens: int) -> None:
     """One forward of the decoder over the batches that scoring takes."""
     import torch
 
     decoder = network.get_decoder()
     with torch.inference_mode():
-        for chosen in plan(table.lengths, BATCH_TOKENS):
+        for chosen in plan(table.lengths, batch_tokens):
             decoder(input_ids=collate(table, chosen, fill_id=1, device=device).input_ids, use_cache=False)
 
 

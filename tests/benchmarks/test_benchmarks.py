@@ -11,14 +11,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.__main__ import COLUMNS, MODULES, document, machine
+from benchmarks.__main__ import SMALL as CALLS
+from benchmarks.__main__ import circumstances, keep
 from benchmarks.kept import TEMPLATE, Closed, pool, scored, target
 from benchmarks.lines import alternate, say
-from benchmarks.models import LENGTH_DECILES, rows, texts
+from benchmarks.models import LENGTH_DECILES, load, rows, texts
+from benchmarks.page import COLUMNS, document
+from benchmarks.peaks import operations, peak
 from benchmarks.scoring import shares
 from nait.neurons.scorer import Nait
 
-BESIDE = {"__init__", "__main__", "kept", "lines", "models", "planted", "quickstart"}
+BESIDE = {
+    "__init__",
+    "__main__",
+    "kept",
+    "lines",
+    "models",
+    "packing",
+    "page",
+    "peaks",
+    "planted",
+    "quickstart",
+}
 # What takes seconds at this size. `startup`, `memory` and `workers` start processes; the rest is measured in place.
 SMALL = {
     "targets": 2,
@@ -29,17 +43,27 @@ SMALL = {
     "store": 50,
     "selection": 200,
     "tokenising": 1,
+    "packing": 4,
 }
 
 
 def line(**given: Any) -> dict[str, Any]:
-    usual = {"name": "a", "setting": "b", "seconds": 1.0, "ratio": 1.2, "goal": 1.1, "unit": "ratio"}
-    return {**usual, "met": False, **given}
+    usual = {
+        "name": "a",
+        "setting": "b",
+        "seconds": 1.0,
+        "ratio": 1.2,
+        "goal": 1.1,
+        "unit": "ratio",
+        "options": [],
+    }
+    where = {"machine": "a processor", "versions": "torch 2", "date": "2026-01-01", "commit": "abc"}
+    return {**usual, "met": False, **where, **given}
 
 
 def test_every_benchmark_is_run() -> None:
     files = {path.stem for path in Path(importlib.import_module("benchmarks").__path__[0]).glob("*.py")}
-    assert set(MODULES) == files - BESIDE
+    assert {name for name, *_ in CALLS} == files - BESIDE
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -56,7 +80,7 @@ def test_a_benchmark_prints_one_line(
     (said,) = capsys.readouterr().out.splitlines()
     found = json.loads(said)
     assert found["name"] == name
-    assert set(COLUMNS) < set(found)
+    assert set(COLUMNS) - {"date", "commit"} < set(found)
     assert found["seconds"] >= 0
     assert isinstance(found["met"], bool)
 
@@ -107,22 +131,45 @@ def test_a_kept_store_serves_a_scorer_and_its_model_cannot_be_opened(tmp_path: P
 
 
 def test_a_missed_goal_stands_beside_its_reason() -> None:
-    missed, met = (document([line(name="memory", met=met)], "here") for met in (False, True))
+    missed, met = (document([line(name="memory", met=met)]) for met in (False, True))
     assert "Why: What a pass keeps does not grow" in missed
     assert "Why:" not in met
 
 
 def test_the_page_lists_first_what_falls_short() -> None:
     lines = [line(), line(name="c", ratio=None, goal=2.0, unit="s", met=True, extra=7)]
-    lines.append(
-        {**dict.fromkeys(COLUMNS), "name": "d", "setting": "it failed", "met": False, "error": "no disk"}
-    )
-    page = document(lines, machine())
-    short, everything = page.split("## All")
+    failed = {"name": "d", "setting": "", "met": False, "error": "no disk", "options": ["--rows", "7"]}
+    page = document([*lines, {**failed, **circumstances()}])
+    short, everything = page.split("## a processor")
     assert "`a`: ratio 1.2, goal 1.1" in short
-    assert "`d`: it failed: no disk" in short
+    assert "`d` --rows 7: it failed: no disk" in short
     assert "`c`" not in short
     assert "| c" in everything
     assert "2.0 s" in everything
     assert '{"extra": 7}' in everything
-    assert "None." in document([lines[1]], "")
+    assert "None." in document([lines[1]])
+
+
+def test_each_machine_has_its_table_and_an_empty_one_says_that_no_gpu_was_measured() -> None:
+    here = line(met=True)
+    assert "Not measured yet" in document([here])
+    on_gpu = line(met=True, machine="a GPU", options=["--device", "cuda"])
+    page = document([here, on_gpu])
+    assert "Not measured" not in page
+    assert page.index("## a processor") < page.index("## On a GPU") < page.index("### a GPU")
+
+
+def test_a_line_takes_the_place_of_its_predecessor_alone() -> None:
+    older = [line(), line(options=["--rows", "7"]), line(machine="another")]
+    newer = line(ratio=0.5)
+    assert keep(older, newer) == [newer, *older[1:]]
+    assert keep(older[1:], newer) == [*older[1:], newer]
+
+
+def test_operations_are_two_a_weight_and_token_and_those_of_attention() -> None:
+    network, table = load("random:tiny", device="cpu", dtype="float32"), rows(3, vocabulary=100)
+    attention, mlp = 4 * 64 * 64, 3 * 64 * 128
+    lengths = table.lengths.astype(float)
+    expected = 2 * 2 * (attention + mlp) * lengths.sum() + 2 * (lengths**2).sum() * 64 * 2
+    assert operations(network, table) == pytest.approx(expected)
+    assert peak("cpu", "float32") > 1e9

@@ -1,0 +1,48 @@
+"""Scoring with packed batches over padded ones, where attention is of the flash kind (goal 1.0).
+
+`--attention sdpa` says what packing costs where attention is of another kind: a mask of all tokens by all tokens.
+The rows are few, and a batch holds lengths that differ: more is padded than of a large pool, as with a reference set.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.lines import alternate, say, setting
+from benchmarks.models import arguments, directions, load, rows
+from nait.core.tokens import TokenTable
+from nait.models.batches import padded_share, plan
+from nait.signals.packing import When
+from nait.signals.readings import Reading, Signal, project_on
+from nait.signals.runners import Runner
+
+GOAL = 1.0
+ROUNDS = 3
+BATCH_TOKENS = {"cpu": 1024, "cuda": 8192}
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=64, attention="sdpa")
+    network = load(options.model, device=options.device, dtype=options.dtype, attention=options.attention)
+    table = rows(options.rows, vocabulary=network.config.vocab_size)
+    batch_tokens = BATCH_TOKENS["cuda" if options.device.startswith("cuda") else "cpu"]
+    signal = project_on(Reading(), directions(network.config))
+    whens: tuple[When, ...] = ("never", "always")
+    ways = [partial(read, network, table, signal, when, batch_tokens) for when in whens]
+    padded, packed = alternate(ways, rounds=ROUNDS, device=options.device)
+    say(
+        "packing", f"{setting(options)} {options.attention}", seconds=packed, goal=GOAL, ratio=packed / padded,
+        padded_share=padded_share(table.lengths, plan(table.lengths, batch_tokens)),
+    )  # fmt: skip
+
+
+def read(network: object, table: TokenTable, signal: Signal, when: When, batch_tokens: int) -> None:
+    """A pass for this signal, its values thrown away."""
+    with Runner(network, [signal], packing=when) as runner:
+        for chosen in plan(table.lengths, batch_tokens):
+            runner.read(table, chosen)
+
+
+if __name__ == "__main__":
+    main()
