@@ -9,13 +9,13 @@ from benchmarks.models import arguments, directions, load, over, rows
 from nait.signals.readings import Reading, project_on
 
 GOAL = 0.6
-ROUNDS = 3
+ROUNDS = 20
 BATCH_TOKENS = 8192
 
 
 def main() -> None:
     """Prints one JSON line."""
-    options = arguments(__doc__, rows=40)
+    options = arguments(__doc__, rows=8)
     network = load(options.model, device=options.device, dtype=options.dtype)
     table = rows(options.rows, vocabulary=network.config.vocab_size)
     v_cld, half = directions(network.config), network.config.num_hidden_layers // 2
@@ -24,7 +24,7 @@ def main() -> None:
         for depth in (None, half)
     ]
     whole, cut = alternate(ways, rounds=ROUNDS, device=options.device)
-    say("early_exit", setting(options), seconds=cut, goal=GOAL, ratio=cut / whole, depth=half)
+    say("early_exit", setting(options), seconds=cut, goal=GOAL, floor=whole, depth=half)
 
 
 if __name__ == "__main__":

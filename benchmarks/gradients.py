@@ -26,7 +26,7 @@ from nait.signals.lora import find_factors
 from nait.training.adapter import LoraRecipe, attach
 
 GOAL, PUBLISHED_GOAL = 1.25, 1.3
-ROUNDS = 2
+ROUNDS = 12
 BATCH_TOKENS = 512
 RANK, REFERENCES = 8, 32
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -36,7 +36,7 @@ def main() -> None:
     """Prints one JSON line."""
     import torch
 
-    options = arguments(__doc__, rows=32, rank=RANK)
+    options = arguments(__doc__, rows=8, rank=RANK)
     network = attach(
         load(options.model, device=options.device, dtype=options.dtype),
         LoraRecipe(r=options.rank, alpha=4.0 * options.rank, dropout=0.1, target_modules=TARGETS),
@@ -81,11 +81,12 @@ def main() -> None:
 
     seconds = alternate([floor, ours], rounds=ROUNDS, device=options.device)
     slow = alternate([published], rounds=1, device=options.device)[0]
-    ratio, published_ratio = seconds[1] / seconds[0], slow / seconds[1]
+    taken, floor_taken = seconds[1], seconds[0]
+    published_ratio = slow / taken
     say(
-        "gradients", f"{setting(options)} LoRA {options.rank} q k v o", seconds=seconds[1], goal=GOAL, ratio=ratio,
-        met=ratio <= GOAL and published_ratio >= PUBLISHED_GOAL, published_ratio=published_ratio,
-        published_goal=PUBLISHED_GOAL, rows_per_second=len(table) / seconds[1],
+        "gradients", f"{setting(options)} LoRA {options.rank} q k v o", seconds=taken, goal=GOAL, floor=floor_taken,
+        met=taken <= GOAL * floor_taken and published_ratio >= PUBLISHED_GOAL, published_ratio=published_ratio,
+        published_goal=PUBLISHED_GOAL, rows_per_second=len(table) / taken,
     )  # fmt: skip
 
 

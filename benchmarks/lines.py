@@ -9,16 +9,41 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+RESAMPLES = 2000
+
+
+class Seconds(float):
+    """The median of some rounds' seconds, and the rounds themselves [R]."""
+
+    rounds: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rounds: Sequence[float]) -> Seconds:
+        made = cls(np.median(rounds))
+        made.rounds = np.asarray(rounds)
+        return made
+
+    def interval(self, floor: Seconds) -> tuple[float, float]:
+        """95 % of the ratio of the medians over those of a floor of the same rounds: a bootstrap over the rounds."""
+        drawn = np.random.default_rng(0).integers(len(self.rounds), size=(RESAMPLES, len(self.rounds)))
+        ratios = np.median(self.rounds[drawn], axis=1) / np.median(floor.rounds[drawn], axis=1)
+        low, high = np.quantile(ratios, [0.025, 0.975])
+        return round(float(low), 3), round(float(high), 3)
 
 
 def say(
     name: str, setting: str, *, seconds: float, goal: float, ratio: float | None = None,
-    met: bool | None = None, **more: Any,
+    floor: Seconds | None = None, met: bool | None = None, **more: Any,
 ) -> None:  # fmt: skip
-    """Prints one JSON line. `ratio` is what `goal` bounds from above; without one, `seconds` are.
+    """Prints one JSON line. `goal` bounds the `ratio` from above, or that of `seconds` to a `floor`; else `seconds`.
 
     `met` says so where other goals of `more` count too.
     """
+    if floor is not None:
+        assert isinstance(seconds, Seconds)
+        ratio, more = seconds / floor, {"interval": seconds.interval(floor), **more}
     measured = seconds if ratio is None else ratio
     line = {
         "name": name,
@@ -40,8 +65,8 @@ def setting(options: argparse.Namespace) -> str:
 
 def alternate(
     ways: Sequence[Callable[[], Any]], *, rounds: int, device: str = "cpu", warm: bool = False
-) -> list[float]:
-    """The median seconds of each way, run in turn so that a drifting machine weighs on all alike.
+) -> list[Seconds]:
+    """The seconds of each way, run in turn so that a drifting machine weighs on all alike.
 
     Before the first round all ways run once unmeasured, unless they are `warm`.
     """
@@ -51,7 +76,7 @@ def alternate(
             seconds = timed(way, device=device)
             if round_:
                 times.append(seconds)
-    return [float(np.median(times)) for times in taken]
+    return [Seconds.of(times) for times in taken]
 
 
 def timed(way: Callable[[], Any], *, device: str = "cpu") -> float:

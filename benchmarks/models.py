@@ -40,6 +40,7 @@ SIZES = {
 }
 # Deciles of Alpaca's lengths in tokens of a 32k vocabulary, template included.
 LENGTH_DECILES = (45, 57, 64, 72, 82, 95, 112, 136, 168, 220, 512)
+MEAN_LENGTH = float(np.mean(np.convolve(LENGTH_DECILES, [0.5, 0.5], mode="valid")))
 WORDS_PER_TOKEN = 0.75
 
 

@@ -17,7 +17,7 @@ from nait.signals.readings import Reading, Signal, project_on
 from nait.signals.runners import Runner
 
 GOAL = 1.0
-ROUNDS = 3
+ROUNDS = 6
 BATCH_TOKENS = {"cpu": 1024, "cuda": 8192}
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     ways = [partial(read, network, table, signal, when, batch_tokens) for when in whens]
     padded, packed = alternate(ways, rounds=ROUNDS, device=options.device)
     say(
-        "packing", f"{setting(options)} {options.attention}", seconds=packed, goal=GOAL, ratio=packed / padded,
+        "packing", f"{setting(options)} {options.attention}", seconds=packed, goal=GOAL, floor=padded,
         padded_share=padded_share(table.lengths, plan(table.lengths, batch_tokens)),
     )  # fmt: skip
 

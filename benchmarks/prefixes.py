@@ -18,7 +18,7 @@ from nait.signals.readings import Reading, project_on
 from nait.signals.runners import Runner
 
 GOAL = 0.9
-ROUNDS = 3
+ROUNDS = 10
 BATCH_TOKENS = 1024
 PREAMBLES = (32, 44)
 WITH_INPUT = 0.4
@@ -26,7 +26,7 @@ WITH_INPUT = 0.4
 
 def main() -> None:
     """Prints one JSON line."""
-    options = arguments(__doc__, rows=128)
+    options = arguments(__doc__, rows=48)
     network = load(options.model, device=options.device, dtype=options.dtype)
     table = begin_alike(rows(options.rows, vocabulary=network.config.vocab_size))
     prefixes = find_prefixes(table)
@@ -35,7 +35,7 @@ def main() -> None:
     anew, once = alternate(ways, rounds=ROUNDS, device=options.device)
     shared = sum(len(ids) * int((prefixes.number == k).sum()) for k, ids in enumerate(prefixes.ids))
     say(
-        "prefixes", setting(options), seconds=once, goal=GOAL, ratio=once / anew,
+        "prefixes", setting(options), seconds=once, goal=GOAL, floor=anew,
         shared_tokens=shared / int(table.lengths.sum()), prefixes=len(prefixes.ids),
     )  # fmt: skip
 
