@@ -41,10 +41,10 @@ class Phase:
 @dataclass(frozen=True)
 class Plan:
     """What a job would do. `tokens` are those of the pool as it is scored; `padded_share` that of its batches.
-    `shared_tokens`: those of them that many rows begin with, and that a pass reads once.
 
-    `opening_seconds` are part of the select phase: the model and its tokenizer, opened once. `passes`: None where
-    what they would be is not known. `memory_bytes`: the weights and one chunk of results. `scores`: the address.
+    `shared_tokens`: those of them that many rows begin with, and that a pass reads once. `opening_seconds` are part
+    of the select phase: the model and its tokenizer, opened once. `passes`: None where they are not known.
+    `memory_bytes`: the weights and one chunk of results. `scores`: the address; `pool`: the fingerprint.
     `detectable`: what the evaluation could find with this job's one seed.
     """
 
@@ -55,6 +55,7 @@ class Plan:
     phases: tuple[Phase, ...]
     shared_tokens: int = 0
     scores: str = ""
+    pool: str = ""
     passes: tuple[Pass, ...] = ()
     opening_seconds: float = 0.0
     memory_bytes: int = 0
@@ -86,14 +87,15 @@ def known_seconds(phases: Sequence[Phase]) -> float:
 
 
 def predicted_total(plans: Sequence[Mapping[str, Any]]) -> float:
-    """The known seconds of several jobs' plans on one store: the same scores are made once."""
-    first = {plan["scores"]: i for i, plan in reversed(list(enumerate(plans)))}
-    return sum(
-        seconds or 0.0
-        for i, plan in enumerate(plans)
-        for name, seconds in plan["seconds"].items()
-        if name != "select" or not plan["scores"] or first[plan["scores"]] == i
-    )
+    """The known seconds of several jobs' plans on one store: the same scores are made once, a pool's traits too."""
+    total, made = 0.0, set()
+    for plan in plans:
+        for name, seconds in plan["seconds"].items():
+            kept = {"select": plan["scores"], "traits": plan["pool"]}.get(name)
+            if not kept or (name, kept) not in made:
+                total += seconds or 0.0
+            made.add((name, kept))
+    return total
 
 
 def characters(examples: Sequence[Example]) -> Ints:

@@ -201,6 +201,13 @@ class Job:
         """The labels in the user's own rows, where the config names them."""
         return labels_of(self.pool, self.parts["truth"])
 
+    @property
+    def given_labels(self) -> dict[str, list[str]]:
+        """The families [N] in the user's own rows, by their column's name."""
+        columns: TruthColumns | None = self.parts["truth"]
+        labels = self.truth_labels
+        return {columns.family: labels.family.tolist()} if columns and labels else {}
+
     def extractor(self, store: Store, model: Model) -> StoredExtractor:
         """This job's extractor on a store. A method's warm-up is an ordinary artifact there, seen by no tracker."""
         from nait.signals.extractor import StoredExtractor
@@ -230,13 +237,10 @@ class Job:
         describer: Describer | None = self.parts["traits"]
         if describer is None:
             return
-        columns: TruthColumns | None = self.parts["truth"]
-        labels = self.truth_labels
-        given = {columns.family: labels.family.tolist()} if columns and labels else {}
-        made = characterise(self.pool, describer, self.store, given=given)
+        with self._phase("traits"):
+            made = characterise(self.pool, describer, self.store, given=self.given_labels)
+        self.seconds["traits"], self.fresh["traits"] = made.seconds, made.fresh
         self.links["traits"] = made.address
-        if made.fresh:
-            log.info("Read the traits of %d rows in %.1f s.", len(self.pool), made.seconds)
 
     def _train(self, selection: Selection) -> Artifact | None:
         with self._phase("train"), alone():

@@ -37,6 +37,8 @@ def preview(job: Job, stages: Sequence[str]) -> str:
             seed=job.config["seed"], cost=job.parts["cost"], select=job.selects(stages),
             trainer=job.parts["train"] if trains else None,
             evaluator=job.parts["eval"] if "evaluate" in stages else None,
+            describer=job.parts["traits"] if "report" in stages and job.selects(stages) else None,
+            given=job.given_labels,
         )  # fmt: skip
         made = make_plan(work, job.store, Path(name))
     record = {**made.record(), "notes": [*made.notes, *job.warnings]}

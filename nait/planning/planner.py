@@ -14,6 +14,7 @@ from statistics import median
 import numpy as np
 
 from nait.core.address import canonical
+from nait.core.contracts import Describer
 from nait.core.plans import Pass, Phase, Plan, known_seconds
 from nait.core.selection import Selection
 from nait.planning.doubles import Aside, Clock, NotStored, Timed
@@ -21,7 +22,9 @@ from nait.planning.rehearsals import Rehearsal
 from nait.planning.samples import draw
 from nait.planning.steps import time_steps
 from nait.planning.tokens import Tokens, counted, foreseen
+from nait.planning.traits import time_traits
 from nait.planning.work import Work
+from nait.stages.characterise import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.foresee import foreseen as detectable
 from nait.stages.select import select
@@ -57,6 +60,8 @@ class Planner:
         """The plan. Raises: NaitError for what the job itself would refuse."""
         work = self.work
         phases = [self._select()] if work.select else []
+        if work.describer is not None:
+            phases.append(self._read_traits(work.describer))
         trains = work.trainer is not None and work.trainer.recipe is not None
         adapter: Artifact | None = None
         if trains:
@@ -72,7 +77,8 @@ class Planner:
             tokens=None if tokens is None else tokens.total,
             shared_tokens=0 if tokens is None else tokens.shared,
             padded_share=None if tokens is None else tokens.padded_share,
-            phases=tuple(phases), scores=self.scores, passes=tuple(self.passes), opening_seconds=self.opening,
+            phases=tuple(phases), scores=self.scores, pool=work.pool.fingerprint, passes=tuple(self.passes),
+            opening_seconds=self.opening,
             memory_bytes=self.timed.weight_bytes + self._chunk_bytes(), detectable=shown,
             eval_items=shown[0].items if shown else None,
             device_hours=work.cost.device_hours(total), money=work.cost.money(total), currency=work.cost.currency,
@@ -137,6 +143,15 @@ class Planner:
             return 0
         share = min(1.0, self.work.engine.chunk_tokens / max(1, self.tokens.total))
         return int(share * max(one.disk_bytes for one in self.passes))
+
+    def _read_traits(self, describer: Describer) -> Phase:
+        aside = Aside(self.scratch / "traits", self.store, refused=("traits",))
+        try:
+            characterise(self.work.pool, describer, aside, given=self.work.given)
+            return Phase("traits", stored=True, seconds=0.0, how="they are in the store")
+        except NotStored:
+            seconds = time_traits(self.work.pool, describer)
+            return Phase("traits", stored=False, seconds=seconds, how="from the texts of some rows")
 
     def _train(self) -> tuple[Phase, Artifact | None]:
         work = self.work

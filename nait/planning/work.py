@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from nait.core.contracts import Evaluator, Model, Trainer
+from nait.core.contracts import Describer, Evaluator, Model, Trainer
 from nait.core.costs import Cost
 from nait.core.examples import Pool, Target
 from nait.models.templates import Template
@@ -17,9 +17,10 @@ from nait.store import Store
 
 @dataclass(frozen=True)
 class Work:
-    """What a job would do: `trainer` and `evaluator` None where it has no such phase, `select` False likewise.
+    """What a job would do. `trainer`, `evaluator` and `describer`: None where it has no such phase, `select` False.
 
-    `extractor` makes the job's extractor on another store, for the same model as another object.
+    `given`: labels [N] of the pool's own that go with its traits, by their columns' names. `extractor` makes the
+    job's extractor on another store, for the same model as another object.
     """
 
     pool: Pool
@@ -34,3 +35,5 @@ class Work:
     select: bool = True
     trainer: Trainer | None = None
     evaluator: Evaluator | None = None
+    describer: Describer | None = None
+    given: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from nait.core.plans import Phase, Plan, expected, known_seconds, per_unit, pred
 from nait.core.results import Evaluation
 from nait.core.scores import ScoreTable
 from nait.core.tokens import TokenTable
+from nait.core.traits import Traits
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
 from nait.neurons.scorer import Nait
@@ -33,6 +35,7 @@ from nait.planning.texts import describe
 from nait.planning.work import Work
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes import Engine
+from nait.stages.characterise import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.select import Selector, select
 from nait.stages.train import train
@@ -307,3 +310,33 @@ def test_a_sweep_makes_the_same_scores_once() -> None:
     )
     one = Plan(1, {}, None, None, phases, scores="a").record()
     assert predicted_total([one, one, {**one, "scores": "b"}]) == 10 + 10 + 3 * 5
+
+
+def test_a_sweep_reads_a_pool_s_traits_once() -> None:
+    one = Plan(1, {}, None, None, (Phase("traits", False, 7.0, ""),), pool="p").record()
+    assert predicted_total([one, one, {**one, "pool": "q"}]) == 7 + 7
+
+
+def test_traits_are_expected_from_the_texts_of_some_rows_until_the_store_has_them(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    reads: list[int] = []
+
+    class Reader:
+        def key(self) -> Mapping[str, Any]:
+            return {"reader": 1}
+
+        def read(self, rows: Pool) -> Traits:
+            reads.append(len(rows))
+            time.sleep(len(rows) * 1e-3)
+            return Traits(rows.ids, labels={"topic": np.array(["a"] * len(rows))}, marks={}, sizes={})
+
+    many = pool(2000)
+    job = work(model, Full(), rows=many, describer=Reader(), given={"kind": ["b"] * len(many)})
+    before = planned(job, store, tmp_path)
+    assert before.seconds["traits"] == pytest.approx(2.0, rel=0.25)
+    assert sum(reads) < len(many)
+    characterise(many, Reader(), store)
+    assert planned(job, store, tmp_path).seconds["traits"], "they have no given labels"
+    characterise(many, Reader(), store, given=job.given)
+    assert planned(job, store, tmp_path).seconds["traits"] == 0.0
