@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.address import unit_interval
+from nait.core.address import unit_intervals
 
 SAMPLE, CHUNK = 20_000, 8_192
 VOCABULARY, DIRECTIONS = 8_192, 64
@@ -65,8 +65,8 @@ def find_topics(ids: Sequence[str], texts: Sequence[str], count: int) -> list[st
 
 def _sample(ids: Sequence[str]) -> list[int]:
     """The rows of at most `SAMPLE` ids, drawn by id, in the order of the ids."""
-    rows = sorted(range(len(ids)), key=lambda row: unit_interval("topics", ids[row]))[:SAMPLE]
-    return sorted(rows, key=lambda row: ids[row])
+    draws = np.array(unit_intervals("topics", keys=ids))
+    return sorted(np.argsort(draws, kind="stable")[:SAMPLE].tolist(), key=lambda row: ids[row])
 
 
 class _Clusters:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import copy
-import gc
-import logging
 import os
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from nait.core.address import canonical
 from nait.core.contracts import Model, Trainer
-from nait.core.costs import from_nothing
 from nait.core.errors import ConfigError, StoreError
 from nait.core.examples import Pool, Target
 from nait.core.tokens import TokenTable
@@ -26,12 +21,13 @@ from nait.core.workers import workers_of
 from nait.models.encode import VERSION as ENCODE_VERSION
 from nait.models.encode import encode_blocks
 from nait.models.templates import Template
-from nait.signals.passes import WAIT_SECONDS, Engine, join_pass, run_pass
+from nait.signals.opened import Opened
+from nait.signals.passes import Engine, join_pass, run_pass
 from nait.signals.readings import Signal, at_every_layer, first_layers
+from nait.signals.together import produce_together
 from nait.signals.tokens import read_tokens, write_tokens
+from nait.signals.used import Used
 from nait.store import Artifact, Store
-
-log = logging.getLogger(__name__)
 
 Tune = Callable[[Pool, Collection[str], Trainer, int], Artifact | None]
 """(pool, ids of rows, trainer, seed) -> the adapter's artifact; None when the trainer trains nothing."""
@@ -39,15 +35,6 @@ Tune = Callable[[Pool, Collection[str], Trainer, int], Artifact | None]
 
 class NotMeasured(Exception):  # noqa: N818  # an answer, not an error
     """What an extractor that reads the store alone says where a pass would be needed."""
-
-
-@dataclass
-class _Opened:
-    """The one model that is open at a time, shared by an extractor and its views."""
-
-    fingerprint: str = ""
-    network: Any = None
-    tokenizers: dict[str, Any] = field(default_factory=dict)
 
 
 class StoredExtractor:
@@ -71,8 +58,8 @@ class StoredExtractor:
         self.max_length = model.max_length
         self.behind: tuple[Template, int] | None = None
         self.stored_only = False
-        self.used: dict[str, Artifact] = {}
-        self._opened = _Opened()
+        self.used = Used()
+        self._opened = Opened()
 
     def under(
         self, *, template: Template | None = None, max_length: int | None = None,
@@ -118,7 +105,7 @@ class StoredExtractor:
             raise ConfigError(
                 "it trains nothing", where="selector.warmup", mend="Use a recipe like conf/train/lora.yaml."
             )
-        return self._use(made)
+        return self.used.add(made)
 
     @property
     def model_fingerprint(self) -> str:
@@ -156,7 +143,7 @@ class StoredExtractor:
         missing = self.store.find("encodings", key) is None
         found = self.store.produce("encodings", key, write)
         # What another process made while this one waited took this run's time, as what it made itself.
-        return read_tokens(self._use(replace(found, fresh=missing)).path)
+        return read_tokens(self.used.add(replace(found, fresh=missing)).path)
 
     def _limits(self, examples: Pool | Target) -> int | npt.NDArray[np.int64]:
         """At how many tokens texts are cut: all alike, or [N]."""
@@ -216,23 +203,8 @@ class StoredExtractor:
                 where=str(signal.path),
                 mend="Delete the folder; it is made again.",
             )
-        self._use(made_in)
+        self.used.add(made_in)
         return made_in.path / f"{int(signal.manifest['index'])}.npy"
-
-    def _use(self, artifact: Artifact) -> Artifact:
-        """Note what a score was made of; an artifact of this run stays marked as fresh."""
-        return self.used.setdefault(artifact.address, artifact)
-
-    def seconds(self, elapsed: float, addresses: Collection[str]) -> float:
-        """What `elapsed` seconds would have been from an empty store, given what was used in them."""
-        used = [self.used[key] for key in addresses]
-        return from_nothing(elapsed, [(artifact.seconds, artifact.fresh) for artifact in used])
-
-    def energy_wh(self, spent: float | None, addresses: Collection[str]) -> float | None:
-        """The same of watt-hours; None where those of any part are unknown."""
-        used = [self.used[key] for key in addresses]
-        parts = [(a.energy_wh, a.fresh) for a in used if a.energy_wh is not None]
-        return None if spent is None or len(parts) < len(used) else from_nothing(spent, parts)
 
     def _measure(
         self, examples: Pool | Target, signals: Sequence[Signal], keys: Sequence[Mapping[str, Any]]
@@ -256,42 +228,16 @@ class StoredExtractor:
             )  # fmt: skip
 
         workers = workers_of(os.environ)
-        done = self._produce(
-            {"signals": [self.store.folder("signals", key).name for key in keys]},
-            write,
-            join if workers.count > 1 else None,
+        made_for = {"signals": [self.store.folder("signals", key).name for key in keys]}
+        done = (
+            produce_together(self.store, "passes", made_for, write, join)
+            if workers.count > 1
+            else self.store.produce("passes", made_for, write)
         )
-        self._use(done)
+        self.used.add(done)
         for i, key in enumerate(keys):
             facts = {"pass": done.address, "index": i, "pass_seconds": done.seconds, **size}
             self.store.produce("signals", key, lambda _, facts=facts: facts)  # type: ignore[misc]
-
-    def _produce(
-        self,
-        key: Mapping[str, Any],
-        write: Callable[[Path], Mapping[str, Any]],
-        join: Callable[[Path], None] | None,
-    ) -> Artifact:
-        """The pass of this key: found, or made here; with `join`, while another process makes it, with its help."""
-        if join is None:
-            return self.store.produce("passes", key, write)
-        folder = self.store.folder("passes", key)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lead = FileLock(folder.with_suffix(".lead"))
-        helped = False
-        while (found := self.store.find("passes", key)) is None:
-            helped = True
-            try:
-                lead.acquire(blocking=False)
-            except Timeout:
-                join(folder.with_suffix(".part"))
-                time.sleep(WAIT_SECONDS)
-                continue
-            try:
-                return self.store.produce("passes", key, write)
-            finally:
-                lead.release()
-        return replace(found, fresh=helped)
 
     def derive(
         self,
@@ -303,9 +249,9 @@ class StoredExtractor:
         from safetensors.numpy import load_file, save_file
 
         def write(part: Path) -> Mapping[str, Any]:
-            before = set(self.used)
+            before = self.used.addresses
             arrays, facts = compute()
-            made_of = [[used.kind, name] for name, used in self.used.items() if name not in before]
+            made_of = [[used.kind, used.address] for used in self.used.since(before)]
             save_file(
                 {name: np.ascontiguousarray(array) for name, array in arrays.items()},
                 part / "arrays.safetensors",
@@ -318,30 +264,20 @@ class StoredExtractor:
         for part_kind, name in artifact.manifest.get("made_of", []):
             part = self.store.find(part_kind, name)
             if part:
-                self._use(part)
+                self.used.add(part)
         return load_file(artifact.path / "arrays.safetensors"), artifact
 
     def network(self) -> Any:
         """The model, opened once; another model that was open is let go."""
-        opened = self._opened
-        if opened.fingerprint != self.model.fingerprint or opened.network is None:
-            self.close()
-            log.info("Opening %s.", self.model.name)
-            opened.network, opened.fingerprint = self.model.load_network(), self.model.fingerprint
-        return opened.network
+        return self._opened.network(self.model)
 
     def tokenizer(self) -> Any:
         """The tokenizer, opened once."""
-        opened = self._opened.tokenizers
-        if self.model.fingerprint not in opened:
-            opened[self.model.fingerprint] = self.model.load_tokenizer()
-        return opened[self.model.fingerprint]
+        return self._opened.tokenizer(self.model)
 
     def close(self) -> None:
         """Let go of the model's memory."""
-        if self._opened.network is not None:
-            self._opened.network = None
-            gc.collect()
+        self._opened.close()
 
 
 def _load(path: Path) -> npt.NDArray[Any]:

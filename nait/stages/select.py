@@ -23,6 +23,7 @@ from nait.core.scores import ScoreTable
 from nait.core.selection import Selection, cut
 from nait.energy import gauge
 from nait.signals.extractor import NotMeasured, StoredExtractor
+from nait.signals.used import Used
 from nait.stages.alarms import inspect
 from nait.stages.tables import (
     read_scores,
@@ -137,13 +138,13 @@ def _scores(
         seen = pool.blind()
         measure_together(seen, targets, [selector.scorer, *selector.beside()], extractor)
         started, since = time.monotonic(), gauge().joules()
-        extractor.used = {}  # what this method used, others' measurements not
+        extractor.used = Used()  # what this method used, others' measurements not
         table = selector.scorer.score(seen, targets, extractor)
         answer_tokens = np.asarray(extractor.tokens(pool).answer_tokens)
         table = table.without(ineligible(pool, answer_tokens))
         report = inspect(table, extractor.lengths(pool))
         write_scores(part, table, answer_tokens)
-        used = list(extractor.used)
+        elapsed, energy = time.monotonic() - started, gauge().watt_hours(since)
         return {
             "definition": table.definition,
             "unit": table.unit,
@@ -154,9 +155,9 @@ def _scores(
             "length_correlation": report.length_correlation,
             "diagnostics": dict(table.diagnostics),
             "warnings": [*table.warnings, *report.warnings],
-            "seconds_from_nothing": extractor.seconds(time.monotonic() - started, used),
-            "energy_wh_from_nothing": extractor.energy_wh(gauge().watt_hours(since), used),
-            "made_of": [[artifact.kind, name] for name, artifact in extractor.used.items()],
+            "seconds_from_nothing": extractor.used.seconds(elapsed),
+            "energy_wh_from_nothing": extractor.used.energy_wh(energy),
+            "made_of": [[artifact.kind, artifact.address] for artifact in extractor.used],
         }
 
     return store.produce("scores", _key(pool, targets, selector, extractor), write)
