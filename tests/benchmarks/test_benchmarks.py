@@ -166,10 +166,13 @@ def test_a_line_takes_the_place_of_its_predecessor_alone() -> None:
     assert keep(older[1:], newer) == [*older[1:], newer]
 
 
-def test_operations_are_two_a_weight_and_token_and_those_of_attention() -> None:
+def test_operations_are_two_a_weight_and_token_and_those_of_attention(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network, table = load("random:tiny", device="cpu", dtype="float32"), rows(3, vocabulary=100)
     attention, mlp = 4 * 64 * 64, 3 * 64 * 128
     lengths = table.lengths.astype(float)
     expected = 2 * 2 * (attention + mlp) * lengths.sum() + 2 * (lengths**2).sum() * 64 * 2
     assert operations(network, table) == pytest.approx(expected)
-    assert peak("cpu", "float32") > 1e9
+    monkeypatch.setattr("benchmarks.peaks.SIDES", {"cpu": 256})
+    assert peak("cpu", "float32") > 1e8

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -318,9 +318,10 @@ def test_a_sweep_reads_a_pool_s_traits_once() -> None:
 
 
 def test_traits_are_expected_from_the_texts_of_some_rows_until_the_store_has_them(
-    model: LocalModel, store: Store, tmp_path: Path
+    model: LocalModel, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[int] = []
+    monkeypatch.setattr("nait.planning.traits.time", SimpleNamespace(monotonic=lambda: 3 + 1e-3 * sum(reads)))
 
     class Reader:
         def key(self) -> Mapping[str, Any]:
@@ -328,13 +329,12 @@ def test_traits_are_expected_from_the_texts_of_some_rows_until_the_store_has_the
 
         def read(self, rows: Pool) -> Traits:
             reads.append(len(rows))
-            time.sleep(len(rows) * 1e-3)
             return Traits(rows.ids, labels={"topic": np.array(["a"] * len(rows))}, marks={}, sizes={})
 
     many = pool(2000)
     job = work(model, Full(), rows=many, describer=Reader(), given={"kind": ["b"] * len(many)})
     before = planned(job, store, tmp_path)
-    assert before.seconds["traits"] == pytest.approx(2.0, rel=0.25)
+    assert before.seconds["traits"] == pytest.approx(2.0)
     assert sum(reads) < len(many)
     characterise(many, Reader(), store)
     assert planned(job, store, tmp_path).seconds["traits"], "they have no given labels"
