@@ -20,13 +20,14 @@ from typing import Any
 from benchmarks.kept import TEMPLATE, Random
 from benchmarks.lines import say, setting, timed
 from benchmarks.models import arguments, directions, over, texts
-from nait.signals import passes
+from nait.signals.chunks import Chunks
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
 from nait.signals.readings import Reading, project_on
 from nait.store import Store
 
 GOAL = 1.1
-ENGINE = passes.Engine(batch_tokens=1024, chunk_tokens=1024, progress=False)
+ENGINE = Engine(batch_tokens=1024, chunk_tokens=1024, progress=False)
 
 
 def main() -> None:
@@ -64,13 +65,13 @@ def work(name: str, device: str, dtype: str, rows: int, folder: str) -> None:
     """One process's part; prints its seconds and how many chunks it measured as JSON."""
     extractor = StoredExtractor(Random(name, device, dtype), Store(folder), TEMPLATE, engine=ENGINE)
     pool, made = texts(rows), []
-    write = passes._write_chunk
+    write = Chunks.write
 
-    def noted(*arguments: Any) -> None:
-        made.append(arguments[0])
-        write(*arguments)
+    def noted(chunks: Chunks, number: int, *others: Any) -> None:
+        made.append(number)
+        write(chunks, number, *others)
 
-    passes._write_chunk = noted
+    Chunks.write = noted  # type: ignore[method-assign]
     signals = [project_on(Reading(), directions(extractor.network().config))]
     over(extractor.network(), extractor.tokens(pool), signals, batch_tokens=ENGINE.batch_tokens)  # to be warm
     Path(folder, f"ready-{os.environ['RANK']}").touch()

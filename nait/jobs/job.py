@@ -38,8 +38,8 @@ from nait.tracking.bundles import RECORD, bundle
 from nait.tracking.trackers import Trackers
 
 if TYPE_CHECKING:
+    from nait.signals.engine import Engine
     from nait.signals.extractor import StoredExtractor
-    from nait.signals.passes import Engine
 
 log = logging.getLogger("nait")
 

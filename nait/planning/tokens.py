@@ -11,7 +11,7 @@ from nait.core.examples import Pool
 from nait.core.plans import Ints, characters, expected
 from nait.core.tokens import TokenTable
 from nait.models.batches import Rows
-from nait.signals.passes import Engine
+from nait.signals.engine import Engine
 from nait.signals.prefixes import Prefixes, find_prefixes, plan_by_prefix, tokens_begun, tokens_read
 
 

@@ -9,8 +9,8 @@ from nait.core.contracts import Describer, Evaluator, Model, Trainer
 from nait.core.costs import Cost
 from nait.core.examples import Pool, Target
 from nait.models.templates import Template
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.stages.select import Selector
 from nait.store import Store
 

@@ -21,8 +21,9 @@ from nait.core.workers import workers_of
 from nait.models.encode import VERSION as ENCODE_VERSION
 from nait.models.encode import encode_blocks
 from nait.models.templates import Template
+from nait.signals.engine import Engine
 from nait.signals.opened import Opened
-from nait.signals.passes import Engine, join_pass, run_pass
+from nait.signals.passes import join_pass, run_pass
 from nait.signals.readings import Signal, at_every_layer, first_layers
 from nait.signals.together import produce_together
 from nait.signals.tokens import read_tokens, write_tokens

@@ -21,19 +21,20 @@ import os, sys, time
 from pathlib import Path
 
 from nait.__main__ import main
-from nait.signals import passes
+from nait.signals.chunks import Chunks
 from nait.signals.extractor import StoredExtractor
 
 notes, rank, count = Path(sys.argv.pop(1)), os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))
-dies, write = sys.argv.pop(1), passes._write_chunk
+dies, write = sys.argv.pop(1), Chunks.write
 
-def noted(path, *others):
+def noted(chunks, number, *others):
     if rank == dies:
         os._exit(9)
     time.sleep(0.02)  # so that nobody is done before the other has begun
     with (notes / rank).open("a") as stream:
+        path = chunks.path(number)
         print(path.relative_to(path.parents[1]), file=stream)
-    write(path, *others)
+    write(chunks, number, *others)
 
 def together(self, *asked):
     self.network()
@@ -42,7 +43,7 @@ def together(self, *asked):
         time.sleep(0.01)
     measure(self, *asked)
 
-passes._write_chunk = noted
+Chunks.write = noted
 measure, StoredExtractor._measure = StoredExtractor._measure, together
 main()
 """

@@ -10,8 +10,8 @@ import pytest
 
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.store import Store
 from tests.families import save
 

@@ -19,8 +19,8 @@ from nait.nano import probe, world
 from nait.nano.oracle import Oracle
 from nait.nano.pools import nano_model, nano_pool, nano_targets
 from nait.neurons.scorer import Nait
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.store import Store
 
 SIZE, CHOSEN = 1_000, 100

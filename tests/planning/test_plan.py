@@ -33,8 +33,8 @@ from nait.planning.planner import make_plan
 from nait.planning.samples import draw
 from nait.planning.texts import describe
 from nait.planning.work import Work
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.stages.characterise import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.select import Selector, select

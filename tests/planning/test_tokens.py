@@ -14,7 +14,8 @@ from nait.models.encode import encode
 from nait.models.templates import TextTemplate
 from nait.planning.samples import draw
 from nait.planning.tokens import counted, foreseen
-from nait.signals.passes import Engine, run_pass
+from nait.signals.engine import Engine
+from nait.signals.passes import run_pass
 from nait.signals.readings import Embedding
 from tests.families import network, tokenizer
 

@@ -15,8 +15,8 @@ from nait.models.batches import plan
 from nait.models.loading import LocalModel
 from nait.models.sites import SITES
 from nait.models.templates import TextTemplate
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.signals.readings import (
     Embedding,
     Features,

@@ -16,9 +16,9 @@ from nait.models.loading import LocalModel
 from nait.models.sites import dissect
 from nait.models.templates import TextTemplate
 from nait.signals import outputs
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
 from nait.signals.logits import head_of
-from nait.signals.passes import Engine
 from nait.signals.readings import (
     Choice,
     Embedding,

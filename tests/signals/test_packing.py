@@ -14,8 +14,9 @@ import torch
 from nait.core.errors import ConfigError
 from nait.core.tokens import TokenTable
 from nait.models.batches import Side, plan
+from nait.signals.engine import Engine
 from nait.signals.packing import When
-from nait.signals.passes import Engine, run_pass
+from nait.signals.passes import run_pass
 from nait.signals.readings import Embedding, Features, Reading, Signal
 from nait.signals.runners import Runner
 from tests.families import CONFIGS, network

@@ -12,8 +12,8 @@ import torch
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
 from nait.signals import runners
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.signals.readings import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
 from nait.store import Store
 from tests.families import HIDDEN, LAYERS, pool, save

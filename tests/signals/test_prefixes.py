@@ -13,7 +13,8 @@ import torch
 
 from nait.core.tokens import TokenTable, token_table
 from nait.models.batches import width_of
-from nait.signals.passes import Engine, run_pass
+from nait.signals.engine import Engine
+from nait.signals.passes import run_pass
 from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix, tokens_read, worthwhile
 from nait.signals.readings import Choice, Embedding, Features, Losses, Norms, Reading, Signal, project_on
 from nait.signals.runners import Runner

@@ -10,8 +10,8 @@ import pytest
 from nait.core.errors import ConfigError
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.signals.readings import Norms, Reading
 from nait.store import Store
 from tests.families import pool, save

@@ -20,7 +20,8 @@ from pathlib import Path
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
 from nait.neurons.scorer import Nait
-from nait.signals import passes
+from nait.signals.chunks import Chunks
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
 from nait.store import Store
 from tests.families import pool, target
@@ -29,19 +30,19 @@ model, store, dies = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "dies"
 rank, count = os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))
 x = StoredExtractor(
     LocalModel(str(model), device="cpu", max_length=128), Store(store), TextTemplate(prompt="Q: {user}\\nA: "),
-    engine=passes.Engine(progress=False, batch_tokens=128, chunk_tokens=64),
+    engine=Engine(progress=False, batch_tokens=128, chunk_tokens=64),
 )
-write, made = passes._write_chunk, []
+write, made = Chunks.write, []
 
-def slow(path, signals, parts):
+def slow(chunks, number, *others):
     if count > 1:
         time.sleep(0.1)  # so that nobody is done before the other has begun
     if dies and len(made) == 1:
         os._exit(9)
-    made.append(str(path))
-    write(path, signals, parts)
+    made.append(str(chunks.path(number)))
+    write(chunks, number, *others)
 
-passes._write_chunk = slow
+Chunks.write = slow
 x.network()
 (store / f"ready-{rank}").touch()
 while len(list(store.glob("ready-*"))) < count:

@@ -25,8 +25,8 @@ from nait.core.tokens import TokenTable
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
 from nait.neurons.scorer import Nait
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.stages.select import Selector, describe, select
 from nait.stages.tables import LAYERS, read_layers, read_scores, read_selection, write_selected_rows
 from nait.stages.train import train

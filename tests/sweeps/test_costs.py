@@ -15,8 +15,8 @@ from nait.core.orders import Highest
 from nait.models.templates import TextTemplate
 from nait.nano.pools import nano_model, nano_pool, nano_targets
 from nait.neurons.scorer import Nait
+from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.passes import Engine
 from nait.stages.report import record_run
 from nait.stages.select import Selector, select
 from nait.store import Artifact, Store

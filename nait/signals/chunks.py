@@ -1,0 +1,138 @@
+"""Chunks: the parts in which a pass is written, each whole and renamed, claimed by one process at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from nait.core.address import address
+from nait.core.errors import StoreError
+from nait.core.tokens import TokenTable
+from nait.core.workers import Workers
+from nait.models.batches import Rows
+from nait.signals.readings import Signal
+from nait.signals.runners import Values
+from nait.store import read_json, write_json
+
+PLAN = "plan.json"
+WAIT_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The chunks of a pass over a table, in its folder: `batches[i]` are those of chunk i, each an array of rows."""
+
+    folder: Path
+    batches: Sequence[Sequence[Rows]]
+
+    @classmethod
+    def cut(cls, folder: Path, batches: Sequence[Rows], table: TokenTable, chunk_tokens: int) -> Chunks:
+        """Runs of consecutive batches with at least so many tokens; the last has what is left."""
+        lengths = table.lengths
+        chunks: list[list[Rows]] = [[]]
+        tokens = 0
+        for rows in batches:
+            if tokens >= chunk_tokens:
+                chunks.append([])
+                tokens = 0
+            chunks[-1].append(rows)
+            tokens += int(lengths[rows].sum())
+        return cls(folder, chunks if chunks[0] else [])
+
+    def path(self, number: int) -> Path:
+        """Where a chunk is, once it is whole."""
+        return self.folder / f"chunk-{number:06d}.npz"
+
+    def missing(self) -> list[int]:
+        """The chunks that are not there."""
+        return [number for number in range(len(self.batches)) if not self.path(number).is_file()]
+
+    def keep_only_if_same_plan(self) -> None:
+        """Drops chunks that were cut otherwise: their rows are others."""
+        if not self.is_open():
+            for stale in self.folder.glob("chunk-*"):
+                stale.unlink()
+            write_json(self.folder / PLAN, self._digest())
+
+    def is_open(self) -> bool:
+        """Whether a pass stands there that was cut into these chunks."""
+        try:
+            return bool(read_json(self.folder / PLAN) == self._digest())
+        except StoreError:
+            return False
+
+    def _digest(self) -> str:
+        return address([[(len(rows), int(rows[0])) for rows in chunk] for chunk in self.batches])
+
+    def in_turn(
+        self, missing: Sequence[int], workers: Workers, *, until_whole: bool
+    ) -> Generator[int, None, None]:
+        """The missing chunks that no other process has, each claimed while it is used; first every count-th.
+
+        `until_whole` waits for what others have, and takes that over from one that died. Claims lie beside the pass,
+        whose own folder is renamed in the end. A chunk is missing, too, when the leader has put it where it belongs;
+        then the plan went before it.
+        """
+        left = sorted(missing, key=lambda i: ((i - workers.rank) % workers.count, i))
+        while left:
+            for number in left:
+                claim = FileLock(self.folder.with_suffix(f".{number:06d}.lock"))
+                with suppress(Timeout), claim.acquire(blocking=False):
+                    if not self.path(number).is_file() and (self.folder / PLAN).is_file():
+                        yield number
+            left = [number for number in left if until_whole and not self.path(number).is_file()]
+            if left:
+                time.sleep(WAIT_SECONDS)
+
+    def write(self, number: int, signals: Sequence[Signal], parts: Sequence[Sequence[Values]]) -> None:
+        """A chunk of `parts[batch][signal]`; of a signal that is no row's own, the sum."""
+        arrays = {}
+        for i, signal in enumerate(signals):
+            pieces = [part[i] for part in parts]
+            arrays[str(i)] = (
+                np.concatenate(pieces)
+                if signal.per_row
+                else np.sum(pieces, axis=0).sum(axis=0, keepdims=True)
+            )
+        path = self.path(number)
+        part = path.with_suffix(".part")
+        with part.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+
+    def assemble(self, signals: Sequence[Signal], rows: int) -> None:
+        """Scatters the chunks into one file a signal, in row order, through a memory map; then drops them."""
+        for i, signal in enumerate(signals):
+            self._assemble(i, signal, rows)
+        (
+            self.folder / PLAN
+        ).unlink()  # before the chunks: to other processes a missing chunk is one to measure
+        for number in range(len(self.batches)):
+            self.path(number).unlink()
+
+    def _assemble(self, i: int, signal: Signal, rows: int) -> None:
+        values: Any = None
+        for number, chunk in enumerate(self.batches):
+            with np.load(self.path(number), allow_pickle=False) as arrays:
+                piece = arrays[str(i)]
+            if values is None:
+                shape = (rows, *piece.shape[1:]) if signal.per_row else piece.shape
+                path = self.folder / f"{i}.npy"
+                values = np.lib.format.open_memmap(path, "w+", dtype=piece.dtype, shape=shape)
+            if signal.per_row:
+                values[np.concatenate(list(chunk))] = piece
+            else:
+                values += piece
+        if not signal.per_row:
+            values /= rows
+        values.flush()

@@ -1,0 +1,54 @@
+"""The engine: how a pass runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.errors import ConfigError, NaitError, did_you_mean
+from nait.core.tokens import TokenTable
+from nait.models.batches import Side
+from nait.signals.packing import WHEN, When
+from nait.signals.prefixes import NONE, Prefixes, find_prefixes, worthwhile
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How a pass runs: nothing here may change a number beyond float rounding.
+
+    `share_prefixes` reads tokens that many rows begin with once, where padding is on the right. `packing` reads what
+    rows of a batch do not share as one sequence without padding: `auto` where the model's attention is of the flash
+    kind, `always`, or `never`.
+    """
+
+    batch_tokens: int = 8192
+    chunk_tokens: int = 1_000_000
+    padding: Side = "right"
+    share_prefixes: bool = True
+    packing: When = "auto"
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.packing not in WHEN:
+            raise ConfigError(
+                f"'{self.packing}' is not a way of packing",
+                where="engine.packing",
+                mend=did_you_mean(str(self.packing), WHEN),
+            )
+        for key in ("batch_tokens", "chunk_tokens"):
+            if getattr(self, key) < 1:
+                raise NaitError(
+                    f"{getattr(self, key)} is below 1", where=f"engine.{key}", mend="Give 1 or more."
+                )
+
+    def prefixes(self, table: TokenTable) -> Prefixes:
+        """The prefixes that a forward pass over the table reads once, where that pays."""
+        return self.paying(find_prefixes(table), table.lengths)
+
+    def paying(self, prefixes: Prefixes, lengths: npt.NDArray[np.int64]) -> Prefixes:
+        """These prefixes where a pass over rows of these lengths [N] reads them once; else none."""
+        if not self.share_prefixes or self.padding != "right":
+            return NONE
+        return worthwhile(prefixes, lengths, self.batch_tokens)
