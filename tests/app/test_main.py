@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from nait.store import Store
 from nait.sweeps.collect import collect
 from nait.tracking.pull import take
+from tests.app.warm import Warm
 from tests.families import save
 from tests.tracking import fakes
 from tests.tracking.test_wandb import logs, of_kind, records
@@ -71,12 +73,27 @@ def nait(home: Path, tmp_path: Path) -> Run:
 
     def run(*arguments: str, bare: bool = False) -> subprocess.CompletedProcess[str]:
         usual = [] if bare else given(home)
+        return warm().run([*usual, *arguments], cwd=tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def process(home: Path, tmp_path: Path) -> Run:
+    """The same in a process of its own, for what a fork cannot do."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "nait", *usual, *arguments], cwd=tmp_path, env=environment(),
+            [sys.executable, "-m", "nait", *given(home), *arguments], cwd=tmp_path, env=environment(),
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
 
     return run
+
+
+@cache
+def warm() -> Warm:
+    return Warm(environment())
 
 
 def environment() -> dict[str, str]:
@@ -277,7 +294,7 @@ def test_a_failing_job_does_not_stop_the_others(nait: Run, tmp_path: Path) -> No
     assert [manifest["status"] for manifest in manifests(tmp_path)] == ["done"]
 
 
-def test_jobs_run_side_by_side_and_are_shown_as_they_end(nait: Run, tmp_path: Path) -> None:
+def test_jobs_run_side_by_side_and_are_shown_as_they_end(process: Run, tmp_path: Path) -> None:
     sweep = [
         "-m",
         "selector=random,full",
@@ -285,7 +302,7 @@ def test_jobs_run_side_by_side_and_are_shown_as_they_end(nait: Run, tmp_path: Pa
         "hydra.launcher.n_jobs=2",
         "stages=[select]",
     ]
-    done = nait(*sweep)
+    done = process(*sweep)
     assert done.returncode == 0, done.stderr
     assert [manifest["status"] for manifest in manifests(tmp_path)] == ["done", "done"]
     assert "[2/2]" in done.stderr
