@@ -18,7 +18,7 @@ from nait.signals.readings import Reading, project_on
 from nait.signals.runners import Runner
 
 GOAL = 0.9
-ROUNDS = 10
+ROUNDS = 5
 BATCH_TOKENS = 1024
 PREAMBLES = (32, 44)
 WITH_INPUT = 0.4
@@ -26,7 +26,7 @@ WITH_INPUT = 0.4
 
 def main() -> None:
     """Prints one JSON line."""
-    options = arguments(__doc__, rows=48)
+    options = arguments(__doc__, rows=128)
     network = load(options.model, device=options.device, dtype=options.dtype)
     table = begin_alike(rows(options.rows, vocabulary=network.config.vocab_size))
     prefixes = find_prefixes(table)

@@ -27,7 +27,7 @@ from nait.signals.readings import Reading, project_on
 
 GOALS = {"ratio": 1.05, "mlp_ratio": 1.08, "all_sites_ratio": 1.15}
 PUBLISHED_GOALS = {"random:25m": 4.0, "random:100m": 3.0}
-ROUNDS = 20
+ROUNDS = 14
 BATCH_TOKENS = {"cpu": 1024, "cuda": 8192}  # at 1024 so few rows pad as a large pool does at 8192
 GPU_GOAL, PEAK_GOAL, POOL_GOAL = 1.03, 0.5, 420.0
 POOL_ROWS = 52002
