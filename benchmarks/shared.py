@@ -10,7 +10,7 @@ from benchmarks.models import arguments, directions, load, rows
 from nait.signals.readings import Embedding, Losses, Reading, project_on
 
 GOAL = 1.15
-ROUNDS = 20
+ROUNDS = 14
 
 
 def main() -> None:
