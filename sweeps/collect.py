@@ -19,6 +19,8 @@ CONDITIONS = ("train.", "model.", "eval.", "template.")
 POOL = ("pool", "pool content")
 SHUFFLED = "Shuffled"
 """The order that makes any selector random: how a sweep over a method's own keys brings its control."""
+PAID = ("select", "train", "evaluate")
+"""The phases that a run's device time and money count."""
 SHORT = 6
 
 
@@ -152,7 +154,7 @@ def _rows(
             {},
             {key: value for key, value in truth.items() if key not in ("auc", "precision each")},
         )
-        paid = 1 - seconds.get("select", 0.0) / (sum(seconds.values()) or 1.0)
+        paid = 1 - seconds.get("select", 0.0) / (sum(seconds.get(name, 0.0) for name in PAID) or 1.0)
         seconds = {**seconds, "select": 0.0}
     for result in results:
         yield Row(

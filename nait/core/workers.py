@@ -20,6 +20,8 @@ class Workers:
 
 
 ALONE = Workers()
+WAIT_SECONDS = 0.05
+"""Between two looks at what another process is making."""
 
 
 def workers_of(environment: Mapping[str, str]) -> Workers:

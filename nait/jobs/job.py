@@ -239,7 +239,9 @@ class Job:
             return
         with self._phase("traits"):
             made = characterise(self.pool, describer, self.store, given=self.given_labels)
-        self.seconds["traits"], self.fresh["traits"] = made.seconds, made.fresh
+        self.seconds["traits"] = made.seconds
+        self.energy_wh["traits"] = made.energy_wh
+        self.fresh["traits"] = made.fresh
         self.links["traits"] = made.address
 
     def _train(self, selection: Selection) -> Artifact | None:

@@ -31,14 +31,14 @@ def preview(job: Job, stages: Sequence[str]) -> str:
     trains = job.trains(stages)
     with tempfile.TemporaryDirectory(prefix="nait-plan-") as name:
         _leave_out_if_known(job, Path(name) / "contamination")
+        describer = job.parts["traits"] if "report" in stages and job.selects(stages) else None
         work = Work(
             pool=job.pool, targets=job.targets, selector=job.selector, model=job.model,
             template=job.parts["template"], engine=job.parts["engine"], extractor=job.extractor,
             seed=job.config["seed"], cost=job.parts["cost"], select=job.selects(stages),
             trainer=job.parts["train"] if trains else None,
             evaluator=job.parts["eval"] if "evaluate" in stages else None,
-            describer=job.parts["traits"] if "report" in stages and job.selects(stages) else None,
-            given=job.given_labels,
+            describer=describer, given=job.given_labels if describer else {},
         )  # fmt: skip
         made = make_plan(work, job.store, Path(name))
     record = {**made.record(), "notes": [*made.notes, *job.warnings]}

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from nait.core.address import unit_interval
+from nait.core.address import unit_interval, unit_intervals
 from nait.core.examples import Example, Pool, Target, fingerprint
 from nait.core.orders import Ranking
-from nait.core.plans import (
-    Ints,
-)
+from nait.core.plans import Ints
+from nait.core.rankings import lowest_first
 from nait.core.scores import ScoreTable
 
 
@@ -22,7 +21,8 @@ def draw(pool: Pool, rows: int, *, after: int = 0) -> Pool:
     """At most so many rows, drawn by id, the first `after` left out; a larger draw holds a smaller one."""
     if len(pool) <= rows and not after:
         return pool
-    drawn = sorted(pool.examples, key=lambda example: unit_interval("plan", example.id))[after : after + rows]
+    draws = np.array(unit_intervals("plan", keys=pool.ids))
+    drawn = (pool.examples[row] for row in lowest_first(draws)[after : after + rows])
     return part_of(pool, sorted(drawn, key=lambda example: example.id))
 
 

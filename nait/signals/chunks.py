@@ -16,14 +16,13 @@ from filelock import FileLock, Timeout
 from nait.core.address import address
 from nait.core.errors import StoreError
 from nait.core.tokens import TokenTable
-from nait.core.workers import Workers
+from nait.core.workers import WAIT_SECONDS, Workers
 from nait.models.batches import Rows
 from nait.signals.readings import Signal
 from nait.signals.runners import Values
 from nait.store import read_json, write_json
 
 PLAN = "plan.json"
-WAIT_SECONDS = 0.05
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,8 @@ def tokens_begun(rows: Rows, prefixes: Prefixes) -> int:
 
 def worthwhile(prefixes: Prefixes, lengths: npt.NDArray[np.int64], batch_tokens: int) -> Prefixes:
     """The prefixes, where a pass over rows of these lengths [N] reads few enough tokens with them; else none."""
+    if not prefixes.ids:
+        return NONE
     whole, shared = (
         tokens_read(plan_by_prefix(lengths, batch_tokens, given), lengths, given)
         for given in (NONE, prefixes)

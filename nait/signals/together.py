@@ -10,9 +10,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from nait.core.workers import WAIT_SECONDS
 from nait.store import Artifact, Store
-
-WAIT_SECONDS = 0.05
 
 
 def produce_together(
