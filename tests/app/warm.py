@@ -58,7 +58,12 @@ class Warm:
 
 
 def serve() -> None:
-    """Answers each line of standard input, a call, with a line, its exit code."""
+    """Answers each line of standard input, a call, with a line, its exit code.
+
+    The answers have the pipe to themselves: what a library says while it is imported goes to standard error.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     for name in LARGE:
         importlib.import_module(name)
     for line in sys.stdin:
@@ -66,8 +71,8 @@ def serve() -> None:
         if not child:
             act(json.loads(line))
         _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
+        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        answers.flush()
 
 
 def act(call: Mapping[str, Any]) -> None:
