@@ -25,7 +25,8 @@ from nait.stages.select import select
 from nait.store import Artifact, Store
 
 FEW_ROWS = 24
-MANY_ROWS = 1024
+MANY_ROWS, PART = 1024, 1 / 20
+"""The larger rehearsal has at most so many rows, or this part of a large pool: a machine's speed varies."""
 TARGET_ROWS = 512
 """Reference rows in all that a rehearsal reads; of larger sets a draw, and the rest by their number."""
 
@@ -74,7 +75,8 @@ class Rehearsal:
         if few is self.work.pool:
             return 0.0, few
         alone = self._seconds_over({few.fingerprint})
-        count = min(MANY_ROWS, int(len(few) * 0.8 * (self.seconds - spent) / max(alone, 1e-9)))
+        most = max(MANY_ROWS, int(PART * len(self.work.pool)))
+        count = min(most, int(len(few) * 0.8 * (self.seconds - spent) / max(alone, 1e-9)))
         if count < 2 * FEW_ROWS:
             return alone / self._read(few), few
         other, many = draw(self.work.pool, FEW_ROWS, after=FEW_ROWS), self._batches(count)

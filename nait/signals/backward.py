@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nait.core.errors import ModelError
 from nait.core.tokens import TokenTable
-from nait.models.batches import Rows, Side, collate
+from nait.models.batches import Rows, Side, collate, width_of
 from nait.models.sites import Anatomy, device_of, dissect
-from nait.signals.batching import read_in_halves
+from nait.signals.arrivals import Arrival, joined
+from nait.signals.batching import Fitting
 from nait.signals.gradients import Arrays, GradientSignal
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class GradientRunner:
         shapes = {name: tuple(factor.weight.shape) for name, factor in self.tap.factors.items()}
         self.reducer = Reducer(signals, shapes, self.device)
         self.seen: set[str] = set()
+        self.fitting = Fitting()
 
     def __enter__(self) -> GradientRunner:
         from nait.signals.logits import head_of
@@ -57,24 +57,31 @@ class GradientRunner:
     def __exit__(self, *error: object) -> None:
         self.tap.__exit__(*error)
 
-    def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
-        """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
-        return read_in_halves(lambda part: self._read(table, part), rows)
+    def begin(self, table: TokenTable, rows: Rows) -> list[Arrival]:
+        """The values of these rows, in parts. Out of memory halves the batch and goes on, saying so."""
+        width = width_of(int(table.lengths[rows].max()))
+        return self.fitting.read(lambda part: Arrival(self._read(table, part)), rows, width=width)
 
-    def _read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+    def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+        """One array a signal for these rows."""
+        return joined(self.begin(table, rows))
+
+    def _read(self, table: TokenTable, rows: Rows) -> list[torch.Tensor]:
+        import torch
+
         from nait.signals.answers import backward
         from nait.signals.outputs import predicted
 
         assert self.head is not None
         batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
-        blank = ~predicted(batch, "answer").any(dim=1).cpu().numpy()
+        blank = ~predicted(batch, "answer").any(dim=1)
         self.tap.rows, self.seen = len(rows), set()
         self.reducer.start(len(rows))
-        if not blank.all():
+        if not bool(blank.all()):
             backward(self.head, self.anatomy, batch)
             self._check_all_seen()
         # Without an answer there is no gradient, and Adam's momentum alone says nothing of the row.
-        return [np.where(blank[:, None], np.float32(np.nan), value) for value in self.reducer.finish()]
+        return [torch.where(blank[:, None], torch.nan, value) for value in self.reducer.finish()]
 
     def _take(self, name: str, gradient: torch.Tensor) -> None:
         if name in self.seen:

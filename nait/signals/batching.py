@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from nait.models.batches import Batch, Rows
 from nait.models.sites import Anatomy
 
 log = logging.getLogger(__name__)
+
+Part = TypeVar("Part")
 
 
 def decoder_options(anatomy: Anatomy, batch: Batch) -> dict[str, Any]:
@@ -25,18 +25,37 @@ def decoder_options(anatomy: Anatomy, batch: Batch) -> dict[str, Any]:
     return options
 
 
-def read_in_halves(read: Callable[[Rows], list[Any]], rows: Rows) -> list[Any]:
-    """`read(rows)`, one array a signal. Out of memory halves the batch and goes on, saying so."""
-    import torch
+class Fitting:
+    """Reads batches in parts that fit into memory. Out of memory halves the parts, for all later batches too."""
 
-    try:
-        return read(rows)
-    except torch.OutOfMemoryError:
-        if len(rows) == 1:
-            raise
-    # Here the error, which held on to the failed batch's tensors, is gone.
-    log.warning("Out of memory with %d rows a batch: going on with half of them.", len(rows))
-    torch.cuda.empty_cache()
-    half = len(rows) // 2
-    halves = [read_in_halves(read, rows[:half]), read_in_halves(read, rows[half:])]
-    return [np.concatenate(pair) for pair in zip(*halves, strict=True)]
+    def __init__(self) -> None:
+        self.most_tokens: int | None = None
+
+    def read(self, read: Callable[[Rows], Part], rows: Rows, *, width: int) -> list[Part]:
+        """What `read` makes of the rows, each `width` tokens wide: of all at once, else part by part.
+
+        Raises: torch.OutOfMemoryError where not even one row fits.
+        """
+        import torch
+
+        parts, at = [], 0
+        while at < len(rows):
+            size = self._rows(len(rows), width)
+            try:
+                parts.append(read(rows[at : at + size]))
+                at += size
+                continue
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+            # Here the error, which held on to the failed batch's tensors, is gone.
+            self.most_tokens = size * width // 2
+            log.warning(
+                "Out of memory with %d tokens a batch: going on with half of them, %d.",
+                size * width, self.most_tokens,
+            )  # fmt: skip
+            torch.cuda.empty_cache()
+        return parts
+
+    def _rows(self, count: int, width: int) -> int:
+        return count if self.most_tokens is None else min(count, max(1, self.most_tokens // width))

@@ -18,8 +18,8 @@ from nait.core.errors import StoreError
 from nait.core.tokens import TokenTable
 from nait.core.workers import WAIT_SECONDS, Workers
 from nait.models.batches import Rows
+from nait.signals.arrivals import Values
 from nait.signals.readings import Signal
-from nait.signals.runners import Values
 from nait.store import read_json, write_json
 
 PLAN = "plan.json"

@@ -11,11 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from nait.models.batches import Batch
 from nait.models.sites import Anatomy, Point
-from nait.signals.readings import Arrays, Features, Mean, Norms, Projections, Reading, ReadingSignal
+from nait.signals.readings import Features, Mean, Norms, Projections, Reading, ReadingSignal
 
 if TYPE_CHECKING:
     import torch
@@ -36,9 +35,10 @@ class Meter(Protocol):
         """Forget the last batch, expect this one."""
         ...
 
-    def finish(self, h_btd: torch.Tensor) -> list[npt.NDArray[Any]]:
-        """The batch's values, one array a signal. `h_btd`: the decoder's output, after the final norm.
+    def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:
+        """The batch's values, one tensor a signal, on any device.
 
+        `h_btd`: the decoder's output, after the final norm.
         Where the pass stopped early (no meter of the output is there), it is what the last block that ran gave.
         """
         ...
@@ -116,21 +116,21 @@ class ReadingMeter:
             elif isinstance(signal, Mean):
                 self.kept[number].append(f_bd.double().sum(dim=0, keepdim=True))
 
-    def finish(self, h_btd: torch.Tensor) -> list[Arrays]:  # noqa: ARG002
-        """The batch's values, one array a signal: [B, L, D], [B, C, L], [B, L]; or sums [1, L, D]."""
+    def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:  # noqa: ARG002
+        """The batch's values, one tensor a signal: [B, L, D], [B, C, L], [B, L]; or sums [1, L, D]."""
         import torch
 
-        values: list[Arrays] = []
+        values: list[torch.Tensor] = []
         p_bcl = torch.stack(self.projected, dim=2) if self.projected else None
         at, widths = 0, iter(self.widths)
         for number, signal in enumerate(self.signals):
             if isinstance(signal, Projections):
                 assert p_bcl is not None
                 width = next(widths)
-                values.append(p_bcl[:, at : at + width].cpu().numpy())
+                values.append(p_bcl[:, at : at + width])
                 at += width
             else:
-                values.append(torch.stack(self.kept[number], dim=1).cpu().numpy())
+                values.append(torch.stack(self.kept[number], dim=1))
         return values
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nait.models.batches import Batch
 from nait.signals.logits import Head
 from nait.signals.meters import Hook
-from nait.signals.readings import Arrays, Choice, Embedding, Losses, OutputSignal, Scope
+from nait.signals.readings import Choice, Embedding, Losses, OutputSignal, Scope
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +45,8 @@ class OutputMeter:
         """Expect this batch."""
         self.batch = batch
 
-    def finish(self, h_btd: torch.Tensor) -> list[npt.NDArray[Any]]:
-        """The batch's values, one array a signal: [B, 2], [B, D] or [B, C]."""
+    def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:
+        """The batch's values, one tensor a signal: [B, 2], [B, D] or [B, C]."""
         assert self.batch is not None
         batch = self.batch.on(h_btd.device)  # a spread model's last block runs elsewhere than its first
         nll_bt = self._token_losses(h_btd, batch)
@@ -60,15 +60,18 @@ class OutputMeter:
 
     def _value(
         self, signal: OutputSignal, h_btd: torch.Tensor, batch: Batch, nll_bt: Floats64 | None
-    ) -> npt.NDArray[Any]:
+    ) -> torch.Tensor:
+        import torch
+
         if isinstance(signal, Embedding):
-            return embed(h_btd, batch, signal).cpu().numpy()
+            return embed(h_btd, batch, signal)
         if isinstance(signal, Choice):
             assert self.head is not None
             return choose(self.head, h_btd, batch, signal.ids)
         assert nll_bt is not None
         mask = predicted(batch, signal.scope).cpu().numpy()
-        return np.stack([np.where(mask, nll_bt, 0.0).sum(axis=1), mask.sum(axis=1)], axis=1)
+        sums = [np.where(mask, nll_bt, 0.0).sum(axis=1), mask.sum(axis=1)]
+        return torch.from_numpy(np.stack(sums, axis=1))
 
 
 def predicted(batch: Batch, scope: Scope) -> torch.Tensor:
@@ -112,7 +115,7 @@ def _log_sum_exp(logits_pv: torch.Tensor) -> torch.Tensor:
     return logits_pv.sub_(top).exp_().sum(dim=1).log() + top[:, 0]
 
 
-def choose(head: Head, h_btd: torch.Tensor, batch: Batch, ids: Sequence[int]) -> Arrays:
+def choose(head: Head, h_btd: torch.Tensor, batch: Batch, ids: Sequence[int]) -> torch.Tensor:
     """[B, C] the probability of each of `ids` after the last token."""
     import torch
 
@@ -123,8 +126,7 @@ def choose(head: Head, h_btd: torch.Tensor, batch: Batch, ids: Sequence[int]) ->
         logits = head(last_bd[part])
         chosen = logits[:, list(ids)]
         pieces.append((chosen - _log_sum_exp(logits)[:, None]).exp())
-    found: Arrays = torch.cat(pieces).cpu().numpy()
-    return found
+    return torch.cat(pieces)
 
 
 def embed(h_btd: torch.Tensor, batch: Batch, signal: Embedding) -> torch.Tensor:

@@ -25,7 +25,7 @@ from nait.signals.gradients import GradientSignal
 from nait.signals.heap import Heap
 from nait.signals.prefixes import NONE, Prefixes, plan_by_prefix
 from nait.signals.readings import Signal
-from nait.signals.runners import runner_of
+from nait.signals.runners import read_ahead, runner_of
 from nait.signals.tokens import forget
 
 BACKWARD_SHARE = 4
@@ -108,8 +108,8 @@ def _measure(
     ) as bar, runner, closing(turns):  # fmt: skip
         for number in turns:
             parts = []
-            for rows in chunks.batches[number]:
-                parts.append(runner.read(table, rows))
+            for rows, values in read_ahead(runner, table, chunks.batches[number]):
+                parts.append(values)
                 forget(table)
                 heap.give_back()
                 rows_done += len(rows)

@@ -28,7 +28,7 @@ class Part(Protocol):
 
     def take(self, name: str, u_bp: torch.Tensor) -> None: ...
 
-    def finish(self) -> list[Arrays]: ...
+    def finish(self) -> list[torch.Tensor]: ...
 
 
 class Reducer:
@@ -65,8 +65,8 @@ class Reducer:
             for part in parts:
                 part.take(name, u_bp)
 
-    def finish(self) -> list[Arrays]:
-        """One array a signal, [B, P], [B, S] or [B, R], in the order of the signals."""
+    def finish(self) -> list[torch.Tensor]:
+        """One tensor a signal, [B, P], [B, S] or [B, R], in the order of the signals."""
         values = [value for part in self._parts() for value in part.finish()]
         return [value for _, value in sorted(zip(self.places, values, strict=True), key=lambda pair: pair[0])]
 
@@ -105,7 +105,7 @@ class Whole:
         if self.keeps:
             self.kept[name] = u_bp
 
-    def finish(self) -> list[Arrays]:
+    def finish(self) -> list[torch.Tensor]:
         norm_b1 = self.squares_b.sqrt()[:, None]
         cosines = iter(torch.split(self.inner_br / norm_b1, self.counts, dim=1))
         whole = None
@@ -114,7 +114,7 @@ class Whole:
         elif self.keeps:
             whole = norm_b1.new_zeros(len(norm_b1), max(span.stop for span in self.spans.values()))
         found = [next(cosines) if isinstance(signal, Influences) else whole for signal in self.signals]
-        return [value.float().cpu().numpy() for value in found if value is not None]
+        return [value.float() for value in found if value is not None]
 
 
 class Projected:
@@ -127,7 +127,9 @@ class Projected:
         self.spans = spans
         self.device = device
         self.projection = projection
-        _check_width([s.references for s in signals if isinstance(s, Influences)], projection.dim)
+        references = {i: s.references for i, s in enumerate(signals) if isinstance(s, Influences)}
+        _check_width([*references.values()], projection.dim)
+        self.r_sr = {i: torch.from_numpy(each.T.copy()).float().to(device) for i, each in references.items()}
 
     def start(self, rows: int) -> None:
         self.sum_bs = torch.zeros(rows, self.projection.dim, device=self.device)
@@ -135,12 +137,9 @@ class Projected:
     def take(self, name: str, u_bp: torch.Tensor) -> None:
         self.sum_bs += project(u_bp, self.spans[name].start, self.projection)
 
-    def finish(self) -> list[Arrays]:
-        unit_bs = (self.sum_bs / torch.linalg.vector_norm(self.sum_bs, dim=1, keepdim=True)).cpu().numpy()
-        return [
-            unit_bs @ signal.references.T if isinstance(signal, Influences) else unit_bs
-            for signal in self.signals
-        ]
+    def finish(self) -> list[torch.Tensor]:
+        unit_bs = self.sum_bs / torch.linalg.vector_norm(self.sum_bs, dim=1, keepdim=True)
+        return [unit_bs @ self.r_sr[i] if i in self.r_sr else unit_bs for i in range(len(self.signals))]
 
 
 def _spans(shapes: Shapes) -> dict[str, slice]:

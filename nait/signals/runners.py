@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
 
 from nait.core.errors import NaitError
 from nait.core.tokens import TokenTable
-from nait.models.batches import Batch, Rows, Side, collate
+from nait.models.batches import Batch, Rows, Side, collate, width_of
 from nait.models.sites import Anatomy, Point, device_of, dissect
+from nait.signals.arrivals import Arrival, Values, joined
 from nait.signals.backward import GradientRunner
-from nait.signals.batching import decoder_options, read_in_halves
+from nait.signals.batching import Fitting, decoder_options
 from nait.signals.gradients import GradientSignal
 from nait.signals.logits import head_of
 from nait.signals.meters import Meter, ReadingMeter, hook
@@ -31,9 +29,6 @@ from nait.signals.readings import (
 
 if TYPE_CHECKING:
     import torch
-
-Values = npt.NDArray[Any]
-"""A signal's values for a batch or a chunk of rows."""
 
 
 def runner_of(
@@ -58,6 +53,20 @@ def runner_of(
             mend="Measure each kind in a request of its own.",
         )
     return GradientRunner(network, backward, padding=padding)
+
+
+def read_ahead(
+    runner: Runner | GradientRunner, table: TokenTable, batches: Iterable[Rows]
+) -> Iterator[tuple[Rows, list[Values]]]:
+    """Each batch's rows and values, one array a signal. While they are waited for, the next batch is on its way."""
+    waiting: tuple[Rows, list[Arrival]] | None = None
+    for rows in batches:
+        begun = rows, runner.begin(table, rows)
+        if waiting is not None:
+            yield waiting[0], joined(waiting[1])
+        waiting = begun
+    if waiting is not None:
+        yield waiting[0], joined(waiting[1])
 
 
 class _Reached(Exception):  # noqa: N818 (no error: it ends a forward that has given all that is asked for)
@@ -97,6 +106,7 @@ class Runner:
         self.prefixes = prefixes if padding == "right" else NONE
         self.continuation = Continuation(self.anatomy.decoder, self.device)
         self.packing = Packing(self.anatomy, packing)
+        self.fitting = Fitting()
 
     def __enter__(self) -> Runner:
         self.handles = [handle for meter, _ in self.meters for handle in meter.attach(self._hook)]
@@ -111,23 +121,28 @@ class Runner:
         for handle in self.handles:
             handle.remove()
 
-    def read(self, table: TokenTable, rows: Rows) -> list[Values]:
-        """One array a signal for these rows. Out of memory halves the batch and goes on, saying so."""
-        return read_in_halves(lambda part: self._read(table, part), rows)
+    def begin(self, table: TokenTable, rows: Rows) -> list[Arrival]:
+        """The values of these rows on their way, in parts. Out of memory halves the batch and goes on, saying so."""
+        width = width_of(int(table.lengths[rows].max()))
+        return self.fitting.read(lambda part: Arrival(self._read(table, part)), rows, width=width)
 
-    def _read(self, table: TokenTable, rows: Rows) -> list[Values]:
+    def read(self, table: TokenTable, rows: Rows) -> list[Values]:
+        """One array a signal for these rows."""
+        return joined(self.begin(table, rows))
+
+    def _read(self, table: TokenTable, rows: Rows) -> list[torch.Tensor]:
         import torch
 
         batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
         for meter, _ in self.meters:
             meter.start(batch)
-        values: list[Values] = [np.empty(0)] * self.count
+        values: dict[int, torch.Tensor] = {}
         with torch.inference_mode():
             h_btd = self._forward(batch, self.prefixes.of(rows))
             for meter, numbers in self.meters:
                 for number, value in zip(numbers, meter.finish(h_btd), strict=True):
                     values[number] = value
-        return values
+        return [values[number] for number in range(self.count)]
 
     def _forward(self, batch: Batch, prefix: Ints | None) -> torch.Tensor:
         """The decoder's output [B, T, D], or that of the block at which it stops."""

@@ -163,15 +163,15 @@ def test_a_killed_pass_goes_on_and_ends_with_the_same_bytes(
     cut = {"batch_tokens": 128, "chunk_tokens": 200}
     whole = extractor(folder, tmp_path / "whole", **cut).measure(pool(), signals)
 
-    read, calls = runners.Runner.read, [0]
+    begin, calls = runners.Runner.begin, [0]
 
     def killed(self: runners.Runner, *args: Any) -> Any:
         calls[0] += 1
         if calls[0] == 4:
             raise KeyboardInterrupt
-        return read(self, *args)
+        return begin(self, *args)
 
-    monkeypatch.setattr(runners.Runner, "read", killed)
+    monkeypatch.setattr(runners.Runner, "begin", killed)
     with pytest.raises(KeyboardInterrupt):
         extractor(folder, tmp_path / "cut", **cut).measure(pool(), signals)
     assert list((tmp_path / "cut").rglob("chunk-*.npz")), "nothing was kept"
@@ -184,6 +184,44 @@ def test_a_killed_pass_goes_on_and_ends_with_the_same_bytes(
     calls[0] = 100
     extractor(folder, tmp_path / "again", **cut).measure(pool(), signals)
     assert first_try < calls[0] - 100, "the resumed pass read everything again"
+
+
+def test_the_next_batch_is_on_its_way_before_the_values_of_one_are_waited_for() -> None:
+    happened: list[str] = []
+
+    class Arriving:
+        def __init__(self, name: int) -> None:
+            self.name = name
+            happened.append(f"begin {name}")
+
+        def arrays(self) -> list[np.ndarray]:
+            happened.append(f"wait {self.name}")
+            return [np.full(2, self.name)]
+
+    class Runner:
+        def begin(self, table: Any, rows: Any) -> list[Arriving]:
+            return [Arriving(int(rows[0]))]
+
+    runner, batches = Runner(), [np.array([row, row + 1]) for row in (0, 2, 4)]
+    found = list(runners.read_ahead(runner, None, batches))  # type: ignore[arg-type]
+    assert [(rows.tolist(), values[0].tolist()) for rows, values in found] == [
+        ([row, row + 1], [row, row]) for row in (0, 2, 4)
+    ]
+    assert happened == ["begin 0", "begin 2", "wait 0", "begin 4", "wait 2", "wait 4"]
+
+
+@pytest.mark.gpu
+def test_a_gpu_reads_what_a_processor_reads(folder: Path, tmp_path: Path) -> None:
+    signals = [
+        project_on(Reading(), directions(2)),
+        Norms(Reading("mlp")),
+        Features(Reading("residual", "mean")),
+    ]
+    usual = extractor(folder, tmp_path / "a", batch_tokens=256).measure(pool(), signals)
+    x = extractor(folder, tmp_path / "b", batch_tokens=256)
+    x.model = LocalModel(str(folder), device="cuda", max_length=128)
+    for a, b in zip(usual, x.measure(pool(), signals), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on(
