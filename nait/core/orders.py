@@ -138,10 +138,18 @@ class BestRank:
 
     def __call__(self, table: ScoreTable) -> Ranking:
         by_id = id_order(table.ids)
-        best = np.full(len(table.ids), np.nan)
-        for ranking in _rankings(table, by_id):
-            best[ranking] = np.fmin(best[ranking], np.arange(len(ranking)))
-        return _ascending(best, by_id)
+        best = np.full(len(by_id), len(by_id), dtype=np.int32)
+        for ranks in _of_columns(table, lambda t: _ranks(table.values[by_id, t])):
+            np.minimum(best, ranks, out=best)
+        return by_id[lowest_first(np.where(best < len(by_id), best, np.nan))]
+
+
+def _ranks(values: Floats) -> npt.NDArray[np.int32]:
+    """[N] the rank of each value, 0 that of the largest, ties by place; N of what is NaN."""
+    ranking = lowest_first(-values)
+    ranks = np.full(len(values), len(values), dtype=np.int32)
+    ranks[ranking] = np.arange(len(ranking), dtype=np.int32)
+    return ranks
 
 
 @dataclass(frozen=True)
