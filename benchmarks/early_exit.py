@@ -9,7 +9,7 @@ from benchmarks.models import arguments, directions, load, over, rows
 from nait.signals.readings import Reading, project_on
 
 GOAL = 0.6
-ROUNDS = 20
+ROUNDS = 16
 BATCH_TOKENS = 8192
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -64,19 +65,20 @@ def setting(options: argparse.Namespace) -> str:
 
 
 def alternate(
-    ways: Sequence[Callable[[], Any]], *, rounds: int, device: str = "cpu", warm: bool = False
-) -> list[Seconds]:
+    ways: Sequence[Callable[[], Any]], *, rounds: int, device: str = "cpu", warm: bool = False,
+    most_seconds: float = math.inf,
+) -> list[Seconds]:  # fmt: skip
     """The seconds of each way, run in turn so that a drifting machine weighs on all alike.
 
-    Before the first round all ways run once unmeasured, unless they are `warm`.
+    Before the first round all ways run once unmeasured, unless they are `warm`. No round begins after `most_seconds`.
     """
-    taken: list[list[float]] = [[] for _ in ways]
-    for round_ in range(warm, rounds + 1):
-        for times, way in zip(taken, ways, strict=True):
-            seconds = timed(way, device=device)
-            if round_:
-                times.append(seconds)
-    return [Seconds.of(times) for times in taken]
+    if not warm:
+        for way in ways:
+            timed(way, device=device)
+    taken: list[list[float]] = []
+    while len(taken) < rounds and sum(map(sum, taken)) < most_seconds:
+        taken.append([timed(way, device=device) for way in ways])
+    return [Seconds.of(times) for times in zip(*taken, strict=True)]
 
 
 def timed(way: Callable[[], Any], *, device: str = "cpu") -> float:

@@ -22,7 +22,7 @@ from nait.signals.readings import Choice, Embedding, Losses, Signal
 
 GOALS = {"ratio": 1.08, "ifd_ratio": 1.10}
 SPEEDUPS = {"rds_vs_published": 1.6, "ifd_vs_published": 1.25, "selectit_vs_published": 1.6}
-ROUNDS = 14
+ROUNDS = 12
 PUBLISHED_ROWS = 15
 BATCH_TOKENS = {"cpu": 512}
 DIRECT_TOKENS, RATING_TOKENS, RATING_PROMPTS = 4, 30, 2

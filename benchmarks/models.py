@@ -121,8 +121,8 @@ def directions(
 def over(network: Any, table: TokenTable, signals: Sequence[Signal], *, batch_tokens: int) -> None:
     """A pass for these signals, its values thrown away."""
     from nait.models.batches import plan
-    from nait.signals.runners import Runner
+    from nait.signals.runners import Runner, read_ahead
 
     with Runner(network, signals) as runner:
-        for chosen in plan(table.lengths, batch_tokens):
-            runner.read(table, chosen)
+        for _ in read_ahead(runner, table, plan(table.lengths, batch_tokens)):
+            pass

@@ -10,7 +10,7 @@ from benchmarks.models import arguments, directions, load, rows
 from nait.signals.readings import Embedding, Losses, Reading, project_on
 
 GOAL = 1.15
-ROUNDS = 14
+ROUNDS = 12
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from benchmarks.models import arguments, directions, load, over, rows
 from nait.signals.readings import Reading, project_on
 
 GOAL = 1.05
-ROUNDS = 14
+ROUNDS = 12
 BATCH_TOKENS = 8192
 TARGETS = (1, 8, 64)
 

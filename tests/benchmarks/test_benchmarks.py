@@ -105,6 +105,14 @@ def test_ways_run_in_turn_and_the_first_round_is_not_counted() -> None:
     assert calls == ["a", "b"]
 
 
+def test_no_round_begins_after_the_most_seconds() -> None:
+    calls: list[str] = []
+    ways = [lambda: calls.append("a"), lambda: calls.append("b")]
+    (first, _) = alternate(ways, rounds=5, warm=True, most_seconds=1e-9)
+    assert calls == ["a", "b"]
+    assert len(first.rounds) == 1
+
+
 def test_shares_of_the_published_way_sum_to_one() -> None:
     found = shares([10.0, 7.0, 6.0, 2.0])
     assert found == {"share_of_head": 0.375, "share_of_copies": 0.125, "share_of_padding": 0.5}
