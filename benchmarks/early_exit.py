@@ -10,21 +10,21 @@ from nait.signals.readings import Reading, project_on
 
 GOAL = 0.6
 ROUNDS = 16
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 512
 
 
 def main() -> None:
     """Prints one JSON line."""
-    options = arguments(__doc__, rows=8)
+    options = arguments(__doc__, rows=16)
     network = load(options.model, device=options.device, dtype=options.dtype)
-    table = rows(options.rows, vocabulary=network.config.vocab_size)
+    table = rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=BATCH_TOKENS)
     v_cld, half = directions(network.config), network.config.num_hidden_layers // 2
     ways = [
         partial(over, network, table, [project_on(Reading(depth=depth), v_cld)], batch_tokens=BATCH_TOKENS)
         for depth in (None, half)
     ]
     whole, cut = alternate(ways, rounds=ROUNDS, device=options.device)
-    say("early_exit", setting(options), seconds=cut, goal=GOAL, floor=whole, depth=half)
+    say("early_exit", setting(options, len(table)), seconds=cut, goal=GOAL, floor=whole, depth=half)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ RESAMPLES = 2000
 
 
 class Seconds(float):
-    """The median of some rounds' seconds, and the rounds themselves [R]."""
+    """The median of some rounds' seconds, and the rounds themselves [R].
+
+    A machine that others use too changes its speed by the second, and a round's ways with it: their ratio stays.
+    """
 
     rounds: npt.NDArray[np.float64]
 
@@ -26,11 +29,15 @@ class Seconds(float):
         made.rounds = np.asarray(rounds)
         return made
 
+    def over(self, floor: Seconds) -> float:
+        """The median of the rounds' own ratios to a floor that ran in the same rounds."""
+        return float(np.median(self.rounds / floor.rounds))
+
     def interval(self, floor: Seconds) -> tuple[float, float]:
-        """95 % of the ratio of the medians over those of a floor of the same rounds: a bootstrap over the rounds."""
+        """95 % of that median: a bootstrap over the rounds."""
         drawn = np.random.default_rng(0).integers(len(self.rounds), size=(RESAMPLES, len(self.rounds)))
-        ratios = np.median(self.rounds[drawn], axis=1) / np.median(floor.rounds[drawn], axis=1)
-        low, high = np.quantile(ratios, [0.025, 0.975])
+        medians = np.median((self.rounds / floor.rounds)[drawn], axis=1)
+        low, high = np.quantile(medians, [0.025, 0.975])
         return round(float(low), 3), round(float(high), 3)
 
 
@@ -44,7 +51,7 @@ def say(
     """
     if floor is not None:
         assert isinstance(seconds, Seconds)
-        ratio, more = seconds / floor, {"interval": seconds.interval(floor), **more}
+        ratio, more = seconds.over(floor), {"interval": seconds.interval(floor), **more}
     measured = seconds if ratio is None else ratio
     line = {
         "name": name,
@@ -59,26 +66,29 @@ def say(
     print(json.dumps(line))
 
 
-def setting(options: argparse.Namespace) -> str:
-    """What a model ran on, in words."""
-    return f"{options.model} {options.dtype} {options.device} {options.rows} rows"
+def setting(options: argparse.Namespace, rows: int | None = None) -> str:
+    """What a model ran on, in words; so many rows where not those of the options."""
+    return f"{options.model} {options.dtype} {options.device} {rows or options.rows} rows"
 
 
 def alternate(
     ways: Sequence[Callable[[], Any]], *, rounds: int, device: str = "cpu", warm: bool = False,
     most_seconds: float = math.inf,
 ) -> list[Seconds]:  # fmt: skip
-    """The seconds of each way, run in turn so that a drifting machine weighs on all alike.
+    """The seconds of each way, in rounds that each run all ways, so that a drifting machine weighs on all alike.
 
-    Before the first round all ways run once unmeasured, unless they are `warm`. No round begins after `most_seconds`.
+    A round's order is drawn: what a way leaves to the next, a warm cache or freed memory, falls to each. Before the
+    first round all ways run once unmeasured, unless they are `warm`. No round begins after `most_seconds`.
     """
     if not warm:
         for way in ways:
             timed(way, device=device)
-    taken: list[list[float]] = []
-    while len(taken) < rounds and sum(map(sum, taken)) < most_seconds:
-        taken.append([timed(way, device=device) for way in ways])
-    return [Seconds.of(times) for times in zip(*taken, strict=True)]
+    generator = np.random.default_rng(0)
+    taken: list[dict[int, float]] = []
+    while len(taken) < rounds and sum(sum(times.values()) for times in taken) < most_seconds:
+        order = generator.permutation(len(ways)).tolist()
+        taken.append({way: timed(ways[way], device=device) for way in order})
+    return [Seconds.of([times[way] for times in taken]) for way in range(len(ways))]
 
 
 def timed(way: Callable[[], Any], *, device: str = "cpu") -> float:

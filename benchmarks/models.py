@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nait.core.examples import Example, Pool, Turn, gather
 from nait.core.tokens import TokenTable, token_table
+from nait.models.batches import plan
 
 if TYPE_CHECKING:
     from nait.models.sites import Site
@@ -42,6 +43,7 @@ SIZES = {
 LENGTH_DECILES = (45, 57, 64, 72, 82, 95, 112, 136, 168, 220, 512)
 MEAN_LENGTH = float(np.mean(np.convolve(LENGTH_DECILES, [0.5, 0.5], mode="valid")))
 WORDS_PER_TOKEN = 0.75
+POOL_ROWS = 52_002
 
 
 def arguments(
@@ -78,13 +80,21 @@ def load(name: str, *, device: str, dtype: str, attention: str | None = None) ->
     return network.to(device).eval()
 
 
-def rows(count: int, *, vocabulary: int, seed: int = 0) -> TokenTable:
-    """Random token ids whose lengths follow Alpaca's distribution; the last third of each row is its answer."""
+def rows(count: int, *, vocabulary: int, batch_tokens: int, seed: int = 0) -> TokenTable:
+    """Random token ids for about so many rows of Alpaca's lengths; the last third of each row is its answer.
+
+    The rows are those of whole batches, spread evenly over the plan of a pool of Alpaca's size: batches of
+    `batch_tokens` hold as little padding as they do there. Rows drawn one by one would be far from alike in length.
+    """
     generator = np.random.default_rng(seed)
-    lengths = lengths_of(count, generator)
+    lengths = lengths_of(POOL_ROWS, generator)
+    batches = plan(lengths, batch_tokens)
+    number = max(1, round(count * len(batches) / POOL_ROWS))
+    chosen = [batches[int((i + 0.5) * len(batches) / number)] for i in range(number)]
+    lengths = generator.permutation(lengths[np.concatenate(chosen)])
     ids = [generator.integers(3, vocabulary, size=length).tolist() for length in lengths]
     answers = [[i >= 2 * len(row) // 3 for i in range(len(row))] for row in ids]
-    return token_table(ids, answers, [False] * count)
+    return token_table(ids, answers, [False] * len(lengths))
 
 
 def lengths_of(count: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -120,7 +130,6 @@ def directions(
 
 def over(network: Any, table: TokenTable, signals: Sequence[Signal], *, batch_tokens: int) -> None:
     """A pass for these signals, its values thrown away."""
-    from nait.models.batches import plan
     from nait.signals.runners import Runner, read_ahead
 
     with Runner(network, signals) as runner:

@@ -1,7 +1,7 @@
 """Scoring with packed batches over padded ones, where attention is of the flash kind (goal 1.0).
 
 `--attention sdpa` says what packing costs where attention is of another kind: a mask of all tokens by all tokens.
-The rows are few, and a batch holds lengths that differ: more is padded than of a large pool, as with a reference set.
+`padded_share` is the part of the padded batches that packing spares: that of a pool of Alpaca's size.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def main() -> None:
     """Prints one JSON line."""
     options = arguments(__doc__, rows=64, attention="sdpa")
     network = load(options.model, device=options.device, dtype=options.dtype, attention=options.attention)
-    table = rows(options.rows, vocabulary=network.config.vocab_size)
     batch_tokens = BATCH_TOKENS["cuda" if options.device.startswith("cuda") else "cpu"]
+    table = rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=batch_tokens)
     signal = project_on(Reading(), directions(network.config))
     whens: tuple[When, ...] = ("never", "always")
     ways = [partial(read, network, table, signal, when, batch_tokens) for when in whens]
     padded, packed = alternate(ways, rounds=ROUNDS, device=options.device)
     say(
-        "packing", f"{setting(options)} {options.attention}", seconds=packed, goal=GOAL, floor=padded,
+        "packing", f"{setting(options, len(table))} {options.attention}", seconds=packed, goal=GOAL, floor=padded,
         padded_share=padded_share(table.lengths, plan(table.lengths, batch_tokens)),
     )  # fmt: skip
 

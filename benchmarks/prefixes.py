@@ -28,14 +28,14 @@ def main() -> None:
     """Prints one JSON line."""
     options = arguments(__doc__, rows=128)
     network = load(options.model, device=options.device, dtype=options.dtype)
-    table = begin_alike(rows(options.rows, vocabulary=network.config.vocab_size))
+    table = begin_alike(rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=BATCH_TOKENS))
     prefixes = find_prefixes(table)
     signal = project_on(Reading(), directions(network.config))
     ways = [partial(read, network, table, signal, given) for given in (NONE, prefixes)]
     anew, once = alternate(ways, rounds=ROUNDS, device=options.device)
     shared = sum(len(ids) * int((prefixes.number == k).sum()) for k, ids in enumerate(prefixes.ids))
     say(
-        "prefixes", setting(options), seconds=once, goal=GOAL, floor=anew,
+        "prefixes", setting(options, len(table)), seconds=once, goal=GOAL, floor=anew,
         shared_tokens=shared / int(table.lengths.sum()), prefixes=len(prefixes.ids),
     )  # fmt: skip
 

@@ -15,10 +15,10 @@ ROUNDS = 12
 
 def main() -> None:
     """Prints one JSON line."""
-    options = arguments(__doc__, rows=8)
+    options = arguments(__doc__, rows=16)
     network = load(options.model, device=options.device, dtype=options.dtype)
-    table = rows(options.rows, vocabulary=network.config.vocab_size)
     bench = Bench(network, options.device)
+    table = rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=bench.batch_tokens)
     nait, rds, perplexity = project_on(Reading(), directions(network.config)), Embedding(), Losses()
     ways = [
         partial(bench.floor, [table]),
@@ -27,7 +27,7 @@ def main() -> None:
     ]
     floor, together, *apart = alternate(ways, rounds=ROUNDS, device=options.device)
     say(
-        "shared", setting(options), seconds=together, goal=GOAL, floor=floor,
+        "shared", setting(options, len(table)), seconds=together, goal=GOAL, floor=floor,
         apart_ratio=sum(apart) / together,
     )  # fmt: skip
 

@@ -19,24 +19,24 @@ from nait.signals.readings import Reading, project_on
 
 GOAL = 0.1
 ROUNDS = 3
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 512
 ENCODED_ROWS = 2000
 
 
 def main() -> None:
     """Prints one JSON line."""
-    options = arguments(__doc__, rows=24, model="random:100m")
+    options = arguments(__doc__, rows=16, model="random:100m")
     pool, tokenizer = texts(ENCODED_ROWS), nano_model().load_tokenizer()
     encoding = partial(encode, pool.examples, TEMPLATE, tokenizer, max_length=512)
     encoded = alternate([encoding], rounds=ROUNDS)[0] / ENCODED_ROWS
     network = load(options.model, device=options.device, dtype=options.dtype)
-    table = rows(options.rows, vocabulary=network.config.vocab_size)
+    table = rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=BATCH_TOKENS)
     signals = [project_on(Reading(), directions(network.config))]
     scored = timed(
         partial(over, network, table, signals, batch_tokens=BATCH_TOKENS), device=options.device
     ) / len(table)
     say(
-        "tokenising", setting(options), seconds=encoded * len(table), goal=GOAL,
+        "tokenising", setting(options, len(table)), seconds=encoded * len(table), goal=GOAL,
         ratio=encoded / (encoded + scored), rows_encoded_per_second=round(1 / encoded),
         characters_per_row=round(sum(map(_characters, pool.examples)) / len(pool)),
     )  # fmt: skip

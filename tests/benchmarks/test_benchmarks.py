@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from functools import partial
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,12 @@ import pytest
 from benchmarks.__main__ import SMALL as CALLS
 from benchmarks.__main__ import circumstances, keep
 from benchmarks.kept import TEMPLATE, Closed, pool, scored, target
-from benchmarks.lines import alternate, say
-from benchmarks.models import LENGTH_DECILES, load, rows, texts
+from benchmarks.lines import Seconds, alternate, say
+from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, texts
 from benchmarks.page import COLUMNS, document
 from benchmarks.peaks import operations, peak
 from benchmarks.scoring import shares
+from nait.models.batches import padded_share, plan
 from nait.neurons.scorer import Nait
 
 BESIDE = {
@@ -95,21 +98,31 @@ def test_a_goal_bounds_the_ratio_or_else_the_seconds(capsys: pytest.CaptureFixtu
     assert told["speed"] == 1.235
 
 
-def test_ways_run_in_turn_and_the_first_round_is_not_counted() -> None:
+def test_each_round_runs_every_way_in_an_order_of_its_own_and_the_first_is_not_counted() -> None:
     calls: list[str] = []
-    ways = [lambda: calls.append("a"), lambda: calls.append("b")]
-    assert len(alternate(ways, rounds=2)) == 2
-    assert calls == ["a", "b"] * 3
+    ways = [partial(calls.append, name) for name in "abc"]
+    taken = alternate(ways, rounds=8)
+    assert [len(seconds.rounds) for seconds in taken] == [8, 8, 8]
+    orders = ["".join(calls[at : at + 3]) for at in range(0, len(calls), 3)]
+    assert orders[0] == "abc"
+    assert {"".join(sorted(order)) for order in orders} == {"abc"}
+    assert len(orders) == 9
+    assert len(set(orders)) > 3
     calls.clear()
     alternate(ways, rounds=1, warm=True)
-    assert calls == ["a", "b"]
+    assert len(calls) == 3
+
+
+def test_a_way_s_seconds_are_its_own_whatever_the_order() -> None:
+    slow, quick = alternate([partial(sleep, 0.02), partial(sleep, 0.0)], rounds=6, warm=True)
+    assert slow.rounds.min() > quick.rounds.max()
 
 
 def test_no_round_begins_after_the_most_seconds() -> None:
     calls: list[str] = []
     ways = [lambda: calls.append("a"), lambda: calls.append("b")]
     (first, _) = alternate(ways, rounds=5, warm=True, most_seconds=1e-9)
-    assert calls == ["a", "b"]
+    assert sorted(calls) == ["a", "b"]
     assert len(first.rounds) == 1
 
 
@@ -119,11 +132,25 @@ def test_shares_of_the_published_way_sum_to_one() -> None:
 
 
 def test_rows_and_texts_have_the_lengths_of_alpaca() -> None:
-    lengths = rows(3000, vocabulary=100).lengths
+    lengths = rows(3000, vocabulary=100, batch_tokens=512).lengths
     assert np.median(lengths) == pytest.approx(LENGTH_DECILES[5], rel=0.1)
+    assert lengths.mean() == pytest.approx(MEAN_LENGTH, rel=0.05)
     assert (lengths.min() >= LENGTH_DECILES[0]) & (lengths.max() <= LENGTH_DECILES[-1])
     assert texts(20).fingerprint == texts(20).fingerprint
     assert len({example.turns for example in texts(20).examples}) == 20
+
+
+def test_few_rows_are_padded_as_little_as_a_large_pool() -> None:
+    for batch_tokens in (512, 8192):
+        lengths = rows(16, vocabulary=100, batch_tokens=batch_tokens).lengths
+        assert padded_share(lengths, plan(lengths, batch_tokens)) < 0.03
+
+
+def test_a_ratio_is_that_of_the_rounds_whatever_the_machine_does_between_them() -> None:
+    floor, way = Seconds.of([1.0, 1.0, 4.0, 4.0, 9.0]), Seconds.of([1.1, 1.1, 4.4, 4.4, 9.9])
+    assert way.over(floor) == pytest.approx(1.1)
+    assert way.interval(floor) == (1.1, 1.1)
+    assert float(way) == 4.4
 
 
 def test_a_kept_store_serves_a_scorer_and_its_model_cannot_be_opened(tmp_path: Path) -> None:
@@ -177,7 +204,10 @@ def test_a_line_takes_the_place_of_its_predecessor_alone() -> None:
 def test_operations_are_two_a_weight_and_token_and_those_of_attention(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network, table = load("random:tiny", device="cpu", dtype="float32"), rows(3, vocabulary=100)
+    network, table = (
+        load("random:tiny", device="cpu", dtype="float32"),
+        rows(3, vocabulary=100, batch_tokens=512),
+    )
     attention, mlp = 4 * 64 * 64, 3 * 64 * 128
     lengths = table.lengths.astype(float)
     expected = 2 * 2 * (attention + mlp) * lengths.sum() + 2 * (lengths**2).sum() * 64 * 2
