@@ -108,7 +108,7 @@ def test_scores_equal_a_slow_reference(options: dict[str, Any], x: StoredExtract
     wanted = slow_scores(one, pool(), [[MATH], [CODE]], x)
     assert table.targets == ("math", "code")
     assert table.ids == pool().ids
-    np.testing.assert_allclose(table.values, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(table.values, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
@@ -141,7 +141,7 @@ def test_merged_directions_are_one_decomposition_of_all_reference_sets(x: Stored
     table = one.score(pool(), [MATH, CODE], x)
     assert table.targets == ("math+code",)
     wanted = slow_scores(one, pool(), [[MATH, CODE]], x)
-    np.testing.assert_allclose(table.values, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(table.values, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
 
 
 def test_a_column_does_not_depend_on_the_other_targets(x: StoredExtractor) -> None:
@@ -165,7 +165,7 @@ def test_with_a_constant_first_token_delta_and_last_rank_alike(site: Any, x: Sto
     """Every text starts with one token, so the shift's origin is one constant vector."""
     delta, last = (Nait(site=site, feature=feature).score(pool(), [MATH], x) for feature in ("delta", "last"))
     gap = (last.values - delta.values)[:, 0]
-    np.testing.assert_allclose(gap, gap[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(gap, gap[0], rtol=1e-5, atol=1e-5)
     assert Highest()(delta).tolist() == Highest()(last).tolist()
 
 
@@ -256,7 +256,7 @@ def test_scores_do_not_depend_on_how_the_pass_is_cut(
 ) -> None:
     one = Nait(similarity="cosine", center=True)
     usual, other = one.score(pool(), [MATH], x), one.score(pool(), [MATH], opened(tmp_path, **engine))
-    np.testing.assert_allclose(other.values, usual.values, atol=1e-4)
+    np.testing.assert_allclose(other.values, usual.values, atol=1e-5)
     assert Highest()(other).tolist() == Highest()(usual).tolist()
 
 

@@ -53,7 +53,7 @@ def test_packing_changes_no_number(family: str, caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.WARNING):
         ours = read(net, rows, signals, "always")
     for one, other in zip(ours, read(net, rows, signals, "never"), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * max(1, np.abs(other).max()))
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * max(1, np.abs(other).max()))
     assert bool(caplog.records) == (family in APART)
 
 
@@ -63,7 +63,7 @@ def test_other_sites_and_sides_see_the_same_rows(site: str, padding: Side) -> No
     net, rows, signals = network("llama"), table(), signals_of(site)
     ours = read(net, rows, signals, "always", padding=padding)
     for one, other in zip(ours, read(net, rows, signals, "never", padding=padding), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * max(1, np.abs(other).max()))
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * max(1, np.abs(other).max()))
 
 
 def test_a_pass_that_stops_early_packs_as_well() -> None:

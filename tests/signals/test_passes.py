@@ -62,7 +62,7 @@ def test_features_equal_a_slow_loop(folder: Path, tmp_path: Path, feature: Any, 
     x = extractor(folder, tmp_path)
     reading = Reading("residual", feature, origin)
     (found,) = x.measure(pool(), [Features(reading)])
-    np.testing.assert_allclose(found[:, :-1], slow_readings(x, reading), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[:, :-1], slow_readings(x, reading), rtol=1e-5, atol=1e-5)
 
 
 def test_projections_norms_and_means_follow_from_the_features(folder: Path, tmp_path: Path) -> None:
@@ -74,10 +74,10 @@ def test_projections_norms_and_means_follow_from_the_features(folder: Path, tmp_
     p, norms, mean, about = x.measure(
         pool(), [project_on(reading, v), Norms(reading), Mean(reading), norms_about(reading, centre)]
     )
-    np.testing.assert_allclose(p, np.einsum("nld,cld->ncl", features, v), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(p, np.einsum("nld,cld->ncl", features, v), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(norms, np.linalg.norm(features, axis=2), rtol=1e-5)
     np.testing.assert_allclose(mean[0], features.mean(axis=0, dtype=np.float64), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(about, np.linalg.norm(features - centre, axis=2), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(about, np.linalg.norm(features - centre, axis=2), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_readings_do_not_depend_on_how_the_pass_is_cut(
     usual = extractor(folder, tmp_path / "a").measure(pool(), signals)
     changed = extractor(folder, tmp_path / "b", **other).measure(pool(), signals)
     for a, b in zip(usual, changed, strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 def test_one_pass_serves_every_signal_and_target(
@@ -240,4 +240,4 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     halved = extractor(folder, tmp_path / "b").measure(pool(), signals)
     assert "half" in caplog.text
     for a, b in zip(usual, halved, strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

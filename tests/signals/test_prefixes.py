@@ -150,7 +150,7 @@ def test_reading_on_from_a_prefix_changes_no_number(family: str, caplog: pytest.
     with caplog.at_level(logging.WARNING):
         ours = read(net, table, signals, prefixes)
     for one, other in zip(ours, read(net, table, signals, NONE), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
     assert not caplog.records, "this family is read on from a prefix"
 
 
@@ -160,14 +160,14 @@ def test_other_sites_see_whole_rows_too(site: str) -> None:
     signals = signals_of(site)
     ours, whole = (read(net, table, signals, given) for given in (find_prefixes(table), NONE))
     for one, other in zip(ours, whole, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
 
 
 def test_a_pass_that_stops_early_reads_on_as_well() -> None:
     net, table = network("llama"), table_of(behind(FIRST, 20))
     signals: list[Signal] = [Features(Reading(depth=1))]
     ours, whole = (read(net, table, signals, given) for given in (find_prefixes(table), NONE))
-    np.testing.assert_allclose(ours[0], whole[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours[0], whole[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_prefix_is_read_once_a_pass() -> None:
@@ -227,4 +227,4 @@ def test_the_engine_s_key_decides_whether_a_pass_shares_prefixes(tmp_path: Path)
         counts.append(sum(tokens))
         values.append(np.load(folder / "0.npy"))
     assert counts[0] < counts[1]
-    np.testing.assert_allclose(values[0], values[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-5, atol=1e-5)
