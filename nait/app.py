@@ -62,7 +62,9 @@ def run(config: DictConfig) -> None:
             job.help(stages)
             return
         if plain["plan"]:
-            print(job.plan(stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
+            from nait.jobs.previews import preview
+
+            print(preview(job, stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
             return
         text = job.run(stages, last="report" in stages and not sweeping)
     except NaitError as error:

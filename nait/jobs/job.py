@@ -21,7 +21,7 @@ from nait.core.selection import Selection
 from nait.core.truth import Labels, TruthColumns
 from nait.energy import gauge
 from nait.jobs.judging import judge, labels_of
-from nait.jobs.previews import outcome, preview
+from nait.jobs.outcomes import outcome, plan_file
 from nait.jobs.telling import tell_evaluation, tell_selection, tell_truth
 from nait.processes import alone, of_the_first
 from nait.provenance import provenance
@@ -82,10 +82,6 @@ class Job:
             self._hand_over()
             self.tracker.finish(failed=failed)
         return text
-
-    def plan(self, stages: Sequence[str]) -> str:
-        """What the stages would do and take, as text; left as `plan.json` and in the store."""
-        return preview(self, stages)
 
     def help(self, stages: Sequence[str]) -> None:
         """Takes part in the passes of the same job in another process, and writes nothing but what they leave."""
@@ -285,6 +281,14 @@ class Job:
         """What names the content that went in."""
         return records.fingerprints(self.model, self.pool, self.targets, self.parts["template"])
 
+    def _foretold(self) -> dict[str, Mapping[str, Any]] | None:
+        """What a plan of this job foretold, beside what came true; None where there is none."""
+        scores = self.links.get("scores")
+        if not scores:
+            return None
+        plan = plan_file(self.store, self.config, self.parts["train"].recipe, scores=scores)
+        return outcome(plan, self.elapsed, self.fresh)
+
     def _write_manifest(self, status: str) -> None:
         read: list[Pool | Target] = [self.pool, *self.targets]
         manifest: dict[str, Any] = {
@@ -298,7 +302,7 @@ class Job:
             "rows": {one.name: records.counts(one) for one in read},
             "seconds": records.rounded(self.seconds),
             "energy_wh": self.energy_wh,
-            "plan": outcome(self),
+            "plan": self._foretold(),
             "warnings": self.warnings,
             "config": self.config,
             **provenance(),

@@ -1,29 +1,23 @@
-"""Previews: a job's plan, kept for the run that follows, and what became of it."""
+"""Previews: a job's plan, as text, in its folder, and kept in the store for the run that follows."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from nait import records
-from nait.core.address import address
 from nait.core.contamination import Contamination
+from nait.jobs.job import Job
+from nait.jobs.outcomes import plan_file
 from nait.planning.doubles import Aside, NotStored
 from nait.planning.planner import make_plan
 from nait.planning.texts import describe
 from nait.planning.work import Work
 from nait.stages.contaminate import contaminate, decontaminated, read_hits
-from nait.store import read_json, write_json
-
-if TYPE_CHECKING:
-    from nait.jobs.job import Job
+from nait.store import write_json
 
 log = logging.getLogger("nait")
-
-PLAN_VERSION = 1
 
 
 def preview(job: Job, stages: Sequence[str]) -> str:
@@ -44,7 +38,7 @@ def preview(job: Job, stages: Sequence[str]) -> str:
     record = {**made.record(), "notes": [*made.notes, *job.warnings]}
     write_json(job.folder / "plan.json", record)
     if made.scores:
-        kept = _plan_file(job, made.scores)
+        kept = plan_file(job.store, job.config, job.parts["train"].recipe, scores=made.scores)
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_json(kept, record)
@@ -73,30 +67,3 @@ def _leave_out_if_known(job: Job, scratch: Path) -> None:
     rule.refuse_test_references(hits, job.targets)
     if rule.exclude:
         job.pool = decontaminated(job.pool, hits, job.targets)
-
-
-def _plan_file(job: Job, scores: str) -> Path:
-    """Where the plan of a job with these scores is kept."""
-    key = {
-        "plan": PLAN_VERSION, "scores": scores, "order": job.config["order"], "budget": job.config["budget"],
-        "recipe": job.parts["train"].recipe, "seed": job.config["seed"], "eval": job.config["eval"],
-    }  # fmt: skip
-    return job.store.root / "plans" / f"{address(key)}.json"
-
-
-def outcome(job: Job) -> dict[str, Mapping[str, Any]] | None:
-    """Predicted and true seconds of the phases whose results the plan, as this run, had to make; or had not."""
-    kept = _plan_file(job, str(job.links["scores"])) if job.links.get("scores") else None
-    if kept is None or not kept.is_file():
-        return None
-    phases = {
-        phase["name"]: phase["seconds"]
-        for phase in read_json(kept)["phases"]
-        if phase["name"] in job.elapsed and bool(phase["stored"]) != job.fresh.get(phase["name"])
-    }
-    return {
-        "predicted": {
-            name: records.rounded({name: s})[name] if s is not None else None for name, s in phases.items()
-        },
-        "seconds": records.rounded({name: job.elapsed[name] for name in phases}),
-    }

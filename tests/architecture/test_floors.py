@@ -48,7 +48,7 @@ FLOORS: dict[str, set[str]] = {
     "help": {"core", "conf"},
     "display": set(),
     "plugins": set(),
-    "app": {"core", "neurons", "assembly", "summaries", "display"},
+    "app": {"core", "neurons", "jobs", "assembly", "summaries", "display"},
     "__main__": {"core", "app", "help", "processes"},
 }
 HUB = set(FLOORS) - {
