@@ -1,4 +1,4 @@
-"""Runs benchmarks, prints each one's line as it comes, and writes results.json and RESULTS.md.
+"""Runs benchmarks, prints each one's line as it comes and a table at the end, and writes results.json and RESULTS.md.
 
 Without a name: every small one, and where there is a GPU those for it. With a name and options: that one, for
 example `python -m benchmarks memory --rows 5000`. A line takes the place of an older one of the same name, options
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import document
+from benchmarks.page import document, table
 from nait.provenance import provenance
 
 SMALL: tuple[tuple[str, ...], ...] = (
@@ -41,12 +41,14 @@ Line = Mapping[str, Any]
 def main() -> None:
     """Runs what is asked for."""
     asked = [tuple(sys.argv[1:])] if len(sys.argv) > 1 else [*SMALL, *(ON_GPU if _gpu() else ())]
+    lines = []
     for call in asked:
-        line = run(call)
+        lines.append(line := run(call))
         print(json.dumps({key: value for key, value in line.items() if key != "machine"}), flush=True)
         kept = keep(json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else [], line)
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         RESULTS.write_text(document(kept), encoding="utf-8")
+    print(f"\n{table(lines)}", file=sys.stderr)
 
 
 def run(call: Sequence[str]) -> Line:

@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,38 @@ class Seconds(float):
         return round(float(low), 3), round(float(high), 3)
 
 
+@dataclass(frozen=True)
+class Goal:
+    """One more number of a benchmark, and its bound from above or below; a number without one has no goal here."""
+
+    name: str
+    measured: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def bounded(self) -> bool:
+        return self.at_most is not None or self.at_least is not None
+
+    @property
+    def met(self) -> bool:
+        above = self.at_most is None or self.measured <= self.at_most
+        return above and (self.at_least is None or self.measured >= self.at_least)
+
+    def record(self) -> dict[str, Any]:
+        """The goal as JSON types."""
+        bounds = {"at_most": self.at_most, "at_least": self.at_least}
+        given = {name: bound for name, bound in bounds.items() if bound is not None}
+        return {"name": self.name, "measured": _rounded(self.measured), **given, "met": self.met}
+
+
 def say(
     name: str, setting: str, *, seconds: float, goal: float, ratio: float | None = None,
-    floor: Seconds | None = None, met: bool | None = None, **more: Any,
+    floor: Seconds | None = None, goals: Sequence[Goal] = (), **more: Any,
 ) -> None:  # fmt: skip
     """Prints one JSON line. `goal` bounds the `ratio` from above, or that of `seconds` to a `floor`; else `seconds`.
 
-    `met` says so where other goals of `more` count too.
+    `met`: whether it does, and all other `goals` are met.
     """
     if floor is not None:
         assert isinstance(seconds, Seconds)
@@ -60,10 +86,16 @@ def say(
         "ratio": None if ratio is None else round(ratio, 3),
         "goal": goal,
         "unit": "s" if ratio is None else "ratio",
-        "met": measured <= goal if met is None else met,
-        **{key: round(value, 3) if isinstance(value, float) else value for key, value in more.items()},
+        "met": measured <= goal and all(one.met for one in goals),
+        "goals": [one.record() for one in goals if one.bounded],
+        **{key: _rounded(value) for key, value in more.items()},
+        **{one.name: _rounded(one.measured) for one in goals if not one.bounded},
     }
     print(json.dumps(line))
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def setting(options: argparse.Namespace, rows: int | None = None) -> str:

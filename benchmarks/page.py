@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
-COLUMNS = ("name", "setting", "seconds", "ratio", "goal", "met", "date", "commit")
-BESIDE = {*COLUMNS, "unit", "machine", "versions", "options", "error"}
+COLUMNS = ("name", "setting", "seconds", "measured", "goal", "met", "date", "commit")
+BESIDE = {*COLUMNS, "ratio", "unit", "goals", "machine", "versions", "options", "error"}
 REASONS = {
     "scoring": (
         "The smaller a model, the more a hook weighs; the goals are those of random:100m. The published way over "
@@ -43,33 +43,63 @@ Line = Mapping[str, Any]
 
 def document(lines: Sequence[Line]) -> str:
     """The page of these lines."""
-    short = [line for line in lines if not line["met"]]
-    fallen = "\n".join(f"- {_title(line)}: {_found(line)}{_reason(line)}" for line in short)
+    fallen = "\n".join(_fallen(line) for line in lines if not line["met"])
     machines = list(dict.fromkeys(line["machine"] for line in lines))
     gpus = [machine for machine in machines if any(_on_gpu(line, machine) for line in lines)]
-    tables = [_table(machine, lines) for machine in machines if machine not in gpus]
-    on_gpu = "\n\n".join(_table(machine, lines, level=3) for machine in gpus) or f"{_head([])}\n\n{NO_GPU}"
+    tables = [_machine(machine, lines) for machine in machines if machine not in gpus]
+    on_gpu = "\n\n".join(_machine(machine, lines, level=3) for machine in gpus) or f"{table([])}\n\n{NO_GPU}"
     more = "\n".join(f"- {_title(line)}: `{json.dumps(_more(line))}`" for line in lines)
     return "\n\n".join(
         [
             "# Results",
-            "A ratio is bounded by its goal from above; where there is none, the seconds are. README.md says what is "
-            "measured, and how to repeat it.",
+            "`measured` is a ratio, or seconds where the goal is. README.md says of what, and how to repeat it.",
             f"## Goals that fall short\n\n{fallen or 'None.'}", *tables, f"## On a GPU\n\n{on_gpu}",
             f"## Further numbers\n\n{more}\n",
         ]
     )  # fmt: skip
 
 
-def _table(machine: str, lines: Sequence[Line], *, level: int = 2) -> str:
+def table(lines: Sequence[Line]) -> str:
+    """A row for each goal of these lines, in Markdown."""
+    return str(tabulate([row for line in lines for row in _rows(line)], headers=COLUMNS, tablefmt="github"))
+
+
+def _machine(machine: str, lines: Sequence[Line], *, level: int = 2) -> str:
     here = [line for line in lines if line["machine"] == machine]
     versions = "; ".join(dict.fromkeys(line["versions"] for line in here))
-    return f"{'#' * level} {machine}\n\n{versions}.\n\n{_head(here)}"
+    return f"{'#' * level} {machine}\n\n{versions}.\n\n{table(here)}"
 
 
-def _head(lines: Sequence[Line]) -> str:
-    cells = [[_cell(line, column) for column in COLUMNS] for line in lines]
-    return str(tabulate(cells, headers=COLUMNS, tablefmt="github"))
+def _rows(line: Line) -> Iterator[list[Any]]:
+    """The cells of a line's own goal, then of its further ones."""
+    own = {**line, "measured": _measured(line), "goal": _goal(line), "met": _yes(_own_met(line))}
+    yield [own.get(column) for column in COLUMNS]
+    for goal in line.get("goals", ()):
+        cells = {"name": f"{line['name']} {goal['name']}", "measured": goal["measured"], "goal": _bound(goal)}
+        yield [{**cells, "met": _yes(goal["met"])}.get(column) for column in COLUMNS]
+
+
+def _measured(line: Line) -> Any:
+    return line["ratio"] if line.get("ratio") is not None else line.get("seconds")
+
+
+def _own_met(line: Line) -> bool:
+    """Whether a line's own goal is met, whatever its further ones are."""
+    return "error" not in line and bool(_measured(line) <= line["goal"])
+
+
+def _goal(line: Line) -> str:
+    if "error" in line:
+        return ""
+    return f"≤ {line['goal']}{' s' if line['unit'] == 's' else ''}"
+
+
+def _bound(goal: Line) -> str:
+    return f"≤ {goal['at_most']}" if "at_most" in goal else f"≥ {goal['at_least']}"
+
+
+def _yes(met: bool) -> str:
+    return "yes" if met else "no"
 
 
 def _on_gpu(line: Line, machine: str) -> bool:
@@ -80,24 +110,18 @@ def _title(line: Line) -> str:
     return " ".join([f"`{line['name']}`", *line["options"]])
 
 
-def _found(line: Line) -> str:
+def _fallen(line: Line) -> str:
+    """What of a line falls short, and why."""
     if "error" in line:
-        return f"it failed: {line['error']}"
-    measured = f"{line['seconds']} s" if line["ratio"] is None else f"ratio {line['ratio']}"
-    return f"{measured}, goal {_cell(line, 'goal')}; {json.dumps(_more(line))}"
-
-
-def _reason(line: Line) -> str:
-    reason = REASONS.get(line["name"]) if "error" not in line else None
-    return f"\n  Why: {reason}" if reason else ""
-
-
-def _cell(line: Line, column: str) -> Any:
-    if column == "goal" and line.get("unit") == "s":
-        return f"{line['goal']} s"
-    if column == "met":
-        return "yes" if line["met"] else "no"
-    return line.get(column)
+        return f"- {_title(line)} failed: {line['error']}"
+    missed = [] if _own_met(line) else [f"{_measured(line)}, goal {_goal(line)}"]
+    missed += [
+        f"{goal['name']} {goal['measured']}, goal {_bound(goal)}"
+        for goal in line.get("goals", ())
+        if not goal["met"]
+    ]
+    reason = REASONS.get(line["name"])
+    return f"- {_title(line)}: {'; '.join(missed)}" + (f"\n  Why: {reason}" if reason else "")
 
 
 def _more(line: Line) -> dict[str, Any]:

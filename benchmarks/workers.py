@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.kept import TEMPLATE, Random
-from benchmarks.lines import say, setting, timed
+from benchmarks.lines import Goal, say, setting, timed
 from benchmarks.models import arguments, directions, over, texts
 from nait.signals.chunks import Chunks
 from nait.signals.engine import Engine
@@ -37,8 +37,7 @@ def main() -> None:
     say(
         "workers", setting(options), seconds=two["seconds"], goal=GOAL,
         ratio=two["seconds"] / one["seconds"],
-        met=two["seconds"] <= GOAL * one["seconds"] and two["values"] == one["values"],
-        same_bytes=two["values"] == one["values"], chunks=two["chunks"],
+        goals=[Goal("same_bytes", int(two["values"] == one["values"]), at_least=1)], chunks=two["chunks"],
     )  # fmt: skip
 
 

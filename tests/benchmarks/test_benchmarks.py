@@ -16,9 +16,9 @@ import pytest
 from benchmarks.__main__ import SMALL as CALLS
 from benchmarks.__main__ import circumstances, keep
 from benchmarks.kept import TEMPLATE, Closed, pool, scored, target
-from benchmarks.lines import Seconds, alternate, say
+from benchmarks.lines import Goal, Seconds, alternate, say
 from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, texts
-from benchmarks.page import COLUMNS, document
+from benchmarks.page import document
 from benchmarks.peaks import operations, peak
 from benchmarks.scoring import shares
 from nait.models.batches import padded_share, plan
@@ -83,7 +83,7 @@ def test_a_benchmark_prints_one_line(
     (said,) = capsys.readouterr().out.splitlines()
     found = json.loads(said)
     assert found["name"] == name
-    assert set(COLUMNS) - {"date", "commit"} < set(found)
+    assert {"name", "setting", "seconds", "ratio", "goal", "met"} < set(found)
     assert found["seconds"] >= 0
     assert isinstance(found["met"], bool)
 
@@ -91,11 +91,22 @@ def test_a_benchmark_prints_one_line(
 def test_a_goal_bounds_the_ratio_or_else_the_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     say("a", "b", seconds=3.0, goal=1.0, ratio=0.9)
     say("a", "b", seconds=3.0, goal=1.0)
-    say("a", "b", seconds=3.0, goal=4.0, met=False, speed=1.23456)
+    say("a", "b", seconds=3.0, goal=4.0, speed=1.23456)
     ratio, seconds, told = (json.loads(text) for text in capsys.readouterr().out.splitlines())
-    assert [one["met"] for one in (ratio, seconds, told)] == [True, False, False]
+    assert [one["met"] for one in (ratio, seconds, told)] == [True, False, True]
     assert [one["unit"] for one in (ratio, seconds)] == ["ratio", "s"]
     assert told["speed"] == 1.235
+
+
+def test_a_line_is_met_where_all_its_goals_are(capsys: pytest.CaptureFixture[str]) -> None:
+    above, below, free = Goal("x", 2.0, at_most=1.0), Goal("y", 2.0, at_least=2.0), Goal("z", 0.12345)
+    say("a", "b", seconds=3.0, goal=4.0, goals=[below, free])
+    say("a", "b", seconds=3.0, goal=4.0, goals=[above, below])
+    met, missed = (json.loads(text) for text in capsys.readouterr().out.splitlines())
+    assert (met["met"], missed["met"]) == (True, False)
+    assert met["goals"] == [{"name": "y", "measured": 2.0, "at_least": 2.0, "met": True}]
+    assert met["z"] == 0.123
+    assert missed["goals"][0] == {"name": "x", "measured": 2.0, "at_most": 1.0, "met": False}
 
 
 def test_each_round_runs_every_way_in_an_order_of_its_own_and_the_first_is_not_counted() -> None:
@@ -176,13 +187,27 @@ def test_the_page_lists_first_what_falls_short() -> None:
     failed = {"name": "d", "setting": "", "met": False, "error": "no disk", "options": ["--rows", "7"]}
     page = document([*lines, {**failed, **circumstances()}])
     short, everything = page.split("## a processor")
-    assert "`a`: ratio 1.2, goal 1.1" in short
-    assert "`d` --rows 7: it failed: no disk" in short
+    assert "`a`: 1.2, goal ≤ 1.1" in short
+    assert "`d` --rows 7 failed: no disk" in short
     assert "`c`" not in short
     assert "| c" in everything
-    assert "2.0 s" in everything
+    assert "≤ 2.0 s" in everything
     assert '{"extra": 7}' in everything
     assert "None." in document([lines[1]])
+
+
+def test_every_goal_of_a_line_has_a_row_and_only_those_missed_fall_short() -> None:
+    missed = {"name": "mlp_ratio", "measured": 1.2, "at_most": 1.08, "met": False}
+    reached = {"name": "published_ratio", "measured": 5.0, "at_least": 4.0, "met": True}
+    short, everything = document([line(ratio=1.0, goals=[missed, reached])]).split("## a processor")
+    assert "`a`: mlp_ratio 1.2, goal ≤ 1.08" in short
+    assert "published_ratio" not in short
+    rows = [[cell.strip() for cell in row.split("|")] for row in everything.splitlines()]
+    assert [(row[1], row[4], row[5], row[6]) for row in rows if row[1:2] and row[1].startswith("a")] == [
+        ("a", "1", "≤ 1.1", "yes"),
+        ("a mlp_ratio", "1.2", "≤ 1.08", "no"),
+        ("a published_ratio", "5", "≥ 4.0", "yes"),
+    ]
 
 
 def test_each_machine_has_its_table_and_an_empty_one_says_that_no_gpu_was_measured() -> None:
