@@ -22,7 +22,7 @@ from benchmarks.page import document, table
 from nait.provenance import provenance
 
 SMALL: tuple[tuple[str, ...], ...] = (
-    ("scoring",), ("scoring", "--model", "random:100m"), ("targets",), ("early_exit",),
+    ("scoring",), ("scoring", "--model", "random:100m", "--rows", "8"), ("targets",), ("early_exit",),
     ("prefixes",), ("shared",), ("losses",), ("gradients",), ("tokenising",), ("memory",), ("layers",), ("store",),
     ("selection",), ("startup",), ("workers",),
 )  # fmt: skip

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nait.core.contracts import Model
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import Target
 from nait.jobs.job import Job
+from nait.processes import splits
 from nait.stages.select import Selector
 from nait.store import Store
 
@@ -57,6 +59,7 @@ def assemble(
     for key in ("truth", "contamination", "traits"):
         parts[key] = build(config[key]) if config.get(key) else None
     stages = config["stages"]
+    _check_split(model, stages, plan=config["plan"])
     if "evaluate" in stages:
         parts["eval"] = build(config["eval"])
         parts["eval"].check()
@@ -80,6 +83,16 @@ def assemble(
         config=config, labels=labels, folder=folder, store=Store(config["paths"]["store"]), model=model,
         pool=pool, targets=targets, selector=selector, parts=parts, tracker=build(config["tracking"]),
     )  # fmt: skip
+
+
+def _check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:
+    """Raises: ConfigError for what a model that is split among processes cannot be asked for."""
+    if splits(model) and (plan or {"train", "evaluate"} & set(stages)):
+        raise ConfigError(
+            "a split model selects, and does nothing else",
+            where="model.tensor_parallel=true",
+            mend="Select with it: 'stages=[select]'. The same job without it then finds the scores in the store.",
+        )
 
 
 def _without_name(selector: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,21 +1,26 @@
 """Processes: what each of several that run one command does of it.
 
 The first is the run: it writes the job's folder, trains and evaluates. The others take part in the passes of the
-selection, through the store, and leave nothing else.
+selection, through the store or as parts of a split model, and leave nothing else.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeGuard
 
+from nait.core.contracts import Model, Splittable
+from nait.core.errors import NaitError
 from nait.core.workers import Workers, workers_of
 from nait.store import Artifact, Store
+
+log = logging.getLogger("nait")
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 WAIT_SECONDS = 0.5
@@ -53,6 +58,31 @@ def settle(workers: Workers) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if workers.rank:
         os.environ["TQDM_DISABLE"] = "1"
+
+
+def splits(model: Model) -> TypeGuard[Splittable]:
+    """Whether a model is one that all processes hold a part of."""
+    return isinstance(model, Splittable) and model.tensor_parallel
+
+
+@contextmanager
+def companions(model: Model) -> Iterator[None]:
+    """The other processes of a split model are let go when this one has done.
+
+    Raises: SystemExit where it failed in the midst of a call, whose end the others wait for: the launcher ends them.
+    """
+    if not splits(model):
+        yield
+        return
+    try:
+        yield
+    except NaitError:
+        model.dismiss()
+        raise
+    except Exception as error:
+        log.exception("The other processes wait for this one: all end here.")
+        raise SystemExit(1) from error
+    model.dismiss()
 
 
 @contextmanager

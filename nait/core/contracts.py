@@ -168,6 +168,21 @@ class Model(Protocol):
     def load_tokenizer(self) -> Any: ...
 
 
+@runtime_checkable
+class Splittable(Protocol):
+    """A model whose layers may be split among a launcher's processes; the first of them measures with it.
+
+    `follow` runs another process's part of it until the first one calls `dismiss`.
+    """
+
+    @property
+    def tensor_parallel(self) -> bool: ...
+
+    def follow(self) -> None: ...
+
+    def dismiss(self) -> None: ...
+
+
 class Trainer(Protocol):
     """A fine-tuning recipe. `recipe` is what decides the result; `train` writes an adapter into `folder`."""
 

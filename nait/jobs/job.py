@@ -23,7 +23,7 @@ from nait.energy import gauge
 from nait.jobs.judging import judge, labels_of
 from nait.jobs.outcomes import outcome, plan_file
 from nait.jobs.telling import tell_evaluation, tell_selection, tell_truth
-from nait.processes import alone, of_the_first
+from nait.processes import alone, companions, of_the_first, splits
 from nait.provenance import provenance
 from nait.stages.characterise import characterise
 from nait.stages.contaminate import contaminate, decontaminated, read_hits
@@ -75,7 +75,8 @@ class Job:
         failed = True
         try:
             self._announce()
-            text = self._run(stages, last=last)
+            with companions(self.model):
+                text = self._run(stages, last=last)
             failed = False
         finally:
             self._write_manifest("failed" if failed else "done")
@@ -85,7 +86,9 @@ class Job:
 
     def help(self, stages: Sequence[str]) -> None:
         """Takes part in the passes of the same job in another process, and writes nothing but what they leave."""
-        if self.selects(stages):
+        if splits(self.model):
+            self.model.follow()
+        elif self.selects(stages):
             self._contamination()
             extractor = self.extractor(self.store, self.model)
             assist(self.pool, self.targets, self.selector, extractor, self.store)

@@ -12,6 +12,7 @@ from nait.core.address import address
 from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean, first_line
 from nait.core.workers import workers_of
 from nait.models.digests import file_digests
+from nait.models.parallel import dismiss, follow, lead
 from nait.models.tokenizers import open_tokenizer
 from nait.store import read_json
 
@@ -29,6 +30,7 @@ class LocalModel:
     """A causal language model in a folder (config.json, safetensors, tokenizer files).
 
     `dtype=auto` keeps the checkpoint's. `max_length` cuts every text, for scoring and training alike.
+    `tensor_parallel` splits each layer among the processes of a launcher; the first of them is the run.
     Model code runs only with an explicit `trust_remote_code=true`; weights are read from safetensors alone.
     """
 
@@ -38,6 +40,7 @@ class LocalModel:
     device: str = "auto"
     attn_implementation: str | None = None
     device_map: str | None = None
+    tensor_parallel: bool = False
     trust_remote_code: bool = False
     max_length: int = 512
     fingerprints: str | None = None
@@ -125,6 +128,17 @@ class LocalModel:
 
     def load_network(self) -> Any:
         """The causal language model in eval mode. Raises: ModelError when transformers cannot open it."""
+        return lead(self._load) if self.tensor_parallel else self._load()
+
+    def follow(self) -> None:
+        """Runs this process's part of a split model, until the first process needs it no more."""
+        follow(self._load)
+
+    def dismiss(self) -> None:
+        """Lets the other processes of a split model go."""
+        dismiss()
+
+    def _load(self) -> Any:
         import torch
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging as transformers_logging
@@ -137,6 +151,10 @@ class LocalModel:
             options["attn_implementation"] = self.attn_implementation
         if self.device_map:
             options["device_map"] = self.device_map
+        if self.tensor_parallel:
+            from transformers.distributed import DistributedConfig
+
+            options["distributed_config"] = DistributedConfig(tp_plan="auto")
         try:
             network = AutoModelForCausalLM.from_pretrained(
                 str(self.folder),
@@ -153,7 +171,7 @@ class LocalModel:
                 where=str(self.folder),
                 mend="Check model.path.",
             ) from error
-        if not self.device_map:
+        if not self.device_map and not self.tensor_parallel:
             network = network.to(self.torch_device())
         return network.eval()
 
@@ -175,8 +193,15 @@ class LocalModel:
         return f"cuda:{local % max(1, torch.cuda.device_count())}"
 
     def _check_spread(self) -> None:
-        """Raises: ConfigError where several processes would each spread the model over the same GPUs."""
+        """Raises: ConfigError where several processes would each spread the model, or one alone would split it."""
         workers = workers_of(os.environ)
+        if self.tensor_parallel and (workers.count == 1 or self.device_map):
+            raise ConfigError(
+                "a model is split among processes, each with a device of its own",
+                where="model.tensor_parallel=true",
+                mend="Start it with torchrun --nproc-per-node N -m nait ..., with model.device_map=null; or use "
+                "model.device_map=auto in one process.",
+            )
         if self.device_map in SPREADS and workers.local is not None and workers.local_count > 1:
             raise ConfigError(
                 f"{workers.local_count} processes would each spread the model over all GPUs",

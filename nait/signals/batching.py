@@ -26,27 +26,32 @@ def decoder_options(anatomy: Anatomy, batch: Batch) -> dict[str, Any]:
 
 
 class Fitting:
-    """Reads batches in parts that fit into memory. Out of memory halves the parts, for all later batches too."""
+    """Reads batches in parts that fit into memory. Out of memory halves the parts, for all later batches too.
 
-    def __init__(self) -> None:
+    Not `again`: there is no second try, since processes that share a batch would not know of it.
+    """
+
+    def __init__(self, *, again: bool = True) -> None:
+        self.again = again
         self.most_tokens: int | None = None
 
     def read(self, read: Callable[[Rows], Part], rows: Rows, *, width: int) -> list[Part]:
         """What `read` makes of the rows, each `width` tokens wide: of all at once, else part by part.
 
-        Raises: torch.OutOfMemoryError where not even one row fits.
+        Raises: torch.OutOfMemoryError where not even one row fits, or there is no second try.
         """
         import torch
 
         parts, at = [], 0
         while at < len(rows):
-            size = self._rows(len(rows), width)
+            part = rows[at : at + self._rows(len(rows), width)]
+            size = len(part)
             try:
-                parts.append(read(rows[at : at + size]))
+                parts.append(read(part))
                 at += size
                 continue
             except torch.OutOfMemoryError:
-                if size == 1:
+                if size == 1 or not self.again:
                     raise
             # Here the error, which held on to the failed batch's tensors, is gone.
             self.most_tokens = size * width // 2

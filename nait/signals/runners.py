@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nait.core.errors import NaitError
+from nait.core.errors import ModelError, NaitError
 from nait.core.tokens import TokenTable
 from nait.models.batches import Batch, Rows, Side, collate, width_of
+from nait.models.parallel import is_split
 from nait.models.sites import Anatomy, Point, device_of, dissect
 from nait.signals.arrivals import Arrival, Values, joined
 from nait.signals.backward import GradientRunner
@@ -41,9 +42,16 @@ def runner_of(
 ) -> Runner | GradientRunner:
     """What reads these signals batch by batch: a forward pass, or one forward and backward.
 
-    Raises: NaitError for a request that mixes the two; they take different batches and memory.
+    Raises: NaitError for a request that mixes the two, which take different batches and memory; ModelError for
+    gradients of a split model.
     """
     backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
+    if backward and is_split(network):
+        raise ModelError(
+            "gradients are not taken of a model that is split among processes",
+            where="model.tensor_parallel=true",
+            mend="Use model.device_map=auto in one process.",
+        )
     if not backward:
         return Runner(network, signals, padding=padding, prefixes=prefixes, packing=packing)
     if len(backward) < len(signals):
@@ -100,13 +108,17 @@ class Runner:
         self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
         self.padding: Side = padding
         self.meters = list(_meters(signals, network, self.anatomy, self.device))
-        self.depth = _depth(signals, self.anatomy)
+        split = is_split(network)
+        if split:
+            _check_split(signals)
+        # A split decoder runs in other processes too, which keep no prefixes and do not stop early.
+        self.depth = self.anatomy.layers if split else _depth(signals, self.anatomy)
         self.handles: list[Any] = []
         self.count = len(signals)
-        self.prefixes = prefixes if padding == "right" else NONE
+        self.prefixes = prefixes if padding == "right" and not split else NONE
         self.continuation = Continuation(self.anatomy.decoder, self.device)
         self.packing = Packing(self.anatomy, packing)
-        self.fitting = Fitting()
+        self.fitting = Fitting(again=not split)
 
     def __enter__(self) -> Runner:
         self.handles = [handle for meter, _ in self.meters for handle in meter.attach(self._hook)]
@@ -162,6 +174,16 @@ class Runner:
 
 def _stop(h_btd: torch.Tensor) -> None:
     raise _Reached(h_btd)
+
+
+def _check_split(signals: Sequence[Signal]) -> None:
+    """Raises: ModelError for the site whose activations a split model holds in parts."""
+    if any(isinstance(signal, ReadingSignal) and signal.reading.site == "mlp" for signal in signals):
+        raise ModelError(
+            "the neurons of a block are split among processes",
+            where="model.tensor_parallel=true",
+            mend="Use selector.site=residual, mlp_out or attn_out, or model.device_map=auto in one process.",
+        )
 
 
 def _depth(signals: Sequence[Signal], anatomy: Anatomy) -> int:

@@ -44,7 +44,7 @@ FLOORS: dict[str, set[str]] = {
         "provenance",
     },
     "summaries": {"core", "store", "stages", "provenance"},
-    "assembly": {"core", "store", "stages", "jobs"},
+    "assembly": {"core", "store", "stages", "jobs", "processes"},
     "help": {"core", "conf"},
     "display": set(),
     "plugins": set(),

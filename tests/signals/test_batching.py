@@ -59,3 +59,12 @@ def test_a_row_that_does_not_fit_alone_ends_the_pass(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING), pytest.raises(torch.OutOfMemoryError):
         Fitting().read(read, np.arange(4), width=8)
     assert len(caplog.records) == 2
+
+
+def test_processes_that_share_a_batch_do_not_try_again(caplog: pytest.LogCaptureFixture) -> None:
+    def read(rows: Rows) -> Rows:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError):
+        Fitting(again=False).read(read, np.arange(4), width=8)
+    assert not caplog.records

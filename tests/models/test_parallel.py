@@ -1,0 +1,82 @@
+"""What the processes of a split model tell each other: a call's plain values and tensors, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from nait.core.errors import ModelError
+from nait.models import parallel
+from nait.models.parallel import Call, is_split, lead
+from tests.families import network
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """The tensors that the first process has sent and others have not received, in one process."""
+    sent: list[torch.Tensor] = []
+
+    def spread(tensor: torch.Tensor) -> torch.Tensor:
+        if receiving:
+            tensor.copy_(sent.pop(0))
+        else:
+            sent.append(tensor.clone())
+        return tensor
+
+    receiving: list[bool] = []
+    received = parallel._receive
+
+    def receive() -> Call:
+        receiving.append(True)
+        try:
+            return received()
+        finally:
+            receiving.pop()
+
+    monkeypatch.setattr(parallel, "_spread", spread)
+    monkeypatch.setattr(parallel, "_join", lambda: None)
+    monkeypatch.setattr(parallel, "_receive", receive)
+    return sent
+
+
+def test_a_call_arrives_as_it_was_sent(wire: list[torch.Tensor]) -> None:
+    states, ids = torch.randn(2, 3).to(torch.bfloat16), torch.arange(6).view(3, 2).T
+    parallel._send(
+        Call("head", (states,), {"input_ids": ids, "use_cache": False, "mask": None, "scale": 0.5})
+    )
+    call = parallel._receive()
+    assert call.name == "head"
+    assert torch.equal(call.arguments[0], states)
+    assert call.options is not None
+    assert torch.equal(call.options["input_ids"], ids)
+    assert {key: call.options[key] for key in ("use_cache", "mask", "scale")} == {
+        "use_cache": False, "mask": None, "scale": 0.5,
+    }  # fmt: skip
+    assert wire == []
+
+
+def test_what_is_neither_a_tensor_nor_plain_is_refused(wire: list[torch.Tensor]) -> None:
+    with pytest.raises(ModelError, match=r"called with a list, which other processes cannot be told"):
+        parallel._send(Call("decoder", (), {"past": [torch.ones(1)]}))
+    assert wire == []
+
+
+def test_others_call_what_the_first_process_calls_and_end_when_dismissed(wire: list[torch.Tensor]) -> None:
+    net, theirs = network("llama"), network("llama")
+    ids = torch.tensor([[5, 6, 7]])
+    assert not is_split(net)
+    lead(lambda: net)
+    assert is_split(net)
+    with torch.inference_mode():
+        logits = net(input_ids=ids, use_cache=False).logits
+    parallel.dismiss()
+    calls: list[Any] = []
+    theirs.get_output_embeddings().register_forward_hook(lambda _m, _a, output: calls.append(output))
+    theirs.get_decoder().register_forward_hook(lambda _m, _a, output: calls.append(output.last_hidden_state))
+    parallel.follow(lambda: theirs)
+    decoded, found = calls
+    torch.testing.assert_close(found, logits)
+    assert decoded.shape == (1, 3, net.config.hidden_size)
+    assert wire == []
