@@ -11,7 +11,7 @@ import atexit
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -71,7 +71,7 @@ class Call:
 
     name: str
     arguments: tuple[torch.Tensor, ...] = ()
-    options: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _told(network: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _send(call: Call) -> None:
 
     tensors: list[torch.Tensor] = []
     text = json.dumps([call.name, [_plain(x, tensors) for x in call.arguments],
-                       {key: _plain(x, tensors) for key, x in (call.options or {}).items()}])  # fmt: skip
+                       {key: _plain(x, tensors) for key, x in call.options.items()}])  # fmt: skip
     said = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).to(_device())
     _spread(torch.tensor([len(said)], device=_device()))
     for tensor in (said, *tensors):
