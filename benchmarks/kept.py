@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.models import SIZES, load, texts
+from benchmarks.models import load, shape, texts
 from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
 from nait.models.templates import TextTemplate
+from nait.models.tokenizers import open_tokenizer
 from nait.nano.pools import nano_model
 from nait.neurons.scorer import Nait
 from nait.signals.extractor import StoredExtractor
@@ -43,8 +44,8 @@ class Closed:
 
 
 @dataclass(frozen=True)
-class Random:
-    """A random model, with the embedded world's tokenizer."""
+class Given:
+    """A benchmark's model. One in a folder has its own tokenizer, a random one the embedded world's."""
 
     name: str
     device: str
@@ -57,7 +58,11 @@ class Random:
 
     @cached_property
     def tokens(self) -> Any:
-        return nano_model().load_tokenizer()
+        return (
+            nano_model().load_tokenizer()
+            if self.name.startswith("random:")
+            else open_tokenizer(Path(self.name))
+        )
 
     def load(self) -> tuple[Any, Any]:
         return self.load_network(), self.load_tokenizer()
@@ -79,10 +84,11 @@ def target() -> Target:
     return as_target(texts(REFERENCE_ROWS, name="target", seed=1))
 
 
-def scored(root: Path, rows: Pool, references: Target, size: str) -> tuple[StoredExtractor, list[Signal]]:
-    """An extractor whose store holds what NAIT measures of `rows` with a model of this size, and those signals."""
+def scored(root: Path, rows: Pool, references: Target, name: str) -> tuple[StoredExtractor, list[Signal]]:
+    """An extractor whose store holds what NAIT measures of `rows` with a model of this shape, and those signals."""
     extractor = StoredExtractor(Closed(), Store(root), TEMPLATE)
-    layers, width = SIZES[size]["num_hidden_layers"] + 1, SIZES[size]["hidden_size"]
+    depth, width = shape(name)
+    layers = depth + 1
     generator = np.random.default_rng(0)
     features = generator.normal(size=(len(references), layers, width)) + 0.5
     _keep(extractor, references, Features(Nait().reference_reading), features)

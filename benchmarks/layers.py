@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.kept import pool, scored, target
 from benchmarks.lines import say, timed
-from benchmarks.models import SIZES, arguments
+from benchmarks.models import arguments, shape
 from nait.core.budgets import Ratio
 from nait.core.orders import Highest
 from nait.neurons.scorer import Nait
@@ -25,15 +25,14 @@ RATIOS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 def main() -> None:
     """Prints one JSON line."""
     options = arguments(__doc__, rows=52_002, model="random:100m")
-    size = options.model.removeprefix("random:")
     rows, references = pool(options.rows), target()
-    depth = SIZES[size]["num_hidden_layers"]
+    depth, _ = shape(options.model)
     choices = [[layer] for layer in range(1, depth + 1)] + [
         list(range(1, layer + 1)) for layer in range(1, depth + 1)
     ]
     sizes: list[int] = []
     with TemporaryDirectory() as folder:
-        extractor, _ = scored(Path(folder), rows, references, size)
+        extractor, _ = scored(Path(folder), rows, references, options.model)
         answer_tokens = np.full(len(rows), 40)
 
         def sweep() -> None:

@@ -15,7 +15,7 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.kept import TEMPLATE, Random, target
+from benchmarks.kept import TEMPLATE, Given, target
 from benchmarks.lines import say, setting, timed
 from benchmarks.models import arguments, texts
 from nait.neurons.scorer import Nait
@@ -58,7 +58,7 @@ def whole(name: str, device: str, dtype: str, rows: int) -> None:
     """Scores a pool; prints the seconds and the device's peak as JSON."""
     pool = texts(rows)
     with TemporaryDirectory() as folder:
-        model = Random(name, device, dtype)
+        model = Given(name, device, dtype)
         extractor = StoredExtractor(model, Store(folder), TEMPLATE, engine=Engine(progress=False))
         seconds = timed(lambda: Nait().score(pool, [target()], extractor))
     facts: dict[str, Any] = {"seconds": seconds, "device_megabytes": None}

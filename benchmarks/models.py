@@ -60,6 +60,17 @@ def arguments(
     return parser.parse_args()
 
 
+def shape(name: str) -> tuple[int, int]:
+    """Layers and width of a model: of a random one, or of the one in a folder."""
+    if name.startswith("random:"):
+        size = SIZES[name.removeprefix("random:")]
+        return size["num_hidden_layers"], size["hidden_size"]
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(name, local_files_only=True).get_text_config(decoder=True)
+    return config.num_hidden_layers, config.hidden_size
+
+
 def load(name: str, *, device: str, dtype: str, attention: str | None = None) -> Any:
     """The causal language model, in eval mode; `attention`: its implementation, where not the usual one."""
     import torch

@@ -20,7 +20,7 @@ def main() -> None:
     options = arguments(__doc__, rows=52_002, model="random:100m")
     rows = pool(options.rows)
     with TemporaryDirectory() as folder:
-        _, signals = scored(Path(folder), rows, target(), options.model.removeprefix("random:"))
+        _, signals = scored(Path(folder), rows, target(), options.model)
 
         def hit() -> None:
             assert fingerprint(rows.examples) == rows.fingerprint

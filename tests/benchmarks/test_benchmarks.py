@@ -15,14 +15,15 @@ import pytest
 
 from benchmarks.__main__ import SMALL as CALLS
 from benchmarks.__main__ import circumstances, keep
-from benchmarks.kept import TEMPLATE, Closed, pool, scored, target
+from benchmarks.kept import TEMPLATE, Closed, Given, pool, scored, target
 from benchmarks.lines import Goal, Seconds, alternate, say
-from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, texts
+from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, shape, texts
 from benchmarks.page import document
 from benchmarks.peaks import operations, peak
 from benchmarks.scoring import shares
 from nait.models.batches import padded_share, plan
 from nait.neurons.scorer import Nait
+from tests.families import HIDDEN, save
 
 BESIDE = {
     "__init__",
@@ -69,12 +70,18 @@ def test_every_benchmark_is_run() -> None:
     assert {name for name, *_ in CALLS} == files - BESIDE
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save(tmp_path_factory.mktemp("model")))
+
+
+@pytest.mark.parametrize("kind", ["random", "folder"])
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_prints_one_line(
-    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    name: str, kind: str, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = importlib.import_module(f"benchmarks.{name}")
-    model = "random:tiny"
+    model = folder if kind == "folder" else "random:tiny"
     monkeypatch.setattr(sys, "argv", [name, "--rows", str(SMALL[name]), "--model", model])
     for constant, value in {"ROUNDS": 1, "ENCODED_ROWS": 20}.items():
         if hasattr(module, constant):
@@ -165,7 +172,7 @@ def test_a_ratio_is_that_of_the_rounds_whatever_the_machine_does_between_them() 
 
 
 def test_a_kept_store_serves_a_scorer_and_its_model_cannot_be_opened(tmp_path: Path) -> None:
-    extractor, signals = scored(tmp_path, pool(7), target(), "tiny")
+    extractor, signals = scored(tmp_path, pool(7), target(), "random:tiny")
     table = Nait().score(pool(7), [target()], extractor)
     assert table.values.shape == (7, 1)
     assert np.ptp(table.values) > 0
@@ -174,6 +181,13 @@ def test_a_kept_store_serves_a_scorer_and_its_model_cannot_be_opened(tmp_path: P
     assert TEMPLATE.digest
     assert len(signals) == 1
     assert Closed().fingerprint == "closed"
+
+
+def test_a_model_in_a_folder_reads_by_its_own_tokenizer(folder: str) -> None:
+    given, usual = Given(folder, "cpu", "float32"), Given("random:tiny", "cpu", "float32")
+    assert len(given.load_tokenizer()) <= given.load_network().config.vocab_size
+    assert len(usual.load_tokenizer()) > len(given.load_tokenizer())
+    assert shape(folder) == (given.load_network().config.num_hidden_layers, HIDDEN)
 
 
 def test_a_missed_goal_stands_beside_its_reason() -> None:
