@@ -29,6 +29,7 @@ REASONS = {
         "Attention that is not of the flash kind builds a mask of all tokens by all tokens for packed rows. "
         "engine.packing=auto packs where it is of that kind, and nowhere else."
     ),
+    "plan": "The rehearsal is a second or two of a job of ten, on a machine whose speed varies by the second.",
     "workers": "The processes are of seconds, and two of them share two cores with whatever else runs.",
 }
 """Why a goal is missed where it is, as profiles show it."""

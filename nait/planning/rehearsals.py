@@ -25,7 +25,7 @@ from nait.stages.select import select
 from nait.store import Artifact, Store
 
 FEW_ROWS = 24
-MANY_ROWS, PART = 1024, 1 / 20
+MANY_ROWS, PART = 2048, 1 / 20
 """The larger rehearsal has at most so many rows, or this part of a large pool: a machine's speed varies."""
 TARGET_ROWS = 512
 """Reference rows in all that a rehearsal reads; of larger sets a draw, and the rest by their number."""
@@ -75,7 +75,8 @@ class Rehearsal:
         if few is self.work.pool:
             return 0.0, few
         alone = self._seconds_over({few.fingerprint})
-        most = max(MANY_ROWS, int(PART * len(self.work.pool)))
+        total = len(self.work.pool)
+        most = min(max(MANY_ROWS, int(PART * total)), total // 2)  # the store may have signals of all of it
         count = min(most, int(len(few) * 0.8 * (self.seconds - spent) / max(alone, 1e-9)))
         if count < 2 * FEW_ROWS:
             return alone / self._read(few), few

@@ -51,9 +51,9 @@ def first(ranking: Ranking, answer_tokens: Ints) -> int:  # noqa: ARG001
 
 def bytes_of(path: Path, sample: int, rows: int) -> int:
     """What an array with an entry a row would take for all rows; another one takes what it takes."""
-    shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
     size = path.stat().st_size
-    return size * rows // sample if shape[0] == sample else size
+    return size + array.nbytes * (rows - sample) // sample if array.shape[0] == sample else size
 
 
 def updates_rows(recipe: Mapping[str, Any]) -> int:

@@ -37,7 +37,7 @@ BESIDE = {
     "planted",
     "quickstart",
 }
-# What takes seconds at this size. `startup`, `memory` and `workers` start processes; the rest is measured in place.
+# Seconds at this size. `startup`, `memory`, `workers`, `plan` start processes; the rest is measured in place.
 SMALL = {
     "targets": 2,
     "early_exit": 2,

@@ -1,0 +1,64 @@
+"""What `plan=true` predicts of a selection over what it then takes (goal: within 25 %, 0.75 to 1.25).
+
+NAIT on the embedded world; with --pool and --reference, two files, on these with the model in --model's folder
+(--rows: the first so many of the pool). Both commands run in processes of their own, one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.lines import Goal, say
+from benchmarks.models import arguments
+
+MOST, LEAST = 1.25, 0.75
+REFERENCE_ROWS = 64
+
+
+def main() -> None:
+    """Prints one JSON line."""
+    options = arguments(__doc__, rows=0, model="nano", pool="", reference="")
+    with tempfile.TemporaryDirectory(prefix="nait-plan-") as folder:
+        for more in ("plan=true", "plan=false"):
+            _run(folder, [*_job(options), more])
+        (manifest,) = Path(folder, "runs").rglob("run.json")
+        job = json.loads(manifest.read_text(encoding="utf-8"))
+    predicted, taken = (float(job["plan"][name]["select"]) for name in ("predicted", "seconds"))
+    rows = next(iter(job["rows"].values()))["rows"]
+    say(
+        "plan", f"nait {job['model']} {job['pool']} {rows} rows", seconds=taken, goal=MOST, ratio=predicted / taken,
+        goals=[Goal("ratio", predicted / taken, at_least=LEAST)], predicted_seconds=predicted,
+    )  # fmt: skip
+
+
+def _job(options: argparse.Namespace) -> list[str]:
+    """The words of a selection by NAIT."""
+    words = ["stages=[select]", "tracking=files"]
+    if not options.pool:
+        return words
+    pool, reference, model = (
+        str(Path(name).resolve()) for name in (options.pool, options.reference, options.model)
+    )
+    words += [
+        "data=file", f"data.path={pool}", "target=file", f"target.path={reference}", f"target.rows={REFERENCE_ROWS}",
+        "model=local", f"model.path={model}", f"model.device={options.device}", f"model.dtype={options.dtype}",
+    ]  # fmt: skip
+    return [*words, *([f"data.limit={options.rows}"] if options.rows else [])]
+
+
+def _run(folder: str, words: list[str]) -> None:
+    environment = {**os.environ, "NAIT_STORE": f"{folder}/store", "NAIT_RUNS": f"{folder}/runs"}
+    subprocess.run(
+        [sys.executable, "-m", "nait", *words], check=True, env=environment, cwd=folder,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
