@@ -25,6 +25,34 @@ from nait.store import read_json, write_json
 PLAN = "plan.json"
 
 
+class Filling:
+    """A chunk's values, an array a signal, as its batches come; of a signal that is no row's own, the sum.
+
+    The arrays have their full size at once: small ones that were kept from each batch would lie between what batches
+    free, and the heap would grow around them.
+    """
+
+    def __init__(self, signals: Sequence[Signal], rows: int) -> None:
+        self.per_row = [signal.per_row for signal in signals]
+        self.rows = rows
+        self.at = 0
+        self.arrays: list[Values] = []
+
+    def add(self, values: Sequence[Values], rows: int) -> None:
+        """The next batch's values, of so many rows."""
+        if not self.arrays:
+            self.arrays = [
+                np.zeros((self.rows if own else 1, *value.shape[1:]), dtype=value.dtype)
+                for own, value in zip(self.per_row, values, strict=True)
+            ]
+        for own, array, value in zip(self.per_row, self.arrays, values, strict=True):
+            if own:
+                array[self.at : self.at + rows] = value
+            else:
+                array += value.sum(axis=0, keepdims=True)
+        self.at += rows
+
+
 @dataclass(frozen=True)
 class Chunks:
     """The chunks of a pass over a table, in its folder: `batches[i]` are those of chunk i, each an array of rows."""
@@ -91,20 +119,12 @@ class Chunks:
             if left:
                 time.sleep(WAIT_SECONDS)
 
-    def write(self, number: int, signals: Sequence[Signal], parts: Sequence[Sequence[Values]]) -> None:
-        """A chunk of `parts[batch][signal]`; of a signal that is no row's own, the sum."""
-        arrays = {}
-        for i, signal in enumerate(signals):
-            pieces = [part[i] for part in parts]
-            arrays[str(i)] = (
-                np.concatenate(pieces)
-                if signal.per_row
-                else np.sum(pieces, axis=0).sum(axis=0, keepdims=True)
-            )
+    def write(self, number: int, filled: Filling) -> None:
+        """A chunk, from what its batches have filled."""
         path = self.path(number)
         part = path.with_suffix(".part")
         with part.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
+            np.savez(stream, allow_pickle=False, **{str(i): array for i, array in enumerate(filled.arrays)})
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)

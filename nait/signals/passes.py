@@ -19,7 +19,7 @@ from typing import Any
 
 from nait.core.tokens import TokenTable
 from nait.core.workers import ALONE, Workers
-from nait.signals.chunks import Chunks
+from nait.signals.chunks import Chunks, Filling
 from nait.signals.engine import Engine
 from nait.signals.gradients import GradientSignal
 from nait.signals.heap import Heap
@@ -107,9 +107,10 @@ def _measure(
         disable=not engine.progress, mininterval=0.5 if sys.stderr.isatty() else 30.0,
     ) as bar, runner, closing(turns):  # fmt: skip
         for number in turns:
-            parts = []
-            for rows, values in read_ahead(runner, table, chunks.batches[number]):
-                parts.append(values)
+            batches = chunks.batches[number]
+            filled = Filling(signals, sum(map(len, batches)))
+            for rows, values in read_ahead(runner, table, batches):
+                filled.add(values, len(rows))
                 forget(table)
                 heap.give_back()
                 rows_done += len(rows)
@@ -117,4 +118,4 @@ def _measure(
                 bar.set_postfix_str(
                     f"{rows_done / max(bar.format_dict['elapsed'], 1e-9):.0f} rows/s", refresh=False
                 )
-            chunks.write(number, signals, parts)
+            chunks.write(number, filled)

@@ -12,20 +12,34 @@ import pytest
 
 from tests.app.test_main import environment, given, make_home, manifests
 
+MEET = "import torch.distributed as d; d.init_process_group('gloo'); d.barrier(); d.destroy_process_group()"
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_home(tmp_path_factory.mktemp("home"))
+    """A user's folder, on a machine where two processes can meet."""
+    folder = make_home(tmp_path_factory.mktemp("home"))
+    (folder / "meet.py").write_text(MEET)
+    met = launch(folder, 2, str(folder / "meet.py"))
+    if met.returncode:
+        pytest.skip(f"two processes cannot meet on this machine: {met.stderr[-300:]}")
+    return folder
+
+
+def launch(folder: Path, processes: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """A script or module in so many processes, on a processor."""
+    nearby = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return subprocess.run(
+        [sys.executable, *(launcher if processes > 1 else []), *words],
+        cwd=folder, env={**environment(), **nearby}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
 
 
 def start(folder: Path, home: Path, *arguments: str, processes: int = 2) -> subprocess.CompletedProcess[str]:
-    """`nait` in so many processes, on a processor."""
+    """`nait` in so many processes."""
     folder.mkdir(exist_ok=True)
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
-    return subprocess.run(
-        [sys.executable, "-m", *(launcher if processes > 1 else []), "nait", *given(home), *arguments],
-        cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return launch(folder, processes, "-m", "nait", *given(home), *arguments)
 
 
 def scores(folder: Path) -> list[pd.DataFrame]:

@@ -12,6 +12,7 @@ import torch
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
 from nait.signals import runners
+from nait.signals.chunks import Filling
 from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
 from nait.signals.readings import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
@@ -208,6 +209,21 @@ def test_the_next_batch_is_on_its_way_before_the_values_of_one_are_waited_for() 
         ([row, row + 1], [row, row]) for row in (0, 2, 4)
     ]
     assert happened == ["begin 0", "begin 2", "wait 0", "begin 4", "wait 2", "wait 4"]
+
+
+def test_a_chunk_is_filled_as_its_batches_come() -> None:
+    signals = [project_on(Reading(), directions(1)), Mean(Reading())]
+    filled = Filling(signals, 3)
+    ones = np.ones((1, 1, 2), dtype=np.float32)
+    filled.add(
+        [np.concatenate([ones, 2 * ones]), np.full((2, 1, 1), 0.5)], 2
+    )  # a batch that was read in halves
+    first, total = filled.arrays
+    filled.add([3 * ones, np.full((1, 1, 1), 4.0)], 1)
+    assert [id(one) for one in filled.arrays] == [id(first), id(total)], "one array from first to last"
+    assert first[:, 0, 0].tolist() == [1, 2, 3]
+    assert first.dtype == np.float32
+    assert total.tolist() == [[[5.0]]]
 
 
 @pytest.mark.gpu
