@@ -22,9 +22,9 @@ REASONS = {
     ),
     "losses": "The passes are of seconds, and the goal is within what this machine drifts between two runs.",
     "memory": (
-        "What a pass keeps grows with the rows by their own texts alone, 0.9 kB each. No array of a batch stays between "
-        "what batches free, free pages of the heap go back to the system twice a second, and what was read of the "
-        "token table after each batch."
+        "What a pass keeps grows with the rows by their own texts alone, 0.9 kB each. No array of a batch stays "
+        "between what batches free, free pages of the heap go back to the system twice a second, and what was read "
+        "of the token table after each batch."
     ),
     "packing": (
         "Attention that is not of the flash kind builds a mask of all tokens by all tokens for packed rows. "
