@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nait.core.errors import ModelError, first_line
-from nait.models.loading import TEXTS, WEIGHTS, Dtype, LocalModel
+from nait.models.files import CODE_READS, FETCHED
+from nait.models.loading import Dtype, LocalModel
 
 
 def hub_model(
@@ -27,7 +28,7 @@ def hub_model(
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = [WEIGHTS, *TEXTS, *(["*.py"] if trust_remote_code else [])]
+    patterns = [*FETCHED, *(("*.py", *CODE_READS) if trust_remote_code else ())]
     try:
         folder = snapshot_download(
             path, revision=revision, local_files_only=not download, allow_patterns=patterns

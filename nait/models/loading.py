@@ -11,7 +11,8 @@ from typing import Any, Literal
 from nait.core.address import address
 from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean, first_line
 from nait.core.workers import workers_of
-from nait.models.digests import file_digests
+from nait.models.digests import file_digests, identity
+from nait.models.files import ADAPTER, WEIGHTS, files_read
 from nait.models.parallel import dismiss, follow, lead
 from nait.models.tokenizers import open_tokenizer
 from nait.store import read_json
@@ -19,9 +20,6 @@ from nait.store import read_json
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
-WEIGHTS = "*.safetensors"
-TEXTS = ("config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "*.model",
-         "vocab.json", "merges.txt", "added_tokens.json", "chat_template*", "*.safetensors.index.json")  # fmt: skip
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 
 
@@ -72,6 +70,13 @@ class LocalModel:
                 where=f"model.path={self.path}",
                 mend=did_you_mean(self.folder.name, near) or "Give the folder that holds config.json.",
             )
+        if (self.folder / ADAPTER).is_file():
+            raise ModelError(
+                f"it holds an adapter ({ADAPTER}), which transformers would put on a model without a word",
+                where=str(self.folder),
+                mend="Merge it into its base with PEFT (merge_and_unload(), then save_pretrained() to a new folder), "
+                "or move the adapter's files to a folder of their own.",
+            )
         for pattern, what in (
             ("config.json", "config.json"),
             (WEIGHTS, "safetensors weights"),
@@ -115,12 +120,34 @@ class LocalModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What changes with the weights, the config, the tokenizer or the dtype: the files' own hashes."""
-        files = {p for pattern in (WEIGHTS, *TEXTS) for p in self.folder.glob(pattern) if p.is_file()}
-        if self.trust_remote_code:
-            files |= set(self.folder.glob("*.py"))
+        """What changes with any file that opening the model reads, or with the dtype: the files' own hashes.
+
+        Raises: ModelError when a file has changed since the model was opened.
+        """
+        self._check_unchanged()
         memory = Path(self.fingerprints) if self.fingerprints else None
-        return address({"files": file_digests(sorted(files), memory), "dtype": self.dtype})
+        files = files_read(self.folder, trust_remote_code=self.trust_remote_code)
+        return address({"files": file_digests(files, memory), "dtype": self.dtype})
+
+    @cached_property
+    def _identities(self) -> dict[str, str]:
+        """The files that decide the model's numbers, as they were when they were first asked for."""
+        return self._identities_now()
+
+    def _identities_now(self) -> dict[str, str]:
+        files = files_read(self.folder, trust_remote_code=self.trust_remote_code)
+        return {name: identity(file) for name, file in files.items()}
+
+    def _check_unchanged(self) -> None:
+        """Raises: ModelError when a file is another one than when the model was fingerprinted or opened."""
+        now, before = self._identities_now(), self._identities
+        for name in sorted({*now, *before}):
+            if now.get(name) != before.get(name):
+                raise ModelError(
+                    "has changed since this run first read it",
+                    where=str(self.folder / name),
+                    mend="Start the run again when the folder is complete.",
+                )
 
     def load(self) -> tuple[Any, Any]:
         """The network in eval mode on its device, and its tokenizer."""
@@ -144,6 +171,7 @@ class LocalModel:
         from transformers.utils import logging as transformers_logging
 
         transformers_logging.disable_progress_bar()  # a bar a second long between ours tells nothing
+        self._check_unchanged()
         options: dict[str, Any] = {
             "dtype": self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)
         }
@@ -211,4 +239,5 @@ class LocalModel:
 
     def load_tokenizer(self) -> Any:
         """The folder's own tokenizer. Raises: ModelError when transformers cannot open it."""
+        self._check_unchanged()
         return open_tokenizer(self.folder, trust_remote_code=self.trust_remote_code)

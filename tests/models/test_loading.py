@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, pre_tokenizers
 
-from nait.core.address import digest_file
 from nait.core.errors import ModelError
-from nait.models.digests import file_digests
 from nait.models.hub import hub_model
 from nait.models.loading import LocalModel
 from nait.models.tokenizers import PROBES, open_tokenizer
@@ -20,26 +17,6 @@ from tests.families import save
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("model"))
-
-
-def write(file: Path, text: str, *, changed: int) -> Path:
-    """The file with this text, last changed at that second."""
-    file.write_text(text)
-    os.utime(file, (changed, changed))
-    return file
-
-
-def test_a_remembered_file_is_not_read_again_and_a_changed_one_is(tmp_path: Path) -> None:
-    file, memory = write(tmp_path / "a", "one", changed=1), tmp_path / "store" / "fingerprints.json"
-    first = file_digests([file], memory)
-    assert first == {"a": digest_file(file)}
-    write(file, "two", changed=1)  # a change that neither size nor time tells
-    assert file_digests([file], memory) == first
-    assert file_digests([file]) == {"a": digest_file(file)} != first
-    write(file, "two", changed=2)
-    assert file_digests([file], memory) == {"a": digest_file(file)}
-    write(file, "three", changed=2)
-    assert file_digests([file], memory) == {"a": digest_file(file)}
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])

@@ -1,0 +1,39 @@
+"""Files: which ones of a model's folder decide its numbers, and which ones a download needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+WEIGHTS = "*.safetensors"
+INDEX = "*.safetensors.index.json"
+TEXTS = ("config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "*.model",
+         "vocab.json", "merges.txt", "added_tokens.json", "chat_template*", INDEX)  # fmt: skip
+RARE_TEXTS = ("vocab*.txt", "vocab-*.json", "*_vocab.json", "*.tiktoken", "tekken.json", "bpe.codes", "dict.txt",
+              "normalizer.json", "emoji.json", "byte_maps.json", "word_*.json", "*.spm", "*.tokenizer",
+              "additional_chat_templates/*.jinja")  # fmt: skip
+CODE = ("*.py", "**/*.py")
+CODE_READS = ("*.json", "*.txt", "*.jinja")
+"""What a model's own code may read beside the files that transformers reads."""
+ADAPTER = "adapter_config.json"
+FETCHED = (WEIGHTS, *TEXTS, *RARE_TEXTS, ADAPTER)
+"""The patterns of a download: `*` matches folders too."""
+
+
+def files_read(folder: Path, *, trust_remote_code: bool = False) -> dict[str, Path]:
+    """Every file that opening the network, tokenizer or generation config may read, by its path in `folder`."""
+    patterns = (WEIGHTS, *TEXTS, *RARE_TEXTS, *((*CODE, *CODE_READS) if trust_remote_code else ()))
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    found |= {folder / name for name in listed_shards(folder)}
+    return {path.relative_to(folder).as_posix(): path for path in sorted(found) if path.is_file()}
+
+
+def listed_shards(folder: Path) -> Iterator[str]:
+    """The weight files that the folder's shard lists name, present or not; a damaged list names none."""
+    for index in sorted(folder.glob(INDEX)):
+        try:
+            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # the check of the folder says so
+        yield from sorted({shard for shard in shards if isinstance(shard, str)})
