@@ -34,7 +34,9 @@ class Length:
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
         """One column for all targets; unit: `unit`. Opens no model."""
         if self.unit == "characters":
-            lengths = np.asarray([sum(len(turn.answer) for turn in row.turns) for row in pool.examples])
+            lengths = np.asarray(
+                [sum(len(turn.answer) for turn in row.turns if turn.trained) for row in pool.examples]
+            )
         else:
             table = extractor.tokens(pool)
             lengths = table.answer_tokens if self.unit == "answer_tokens" else table.lengths

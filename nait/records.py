@@ -77,8 +77,9 @@ def fingerprints(model: Model, pool: Pool, targets: Sequence[Target], template: 
 
 
 def counts(rows: Pool | Target) -> dict[str, Any]:
-    """How many rows were read, and what was made of the rest."""
-    return {"rows": len(rows), "duplicates": rows.duplicates, "skipped": dict(rows.skipped)}
+    """How many rows were read, how, and what was made of the rest."""
+    counted = {"rows": len(rows), "duplicates": rows.duplicates, "skipped": dict(rows.skipped)}
+    return {**counted, "reading": dict(rows.reading)}
 
 
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -21,11 +21,15 @@ ID_CHARS = 16
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One instruction (with its optional input) and the answer to it."""
+    """One instruction (with its optional input) and the answer to it.
+
+    An answer that is not `trained` is context: it is shown to the model, never scored and never trained.
+    """
 
     instruction: str
     answer: str
     input: str = ""
+    trained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,8 @@ class Example:
 
     @property
     def answered(self) -> bool:
-        """Whether any turn has an answer with a visible character."""
-        return any(turn.answer.strip() for turn in self.turns)
+        """Whether any turn has an answer to train on with a visible character."""
+        return any(turn.trained and turn.answer.strip() for turn in self.turns)
 
 
 class RawRows(Protocol):
@@ -56,7 +60,8 @@ class RawRows(Protocol):
 class Pool:
     """Candidate examples in the order of their ids.
 
-    `skipped` counts the rows that were left out by an explicit option, by reason.
+    `skipped` counts the rows that were left out by an explicit option, by reason. `reading` tells how the
+    source's rows were read: format, columns, columns that were not used, what was counted.
     """
 
     name: str
@@ -65,6 +70,7 @@ class Pool:
     source: RawRows | None = None
     duplicates: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def blind(self) -> Pool:
         """This pool without the way back to the user's own rows, whose other columns may hold the truth."""
@@ -92,9 +98,19 @@ class Target:
     derived: Any = field(default=None, compare=False, repr=False)
     duplicates: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    def without(self, ids: Collection[str], reason: str) -> Target:
+        """The target without the rows of these ids, which are counted as skipped; itself where there is none."""
+        kept = tuple(example for example in self.examples if example.id not in ids)
+        gone = len(self.examples) - len(kept)
+        if not gone:
+            return self
+        skipped = {**self.skipped, reason: self.skipped.get(reason, 0) + gone}
+        return replace(self, examples=kept, fingerprint=fingerprint(kept), skipped=skipped)
 
 
 def content_id(system: str, turns: Iterable[Turn]) -> str:
@@ -112,9 +128,11 @@ def fingerprint(examples: Iterable[Example]) -> str:
 
 
 def _text(system: str, turns: Iterable[Turn]) -> str:
-    parts = [system]
+    parts: list[str | bool] = [system]
     for turn in turns:
         parts += (turn.instruction, turn.input, turn.answer)
+        if not turn.trained:
+            parts.append(False)
     return json.dumps(parts, ensure_ascii=False)
 
 
@@ -124,6 +142,7 @@ def gather(
     *,
     source: RawRows | None = None,
     skipped: Mapping[str, int] | None = None,
+    reading: Mapping[str, Any] | None = None,
     where: str = "",
 ) -> Pool:
     """A pool in id order. Rows with an empty id get one from their content; equal rows get `-2`, `-3`, ...
@@ -160,6 +179,7 @@ def gather(
         source=source,
         duplicates=duplicates,
         skipped=dict(skipped or {}),
+        reading=dict(reading or {}),
     )
 
 
@@ -186,4 +206,5 @@ def as_target(pool: Pool) -> Target:
         fingerprint=pool.fingerprint,
         duplicates=pool.duplicates,
         skipped=pool.skipped,
+        reading=pool.reading,
     )

@@ -30,7 +30,7 @@ from nait.stages.contaminate import contaminate, decontaminated, read_hits
 from nait.stages.contaminate import describe as say_hits
 from nait.stages.evaluate import evaluate
 from nait.stages.report import record_run, report
-from nait.stages.select import Selector, assist, select
+from nait.stages.select import Selector, assist, select, with_answers
 from nait.stages.tables import LAYERS, read_scores, write_selected_rows
 from nait.stages.train import train, train_on
 from nait.store import Artifact, Store, read_json, write_json
@@ -177,6 +177,7 @@ class Job:
     def _select(self) -> Selection:
         with self._phase("select"):
             extractor = self.extractor(self.store, self.model)
+            self.targets = self._with_answers(extractor)
             selection, made, scores = select(self.pool, self.targets, self.selector, extractor, self.store)
             extractor.close()
             for name in ("scores.parquet", LAYERS):
@@ -194,6 +195,19 @@ class Job:
             self.truth = judge(self.truth_labels, selection, table, self.targets)
             tell_truth(self.truth, self.tracker)
         return selection
+
+    def _with_answers(self, extractor: StoredExtractor) -> list[Target]:
+        """The targets as the selection sees them: what has no answer to learn from is left out, and said."""
+        found = with_answers(self.targets, extractor)
+        gone = [(new.name, len(old) - len(new)) for old, new in zip(self.targets, found, strict=True)]
+        self.warn(
+            [
+                f"Target {name}: {count} reference row(s) are left out, for their answer is empty or cut off."
+                for name, count in gone
+                if count
+            ]
+        )
+        return found
 
     @cached_property
     def truth_labels(self) -> Labels | None:

@@ -34,7 +34,9 @@ class _String:
     literal: bool = False
 
 
-_END_TOKEN = None  # stands among a row's parts where the tokenizer's end token goes
+_END_TOKEN, _CONTEXT_END = True, False
+"""Where the tokenizer's end token goes among a row's parts, and whether it is scored and trained."""
+_Part = _String | bool
 
 
 def encode(
@@ -93,11 +95,11 @@ def _special_pattern(tokenizer: Any) -> re.Pattern[str] | None:
 
 def _parts(
     spans: Sequence[Span], template: Template, purpose: Purpose, special: re.Pattern[str] | None
-) -> list[_String | None]:
+) -> list[_Part]:
     """A row as strings and end tokens, in order. The end of the last answer follows `eos`."""
     ends = template.eos == "always" or (template.eos == "train" and purpose == "train")
     last = max((i for i, span in enumerate(spans) if span.kind == "answer"), default=len(spans))
-    parts: list[_String | None] = []
+    parts: list[_Part] = []
     text = ""
     answers: list[tuple[int, int]] = []
 
@@ -111,17 +113,17 @@ def _parts(
         text, answers = "", []
 
     for i, span in enumerate(spans):
-        if span.kind == "end":
+        if span.kind in ("end", "close"):
             if i > last and not ends:
                 continue
             if span.text:  # a chat template's own end of turn: trained up to its last visible character
                 shown = span.text.rstrip() if i > last else span.text
-                if ends:
+                if ends and span.kind == "end":
                     answers.append((len(text), len(text) + len(shown.rstrip())))
                 text += shown
             elif ends:
                 close()
-                parts.append(_END_TOKEN)
+                parts.append(_END_TOKEN if span.kind == "end" else _CONTEXT_END)
             continue
         is_answer = span.kind == "answer"
         if template.join == "tokens" and i and spans[i - 1].kind != span.kind:
@@ -148,23 +150,23 @@ def _pieces(text: str, special: re.Pattern[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _encode_block(
-    rows: Sequence[Sequence[_String | None]],
+    rows: Sequence[Sequence[_Part]],
     template: Template,
     tokenizer: Any,
     prefix: Sequence[int],
     limits: Sequence[int],
 ) -> TokenTable:
-    strings = [part for row in rows for part in row if part is not None and not part.literal]
-    literals = [part for row in rows for part in row if part is not None and part.literal]
+    strings = [part for row in rows for part in row if isinstance(part, _String) and not part.literal]
+    literals = [part for row in rows for part in row if isinstance(part, _String) and part.literal]
     encoded = _tokenise(tokenizer, strings, boundary=template.boundary, literal=False)
     spelled = _tokenise(tokenizer, literals, boundary="offsets", literal=True)
     ids_rows, answer_rows, truncated = [], [], []
     for row, limit in zip(rows, limits, strict=True):
         ids, answer = list(prefix), [False] * len(prefix)
         for part in row:
-            if part is None:
+            if isinstance(part, bool):
                 ids.append(_end_token(tokenizer))
-                answer.append(True)
+                answer.append(part)
             else:
                 part_ids, part_answer = next(spelled if part.literal else encoded)
                 ids += part_ids

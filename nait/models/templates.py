@@ -13,15 +13,19 @@ from typing import Any, Literal, Protocol
 from nait.core.address import address
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import Example, Turn
+from nait.models.answers import Chat, place_answer
 
-Kind = Literal["prompt", "answer", "end"]
+CHAT_VERSION = 2
+"""2: an answer is found by the template's mask or a sentinel, no longer by the first match of its text."""
+Kind = Literal["prompt", "answer", "end", "close"]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """A piece of text. `data` marks text that came from a row: special tokens in it stay text.
 
-    A span of kind "end" closes a turn: empty, it stands for the tokenizer's end token.
+    A span of kind "end" closes a turn: empty, it stands for the tokenizer's end token. One of kind "close" does
+    the same behind an answer that is context: it is neither scored nor trained.
     """
 
     text: str
@@ -107,7 +111,7 @@ class TextTemplate:
             if number:
                 spans.append(Span(self.separator, "prompt"))
             spans += self._turn(turn)
-        return [span for span in spans if span.text or span.kind == "end"]
+        return [span for span in spans if span.text or span.kind in ("end", "close")]
 
     def _turn(self, turn: Turn) -> Iterator[Span]:
         clean = str.strip if self.strip else str
@@ -116,9 +120,9 @@ class TextTemplate:
         pattern = self.prompt_with_input if has_input and self.prompt_with_input else self.prompt
         user = f"{instruction}\n{extra}" if has_input else instruction
         yield from self._fill(pattern, {"instruction": instruction, "input": extra, "user": user})
-        yield Span(answer, "answer", data=True)
-        yield Span(self.suffix, "answer")
-        yield Span("", "end")
+        yield Span(answer, "answer" if turn.trained else "prompt", data=True)
+        yield Span(self.suffix, "answer" if turn.trained else "prompt")
+        yield Span("", "end" if turn.trained else "close")
 
     def _fill(self, pattern: str, fields: Mapping[str, str]) -> Iterator[Span]:
         """The pattern's own text and the fields' text, kept apart: nothing in a field is read as a pattern."""
@@ -139,7 +143,7 @@ class TextTemplate:
 class ChatTemplate:
     """The model's own chat template. A row's input follows its instruction on the next line.
 
-    Scored text ends with the last answer's last token; training goes on through the template's own
+    What the template puts before an answer, such as an empty "<think>" block, belongs to the prompt. Scored text ends with the last answer's last token; training goes on through the template's own
     end of turn, which `eos="always"` scores as well and `eos="never"` leaves out.
     """
 
@@ -156,7 +160,7 @@ class ChatTemplate:
 
     @property
     def digest(self) -> str:
-        return address(self)
+        return address({"chat": CHAT_VERSION, "template": self})
 
     @property
     def adds_bos(self) -> bool:
@@ -187,10 +191,21 @@ class ChatTemplate:
                     mend="Use template=alpaca or plain, or split conversations into single turns.",
                 )
             spans += _mark(asked[len(done) :], self._fields(example, turn, first=not done))
-            answer, closing = _split_answer(whole[len(asked) :], turn.answer, example.id)
-            spans += [Span(answer, "answer", data=True), Span(closing, "end")]
+            where = f"example {example.id}"
+            header, answer, closing = place_answer(self._chat(tokenizer), messages, asked, whole, where=where)
+            spans += [
+                Span(header, "prompt"),
+                Span(answer, "answer" if turn.trained else "prompt", data=True),
+                Span(closing, "end" if turn.trained else "close"),
+            ]
             done = whole
-        return spans
+        return [span for span in spans if span.text or span.kind != "prompt"]
+
+    def _chat(self, tokenizer: Any) -> Chat:
+        def render(messages: Sequence[dict[str, str]], asking: bool) -> str:
+            return self._render(tokenizer, list(messages), asking=asking)
+
+        return Chat(str(tokenizer.get_chat_template()), tokenizer, render)
 
     @staticmethod
     def _fields(example: Example, turn: Turn, *, first: bool) -> list[str]:
@@ -200,19 +215,6 @@ class ChatTemplate:
     @staticmethod
     def _render(tokenizer: Any, messages: list[dict[str, str]], *, asking: bool) -> str:
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asking))
-
-
-def _split_answer(rendered: str, answer: str, key: str) -> tuple[str, str]:
-    """The answer as the chat template wrote it, and what the template puts behind it."""
-    for text in (answer, answer.strip()):
-        at = rendered.find(text)
-        if at >= 0:
-            return rendered[: at + len(text)], rendered[at + len(text) :]
-    raise DataError(
-        "the model's chat template changes the answer's text",
-        where=f"example {key}",
-        mend="Use template=alpaca or plain.",
-    )
 
 
 def _mark(text: str, fields: Sequence[str]) -> list[Span]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nait.core.address import unit_intervals
@@ -13,7 +15,13 @@ from nait.signals.readings import Mean, Reading
 
 
 def sample(pool: Pool, rows: int, seed: int) -> Pool:
-    """At most `rows` rows of the pool, drawn by id: the same whatever the file's order."""
+    """At most `rows` of the pool's rows that have an answer, drawn by id: the same whatever the file's order.
+
+    A row without an answer may not be selected, and has no say in what the pool's mean is.
+    """
+    answered = tuple(example for example in pool.examples if example.answered)
+    if answered and len(answered) < len(pool):
+        pool = replace(pool, examples=answered, fingerprint=fingerprint(answered))
     if len(pool) <= rows:
         return pool
     draws = np.array(unit_intervals("pool sample", seed, keys=pool.ids))

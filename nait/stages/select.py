@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from nait.core.address import address
 from nait.core.contracts import Budget, Extractor, Layered, Order, Requests, Scorer
+from nait.core.errors import DataError
 from nait.core.examples import Pool, Target
 from nait.core.scores import ScoreTable
 from nait.core.selection import Selection, cut
@@ -56,7 +57,11 @@ class Selector:
 def select(
     pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store
 ) -> tuple[Selection, Artifact, Artifact]:
-    """The selection, its artifact and the scores' artifact, from the store where it has them."""
+    """The selection, its artifact and the scores' artifact, from the store where it has them.
+
+    Reference rows without an answer have no say. Raises: DataError for a target of such rows alone.
+    """
+    targets = with_answers(targets, extractor)
     scores = _scores(pool, targets, selector, extractor, store)
     key = {
         "selection": SELECTION_VERSION,
@@ -111,6 +116,7 @@ def assist(
     pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store
 ) -> None:
     """Takes part in the passes of a selection that another process makes; its scores are left to that one."""
+    targets = with_answers(targets, extractor)
     if store.find("scores", _key(pool, targets, selector, extractor)) is None:
         measure_together(pool.blind(), targets, [selector.scorer, *selector.beside()], extractor)
         selector.scorer.score(pool.blind(), targets, extractor)
@@ -180,15 +186,41 @@ def measure_together(
         view.measure(rows, signals)
 
 
-def ineligible(pool: Pool, answer_tokens: npt.NDArray[np.int64]) -> dict[str, str]:
-    """Rows no method may select, since there is nothing in them to train on: id -> reason."""
+EMPTY, BEYOND = "empty answer", "answer beyond max_length"
+"""Why a row is of no use, in the pool and in a reference set alike."""
+
+
+def ineligible(rows: Pool | Target, answer_tokens: npt.NDArray[np.int64]) -> dict[str, str]:
+    """Rows in which there is nothing to train on: id -> reason. No method may select them or be steered by them."""
     reasons = {}
-    for example, tokens in zip(pool.examples, answer_tokens, strict=True):
+    for example, tokens in zip(rows.examples, answer_tokens, strict=True):
         if not example.answered:
-            reasons[example.id] = "empty answer"
+            reasons[example.id] = EMPTY
         elif tokens == 0:
-            reasons[example.id] = "answer beyond max_length"
+            reasons[example.id] = BEYOND
     return reasons
+
+
+def with_answers(targets: Sequence[Target], extractor: StoredExtractor) -> list[Target]:
+    """The targets without the rows that have no answer, or whose answer is cut off; these are counted as skipped.
+
+    Raises: DataError for a target that has no other rows.
+    """
+    return [_with_answers(target, extractor) if target.examples else target for target in targets]
+
+
+def _with_answers(target: Target, extractor: StoredExtractor) -> Target:
+    reasons = ineligible(target, np.asarray(extractor.tokens(target).answer_tokens))
+    found = target
+    for reason in (EMPTY, BEYOND):
+        found = found.without({key for key, why in reasons.items() if why == reason}, reason)
+    if not found.examples:
+        raise DataError(
+            f"none of its {len(target)} rows has an answer within {extractor.max_length} tokens",
+            where=f"target '{target.name}'",
+            mend="Give rows with answers, or raise model.max_length.",
+        )
+    return found
 
 
 def describe(table: ScoreTable) -> str:

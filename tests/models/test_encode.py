@@ -156,3 +156,65 @@ def test_a_template_file_is_read_and_a_wrong_key_is_named(tmp_path: Path) -> Non
 def test_a_prompt_without_an_instruction_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"template\.prompt"):
         TextTemplate(prompt="Answer: ")
+
+
+THINKS = (
+    "{% for m in messages %}[{{ m['role'] }}]{% if m['role'] == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m['content'] }}[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+MASKED = (
+    "{% for m in messages %}{% if m['role'] == 'assistant' %}[assistant]{% generation %}<say>{{ m['content'] }}"
+    "[end]{% endgeneration %}{% else %}[{{ m['role'] }}]{{ m['content'] }}[end]{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+
+
+@pytest.mark.parametrize("answer", ["k", "think", "n", "A long answer that thinks.", "</think>"])
+def test_an_answer_is_scored_where_the_chat_template_puts_it_and_never_in_its_header(answer: str) -> None:
+    tok = tokenizer()
+    tok.chat_template = THINKS
+    text, scored = shown(example(("Which letter?", answer)), ChatTemplate(), tok=tok)
+    assert text == f"[user]Which letter?[end][assistant]<think>\n\n</think>\n\n{answer}"
+    assert scored == answer
+    trained = shown(example(("Which letter?", answer)), ChatTemplate(), purpose="train", tok=tok)
+    assert trained[1] == f"{answer}[end]"
+
+
+def test_a_chat_templates_own_generation_mask_says_what_is_the_answer() -> None:
+    tok = tokenizer()
+    tok.chat_template = MASKED
+    one = example(("say?", "say"), ("a?", "a"))
+    assert shown(one, ChatTemplate(), tok=tok)[1] == "<say>say<say>a"
+    assert shown(one, ChatTemplate(), purpose="train", tok=tok)[1] == "<say>say[end]<say>a[end]"
+
+
+def test_a_chat_template_that_reads_answers_is_matched_at_the_last_place() -> None:
+    tok = tokenizer()
+    tok.chat_template = (
+        "{% for m in messages %}[{{ m['role'] }}]{% if m['role'] == 'assistant' and '#' in m['content'] %}#-#"
+        "{% endif %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    text, scored = shown(example(("q", "#")), ChatTemplate(), tok=tok)
+    assert (text, scored) == ("[user]q[assistant]#-##", "#")
+
+
+def test_a_chat_template_without_the_assistants_text_is_refused_at_the_door() -> None:
+    tok = tokenizer()
+    tok.chat_template = "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}"
+    with pytest.raises(ConfigError, match="does not show the assistant's text"):
+        encode([example(("q", "q"))], ChatTemplate(), tok, max_length=99)
+
+
+@pytest.mark.parametrize("template", [PLAIN, TextTemplate(prompt="{user}|", eos="always"), ChatTemplate()])
+def test_an_answer_that_is_context_is_shown_but_never_scored_nor_trained(template: Any) -> None:
+    tok = tokenizer()
+    tok.chat_template = CHAT
+    turns = (Turn("one?", "WRONG", trained=False), Turn("again?", "right"))
+    context, whole = Example("x", turns), Example("x", (Turn("one?", "WRONG"), turns[1]))
+    for purpose in ("score", "train"):
+        text, answers = shown(context, template, purpose=purpose, tok=tok)
+        assert text == shown(whole, template, purpose=purpose, tok=tok)[0]
+        assert "WRONG" in text
+        assert "WRONG" not in answers
+        assert answers.startswith("right")
+    assert not Example("x", turns[:1]).answered

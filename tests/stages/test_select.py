@@ -16,18 +16,19 @@ from nait.baselines.full import Full
 from nait.baselines.random import Random
 from nait.core.budgets import Count, Ratio, Tokens
 from nait.core.contracts import Budget, Extractor, Order, Scorer
-from nait.core.errors import ConfigError, NaitError
-from nait.core.examples import Example, Pool, Target, Turn, gather
+from nait.core.errors import ConfigError, DataError, NaitError
+from nait.core.examples import Example, Pool, Target, Turn, fingerprint, gather
 from nait.core.orders import Highest, Lowest, RoundRobin
 from nait.core.scores import ScoreTable
 from nait.core.selection import Selection
 from nait.core.tokens import TokenTable
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
+from nait.neurons.samples import sample
 from nait.neurons.scorer import Nait
 from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.stages.select import Selector, describe, select
+from nait.stages.select import Selector, describe, select, with_answers
 from nait.stages.tables import LAYERS, read_layers, read_scores, read_selection, write_selected_rows
 from nait.stages.train import train
 from nait.store import Artifact, Store
@@ -120,6 +121,43 @@ def test_rows_without_an_answer_are_counted_and_never_ranked(x: StoredExtractor)
     file = parquet.read_table(made.path / "scores.parquet").to_pylist()
     assert [row["rank"] for row in file if row["id"] in LEFT_OUT] == [None, None, None]
     assert {row["id"]: row["reason"] for row in file if row["reason"]} == LEFT_OUT
+
+
+def broken(clean: Target) -> Target:
+    """The same reference set with one empty answer and one that is cut off."""
+    more = [
+        Example("z1", (Turn("Say nothing.", " "),)),
+        Example("z2", (Turn("Long " * 100, "cut off"),)),
+        Example("z3", (Turn("Say this.", "context", trained=False),)),
+    ]
+    rows = (*clean.examples, *more)
+    return Target(clean.name, rows, fingerprint(rows))
+
+
+def test_reference_rows_without_an_answer_never_steer_and_are_counted(x: StoredExtractor) -> None:
+    rows, clean = pool(16), target(8)
+    flawed_target = broken(clean)
+    (kept,) = with_answers([flawed_target], x)
+    assert kept.examples == clean.examples
+    assert kept.fingerprint == clean.fingerprint
+    assert kept.skipped == {EMPTY: 2, BEYOND: 1}
+    selection, made, scores = choose(Nait(), x, rows, targets=[clean])
+    again, made_again, scores_again = choose(Nait(), x, rows, targets=[flawed_target])
+    assert (made.address, scores.address) == (made_again.address, scores_again.address)
+    assert again.ids == selection.ids
+
+
+def test_a_reference_set_without_any_answer_is_refused(x: StoredExtractor) -> None:
+    rows = tuple(Example(key, (Turn(key, ""),)) for key in "ab")
+    with pytest.raises(DataError, match=r"target 't': none of its 2 rows has an answer within 96 tokens"):
+        with_answers([Target("t", rows, fingerprint(rows))], x)
+
+
+def test_a_pools_mean_is_of_rows_with_an_answer() -> None:
+    rows = pool(8)
+    empty = gather("p", [*rows.examples, Example("zz", (Turn("q", ""),))])
+    assert sample(empty, 4096, 0).fingerprint == rows.fingerprint
+    assert sample(rows, 4096, 0) is rows
 
 
 def test_many_rows_left_out_are_said_aloud(x: StoredExtractor) -> None:
