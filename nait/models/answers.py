@@ -116,5 +116,7 @@ def _last_match(rest: str, answer: str, where: str) -> Placed:
         if text and at >= 0:
             return Placed(rest[:at], text, rest[at + len(text) :])
     raise DataError(
-        "the model's chat template changes the answer's text", where=where, mend="Use template=alpaca or plain."
+        "the model's chat template changes the answer's text",
+        where=where,
+        mend="Use template=alpaca or plain.",
     )

@@ -143,7 +143,8 @@ class TextTemplate:
 class ChatTemplate:
     """The model's own chat template. A row's input follows its instruction on the next line.
 
-    What the template puts before an answer, such as an empty "<think>" block, belongs to the prompt. Scored text ends with the last answer's last token; training goes on through the template's own
+    What the template puts before an answer, such as an empty "<think>" block, belongs to the prompt. Scored text
+    ends with the last answer's last token; training goes on through the template's own
     end of turn, which `eos="always"` scores as well and `eos="never"` leaves out.
     """
 

@@ -200,7 +200,9 @@ def test_a_chat_template_that_reads_answers_is_matched_at_the_last_place() -> No
 
 def test_a_chat_template_without_the_assistants_text_is_refused_at_the_door() -> None:
     tok = tokenizer()
-    tok.chat_template = "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}"
+    tok.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}"
+    )
     with pytest.raises(ConfigError, match="does not show the assistant's text"):
         encode([example(("q", "q"))], ChatTemplate(), tok, max_length=99)
 
