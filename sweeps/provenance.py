@@ -34,7 +34,11 @@ def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
     }
     said += sorted(lengths)
     said += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
-    for kind, links in (("scores", _scores(store, rows)), ("evaluations", _evaluations(rows))):
+    for kind, links in (
+        ("scores", _scores(store, rows)),
+        ("adapters", _adapters(rows)),
+        ("evaluations", _evaluations(rows)),
+    ):
         told: dict[str, list[str]] = {}
         for name, address in links:
             found = store.find(kind, address)
@@ -53,6 +57,10 @@ def _scores(store: Shelf, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
         found = store.find("runs", address)
         if found and found.manifest["links"].get("scores"):
             yield row.selector, str(found.manifest["links"]["scores"])
+
+
+def _adapters(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    return [(row.selector, row.adapter) for row in {row.run: row for row in rows}.values() if row.adapter]
 
 
 def _evaluations(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:

@@ -44,7 +44,8 @@ class Plan:
 
     `shared_tokens`: those of them that many rows begin with, and that a pass reads once. `opening_seconds` are part
     of the select phase: the model and its tokenizer, opened once. `passes`: None where they are not known.
-    `memory_bytes`: the weights and one chunk of results. `scores`: the address; `pool`: the fingerprint.
+    `memory_bytes`: of select, the weights and one chunk of results. `training_memory`: one sentence.
+    `scores`: the address; `pool`: the fingerprint.
     `detectable`: what the evaluation could find with this job's one seed.
     """
 
@@ -59,6 +60,7 @@ class Plan:
     passes: tuple[Pass, ...] = ()
     opening_seconds: float = 0.0
     memory_bytes: int = 0
+    training_memory: str = ""
     eval_items: int | None = None
     detectable: tuple[Detectable, ...] = ()
     device_hours: float = 0.0

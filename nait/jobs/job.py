@@ -80,6 +80,7 @@ class Job:
             failed = False
         finally:
             self._write_manifest("failed" if failed else "done")
+            self.tracker.summary({"warnings": self.warnings})
             self._hand_over()
             self.tracker.finish(failed=failed)
         return text
@@ -268,6 +269,7 @@ class Job:
             self.energy_wh["train"] = adapter.energy_wh
             self.fresh["train"] = adapter.fresh
             self.links["adapter"] = adapter.address
+            self.warn(adapter.manifest.get("warnings", ()))
         return adapter
 
     def _evaluate(self, adapter: Artifact | None) -> Artifact:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nait.core.address import address
 from nait.core.contracts import Files, Model
+from nait.core.training_memory import NO_SIZE, Size
 from nait.store import Artifact, Store
 
 STEPS = 8
@@ -53,7 +54,7 @@ class Timed:
 
     model: Model
     seconds: float = 0.0
-    weight_bytes: int = 0
+    size: Size = NO_SIZE
 
     @property
     def name(self) -> str:
@@ -76,7 +77,7 @@ class Timed:
         started = time.monotonic()
         network = self.model.load_network()
         self.seconds += time.monotonic() - started
-        self.weight_bytes = sum(p.numel() * p.element_size() for p in network.parameters())
+        self.size = size_of(network)
         return network
 
     def load_tokenizer(self) -> Any:
@@ -85,6 +86,18 @@ class Timed:
         tokenizer = self.model.load_tokenizer()
         self.seconds += time.monotonic() - started
         return tokenizer
+
+
+def size_of(network: Any) -> Size:
+    """How large a network is. Linear layers are those with a weight [outputs, inputs], the LM head left out."""
+    head = network.get_output_embeddings()
+    linear = {
+        name: sum(module.weight.shape)
+        for name, module in network.named_modules()
+        if type(module).__name__ in ("Linear", "Conv1D") and module is not head
+    }
+    weights = list(network.parameters())
+    return Size(sum(p.numel() for p in weights), sum(p.numel() * p.element_size() for p in weights), linear)
 
 
 class Enough(Exception):  # noqa: N818  # an answer, not an error

@@ -17,6 +17,7 @@ from nait.core.address import canonical
 from nait.core.contracts import Describer
 from nait.core.plans import Pass, Phase, Plan, known_seconds
 from nait.core.selection import Selection
+from nait.core.training_memory import describe as describe_memory
 from nait.planning.doubles import Aside, Clock, NotStored, Timed
 from nait.planning.rehearsals import Rehearsal
 from nait.planning.samples import draw
@@ -79,7 +80,8 @@ class Planner:
             padded_share=None if tokens is None else tokens.padded_share,
             phases=tuple(phases), scores=self.scores, pool=work.pool.fingerprint, passes=tuple(self.passes),
             opening_seconds=self.opening,
-            memory_bytes=self.timed.weight_bytes + self._chunk_bytes(), detectable=shown,
+            memory_bytes=self.timed.size.weight_bytes + self._chunk_bytes(),
+            training_memory=self._training_memory(), detectable=shown,
             eval_items=shown[0].items if shown else None,
             device_hours=work.cost.device_hours(total), money=work.cost.money(total), currency=work.cost.currency,
             notes=tuple(self.notes),
@@ -171,6 +173,11 @@ class Planner:
             model=self.timed, store=self.aside, seconds=self.seconds,
         )  # fmt: skip
         return Phase("train", None if self.selection is None else False, seconds, how), None
+
+    def _training_memory(self) -> str:
+        """What the training would hold; empty where none would run."""
+        recipe = self.work.trainer.recipe if self.work.trainer else None
+        return describe_memory(recipe, self.timed.size) if recipe and self.timed.size.parameters else ""
 
     def _selected_rows(self) -> int:
         work = self.work

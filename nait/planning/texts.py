@@ -37,6 +37,8 @@ def _lines(plan: Plan) -> list[str]:
         lines.append(f"Disk for their results: {_size(plan.disk_bytes)}; memory: {_size(plan.memory_bytes)}.")
     if plan.opening_seconds:
         lines.append(f"Opening the model takes {plan.opening_seconds:.1f} s of select.")
+    if plan.training_memory:
+        lines.append(plan.training_memory)
     if plan.eval_items is not None:
         lines.append(f"Items in the evaluation: {plan.eval_items:,}.")
     if plan.detectable:

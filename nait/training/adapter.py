@@ -115,6 +115,12 @@ def save(network: Any, folder: Path, *, base: str) -> None:
     write_json(folder / ADAPTER_CONFIG, {key: _plain(value) for key, value in sorted(config.items())})
 
 
+def is_zero(network: Any) -> bool:
+    """Whether the network's adapter adds nothing: every low-rank product has a factor that is all zero."""
+    parts = [p for name, p in network.named_parameters() if ".lora_B." in name or "lora_embedding_B" in name]
+    return not any(bool(part.any()) for part in parts)
+
+
 def _save_all(network: Any, folder: Path) -> None:
     from transformers.utils import logging
 

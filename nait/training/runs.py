@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ def fit(
     options: Mapping[str, Any],
     checkpoints: Path,
     *,
+    schedule: Callable[..., Any],
+    optimizer: tuple[Any, dict[str, Any]] | None,
     pad_id: int,
     seed: int,
     deterministic: bool,
@@ -41,14 +43,24 @@ def fit(
 ) -> Any:
     """The trainer's state after training `network` in place.
 
-    `options` are TrainingArguments by name. Raises: ConfigError when the device cannot do what they ask.
+    `options` are TrainingArguments by name; `schedule(optimizer, updates=...)` makes the learning rate's scheduler;
+    `optimizer` is a class and its arguments where `options` name none.
+
+    Raises: ConfigError when the device cannot do what they ask.
     """
     from transformers import PrinterCallback, Trainer
 
     arguments = _arguments(network.device, options, checkpoints, seed)
     cached = getattr(network.config, "use_cache", True)  # the trainer switches it off and leaves it off
-    trainer = Trainer(
+
+    class Scheduled(Trainer):  # type: ignore[misc]  # its one hook for a schedule of one's own
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            self.lr_scheduler = schedule(optimizer or self.optimizer, updates=num_training_steps)
+            return self.lr_scheduler
+
+    trainer = Scheduled(
         model=network,
+        optimizer_cls_and_kwargs=optimizer,
         args=arguments,
         train_dataset=Rows(rows),
         data_collator=Padding(rows, pad_id),
@@ -62,6 +74,13 @@ def fit(
         trainer.accelerator.free_memory()  # the evaluation that follows opens the model once more
     network.config.use_cache = cached
     return trainer.state
+
+
+def stochastic_adamw(learning_rate: float) -> tuple[Any, dict[str, Any]]:
+    """AdamW with 8-bit moments that rounds bfloat16 weights stochastically: small steps count on average."""
+    from torchao.optim import AdamW8bit
+
+    return AdamW8bit, {"lr": learning_rate, "bf16_stochastic_round": True}
 
 
 def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed: int) -> Any:

@@ -10,6 +10,7 @@ import importlib.util
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,30 +18,36 @@ from nait.core.contracts import Model, Tracker
 from nait.core.errors import ConfigError
 from nait.core.tokens import TokenTable
 from nait.store import write_json
-from nait.training import adapter, checks, watch
+from nait.training import adapter, checks, health, schedules, watch
 from nait.training.adapter import LoraRecipe
 from nait.training.checkpoints import CHECKPOINTS
 from nait.training.rows import check_trainable, padding_id
-from nait.training.runs import fit
+from nait.training.runs import fit, stochastic_adamw
 
-VERSION = 1
+VERSION = 2
 METHODS = ("lora", "full")
-PRECISIONS = ("model", "bf16")
+PRECISIONS = ("model", "bf16", "bf16_weights")
 KEEPS = ("none", "epoch")
-# Our word -> transformers'. Its own "constant" ignores the warm-up.
-SCHEDULERS = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit"}
+STOCHASTIC = "adamw_8bit_stochastic"
+# Our word -> transformers'. The stochastic one is handed to the trainer as a class.
+OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit", STOCHASTIC: "adamw_torch"}
+PACKAGES = {"adamw_8bit": "bitsandbytes", STOCHASTIC: "torchao"}
 
 
 @dataclass(frozen=True)
 class FineTune:
     """Supervised fine-tuning on the answer tokens, by LoRA or of all weights.
 
-    `batch_size` rows stand on the device at once, and `gradient_accumulation` such batches make one update;
+    `batch_size` rows are on the device at once, and `gradient_accumulation` such batches make one update;
     the loss is the mean over all answer tokens of an update. `max_steps` updates, where given, are made in
-    place of `epochs`. `warmup` is a share of all updates. `precision=model` computes in the model's dtype
-    (a LoRA's own weights are fp32 on any model), `bf16` keeps trained weights in fp32 and computes in
-    bfloat16. `checkpoints=epoch` keeps each epoch's adapter with Adam's moments (LESS needs them).
+    place of `epochs`. `warmup` is a share of all updates; a share below one update is none.
+
+    Trained weights are fp32 whatever the checkpoint's dtype, since steps of 2e-5 round to nothing in bfloat16:
+    the adapter's for LoRA, the whole model's for `method=full`. `precision=model` computes in the checkpoint's
+    dtype (a float16 one in bfloat16: float16 gradients underflow), `bf16` in bfloat16. `bf16_weights` keeps a
+    fully trained model in bfloat16 to save memory, and needs the optimiser with stochastic rounding.
+
+    `checkpoints=epoch` keeps each epoch's adapter with Adam's moments (LESS needs them).
     `gradient_checkpointing` and `save_seconds` change time and memory, never the result; without
     `deterministic`, two runs on a GPU may differ in their last bits.
     """
@@ -56,7 +63,7 @@ class FineTune:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     optimizer: str = "adamw"
-    precision: Literal["model", "bf16"] = "model"
+    precision: Literal["model", "bf16", "bf16_weights"] = "model"
     gradient_checkpointing: bool = False
     deterministic: bool = True
     checkpoints: Literal["none", "epoch"] = "none"
@@ -71,7 +78,7 @@ class FineTune:
         checks.number("train.learning_rate", self.learning_rate, "(0, inf)")
         checks.whole("train.batch_size", self.batch_size, least=1)
         checks.whole("train.gradient_accumulation", self.gradient_accumulation, least=1)
-        checks.one_of("train.scheduler", self.scheduler, SCHEDULERS)
+        checks.one_of("train.scheduler", self.scheduler, schedules.NAMES)
         checks.number("train.warmup", self.warmup, "[0, 1)")
         checks.number("train.weight_decay", self.weight_decay, "[0, inf)")
         checks.number("train.max_grad_norm", self.max_grad_norm, "[0, inf)")
@@ -90,17 +97,30 @@ class FineTune:
                 where="train.method",
                 mend=f"Choose train={self.method}.",
             )
-        if self.optimizer == "adamw_8bit":
-            if self.checkpoints == "epoch":
-                raise ConfigError(
-                    "8-bit moments cannot be kept by name",
-                    where="train.checkpoints",
-                    mend="Use train.optimizer=adamw.",
-                )
-            if importlib.util.find_spec("bitsandbytes") is None:
-                raise ConfigError(
-                    "adamw_8bit needs bitsandbytes", where="train.optimizer", mend="Install it, or use adamw."
-                )
+        if (self.precision == "bf16_weights") != (self.optimizer == STOCHASTIC) or (
+            self.optimizer == STOCHASTIC and self.method != "full"
+        ):
+            raise ConfigError(
+                f"bfloat16 weights and {STOCHASTIC} need each other, and method=full",
+                where="train.precision",
+                mend=f"Set train=full train.precision=bf16_weights train.optimizer={STOCHASTIC}, or none of them.",
+            )
+        if package := PACKAGES.get(self.optimizer):
+            self._check_eight_bits(package)
+
+    def _check_eight_bits(self, package: str) -> None:
+        if self.checkpoints == "epoch":
+            raise ConfigError(
+                "8-bit moments cannot be kept by name",
+                where="train.checkpoints",
+                mend="Use train.optimizer=adamw.",
+            )
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"{self.optimizer} needs {package}",
+                where="train.optimizer",
+                mend=f"pip install {package}, or use train.optimizer=adamw.",
+            )
 
     @property
     def recipe(self) -> Mapping[str, Any]:
@@ -138,14 +158,17 @@ class FineTune:
         set_seed(seed)  # before the adapter, whose weights are drawn
         dtype = network.dtype
         network = self._trainable(network)
+        start = health.sample_weights(network)
         bar = watch.Bar()
         kept = [watch.Epochs(folder, model.name)] if self.checkpoints == "epoch" else []
         try:
             state = fit(
                 network,
                 rows,
-                self._options(),
+                self._options(dtype),
                 folder / CHECKPOINTS,
+                schedule=partial(schedules.scheduler, self.scheduler, share=float(self.warmup)),
+                optimizer=stochastic_adamw(self.learning_rate) if self.optimizer == STOCHASTIC else None,
                 pad_id=padding_id(tokenizer),
                 seed=seed,
                 deterministic=self.deterministic,
@@ -153,33 +176,46 @@ class FineTune:
             )
         finally:
             bar.close()
+        facts = watch.facts(state, network, rows)
         if self.lora is None:
             network.to(dtype)
             tokenizer.save_pretrained(folder)
         adapter.save(network, folder, base=model.name)
-        write_json(folder / "curve.json", watch.curve(state))
+        curve = watch.curve(state)
+        write_json(folder / "curve.json", curve)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        return watch.facts(state, network, rows)
+        share = start.to(dtype if self.lora is None else None).changed(
+            health.sample_weights(network, list(start.values))
+        )
+        said = health.warnings(
+            curve, changed_share=share, zero_adapter=self.lora is not None and adapter.is_zero(network)
+        )
+        return {**facts, "changed_share": share, "warnings": said}
 
     def _trainable(self, network: Any) -> Any:
         if self.lora:
             return adapter.attach(network, self.lora)
         network.requires_grad_(True)
-        return network.float() if self.precision == "bf16" else network
+        return network.bfloat16() if self.precision == "bf16_weights" else network.float()
 
-    def _options(self) -> Mapping[str, Any]:
+    def _autocasts(self, dtype: Any) -> bool:
+        """Whether bfloat16 is computed in by casts: asked for, or the weights' dtype is not what is computed in."""
+        kind = str(dtype).removeprefix("torch.")
+        if self.precision == "model":
+            return kind == "float16" or (kind == "bfloat16" and self.method == "full")
+        return self.precision == "bf16"
+
+    def _options(self, dtype: Any) -> Mapping[str, Any]:
         return {
             "num_train_epochs": float(self.epochs),
             "max_steps": self.max_steps or -1,
             "learning_rate": self.learning_rate,
             "per_device_train_batch_size": self.batch_size,
             "gradient_accumulation_steps": self.gradient_accumulation,
-            "lr_scheduler_type": SCHEDULERS[self.scheduler],
-            "warmup_steps": float(self.warmup),
             "weight_decay": self.weight_decay,
             "max_grad_norm": self.max_grad_norm,
             "optim": OPTIMIZERS[self.optimizer],
-            "bf16": self.precision == "bf16",
+            "bf16": self._autocasts(dtype),
             "activation_checkpointing": self.gradient_checkpointing,
             "activation_checkpointing_kwargs": {"use_reentrant": False},
         }

@@ -1,0 +1,80 @@
+"""The memory that a fine-tuning holds from its first update to its last, by its recipe.
+
+Weights, gradients, Adam's moments and the bfloat16 copies that autocast keeps. Activations come on top: they depend
+on batch and length, and `gradient_checkpointing` lowers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FP32, BF16 = 4, 2
+MOMENTS = {"adamw": 2 * FP32, "adamw_8bit": 2, "adamw_8bit_stochastic": 2}
+"""Bytes of Adam's two moments a trained weight."""
+FULL = (("bf16", "adamw"), ("bf16", "adamw_8bit"), ("bf16_weights", "adamw_8bit_stochastic"))
+"""The ways to train all weights of a 16-bit checkpoint, the most exact first."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """A network: its weights, their bytes as loaded, and the inputs plus outputs of each linear layer by name."""
+
+    parameters: int
+    weight_bytes: int
+    linear: Mapping[str, int]
+
+
+NO_SIZE = Size(0, 0, {})
+"""Of a network that was not opened."""
+
+
+def training_bytes(recipe: Mapping[str, Any], size: Size) -> int | None:
+    """Bytes that a recipe of ours holds; None for a recipe of another kind."""
+    if recipe.get("kind") != "fine_tune":
+        return None
+    moments = MOMENTS[recipe["optimizer"]]
+    if recipe["method"] == "lora":
+        return size.weight_bytes + adapter_parameters(recipe["lora"], size) * (2 * FP32 + moments)
+    weight = BF16 if recipe["precision"] == "bf16_weights" else FP32
+    half = size.weight_bytes < FP32 * size.parameters or recipe["precision"] == "bf16"
+    casts = BF16 if weight == FP32 and half else 0
+    return size.parameters * (2 * weight + moments + casts)
+
+
+def adapter_parameters(lora: Mapping[str, Any], size: Size) -> int:
+    """Weights of the adapter: r x (inputs + outputs) of each layer that it is put on."""
+    names = lora["target_modules"]
+    on = [
+        features
+        for name, features in size.linear.items()
+        if names == "all-linear" or name.rsplit(".", 1)[-1] in _listed(names)
+    ]
+    return int(lora["r"]) * sum(on)
+
+
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def describe(recipe: Mapping[str, Any], size: Size) -> str:
+    """One sentence for a plan; of full fine-tuning with what the other ways would hold. Empty where unknown."""
+    held = training_bytes(recipe, size)
+    if held is None:
+        return ""
+    said = f"Training holds {_gb(held)} of weights, gradients and moments ({size.parameters / 1e9:.3g} G weights), "
+    said += "activations not counted."
+    if recipe["method"] != "full":
+        return said
+    ways = []
+    for precision, optimizer in FULL:
+        other = {**recipe, "precision": precision, "optimizer": optimizer}
+        ways.append(
+            f"{_gb(training_bytes(other, size) or 0)} with precision={precision} optimizer={optimizer}"
+        )
+    return f"{said} Full fine-tuning holds {'; '.join(ways)}."
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.3g} GB"
