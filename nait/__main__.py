@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
 from nait.core.errors import NaitError
 from nait.core.workers import workers_of
@@ -14,11 +15,6 @@ from nait.processes import overrides, settle
 def main() -> None:
     """Runs the jobs that the command line describes. Exit code 2: something the user can mend."""
     arguments = sys.argv[1:]
-    for flag in ("-m", "--multirun"):
-        if flag in arguments:  # Hydra takes it in front only
-            arguments.remove(flag)
-            arguments.insert(0, flag)
-    sys.argv[1:] = arguments
     if not set(arguments).isdisjoint({"--help", "-h", "help"}):
         from nait.help import help_text
 
@@ -43,7 +39,7 @@ def main() -> None:
 
     try:
         with overrides(workers) as added:
-            sys.argv += added
+            sys.argv[1:] = [*_read(arguments), *added]
             run()
     except NaitError as error:
         _fail(str(error))
@@ -57,6 +53,15 @@ def main() -> None:
     except KeyboardInterrupt:
         logging.getLogger("nait").warning("Interrupted. The same command goes on from here.")
         sys.exit(130)
+
+
+def _read(arguments: Sequence[str]) -> list[str]:
+    """The arguments as Hydra is to read them."""
+    from nait.command.line import fitted, split
+    from nait.command.options import loader_of
+
+    line = split(arguments)
+    return fitted(line, loader_of(line.flags.config_dir)).arguments()
 
 
 def _own_words(error: BaseException | None) -> str | None:

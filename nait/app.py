@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import shlex
 import sys
@@ -188,19 +187,22 @@ class Sweep(Callback):  # type: ignore[misc]
         return {"display": None}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Says what the sweep could find out; one display for jobs in processes of their own, whose bars clash."""
+        """Says what the sweep could find out."""
         try:
             OmegaConf.to_container(config.hydra.sweeper, resolve=True)
         except OmegaConfBaseException:
             return  # the sweeper meets it next, and what it raises is shown
         if not config.plan and (said := _foreseen(config)):
             log.info("%s", said)
+
+    def on_jobs_known(self, config: DictConfig, jobs: int) -> None:
+        """One display for jobs in processes of their own, whose bars clash. Our sweeper calls this, not Hydra."""
         if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
             return
         from nait.display import Display
 
         os.environ["TQDM_DISABLE"] = "1"  # for the jobs' processes
-        self.display = Display(Path(config.hydra.sweep.dir), jobs=_count_jobs(config))
+        self.display = Display(Path(config.hydra.sweep.dir), jobs=jobs)
         self.display.start()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
@@ -231,11 +233,6 @@ class Sweep(Callback):  # type: ignore[misc]
             config={str(key): value for key, value in plain.items()},
         )  # fmt: skip
         print(text, file=sys.stdout)  # noqa: T201  # as above
-
-
-def _count_jobs(config: DictConfig) -> int:
-    """How many combinations the sweep has."""
-    return math.prod(_swept(config).values())
 
 
 def _swept(config: DictConfig) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class NaitError(Exception):
@@ -46,13 +46,25 @@ MANY = 40
 """A longer list of known words helps nobody."""
 
 
+MARGIN = 0.1
+"""Words that are less like it than the nearest by more than this are not offered beside it."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence that offers the nearest known words, or lists them when none is near."""
     names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.55)
     if near:
+        likeness = [difflib.SequenceMatcher(None, name, word).ratio() for name in near]
+        near = [name for name, one in zip(near, likeness, strict=True) if one > likeness[0] - MARGIN]
         return "Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
     return "Known: " + ", ".join(names) + "." if 0 < len(names) <= MANY else ""
+
+
+def either(names: Sequence[str]) -> str:
+    """The names as alternatives: "a", "a or b", "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def first_line(error: Exception) -> str:

@@ -1,10 +1,31 @@
-"""What a sweep composes before its first job."""
+"""The jobs of a sweep: what is composed before the first, and which keys each has."""
 
 from __future__ import annotations
 
+import shlex
 from itertools import product
+from pathlib import Path
 
+import pytest
 from hydra_plugins.nait import covering
+
+import nait.app  # the resolvers
+from nait.command.jobs import Jobs, expand
+from nait.command.line import fitted, split
+from nait.command.options import compose, loader_of
+from nait.core.errors import ConfigError
+from tests.app.test_main import Run, home, manifests
+from tests.app.test_main import nait as nait  # a fixture
+
+__all__ = ["home", "nait"]
+
+
+def jobs(*words: str) -> Jobs:
+    """The jobs of `nait -m` with these words."""
+    loader = loader_of()
+    base = compose(loader, fitted(split(["-m", *words]), loader).words)
+    params = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items()]
+    return expand(loader, base, [*params, *base.hydra.overrides.task])
 
 
 def test_each_value_is_composed_once_and_no_more_combinations_than_that_takes() -> None:
@@ -18,3 +39,83 @@ def test_each_value_is_composed_once_and_no_more_combinations_than_that_takes() 
 
 def test_no_jobs_are_none() -> None:
     assert covering([]) == []
+
+
+def test_a_key_that_some_options_have_is_theirs_and_the_others_run_once() -> None:
+    made = jobs("selector=nait,random", "selector.layers=[1],[2]", "budget.ratio=0.05,0.1")
+    assert sorted(made.overrides) == sorted(
+        [
+            *(
+                ["selector=nait", f"selector.layers=[{n}]", f"budget.ratio={r}"]
+                for n in (1, 2)
+                for r in (0.05, 0.1)
+            ),
+            *(["selector=random", f"budget.ratio={r}"] for r in (0.05, 0.1)),
+        ]
+    )
+    assert made.said == ["selector.layers applies to selector=nait; selector=random runs without it."]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["budget=count,ratio", "budget.count=40"], [["budget=count", "budget.count=40"], ["budget=ratio"]]),
+        (["model=nano,local", "model.path=M"], [["model=nano"], ["model=local", "model.path=M"]]),
+        (["train=lora,none", "train.lora.r=4,8"], [["train=lora", "train.lora.r=4"], ["train=lora", "train.lora.r=8"],
+                                                   ["train=none"]]),
+        (["train=lora,full", "train.lora.r=4"], [["train=lora", "train.lora.r=4"], ["train=full"]]),
+        (["order=middle,from_quantile", "order.q=0.2"], [["order=middle"], ["order=from_quantile", "order.q=0.2"]]),
+        (["target=none,file", "target.path=a.jsonl"], [["target=none"], ["target=file", "target.path=a.jsonl"]]),
+        (["eval=nano,gsm8k", "eval.limit=4"], [["eval=nano", "eval.limit=4"], ["eval=gsm8k", "eval.limit=4"]]),
+        (["selector=perplexity_rds,perplexity", "order.q=0.2"],
+         [["selector=perplexity_rds", "order.q=0.2"], ["selector=perplexity"]]),
+        (["seed=0,1", "eval=mmlu", "eval.num_fewshot={gsm8k: 8}"],
+         [[f"seed={s}", "eval=mmlu", "++eval.num_fewshot={gsm8k:8}"] for s in (0, 1)]),
+    ],
+)  # fmt: skip
+def test_so_it_is_in_every_group(words: list[str], expected: list[list[str]]) -> None:
+    assert jobs(*words).overrides == expected
+
+
+def test_the_options_of_a_named_sweep_count_too() -> None:
+    made = jobs("sweep=methods", "selector.alpha=0.3", "seed=0")
+    assert len(made.overrides) == 12
+    assert [job for job in made.overrides if "selector.alpha=0.3" in job] == [
+        ["selector=selectit", "seed=0", "sweep=methods", "selector.alpha=0.3"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["selector=random,full", "selector.layers=[1]"],
+            "selector.layers: selector=full,random has no such key. It needs selector=nait, nait_contrast or",
+        ),
+        (["selector=nait,random", "selector.layerz=[1]"], "there is no such key. Did you mean 'selector.layers'?"),
+        (["seed=0,1", "budget.count=40"], "budget.count: budget=ratio has no such key. It needs budget=count."),
+    ],
+)  # fmt: skip
+def test_a_key_that_none_of_them_has_is_an_error(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        jobs(*words)
+    assert message in str(caught.value)
+
+
+def test_cfg_of_a_sweep_is_that_of_its_first_job(nait: Run) -> None:
+    done = nait("-m", "selector=random,nait", "selector.layers=[1]", "--cfg", "job", "--package", "selector")
+    assert done.returncode == 0, done.stderr
+    assert "name: random" in done.stdout
+
+
+def test_a_job_of_such_a_sweep_is_repeated_by_its_command(nait: Run, tmp_path: Path) -> None:
+    done = nait("-m", "selector=nait,random", "selector.layers=[1],[2]", "stages=[select]")
+    assert done.returncode == 0, done.stderr
+    assert "selector.layers applies to selector=nait; selector=random runs without it." in done.stderr
+    made = manifests(tmp_path)
+    assert sorted((one["selector"], str(one["config"]["selector"].get("layers"))) for one in made) == [
+        ("nait", "[1]"), ("nait", "[2]"), ("random", "None")
+    ]  # fmt: skip
+    (command,) = [one["config"]["command"] for one in made if one["selector"] == "random"]
+    assert "layers" not in command
+    assert nait(*shlex.split(command)[1:], "paths.runs=again", bare=True).returncode == 0

@@ -45,11 +45,12 @@ FLOORS: dict[str, set[str]] = {
     },
     "summaries": {"core", "store", "stages", "provenance"},
     "assembly": {"core", "store", "stages", "jobs", "processes"},
-    "help": {"core", "conf"},
+    "command": {"core"},
+    "help": {"core", "conf", "command"},
     "display": set(),
-    "plugins": set(),
-    "app": {"core", "neurons", "jobs", "assembly", "summaries", "display"},
-    "__main__": {"core", "app", "help", "processes"},
+    "plugins": {"command"},
+    "app": {"core", "neurons", "jobs", "assembly", "summaries", "display", "command"},
+    "__main__": {"core", "app", "help", "processes", "command"},
 }
 HUB = set(FLOORS) - {
     "app",
@@ -63,14 +64,16 @@ HUB = set(FLOORS) - {
     "help",
     "display",
     "plugins",
+    "command",
 }
 
+COMMAND = {f"nait/command/{name}.py" for name in ("jobs", "keys", "line", "options", "unknown")}
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb.py"},
     "wandb_workspaces": {"nait/tracking/workspaces.py"},
     "lm_eval": {"eval/harness.py"},
-    "hydra": {"nait/app.py", "nait/help.py", "nait/plugins/__init__.py", "nait/__main__.py"},
-    "omegaconf": {"nait/app.py", "nait/help.py", "nait/__main__.py"},
+    "hydra": {"nait/app.py", "nait/help.py", "nait/plugins/__init__.py", "nait/__main__.py", *COMMAND},
+    "omegaconf": {"nait/app.py", "nait/help.py", "nait/plugins/__init__.py", "nait/__main__.py", *COMMAND},
     "peft": {"nait/training/adapter.py"},
     "sklearn": {"nait/data/topics.py"},
     "py3langid": {"nait/data/traits.py"},

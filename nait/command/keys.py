@@ -1,0 +1,71 @@
+"""Keys: which of them a composed config has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+
+class Keys:
+    """The configs of choices of options, each composed once."""
+
+    def __init__(self, compose: Callable[[list[str]], DictConfig], is_group: Callable[[str], bool]) -> None:
+        self._compose = compose
+        self._is_group = is_group
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def is_choice(self, key: str) -> bool:
+        """Whether a key of the command line chooses an option: `selector`, `+template@selector.template`."""
+        return self._is_group(key.lstrip("+~").split("@")[0])
+
+    def of(self, choices: Sequence[str]) -> DictConfig:
+        """The config that these choices compose, without any other override."""
+        found = self._composed.get(tuple(choices))
+        if found is None:
+            found = self._composed[tuple(choices)] = self._compose(list(choices))
+        return found
+
+
+def has(config: DictConfig, key: str) -> bool:
+    """Whether a config has the key `a.b.c`. A dict that users fill, such as `eval.num_fewshot`, has every key."""
+    parent, _, last = key.rpartition(".")
+    node = node_at(config, parent)
+    return isinstance(node, DictConfig) and (last in _keys(node) or is_open(config, parent))
+
+
+def is_open(config: DictConfig, key: str) -> bool:
+    """Whether a dict stands at the key that users fill: a value of something that is built, not built itself."""
+    node = node_at(config, key)
+    parents = [node_at(config, ".".join(key.split(".")[:depth])) for depth in range(1, key.count(".") + 1)]
+    return (
+        isinstance(node, DictConfig)
+        and "_target_" not in _keys(node)
+        and any(isinstance(one, DictConfig) and "_target_" in _keys(one) for one in parents)
+    )
+
+
+def node_at(config: DictConfig, key: str) -> Any:
+    """The node at a dotted key, unresolved; None where there is none, or where it is null or still needed."""
+    node: Any = config
+    for part in key.split(".") if key else []:
+        if not isinstance(node, DictConfig) or part not in _keys(node):
+            return None
+        node = node._get_node(part)
+    empty = isinstance(node, DictConfig) and (node._is_none() or node._is_missing())
+    return None if empty else node
+
+
+def _keys(node: DictConfig) -> set[str]:
+    return set() if node._is_none() or node._is_missing() else {str(key) for key in node.keys()}  # noqa: SIM118
+
+
+def paths(config: DictConfig) -> list[str]:
+    """Every key, dotted."""
+    found = []
+    for key in sorted(_keys(config) - {"_target_"}):
+        node = config._get_node(key)
+        inner = paths(node) if isinstance(node, DictConfig) else []
+        found += [key, *(f"{key}.{one}" for one in inner)]
+    return found

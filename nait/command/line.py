@@ -1,0 +1,101 @@
+"""The command line as Hydra is to read it: flags first, and words that fit a run or a sweep."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from nait.command.jobs import expand, filled, fills
+from nait.command.keys import has
+from nait.command.options import Options, compose
+from nait.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Line:
+    """Flags with their values, and words: `key=value`."""
+
+    flags: argparse.Namespace
+    words: list[str]
+
+    def arguments(self) -> list[str]:
+        """The line again, flags in front: Hydra takes none after the first word."""
+        found = []
+        for action in get_args_parser()._actions:
+            value = getattr(self.flags, action.dest, None)
+            if action.option_strings and value not in (None, False, argparse.SUPPRESS):
+                found += [action.option_strings[0], *([str(value)] if value is not True else [])]
+        return [*found, *self.words]
+
+
+def split(arguments: Sequence[str]) -> Line:
+    """Flags and words, in any order. Raises: ConfigError for a flag that is not known."""
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign, assignment, unused-ignore]
+    flags = parser.parse_intermixed_args(list(arguments))
+    return Line(flags, list(flags.overrides))
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigError(message, where="command line", mend="See nait --help.")
+
+
+def fitted(line: Line, loader: ConfigLoader) -> Line:
+    """The line with overrides that Hydra applies where they apply: to dicts, and to some jobs of a sweep.
+
+    Raises: HydraException for words that cannot be read; ConfigError for a key that no job has.
+    """
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(line.words))
+    if not any(_may_need_fitting(one, line) for one in overrides):
+        return line
+    options = Options(loader)
+    chosen = [one.input_line for one in overrides if _chooses(one, options)]
+    base = compose(loader, chosen)
+    if not (line.flags.multirun or str(base.hydra.mode).endswith("MULTIRUN")):
+        return Line(line.flags, [_single(one, base) for one in overrides])
+    words = [_of_sweep(one, base) for one in overrides]
+    return _first_job(line, words, loader) if line.flags.cfg else Line(line.flags, words)
+
+
+def _may_need_fitting(one: Override, line: Line) -> bool:
+    """Whether the config must be composed to know: it takes a tenth of a second."""
+    sweeps = line.flags.multirun or one.key_or_group in ("sweep", "experiment", "hydra.mode")
+    return bool(sweeps or isinstance(one._value, dict) or one.key_or_group.count(".") > 1)
+
+
+def _chooses(one: Override, options: Options) -> bool:
+    return bool(one.is_hydra_override() or options.is_group(one.key_or_group))
+
+
+def _single(one: Override, base: DictConfig) -> str:
+    return filled(str(one.input_line), one.key_or_group, base) if _is_plain(one) else str(one.input_line)
+
+
+def _of_sweep(one: Override, base: DictConfig) -> str:
+    """A word of a sweep: one that not every job may take is a sweep over its one value, which the base skips."""
+    key = one.key_or_group
+    if not _is_plain(one) or one.is_sweep_override() or (has(base, key) and not fills(base, key)):
+        return str(one.input_line)
+    return f"{key}=choice({one.get_value_element_as_str()})"
+
+
+def _is_plain(one: Override) -> bool:
+    """Whether a word sets a key of the config: no option, nothing of Hydra's, nothing added or deleted."""
+    return "." in one.key_or_group and one.get_key_element()[0] not in "+~" and not one.is_hydra_override()
+
+
+def _first_job(line: Line, words: list[str], loader: ConfigLoader) -> Line:
+    """The line whose config is that of the sweep's first job: a sweep has no config of its own to show."""
+    base = compose(loader, words)
+    task = [*(f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items())]
+    jobs = expand(loader, base, [*task, *base.hydra.overrides.task]).overrides
+    flags = argparse.Namespace(**{**vars(line.flags), "multirun": False})
+    return Line(flags, [*base.hydra.overrides.hydra, *jobs[0], "hydra.mode=RUN"])
