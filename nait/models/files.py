@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from nait.core.errors import ModelError, first_line
 
 WEIGHTS = "*.safetensors"
 INDEX = "*.safetensors.index.json"
@@ -17,6 +20,7 @@ CODE = ("*.py", "**/*.py")
 CODE_READS = ("*.json", "*.txt", "*.jinja")
 """What a model's own code may read beside the files that transformers reads."""
 ADAPTER = "adapter_config.json"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 FETCHED = (WEIGHTS, *TEXTS, *RARE_TEXTS, ADAPTER)
 """The patterns of a download: `*` matches folders too."""
 
@@ -37,3 +41,30 @@ def listed_shards(folder: Path) -> Iterator[str]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # the check of the folder says so
         yield from sorted({shard for shard in shards if isinstance(shard, str)})
+
+
+def check_fetched(file: Path) -> None:
+    """Raises: ModelError when the file is the pointer that Git LFS leaves in place of a large one."""
+    with file.open("rb") as stream:
+        start = stream.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        raise ModelError(
+            "is a Git LFS pointer, not the file itself",
+            where=str(file),
+            mend=f"Run `git lfs pull` in {file.parent}, or download the model again.",
+        )
+
+
+def read_object(file: Path, *, lists: bool = False) -> dict[str, Any]:
+    """The JSON object in a file. Raises: ModelError when there is none."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"is not JSON ({first_line(error)})", where=str(file), mend="Fetch the file again."
+        ) from error
+    if not isinstance(found, dict) and not lists:
+        raise ModelError(
+            "is not a JSON object", where=str(file), mend="Copy it from the model's own repository."
+        )
+    return found if isinstance(found, dict) else {}

@@ -12,10 +12,11 @@ from nait.core.address import address
 from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean, first_line
 from nait.core.workers import workers_of
 from nait.models.digests import file_digests, identity
-from nait.models.files import ADAPTER, WEIGHTS, files_read
+from nait.models.files import files_read
+from nait.models.folders import check_folder, read_config
 from nait.models.parallel import dismiss, follow, lead
-from nait.models.tokenizers import open_tokenizer
-from nait.store import read_json
+from nait.models.tokenizers import check_ids, open_tokenizer
+from nait.models.wholeness import check_finite, check_loaded
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -60,35 +61,8 @@ class LocalModel:
         return Path(self.path).expanduser().resolve()
 
     def check(self) -> None:
-        """Raises: ModelError when the folder is not a model's."""
-        if not self.folder.is_dir():
-            near = (
-                [path.name for path in self.folder.parent.glob("*/")] if self.folder.parent.is_dir() else []
-            )
-            raise ModelError(
-                "there is no such folder",
-                where=f"model.path={self.path}",
-                mend=did_you_mean(self.folder.name, near) or "Give the folder that holds config.json.",
-            )
-        if (self.folder / ADAPTER).is_file():
-            raise ModelError(
-                f"it holds an adapter ({ADAPTER}), which transformers would put on a model without a word",
-                where=str(self.folder),
-                mend="Merge it into its base with PEFT (merge_and_unload(), then save_pretrained() to a new folder), "
-                "or move the adapter's files to a folder of their own.",
-            )
-        for pattern, what in (
-            ("config.json", "config.json"),
-            (WEIGHTS, "safetensors weights"),
-            ("tokenizer*", "tokenizer"),
-        ):
-            if not any(self.folder.glob(pattern)):
-                raise ModelError(
-                    f"there is no {what}",
-                    where=str(self.folder),
-                    mend="Save the model with save_pretrained() there.",
-                )
-
+        """Raises: ModelError when the folder holds no causal language model that can be opened."""
+        check_folder(self.folder, self.path, trust_remote_code=self.trust_remote_code)
         context = self.context()
         if context is not None and self.max_length > context:
             raise ConfigError(
@@ -99,7 +73,7 @@ class LocalModel:
 
     def context(self) -> int | None:
         """The most tokens the model takes at once, where its config says."""
-        config = read_json(self.folder / "config.json")
+        config = read_config(self.folder)
         texts = [config, *(part for part in config.values() if isinstance(part, dict))]
         names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
         found = [int(text[name]) for text in texts for name in names if isinstance(text.get(name), int)]
@@ -107,7 +81,7 @@ class LocalModel:
 
     def depth(self) -> int:
         """The number of blocks, as its config says. Raises: ModelError where it does not."""
-        config = read_json(self.folder / "config.json")
+        config = read_config(self.folder)
         text = config.get("text_config")  # of a model that also reads pictures or sound
         found = [part[name] for part in (config, text or {}) for name in DEPTHS if name in part]
         if not found or type(found[0]) is not int or found[0] < 1:
@@ -184,8 +158,10 @@ class LocalModel:
 
             options["distributed_config"] = DistributedConfig(tp_plan="auto")
         try:
-            network = AutoModelForCausalLM.from_pretrained(
+            network, info = AutoModelForCausalLM.from_pretrained(
                 str(self.folder),
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
                 use_safetensors=True,
                 trust_remote_code=self.trust_remote_code,
                 local_files_only=True,
@@ -197,11 +173,21 @@ class LocalModel:
             raise ModelError(
                 f"transformers cannot open it ({first_line(error)})",
                 where=str(self.folder),
-                mend="Check model.path.",
+                mend=self._way_out(),
             ) from error
+        check_loaded(network, info, where=str(self.folder))
         if not self.device_map and not self.tensor_parallel:
             network = network.to(self.torch_device())
+        check_finite(network, where=str(self.folder))
         return network.eval()
+
+    def _way_out(self) -> str:
+        config = read_config(self.folder)
+        if "auto_map" in config and not self.trust_remote_code:
+            return "Set model.trust_remote_code=true if you trust the code in its folder."
+        if "quantization_config" in config:
+            return "Its weights are quantised: install what they need, or take the checkpoint they were made from."
+        return "Check model.path."
 
     def torch_device(self) -> str:
         """The device's name: the configured one, or CUDA, MPS, CPU in this order.
@@ -238,6 +224,15 @@ class LocalModel:
             )
 
     def load_tokenizer(self) -> Any:
-        """The folder's own tokenizer. Raises: ModelError when transformers cannot open it."""
+        """The folder's own tokenizer. Raises: ModelError when it cannot be opened or its ids exceed the embedding."""
         self._check_unchanged()
-        return open_tokenizer(self.folder, trust_remote_code=self.trust_remote_code)
+        tokenizer = open_tokenizer(self.folder, trust_remote_code=self.trust_remote_code)
+        check_ids(tokenizer, self.vocabulary(), where=str(self.folder))
+        return tokenizer
+
+    def vocabulary(self) -> int | None:
+        """The rows of the embedding, where the config says."""
+        config = read_config(self.folder)
+        text = config.get("text_config")
+        sizes = (part.get("vocab_size") for part in (config, text) if isinstance(part, dict))
+        return next((size for size in sizes if isinstance(size, int)), None)

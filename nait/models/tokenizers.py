@@ -7,7 +7,13 @@ from typing import Any
 
 from nait.core.errors import ModelError, first_line
 
-PROBES = ("Sort the words: pear, fig.\n\n### Response:\n12 + 7 = 19", "  naïve café\t#x<1>")
+PROBES = (
+    "Sort the words: pear, fig.\n\n### Response:\n12 + 7 = 19",
+    "  naïve café\t#x<1>",
+    "1234567890 3.14 DON'T they're\n\n\n x  y\r\n",
+    "日本語 текст ﬁ 🙂",
+)
+NAMED = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
 def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
@@ -22,17 +28,42 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             str(folder), trust_remote_code=trust_remote_code, local_files_only=True
         )
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:  # the tokenizers library raises bare Exceptions
         raise ModelError(
             f"the tokenizer cannot be opened ({first_line(error)})",
             where=str(folder),
-            mend="Check the files.",
+            mend="Check the files, or save it there again with its save_pretrained().",
         ) from error
     file = folder / "tokenizer.json"
     if file.is_file() and not _agrees(tokenizer, file):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     _keep_no_texts(tokenizer)
     return tokenizer
+
+
+def check_ids(tokenizer: Any, rows: int | None, *, where: str) -> None:
+    """Raises: ModelError when an id that texts, turns or padding use is beyond the embedding's `rows`.
+
+    A special token that no text can hold, as one for pictures beside a model of text, may be beyond.
+    """
+    if rows is None:
+        return
+    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    named = {getattr(tokenizer, f"{name}_id") for name in NAMED}
+    beyond = sorted(
+        (i, token)
+        for token, i in tokenizer.get_vocab().items()
+        if i >= rows and (i not in special or i in named)
+    )
+    if beyond:
+        i, token = beyond[0]
+        more = f" ({len(beyond) - 1} more are too)" if len(beyond) > 1 else ""
+        raise ModelError(
+            f"the tokenizer's {token!r} has id {i}, the embedding {rows} rows{more}",
+            where=where,
+            mend="Use the tokenizer of these weights, or save the model again after "
+            "resize_token_embeddings(len(tokenizer)) and a training of the new rows.",
+        )
 
 
 def _agrees(tokenizer: Any, file: Path) -> bool:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from nait.core.errors import ModelError
 from nait.models.loading import LocalModel
@@ -13,8 +15,8 @@ from tests.families import CONFIGS
 
 
 def model(folder: Path, config: dict[str, object]) -> LocalModel:
-    for name in ("model.safetensors", "tokenizer.json"):
-        (folder / name).touch()
+    save_file({"lm_head.weight": torch.zeros(1)}, folder / "model.safetensors")
+    (folder / "tokenizer.json").write_text("{}")
     (folder / "config.json").write_text(json.dumps(config))
     return LocalModel(str(folder), max_length=64)
 

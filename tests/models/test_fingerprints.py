@@ -86,9 +86,9 @@ def test_fingerprints_in_existing_stores_stay_valid(shared, name: str, fingerpri
 )
 def test_a_fingerprint_changes_with_every_file_that_opening_reads(name: str, folder: Path) -> None:
     before = LocalModel(str(folder), max_length=64).fingerprint
-    write(folder / name, "{}", changed=1)
+    write(folder / name, "{} ", changed=1)
     first = LocalModel(str(folder), max_length=64).fingerprint
-    write(folder / name, "[]", changed=1)
+    write(folder / name, " {}", changed=1)
     assert len({before, first, LocalModel(str(folder), max_length=64).fingerprint}) == 3
 
 

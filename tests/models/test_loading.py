@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_models_fingerprint_changes_with_its_files_and_dtype(name: str, tmp_path: Path) -> None:
-    for file, text in (("config.json", "{}"), ("model.safetensors", "w"), ("tokenizer.json", "t")):
-        (tmp_path / file).write_text(text)
-    before = LocalModel(str(tmp_path)).fingerprint
-    (tmp_path / "notes.txt").write_text("no part of it")
-    assert LocalModel(str(tmp_path), device="cpu", max_length=7).fingerprint == before
-    assert LocalModel(str(tmp_path), dtype="bfloat16").fingerprint != before
-    (tmp_path / name).write_text('{"other": 1}')
-    assert LocalModel(str(tmp_path)).fingerprint != before
+def test_a_models_fingerprint_changes_with_its_files_and_dtype(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(folder, tmp_path / "own"))
+    before = LocalModel(str(own), max_length=64).fingerprint
+    (own / "notes.txt").write_text("no part of it")
+    assert LocalModel(str(own), device="cpu", max_length=7).fingerprint == before
+    assert LocalModel(str(own), max_length=64, dtype="bfloat16").fingerprint != before
+    with (own / name).open("r+b") as file:
+        if name == "model.safetensors":
+            file.seek(-1, 2)
+            file.write(b"\x01")
+        else:
+            file.seek(0, 2)
+            file.write(b"\n")
+    assert LocalModel(str(own), max_length=64).fingerprint != before
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
