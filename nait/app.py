@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -49,7 +50,10 @@ def run(config: DictConfig) -> None:
     folder = Path(choices.runtime.output_dir)
     sweeping = str(choices.mode).endswith("MULTIRUN")
     try:
-        plain = {**_resolve(config), "command": _command(choices.overrides.task, sweeping=sweeping)}
+        plain = {
+            **_resolve(config), "command": _command(choices.overrides.task, sweeping=sweeping), "options": names,
+            "seeded": seeded(config),
+        }  # fmt: skip
         stages = check_stages(plain["stages"])
         helps = workers_of(os.environ).rank > 0
         if helps and plain["plan"]:
@@ -98,6 +102,25 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         raise ConfigError("a value is needed", where=key, mend=f"Set {key}=...") from None
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def seeded(config: DictConfig) -> list[str]:
+    """The keys that follow `seed`: whose values are others under another one."""
+    other = copy.deepcopy(config)
+    other.seed = (config.seed if isinstance(config.seed, int) else 0) + 1
+    here, there = (_leaves(OmegaConf.to_container(one, resolve=True)) for one in (config, other))
+    return sorted(key for key, value in here.items() if key != "seed" and there.get(key) != value)
+
+
+def _leaves(node: Any, at: str = "") -> dict[str, Any]:
+    """Dotted key -> value."""
+    if not isinstance(node, dict):
+        return {at: node}
+    return {
+        key: value
+        for name, part in node.items()
+        for key, value in _leaves(part, f"{at}.{name}" if at else str(name)).items()
+    }
 
 
 def build(node: Any) -> Any:

@@ -12,18 +12,15 @@ from nait.core.selection import Selection
 
 SETTINGS = ("selector", "order", "template", "reference_template", "train", "model", "eval")
 """Groups whose keys tell runs of one selector apart; a table shows those that differ."""
+OPTIONS = ("template", "train", "eval", "model", "data", "target", "selector", "order")
+"""Groups whose chosen option is worth a place in the record: a short name for a long config."""
 NO_SETTING = {
-    "seed",
-    "fingerprints",
-    "device",
-    "device_map",
-    "path",
-    "save_seconds",
-    "batch_size",
-    "mirror",
-    "name",
-}
-"""Keys that change no result, or have a column of their own."""
+    "selector.name", "model.name", "model.path", "model.fingerprints", "model.device", "model.device_map",
+    "model.attn_implementation", "model.tensor_parallel", "model.trust_remote_code", "model.download",
+    "template.path", "reference_template.path", "train.save_seconds", "train.deterministic",
+    "train.gradient_checkpointing", "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial",
+}  # fmt: skip
+"""Keys that change no result, or whose content a fingerprint in the record tells."""
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, str]:
@@ -33,7 +30,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
     def walk(node: Any, path: list[str]) -> None:
         if isinstance(node, Mapping):
             for key, value in node.items():
-                if key not in NO_SETTING:
+                if ".".join([*path, str(key)]) not in NO_SETTING:
                     walk(value, [*path, str(key)])
         elif path[-1] != "_target_" or path[0] in ("order", "selector"):
             name = ".".join(path).removeprefix("selector.").removesuffix("._target_")
@@ -61,7 +58,10 @@ def facts(
         "device_hours": cost.device_hours(total),
         "money": cost.money(total),
         "currency": cost.currency,
-        "settings": {} if config["label"] else settings(config),
+        "settings": settings(config),
+        "label": config["label"],
+        "options": {group: config.get("options", {}).get(group) for group in OPTIONS},
+        "seeded": list(config.get("seeded", ())),
         "command": config.get("command", ""),
     }
 

@@ -75,7 +75,7 @@ def spendings(runs: Sequence[Run]) -> list[Spending]:
     groups: dict[Name, list[Run]] = {}
     for run in runs:
         row = run.row
-        name = (row.selector, row.model, row.conditions.get("pool", ""), row.budget)
+        name = (row.selector, row.model, row.pool, row.budget)
         groups.setdefault(name, []).append(run)
     found = [_spending(name, group) for name, group in groups.items()]
     found.sort(key=lambda one: (one.name[1:], one.a_target, one.name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from nait.core.errors import StoreError
@@ -10,32 +11,49 @@ from nait.core.results import Result, Row
 from nait.stages.evaluations import read_items, read_results
 from nait.store import Artifact
 
-from .contrasts import BASE, CONTROL, TARGETLESS, metric_name, places
+from .boards import Board, Placed, boards
+from .contrasts import BASE, CONTROL, metric_name, places
+from .heads import Head
 from .stores import Shelf
 
 NOT_EVALUATED = Result(task="", metric="", value=0.0, stderr=None, n=0)
-CONDITIONS = ("train.", "model.", "eval.", "template.")
-"""Settings that belong to a run, whatever its method, begin so; as do the pool's name and content."""
-POOL = ("pool", "pool content")
-SHUFFLED = "Shuffled"
-"""The order that makes any selector random: how a sweep over a method's own keys brings its control."""
 PAID = ("select", "train", "evaluate")
 """The phases that a run's device time and money count."""
-SHORT = 6
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table's rows. `said`: what must be read beside it."""
+
+    number: int
+    head: Head
+    rows: tuple[Row, ...]
+    said: tuple[str, ...] = ()
+
+    @property
+    def evaluated(self) -> bool:
+        return any(row.task for row in self.rows)
 
 
 def collect(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Row]:
-    """The rows of these runs (None: of all in the store); with `primary`, one metric a task.
+    """The rows of these runs (None: of all in the store), table by table; with `primary`, one metric a task.
 
     Raises: StoreError for a run whose evaluation is gone.
     """
-    records = run_records(store, runs)
-    known = [run_settings(store, record) for record in records]
-    differing = differing_settings(records, known)
+    return [row for sheet in sheets(store, runs, primary=primary) for row in sheet.rows]
+
+
+def sheets(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Sheet]:
+    """The same, each table for itself. Raises: StoreError, as above."""
+    made = boards(store, run_records(store, runs))
     return [
-        row
-        for record, settings, shown in zip(records, known, differing, strict=True)
-        for row in _rows(store, record, settings, shown, primary=primary)
+        Sheet(
+            board.number,
+            board.head,
+            tuple(row for run in board.runs for row in _rows(store, board, run, primary=primary)),
+            board.said,
+        )
+        for board in made
     ]
 
 
@@ -59,70 +77,6 @@ def outcomes(store: Shelf, rows: Sequence[Row]) -> dict[tuple[str, str, str], di
     return found
 
 
-def method_name(record: Artifact) -> str:
-    """The selector's name; random for any whose scores a shuffled order ignored."""
-    shuffled = record.manifest.get("settings", {}).get("order") == SHUFFLED
-    return CONTROL if shuffled else str(record.manifest["labels"]["selector"])
-
-
-def run_settings(store: Shelf, record: Artifact) -> dict[str, str]:
-    """What a run was set to, flat; the pool's and the reference sets' content as short digests.
-
-    Of random, whose scores say nothing, what is not the method's alone.
-    """
-    found = {str(key): str(value) for key, value in record.manifest.get("settings", {}).items()}
-    if method_name(record) == CONTROL:
-        found = {key: value for key, value in found.items() if _is_condition(key)}
-    found["pool"] = str(record.manifest["labels"]["pool"])
-    counts = record.manifest.get("reference_rows") or {}
-    if counts:
-        found["reference rows"] = "+".join(str(count) for count in dict.fromkeys(counts.values()))
-    address = record.manifest["links"].get("scores")
-    scores = store.find("scores", str(address)) if address else None
-    key: Mapping[str, object] = scores.manifest.get("key", {}) if scores else {}
-    if isinstance(pool := key.get("pool"), Mapping):
-        found["pool content"] = str(pool.get("examples", ""))[:SHORT]
-    if isinstance(targets := key.get("targets"), Sequence) and targets:
-        found["reference"] = "+".join(str(one.get("examples", ""))[:SHORT] for one in targets)
-    return found
-
-
-def _is_condition(key: str) -> bool:
-    return key in POOL or key.startswith(CONDITIONS)
-
-
-def differing_settings(
-    records: Sequence[Artifact], known: Sequence[Mapping[str, str]]
-) -> list[dict[str, str]]:
-    """For each run, the settings in which runs of its selector differ: so only seeds are ever averaged.
-
-    Reference sets differ where runs for one target had several; the pool's content where one name stood for several.
-    """
-    names = [method_name(record) for record in records]
-    targets = [str(record.manifest["labels"]["target"]) for record in records]
-    found = []
-    for name, target, settings in zip(names, targets, known, strict=True):
-        runs = zip(names, targets, known, strict=True)
-        same = [(at, one) for other, at, one in runs if other == name]
-        aimed = [one for at, one in same if at == target and name not in TARGETLESS]
-        named = [one for _, one in same if one["pool"] == settings["pool"]]
-        groups = {"reference": aimed, "reference rows": aimed, "pool content": named}
-        everyone = [one for _, one in same]
-        differing = [k for k in sorted(settings) if len({one.get(k) for one in groups.get(k, everyone)}) > 1]
-        if "reference rows" in differing and _decided(aimed, "reference rows", "reference"):
-            differing = [key for key in differing if key != "reference"]  # the number of rows says it
-        found.append({key: settings[key] for key in differing})
-    return found
-
-
-def _decided(group: Sequence[Mapping[str, str]], by: str, key: str) -> bool:
-    """Whether the setting `by` leaves `key` one value."""
-    seen: dict[str | None, set[str | None]] = {}
-    for one in group:
-        seen.setdefault(one.get(by), set()).add(one.get(key))
-    return all(len(values) == 1 for values in seen.values())
-
-
 def _record(store: Shelf, address: str) -> Artifact:
     found = store.find("runs", address)
     if found is None:
@@ -130,9 +84,8 @@ def _record(store: Shelf, address: str) -> Artifact:
     return found
 
 
-def _rows(
-    store: Shelf, record: Artifact, settings: Mapping[str, str], shown: Mapping[str, str], *, primary: bool
-) -> Iterable[Row]:
+def _rows(store: Shelf, board: Board, run: Placed, *, primary: bool) -> Iterable[Row]:
+    record = run.record
     links, labels, seconds = (record.manifest[key] for key in ("links", "labels", "phase_seconds"))
     if links.get("evaluation"):
         evaluation = store.find("evaluations", str(links["evaluation"]))
@@ -142,8 +95,7 @@ def _rows(
         results = [one for one in read_results(evaluation.path) if one.primary or not primary]
     else:
         requested, results = {""}, [NOT_EVALUATED]
-    method = method_name(record) if labels["trained"] or not links.get("evaluation") else BASE
-    name = " ".join([method, *(f"{key}={value}" for key, value in shown.items())])
+    method = run.method
     checks = _checks(store, links.get("scores"))
     truth = record.manifest.get("truth") or {}
     paid = 1.0
@@ -158,11 +110,11 @@ def _rows(
         seconds = {**seconds, "select": 0.0}
     for result in results:
         yield Row(
-            selector=name if method != BASE else BASE,
+            selector=run.name,
             target=labels["target"],
             budget=labels["budget"],
             seed=labels["seed"],
-            model=labels["model"],
+            model=board.head.model,
             task=result.task,
             metric=metric_name(result.metric, result.filter),
             value=result.value,
@@ -184,8 +136,9 @@ def _rows(
             truth=truth,
             checks=checks,
             method=method,
-            settings=dict(shown) if method != BASE else {},
-            conditions={key: value for key, value in settings.items() if _is_condition(key)},
+            settings=dict(run.shown or {}),
+            pool=board.head.pool,
+            table=board.number,
             members=result.members,
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from nait.core.errors import StoreError
 from nait.core.results import Row
 
 from .statistics import Difference, Outcomes, Stratum, estimate, paired
@@ -75,30 +76,50 @@ def against(ours: Sequence[Row], theirs: Sequence[Row], items: Items) -> list[St
 
 
 def by_seed(rows: Iterable[Row]) -> dict[int, Row]:
-    """A method's rows on one task; the first of a seed."""
+    """A method's rows on one task. Raises: StoreError for two results of one seed, which no mean may hide."""
     found: dict[int, Row] = {}
     for row in rows:
-        found.setdefault(row.seed, row)
+        other = found.setdefault(row.seed, row)
+        if (other.evaluation or other.run) != (row.evaluation or row.run):
+            raise StoreError(
+                f"{row.selector}, {row.target}, {row.budget}: two results of seed {row.seed} on {row.task}",
+                where=f"runs {other.run[:8]} and {row.run[:8]}",
+                mend="Give them lines of their own: no mean is taken over two results of one seed.",
+            )
     return found
 
 
 def controls(group: Sequence[Row], rows: Iterable[Row], control: str = CONTROL) -> list[Row]:
-    """The control's rows for a group: same model, task, metric and budget, no setting that contradicts.
+    """The control's rows for a group: one line of its table, task, metric and budget, named so or of that method.
 
-    Of one seed, the row with the group's own target; a method that no target changes may lend another target's.
+    Of several lines, the one named `control`, else the one that shares most seeds. Of one seed, the row with the
+    group's own target; a method that no target changes may lend another target's.
     """
     first = group[0]
     if control in (first.selector, first.method):
         return []
-    fit = [row for row in rows if control in (row.selector, row.method) and _comparable(row, first)]
-    own = [row for row in fit if row.target == first.target]
-    lent = [row for row in fit if row.target != first.target] if control in TARGETLESS else []
-    return list(by_seed([*own, *sorted(lent, key=lambda row: row.target)]).values())
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        if control in (row.selector, row.method) and _comparable(row, first):
+            lines.setdefault(row.selector, []).append(row)
+    seeds = {row.seed for row in group}
+    found = [_of_one_line(fit, first.target, lends=control in TARGETLESS) for fit in lines.values()]
+
+    def fits(line: Sequence[Row]) -> tuple[bool, int]:
+        return line[0].selector == control, len(seeds & {row.seed for row in line})
+
+    return max(sorted(filter(None, found), key=lambda line: line[0].selector), key=fits, default=[])
+
+
+def _of_one_line(fit: Sequence[Row], target: str, *, lends: bool) -> list[Row]:
+    """A row a seed: the target's own, else, if the method `lends`, that of the first other target."""
+    own = by_seed(row for row in fit if row.target == target)
+    lent: dict[int, Row] = {}
+    for row in sorted(fit, key=lambda row: row.target) if lends else ():
+        lent.setdefault(row.seed, row)
+    return list({**lent, **own}.values())
 
 
 def _comparable(row: Row, other: Row) -> bool:
-    same = ("model", "task", "metric", "budget")
-    if any(getattr(row, name) != getattr(other, name) for name in same):
-        return False
-    shared = set(row.conditions) & set(other.conditions)
-    return all(row.conditions[name] == other.conditions[name] for name in shared)
+    same = ("table", "model", "task", "metric", "budget")
+    return all(getattr(row, name) == getattr(other, name) for name in same)

@@ -10,8 +10,9 @@ from nait.core.results import Row
 from nait.store import Artifact, write_text
 
 from .amounts import Amount, Amounts, Run, Spending, spendings
-from .collect import collect, method_name
+from .collect import collect
 from .documents import Table
+from .identities import method_name
 from .stores import Shelf
 
 HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "alone s", "shared s", "a target s",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from .drawing import Picture
@@ -36,6 +36,10 @@ class Table:
         rows = tuple(tuple(str(cell) for cell in row) for row in body)
         return Table(name, tuple(str(cell) for cell in header), rows, caption, code)
 
+    def named(self, name: str) -> Table:
+        """The same table under another name."""
+        return replace(self, name=name)
+
 
 @dataclass(frozen=True)
 class Notes:
@@ -57,6 +61,14 @@ class Section:
     @property
     def anchor(self) -> str:
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
+    def marked(self, title: str, name: str) -> Section:
+        """The same section of one of several tables: before its title `title`, behind its blocks' names `name`."""
+        blocks = tuple(
+            block if isinstance(block, Notes) or not name else block.named(block.name + name)
+            for block in self.blocks
+        )
+        return Section(title + self.title, blocks)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ class Picture:
     raw: str
     alt: str
 
+    def named(self, name: str) -> Picture:
+        """The same picture under another name, which its parts' ids begin with."""
+        return Picture(name, self.raw.replace(_id(self.name), _id(name)), self.alt)
+
     @property
     def file(self) -> str:
         """The SVG as a file, on white."""
@@ -59,6 +63,11 @@ class Picture:
         return Markup(text)  # noqa: S704  # drawn here; its letters are outlines, its comments are gone
 
 
+def _id(name: str) -> str:
+    """What the ids of a picture begin with."""
+    return f"{name}--"
+
+
 def picture(name: str, figure: Figure, alt: str) -> Picture:
     """The figure as SVG: no date, no metadata, no text that a reader of the file would interpret."""
     import matplotlib
@@ -71,9 +80,9 @@ def picture(name: str, figure: Figure, alt: str) -> Picture:
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r"url\(#", f"url(#{name}-", text)
-    text = re.sub(r'href="#', f'href="#{name}-', text)
+    text = re.sub(r'\bid="', f'id="{_id(name)}', text)
+    text = re.sub(r"url\(#", f"url(#{_id(name)}", text)
+    text = re.sub(r'href="#', f'href="#{_id(name)}', text)
     return Picture(name, re.sub(r"\n\s*", "\n", text).strip(), alt)
 
 

@@ -15,15 +15,36 @@ from pathlib import Path
 from nait.core.results import Row
 from nait.store import write_json, write_text
 
-from .collect import collect, outcomes
+from .collect import Sheet, outcomes, sheets
 from .contrasts import CONTROL, Items
 from .lines import Line, corrected, summarise
+from .names import some
 from .stores import Shelf
 from .tables import differences, long, notes, wide
 
-INNER = ("conditions", "members")
+INNER = ("members",)
 """What serves the statistics alone."""
 MAPPINGS = ("settings", "truth", "checks")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One table with its items and the lines that its rows make."""
+
+    sheet: Sheet
+    items: Items
+    lines: Sequence[Line]
+    of: int = 1
+    """How many tables there are."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return self.sheet.rows
+
+    @property
+    def title(self) -> str:
+        """`Table 2: model a; pool b; ...`, empty where there is one table."""
+        return f"Table {self.sheet.number}: {self.sheet.head.said}" if self.of > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -38,39 +59,70 @@ class Leaderboard:
 
     def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
         """The tables to print; the files hold every task."""
-        rows, items = measured(store, runs)
-        return self.write(rows, summarise(rows, items, control=self.control), folder)
+        return self.write(measured(store, runs, self.control), folder)
 
-    def write(self, rows: Sequence[Row], lines: Sequence[Line], folder: Path) -> str:
-        """The same, of rows that were collected and summarised before."""
-        shown, control = self.shown(lines), self.control
+    def write(self, found: Sequence[Measured], folder: Path) -> str:
+        """The same, of tables that were collected and summarised before."""
+        rows = [row for one in found for row in one.rows]
         write_json(folder / "leaderboard.json", [as_record(row) for row in rows])
         write_text(folder / "leaderboard.csv", as_csv(rows))
-        said = "\n".join(f"- {note}" for note in notes(shown, control=control))
+        written = [part for one in found for part in self._parts(one, form="github")]
+        write_text(folder / "leaderboard.md", "\n\n".join(["# Leaderboard", *written]) + "\n")
+        printed = [part for one in found for part in self._parts(one, form="simple")]
+        return "\n\n".join(printed) + f"\nLeaderboard: {folder / 'leaderboard.md'}"
+
+    def _parts(self, one: Measured, *, form: str) -> list[str]:
+        """One table as text: for a file (`github`) with every task, else with what was asked for."""
+        shown, control, whole = self.shown(one.lines), self.control, form == "github"
+        said = self.notes(one)
         parts = [
-            "# Leaderboard",
-            wide(shown, form="github"),
-            differences(shown, form="github", control=control),
-            long(corrected(lines), form="github", control=control),
-            said,
+            f"## {one.title}" if whole and one.title else one.title,
+            wide(shown, form=form),
+            differences(shown, form=form, control=control),
+            long(corrected(one.lines), form=form, control=control) if whole else "",
+            "\n".join(f"- {note}" for note in said) if whole else "\n".join(said),
         ]
-        write_text(folder / "leaderboard.md", "\n\n".join(filter(None, parts)) + "\n")
-        tables = [
-            wide(shown, form="simple"),
-            differences(shown, form="simple", control=control),
-            "\n".join(notes(shown, control=control)),
-        ]
-        return "\n\n".join(filter(None, tables)) + f"\nLeaderboard: {folder / 'leaderboard.md'}"
+        return list(filter(None, parts))
+
+    def notes(self, one: Measured) -> list[str]:
+        """What must be read beside a table: of its numbers, its control and its names."""
+        said = notes(self.shown(one.lines), control=self.control)
+        return [*said, *several_controls(one.lines, self.control), *one.sheet.said]
 
     def shown(self, lines: Sequence[Line]) -> list[Line]:
         """The lines to print, corrected for their number."""
         return corrected([line for line in lines if line.headline or not self.headlines_only])
 
 
-def measured(store: Shelf, runs: Sequence[str] | None) -> tuple[list[Row], Items]:
-    """The rows worth a place in a table, and their items."""
-    rows = _worth_a_row(collect(store, runs))
-    return rows, outcomes(store, rows)
+def several_controls(lines: Sequence[Line], control: str) -> list[str]:
+    """Which of several lines is the control."""
+    names = sorted({line.selector for line in lines if line.method == control})
+    if len(names) < 2 or not any(line.difference for line in lines):
+        return []
+    return [
+        f"{len(names)} lines are {control}: {some(names)}. A line is held against '{control}' where its budget has one, "
+        "else against the one with which it shares most seeds."
+    ]
+
+
+def measured(store: Shelf, runs: Sequence[str] | None, control: str = CONTROL) -> list[Measured]:
+    """The tables worth printing, each with its items and lines."""
+    kept = _worth_a_table(sheets(store, runs))
+    found = []
+    for sheet in kept:
+        items = outcomes(store, sheet.rows)
+        found.append(Measured(sheet, items, summarise(sheet.rows, items, control=control), len(kept)))
+    return found
+
+
+def _worth_a_table(found: Sequence[Sheet]) -> list[Sheet]:
+    """Without the runs that only selected, where others of their model and pool were evaluated; numbered anew."""
+    evaluated = {(one.head.model, one.head.pool) for one in found if one.evaluated}
+    kept = [one for one in found if one.evaluated or (one.head.model, one.head.pool) not in evaluated]
+    return [
+        dataclasses.replace(one, number=k, rows=tuple(dataclasses.replace(row, table=k) for row in one.rows))
+        for k, one in enumerate(kept, 1)
+    ]
 
 
 def as_record(row: Row) -> dict[str, object]:

@@ -72,18 +72,18 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     """The rows of each line: those that differ in the seed alone; the same evaluation counts once."""
     groups: dict[Key, dict[tuple[int, str], Row]] = {}
     for row in rows:
-        key = (row.model, row.task, row.metric, row.target, row.budget, row.selector)
+        key = (str(row.table), row.model, row.task, row.metric, row.target, row.budget, row.selector)
         groups.setdefault(key, {}).setdefault((row.seed, row.evaluation or row.run), row)
     return {key: list(group.values()) for key, group in groups.items()}
 
 
 def _estimates(found: Mapping[Key, list[Stratum] | None]) -> dict[Key, Difference]:
-    """Each line's estimate; the lines of a column (model, task, metric) lend each other what seeds say."""
+    """Each line's estimate; the lines of a column (table, model, task, metric) lend each other what seeds say."""
     known = {key: part for key, part in found.items() if part}
     spreads = {key: spread(part) for key, part in known.items()}
     return {
         key: estimate(
-            part, others=[one for other, one in spreads.items() if other != key and other[:3] == key[:3]]
+            part, others=[one for other, one in spreads.items() if other != key and other[:4] == key[:4]]
         )
         for key, part in known.items()
     }

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nait.core.results import Row
 from nait.store import write_text
 
 from .composition import pool_traits
-from .contrasts import CONTROL, Items
+from .contrasts import CONTROL
 from .costs import amortised
 from .documents import Document, Section, as_html, as_latex, as_markdown
-from .leaderboard import Leaderboard, measured
-from .lines import Line, summarise
+from .leaderboard import Leaderboard, Measured, measured
 from .provenance import contamination, provenance, warnings
-from .sections import compared, costs, leaderboard, pairwise, selected, transferred, varied
+from .sections import compared, costs, leaderboard, overview, pairwise, selected, transferred, varied
 from .selections import read_picks
 from .stores import Shelf
 from .transfer import Benchmarks, matrices
@@ -29,6 +27,8 @@ REASONING = ("logic", "math", "code")
 class Report:
     """Writes the leaderboard and, beside it, `report.{html,md}`, `tables.tex`, the pictures and the matrix.
 
+    Of several tables each has its own sections and pictures (`forest-2.svg` is of table 2).
+
     `headlines_only` and `control`: as the leaderboard's. `benchmarks` gives a target's own benchmarks where their
     names do not end in the target's. `reasoning`: the targets that the paper says transfer best.
     """
@@ -40,45 +40,50 @@ class Report:
 
     def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
         """The tables to print, after all files were written into `folder`."""
-        rows, items = measured(store, runs)
-        lines = summarise(rows, items, control=self.control)
-        printed = Leaderboard(self.headlines_only, self.control).write(rows, lines, folder)
-        document = self.document(store, rows, lines, items)
+        found = measured(store, runs, self.control)
+        printed = self._board.write(found, folder)
+        document = self.document(store, found)
         for picture in document.pictures:
             write_text(folder / f"{picture.name}.svg", picture.file + "\n")
-        found = matrices(lines, self.benchmarks)
-        if found:
-            write_text(folder / "transfer.csv", transfer_csv(found))
+        crossed = [matrix for one in found for matrix in matrices(one.lines, self.benchmarks)]
+        if crossed:
+            write_text(folder / "transfer.csv", transfer_csv(crossed))
         write_text(folder / "report.md", as_markdown(document))
         write_text(folder / "tables.tex", as_latex(document))
         write_text(folder / "report.html", as_html(document))
         return f"{printed}\nReport: {folder / 'report.html'}"
 
-    def document(self, store: Shelf, rows: Sequence[Row], lines: Sequence[Line], items: Items) -> Document:
-        """The report's content; sections without data are left out."""
-        shown = Leaderboard(self.headlines_only, self.control).shown(lines)
+    @property
+    def _board(self) -> Leaderboard:
+        return Leaderboard(self.headlines_only, self.control)
+
+    def document(self, store: Shelf, found: Sequence[Measured]) -> Document:
+        """The report's content, table after table; sections without data are left out."""
+        models = sorted({one.sheet.head.model for one in found})
+        sections = [Section("Tables", overview(found))] if len(found) > 1 else []
+        for one in found:
+            several = f"Table {one.sheet.number}: " if one.of > 1 else ""
+            mark = f"-{one.sheet.number}" if one.of > 1 else ""
+            sections += [section.marked(several, mark) for section in self._sections(store, one)]
+        return Document.of("Which data to tune on: " + ", ".join(models), sections)
+
+    def _sections(self, store: Shelf, one: Measured) -> list[Section]:
+        """What is said of one table."""
+        shown, rows, control = self._board.shown(one.lines), one.rows, self.control
         picks = read_picks(store, rows)
-        return Document.of(
-            "Which data to tune on: " + ", ".join(sorted({row.model for row in rows})),
-            [
-                Section("Leaderboard", leaderboard(shown, self.control)),
-                Section(f"Against {self.control}", compared(shown, self.control, self.benchmarks)),
-                Section("Any two methods", pairwise(rows, shown, items)),
-                Section("Quality and cost", costs(shown, amortised(store, rows))),
-                Section("Curves", varied(shown)),
-                Section(
-                    "Transfer",
-                    transferred(
-                        matrices(lines, self.benchmarks),
-                        rows,
-                        items,
-                        reasoning=self.reasoning,
-                        control=self.control,
-                    ),
-                ),
-                Section("What was selected", selected(picks, pool_traits(store, rows, picks))),
-                Section("Contamination", contamination(store, rows)),
-                Section("Warnings", warnings(store, rows, lines)),
-                Section("Provenance", provenance(store, rows)),
-            ],
-        )
+        crossed = matrices(one.lines, self.benchmarks)
+        return [
+            Section("Leaderboard", leaderboard(shown, self._board.notes(one))),
+            Section(f"Against {control}", compared(shown, control, self.benchmarks)),
+            Section("Any two methods", pairwise(rows, shown, one.items)),
+            Section("Quality and cost", costs(shown, amortised(store, rows))),
+            Section("Curves", varied(shown)),
+            Section(
+                "Transfer",
+                transferred(crossed, rows, one.items, reasoning=self.reasoning, control=control),
+            ),
+            Section("What was selected", selected(picks, pool_traits(store, rows, picks))),
+            Section("Contamination", contamination(store, rows)),
+            Section("Warnings", warnings(store, rows, one.lines)),
+            Section("Provenance", provenance(store, rows)),
+        ]

@@ -18,12 +18,13 @@ from .documents import Block, Notes, Table
 from .drawing import Grid, heat_maps, picture
 from .forest import forest, forest_plot
 from .layers import layer_shifts
+from .leaderboard import Measured
 from .lines import Line, grouped
 from .overlap import Core, cores, correlations, distinct, lengths, names, overlaps, settled
 from .plots import cost_plot, curve_plot
 from .selections import Picks
 from .statistics import estimate, holm, spread
-from .tables import difference, difference_cells, notes, wide_cells
+from .tables import difference, difference_cells, wide_cells
 from .transfer import Benchmarks, Matrix, grid
 
 MOST_PAIRS = 12
@@ -32,10 +33,25 @@ SHOWN, SHOWN_ALONE = 5, 2
 """Example rows of a core subset, and of those that one target alone chose."""
 
 
-def leaderboard(lines: Sequence[Line], control: str) -> tuple[Block, ...]:
+def overview(found: Sequence[Measured]) -> tuple[Block, ...]:
+    """The tables of a report and what each is about."""
+    body = [
+        [one.sheet.number, head.model, head.pool, head.recipe, head.evaluation or "none", lines]
+        for one in found
+        for head in [one.sheet.head]
+        for lines in [len({(row.selector, row.target, row.budget) for row in one.rows})]
+    ]
+    said = (
+        "Runs of different models, pools, recipes or evaluations are never held against each other: each of these "
+        "tables has its own control, ranks and pictures. Named are the settings in which the tables differ."
+    )
+    header = ["table", "model", "pool", "recipe", "evaluation", "lines"]
+    return (Notes((said,)), Table.of("tables", header, body, caption="The tables of this report."))
+
+
+def leaderboard(lines: Sequence[Line], said: Sequence[str]) -> tuple[Block, ...]:
     """The leaderboard itself, and what must be known beside it."""
     header, body = wide_cells(lines)
-    said = notes(lines, control=control)
     return (Table.of("leaderboard", header, body), Notes(tuple(said)))
 
 
@@ -62,7 +78,7 @@ def pairwise(rows: Sequence[Row], lines: Sequence[Line], items: Items) -> tuple[
         return ()
     blocks: list[Block] = []
     groups: dict[tuple[str, str, str], dict[str, list[Row]]] = {}
-    for (model, task, _, target, budget, selector), group in grouped(rows).items():
+    for (_, model, task, _, target, budget, selector), group in grouped(rows).items():
         if task == tasks[0][1]:
             groups.setdefault((model, target, budget), {})[selector] = group
     for k, ((_, target, budget), methods) in enumerate(sorted(groups.items())):

@@ -72,8 +72,7 @@ def read_picks(store: Shelf, rows: Sequence[Row]) -> list[Picks]:
             known[row.selection] = read_chosen(store, row.selection)
         chosen = known[row.selection]
         if chosen:
-            key = (row.conditions.get("pool", "") + row.conditions.get("pool content", ""), row.method,
-                   row.selector, row.target, row.budget)  # fmt: skip
+            key = (row.pool, row.method, row.selector, row.target, row.budget)
             groups.setdefault(key, {}).setdefault(row.seed, chosen)
     pools = Counter(key[0] for key in groups)
     pool = pools.most_common(1)[0][0] if pools else ""

@@ -67,8 +67,8 @@ class Row:
     `headline` marks the names the user asked for; the others are subtasks of them. `truth` holds what the
     selection is worth by the rows' own labels, where they carry any; `checks` what a reader should know of the
     scores (see `sweeps/collect.py`). A run that was not evaluated has one row, without a task. `method` is the
-    selector's own name, `selector` that name with `settings`, in which runs of it differ; `conditions` are the
-    settings that are not the method's (training, model, evaluation, pool). `members` are a group's tasks.
+    selector's own name, `selector` that name with `settings`, in which runs of it differ within their table.
+    `table` numbers the rows that share model, pool, recipe and evaluation. `members` are a group's tasks.
     """
 
     selector: str
@@ -98,5 +98,6 @@ class Row:
     checks: Mapping[str, float] = field(default_factory=dict)
     method: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
-    conditions: Mapping[str, str] = field(default_factory=dict)
+    pool: str = ""
+    table: int = 0
     members: tuple[Member, ...] = ()

@@ -64,7 +64,8 @@ def _methods(store: Store, evaluations: set[str]) -> dict[str, Method]:
         seed, address = labels.pop("seed"), str(run.manifest["links"].get("evaluation"))
         evaluation = store.find("evaluations", address) if address in evaluations else None
         if labels["trained"] and evaluation is not None:
-            name = json.dumps([labels, run.manifest.get("settings")], sort_keys=True)
+            told = [run.manifest.get(name) for name in ("settings", "training", "fingerprints")]
+            name = json.dumps([labels, *told], sort_keys=True)
             found.setdefault(name, {})[seed] = evaluation
     return found
 

@@ -40,7 +40,7 @@ class Suite:
         raise AssertionError("nothing is evaluated")
 
 
-def put(store: Store, method: str, seed: int, wrong: int, *, trained: bool = True) -> None:
+def put(store: Store, method: str, seed: int, wrong: int, *, trained: bool = True, recipe: str = "") -> None:
     """A run whose first `wrong` items of each task are wrong."""
     sizes = {"easy": EASY, "hard": HARD}
     items = [Item(task, k, "acc", "", float(k >= wrong)) for task, size in sizes.items() for k in range(size)]
@@ -55,9 +55,9 @@ def put(store: Store, method: str, seed: int, wrong: int, *, trained: bool = Tru
         write_evaluation(part, Evaluation(tuple(results), tuple(items)))
         return {}
 
-    made = store.produce("evaluations", {"suite": Suite().key(), "run": [method, seed]}, write)
+    made = store.produce("evaluations", {"suite": Suite().key(), "run": [method, seed, recipe]}, write)
     labels = {"selector": method, "seed": seed, "trained": trained, "model": "m"}
-    record_run(store, {"evaluation": made.address}, labels, {"settings": {}})
+    record_run(store, {"evaluation": made.address}, labels, {"settings": {}, "training": recipe})
 
 
 @pytest.fixture
@@ -87,6 +87,13 @@ def test_the_noise_is_that_of_earlier_pairs_of_methods(store: Store) -> None:
     assert whole.noise.seed_sd == pytest.approx(d_s.std(ddof=1))
     assert part.of == "hard"
     assert part.noise.disagreement == pytest.approx((d_s * 60 / 2 / HARD).mean())
+
+
+def test_runs_of_two_recipes_are_two_methods_and_neither_hides_the_other(store: Store) -> None:
+    put(store, "a", 0, 0, recipe="batch of 4")
+    put(store, "a", 0, 5, recipe="batch of 32")
+    whole, _ = foreseen(Suite(easy=EASY, hard=HARD), store, seeds=3)
+    assert whole.noise.pairs == 1
 
 
 def test_one_seed_says_nothing_of_seeds(store: Store) -> None:

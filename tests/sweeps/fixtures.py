@@ -22,8 +22,13 @@ ITEMS = 60
 POOL = 200
 
 
-def evaluate(store: Store, name: str, shares: Mapping[str, float], seed: int) -> str:
-    """An evaluation whose items are right as often as `shares` says, and the group of all of them."""
+def evaluate(
+    store: Store, name: str, shares: Mapping[str, float], seed: int, suite: Mapping[str, Any] | None = None
+) -> str:
+    """An evaluation whose items are right as often as `shares` says, and the group of all of them.
+
+    `suite`: what its address says of the suite beside the tasks.
+    """
     generator = np.random.default_rng([seed, *name.encode()])
     difficulty = np.random.default_rng(0).random(ITEMS)
     results, items = [], []
@@ -40,14 +45,28 @@ def evaluate(store: Store, name: str, shares: Mapping[str, float], seed: int) ->
         write_evaluation(part, Evaluation((group, *results), tuple(items)))
         return {}
 
-    key = {"suite": {"requested": ["nano", *shares]}, "name": name, "seed": seed}
+    tasks = {task: {"definition": "d", "data": None, "num_fewshot": 0} for task in shares}
+    asked = {"requested": ["nano", *shares], "tasks": tasks, "seed": 1234, **(suite or {})}
+    key = {"suite": asked, "model": "m0", "name": name, "seed": seed}
     return store.produce("evaluations", key, write).address
 
 
 def select(
-    store: Store, name: str, targets: tuple[str, ...], rows: int, *, seed: int = 0, texts: bool = False
+    store: Store,
+    name: str,
+    targets: tuple[str, ...],
+    rows: int,
+    *,
+    seed: int = 0,
+    texts: bool = False,
+    selector: Mapping[str, Any] | None = None,
+    order: Mapping[str, Any] | None = None,
+    text: Mapping[str, Any] | None = None,
 ) -> tuple[str, str]:
-    """The addresses of a score table whose columns follow `targets`, and of its highest `rows` rows."""
+    """The addresses of a score table whose columns follow `targets`, and of its highest `rows` rows.
+
+    `selector`, `order` and `text` (model, template, pool) are what their addresses say of the method.
+    """
     generator = np.random.default_rng([seed, *name.encode()])
     common = np.random.default_rng(9).random(POOL)
     own = np.random.default_rng([1, *"+".join(targets).encode()]).random(POOL)
@@ -59,9 +78,10 @@ def select(
         "targets": list(table.targets), "unit": "", "definition": "", "exhaustive": False,
         "length_correlation": {table.targets[0]: 0.6}, "diagnostics": {}, "warnings": [], "made_of": [],
     }  # fmt: skip
+    pool = {"examples": "c0ffee00", "model": "m0", "template": "t0", "max_length": 256, **(text or {})}
     key = {
-        "name": name, "pool": {"examples": "c0ffee00", "model": "m0"}, "seed": seed,
-        "targets": [{"examples": f"{target}00"} for target in targets],
+        "name": name, "pool": pool, "seed": seed, "selector": {"_target_": f"x.{name}", **(selector or {})},
+        "targets": [{**pool, "examples": f"{target}00"} for target in targets],
     }  # fmt: skip
 
     def scores(part: Path) -> dict[str, Any]:
@@ -72,7 +92,7 @@ def select(
     ranking = np.argsort(-values)
     chosen = Selection(tuple(ids[r] for r in ranking[:rows]), tuple(int(r) for r in ranking[:rows]), rows)
 
-    def selection(part: Path) -> dict[str, Any]:
+    def cut(part: Path) -> dict[str, Any]:
         write_selection(part, table, ranking, chosen, tokens)
         if texts:
             lines = [
@@ -82,7 +102,12 @@ def select(
             (part / "selected.jsonl").write_text("\n".join(lines) + "\n")
         return {"rows": rows, "answer_tokens": rows, "digest": name}
 
-    made = store.produce("selections", {"scores": scored.address, "budget": rows}, selection)
+    chosen_by = {
+        "scores": scored.address,
+        "order": order or {"_target_": "x.Highest"},
+        "budget": {"count": rows},
+    }
+    made = store.produce("selections", chosen_by, cut)
     return scored.address, made.address
 
 
@@ -102,22 +127,47 @@ def put(
     also: Mapping[str, str] | None = None,
     **settings: str,
 ) -> str:
-    """A run's record, with all it points at; `also`: links to more."""
+    """A run's record, with all it points at; `also`: links to more.
+
+    `settings` are the run's config: `train.*` reaches the recipe, `eval.*` the suite, `model.*` and `template.*` the
+    texts, `order` the selection, the rest the scores.
+    """
     shares = dict(share) if isinstance(share, Mapping) else dict.fromkeys(TASKS, share)
-    name = f"{selector} {target} {budget} {sorted(settings.items())}"
+    groups: dict[str, dict[str, str]] = {}
+    for key, value in settings.items():
+        group, dot, name = key.partition(".")
+        named = dot and group in ("train", "eval", "model", "template", "order", "selector")
+        groups.setdefault(group if named else "selector", {})[name if named else key] = value
+    own = groups.get("selector", {})
+    order = {"_target_": f"x.{own.pop('order', 'Highest')}", **groups.get("order", {})}
+    ignored = order["_target_"] == "x.Shuffled"
+    text = {
+        **({"model": groups["model"]["model"]} if "model" in groups else {}),
+        **groups.get("template", {}),
+    }
     scores, selection = select(
-        store, selector, tuple(target.split("+")), rows, seed=seed if selector == "random" else 0, texts=texts
-    )
-    links = {"scores": scores, "selection": selection, "adapter": "cd", **(also or {})}
+        store, selector, tuple(target.split("+")), rows, seed=seed if selector == "random" else 0, texts=texts,
+        selector=own, order=order, text=text,
+    )  # fmt: skip
+    links = {
+        "scores": scores,
+        "selection": selection,
+        **({"adapter": "cd"} if evaluated else {}),
+        **(also or {}),
+    }
+    rest = {key: value for key, value in settings.items() if not ignored or "." in key}
+    name = f"{'random' if ignored else selector} {target} {budget} {sorted(rest.items())}"
     if evaluated:
-        links["evaluation"] = evaluate(store, name, shares, seed)
+        links["evaluation"] = evaluate(store, name, shares, seed, groups.get("eval"))
     labels = {
         "selector": selector, "target": target, "budget": budget, "seed": seed, "model": "m", "pool": "p",
         "trained": trained,
     }  # fmt: skip
+    recipe = {"method": "lora", "epochs": 3.0, **groups.get("train", {})}
     known = {
         "selected_rows": rows, "answer_tokens": 10 * rows, "device_hours": 0.1, "money": None, "settings": settings,
         "phase_seconds": {"select": 1.0 + len(selector), "train": 2.0, "evaluate": 3.0},
         "truth": {} if evaluated else {"precision": shares[TASKS[0]]},
+        "training": {"model": text.get("model", "m0"), "template": text.get("template", "t0"), "recipe": recipe},
     }  # fmt: skip
     return record_run(store, {**links, "name": name}, labels, {**known, **(facts or {})}).address

@@ -84,7 +84,7 @@ def test_a_control_has_the_same_budget_and_was_trained_alike(tmp_path: Path) -> 
     put(store, "random", seed=0, **{"train.epochs": "3"})
     rows = collect(store)
     (found,) = controls(one(rows, "nait", "nano_math"), rows)
-    assert found.selector == "random train.epochs=3"
+    assert (found.selector, found.table) == ("random", one(rows, "nait", "nano_math")[0].table)
 
 
 def test_any_two_rows_can_be_compared_and_any_row_can_be_the_control(tmp_path: Path) -> None:

@@ -57,8 +57,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("report")
     store, out = Store(root / "store"), root / "out"
     out.mkdir()
-    facts = {"command": "nait seed=0", "versions": {"torch": "2"}, "fingerprints": {"pool": "f00"},
-             "training": {"recipe": {"epochs": 7}}}  # fmt: skip
+    facts = {"command": "nait seed=0", "versions": {"torch": "2"}, "fingerprints": {"pool": "f00"}}  # fmt: skip
     for seed in range(2):
         for target in ("math", "code", "facts"):
             put(store, "random", target=target, seed=seed, share=0.3)

@@ -1,0 +1,182 @@
+"""Boards: recorded runs sorted into tables, one a model, pool, recipe and evaluation.
+
+Inside a table a run is named by its method and the settings in which the table's runs of that method differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from nait.store import Artifact
+
+from .contrasts import BASE, CONTROL
+from .heads import Head, heads
+from .identities import Identity, identity, name_of
+from .names import some, titles
+from .seeds import Seeded, settle
+from .stores import Shelf
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A recorded run in a table: its line's name and the settings that tell it from the method's others there."""
+
+    record: Artifact
+    method: str
+    identity: Identity
+    name: str = ""
+    shown: Mapping[str, str] | None = None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return {name: str(value) for name, value in self.record.manifest["labels"].items()}
+
+    @property
+    def line(self) -> tuple[object, ...]:
+        """What runs of one line share."""
+        facts = tuple(sorted(self.identity.method.items()))
+        return (self.method, self.labels["target"], self.labels["budget"], facts)
+
+    @property
+    def result(self) -> str:
+        """The address of what the run came to: two runs that reached one are one."""
+        links = self.record.manifest["links"]
+        return str(links.get("evaluation") or links.get("selection") or self.record.address)
+
+
+@dataclass(frozen=True)
+class Board:
+    """One table's runs. `said`: what must be read beside it, of names, of doubles, of what is not known."""
+
+    number: int
+    head: Head
+    runs: tuple[Placed, ...]
+    said: tuple[str, ...] = ()
+
+
+def boards(store: Shelf, records: Sequence[Artifact]) -> list[Board]:
+    """The tables of these runs. A model that was not trained stands in each table of its model and evaluation."""
+    runs = _settled(store, records)
+    groups: dict[tuple[str, ...], list[Placed]] = {}
+    for run in runs:
+        if run.method != BASE:
+            groups.setdefault(run.identity.table, []).append(run)
+    for run in runs:
+        if run.method == BASE:
+            at = run.identity.table
+            same = [key for key in groups if (key[0], key[3]) == (at[0], at[3])]
+            for key in same or [at]:
+                groups.setdefault(key, []).append(run)
+    known = heads(list(groups.values()))
+    made = [_board(head, *_parted(group)) for head, group in zip(known, groups.values(), strict=True)]
+    made.sort(key=lambda board: (not board.head.evaluation, board.head.said))
+    return [replace(board, number=number) for number, board in enumerate(made, 1)]
+
+
+def _settled(store: Shelf, records: Sequence[Artifact]) -> list[Placed]:
+    """The runs with their identities, in which a seed that follows the run's own is no difference."""
+    found = [Placed(record, name_of(record), identity(store, record)) for record in records]
+    seeded = [
+        Seeded(
+            seed=int(run.record.manifest["labels"]["seed"]),
+            identity=run.identity,
+            group=(run.method, run.labels["target"], run.labels["budget"]),
+            follows=_follows(run.record),
+        )
+        for run in found
+    ]
+    return [replace(run, identity=one) for run, one in zip(found, settle(seeded), strict=True)]
+
+
+def _follows(record: Artifact) -> frozenset[str] | None:
+    said = record.manifest.get("seeded")
+    return None if said is None else frozenset(str(key).removeprefix("selector.") for key in said)
+
+
+def _parted(runs: Sequence[Placed]) -> tuple[list[Placed], list[str]]:
+    """The runs; those of one identity and seed with different results are lines of their own, and are named."""
+    results: dict[tuple[object, ...], dict[str, str]] = {}
+    for run in runs:
+        place = (*run.line, run.labels["seed"])
+        results.setdefault(place, {}).setdefault(run.result, run.record.address)
+    found, said = [], []
+    for run in runs:
+        doubles = results[(*run.line, run.labels["seed"])]
+        if len(doubles) > 1:
+            mark = {"run": doubles[run.result][:8]}
+            run = replace(run, identity=replace(run.identity, method={**run.identity.method, **mark}))
+            where = ", ".join((run.method, run.labels["target"], run.labels["budget"]))
+            said.append(
+                f"{where}: {len(doubles)} runs of seed {run.labels['seed']} have the same settings and different "
+                f"results. Each is a line of its own and no line's mean holds them: runs "
+                f"{', '.join(sorted(one[:8] for one in doubles.values()))}."
+            )
+        found.append(run)
+    return found, list(dict.fromkeys(said))
+
+
+def _board(head: Head, runs: Sequence[Placed], said: Sequence[str]) -> Board:
+    """The table with its lines' names."""
+    shown = differing(runs)
+    lines = {(run.method, tuple(one.items())): None for run, one in zip(runs, shown, strict=True)}
+    named, legend = titles([(method, dict(settings)) for method, settings in lines])
+    names = dict(zip(lines, named, strict=True))
+    placed = [
+        replace(run, name=names[(run.method, tuple(one.items()))], shown=one)
+        for run, one in zip(runs, shown, strict=True)
+    ]
+    return Board(0, head, tuple(placed), (*said, *legend, *_unknown(placed)))
+
+
+def _unknown(runs: Iterable[Placed]) -> list[str]:
+    """Which runs are told apart by names and settings alone, since what they rest on is not there."""
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for run in runs:
+        if run.identity.unknown:
+            lacking.setdefault(run.identity.unknown, []).append(run.name)
+    return [
+        f"{some(list(dict.fromkeys(names)))}: the store no longer tells {', '.join(parts)}; their names and recorded "
+        "settings alone tell these runs apart."
+        for parts, names in lacking.items()
+    ]
+
+
+def differing(runs: Sequence[Placed]) -> list[dict[str, str]]:
+    """For each run, the facts in which the table's runs of its method differ.
+
+    Reference sets are compared among runs for one target, budgets among those whose label is the same.
+    """
+    found = []
+    for run in runs:
+        everyone = [one for one in runs if one.method == run.method]
+        aimed = [one for one in everyone if one.labels["target"] == run.labels["target"]]
+        sized = [one for one in everyone if one.labels["budget"] == run.labels["budget"]]
+        facts = run.identity.method
+        keys = [
+            key
+            for key in sorted(facts)
+            if len({one.identity.method.get(key) for one in _among(key, everyone, aimed, sized)}) > 1
+        ]
+        if "reference rows" in keys and _decided(aimed, "reference rows", "reference"):
+            keys = [key for key in keys if key != "reference"]  # the number of rows says it
+        if run.method == CONTROL and facts.get("order") == "Highest":
+            keys = [key for key in keys if key != "order"]  # the usual one
+        found.append({key: facts[key] for key in keys if facts[key]})
+    return found
+
+
+def _among(
+    key: str, everyone: Sequence[Placed], aimed: Sequence[Placed], sized: Sequence[Placed]
+) -> Sequence[Placed]:
+    if key.startswith("reference") and key != "reference_feature":
+        return aimed
+    return sized if key.startswith("budget") else everyone
+
+
+def _decided(group: Sequence[Placed], by: str, key: str) -> bool:
+    """Whether the fact `by` leaves `key` one value."""
+    seen: dict[str | None, set[str | None]] = {}
+    for one in group:
+        seen.setdefault(one.identity.method.get(by), set()).add(one.identity.method.get(key))
+    return all(len(values) == 1 for values in seen.values())

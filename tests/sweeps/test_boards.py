@@ -1,0 +1,297 @@
+"""Laws of the tables: what is not alike is never averaged, compared or called by one name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nait.core.errors import StoreError
+from nait.core.results import Row
+from nait.stages.report import record_run
+from nait.store import Artifact, Store, read_json, write_json
+from nait.sweeps.collect import Sheet, collect, outcomes, sheets
+from nait.sweeps.contrasts import by_seed, controls
+from nait.sweeps.leaderboard import Leaderboard, measured
+from nait.sweeps.lines import Line, summarise
+from nait.sweeps.names import MOST
+from nait.sweeps.report import Report
+
+from .fixtures import put
+
+OTHER_MODEL = {"model.model": "m1"}
+
+
+def lines_of(store: Store) -> list[Line]:
+    return summarise([row for row in collect(store) if row.task == "nano_math"])
+
+
+def names(sheet: Sheet) -> set[str]:
+    return {row.selector for row in sheet.rows}
+
+
+def again(store: Store, run: str, **facts: object) -> None:
+    """Writes other facts into a run's record."""
+    path = store.folder("runs", run) / "manifest.json"
+    write_json(path, {**read_json(path), **facts})
+
+
+def record_again(store: Store, run: Artifact, **links: str) -> None:
+    """Records the same run once more, with other links."""
+    outer = ("links", "labels", "key", "kind", "address")
+    facts = {name: value for name, value in run.manifest.items() if name not in outer}
+    record_run(store, {**run.manifest["links"], **links}, run.manifest["labels"], facts)
+
+
+def test_runs_of_two_batch_sizes_are_two_tables_each_with_its_own_control(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for size, gain in ((4, 0.0), (32, 0.3)):
+        for seed in range(2):
+            put(store, "random", seed=seed, share=0.3, **{"train.batch_size": str(size)})
+            put(store, "nait", seed=seed, share=0.3 + gain, **{"train.batch_size": str(size)})
+    small, large = sheets(store)
+    assert {small.head.recipe, large.head.recipe} == {
+        "lora, 3 epochs, batch_size=32", "lora, 3 epochs, batch_size=4",
+    }  # fmt: skip
+    assert names(small) == names(large) == {"nait", "random"}
+    found = {line.difference.value for one in measured(store, None) for line in one.lines if line.difference}
+    assert len(found) > 1
+    assert 0 not in found
+    assert {line.seeds for line in lines_of(store)} == {2}
+
+
+def test_two_models_whose_folders_share_a_name_are_two_tables_told_apart_by_content(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for settings in ({}, OTHER_MODEL):
+        put(store, "nait", **settings)
+        put(store, "random", **settings)
+    assert {one.head.model for one in sheets(store)} == {"m (m0)", "m (m1)"}
+    assert {row.model for row in collect(store)} == {"m (m0)", "m (m1)"}
+    assert all(line.seeds == 1 for line in lines_of(store))
+
+
+def test_evaluations_of_two_seeds_are_two_tables(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in ("1", "2"):
+        put(store, "nait", **{"eval.seed": seed})
+    assert sorted(one.head.evaluation.rsplit(", ", 1)[-1] for one in sheets(store)) == ["seed=1", "seed=2"]
+
+
+def test_two_templates_are_two_tables_named_by_their_option(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for digest, name in (("aaaa", "mine"), ("bbbb", "tulu")):
+        put(store, "nait", facts={"options": {"template": name}}, **{"template.template": digest})
+    assert sorted(one.head.recipe for one in sheets(store)) == [
+        "lora, 3 epochs, template=mine", "lora, 3 epochs, template=tulu",
+    ]  # fmt: skip
+
+
+def test_two_pools_of_one_name_are_two_tables(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait")
+    scores = store.artifacts("scores")[0]
+    key = {**scores.manifest["key"], "pool": {**scores.manifest["key"]["pool"], "examples": "beef0000"}}
+    facts = {k: v for k, v in scores.manifest.items() if k not in ("kind", "address", "key")}
+    other = store.produce("scores", key, lambda _: facts).address
+    (run,) = store.artifacts("runs")
+    record_again(store, run, scores=other)
+    assert {one.head.pool for one in sheets(store)} == {"p (beef00)", "p (c0ffee)"}
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_seed_that_follows_the_run_s_splits_no_line_and_one_that_is_fixed_does(
+    tmp_path: Path, said: bool
+) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        for own in (seed, 7):
+            facts = {"seeded": ["selector.seed"] if own == seed else []} if said else {}
+            put(store, "random", seed=seed, facts=facts, **{"selector.seed": str(own)})
+        put(store, "nait", seed=seed, **{"selector.seed": "0"})
+    put(store, "nait", budget="20%", **{"selector.seed": "0"})
+    assert sorted((line.selector, line.budget, line.seeds) for line in lines_of(store)) == [
+        ("nait", "10%", 3), ("nait", "20%", 1), ("random", "10%", 3), ("random seed=7", "10%", 3),
+    ]  # fmt: skip
+
+
+def test_a_sweep_over_a_selector_s_seed_and_the_run_s_has_a_line_a_selector_s_seed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        for own in range(2):
+            put(store, "nait", seed=seed, facts={"seeded": []}, **{"selector.seed": str(own)})
+    assert {(line.selector, line.seeds) for line in lines_of(store)} == {
+        ("nait seed=0", 2),
+        ("nait seed=1", 2),
+    }
+
+
+def test_a_run_that_two_configs_reach_joins_the_line_of_its_neighbours(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):  # seed 2 was first run with selector.seed=2
+        put(
+            store,
+            "random",
+            seed=seed,
+            facts={"seeded": ["selector.seed"] if seed < 2 else []},
+            **{"selector.seed": str(seed)},
+        )
+    assert {(line.selector, line.seeds) for line in lines_of(store)} == {("random", 3)}
+
+
+def test_two_results_of_one_identity_and_seed_are_never_averaged(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "random", share=0.3)
+    run = put(store, "nait", share=0.2)
+    put(store, "nait", seed=1, share=0.5)
+    record = store.find("runs", run)
+    assert record is not None
+    evaluation = store.find("evaluations", str(record.manifest["links"]["evaluation"]))
+    assert evaluation is not None
+    key = {**evaluation.manifest["key"], "name": "other"}
+    other = store.produce("evaluations", key, lambda part: _copy(evaluation.path, part))
+    record_again(store, record, evaluation=other.address)
+    (sheet,) = sheets(store)
+    found = {line.selector: line.seeds for line in lines_of(store) if line.method == "nait"}
+    assert sorted(found.values()) == [1, 1, 1]
+    assert sum(" run=" in name for name in found) == 2
+    assert "2 runs of seed 0 have the same settings and different results" in " ".join(sheet.said)
+
+
+def _copy(source: Path, part: Path) -> dict[str, object]:
+    for file in source.iterdir():
+        if file.name != "manifest.json":
+            (part / file.name).write_bytes(file.read_bytes())
+    return {}
+
+
+def test_rows_of_one_seed_with_two_results_are_refused_where_a_mean_would_be_taken() -> None:
+    row = Row(
+        "nait", "t", "1%", 0, "m", "task", "acc", 0.1, 0.0, 4, True, 1, 1, 0, 0, 0, 0, None, "", "", "a", "r"
+    )
+    other = Row(
+        "nait", "t", "1%", 0, "m", "task", "acc", 0.9, 0.0, 4, True, 1, 1, 0, 0, 0, 0, None, "", "", "b", "s"
+    )
+    with pytest.raises(StoreError, match="two results of seed 0"):
+        by_seed([row, other])
+
+
+def test_what_changes_no_number_splits_no_line(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed, quiet in enumerate(("true", "false")):
+        run = put(store, "nait", seed=seed)
+        again(
+            store,
+            run,
+            settings={"eval.online": quiet, "train.deterministic": quiet, "model.attn_implementation": quiet},
+        )
+    (line,) = lines_of(store)
+    assert line.seeds == 2
+
+
+def test_one_column_is_ranked_alike_by_highest_and_by_the_orders_of_several(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait", seed=0)
+    put(store, "nait", seed=1, order="BestRank")
+    put(store, "nait", seed=2, order="Lowest")
+    assert sorted((line.selector, line.seeds) for line in lines_of(store)) == [
+        ("nait order=Highest", 2), ("nait order=Lowest", 1),
+    ]  # fmt: skip
+
+
+def test_budgets_that_a_label_rounds_alike_are_two_lines(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait", rows=20)
+    put(store, "nait", rows=21, seed=1)
+    assert {line.selector for line in lines_of(store)} == {"nait budget.count=20", "nait budget.count=21"}
+
+
+def test_a_label_of_the_user_s_hides_no_difference(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed, layers in enumerate(("[1]", "[2]")):
+        run = put(store, "mine", seed=seed, layers=layers)
+        again(store, run, settings={})
+    assert {line.selector for line in lines_of(store)} == {"mine layers=[1]", "mine layers=[2]"}
+
+
+def test_the_base_model_stands_in_every_table_of_its_model_and_evaluation(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "base", trained=False)
+    for epochs in ("1", "2"):
+        put(store, "random", **{"train.epochs": epochs})
+    put(store, "random", **OTHER_MODEL)
+    held = {one.head.said: "base (not trained)" in names(one) for one in sheets(store)}
+    assert sorted(held.values()) == [False, True, True]
+
+
+def test_a_control_is_one_line_of_the_same_table(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "random", seed=seed, share=0.3)
+        put(store, "random", seed=seed, share=0.9, order="Lowest")
+        put(store, "nait", seed=seed, share=0.5)
+    rows = collect(store)
+    group = [row for row in rows if row.selector == "nait" and row.task == "nano_math"]
+    assert {row.selector for row in controls(group, rows)} == {"random"}
+    (one,) = measured(store, None)
+    assert "2 lines are random: random, random order=Lowest" in " ".join(Leaderboard().notes(one))
+
+
+def test_what_the_store_no_longer_tells_is_said(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = put(store, "nait")
+    again(store, run, training=None)
+    for kind in ("scores", "selections"):
+        for artifact in store.artifacts(kind):
+            (artifact.path / "manifest.json").unlink()
+    (sheet,) = sheets(store)
+    for part in ("the pool's rows", "the selector's settings", "the training recipe"):
+        assert part in " ".join(sheet.said)
+
+
+def test_a_name_is_short_and_its_legend_says_the_rest(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for k in range(3):
+        put(
+            store,
+            "selectit",
+            template_="### Instruction:\n" * 9 + str(k),
+            cue=f"The answer {k} is what I say now:",
+            level=f"a{k}",
+        )
+    (sheet,) = sheets(store)
+    assert len(names(sheet)) == 3
+    assert all(len(name) <= MOST and "\n" not in name for name in names(sheet))
+    assert sum("### Instruction:" in said for said in sheet.said) == 3
+
+
+def test_a_mixed_store_is_several_tables_in_every_file(tmp_path: Path) -> None:
+    store, out = Store(tmp_path / "store"), tmp_path / "out"
+    out.mkdir()
+    for seed in range(2):
+        for settings in ({}, OTHER_MODEL, {"train.batch_size": "4"}):
+            for target in ("math", "code"):
+                put(
+                    store,
+                    "nait",
+                    target=target,
+                    seed=seed,
+                    share={"nano_math": 0.5, "nano_code": 0.4},
+                    **settings,
+                )
+            put(store, "random", seed=seed, share={"nano_math": 0.3, "nano_code": 0.3}, **settings)
+    printed = Report().report(store, None, out)
+    assert printed.count("minus random: paired") == 3
+    assert "Table 2: model m (m0); pool p; lora, 3 epochs" in printed
+    rows = json.loads((out / "leaderboard.json").read_text())
+    assert {row["table"] for row in rows} == {1, 2, 3}
+    assert len({(row["table"], row["model"]) for row in rows}) == 3
+    page = (out / "report.md").read_text()
+    for k in (1, 2, 3):
+        assert f"## Table {k}: Against random" in page
+        assert (out / f"forest-{k}.svg").is_file()
+        assert (out / f"transfer-{k}.svg").is_file()
+    assert "| table | model" in page
+    assert (out / "leaderboard.md").read_text().count("## Table ") == 3
+    held = summarise(rows := [row for row in collect(store) if row.table == 1], outcomes(store, rows))
+    assert len({(line.selector, line.target, line.task) for line in held}) == len(held)
