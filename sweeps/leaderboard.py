@@ -100,8 +100,8 @@ def several_controls(lines: Sequence[Line], control: str) -> list[str]:
     if len(names) < 2 or not any(line.difference for line in lines):
         return []
     return [
-        f"{len(names)} lines are {control}: {some(names)}. A line is held against '{control}' where its budget has one, "
-        "else against the one with which it shares most seeds."
+        f"{len(names)} lines are {control}: {some(names)}. A line is held against '{control}' where its budget has "
+        "one, else against the one with which it shares most seeds."
     ]
 
 
