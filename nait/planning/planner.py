@@ -7,7 +7,7 @@ has; one for a few rows of the pool says what the rest would take. Whatever they
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -28,7 +28,7 @@ from nait.planning.work import Work
 from nait.stages.characterise import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.foresee import foreseen as detectable
-from nait.stages.select import select
+from nait.stages.select import select, with_answers
 from nait.stages.train import train
 from nait.store import Artifact, Store
 
@@ -59,6 +59,10 @@ class Planner:
 
     def plan(self) -> Plan:
         """The plan. Raises: NaitError for what the job itself would refuse."""
+        if (
+            self.work.select
+        ):  # what these tokenise is kept aside, where what refuses to tokenise the pool finds it
+            self.work = replace(self.work, targets=with_answers(self.work.targets, self.extractor))
         work = self.work
         phases = [self._select()] if work.select else []
         if work.describer is not None:
@@ -109,7 +113,7 @@ class Planner:
 
     def _ask(self, *refused: str) -> NotStored | None:
         """Selects on a store that refuses to compute these kinds: what it lacks, None if it lacks nothing."""
-        aside = Aside(self.scratch / "-".join(refused), self.store, refused=refused)
+        aside = Aside(self.scratch / "-".join(refused), self.aside, refused=refused)
         extractor = self.work.extractor(aside, self.work.model)
         try:
             self.selection, _, scores = select(
