@@ -30,7 +30,7 @@ from .results import parse
 from .samples import versions, write_samples
 from .sizes import sizes
 from .suites import Suite, Task, resolve
-from .surroundings import manners, seeded
+from .surroundings import PYTHON_SEED, manners, seeded
 
 # Only metrics that are no mean of items need it (F1, BLEU); means have their standard error in closed form.
 _BOOTSTRAPS = 1000
@@ -43,8 +43,11 @@ class LmEval:
     `num_fewshot` is one number or one for each task or group named; null keeps each task's own. `limit` is
     the number of items a task or subtask. `max_gen_toks` caps answers. `mirror` is a folder in the Hub's
     layout; without one, tasks that need the Hub run only with `online`. `allow_partial` runs a suite whose
-    mirror lacks some tasks and names them in the result. `seed` draws few-shot examples. `include` lists
-    folders with task files of your own. `primary` names the main metric of tasks and groups.
+    mirror lacks some tasks and names them in the result. `seed` draws few-shot examples and seeds numpy and torch;
+    Python's `random` starts from 0 for each task, as in a run of it by the harness's command line. In a chat template
+    (`apply_chat_template`), `fewshot_as_multiturn` makes each example a turn; null does as the command line does: it
+    is true there. `include` lists folders with task files of your own. `primary` names the main metric of tasks and
+    groups.
     """
 
     tasks: Sequence[str]
@@ -56,6 +59,7 @@ class LmEval:
     online: bool = False
     allow_partial: bool = False
     apply_chat_template: bool = False
+    fewshot_as_multiturn: bool | None = None
     seed: int = 1234
     include: Sequence[str] = ()
     primary: Mapping[str, str] = field(default_factory=dict)
@@ -72,10 +76,21 @@ class LmEval:
                 raise ConfigError(f"{value} is no whole number above 0", where=f"eval.{name}")
         if self.batch_size != "auto" and (isinstance(self.batch_size, str) or self.batch_size < 1):
             raise ConfigError(f"'{self.batch_size}' is neither above 0 nor 'auto'", where="eval.batch_size")
+        if self.fewshot_as_multiturn and not self.apply_chat_template:
+            raise ConfigError(
+                "turns need a chat template",
+                where="eval.fewshot_as_multiturn",
+                mend="Set eval.apply_chat_template=true too.",
+            )
         if self.mirror is not None and self.online:
             raise ConfigError(
                 "a mirror and the network exclude each other", where="eval.online", mend="Set one of them."
             )
+
+    @property
+    def multiturn(self) -> bool:
+        """Whether few-shot examples are turns of a chat."""
+        return self.apply_chat_template if self.fewshot_as_multiturn is None else self.fewshot_as_multiturn
 
     @property
     def _mirror(self) -> Path | None:
@@ -123,7 +138,9 @@ class LmEval:
             "limit": self.limit,
             "max_gen_toks": self.max_gen_toks,
             "apply_chat_template": self.apply_chat_template,
+            **({"fewshot_as_multiturn": self.multiturn} if self.apply_chat_template else {}),
             "seed": self.seed,
+            "python_seed": PYTHON_SEED,
             "primary": relevant(self.primary, suite),
             "lm_eval": importlib.metadata.version("lm_eval"),
         }
@@ -193,6 +210,7 @@ class LmEval:
                 limit=self.limit,
                 bootstrap_iters=_BOOTSTRAPS,
                 apply_chat_template=self.apply_chat_template,
+                fewshot_as_multiturn=self.multiturn,
             )
         results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
         warnings = context_warnings(suite, capped, cuts, context) + warnings
@@ -203,8 +221,8 @@ class LmEval:
         """The harness's own task, with its few-shot examples settled."""
         from lm_eval.tasks import TaskManager
 
-        # Some tasks shuffle their rows with the global generator: each starts from the seed.
-        random.seed(self.seed)
+        # Some tasks shuffle their rows with the global generator: each starts from the harness's own seed.
+        random.seed(PYTHON_SEED)
         spec = str(task.entry.path) if task.entry.path and not task.overrides else _whole(task)
         try:
             (built,) = TaskManager(include_defaults=False).load([spec])["tasks"].values()

@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+PYTHON_SEED = 0
+"""What lm-evaluation-harness's command line seeds Python's `random` with; numpy, torch and few-shot draws: 1234."""
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within it every global generator starts from `seed`; afterwards each goes on where it was."""
+    """Seed numpy's and torch's generators with `seed`, Python's with `PYTHON_SEED`; restore all at the end."""
     import numpy as np
     import torch
 
     kept, kept_numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            random.seed(seed)
+            random.seed(PYTHON_SEED)
             np.random.seed(seed % 2**32)
             torch.manual_seed(seed)
             yield

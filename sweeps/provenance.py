@@ -35,6 +35,7 @@ def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
     said += sorted(lengths)
     said += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
     for kind, links in (
+        ("runs", _runs(rows)),
         ("scores", _scores(store, rows)),
         ("adapters", _adapters(rows)),
         ("evaluations", _evaluations(rows)),
@@ -57,6 +58,10 @@ def _scores(store: Shelf, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
         found = store.find("runs", address)
         if found and found.manifest["links"].get("scores"):
             yield row.selector, str(found.manifest["links"]["scores"])
+
+
+def _runs(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    return [(row.selector, row.run) for row in {row.run: row for row in rows}.values()]
 
 
 def _adapters(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:

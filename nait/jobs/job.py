@@ -22,6 +22,7 @@ from nait.core.truth import Labels, TruthColumns
 from nait.energy import gauge
 from nait.jobs.judging import judge, labels_of
 from nait.jobs.outcomes import outcome, plan_file
+from nait.jobs.prompts import prompt_mismatch
 from nait.jobs.telling import tell_evaluation, tell_selection, tell_truth
 from nait.processes import alone, companions, of_the_first, splits
 from nait.provenance import provenance
@@ -126,6 +127,10 @@ class Job:
         selection: Selection | None = None
         adapter: Artifact | None = None
         self._contamination()
+        mismatch: list[str] = []
+        if self.trains(stages) and "evaluate" in stages:
+            mismatch = prompt_mismatch(self.parts["template"], self.parts["eval"])
+            self.warn(mismatch)
         if self.selects(stages):
             selection = self._select()
             lines.append(
@@ -140,7 +145,12 @@ class Job:
             write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
         if {"evaluate", "report"} & set(stages) and self.links:
             facts = records.facts(self.config, selection, self.seconds, self.energy_wh, self.parts["cost"])
-            facts |= {"truth": self.truth, "fingerprints": self.fingerprints, **provenance()}
+            facts |= {
+                "warnings": mismatch,
+                "truth": self.truth,
+                "fingerprints": self.fingerprints,
+                **provenance(),
+            }
             if adapter:
                 facts["training"] = {name: adapter.manifest["key"][name] for name in TRAINING}
             facts["reference_rows"] = {target.name: len(target) for target in self.targets}

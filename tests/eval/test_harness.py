@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
@@ -208,3 +211,120 @@ def test_the_items_of_a_suite_are_what_its_prompts_say() -> None:
     items = LmEval(tasks=["nano_logic"]).items()["nano_logic"]
     assert [item.id for item in items] == [str(i) for i in range(200)]
     assert all(item.texts[0].startswith("### Instruction:") for item in items)
+
+
+CHAT = (
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+
+
+@pytest.fixture
+def chat_folder(model_folder: Path, tmp_path: Path) -> Path:
+    folder = Path(shutil.copytree(model_folder, tmp_path / "chat"))
+    (folder / "chat_template.jinja").write_text(CHAT)
+    return folder
+
+
+def prompts(folder: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    found: list[str] = pq.read_table(folder / "samples.parquet")["prompt"].to_pylist()
+    return found
+
+
+def test_examples_in_a_chat_template_are_turns_unless_the_user_says_otherwise(
+    evaluator: Make, chat_folder: Path, tmp_path: Path
+) -> None:
+    model = LocalModel(str(chat_folder), device="cpu", max_length=96)
+    suite = {"tasks": ["toy_sums"], "num_fewshot": 1, "limit": 1, "max_gen_toks": 1}
+    evaluator(**suite, apply_chat_template=True).evaluate(model, None, folder=tmp_path)
+    (turns,) = set(prompts(tmp_path))
+    assert turns.count("[user]") == 2
+    assert turns.count("[assistant]") == 2
+    one = evaluator(**suite, apply_chat_template=True, fewshot_as_multiturn=False)
+    one.evaluate(model, None, folder=tmp_path)
+    (single,) = set(prompts(tmp_path))
+    assert single.count("[user]") == 1
+    assert turns != single
+
+
+def test_prompts_are_those_of_the_harnesss_own_entry(
+    evaluator: Make, chat_folder: Path, task_folder: Path, tmp_path: Path
+) -> None:
+    """`simple_evaluate` is what the command line calls; both make examples turns by default."""
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+    from lm_eval.evaluator import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    model = LocalModel(str(chat_folder), device="cpu", max_length=96)
+    network, tokenizer = model.load()
+    theirs = simple_evaluate(
+        HFLM(pretrained=network, tokenizer=tokenizer, batch_size=8),
+        tasks=["toy_sums"],
+        num_fewshot=2,
+        apply_chat_template=True,
+        gen_kwargs={"max_gen_toks": 4},
+        task_manager=TaskManager(include_defaults=False, include_path=str(task_folder)),
+    )
+    evaluator(tasks=["toy_sums"], num_fewshot=2, apply_chat_template=True).evaluate(
+        model, None, folder=tmp_path
+    )
+    asked = [sample["arguments"][0][0] for sample in theirs["samples"]["toy_sums"]]
+    assert set(prompts(tmp_path)) == set(asked)
+    config = EvaluatorConfig(model="hf", tasks=["toy_sums"], apply_chat_template=True)
+    config._validate_arguments()
+    assert config.fewshot_as_multiturn is True
+
+
+@pytest.mark.slow
+def test_prompts_are_those_of_the_harnesss_command_line(
+    evaluator: Make, chat_folder: Path, task_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "theirs"
+    subprocess.run(
+        [
+            sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args", f"pretrained={chat_folder}",
+            "--tasks", "toy_sums", "--include_path", str(task_folder), "--num_fewshot", "2", "--apply_chat_template",
+            "--gen_kwargs", "max_gen_toks=4",
+            "--log_samples", "--output_path", str(out), "--device", "cpu", "--batch_size", "8",
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (samples,) = out.rglob("samples_toy_sums*.jsonl")
+    asked = [
+        json.loads(line)["arguments"]["gen_args_0"]["arg_0"] for line in samples.read_text().splitlines()
+    ]
+    model = LocalModel(str(chat_folder), device="cpu", max_length=96)
+    evaluator(tasks=["toy_sums"], num_fewshot=2, apply_chat_template=True).evaluate(
+        model, None, folder=tmp_path
+    )
+    assert set(prompts(tmp_path)) == set(asked)
+
+
+def test_turns_without_a_chat_template_are_refused(evaluator: Make) -> None:
+    with pytest.raises(ConfigError, match="apply_chat_template=true"):
+        evaluator(fewshot_as_multiturn=True)
+
+
+def test_turns_are_in_the_address_where_they_decide_the_prompt(evaluator: Make) -> None:
+    chat = evaluator(apply_chat_template=True)
+    said = evaluator(apply_chat_template=True, fewshot_as_multiturn=True)
+    single = evaluator(apply_chat_template=True, fewshot_as_multiturn=False)
+    assert address(chat.key()) == address(said.key()) != address(single.key())
+    assert address(evaluator().key()) == address(evaluator(fewshot_as_multiturn=False).key())
+
+
+def test_pythons_random_starts_as_in_the_harness(evaluator: Make, task_folder: Path) -> None:
+    """A task that shuffles with the global generator has the order that the command line gives it."""
+    (task_folder / "rows.py").write_text(
+        "import random\nimport datasets\n\n\ndef sums(**_):\n"
+        "    rows = [{'question': str(i), 'answer': '1'} for i in range(9)]\n"
+        "    random.shuffle(rows)\n    return {'train': datasets.Dataset.from_list(rows), 'test': "
+        "datasets.Dataset.from_list(rows)}\n"
+    )
+    drawn = list(range(9))
+    random.Random(0).shuffle(drawn)
+    items = evaluator(tasks=["toy_sums"], num_fewshot=0, seed=7).items()["toy_sums"]
+    assert [item.texts[0] for item in items] == [f"{i} is" for i in drawn]

@@ -1,0 +1,31 @@
+"""Laws of prompts: a chat template in training alone, or in evaluation alone, is a warning."""
+
+from __future__ import annotations
+
+import pytest
+
+from nait.eval.harness import LmEval
+from nait.jobs.prompts import prompt_mismatch
+from nait.models.templates import ChatTemplate, TextTemplate
+
+TEXT = TextTemplate(prompt="{user}\n")
+
+
+@pytest.mark.parametrize(
+    ("template", "asked", "mend"),
+    [
+        (ChatTemplate(), False, "eval.apply_chat_template=true"),
+        (TEXT, True, "template=chat"),
+        (ChatTemplate(), True, None),
+        (TEXT, False, None),
+    ],
+)
+def test_training_and_evaluation_prompts_that_differ_are_a_warning(
+    template: TextTemplate | ChatTemplate, asked: bool, mend: str | None
+) -> None:
+    said = prompt_mismatch(template, LmEval(tasks=["nano_math"], apply_chat_template=asked))
+    assert [mend in text for text in said] == ([True] if mend else [])
+
+
+def test_an_evaluator_that_says_nothing_of_its_prompts_gives_no_warning() -> None:
+    assert prompt_mismatch(ChatTemplate(), object()) == []
