@@ -22,7 +22,6 @@ from nait.core.truth import Labels, TruthColumns
 from nait.energy import gauge
 from nait.jobs.judging import judge, labels_of
 from nait.jobs.outcomes import outcome, plan_file
-from nait.jobs.prompts import prompt_mismatch
 from nait.jobs.telling import tell_evaluation, tell_selection, tell_truth
 from nait.processes import alone, companions, of_the_first, splits
 from nait.provenance import provenance
@@ -30,6 +29,7 @@ from nait.stages.characterise import characterise
 from nait.stages.contaminate import contaminate, decontaminated, read_hits
 from nait.stages.contaminate import describe as say_hits
 from nait.stages.evaluate import evaluate
+from nait.stages.prompts import prompt_mismatch
 from nait.stages.report import record_run, report
 from nait.stages.select import Selector, assist, select, with_answers
 from nait.stages.tables import LAYERS, read_scores, write_selected_rows
