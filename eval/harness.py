@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -150,7 +150,7 @@ class LmEval:
         return sizes(self.suite, self.limit)
 
     def items(self) -> dict[str, list[Item]]:
-        """Task -> the prompt of each of its items, and every text in it of five words or more."""
+        """Task -> the prompt of each of its items, beyond `limit` too, and every text in it."""
         import lm_eval.api.task
         import lm_eval.utils
 
@@ -236,9 +236,25 @@ class LmEval:
 
 
 def _texts(task: Any, doc: Mapping[str, Any]) -> tuple[str, ...]:
-    asked = task.doc_to_text(doc)
-    fields = [asked, *doc.values()]
-    return tuple(dict.fromkeys(text for text in fields if isinstance(text, str) and text.strip()))
+    """An item's prompt, and the texts in its fields, however deep they are."""
+    found = [*_strings(task.doc_to_text(doc)), *_strings(doc)]
+    return tuple(dict.fromkeys(text for text in found if text.strip()))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """The texts in a value. A list of texts, such as an item's choices, is one text."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        texts = [part for part in value if isinstance(part, str)]
+        if texts:
+            yield " ".join(texts)
+        for part in value:
+            if not isinstance(part, str):
+                yield from _strings(part)
 
 
 def _whole(task: Task) -> dict[str, Any]:

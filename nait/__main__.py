@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from nait.core.errors import NaitError
 from nait.core.workers import workers_of
+from nait.help import explain, help_text, named_none
 from nait.processes import overrides, settle
 
 
@@ -16,8 +17,6 @@ def main() -> None:
     """Runs the jobs that the command line describes. Exit code 2: something the user can mend."""
     arguments = sys.argv[1:]
     if not set(arguments).isdisjoint({"--help", "-h", "help"}):
-        from nait.help import help_text
-
         print(help_text())
         return
     if "--version" in arguments:
@@ -44,8 +43,6 @@ def main() -> None:
     except NaitError as error:
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        from nait.help import explain
-
         message = _own_words(error) or explain(error, arguments)
         if message is None:
             raise
@@ -60,7 +57,7 @@ def _read(arguments: Sequence[str]) -> list[str]:
     from nait.command.line import fitted, split
     from nait.command.options import loader_of
 
-    line = split(arguments)
+    line = split(named_none(arguments))
     return fitted(line, loader_of(line.flags.config_dir)).arguments()
 
 

@@ -100,11 +100,19 @@ def _without_name(selector: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_names(targets: Sequence[Target]) -> None:
+    """Raises: DataError for two targets of one name; ConfigError for a name that reads as two."""
     names = [target.name for target in targets]
     if len(set(names)) != len(names):
         raise DataError(
             f"two targets share a name: {', '.join(names)}", where="target", mend="Set target.name."
         )
+    for name in names:
+        if not name or "+" in name or "/" in name:
+            raise ConfigError(
+                f"a target cannot have the name '{name}'",
+                where="target",
+                mend="Name it without + and /: tables write 'a+b' for two targets and 'a/ROW' for a row of one.",
+            )
 
 
 def _budget_label(budget: Mapping[str, Any]) -> str:

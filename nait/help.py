@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import nait
-from nait.core.errors import did_you_mean
+from nait.core.errors import ConfigError, did_you_mean
 
 KEYS = """\
   model.path          a model's folder (model=local) or Hub id (model=hf)
@@ -52,6 +53,26 @@ def groups() -> dict[str, list[str]]:
     for path in sorted(conf_folder().glob("*/*.yaml")):
         found.setdefault(path.parent.name, []).append(path.stem)
     return found
+
+
+def named_none(arguments: Sequence[str]) -> list[str]:
+    """The arguments, where `GROUP=null` is read as the option `none` of a group that has one, in a sweep's list too.
+
+    Hydra takes only names there. Raises: ConfigError for a group that has no such option.
+    """
+    options = groups()
+
+    def read(argument: str) -> str:
+        group, _, value = argument.partition("=")
+        known, given = options.get(group.split("@")[0], []), [one.strip() for one in value.split(",")]
+        if not known or "null" not in given:
+            return argument
+        if "none" not in known:
+            mend = f"Leave it out, or choose {', '.join(known)}."
+            raise ConfigError("there is no option 'null'", where=group, mend=mend)
+        return f"{group}={','.join('none' if one == 'null' else one for one in given)}"
+
+    return [read(argument) for argument in arguments]
 
 
 def help_text() -> str:

@@ -76,6 +76,14 @@ def fingerprints(model: Model, pool: Pool, targets: Sequence[Target], template: 
     }
 
 
+def read_rows(pool: Pool, targets: Sequence[Target]) -> dict[str, Any]:
+    """How many rows were read of the pool and of each target; apart, since a target may have the pool's name."""
+    return {
+        "pool": {"name": pool.name, **counts(pool)},
+        "targets": {target.name: counts(target) for target in targets},
+    }
+
+
 def counts(rows: Pool | Target) -> dict[str, Any]:
     """How many rows were read, how, and what was made of the rest."""
     counted = {"rows": len(rows), "duplicates": rows.duplicates, "skipped": dict(rows.skipped)}

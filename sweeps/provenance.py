@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nait.core.contamination import Hit
 from nait.core.errors import StoreError
 from nait.core.results import Row
-from nait.stages.contaminate import describe, read_hits
 from nait.store import read_json
 
 from .documents import Block, Notes, Table
@@ -16,7 +14,6 @@ from .lines import Line
 from .stores import Shelf
 
 LOUD_RHO = 0.5
-SHOWN_HITS = 50
 
 
 def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[Block, ...]:
@@ -100,25 +97,6 @@ def provenance(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
             "artifacts", [*header, *LINKS, "run"], places, caption="Artifacts in the store, by address."
         ),
     )
-
-
-def contamination(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
-    """The texts that pool, reference sets and evaluation share, where a run looked for them."""
-    hits: dict[Hit, None] = {}
-    looked = False
-    for address in {row.run: None for row in rows}:
-        run = store.find("runs", address)
-        link = run.manifest["links"].get("contamination") if run else None
-        found = store.find("contamination", str(link)) if link else None
-        looked = looked or found is not None
-        hits |= dict.fromkeys(read_hits(found) if found else ())
-    if not looked:
-        return ()
-    said = describe(hits) or ["No text of the pool or of a reference set was found in the evaluation."]
-    body = [[hit.rows, hit.id, hit.other, hit.other_id, hit.kind] for hit in list(hits)[:SHOWN_HITS]]
-    caption = f"The first {len(body)} of {len(hits)} shared texts, by the ids on both sides."
-    header = ["rows", "id", "stands in", "id there", "kind"]
-    return (Notes(tuple(said)), Table.of("contamination", header, body, caption=caption))
 
 
 LINKS = ("scores", "selection", "adapter", "evaluation")

@@ -9,11 +9,12 @@ from pathlib import Path
 from nait.store import write_text
 
 from .composition import pool_traits
+from .contamination import contamination
 from .contrasts import CONTROL
 from .costs import amortised
 from .documents import Document, Section, as_html, as_latex, as_markdown
 from .leaderboard import Leaderboard, Measured, measured
-from .provenance import contamination, provenance, warnings
+from .provenance import provenance, warnings
 from .sections import compared, costs, leaderboard, overview, pairwise, selected, transferred, varied
 from .selections import read_picks
 from .stores import Shelf

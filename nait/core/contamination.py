@@ -1,42 +1,55 @@
-"""Contamination: texts of a pool or a reference set that stand in the evaluation, or in each other.
+"""Contamination: texts of a pool or a reference set that are in the evaluation, or in each other.
 
-Two signs: a text that is equal after normalisation (lower case, letters and digits alone), or a run of `ngram`
-words in common (13, as in the GPT-3 paper). Shapes: S texts' n-grams in one sorted array of 64-bit hashes.
+Three signs, from the strongest: two texts are equal after normalisation; a whole text of 8 words or more is part of
+another; two texts share a run of `ngram` words (13, as in the GPT-3 paper). `nait.core.words` says what a word is.
+Shapes: an n-gram is one 64-bit hash, a text's n-grams a sorted array of them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nait.core.errors import DataError
 from nait.core.examples import Example, Pool, Target
+from nait.core.words import Hashes, digest, hashed, ngrams, words_of
 
-Kind = Literal["equal", "ngram"]
-Hashes = npt.NDArray[np.uint64]
+Kind = Literal["equal", "contained", "ngram"]
+Role = Literal["pool", "target", "task", ""]
 
-WORDS = re.compile(r"\w+")
 SHORTEST_EQUAL = 5
 """Words a text must have for its equality with another to mean anything."""
-COMMON = 10
-"""What more items than this say is the task's own wording (the bound of the GPT-3 paper for n-grams)."""
-_BASE = np.uint64(0x9E3779B97F4A7C15)
+SHORTEST_CONTAINED = 8
+"""Words a text must have to be looked for inside another: the smallest N of the GPT-3 paper."""
+COMMON, COMMON_SHARE = 10, 0.01
+"""What more items than both say is the task's own wording: 10 is the GPT-3 paper's bound for n-grams."""
+REFUSED: tuple[Kind, ...] = ("equal", "contained")
+
+
+class Side(NamedTuple):
+    """One side of a comparison. The role is part of the identity: a target and a task may share a name.
+
+    The role is empty for hits of a store from before roles were recorded.
+    """
+
+    role: Role
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.name}".strip()
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A text of `rows` (a pool or a target) that stands in `other` (a task or a target), with both ids."""
+    """A row of `rows` (a pool or a target) that shares text with `other` (a task or a target), with both ids."""
 
-    rows: str
+    rows: Side
     id: str
-    other: str
+    other: Side
     other_id: str
     kind: Kind
 
@@ -61,16 +74,17 @@ class Contamination:
     exclude: bool = False
     allow_test_references: bool = False
 
-    def compare(self, rows: Pool | Target, others: Mapping[str, Sequence[Item]]) -> list[Hit]:
-        """The hits of these rows among the others' items, at most one a row and other: its first."""
+    def compare(self, rows: Pool | Target, others: Mapping[Side, Sequence[Item]]) -> list[Hit]:
+        """The hits of these rows among the others' items, at most one a row and other: its strongest."""
+        side = side_of(rows)
         indexes = {other: _index(items, self.ngram) for other, items in others.items()}
         found: list[Hit] = []
         for example in rows.examples:
-            texts = [_prepared(text, self.ngram) for text in _texts(example)]
+            texts = [_prepared(text, self.ngram) for text in texts_of(example)]
             for other, index in indexes.items():
                 match = index.find(texts)
                 if match:
-                    found.append(Hit(rows.name, example.id, other, *match))
+                    found.append(Hit(side, example.id, other, *match))
         return found
 
     def refuse_test_references(self, hits: Sequence[Hit], targets: Sequence[Target]) -> None:
@@ -78,102 +92,139 @@ class Contamination:
         if self.allow_test_references:
             return
         for target in targets:
-            equal = [hit for hit in hits if hit.rows == target.name and hit.kind == "equal"]
-            if equal:
+            own = [hit for hit in hits if hit.rows == side_of(target) and hit.other.role == "task"]
+            whole = [hit for hit in own if hit.kind in REFUSED]
+            if whole:
                 raise DataError(
-                    f"{len(equal)} of its {len(target)} rows are evaluation items, such as row {equal[0].id} "
-                    f"(item {equal[0].other_id} of {equal[0].other})",
+                    f"{len({hit.id for hit in whole})} of its {len(target)} rows hold evaluation items, such as row "
+                    f"{whole[0].id} (item {whole[0].other_id} of {whole[0].other})",
                     where=f"target '{target.name}'",
                     mend="Take rows of a training split, or set contamination.allow_test_references=true.",
                 )
 
 
+def side_of(rows: Pool | Target) -> Side:
+    """The pool or the target as a side of a comparison."""
+    return Side("pool" if isinstance(rows, Pool) else "target", rows.name)
+
+
 def as_items(target: Target) -> list[Item]:
     """A reference set's rows as texts to be looked for."""
-    return [Item(example.id, _texts(example)) for example in target.examples]
+    return [Item(example.id, texts_of(example)) for example in target.examples]
 
 
-def _texts(example: Example) -> tuple[str, ...]:
-    """Each turn's question with its input, the input and the answer. An instruction to an input says too little."""
-    texts: list[str] = []
+def texts_of(example: Example) -> tuple[str, ...]:
+    """The system prompt; each turn's question with its input, the input, the answer.
+
+    An instruction apart from its input says too little: many rows share it.
+    """
+    texts: list[str] = [example.system]
     for turn in example.turns:
         texts += [f"{turn.instruction} {turn.input}".strip(), turn.input, turn.answer]
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
+def comparable(texts: Sequence[str]) -> bool:
+    """Whether any of these texts is long enough to be found at all."""
+    return any(len(words_of(text)) >= SHORTEST_EQUAL for text in texts)
+
+
 @dataclass(frozen=True)
 class _Text:
-    """A text's digest (None: too short to mean anything) and the hashes of its n-grams."""
+    """A text's digest (None: too short to mean anything), its words' hashes [W] and the hashes of its n-grams."""
 
     digest: bytes | None
+    words: Hashes
     grams: Hashes
 
 
 def _prepared(text: str, ngram: int) -> _Text:
-    words = WORDS.findall(text.lower())
-    digest = _digest(words) if len(words) >= SHORTEST_EQUAL else None
-    return _Text(digest, np.unique(_grams(words, ngram)))
+    words = words_of(text)
+    hashes = hashed(words)
+    return _Text(
+        digest(words) if len(words) >= SHORTEST_EQUAL else None, hashes, np.unique(ngrams(hashes, ngram))
+    )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Sorted hashes [G] and the item [G] that each stands for."""
+
+    hashes: Hashes
+    owners: npt.NDArray[np.int64]
+
+    def owners_of(self, hashes: Hashes) -> npt.NDArray[np.int64]:
+        """The items of those of these hashes that are here, in the hashes' order."""
+        if not len(self.hashes) or not len(hashes):
+            return np.empty(0, dtype=np.int64)
+        places = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
+        found: npt.NDArray[np.int64] = self.owners[places[self.hashes[places] == hashes]]
+        return found
 
 
 @dataclass(frozen=True)
 class _Index:
-    """Items by the hashes of their texts and n-grams; `owners` [G] are the items of the sorted `grams` [G]."""
+    """Items by their whole texts, by those shorter than an n-gram (length -> places), and by their n-grams.
+
+    `long` has the n-grams of each of an item's longer texts.
+    """
 
     items: Sequence[Item]
-    equal: Mapping[bytes, str]
-    grams: Hashes
-    owners: npt.NDArray[np.int64]
+    equal: Mapping[bytes, int]
+    short: Mapping[int, _Places]
+    grams: _Places
+    long: Sequence[Sequence[Hashes]]
 
     def find(self, texts: Sequence[_Text]) -> tuple[str, Kind] | None:
-        """The item that one of these texts equals, or else shares words with."""
+        """The item that one of these texts equals, or else contains, or else shares words with."""
         for text in texts:
             if text.digest is not None and text.digest in self.equal:
-                return self.equal[text.digest], "equal"
-        for text in texts:
-            if not len(self.grams) or not len(text.grams):
-                continue
-            places = np.searchsorted(self.grams, text.grams).clip(max=len(self.grams) - 1)
-            hits = places[self.grams[places] == text.grams]
-            if len(hits):
-                return self.items[int(self.owners[hits[0]])].id, "ngram"
+                return self.items[self.equal[text.digest]].id, "equal"
+        shared = [self.grams.owners_of(text.grams) for text in texts]
+        for text, owners in zip(texts, shared, strict=True):
+            for number in self._contained(text, owners):
+                return self.items[number].id, "contained"
+        for owners in shared:
+            if len(owners):
+                return self.items[int(owners[0])].id, "ngram"
         return None
+
+    def _contained(self, text: _Text, owners: npt.NDArray[np.int64]) -> Iterator[int]:
+        """The items with a whole text inside this one. `owners` share an n-gram with it."""
+        for number in dict.fromkeys(owners.tolist()):
+            if any(np.isin(grams, text.grams, assume_unique=True).all() for grams in self.long[number]):
+                yield number
+        for length, places in self.short.items():
+            yield from places.owners_of(ngrams(text.words, length)).tolist()
 
 
 def _index(items: Sequence[Item], ngram: int) -> _Index:
-    """The index of these items, without what several of them say: a task's own phrases are in all its prompts."""
+    """The index of these items, without what many of them say: a task's own phrases are in all its prompts."""
+    most = max(COMMON, int(COMMON_SHARE * len(items)))
     owners: dict[bytes, set[int]] = {}
-    parts, numbers = [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)]
+    short: dict[int, list[tuple[int, Hashes]]] = {}
+    grams: list[tuple[int, Hashes]] = []
+    long: list[list[Hashes]] = []
     for number, item in enumerate(items):
         texts = [_prepared(text, ngram) for text in item.texts]
         for text in texts:
             if text.digest is not None:
                 owners.setdefault(text.digest, set()).add(number)
-        grams = np.unique(np.concatenate([parts[0][:0], *(text.grams for text in texts)]))
-        parts.append(grams)
-        numbers.append(np.full(len(grams), number, dtype=np.int64))
-    equal = {key: items[min(said)].id for key, said in owners.items() if len(said) <= COMMON}
-    grams, first, counts = np.unique(np.concatenate(parts), return_index=True, return_counts=True)
-    rare = counts <= COMMON
-    return _Index(items, equal, grams[rare], np.concatenate(numbers)[first[rare]])
+        for length in {len(text.words) for text in texts}:
+            if SHORTEST_CONTAINED <= length < ngram:
+                whole = [ngrams(text.words, length) for text in texts if len(text.words) == length]
+                short.setdefault(length, []).append((number, np.unique(np.concatenate(whole))))
+        long.append([text.grams for text in texts if len(text.grams)])
+        grams.append((number, np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *long[-1]]))))
+    equal = {key: min(said) for key, said in owners.items() if len(said) <= most}
+    places = {length: _places(parts, most) for length, parts in short.items()}
+    return _Index(items, equal, places, _places(grams, most), long)
 
 
-def _digest(words: Sequence[str]) -> bytes:
-    return hashlib.blake2b(" ".join(words).encode(), digest_size=16).digest()
-
-
-def _grams(words: Sequence[str], ngram: int) -> Hashes:
-    """A hash of each run of `ngram` words: a polynomial in the words' own hashes, modulo 2^64."""
-    count = len(words) - ngram + 1
-    if count < 1:
-        return np.empty(0, dtype=np.uint64)
-    hashes = np.fromiter(map(_word, words), dtype=np.uint64, count=len(words))
-    total = np.zeros(count, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for place in range(ngram):
-            total = total * _BASE + hashes[place : place + count]
-    return total
-
-
-@lru_cache(maxsize=1 << 18)
-def _word(word: str) -> int:
-    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+def _places(parts: Sequence[tuple[int, Hashes]], most: int) -> _Places:
+    """The first item of each hash that at most `most` items have."""
+    hashes = np.concatenate([np.empty(0, dtype=np.uint64), *(part for _, part in parts)])
+    numbers = np.repeat([number for number, _ in parts], [len(part) for _, part in parts]).astype(np.int64)
+    kept, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+    rare = counts <= most
+    return _Places(kept[rare], numbers[first[rare]])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nait import records
-from nait.core.contamination import Contamination
+from nait.core.contamination import Contamination, Hit
 from nait.core.contracts import Describer, Model, Tracker, Trainer
 from nait.core.examples import Pool, Target
 from nait.core.selection import Selection
@@ -26,7 +26,14 @@ from nait.jobs.telling import tell_evaluation, tell_selection, tell_truth
 from nait.processes import alone, companions, of_the_first, splits
 from nait.provenance import provenance
 from nait.stages.characterise import characterise
-from nait.stages.contaminate import contaminate, decontaminated, read_hits
+from nait.stages.contaminate import (
+    NO_EVALUATION,
+    UNCHECKED,
+    contaminate,
+    decontaminated,
+    describe_look,
+    read_hits,
+)
 from nait.stages.contaminate import describe as say_hits
 from nait.stages.evaluate import evaluate
 from nait.stages.prompts import prompt_mismatch
@@ -69,6 +76,7 @@ class Job:
     truth: dict[str, float] = field(default_factory=dict)
     elapsed: dict[str, float] = field(default_factory=dict)
     fresh: dict[str, bool] = field(default_factory=dict)
+    looked: dict[str, Any] = field(default_factory=dict)
     stage: str = "start"
 
     def run(self, stages: Sequence[str], *, last: bool) -> str:
@@ -166,18 +174,29 @@ class Job:
         """Looks for evaluation items in the pool and the reference sets; leaves them out if asked to."""
         rule: Contamination | None = self.parts["contamination"]
         if rule is None:
+            self.looked = {"checked": False, "said": [UNCHECKED]}
+            self.warn([UNCHECKED])
             return
         made = contaminate(
             self.pool, self.targets, evaluator=self.parts.get("eval"), rule=rule, store=self.store
         )
-        hits = read_hits(made)
+        hits, said = read_hits(made), describe_look(made.manifest)
+        self.looked = {"checked": True, "hits": len(hits), "said": said, **made.manifest["looked"]}
         rule.refuse_test_references(hits, self.targets)
+        log.info("Contamination: %s", " ".join(said))
         self.warn(say_hits(hits))
         self.links["contamination"] = made.address
         if rule.exclude:
-            before = len(self.pool)
-            self.pool = decontaminated(self.pool, hits, self.targets)
-            log.info("%d rows that stand in the evaluation were left out.", before - len(self.pool))
+            self._exclude(hits)
+
+    def _exclude(self, hits: Sequence[Hit]) -> None:
+        """Leaves the rows out that are in the evaluation; says so where no evaluation was looked at."""
+        if "eval" not in self.parts:
+            self.warn([f"contamination.exclude=true leaves nothing out. {NO_EVALUATION}"])
+            return
+        before = len(self.pool)
+        self.pool = decontaminated(self.pool, hits)
+        log.info("%d rows that are in the evaluation were left out.", before - len(self.pool))
 
     def warn(self, messages: Sequence[str]) -> None:
         """Says these in the log and in the manifest."""
@@ -319,7 +338,6 @@ class Job:
         return outcome(plan, self.elapsed, self.fresh)
 
     def _write_manifest(self, status: str) -> None:
-        read: list[Pool | Target] = [self.pool, *self.targets]
         manifest: dict[str, Any] = {
             "status": status,
             "stage": self.stage,
@@ -328,7 +346,8 @@ class Job:
             "links": self.links,
             "truth": self.truth,
             "fingerprints": self.fingerprints,
-            "rows": {one.name: records.counts(one) for one in read},
+            "rows": records.read_rows(self.pool, self.targets),
+            "contamination": self.looked,
             "seconds": records.rounded(self.seconds),
             "energy_wh": self.energy_wh,
             "plan": self._foretold(),

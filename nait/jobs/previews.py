@@ -14,7 +14,7 @@ from nait.planning.doubles import Aside, NotStored
 from nait.planning.planner import make_plan
 from nait.planning.texts import describe
 from nait.planning.work import Work
-from nait.stages.contaminate import contaminate, decontaminated, read_hits
+from nait.stages.contaminate import UNCHECKED, contaminate, decontaminated, read_hits
 from nait.store import write_json
 
 log = logging.getLogger("nait")
@@ -55,6 +55,7 @@ def _leave_out_if_known(job: Job, scratch: Path) -> None:
     """Leaves out the rows that stand in the evaluation, where an earlier run has found them."""
     rule: Contamination | None = job.parts["contamination"]
     if rule is None:
+        job.warn([UNCHECKED])
         return
     store = Aside(scratch, job.store, refused=("contamination",))
     try:
@@ -66,4 +67,4 @@ def _leave_out_if_known(job: Job, scratch: Path) -> None:
     hits = read_hits(made)
     rule.refuse_test_references(hits, job.targets)
     if rule.exclude:
-        job.pool = decontaminated(job.pool, hits, job.targets)
+        job.pool = decontaminated(job.pool, hits)

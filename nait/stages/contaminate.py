@@ -3,70 +3,168 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nait.core.contamination import Contamination, Hit, as_items
+from nait.core.contamination import (
+    SHORTEST_EQUAL,
+    Contamination,
+    Hit,
+    Side,
+    as_items,
+    comparable,
+    side_of,
+    texts_of,
+)
 from nait.core.contracts import Evaluator
+from nait.core.errors import DataError
 from nait.core.examples import Pool, Target, fingerprint
 from nait.store import Artifact, Store, write_json
 
-VERSION = 1
+VERSION = 2
+"""2: hits name the role of both sides, short whole texts are found inside others, and what was looked at is kept."""
 HITS = "contamination.json"
+UNCHECKED = "Contamination was not checked: contamination=null."
+NO_EVALUATION = "The evaluation was not looked at: the job has no stage 'evaluate'."
+LISTED = 6
 
 
 def contaminate(
     pool: Pool, targets: Sequence[Target], *, evaluator: Evaluator | None, rule: Contamination, store: Store
 ) -> Artifact:
     """The artifact of all hits: pool and targets among the evaluation's items, the pool among the targets."""
+    suite = evaluator.key() if evaluator else None
     key = {
         "contamination": VERSION,
         "ngram": rule.ngram,
-        "pool": pool.fingerprint,
+        "pool": {"name": pool.name, "examples": pool.fingerprint},
         "targets": {target.name: target.fingerprint for target in targets},
-        "suite": evaluator.key() if evaluator else None,
+        "suite": suite,
     }
 
     def write(part: Path) -> Mapping[str, Any]:
-        items = evaluator.items() if evaluator else {}
-        references = {target.name: as_items(target) for target in targets}
-        hits = rule.compare(pool, {**items, **references})
+        found = evaluator.items() if evaluator else {}
+        tasks = {Side("task", task): items for task, items in found.items()}
+        references = {side_of(target): as_items(target) for target in targets}
+        hits = rule.compare(pool, {**tasks, **references})
         for target in targets:
-            hits += rule.compare(target, items)
-        write_json(part / HITS, [asdict(hit) for hit in hits])
-        counts = {task: len(found) for task, found in items.items()}
-        return {"hits": len(hits), "items": sum(counts.values()), "tasks": counts}
+            hits += rule.compare(target, tasks)
+        write_json(part / HITS, [_as_json(hit) for hit in hits])
+        counts = {task: len(items) for task, items in found.items()}
+        looked = {
+            "pool": {"name": pool.name, **_counted([texts_of(one) for one in pool.examples])},
+            "targets": {side.name: _counted([one.texts for one in items]) for side, items in references.items()},
+            "tasks": {side.name: _counted([one.texts for one in items]) for side, items in tasks.items()},
+            "missing": list((suite or {}).get("missing", ())),
+            "hits_in_tasks": sum(hit.other.role == "task" for hit in hits),
+        }  # fmt: skip
+        return {"hits": len(hits), "items": sum(counts.values()), "tasks": counts, "looked": looked}
 
     return store.produce("contamination", key, write)
 
 
+def _counted(rows: Sequence[Sequence[str]]) -> dict[str, int]:
+    """How many rows or items there are, and how many have no text that is long enough to be found."""
+    return {"rows": len(rows), "too_short": sum(not comparable(texts) for texts in rows)}
+
+
+def _as_json(hit: Hit) -> dict[str, Any]:
+    sides = {"rows": hit.rows._asdict(), "other": hit.other._asdict()}
+    return {**sides, "id": hit.id, "other_id": hit.other_id, "kind": hit.kind}
+
+
 def read_hits(artifact: Artifact) -> list[Hit]:
-    """The hits that were found."""
-    return [Hit(**one) for one in json.loads((artifact.path / HITS).read_text(encoding="utf-8"))]
+    """The hits that were found. A store from before version 2 has names alone, without their role."""
 
+    def side(value: str | Mapping[str, Any]) -> Side:
+        return Side("", value) if isinstance(value, str) else Side(value["role"], value["name"])
 
-def describe(hits: Iterable[Hit]) -> list[str]:
-    """A line for each pair of sources that share texts: what is said aloud."""
-    counts = Counter((hit.rows, hit.other) for hit in hits)
-    first: dict[tuple[str, str], Hit] = {}
-    for hit in hits:
-        first.setdefault((hit.rows, hit.other), hit)
     return [
-        f"Contamination: {count} row(s) of {rows} share text with {other}, such as row {first[rows, other].id} "
-        f"with {first[rows, other].other_id} ({first[rows, other].kind})."
-        for (rows, other), count in counts.items()
+        Hit(side(one["rows"]), one["id"], side(one["other"]), one["other_id"], one["kind"])
+        for one in json.loads((artifact.path / HITS).read_text(encoding="utf-8"))
     ]
 
 
-def decontaminated(pool: Pool, hits: Sequence[Hit], targets: Sequence[Target]) -> Pool:
-    """The pool without the rows that stand in the evaluation; hits among reference rows stay."""
-    names = {target.name for target in targets}
-    gone = {hit.id for hit in hits if hit.rows == pool.name and hit.other not in names}
+def describe(hits: Iterable[Hit]) -> list[str]:
+    """A line for each pair of sides that share texts: what is said aloud."""
+    pairs: dict[tuple[Side, Side], list[Hit]] = {}
+    for hit in hits:
+        pairs.setdefault((hit.rows, hit.other), []).append(hit)
+    return [
+        f"Contamination: {len(found)} row(s) of {rows} share text with {other}, such as row {found[0].id} "
+        f"with {found[0].other_id} ({found[0].kind})."
+        for (rows, other), found in pairs.items()
+    ]
+
+
+def describe_look(manifest: Mapping[str, Any]) -> list[str]:
+    """What was looked at, what was not, and whether it was clean: from the manifest of a look."""
+    looked = manifest.get("looked")
+    if looked is None:
+        return [f"{manifest.get('items', 0):,} evaluation items were looked for (by an earlier version)."]
+    tasks, targets = looked["tasks"], looked["targets"]
+    said = []
+    if tasks:
+        among = _among({"pool": {looked["pool"]["name"]: looked["pool"]}, "target": targets})
+        said.append(f"{_listed('task', tasks, 'items')} were looked for in {among}.")
+    if targets:
+        said.append(
+            f"{_listed('target', targets, 'rows')} were looked for in the pool {looked['pool']['name']}."
+        )
+    said += _not_looked(manifest, looked)
+    if not looked["hits_in_tasks"] and any(one["rows"] > one["too_short"] for one in tasks.values()):
+        sides = [f"the pool {looked['pool']['name']}", *(f"the target {name}" for name in targets)]
+        said.append(f"No text of the tasks {', '.join(tasks)} was found in {' or '.join(sides)}.")
+    return said
+
+
+def _among(sides: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
+    return " and in ".join(_listed(role, named, "rows") for role, named in sides.items() if named)
+
+
+def _listed(role: str, named: Mapping[str, Mapping[str, int]], what: str) -> str:
+    """The count, then the names: "1,319 items of the task gsm8k"."""
+    names = list(named)
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    total = sum(one["rows"] for one in named.values())
+    return f"{total:,} {what} of the {role}{'s' if len(names) > 1 else ''} {', '.join(names[:LISTED])}{more}"
+
+
+def _not_looked(manifest: Mapping[str, Any], looked: Mapping[str, Any]) -> list[str]:
+    """What could not be compared, one line each."""
+    said = [] if manifest["key"]["suite"] else [NO_EVALUATION]
+    said += [f"The task {task} was not looked at: its data are missing." for task in looked["missing"]]
+    for role, what in (("task", "items"), ("target", "rows")):
+        named = looked[f"{role}s"]
+        said += [
+            f"The {role} {name} has no {what} to look at." for name, one in named.items() if not one["rows"]
+        ]
+        short = {name: one for name, one in named.items() if one["too_short"]}
+        if short:
+            count = sum(one["too_short"] for one in short.values())
+            which = _listed(role, short, what).split(" of the ", 1)[1]
+            said.append(
+                f"{count:,} {what} of the {which} are below {SHORTEST_EQUAL} words: no copy of them is found."
+            )
+    return said
+
+
+def decontaminated(pool: Pool, hits: Sequence[Hit]) -> Pool:
+    """The pool without the rows that are in the evaluation; hits among reference rows stay.
+
+    Raises: DataError when no row is left.
+    """
+    gone = {hit.id for hit in hits if hit.rows.role == "pool" and hit.other.role == "task"}
     if not gone:
         return pool
     kept = tuple(example for example in pool.examples if example.id not in gone)
+    if not kept:
+        raise DataError(
+            f"all {len(pool):,} rows are in the evaluation",
+            where=f"pool '{pool.name}'",
+            mend="Take another pool or evaluation, or set contamination.exclude=false.",
+        )
     skipped = {**pool.skipped, "stands in the evaluation": len(pool) - len(kept)}
     return replace(pool, examples=kept, fingerprint=fingerprint(kept), skipped=skipped)

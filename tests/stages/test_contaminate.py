@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nait.core.contamination import Contamination, Item
+from nait.core.contamination import Contamination, Item, Side
 from nait.core.examples import Example, Turn, as_target, gather
 from nait.stages.contaminate import contaminate, decontaminated, describe, read_hits
 from nait.store import Store
@@ -43,19 +43,19 @@ def test_hits_are_found_once_and_named(tmp_path: Path) -> None:
         made = contaminate(POOL, [TARGET], evaluator=suite, rule=rule, store=Store(tmp_path))  # type: ignore[arg-type]
     assert suite.read == 1
     hits = read_hits(made)
-    assert {(hit.id, hit.other, hit.other_id) for hit in hits} == {
+    assert {(hit.id, hit.other.name, hit.other_id) for hit in hits} == {
         ("r1", "geese", "41"),
         ("r2", "math", "r0"),
     }
     said = " ".join(describe(hits))
-    assert "1 row(s) of pool share text with geese, such as row r1 with 41" in said
+    assert "1 row(s) of pool pool share text with task geese, such as row r1 with 41" in said
 
 
 def test_only_rows_of_the_evaluation_are_left_out(tmp_path: Path) -> None:
     made = contaminate(
         POOL, [TARGET], evaluator=Suite(), rule=Contamination(), store=Store(tmp_path)  # type: ignore[arg-type]
     )  # fmt: skip
-    kept = decontaminated(POOL, read_hits(made), [TARGET])
+    kept = decontaminated(POOL, read_hits(made))
     assert kept.ids == ("r0", "r2")
     assert kept.fingerprint != POOL.fingerprint
     assert kept.skipped == {"stands in the evaluation": 1}
@@ -63,5 +63,5 @@ def test_only_rows_of_the_evaluation_are_left_out(tmp_path: Path) -> None:
 
 def test_without_an_evaluation_the_pool_is_held_against_the_targets(tmp_path: Path) -> None:
     made = contaminate(POOL, [TARGET], evaluator=None, rule=Contamination(), store=Store(tmp_path))
-    assert [hit.other for hit in read_hits(made)] == ["math"]
-    assert decontaminated(POOL, read_hits(made), [TARGET]) is POOL
+    assert [hit.other for hit in read_hits(made)] == [Side("target", "math")]
+    assert decontaminated(POOL, read_hits(made)) is POOL

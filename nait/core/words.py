@@ -1,0 +1,66 @@
+"""Words: what of a text counts when it is compared, and runs of words as 64-bit hashes.
+
+A word is a run of letters and digits: case, punctuation, underscores, invisible characters, ligatures and the way an
+accent is encoded do not count. A character of a script that is written without spaces is a word of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Hashes = npt.NDArray[np.uint64]
+
+_UNSPACED = (
+    "\u0e01-\u0e33\u0e40-\u0e4d\u0e80-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
+    "\u3041-\u309f\u30a1-\u30ff\u31f0-\u31ff"  # kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+)
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_INVISIBLE = dict.fromkeys([0xAD, 0x2060, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F)])
+_BASE = 0x9E3779B97F4A7C15
+
+
+def words_of(text: str) -> list[str]:
+    """The text's words in the form in which they are compared."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).casefold()
+        text = unicodedata.normalize("NFKC", text)
+    return _WORD.findall(text.lower())
+
+
+def digest(words: Sequence[str]) -> bytes:
+    """What two texts of the same words share."""
+    return hashlib.blake2b(" ".join(words).encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def hashed(words: Sequence[str]) -> Hashes:
+    """A hash of each word [W]."""
+    return np.fromiter(map(_word, words), dtype=np.uint64, count=len(words))
+
+
+def ngrams(hashes: Hashes, length: int) -> Hashes:
+    """A hash of each run of `length` words, from the words' own [W]: a polynomial in them, modulo 2^64."""
+    count = len(hashes) - length + 1
+    if count < 1:
+        return np.empty(0, dtype=np.uint64)
+    base = np.uint64(_BASE)
+    total = np.zeros(count, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for place in range(length):
+            total = total * base + hashes[place : place + count]
+    return total
+
+
+@lru_cache(maxsize=1 << 18)
+def _word(word: str) -> int:
+    return int.from_bytes(
+        hashlib.blake2b(word.encode(errors="surrogatepass"), digest_size=8).digest(), "little"
+    )

@@ -1,0 +1,133 @@
+"""Contamination on the command line: names of one kind never index another; what was not looked at is said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.help import named_none
+from tests.app.test_main import TASK, given, make_home, manifests, warm
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+ASKED = [f"How many grey geese fly over lake number {i} on day {i * i}?" for i in range(6)]
+TASK_ROWS = """\
+import datasets
+
+
+def documents(**_):
+    rows = [{"question": f"How many grey geese fly over lake number {i} on day {i * i}?", "gold": i % 2}
+            for i in range(6)]
+    return {"test": datasets.Dataset.from_list(rows)}
+"""
+CLEAN = [f"What is the sum of {i} and of the number {i + 7}?" for i in range(8)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder whose task has questions of ten words."""
+    folder = make_home(tmp_path_factory.mktemp("home"))
+    (folder / "tasks" / "toy.yaml").write_text(TASK)
+    (folder / "tasks" / "rows.py").write_text(TASK_ROWS)
+    return folder
+
+
+@pytest.fixture
+def nait(home: Path, tmp_path: Path) -> Run:
+    return lambda *arguments: warm().run([*given(home), "selector=length", *arguments], cwd=tmp_path)
+
+
+def write(path: Path, asked: list[str]) -> Path:
+    rows = [{"instruction": text, "output": " geese" * (1 + i)} for i, text in enumerate(asked)]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def told(folder: Path) -> dict[str, Any]:
+    (manifest,) = manifests(folder)
+    return manifest
+
+
+def test_a_target_named_like_a_task_is_refused_for_its_test_items(nait: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "refs.jsonl", [ASKED[2], *CLEAN])
+    done = nait(f"target.path={file}", "target.name=toy_sums")
+    assert done.returncode == 2
+    assert "target 'toy_sums'" in done.stderr
+    assert "1 of its 9 rows hold evaluation items" in done.stderr
+
+
+def test_a_target_named_like_a_task_hides_no_hit_of_the_pool(nait: Run, tmp_path: Path) -> None:
+    pool, refs = write(tmp_path / "p.jsonl", [*ASKED, *CLEAN]), write(tmp_path / "toy_sums.jsonl", CLEAN[:2])
+    done = nait(f"data.path={pool}", f"target.path={refs}", "contamination=exclude", "train=none",
+                "stages=[select,evaluate]")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = " ".join(told(tmp_path)["warnings"])
+    assert "6 row(s) of pool p share text with task toy_sums" in said
+    assert "2 row(s) of pool p share text with target toy_sums" in said
+    assert told(tmp_path)["rows"]["pool"]["rows"] == 8
+
+
+def test_a_pool_and_a_target_of_one_stem_keep_their_own_hits_and_counts(nait: Run, tmp_path: Path) -> None:
+    pool, refs = write(tmp_path / "a" / "x.jsonl", ASKED), write(tmp_path / "b" / "x.jsonl", CLEAN)
+    done = nait(f"data.path={pool}", f"target.path={refs}", "stages=[select,evaluate]", "train=none")
+    assert done.returncode == 0, done.stderr
+    manifest = told(tmp_path)
+    assert "6 row(s) of pool x share text with task toy_sums" in " ".join(manifest["warnings"])
+    assert manifest["rows"]["pool"]["rows"] == 6
+    assert manifest["rows"]["targets"]["x"]["rows"] == 8
+    assert manifest["contamination"]["pool"]["rows"] == 6
+    assert manifest["contamination"]["targets"]["x"]["rows"] == 8
+
+
+def test_items_beyond_the_limit_are_test_items_too(nait: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "refs.jsonl", [ASKED[5], *CLEAN])
+    done = nait(f"target.path={file}", "eval.limit=2")
+    assert done.returncode == 2
+    assert "item 5 of task toy_sums" in done.stderr
+
+
+def test_without_an_evaluation_nothing_is_said_to_be_clean(nait: Run, tmp_path: Path) -> None:
+    done = nait("stages=[select,report]", "contamination.exclude=true")
+    assert done.returncode == 0, done.stderr
+    manifest = told(tmp_path)
+    assert any("exclude=true leaves nothing out" in one for one in manifest["warnings"])
+    assert manifest["contamination"]["tasks"] == {}
+    for path in (tmp_path / "runs").rglob("report.md"):
+        text = path.read_text()
+        assert "The evaluation was not looked at" in text
+        assert "No text of" not in text
+
+
+@pytest.mark.parametrize("null", ["contamination=null", "contamination=none"])
+def test_a_look_that_is_turned_off_is_said_to_be_off(nait: Run, tmp_path: Path, null: str) -> None:
+    done = nait("stages=[select,report]", null)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    manifest = told(tmp_path)
+    assert manifest["contamination"]["checked"] is False
+    assert "Contamination was not checked: contamination=null." in manifest["warnings"]
+    for path in (tmp_path / "runs").rglob("report.md"):
+        assert "Contamination was not checked in 1 of 1 runs" in path.read_text()
+
+
+def test_null_is_none_where_a_group_has_such_an_option() -> None:
+    read = named_none(["contamination=null", "-m", "traits=null,topics", "truth=null", "seed=null"])
+    assert read == ["contamination=none", "-m", "traits=none,topics", "truth=none", "seed=null"]
+
+
+def test_null_for_a_group_without_such_an_option_is_explained(nait: Run) -> None:
+    done = nait("data=null")
+    assert done.returncode == 2
+    assert "data: there is no option 'null'. Leave it out, or choose file, hub," in done.stderr
+
+
+@pytest.mark.parametrize("name", ["a+b", "a/b"])
+def test_a_target_whose_name_reads_as_two_is_refused(nait: Run, name: str) -> None:
+    done = nait(f"target.name={name}", "stages=[select]")
+    assert done.returncode == 2
+    assert f"a target cannot have the name '{name}'" in done.stderr
