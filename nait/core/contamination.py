@@ -7,6 +7,7 @@ Shapes: an n-gram is one 64-bit hash, a text's n-grams a sorted array of them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from nait.core.errors import DataError
 from nait.core.examples import Example, Pool, Target
-from nait.core.words import Hashes, digest, hashed, ngrams, words_of
+from nait.core.words import Hashes, digest, hashed, runs, words_of
 
 Kind = Literal["equal", "contained", "ngram"]
 Role = Literal["pool", "target", "task", ""]
@@ -76,15 +77,11 @@ class Contamination:
 
     def compare(self, rows: Pool | Target, others: Mapping[Side, Sequence[Item]]) -> list[Hit]:
         """The hits of these rows among the others' items, at most one a row and other: its strongest."""
-        side = side_of(rows)
-        indexes = {other: _index(items, self.ngram) for other, items in others.items()}
+        side, index = side_of(rows), _Index.of(others, self.ngram)
         found: list[Hit] = []
         for example in rows.examples:
             texts = [_prepared(text, self.ngram) for text in texts_of(example)]
-            for other, index in indexes.items():
-                match = index.find(texts)
-                if match:
-                    found.append(Hit(side, example.id, other, *match))
+            found += [Hit(side, example.id, *match) for match in index.find(texts)]
         return found
 
     def refuse_test_references(self, hits: Sequence[Hit], targets: Sequence[Target]) -> None:
@@ -129,102 +126,118 @@ def comparable(texts: Sequence[str]) -> bool:
     return any(len(words_of(text)) >= SHORTEST_EQUAL for text in texts)
 
 
-@dataclass(frozen=True)
-class _Text:
-    """A text's digest (None: too short to mean anything), its words' hashes [W] and the hashes of its n-grams."""
+class _Text(NamedTuple):
+    """A text's digest (None: too short to mean anything), hashes of its shorter runs of words and of its n-grams.
+
+    `whole` is the hash of all its words, where they can be looked for inside another text and are below an n-gram.
+    """
 
     digest: bytes | None
-    words: Hashes
+    whole: Hashes
+    shorter: Hashes
     grams: Hashes
+
+
+NONE = np.empty(0, dtype=np.uint64)
 
 
 def _prepared(text: str, ngram: int) -> _Text:
     words = words_of(text)
-    hashes = hashed(words)
+    *shorter, grams = runs(hashed(words), min(SHORTEST_CONTAINED, ngram), ngram)
+    place = len(words) - SHORTEST_CONTAINED
     return _Text(
-        digest(words) if len(words) >= SHORTEST_EQUAL else None, hashes, np.unique(ngrams(hashes, ngram))
+        digest(words) if len(words) >= SHORTEST_EQUAL else None,
+        shorter[place] if 0 <= place < len(shorter) else NONE,
+        np.concatenate([NONE, *shorter]),
+        np.unique(grams),
     )
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Sorted hashes [G] and the item [G] that each stands for."""
+class _Places(NamedTuple):
+    """Sorted hashes [G], the same one once for each other that has it, and the item's number [G] there."""
 
     hashes: Hashes
     owners: npt.NDArray[np.int64]
 
-    def owners_of(self, hashes: Hashes) -> npt.NDArray[np.int64]:
-        """The items of those of these hashes that are here, in the hashes' order."""
-        if not len(self.hashes) or not len(hashes):
-            return np.empty(0, dtype=np.int64)
-        places = np.searchsorted(self.hashes, hashes).clip(max=len(self.hashes) - 1)
-        found: npt.NDArray[np.int64] = self.owners[places[self.hashes[places] == hashes]]
-        return found
+    @classmethod
+    def of(cls, parts: Sequence[_Places]) -> _Places:
+        hashes = np.concatenate([NONE, *(part.hashes for part in parts)])
+        owners = np.concatenate([np.empty(0, dtype=np.int64), *(part.owners for part in parts)])
+        order = np.argsort(hashes, kind="stable")
+        return cls(hashes[order], owners[order])
+
+    def owners_of(self, hashes: Hashes) -> list[int]:
+        """The items of those of these hashes that are here, each once."""
+        first, last = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
+        places = np.flatnonzero(last > first)
+        found = (self.owners[first[place] : last[place]].tolist() for place in places)
+        return list(dict.fromkeys(number for numbers in found for number in numbers))
 
 
 @dataclass(frozen=True)
 class _Index:
-    """Items by their whole texts, by those shorter than an n-gram (length -> places), and by their n-grams.
+    """All items of all others, numbered through, by their whole texts and by their n-grams.
 
-    `long` has the n-grams of each of an item's longer texts.
+    `short` are whole texts below an n-gram; `long` has the n-grams of each longer text of an item.
     """
 
-    items: Sequence[Item]
-    equal: Mapping[bytes, int]
-    short: Mapping[int, _Places]
+    items: Sequence[tuple[Side, Item]]
+    equal: Mapping[bytes, Sequence[int]]
+    short: _Places
     grams: _Places
     long: Sequence[Sequence[Hashes]]
 
-    def find(self, texts: Sequence[_Text]) -> tuple[str, Kind] | None:
-        """The item that one of these texts equals, or else contains, or else shares words with."""
+    @staticmethod
+    def of(others: Mapping[Side, Sequence[Item]], ngram: int) -> _Index:
+        """The index without what many items of one other say: a task's own phrases are in all its prompts."""
+        numbered: list[tuple[Side, Item]] = []
+        equal: dict[bytes, list[int]] = {}
+        short, grams, long = [], [], []
+        for other, items in others.items():
+            most, start = max(COMMON, int(COMMON_SHARE * len(items))), len(numbered)
+            texts = [[_prepared(text, ngram) for text in item.texts] for item in items]
+            said = [dict.fromkeys(text.digest for text in own if text.digest) for own in texts]
+            counts, first = Counter(key for own in said for key in own), dict[bytes, int]()
+            for number, own_keys in enumerate(said, start):
+                for key in own_keys:
+                    first.setdefault(key, number)
+            for key, number in first.items():
+                if counts[key] <= most:
+                    equal.setdefault(key, []).append(number)
+            short.append(_rare([[text.whole for text in own] for own in texts], start, most))
+            grams.append(_rare([[text.grams for text in own] for own in texts], start, most))
+            long += [[text.grams for text in own if len(text.grams)] for own in texts]
+            numbered += [(other, item) for item in items]
+        return _Index(numbered, equal, _Places.of(short), _Places.of(grams), long)
+
+    def find(self, texts: Sequence[_Text]) -> Iterator[tuple[Side, str, Kind]]:
+        """For each other the item that one of these texts equals, or else contains, or else shares words with."""
+        found: dict[Side, tuple[str, Kind]] = {}
+        for number, kind in self._matches(texts):
+            other, item = self.items[number]
+            found.setdefault(other, (item.id, kind))
+        for other, (key, kind) in found.items():
+            yield other, key, kind
+
+    def _matches(self, texts: Sequence[_Text]) -> Iterator[tuple[int, Kind]]:
+        """Items by number, the strongest sign first."""
         for text in texts:
-            if text.digest is not None and text.digest in self.equal:
-                return self.items[self.equal[text.digest]].id, "equal"
+            yield from ((number, "equal") for number in self.equal.get(text.digest or b"", ()))
         shared = [self.grams.owners_of(text.grams) for text in texts]
-        for text, owners in zip(texts, shared, strict=True):
-            for number in self._contained(text, owners):
-                return self.items[number].id, "contained"
-        for owners in shared:
-            if len(owners):
-                return self.items[int(owners[0])].id, "ngram"
-        return None
+        for text, numbers in zip(texts, shared, strict=True):
+            yield from ((number, "contained") for number in numbers if self._contains(text, number))
+            yield from ((number, "contained") for number in self.short.owners_of(text.shorter))
+        for numbers in shared:
+            yield from ((number, "ngram") for number in numbers)
 
-    def _contained(self, text: _Text, owners: npt.NDArray[np.int64]) -> Iterator[int]:
-        """The items with a whole text inside this one. `owners` share an n-gram with it."""
-        for number in dict.fromkeys(owners.tolist()):
-            if any(np.isin(grams, text.grams, assume_unique=True).all() for grams in self.long[number]):
-                yield number
-        for length, places in self.short.items():
-            yield from places.owners_of(ngrams(text.words, length)).tolist()
+    def _contains(self, text: _Text, number: int) -> bool:
+        """Whether a whole longer text of this item is inside this one."""
+        return any(np.isin(grams, text.grams, assume_unique=True).all() for grams in self.long[number])
 
 
-def _index(items: Sequence[Item], ngram: int) -> _Index:
-    """The index of these items, without what many of them say: a task's own phrases are in all its prompts."""
-    most = max(COMMON, int(COMMON_SHARE * len(items)))
-    owners: dict[bytes, set[int]] = {}
-    short: dict[int, list[tuple[int, Hashes]]] = {}
-    grams: list[tuple[int, Hashes]] = []
-    long: list[list[Hashes]] = []
-    for number, item in enumerate(items):
-        texts = [_prepared(text, ngram) for text in item.texts]
-        for text in texts:
-            if text.digest is not None:
-                owners.setdefault(text.digest, set()).add(number)
-        for length in {len(text.words) for text in texts}:
-            if SHORTEST_CONTAINED <= length < ngram:
-                whole = [ngrams(text.words, length) for text in texts if len(text.words) == length]
-                short.setdefault(length, []).append((number, np.unique(np.concatenate(whole))))
-        long.append([text.grams for text in texts if len(text.grams)])
-        grams.append((number, np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *long[-1]]))))
-    equal = {key: min(said) for key, said in owners.items() if len(said) <= most}
-    places = {length: _places(parts, most) for length, parts in short.items()}
-    return _Index(items, equal, places, _places(grams, most), long)
-
-
-def _places(parts: Sequence[tuple[int, Hashes]], most: int) -> _Places:
-    """The first item of each hash that at most `most` items have."""
-    hashes = np.concatenate([np.empty(0, dtype=np.uint64), *(part for _, part in parts)])
-    numbers = np.repeat([number for number, _ in parts], [len(part) for _, part in parts]).astype(np.int64)
-    kept, first, counts = np.unique(hashes, return_index=True, return_counts=True)
-    rare = counts <= most
-    return _Places(kept[rare], numbers[first[rare]])
+def _rare(items: Sequence[Sequence[Hashes]], start: int, most: int) -> _Places:
+    """The first item of each hash that at most `most` of these items have; they are numbered from `start`."""
+    own = [np.unique(np.concatenate([NONE, *parts])) for parts in items]
+    numbers = np.repeat(np.arange(start, start + len(own)), [len(hashes) for hashes in own])
+    hashes, first, counts = np.unique(np.concatenate([NONE, *own]), return_index=True, return_counts=True)
+    return _Places(hashes[counts <= most], numbers[first[counts <= most]])

@@ -46,17 +46,19 @@ def hashed(words: Sequence[str]) -> Hashes:
     return np.fromiter(map(_word, words), dtype=np.uint64, count=len(words))
 
 
-def ngrams(hashes: Hashes, length: int) -> Hashes:
-    """A hash of each run of `length` words, from the words' own [W]: a polynomial in them, modulo 2^64."""
-    count = len(hashes) - length + 1
-    if count < 1:
-        return np.empty(0, dtype=np.uint64)
-    base = np.uint64(_BASE)
-    total = np.zeros(count, dtype=np.uint64)
+def runs(hashes: Hashes, shortest: int, longest: int) -> list[Hashes]:
+    """For each length from `shortest` to `longest`, a hash of each run of so many words, from the words' own [W].
+
+    The hash is a polynomial in them, modulo 2^64, so that a longer run's is made from a shorter one's.
+    """
+    base, total = np.uint64(_BASE), np.zeros(len(hashes), dtype=np.uint64)
+    found = []
     with np.errstate(over="ignore"):
-        for place in range(length):
-            total = total * base + hashes[place : place + count]
-    return total
+        for length in range(1, longest + 1):
+            total = total[: max(len(hashes) - length + 1, 0)] * base + hashes[length - 1 :]
+            if length >= shortest:
+                found.append(total)
+    return found
 
 
 @lru_cache(maxsize=1 << 18)
