@@ -63,7 +63,9 @@ def describe(recipe: Mapping[str, Any], size: Size) -> str:
     held = training_bytes(recipe, size)
     if held is None:
         return ""
-    said = f"Training holds {_gb(held)} of weights, gradients and moments ({size.parameters / 1e9:.3g} G weights), "
+    said = (
+        f"Training holds {bytes_text(held)} of weights, gradients and moments ({size.parameters:,} weights), "
+    )
     said += "activations not counted."
     if recipe["method"] != "full":
         return said
@@ -71,10 +73,15 @@ def describe(recipe: Mapping[str, Any], size: Size) -> str:
     for precision, optimizer in FULL:
         other = {**recipe, "precision": precision, "optimizer": optimizer}
         ways.append(
-            f"{_gb(training_bytes(other, size) or 0)} with precision={precision} optimizer={optimizer}"
+            f"{bytes_text(training_bytes(other, size) or 0)} with precision={precision} optimizer={optimizer}"
         )
     return f"{said} Full fine-tuning holds {'; '.join(ways)}."
 
 
-def _gb(count: int) -> str:
-    return f"{count / 1e9:.3g} GB"
+def bytes_text(count: float) -> str:
+    """A number of bytes with three digits and a decimal unit: "40.4 GB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

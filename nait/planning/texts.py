@@ -7,6 +7,7 @@ from nait.core.plans import (
     Plan,
     known_seconds,
 )
+from nait.core.training_memory import bytes_text
 
 
 def describe(plan: Plan) -> str:
@@ -34,7 +35,9 @@ def _lines(plan: Plan) -> list[str]:
     if plan.passes:
         named = ", ".join("+".join(one.signals) for one in missing) or "none"
         lines.append(f"Passes over the pool: {named}; {len(plan.passes) - len(missing)} more in the store.")
-        lines.append(f"Disk for their results: {_size(plan.disk_bytes)}; memory: {_size(plan.memory_bytes)}.")
+        lines.append(
+            f"Disk for their results: {bytes_text(plan.disk_bytes)}; memory: {bytes_text(plan.memory_bytes)}."
+        )
     if plan.opening_seconds:
         lines.append(f"Opening the model takes {plan.opening_seconds:.1f} s of select.")
     if plan.training_memory:
@@ -50,11 +53,3 @@ def _lines(plan: Plan) -> list[str]:
 
 def _seconds(seconds: float | None) -> str:
     return "unknown" if seconds is None else f"{seconds:.1f}"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
