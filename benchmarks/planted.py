@@ -3,9 +3,13 @@
     python -m benchmarks.planted --data DATA --out planted
 
 writes `pool.jsonl` (Alpaca and, planted in it, rows of every family; columns family, skill, clean, lookalike) and
-one reference file a family, whose rows are not in the pool. DATA holds `alpaca_52k`, `dolly_15k` and
-`gpteacher_codegen` as Parquet under `pools/`, and under `hub/` the Hub's `openai/gsm8k`, `cais/mmlu` and
-`google-research-datasets/mbpp`.
+one reference file a family, whose rows are not in the pool. `--families` names them: gsm8k, mmlu, mbpp, xquad_de,
+codegen, closed_qa, creative. `python -m benchmarks.readings` plants such a pool and holds the selectors against it.
+
+DATA holds, under `hub/`, copies of data sets in the Hub's layout: `openai/gsm8k`, `cais/mmlu`,
+`google-research-datasets/mbpp`, `google/xquad`. Alpaca is `hub/tatsu-lab/alpaca` or `pools/alpaca_52k.parquet`; the
+last three families are `pools/dolly_15k.parquet` and `pools/gpteacher_codegen.parquet`. What no family needs may be
+missing.
 
 A proxy: a planted row is "in target", an Alpaca row is not. Alpaca holds sums and programs of its own, which count
 as misses, and every data set has a manner of writing beside its capability. So a selector that scores high here
@@ -16,70 +20,119 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 Row = dict[str, Any]
+USUAL = ("gsm8k", "mmlu", "mbpp", "codegen", "closed_qa", "creative")
 
 
 def main() -> None:
-    """Writes the pool and the reference files; prints how many rows each family has."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Write the pool and the reference files; print how many rows each family has."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--families", default=",".join(USUAL), help="names, with commas between them")
     parser.add_argument("--alpaca", type=int, default=52_002, help="rows of Alpaca, drawn by --seed")
     parser.add_argument("--planted", type=int, default=250, help="rows of each family in the pool")
     parser.add_argument("--reference", type=int, default=32, help="other rows of it in its reference file")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    alpaca = list(_table(options.data / "pools" / "alpaca_52k.parquet"))
-    pool = [_labelled(row, "alpaca") for row in Random(options.seed).sample(alpaca, options.alpaca)]
-    for name, rows in families(options.data).items():
-        drawn = Random(f"{name}/{options.seed}").sample(rows, options.planted + options.reference)
-        pool += [_labelled(row, name) for row in drawn[: options.planted]]
-        _write(options.out / f"{name}.jsonl", drawn[options.planted :])
-        print(f"{name}: {len(rows)} rows, {options.planted} planted")
-    Random(options.seed).shuffle(pool)
-    _write(options.out / "pool.jsonl", pool)
+    given = parser.parse_args()
+    plant(
+        given.data, given.out, given.families.split(","),
+        alpaca=given.alpaca, planted=given.planted, reference=given.reference, seed=given.seed,
+    )  # fmt: skip
 
 
-def families(data: Path) -> dict[str, list[Row]]:
-    """Family -> rows with instruction, input and output; training and validation splits alone."""
-    hub = data / "hub"
-    dolly = list(_table(data / "pools" / "dolly_15k.parquet"))
-    return {
-        "gsm8k": [
-            _row(r["question"], r["answer"]) for r in _split(hub / "openai" / "gsm8k", "main", "train")
-        ],
-        "mmlu": [_mmlu(r) for r in _split(hub / "cais" / "mmlu", "", "validation")],
-        "mbpp": [
-            _row(r["text"], r["code"])
-            for split in ("train", "validation")
-            for r in _split(hub / "google-research-datasets" / "mbpp" / "full", "", split)
-        ],
-        "codegen": [
-            _row(r["instruction"], r["output"], r.get("input") or "")
-            for r in _table(data / "pools" / "gpteacher_codegen.parquet")
-        ],
-        "closed_qa": [
-            _row(r["instruction"], r["output"], r["input"]) for r in dolly if r["category"] == "closed_qa"
-        ],
-        "creative": [
-            _row(r["instruction"], r["output"]) for r in dolly if r["category"] == "creative_writing"
-        ],
-    }
+def plant(
+    data: Path, out: Path, families: Sequence[str], *, alpaca: int, planted: int, reference: int, seed: int
+) -> None:
+    """Write `pool.jsonl` and one reference file a family into `out`; print how many rows each family has.
+
+    Raises: SystemExit that names a family that is not known, or whose rows are missing or too few.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    pool = [_labelled(row, "alpaca") for row in Random(seed).sample(list(_alpaca(data)), alpaca)]
+    for name in families:
+        rows = family(name, data)
+        if len(rows) < planted + reference:
+            raise SystemExit(f"{name}: {len(rows)} rows are under {data}, {planted + reference} are needed.")
+        drawn = Random(f"{name}/{seed}").sample(rows, planted + reference)
+        pool += [_labelled(row, name) for row in drawn[:planted]]
+        _write(out / f"{name}.jsonl", drawn[planted:])
+        print(f"{name}: {len(rows)} rows, {planted} planted")
+    Random(seed).shuffle(pool)
+    _write(out / "pool.jsonl", pool)
+
+
+def family(name: str, data: Path) -> list[Row]:
+    """A family's rows with instruction, input and output; of MMLU and MBPP training and validation alone.
+
+    XQuAD has a validation split alone. Raises: SystemExit for a name that is not known.
+    """
+    if name not in FAMILIES:
+        raise SystemExit(f"There is no family '{name}'. Known: {', '.join(FAMILIES)}.")
+    return list(FAMILIES[name](data))
+
+
+def _gsm8k(data: Path) -> Iterator[Row]:
+    for row in _split(data / "hub" / "openai" / "gsm8k", "main", "train"):
+        yield _row(row["question"], row["answer"])
+
+
+def _mmlu(data: Path) -> Iterator[Row]:
+    for row in _split(data / "hub" / "cais" / "mmlu", "", "validation"):
+        options = "\n".join(f"{letter}. {text}" for letter, text in zip("ABCD", row["choices"], strict=True))
+        answer = f"{'ABCD'[row['answer']]}. {row['choices'][row['answer']]}"
+        yield _row(f"{row['question']}\n{options}", answer)
+
+
+def _mbpp(data: Path) -> Iterator[Row]:
+    for split in ("train", "validation"):
+        for row in _split(data / "hub" / "google-research-datasets" / "mbpp", "full", split):
+            yield _row(row["text"], row["code"])
+
+
+def _xquad_de(data: Path) -> Iterator[Row]:
+    for row in _split(data / "hub" / "google" / "xquad", "xquad.de", "validation"):
+        yield _row(row["question"], row["answers"]["text"][0], row["context"])
+
+
+def _codegen(data: Path) -> Iterator[Row]:
+    for row in _table(data / "pools" / "gpteacher_codegen.parquet"):
+        yield _row(row["instruction"], row["output"], row.get("input") or "")
+
+
+def _closed_qa(data: Path) -> Iterator[Row]:
+    for row in _table(data / "pools" / "dolly_15k.parquet"):
+        if row["category"] == "closed_qa":
+            yield _row(row["instruction"], row["output"], row["input"])
+
+
+def _creative(data: Path) -> Iterator[Row]:
+    for row in _table(data / "pools" / "dolly_15k.parquet"):
+        if row["category"] == "creative_writing":
+            yield _row(row["instruction"], row["output"])
+
+
+FAMILIES: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "gsm8k": _gsm8k, "mmlu": _mmlu, "mbpp": _mbpp, "xquad_de": _xquad_de, "codegen": _codegen,
+    "closed_qa": _closed_qa, "creative": _creative,
+}  # fmt: skip
+
+
+def _alpaca(data: Path) -> Iterator[Row]:
+    """Alpaca's rows, from the Hub's layout or from one file."""
+    mirror = data / "hub" / "tatsu-lab" / "alpaca"
+    return _split(mirror, "", "train") if mirror.is_dir() else _table(data / "pools" / "alpaca_52k.parquet")
 
 
 def _row(instruction: str, output: str, context: str = "") -> Row:
     return {"instruction": instruction, "input": context, "output": output}
-
-
-def _mmlu(row: Row) -> Row:
-    options = "\n".join(f"{letter}. {text}" for letter, text in zip("ABCD", row["choices"], strict=True))
-    return _row(f"{row['question']}\n{options}", f"{'ABCD'[row['answer']]}. {row['choices'][row['answer']]}")
 
 
 def _labelled(row: Row, family: str) -> Row:

@@ -63,8 +63,9 @@ class Extractor(Protocol):
     ) -> tuple[dict[str, npt.NDArray[Any]], Any]: ...
 
     def under(
-        self, *, template: Any = None, max_length: int | None = None, behind: Any = None, allowance: int = 0
-    ) -> Extractor: ...
+        self, *, template: Any = None, max_length: int | None = None, behind: Any = None, allowance: int = 0,
+        end_token: bool = False,
+    ) -> Extractor: ...  # fmt: skip
 
     def on(self, model: Model) -> Extractor: ...
 

@@ -7,7 +7,7 @@ A template renders an example into spans. Spans are joined into one string befor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Literal, Protocol
 
 from nait.core.address import address
@@ -64,8 +64,9 @@ class TextTemplate:
     trained, and may hold special tokens; `separator` stands between turns. `strip` removes white space
     around the fields.
 
-    `eos`: "train" adds the tokenizer's end token for training only, since at the end of a scored text it
-    is the same for every row and swamps the content; "always" and "never" are the other two.
+    `eos`: "train" adds the tokenizer's end token for training only, so that a scored text ends with the
+    answer's own last token; "always" scores it too, "never" leaves it out. What that does to a selection depends
+    on the model (nait/neurons/README.md).
     `boundary`: "prefix" starts an answer at the number of tokens of the text before it, tokenised by
     itself (the published codes); "offsets" starts it at the first token that holds a character of it.
     `unconditional` allows a prompt that does not show the instruction: the other half of an IFD score.
@@ -228,6 +229,24 @@ def _mark(text: str, fields: Sequence[str]) -> list[Span]:
         before, text = text.split(shown, 1)
         spans += [Span(before, "prompt"), Span(shown, "prompt", data=True)]
     return [span for span in (*spans, Span(text, "prompt")) if span.text]
+
+
+def ended(template: Template) -> Template:
+    """The same template under which scored texts end with the end token, too (`eos="always"`).
+
+    Raises: ConfigError for a template that is not a dataclass and does not end its scored texts by itself.
+    """
+    if template.eos == "always":
+        return template
+    given: Any = template
+    if not is_dataclass(type(given)):
+        raise ConfigError(
+            f"{type(template).__name__} is not a dataclass, so its copy with eos=always cannot be made",
+            where="selector.end_token",
+            mend="Make it a dataclass with a field eos, or set template.eos=always.",
+        )
+    made: Template = replace(given, eos="always")
+    return made
 
 
 def read_template(path: str) -> TextTemplate:

@@ -11,6 +11,9 @@ LOW_MARGIN = 0.1
 """A sign margin below this is reported: the direction's sign hangs on little."""
 LARGE_SHARE = 0.5
 """A layer with more than this of the score's variance is reported: it selects alone."""
+MANY_LAYERS = 0.25
+"""From this share of the summed layers on, signs near a coin toss make a direction weak."""
+SHOWN_TARGETS = 8
 
 
 def diagnose(
@@ -38,9 +41,14 @@ def diagnose(
     return report
 
 
-def warnings(diagnostics: Mapping[str, Any], *, signed: bool) -> list[str]:
-    """What is wrong with the directions; of their signs only where they were `signed` by what they lean to."""
+def warnings(diagnostics: Mapping[str, Any], *, signed: bool, contrast: bool = False) -> list[str]:
+    """What is wrong with the directions; of their signs only where they were `signed` by what they lean to.
+
+    Where signs near a coin toss are many, or a layer decides alone, the last message names the method to hold
+    the selection against, unless the directions are that `contrast` themselves.
+    """
     messages = []
+    weak_targets = []
     for name, facts in diagnostics.items():
         used = facts["layer_share_of_score_variance"]
         weak = [layer for layer in used if facts["sign_margin"][layer] < LOW_MARGIN]
@@ -52,4 +60,18 @@ def warnings(diagnostics: Mapping[str, Any], *, signed: bool) -> list[str]:
         top, share = max(used.items(), key=lambda pair: pair[1])
         if share > LARGE_SHARE and len(used) > 2:
             messages.append(f"{name}: layer {top} alone carries {share:.0%} of the score's variance.")
-    return messages
+            weak_targets.append(name)
+        elif signed and len(weak) >= MANY_LAYERS * len(used):
+            weak_targets.append(name)
+    return messages if contrast or not weak_targets else [*messages, _advice(weak_targets)]
+
+
+def _advice(names: Sequence[str]) -> str:
+    """Which method needs neither a sign rule nor a largest layer, for these targets of weak directions."""
+    shown = ", ".join(names[:SHOWN_TARGETS])
+    more = f" and {len(names) - SHOWN_TARGETS} more" if len(names) > SHOWN_TARGETS else ""
+    return (
+        f"{shown}{more}: this reading of NAIT may select the wrong rows here. Hold it against "
+        "selector=nait_contrast, which needs no sign rule and puts all layers on one scale "
+        "(nait/neurons/README.md has what both select in two worlds)."
+    )

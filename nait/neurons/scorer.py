@@ -42,8 +42,10 @@ class Nait:
     `pool_sample` rows, drawn by id and `seed`, stand for the pool where its mean feature is needed
     (`direction=contrast`, `sign=pool`, `center`).
 
-    With `early_exit` the pass over the pool stops at the deepest of `layers`: dearer than reading all of them as
-    soon as others are asked for later. Directions and the pool's mean, of few rows, are made at every layer.
+    With `early_exit` the pass over the pool stops at the deepest of `layers`, and costs another pass as soon
+    as others are asked for later. Directions and the pool's mean, of few rows, are made at every layer.
+
+    With `end_token` the end token is read too, in candidates and reference rows alike, whatever the template's `eos`.
     """
 
     version: ClassVar[int] = 1
@@ -64,6 +66,7 @@ class Nait:
     pool_sample: int = 4096
     seed: int = 0
     early_exit: bool = False
+    end_token: bool = False
 
     def __post_init__(self) -> None:
         for key, value, known in (
@@ -103,6 +106,10 @@ class Nait:
         """What decides the sign: nothing, for a contrast, which has its own."""
         return "none" if self.direction == "contrast" else self.sign
 
+    def _view(self, extractor: Extractor) -> Extractor:
+        """The texts that are read: the run's, with the end token where it is asked for."""
+        return extractor.under(end_token=True) if self.end_token else extractor
+
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: DataError for a target whose rows cannot give a direction, before a model is opened."""
         check_references(targets)
@@ -111,8 +118,9 @@ class Nait:
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
         """What is measured of the pool: projections on the targets' directions, which are made first."""
-        _, _, signals = self._plan(pool, targets, extractor)
-        return [(extractor, pool, signals)]
+        view = self._view(extractor)
+        _, _, signals = self._plan(pool, targets, view)
+        return [(view, pool, signals)]
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         """The total projection of each row on each target's directions; unit: activation units."""
@@ -127,9 +135,12 @@ class Nait:
             targets=tuple(name for name, _ in found),
             values=np.stack(columns, axis=1),
             unit="activation units" if self.similarity == "dot" and self.layer_weight == "none" else "1",
-            definition=f"NAIT: sum over layers of {self.site} {self.feature} along the {self.direction} direction",
+            definition=f"NAIT: sum over layers of {self.site} {self.feature} along the {self.direction} direction"
+            + (", the end token included" if self.end_token else ""),
             diagnostics=diagnostics,
-            warnings=tuple(warnings(diagnostics, signed=self._sign != "none")),
+            warnings=tuple(
+                warnings(diagnostics, signed=self._sign != "none", contrast=self.direction == "contrast")
+            ),
         )
 
     def contributions(
@@ -150,8 +161,9 @@ class Nait:
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> tuple[list[tuple[str, Directions]], Iterator[tuple[str, Floats, Floats, list[int]]]]:
         """The directions; and name, scores [N], parts [N, L] and layers of one column after the other."""
-        found, centre, signals = self._plan(pool, targets, extractor)
-        measured = extractor.measure(pool, signals)
+        view = self._view(extractor)
+        found, centre, signals = self._plan(pool, targets, view)
+        measured = view.measure(pool, signals)
         norms = measured.pop() if self.similarity == "cosine" else None
         return found, (
             (name, *self._total(direction, p_ncl, norms, centre))
@@ -186,6 +198,7 @@ class Nait:
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> list[tuple[str, Directions]]:
         """Each target's directions, from the store where it has them; with `merge=directions` one for all."""
+        extractor = self._view(extractor)
         needs_pool = self.direction == "contrast" or self.sign == "pool"
         drawn = sample(pool, self.pool_sample, self.seed) if needs_pool else None
         derivation = Derivation(self.reference_reading, self.direction, self._sign, self.components, drawn)

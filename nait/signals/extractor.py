@@ -20,7 +20,7 @@ from nait.core.tokens import TokenTable
 from nait.core.workers import workers_of
 from nait.models.encode import VERSION as ENCODE_VERSION
 from nait.models.encode import encode_blocks
-from nait.models.templates import Template
+from nait.models.templates import Template, ended
 from nait.signals.engine import Engine
 from nait.signals.opened import Opened
 from nait.signals.passes import join_pass, run_pass
@@ -64,16 +64,19 @@ class StoredExtractor:
 
     def under(
         self, *, template: Template | None = None, max_length: int | None = None,
-        behind: Template | None = None, allowance: int = 0,
+        behind: Template | None = None, allowance: int = 0, end_token: bool = False,
     ) -> StoredExtractor:  # fmt: skip
         """The same model's signals of other texts: pool and targets alike under `template` (None: as before).
 
         Texts are cut at `max_length` tokens (None: as before). With `behind`, a row is cut as if its answer stood
         behind its prompt under that template: at max_length - n + allowance tokens, n the tokens of that prompt.
+        `end_token`: scored texts end with the end token, as under `template.eos=always`.
         """
         view = copy.copy(self)
         if template is not None:
             view.template = view.reference_template = template
+        if end_token:
+            view.template, view.reference_template = ended(view.template), ended(view.reference_template)
         view.max_length = max_length or self.max_length
         view.behind = (behind, allowance) if behind is not None else None
         return view

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from nait.store import Store
 from nait.sweeps.collect import collect
@@ -141,6 +144,35 @@ def test_a_report_says_what_the_selections_of_a_pool_are_made_of(nait: Run, tmp_
     (page,) = (tmp_path / "runs").rglob("report.md")
     assert "What the selections are made of" in page.read_text()
     assert {"composition.svg", "layers.svg"} <= {path.name for path in page.parent.iterdir()}
+
+
+def test_doubtful_directions_point_to_the_contrast_in_log_manifest_and_report(
+    nait: Run, home: Path, tmp_path: Path
+) -> None:
+    """Directions of this run's own reference rows, their margins made up."""
+    assert nait("stages=[select]").returncode == 0
+    (made,) = (path.parent for path in (tmp_path / "store" / "directions").glob("*/manifest.json"))
+    usual = [word for word in given(home) if not word.startswith("target")]
+    for name, margin in (("doubtful", 0.01), ("sure", 0.9)):
+        folder = shutil.copytree(made, tmp_path / name)
+        arrays = load_file(folder / "arrays.safetensors")
+        save_file(
+            {**arrays, "sign_margin": np.full_like(arrays["sign_margin"], margin)},
+            folder / "arrays.safetensors",
+        )
+        before = len(manifests(tmp_path))
+        done = nait(
+            *usual, "target=directions", f"target.paths={{{name}: {folder}}}", "selector.layers=[1,2]",
+            "stages=[select,report]", bare=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        manifest = manifests(tmp_path)[before]
+        page = max(
+            (tmp_path / "runs").rglob("report.md"), key=lambda path: path.stat().st_mtime_ns
+        ).read_text()
+        said = f"{name}: this reading of NAIT may select the wrong rows here. Hold it against selector=nait_contrast"
+        for told in (done.stderr, "\n".join(manifest["warnings"]), page):
+            assert (said in told) == (name == "doubtful")
 
 
 def handed_over(job: Path) -> fakes.Run:

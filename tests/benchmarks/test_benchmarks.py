@@ -35,6 +35,7 @@ BESIDE = {
     "page",
     "peaks",
     "planted",
+    "readings",
     "quickstart",
 }
 # Seconds at this size. `startup`, `memory`, `workers`, `plan` start processes; the rest is measured in place.

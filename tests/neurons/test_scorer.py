@@ -16,6 +16,7 @@ from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
 from nait.core.orders import BestRank, Highest
 from nait.models.templates import TextTemplate
 from nait.neurons.artifacts import read_directions
+from nait.neurons.diagnostics import warnings
 from nait.neurons.directions import Directions
 from nait.neurons.scorer import Nait
 from nait.signals.extractor import NotMeasured, StoredExtractor
@@ -330,6 +331,38 @@ def test_a_layer_the_model_lacks_is_an_error(x: StoredExtractor) -> None:
         Nait(layers=[LAYERS + 1]).score(pool(), [MATH], x)
 
 
+# The end token.
+
+
+@pytest.mark.parametrize("options", [{}, {"site": "mlp", "direction": "contrast"}, {"merge": "directions"}])
+def test_the_end_token_is_read_on_both_sides_as_under_eos_always(
+    options: dict[str, Any], x: StoredExtractor, opened: Open, no_network: Forbid
+) -> None:
+    plain = Nait(**options).score(pool(), [MATH, CODE], x)
+    always = opened(x.store.root)
+    always.template = always.reference_template = replace(always.template, eos="always")
+    wanted = Nait(**options).score(pool(), [MATH, CODE], always)
+    no_network()  # the texts are the same, and so are their addresses
+    ended = Nait(**options, end_token=True)
+    table = ended.score(pool(), [MATH, CODE], opened(x.store.root))
+    np.testing.assert_array_equal(table.values, wanted.values)
+    assert table.definition == f"{wanted.definition}, the end token included"
+    rows, among = np.array([2]), np.ones(len(pool()), dtype=bool)
+    (part, *_) = ended.contributions(pool(), [MATH, CODE], opened(x.store.root), rows=rows, among=among)
+    assert part.parts.sum() == pytest.approx(table.column(part.target)[2], rel=1e-5)
+    assert not np.allclose(plain.values, table.values)
+
+
+def test_directions_to_the_end_token_are_refused_where_it_is_not_read(opened: Open, tmp_path: Path) -> None:
+    x = opened(tmp_path)
+    Nait(end_token=True).directions(pool(), [MATH], x)
+    (artifact,) = x.store.artifacts("directions")
+    (given,) = read_directions({"math": str(artifact.path)})
+    Nait(end_token=True).score(pool(), [given], x)
+    with pytest.raises(ConfigError, match="made with template="):
+        Nait().score(pool(), [given], x)
+
+
 # Directions made earlier.
 
 
@@ -448,12 +481,56 @@ def test_a_sign_near_a_coin_toss_is_said_aloud(x: StoredExtractor, folder_of_mat
 
 def test_a_layer_that_decides_alone_is_said_aloud(x: StoredExtractor, folder_of_math: Path) -> None:
     one = with_directions(folder_of_math, [0.5] * 4, [1.0, 1.0, 1.0, 50.0])
-    (spoken,) = Nait().score(pool(), [one], x).warnings
+    spoken, advice = Nait().score(pool(), [one], x).warnings
     assert spoken.startswith("math: layer 3 alone carries ")
     assert spoken.endswith("% of the score's variance.")
+    assert advice.startswith("math: this reading of NAIT may select the wrong rows here.")
     assert not Nait(layers=[3]).score(pool(), [one], x).warnings  # one layer, chosen: no news
 
 
 def test_no_sign_rule_no_coin(x: StoredExtractor) -> None:
     spoken = Nait(direction="contrast").score(pool(), [MATH, CODE], x).warnings
     assert not [w for w in spoken if "coin toss" in w]
+
+
+def facts(margins: list[float], shares: list[float]) -> dict[str, Any]:
+    """The diagnostics of one target with these margins and shares, a layer each."""
+    numbers = [str(layer + 1) for layer in range(len(margins))]
+    return {
+        "sign_margin": dict(zip(numbers, margins, strict=True)),
+        "layer_share_of_score_variance": dict(zip(numbers, shares, strict=True)),
+    }
+
+
+FINE = facts([0.5] * 8, [0.125] * 8)
+TOSSED = facts([0.05] * 2 + [0.5] * 6, [0.125] * 8)
+RULED = facts([0.5] * 8, [0.6, 0.4] + [0.0] * 6)
+LITTLE = facts([0.05] + [0.5] * 7, [0.125] * 8)
+
+
+@pytest.mark.parametrize("bad", [TOSSED, RULED], ids=["many coin tosses", "one layer decides"])
+def test_bad_diagnostics_point_to_the_contrast(bad: Any) -> None:
+    spoken = warnings({"math": FINE, "code": bad}, signed=True)
+    assert len(spoken) == 2
+    assert spoken[-1].startswith("code: ")
+    assert "selector=nait_contrast" in spoken[-1]
+
+
+@pytest.mark.parametrize("fine", [FINE, LITTLE], ids=["wide margins", "one coin toss of eight"])
+def test_fine_diagnostics_point_nowhere(fine: Any) -> None:
+    assert not [w for w in warnings({"math": fine}, signed=True) if "nait_contrast" in w]
+
+
+def test_a_sign_that_no_rule_chose_points_nowhere() -> None:
+    assert warnings({"math": TOSSED}, signed=False) == []
+
+
+def test_the_contrast_is_not_pointed_to_itself() -> None:
+    assert warnings({"math": RULED}, signed=False, contrast=True) == [
+        "math: layer 1 alone carries 60% of the score's variance."
+    ]
+
+
+def test_the_pointer_names_a_few_of_many_targets() -> None:
+    spoken = warnings({f"t{i}": TOSSED for i in range(57)}, signed=True)
+    assert spoken[-1].startswith("t0, t1, t2, t3, t4, t5, t6, t7 and 49 more: ")

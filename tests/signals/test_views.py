@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 
 from nait.core.errors import ConfigError
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
+from nait.models.templates import TextTemplate, ended
 from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
 from nait.signals.readings import Norms, Reading
 from nait.store import Store
-from tests.families import pool, save
+from tests.families import pool, save, target
 
 LONG = TextTemplate(prompt="### Do this: {user}\n### Answer: ")
 BARE = TextTemplate(prompt="A:", unconditional=True)
@@ -81,3 +82,31 @@ def test_signals_of_a_view_are_kept_apart(folder: Path, tmp_path: Path) -> None:
 def test_an_extractor_without_a_trainer_says_so(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot train"):
         extractor(folder, tmp_path).fine_tune(pool(), pool().ids, trainer=None, seed=0)  # type: ignore[arg-type]
+
+
+def test_a_view_to_the_end_token_adds_it_to_pool_and_reference_rows(folder: Path, tmp_path: Path) -> None:
+    x = extractor(folder, tmp_path)
+    view = x.under(end_token=True)
+    always = x.under(template=replace(LONG, eos="always"))
+    for examples in (pool(), target()):
+        assert view.identity(examples) == always.identity(examples) != x.identity(examples)
+        np.testing.assert_array_equal(view.lengths(examples), np.minimum(x.lengths(examples) + 1, 80))
+    assert view.under(end_token=True).identity(pool()) == view.identity(pool())
+
+
+def test_a_reference_template_keeps_its_words_where_the_end_token_is_read(
+    folder: Path, tmp_path: Path
+) -> None:
+    x = extractor(folder, tmp_path)
+    x.reference_template = BARE
+    assert x.under(end_token=True).reference_template == replace(BARE, eos="always")
+
+
+def test_a_template_that_cannot_be_copied_is_refused_with_the_mend() -> None:
+    class Own:
+        """A template that is no dataclass."""
+
+        eos = "train"
+
+    with pytest.raises(ConfigError, match=r"selector\.end_token: Own is not a dataclass"):
+        ended(Own())  # type: ignore[arg-type]

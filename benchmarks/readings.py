@@ -1,0 +1,134 @@
+"""NAIT's readings and RDS+ on real text: the second table of nait/neurons/README.md, by one command.
+
+    python -m benchmarks.readings --data DATA --model FOLDER --out planted
+
+plants 900 rows of Alpaca with 150 each of GSM8K, MBPP, German XQuAD and MMLU (`benchmarks.planted` says what DATA
+holds), takes 64 other rows of each family as its reference set, and scores the pool with the model in FOLDER:
+float32, Alpaca's template, 384 tokens. Nothing is trained. It prints, for each selector and family, the share of the
+150 highest rows that are of the family, and in brackets the AUC; then in how many layers the sign of a family's
+direction is nearly a coin toss, and the rank correlation of its scores with length. Another `--seed` draws other
+rows. The passes are kept in `OUT/store`: the same command again opens no model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from benchmarks.planted import plant
+from nait.core.examples import Pool, Target
+from nait.core.rankings import lowest_first, spearman
+from nait.core.scores import ScoreTable
+from nait.core.truth import Labels, TruthColumns, measure
+from nait.data.pools import read_pool, read_targets
+from nait.models.loading import LocalModel
+from nait.neurons.diagnostics import LOW_MARGIN
+from nait.signals.engine import Engine
+from nait.signals.extractor import StoredExtractor
+from nait.stages.select import measure_together
+from nait.store import Store
+
+SELECTORS = ("nait", "nait_end", "nait_mlp", "nait_mlp_end", "nait_mean", "rds", "nait_contrast")
+FAMILIES = ("gsm8k", "mbpp", "xquad_de", "mmlu")
+
+
+def main() -> None:
+    """Plant the pool, score it, print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", required=True, help="a model's folder")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--alpaca", type=int, default=900, help="rows of Alpaca")
+    parser.add_argument("--planted", type=int, default=150, help="rows of each family in the pool")
+    parser.add_argument("--reference", type=int, default=64, help="other rows of it in its reference set")
+    parser.add_argument("--seed", type=int, default=0, help="draws them")
+    parser.add_argument("--max-length", type=int, default=384, help="tokens; longer texts are cut")
+    parser.add_argument("--device", default="auto")
+    given = parser.parse_args()
+    plant(
+        given.data, given.out, FAMILIES,
+        alpaca=given.alpaca, planted=given.planted, reference=given.reference, seed=given.seed,
+    )  # fmt: skip
+    pool = read_pool(given.out / "pool.jsonl")
+    targets = read_targets({name: given.out / f"{name}.jsonl" for name in FAMILIES})
+    print(table(pool, targets, labels(given.out / "pool.jsonl", pool), given))
+
+
+def labels(path: Path, pool: Pool) -> Labels:
+    """What each row of the pool is, in the pool's order."""
+    rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    named = TruthColumns("family", "skill", "clean", "lookalike")
+    return named.labels([rows[example.row] for example in pool.examples])
+
+
+def table(pool: Pool, targets: Sequence[Target], truth: Labels, given: argparse.Namespace) -> str:
+    """A line a selector, all of them measured in one pass over each text."""
+    scorers = {name: scorer(name) for name in SELECTORS}
+    x = StoredExtractor(
+        LocalModel(given.model, dtype="float32", device=given.device, max_length=given.max_length),
+        Store(given.out / "store"),
+        built("template", ["template=alpaca"]),
+        engine=Engine(progress=False),
+    )
+    measure_together(pool.blind(), targets, list(scorers.values()), x)
+    lengths = x.lengths(pool)
+    lines = []
+    for name, one in scorers.items():
+        scores = one.score(pool.blind(), targets, x)
+        worth = [found(scores, target.name, truth, given.planted) for target in targets]
+        precision = sum(each["precision"] for each in worth) / len(worth)
+        rhos = [spearman(scores.column(target.name), lengths) for target in targets]
+        lines.append(
+            [name, *(f"{each['precision']:.2f} ({each['auc']:.2f})" for each in worth), f"{precision:.2f}",
+             tosses(scores), ", ".join(f"{rho:+.2f}" for rho in rhos)]
+        )  # fmt: skip
+    x.close()
+    heads = ["selector", *FAMILIES, "mean precision", "coin tosses", "rho with length"]
+    return str(tabulate(lines, headers=heads, tablefmt="github", disable_numparse=True))
+
+
+def found(scores: ScoreTable, name: str, truth: Labels, count: int) -> dict[str, float]:
+    """Precision of the `count` highest rows of a target's column, and its AUC."""
+    column = scores.column(name)
+    return measure(truth, lowest_first(-column)[:count].tolist(), [name], {name: column})
+
+
+def tosses(scores: ScoreTable) -> str:
+    """For each family, in how many of the summed layers a sign rule chose the sign by a hair."""
+    facts = [scores.diagnostics[name] for name in FAMILIES if name in scores.diagnostics]
+    if not facts or "contrast" in scores.definition:
+        return ""
+    weak = [
+        sum(one["sign_margin"][layer] < LOW_MARGIN for layer in one["layer_share_of_score_variance"])
+        for one in facts
+    ]
+    layers = len(facts[0]["layer_share_of_score_variance"])
+    return f"{', '.join(map(str, weak))} of {layers}"
+
+
+def scorer(name: str) -> Any:
+    """The selector of this name as its preset has it; RDS+ with a column a family, its nearest reference row's."""
+    return built("selector", [f"selector={name}", *(["selector.reduce=max"] if name == "rds" else [])])
+
+
+def built(node: str, choices: Sequence[str]) -> Any:
+    """What a node of the run's config builds under these choices."""
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.utils import instantiate
+
+    GlobalHydra.instance().clear()
+    with initialize_config_module("nait.conf", version_base="1.3"):
+        config = compose("run", overrides=["model=local", "model.path=unused", *choices])
+    return instantiate({key: value for key, value in config[node].items() if key != "name"})
+
+
+if __name__ == "__main__":
+    main()
