@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Target
+from nait.core.examples import Pool, Target
 from nait.jobs.job import Job
 from nait.processes import splits
+from nait.stages.render import rendered
 from nait.stages.select import Selector
 from nait.store import Store
 
@@ -31,7 +33,7 @@ def assemble(
 
     `other_selector` gives the config of another selector by its name, under this job's other settings.
 
-    Raises: NaitError for anything the user must mend; no model has been opened then.
+    Raises: NaitError for anything the user must mend; no network has been opened then.
     """
     if not isinstance(config["seed"], int):
         raise ConfigError(f"'{config['seed']}' is no whole number", where="seed", mend="Set seed=0.")
@@ -67,6 +69,7 @@ def assemble(
     pool = build(config["data"])
     targets = list(build(config["target"]))
     _check_names(targets)
+    pool, targets = _rendered(config, pool, targets, model=model, parts=parts)
     shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
     seconds = time.monotonic() - started
     log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)
@@ -83,6 +86,27 @@ def assemble(
         config=config, labels=labels, folder=folder, store=Store(config["paths"]["store"]), model=model,
         pool=pool, targets=targets, selector=selector, parts=parts, tracker=build(config["tracking"]),
     )  # fmt: skip
+
+
+def _rendered(
+    config: Mapping[str, Any],
+    pool: Pool,
+    targets: Sequence[Target],
+    *,
+    model: Model,
+    parts: Mapping[str, Any],
+) -> tuple[Pool, list[Target]]:
+    """The rows that the template takes; a target's file is not needed afterwards."""
+    store = Store(config["paths"]["store"])
+    own, other = parts["template"], parts["reference_template"] or parts["template"]
+    kept = rendered(
+        pool, own, model=model, store=store, group="data", on_bad=config["data"].get("on_bad", "error")
+    )
+    on_bad = config["target"].get("on_bad", "error")
+    return kept, [
+        replace(rendered(target, other, model=model, store=store, group="target", on_bad=on_bad), source=None)
+        for target in targets
+    ]
 
 
 def _check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:

@@ -98,6 +98,7 @@ class Target:
     derived: Any = field(default=None, compare=False, repr=False)
     duplicates: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+    source: RawRows | None = field(default=None, compare=False, repr=False)
     reading: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
@@ -206,5 +207,6 @@ def as_target(pool: Pool) -> Target:
         fingerprint=pool.fingerprint,
         duplicates=pool.duplicates,
         skipped=pool.skipped,
+        source=pool.source,
         reading=pool.reading,
     )

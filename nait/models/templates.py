@@ -11,9 +11,10 @@ from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Literal, Protocol
 
 from nait.core.address import address
-from nait.core.errors import ConfigError, DataError
+from nait.core.errors import ConfigError, DataError, first_line
 from nait.core.examples import Example, Turn
 from nait.models.answers import Chat, place_answer
+from nait.models.clocks import DAY, midnight, still
 
 CHAT_VERSION = 2
 """2: an answer is found by the template's mask or a sentinel, no longer by the first match of its text."""
@@ -144,17 +145,19 @@ class TextTemplate:
 class ChatTemplate:
     """The model's own chat template. A row's input follows its instruction on the next line.
 
-    What the template puts before an answer, such as an empty "<think>" block, belongs to the prompt. Scored text
-    ends with the last answer's last token; training goes on through the template's own
-    end of turn, which `eos="always"` scores as well and `eos="never"` leaves out.
+    A template that asks for the date is told `date`. What it puts before an answer, such as an empty "<think>"
+    block, belongs to the prompt. Scored text ends with the last answer's last token; training goes on through the
+    template's own end of turn, which `eos="always"` scores as well and `eos="never"` leaves out.
     """
 
     eos: Literal["never", "train", "always"] = "train"
     boundary: Literal["prefix", "offsets"] = "offsets"
+    date: str = DAY
 
     def __post_init__(self) -> None:
         _choice("template.eos", self.eos, ("never", "train", "always"))
         _choice("template.boundary", self.boundary, ("prefix", "offsets"))
+        midnight(self.date)
 
     @property
     def join(self) -> Literal["text", "tokens"]:
@@ -183,9 +186,9 @@ class ChatTemplate:
         for turn in example.turns:
             user = f"{turn.instruction}\n{turn.input}" if turn.input.strip() else turn.instruction
             messages.append({"role": "user", "content": user})
-            asked = self._render(tokenizer, messages, asking=True)
+            asked = self._render(tokenizer, messages, example.id, asking=True)
             messages.append({"role": "assistant", "content": turn.answer})
-            whole = self._render(tokenizer, messages, asking=False)
+            whole = self._render(tokenizer, messages, example.id, asking=False)
             if not asked.startswith(done) or not whole.startswith(asked):
                 raise DataError(
                     "the model's chat template rewrites earlier turns, so answers have no fixed place",
@@ -194,7 +197,9 @@ class ChatTemplate:
                 )
             spans += _mark(asked[len(done) :], self._fields(example, turn, first=not done))
             where = f"example {example.id}"
-            header, answer, closing = place_answer(self._chat(tokenizer), messages, asked, whole, where=where)
+            header, answer, closing = place_answer(
+                self._chat(tokenizer, example.id), messages, asked, whole, where=where
+            )
             spans += [
                 Span(header, "prompt"),
                 Span(answer, "answer" if turn.trained else "prompt", data=True),
@@ -203,20 +208,48 @@ class ChatTemplate:
             done = whole
         return [span for span in spans if span.text or span.kind != "prompt"]
 
-    def _chat(self, tokenizer: Any) -> Chat:
+    def _chat(self, tokenizer: Any, key: str) -> Chat:
         def render(messages: Sequence[dict[str, str]], asking: bool) -> str:
-            return self._render(tokenizer, list(messages), asking=asking)
+            return self._render(tokenizer, list(messages), key, asking=asking)
 
-        return Chat(str(tokenizer.get_chat_template()), tokenizer, render)
+        return Chat(self._text(tokenizer), tokenizer, render)
+
+    def _text(self, tokenizer: Any) -> str:
+        """The template itself, with `date` in place of today."""
+        return still(str(tokenizer.get_chat_template()), self.date)
 
     @staticmethod
     def _fields(example: Example, turn: Turn, *, first: bool) -> list[str]:
         fields = [turn.instruction, turn.input]
         return [*([example.system] if first else []), *fields]
 
-    @staticmethod
-    def _render(tokenizer: Any, messages: list[dict[str, str]], *, asking: bool) -> str:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asking))
+    def _render(self, tokenizer: Any, messages: list[dict[str, str]], key: str, *, asking: bool) -> str:
+        """The template's text of a conversation.
+
+        Raises: DataError when the template refuses it, ConfigError when the template itself is broken.
+        """
+        from jinja2 import TemplateError, TemplateSyntaxError
+
+        template = self._text(tokenizer)
+        try:
+            text = tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=asking, chat_template=template
+            )
+        except TemplateSyntaxError as error:
+            raise ConfigError(
+                f"the model's chat template cannot be read ({first_line(error)})",
+                where="template",
+                mend="Use template=alpaca or plain.",
+            ) from error
+        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            has_system = messages[0]["role"] == "system"
+            raise DataError(
+                f"the model's chat template refuses it ({first_line(error)})",
+                where=f"example {key}",
+                mend=("Put its system message into the first instruction, or use " if has_system else "Use ")
+                + "template=alpaca or plain",
+            ) from error
+        return str(text)
 
 
 def _mark(text: str, fields: Sequence[str]) -> list[Span]:

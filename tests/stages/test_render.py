@@ -1,0 +1,189 @@
+"""Laws of chat templates: a row that one refuses is a row fault, and the day that one is told stands still."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.core.errors import ConfigError, DataError
+from nait.core.examples import Example, Turn
+from nait.data.pools import read_pool, read_target
+from nait.models.clocks import DAY, stop_clock
+from nait.models.loading import LocalModel
+from nait.models.templates import ChatTemplate, TextTemplate
+from nait.stages.render import rendered
+from nait.store import Store
+from tests.families import save, tokenizer
+
+PLAIN = "{% for m in messages %}{{ '[' + m.role + ']' + m.content + '[end]' }}{% endfor %}[assistant]"
+STRICT = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    + PLAIN
+)
+DATED = "{{ 'Today: ' + strftime_now('%d %b %Y %H:%M') + '\n' }}" + PLAIN
+
+
+def loaded(template: str) -> Any:
+    made = tokenizer()
+    made.chat_template = template.replace(
+        "[assistant]", "{% if add_generation_prompt %}{{ '[assistant]' }}{% endif %}"
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    folder = save(tmp_path_factory.mktemp("model"))
+    loaded(STRICT).save_pretrained(folder)
+    return LocalModel(str(folder), max_length=64, device="cpu")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Three rows; the second has a system message."""
+    rows = [
+        {"messages": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}]}
+        for i in range(3)
+    ]
+    rows[1]["messages"].insert(0, {"role": "system", "content": "Be brief."})
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+Read = Callable[[Path], Any]
+
+
+@pytest.mark.parametrize(
+    ("read", "group"), [(read_pool, "data"), (lambda path: read_target(path)[0], "target")]
+)
+def test_a_row_that_the_chat_template_refuses_is_named_by_file_line_and_mend(
+    read: Read, group: str, file: Path, model: LocalModel, tmp_path: Path
+) -> None:
+    rows, store = read(file), Store(tmp_path / "store")
+    message = (
+        rf"rows\.jsonl line 2: the model's chat template refuses it \(System role not supported\)\. "
+        rf".*system message into the first instruction.*template=alpaca.*or set {group}\.on_bad=skip"
+    )
+    for _ in range(2):  # found, and found again in the store
+        with pytest.raises(DataError, match=message):
+            rendered(rows, ChatTemplate(), model=model, store=store, group=group, on_bad="error")
+
+
+@pytest.mark.parametrize("read", [read_pool, lambda path: read_target(path)[0]])
+def test_on_bad_skip_leaves_the_refused_row_out_and_counts_it(
+    read: Read, file: Path, model: LocalModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, store = read(file), Store(tmp_path / "store")
+    kept = rendered(rows, ChatTemplate(), model=model, store=store, group="data", on_bad="skip")
+    assert sorted(example.turns[0].instruction for example in kept.examples) == ["q0", "q2"]
+    assert list(kept.skipped.values()) == [1]
+    assert kept.fingerprint != rows.fingerprint
+    assert "left out 1 rows" in caplog.text
+
+
+def test_a_text_template_refuses_no_row_and_opens_nothing(file: Path, tmp_path: Path) -> None:
+    pool = read_pool(file)
+    nothing: Any = None
+    template = TextTemplate(prompt="{user}\n")
+    store = Store(tmp_path / "store")
+    assert rendered(pool, template, model=nothing, store=store, group="data", on_bad="error") is pool
+
+
+def test_a_pool_without_a_row_that_is_taken_is_refused(model: LocalModel, tmp_path: Path) -> None:
+    row = {"messages": [{"role": role, "content": "x"} for role in ("system", "user", "assistant")]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match=r"no row is left: .*System role not supported"):
+        rendered(
+            read_pool(tmp_path / "rows.jsonl"),
+            ChatTemplate(),
+            model=model,
+            store=Store(tmp_path / "store"),
+            group="data",
+            on_bad="skip",
+        )
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ messages[0].content + 1 }}", "refuses it"),
+        ("{{ messages[0].name.first }}", "refuses it"),
+        ("{{ raise_exception('Roles must alternate') }}", r"refuses it \(Roles must alternate\)"),
+    ],
+)
+def test_any_error_of_a_template_is_a_fault_of_the_row(template: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        ChatTemplate().spans(Example("a", (Turn("q", "r"),)), loaded(template))
+
+
+def test_a_template_that_is_broken_is_no_fault_of_a_row() -> None:
+    with pytest.raises(ConfigError, match="chat template cannot be read"):
+        ChatTemplate().spans(Example("a", (Turn("q", "r"),)), loaded("{% if %}"))
+
+
+@pytest.mark.parametrize("template", ["{{ ['a', 'b'] | random }}" + PLAIN, "{{ lipsum(1) }}" + PLAIN])
+def test_a_template_that_draws_at_random_is_refused(template: str) -> None:
+    with pytest.raises(ConfigError, match="draws at random"):
+        ChatTemplate().spans(Example("a", (Turn("q", "r"),)), loaded(template))
+
+
+def text(template: ChatTemplate, tok: Any) -> str:
+    return "".join(span.text for span in template.spans(Example("a", (Turn("q", "r"),)), tok))
+
+
+def test_a_template_that_asks_the_clock_is_told_one_day_which_is_in_its_digest() -> None:
+    tok = loaded(DATED)
+    assert text(ChatTemplate(), tok) == "Today: 26 Jul 2024 00:00\n[user]q[end][assistant]r[end]"
+    other = ChatTemplate(date="2026-02-03")
+    assert text(other, tok).startswith("Today: 03 Feb 2026 00:00\n")
+    assert other.digest != ChatTemplate().digest == ChatTemplate(date=DAY).digest
+
+
+def test_the_evaluations_tokenizer_is_told_that_day_too() -> None:
+    tok = loaded(DATED)
+    stop_clock(tok)
+    turns = [{"role": "user", "content": "q"}]
+    assert tok.apply_chat_template(turns, tokenize=False).startswith("Today: 26 Jul 2024 00:00\n")
+
+
+@pytest.mark.parametrize(
+    "asking", ["{% set d = '%d' %}{{ strftime_now(d) }}", "{% set f = strftime_now %}{{ f('%d') }}"]
+)
+def test_a_clock_that_is_asked_in_another_way_is_refused(asking: str) -> None:
+    with pytest.raises(ConfigError, match="asks the clock in a form that is not written in the call"):
+        text(ChatTemplate(), loaded(asking + PLAIN))
+
+
+def test_a_template_may_ask_whether_there_is_a_clock() -> None:
+    asking = "{% if strftime_now is defined %}{% set d = strftime_now(\"%d %b\") %}{% else %}{% set d = '' %}{% endif %}"
+    assert text(ChatTemplate(), loaded(asking + "{{ d }}" + PLAIN)).startswith("26 Jul[user]")
+
+
+def test_a_date_is_a_date() -> None:
+    with pytest.raises(ConfigError, match=r"template\.date: 'today' is not a date.*2024-07-26"):
+        ChatTemplate(date="today")
+
+
+def test_the_published_cases_hold(shared: Callable[[str], Path], tmp_path: Path) -> None:
+    import shutil
+
+    for case in ("r02_gemma_system_role", "r05_dated_template", "r06_addtok"):
+        folder = Path(shutil.copytree(shared("models") / "stories260K-fp32", tmp_path / case))
+        (folder / "tokenizer_config.json").unlink()
+        shutil.copyfile(shared("cases") / case / "tokenizer_config.json", folder / "tokenizer_config.json")
+        pool, store = read_pool(shared("cases") / case / "pool.jsonl"), Store(tmp_path / "store")
+        model = LocalModel(str(folder), device="cpu")
+        if case == "r06_addtok":
+            with pytest.raises(Exception, match="has id 512, the embedding 512 rows"):
+                model.load_tokenizer()
+        elif case == "r05_dated_template":
+            rendered(pool, ChatTemplate(), model=model, store=store, group="data", on_bad="error")
+            assert "26 Jul 2024 00 00" in text(ChatTemplate(), model.load_tokenizer())
+        else:
+            with pytest.raises(DataError, match=r"pool\.jsonl line 1: .*System role not supported"):
+                rendered(pool, ChatTemplate(), model=model, store=store, group="data", on_bad="error")
