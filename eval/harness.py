@@ -20,6 +20,7 @@ from nait.core.contamination import Item
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError
 from nait.core.results import Evaluation
+from nait.models.clocks import DAY, stop_clock
 
 from .choices import check_choices, relevant, shots
 from .context import CutPrompts, cap_answers, context_warnings
@@ -143,6 +144,7 @@ class LmEval:
             "python_seed": PYTHON_SEED,
             "primary": relevant(self.primary, suite),
             "lm_eval": importlib.metadata.version("lm_eval"),
+            **({"chat_date": DAY} if self.apply_chat_template else {}),
         }
 
     def sizes(self) -> dict[str, int]:
@@ -194,6 +196,8 @@ class LmEval:
                     where="eval.apply_chat_template",
                     mend="Set it to false, or take a model with one.",
                 )
+            if self.apply_chat_template:
+                stop_clock(tokenizer)
             lm = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=self.batch_size)
             context = int(lm.max_length)
             if os.environ.get("TQDM_DISABLE"):  # jobs side by side: the harness itself does not ask

@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +30,7 @@ from nait.energy import gauge
 
 MANIFEST = "manifest.json"
 _KIND = re.compile(r"[a-z_]+")
+_ADDRESS = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -163,9 +166,25 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(
-            f"cannot be read ({error})", where=str(path), mend="Delete the folder; it is made again."
-        ) from error
+        raise StoreError(f"cannot be read ({error})", where=str(path), mend=way_out(path)) from error
+
+
+def is_place(folder: Path) -> bool:
+    """Whether a path is `.../<kind>/<address>`, as an artifact's is."""
+    return bool(_ADDRESS.fullmatch(folder.name) and _KIND.fullmatch(folder.parent.name))
+
+
+def way_out(path: Path, otherwise: str = "Check the file; restore it from where it came.") -> str:
+    """The mend for a damaged file or folder: the command that removes the artifact it is in, and no more than that.
+
+    `otherwise` is the mend where it is in no artifact: then it is the user's own.
+    """
+    path = path.absolute()
+    for folder in (path, *path.parents):
+        if is_place(folder) and (folder / MANIFEST).is_file():
+            command = f"{shlex.quote(sys.executable)} -m nait.discard {shlex.quote(str(folder))} --yes"
+            return f"Run `{command}`, then the same command again: the artifact is made anew."
+    return otherwise
 
 
 def write_json(path: Path, value: Any) -> None:

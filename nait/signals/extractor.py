@@ -28,7 +28,7 @@ from nait.signals.readings import Signal, at_every_layer, first_layers
 from nait.signals.together import produce_together
 from nait.signals.tokens import read_tokens, write_tokens
 from nait.signals.used import Used
-from nait.store import Artifact, Store
+from nait.store import Artifact, Store, way_out
 
 Tune = Callable[[Pool, Collection[str], Trainer, int], Artifact | None]
 """(pool, ids of rows, trainer, seed) -> the adapter's artifact; None when the trainer trains nothing."""
@@ -205,7 +205,7 @@ class StoredExtractor:
             raise StoreError(
                 "the pass that measured it is gone",
                 where=str(signal.path),
-                mend="Delete the folder; it is made again.",
+                mend=way_out(signal.path),
             )
         self.used.add(made_in)
         return made_in.path / f"{int(signal.manifest['index'])}.npy"

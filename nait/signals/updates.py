@@ -12,6 +12,7 @@ import torch
 
 from nait.core.errors import ModelError, StoreError
 from nait.signals.gradients import Moments, Update
+from nait.store import way_out
 
 
 class Stepper:
@@ -62,7 +63,9 @@ def read_moments(
             }
     except (OSError, SafetensorError) as error:
         raise StoreError(
-            f"Adam's moments cannot be read ({error})", where=where, mend="Delete the folder; train again."
+            f"Adam's moments cannot be read ({error})",
+            where=where,
+            mend=way_out(moments.path, "Give the moments that were saved with this adapter."),
         ) from error
     for name, pair in pairs.items():
         for moment, tensor in zip(("exp_avg", "exp_avg_sq"), pair, strict=True):

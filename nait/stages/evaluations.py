@@ -9,7 +9,7 @@ from typing import Any
 
 from nait.core.errors import StoreError
 from nait.core.results import Evaluation, Item, Member, Result
-from nait.store import read_json, write_json
+from nait.store import read_json, way_out, write_json
 
 RESULTS = "results.json"
 ITEMS = "items.parquet"
@@ -83,6 +83,4 @@ def read_items(folder: Path) -> tuple[Item, ...]:
 
 
 def _damaged(folder: Path, error: Exception) -> StoreError:
-    return StoreError(
-        f"the evaluation cannot be read ({error})", where=str(folder), mend="Delete it; it is made again."
-    )
+    return StoreError(f"the evaluation cannot be read ({error})", where=str(folder), mend=way_out(folder))

@@ -16,7 +16,7 @@ from typing import Any
 from nait.core.address import address
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError
-from nait.store import read_json, write_json
+from nait.store import read_json, way_out, write_json
 from nait.training import checks
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -154,7 +154,9 @@ def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
     if (folder / MODEL_CONFIG).is_file():
         return _with_weights(network, folder), tokenizer
     raise StoreError(
-        "holds no adapter and no model", where=str(folder), mend="Delete the folder; train again."
+        "holds no adapter and no model",
+        where=str(folder),
+        mend=way_out(folder, "Give the folder of an adapter or a model."),
     )
 
 

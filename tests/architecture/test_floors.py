@@ -19,6 +19,7 @@ FLOORS: dict[str, set[str]] = {
     "core": set(),
     "energy": set(),
     "store": {"core", "energy"},
+    "discard": {"core", "store"},
     "data": {"core"},
     "tracking": {"core", "store"},
     "models": {"core", "store"},

@@ -160,7 +160,9 @@ def test_a_clock_that_is_asked_in_another_way_is_refused(asking: str) -> None:
 
 
 def test_a_template_may_ask_whether_there_is_a_clock() -> None:
-    asking = "{% if strftime_now is defined %}{% set d = strftime_now(\"%d %b\") %}{% else %}{% set d = '' %}{% endif %}"
+    asking = (
+        "{% set d = '' %}{% if strftime_now is defined %}{% set d = strftime_now(\"%d %b\") %}{% endif %}"
+    )
     assert text(ChatTemplate(), loaded(asking + "{{ d }}" + PLAIN)).startswith("26 Jul[user]")
 
 
