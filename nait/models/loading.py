@@ -74,10 +74,16 @@ class LocalModel:
     def context(self) -> int | None:
         """The most tokens the model takes at once, where its config says."""
         config = read_config(self.folder)
-        texts = [config, *(part for part in config.values() if isinstance(part, dict))]
         names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
-        found = [int(text[name]) for text in texts for name in names if isinstance(text.get(name), int)]
-        return max(found) if found else None
+        for part in (
+            config.get("text_config"),
+            config,
+        ):  # of a model that also reads pictures, its language part
+            sizes = part if isinstance(part, dict) else {}
+            found = [int(sizes[name]) for name in names if isinstance(sizes.get(name), int)]
+            if found:
+                return max(found)
+        return None
 
     def depth(self) -> int:
         """The number of blocks, as its config says. Raises: ModelError where it does not."""
@@ -99,6 +105,9 @@ class LocalModel:
         Raises: ModelError when a file has changed since the model was opened.
         """
         self._check_unchanged()
+        return self._address()
+
+    def _address(self) -> str:
         memory = Path(self.fingerprints) if self.fingerprints else None
         files = files_read(self.folder, trust_remote_code=self.trust_remote_code)
         return address({"files": file_digests(files, memory), "dtype": self.dtype})
@@ -115,13 +124,17 @@ class LocalModel:
     def _check_unchanged(self) -> None:
         """Raises: ModelError when a file is another one than when the model was fingerprinted or opened."""
         now, before = self._identities_now(), self._identities
-        for name in sorted({*now, *before}):
-            if now.get(name) != before.get(name):
-                raise ModelError(
-                    "has changed since this run first read it",
-                    where=str(self.folder / name),
-                    mend="Start the run again when the folder is complete.",
-                )
+        changed = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
+        if not changed:
+            return
+        if self.__dict__.get("fingerprint") == self._address():  # other rights or a new link, the same bytes
+            self.__dict__["_identities"] = now
+            return
+        raise ModelError(
+            "has changed since this run first read it",
+            where=str(self.folder / changed[0]),
+            mend="Start the run again when the folder is complete.",
+        )
 
     def load(self) -> tuple[Any, Any]:
         """The network in eval mode on its device, and its tokenizer."""

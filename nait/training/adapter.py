@@ -16,6 +16,7 @@ from typing import Any
 from nait.core.address import address
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError
+from nait.models.wholeness import check_finite, check_loaded
 from nait.store import read_json, way_out, write_json
 from nait.training import checks
 
@@ -215,12 +216,15 @@ def _with_adapter(network: Any, folder: Path) -> Any:
 def _with_weights(network: Any, folder: Path) -> Any:
     """The saved model in the base's dtype, attention kernel and device."""
     spread = getattr(network, "hf_device_map", None)
-    trained = type(network).from_pretrained(
+    trained, info = type(network).from_pretrained(
         folder,
+        output_loading_info=True,
         dtype=network.dtype,
         attn_implementation=network.config._attn_implementation,
         device_map=spread,
         local_files_only=True,
         use_safetensors=True,
     )
+    check_loaded(trained, info, where=str(folder))
+    check_finite(trained, where=str(folder))
     return (trained if spread else trained.to(network.device)).eval()

@@ -39,3 +39,8 @@ def test_the_depth_is_that_of_the_part_that_reads_text(tmp_path: Path) -> None:
 def test_a_config_without_depth_is_named_with_the_mend(config: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"model\.path=.*no number of blocks.*Add num_hidden_layers"):
         model(tmp_path, config).depth()
+
+
+def test_the_context_is_that_of_the_part_that_reads_text(tmp_path: Path) -> None:
+    parts = {"vision_config": {"max_position_embeddings": 9}, "text_config": {"max_position_embeddings": 99}}
+    assert model(tmp_path, {**parts, "max_position_embeddings": 9999}).context() == 99

@@ -200,6 +200,15 @@ def test_a_model_that_changes_after_its_fingerprint_is_not_opened(folder: Path) 
     assert LocalModel(str(folder), max_length=64).fingerprint != before
 
 
+def test_other_rights_of_a_file_are_no_change(folder: Path) -> None:
+    model = LocalModel(str(folder), max_length=64)
+    before = model.fingerprint
+    (folder / "model.safetensors").chmod(0o600)
+    os.link(folder / "config.json", folder / "copy-of-config")
+    model.load_tokenizer()
+    assert LocalModel(str(folder), max_length=64).fingerprint == before
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_folder_with_an_adapter_is_refused_with_the_way_out(alone: bool, folder: Path) -> None:
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/base"}')
