@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nait.core.contracts import Model
+from nait.core.duplicates import describe_duplicates
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import Pool, Target
 from nait.jobs.job import Job
@@ -73,6 +74,9 @@ def assemble(
     shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
     seconds = time.monotonic() - started
     log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)
+    warnings = [said for rows in (pool, *targets) for said in describe_duplicates(rows)]
+    for said in warnings:
+        log.warning("%s", said)
     labels = {
         "selector": config["label"] or config["selector"].get("name") or names["selector"],
         "target": "+".join(target.name for target in targets),
@@ -85,6 +89,7 @@ def assemble(
     return Job(
         config=config, labels=labels, folder=folder, store=Store(config["paths"]["store"]), model=model,
         pool=pool, targets=targets, selector=selector, parts=parts, tracker=build(config["tracking"]),
+        warnings=warnings,
     )  # fmt: skip
 
 

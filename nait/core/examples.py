@@ -60,7 +60,8 @@ class RawRows(Protocol):
 class Pool:
     """Candidate examples in the order of their ids.
 
-    `skipped` counts the rows that were left out by an explicit option, by reason. `reading` tells how the
+    `duplicates` counts the rows with the content of another, whatever their ids, left out or not. `skipped` counts
+    the rows that were left out by an explicit option, by reason. `reading` tells how the
     source's rows were read: format, columns, columns that were not used, what was counted.
     """
 
@@ -164,9 +165,9 @@ def gather(
     seen: Counter[str] = Counter()
     finished = []
     for example in rows:
+        key = content_id(example.system, example.turns)
+        seen[key] += 1
         if not example.id:
-            key = content_id(example.system, example.turns)
-            seen[key] += 1
             own = key if seen[key] == 1 else f"{key}-{seen[key]}"
             example = Example(own, example.turns, example.system, example.subtask, example.row)
         finished.append(example)

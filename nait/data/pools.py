@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nait.core.address import unit_interval
+from nait.core.duplicates import IDENTICAL, duplicates_in, settled
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.examples import Example, Pool, Target, as_target, chosen_names, fingerprint, gather
 from nait.data.formats import Columns, Layout, find_layout
@@ -108,17 +109,20 @@ def read_pool(
     id_column: str | None = "auto",
     limit: int | None = None,
     on_bad: str = "error",
+    duplicates: str = "first",
 ) -> Pool:
     """The candidate rows of a file, in id order. `name` is the file's own where it is null.
 
     `limit` takes the first rows of the file. `on_bad`: a row that cannot be used is an "error", or it is
     left out ("skip") and counted. `id_column`: "auto" takes a column `id` where the first row has one, null
-    makes ids from the content.
+    makes ids from the content. `duplicates`: of rows with the same content, whatever their ids, "first" keeps
+    one, "keep" all; "error" refuses them.
 
     Raises: DataError that names file, row and field; ConfigError that names the key.
     """
-    reading = Reading(format, columns, id_column, limit, on_bad, group="data")
-    return reading.pool(file_source(path), name or stem(path))
+    reading, source = Reading(format, columns, id_column, limit, on_bad, group="data"), file_source(path)
+    pool = reading.pool(source, name or stem(path))
+    return settled(pool, duplicates, group="data", place=source.place)
 
 
 def read_hub_pool(
@@ -134,6 +138,7 @@ def read_hub_pool(
     id_column: str | None = "auto",
     limit: int | None = None,
     on_bad: str = "error",
+    duplicates: str = "first",
 ) -> Pool:
     """The candidate rows of a Hub set's split, from a local mirror or over the network.
 
@@ -141,7 +146,8 @@ def read_hub_pool(
     """
     reading = Reading(format, columns, id_column, limit, on_bad, group="data")
     source = hub_source(path, subset=subset, split=split, revision=revision, mirror=mirror)
-    return reading.pool(source, name or path.split("/")[-1])
+    pool = reading.pool(source, name or path.split("/")[-1])
+    return settled(pool, duplicates, group="data", place=source.place)
 
 
 def read_target(
@@ -153,15 +159,16 @@ def read_target(
     id_column: str | None = "auto",
     limit: int | None = None,
     on_bad: str = "error",
+    duplicates: str = "keep",
     rows: int | None = None,
     seed: int = 0,
 ) -> list[Target]:
-    """The one target whose reference set is this file; the keys to `on_bad` are those of `read_pool`.
+    """The one target whose reference set is this file; the keys to `duplicates` are those of `read_pool`.
 
     `rows`: so many of them, drawn by `seed`; null: all. Raises: DataError, ConfigError.
     """
     reading = Reading(format, columns, id_column, limit, on_bad, group="target")
-    return [_drawn(as_target(reading.pool(file_source(path), name or stem(path))), rows, seed)]
+    return [_reference(reading, path, name or stem(path), duplicates, rows, seed)]
 
 
 def read_targets(
@@ -173,6 +180,7 @@ def read_targets(
     id_column: str | None = "auto",
     limit: int | None = None,
     on_bad: str = "error",
+    duplicates: str = "keep",
     rows: int | None = None,
     seed: int = 0,
 ) -> list[Target]:
@@ -185,8 +193,18 @@ def read_targets(
         raise ConfigError("there is no file", where="target.paths", mend=mend)
     reading = Reading(format, columns, id_column, limit, on_bad, group="target")
     named = {str(name): path for name, path in paths.items()}
-    read = [reading.pool(file_source(named[name]), name) for name in chosen_names(capabilities, named)]
-    return [_drawn(as_target(pool), rows, seed) for pool in read]
+    return [
+        _reference(reading, named[name], name, duplicates, rows, seed)
+        for name in chosen_names(capabilities, named)
+    ]
+
+
+def _reference(
+    reading: Reading, path: str | Path, name: str, duplicates: str, rows: int | None, seed: int
+) -> Target:
+    source = file_source(path)
+    pool = settled(reading.pool(source, name), duplicates, group="target", place=source.place)
+    return _drawn(as_target(pool), rows, seed)
 
 
 def _drawn(target: Target, rows: int | None, seed: int) -> Target:
@@ -205,7 +223,8 @@ def _drawn(target: Target, rows: int | None, seed: int) -> Target:
         )
     drawn = sorted(target.examples, key=lambda one: (unit_interval("reference", seed, one.id), one.id))[:rows]
     examples = tuple(sorted(drawn, key=lambda one: one.id))
-    return replace(target, examples=examples, fingerprint=fingerprint(examples))
+    counted = target.duplicates if IDENTICAL in target.skipped else duplicates_in(examples)
+    return replace(target, examples=examples, fingerprint=fingerprint(examples), duplicates=counted)
 
 
 def no_targets() -> list[Target]:

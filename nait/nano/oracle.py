@@ -30,7 +30,8 @@ class Oracle:
         """
         rows = world.pool_rows(self.size, self.pool_seed)
         draws = {row["id"]: unit_interval("oracle", self.seed, row["id"]) for row in rows}
-        if set(draws) != set(pool.ids):
+        left_out = sum(pool.skipped.values())
+        if len(pool) + left_out != len(draws) or not draws.keys() >= set(pool.ids):
             raise ConfigError(
                 f"pool '{pool.name}' is not the world's of this size and seed",
                 where="selector=oracle",

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from nait.core.duplicates import settled
 from nait.core.errors import ConfigError
 from nait.core.examples import Example, Pool, Target, Turn, as_target, chosen_names, gather
 from nait.models.loading import Dtype, LocalModel
@@ -31,11 +32,12 @@ class WorldRows:
             yield json.dumps(made[row], ensure_ascii=False)
 
 
-def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano") -> Pool:
-    """`size` rows of the world; the ground truth stays behind."""
+def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano", duplicates: str = "first") -> Pool:
+    """`size` rows of the world; the ground truth stays behind. `duplicates`: as `read_pool` has it."""
     if size < 1:
         raise ConfigError(f"{size} is below 1", where="data.size", mend="Give 1 or more.")
-    return _pool(size, seed, name)
+    pool = _pool(size, seed, name)
+    return settled(pool, duplicates, group="data", place=lambda row: f"row {row} of the world's {size}")
 
 
 @lru_cache(maxsize=1)

@@ -131,3 +131,24 @@ def test_a_target_whose_name_reads_as_two_is_refused(nait: Run, name: str) -> No
     done = nait(f"target.name={name}", "stages=[select]")
     assert done.returncode == 2
     assert f"a target cannot have the name '{name}'" in done.stderr
+
+
+def test_duplicates_are_counted_in_the_manifest_and_one_of_each_is_selected(
+    nait: Run, tmp_path: Path
+) -> None:
+    rows = [
+        {"id": f"r{i}", "instruction": text, "output": " geese" * (1 + i % 8)}
+        for i, text in enumerate(CLEAN * 2)
+    ]
+    pool = tmp_path / "p.jsonl"
+    pool.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = nait(f"data.path={pool}", "stages=[select]", "budget.ratio=1", f"target.path={pool}")
+    assert done.returncode == 0, done.stderr
+    manifest = told(tmp_path)
+    assert manifest["rows"]["pool"]["duplicates"] == 8
+    assert manifest["rows"]["pool"]["skipped"] == {"identical to another row": 8}
+    assert manifest["rows"]["targets"]["p"]["duplicates"] == 8
+    (selected,) = (tmp_path / "runs").rglob("selected.jsonl")
+    assert len({json.loads(line)["instruction"] for line in selected.read_text().splitlines()}) == 8
+    assert len(selected.read_text().splitlines()) == 8
+    assert "Target p: 8 rows are identical to another" in " ".join(manifest["warnings"])

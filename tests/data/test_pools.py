@@ -47,7 +47,8 @@ def test_the_order_of_rows_in_the_file_does_not_matter(
 def test_a_pools_lines_are_the_rows_its_examples_were_made_of(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[int]
 ) -> None:
-    pool = read_pool(save(tmp_path_factory.mktemp("pools") / "a.jsonl", [ROWS[number] for number in numbers]))
+    rows = [ROWS[number] for number in numbers]
+    pool = read_pool(save(tmp_path_factory.mktemp("pools") / "a.jsonl", rows), duplicates="keep")
     assert pool.source is not None
     lines = [json.loads(line) for line in pool.source.lines([example.row for example in pool.examples])]
     assert [line["output"] for line in lines] == [example.turns[0].answer for example in pool.examples]
