@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,26 @@ def test_no_config_has_logic() -> None:
     files = [path for path in Path(conf_folder()).rglob("*.py") if "__pycache__" not in path.parts]
     assert [path.name for path in files] == ["__init__.py"]
     assert files[0].read_text() == ""
+
+
+DOCUMENTS = ("README.md", "baselines/README.md", "nait/neurons/README.md", "benchmarks/README.md")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_selector_that_a_document_names_exists(name: str) -> None:
+    text = (Path(__file__).parents[2] / name).read_text()
+    named = {one for found in re.findall(r"[ `]selector=([a-z_,]*[a-z])", text) for one in found.split(",")}
+    assert named <= {option for group, option in OPTIONS if group == "selector"}
+
+
+def test_the_commands_for_an_own_pool_use_the_recommended_selector() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    commands = [
+        block
+        for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+        if "data.path=pool.jsonl" in block
+    ]
+    assert len(commands) == 2
+    for command in commands:
+        (named,) = re.findall(r"selector=(\S+)", command)
+        assert named.split(",")[0] == "nait_contrast"
