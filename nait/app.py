@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 import os
 import shlex
 import sys
@@ -276,6 +277,11 @@ def _foreseen(config: DictConfig) -> str:
         swept = _swept(config)
         if "evaluate" not in config.stages or any(name.split(".")[0] == "eval" for name in swept):
             return ""
-        return foresee(build(config.eval), store=str(config.paths.store), seeds=swept.get("seed", 1))
+        seeds, selectors = swept.get("seed", 1), swept.get("selector", 1)
+        lines = math.prod(swept.values()) // seeds
+        methods = max(
+            1, lines - lines // selectors if selectors > 1 else lines
+        )  # one selector is the control
+        return foresee(build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods)
     except NaitError:
         return ""  # each job says it, where it stops for it

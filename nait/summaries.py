@@ -16,9 +16,12 @@ from nait.store import Store, read_json
 REPORT = "report"
 
 
-def foresee(evaluator: Evaluator, *, store: str, seeds: int) -> str:
-    """One line on the smallest differences that these seeds could find; empty where the items are not known."""
-    found = foreseen(evaluator, Store(store), seeds=seeds)
+def foresee(evaluator: Evaluator, *, store: str, seeds: int, methods: int) -> str:
+    """One line on the smallest differences that these seeds could find; empty where the items are not known.
+
+    `methods`: how many lines will stand against the control.
+    """
+    found = foreseen(evaluator, Store(store), seeds=seeds, methods=methods)
     return describe(found) if found else ""
 
 

@@ -6,7 +6,7 @@ A run rests on scores, which were made of passes, encodings and warm-ups; on an 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nait.core.results import Row
 
@@ -49,6 +49,7 @@ class Spending:
 
     Seconds: `alone` of a target's scores if there were nothing else, the mean over scores; `shared` of selecting for
     all targets and seeds; `train` and `evaluate` the means over runs. The rest is of everything, shared parts once.
+    Of all methods together, `alone`, `train` and `evaluate` are sums as the rest is.
     """
 
     name: Name
@@ -79,7 +80,19 @@ def spendings(runs: Sequence[Run]) -> list[Spending]:
         groups.setdefault(name, []).append(run)
     found = [_spending(name, group) for name, group in groups.items()]
     found.sort(key=lambda one: (one.name[1:], one.a_target, one.name))
-    return [*found, _spending((ALL, "", "", ""), runs)] if runs else []
+    return [*found, _together(runs)] if runs else []
+
+
+def _together(runs: Sequence[Run]) -> Spending:
+    """The last line: sums over all runs; an adapter or an evaluation that several runs reached counts once."""
+    rest = _union(run.rest for run in runs)
+    scores = {frozenset(run.selecting): _seconds(run.selecting) for run in runs if run.selecting}
+    train, evaluate = (
+        sum(amount.seconds for (kind, _), amount in rest.items() if kind == wanted)
+        for wanted in ("adapters", "evaluations")
+    )
+    whole = _spending((ALL, "", "", ""), runs)
+    return replace(whole, alone=sum(scores.values()), train=train, evaluate=evaluate)
 
 
 def _spending(name: Name, runs: Sequence[Run]) -> Spending:

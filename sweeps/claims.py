@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nait.core.results import Row
 
 from .contrasts import Items, Term, by_seed, controls, strata
-from .statistics import Difference, Stratum, estimate, holm, spread
+from .spreads import column
+from .statistics import ITEMS_ONLY, Difference, Stratum, estimate, judged
 from .transfer import ALL, Matrix
 
 
@@ -23,11 +24,30 @@ class Claim:
 
 
 def claims(
-    matrix: Matrix, rows: Sequence[Row], items: Items, *, reasoning: Sequence[str], control: str
-) -> list[Claim]:
-    """What the runs say to each claim that they can speak to; corrected for all that was tested."""
-    scene = _Scene(matrix, rows, items, control)
-    about = ", ".join(name for name in matrix.singles if name in reasoning)
+    matrices: Sequence[Matrix], rows: Sequence[Row], items: Items, *, reasoning: Sequence[str], control: str
+) -> list[tuple[Matrix, Claim]]:
+    """What the runs say to each claim that they can speak to; all of a report's claims are one family.
+
+    "A single direction beats all merged" is tested for each single direction; the best of them stands for it.
+    """
+    asked = [
+        (matrix, text, about, name, found)
+        for matrix in matrices
+        for text, about, name, found in _asked(_Scene(matrix, rows, items, control), reasoning)
+    ]
+    family = judged(found for *_, found in asked)
+    kept: dict[tuple[int, str], tuple[Matrix, Claim]] = {}
+    for (matrix, text, about, name, _), found in zip(asked, family, strict=True):
+        key = (id(matrix), text)
+        if key not in kept or found.value > kept[key][1].found.value:
+            said = f"the best is {name}" if name else about
+            kept[key] = (matrix, Claim(text, verdict(found), found, said))
+    return list(kept.values())
+
+
+def _asked(scene: _Scene, reasoning: Sequence[str]) -> list[tuple[str, str, str, Difference]]:
+    """Text, what it is about, which of several it was tested on, and the difference."""
+    about = ", ".join(name for name in scene.matrix.singles if name in reasoning)
     asked = [
         ("A direction beats random on its own benchmark", "", scene.own_against_control()),
         (
@@ -41,23 +61,15 @@ def claims(
             scene.transfer(set(reasoning)),
         ),
     ]
-    found = [(text, about, estimate(part)) for text, about, part in asked if part]
-    singles = _singles_against_all(scene)
-    adjusted = holm([one.p for _, _, one in found] + [one.p for one in singles.values()])
-    held = [
-        (text, about, replace(one, adjusted=p))
-        for (text, about, one), p in zip(found, adjusted, strict=False)
-    ]
-    if singles:
-        best = max(singles, key=lambda name: singles[name].value)
-        p = adjusted[len(found) + list(singles).index(best)]
-        text = "A single direction beats all directions merged"
-        held.append((text, f"the best is {best}", replace(singles[best], adjusted=p)))
-    return [Claim(text, verdict(one), one, about) for text, about, one in held]
+    found = [(text, about, "", estimate(part)) for text, about, part in asked if part]
+    text = "A single direction beats all directions merged"
+    return [*found, *((text, "", name, one) for name, one in _singles_against_all(scene).items())]
 
 
 def verdict(found: Difference) -> str:
-    """yes, no, or not significant."""
+    """yes, no, or not significant; of one seed, that it is over items only and not tested."""
+    if not found.tested:
+        return f"not tested ({ITEMS_ONLY})"
     return "not significant" if not found.significant else "yes" if found.value > 0 else "no"
 
 
@@ -66,11 +78,9 @@ def _singles_against_all(scene: _Scene) -> dict[str, Difference]:
     if ALL not in scene.matrix.targets:
         return {}
     parts = {name: part for name in scene.matrix.singles if (part := scene.against(name, ALL))}
-    spreads = {name: spread(part) for name, part in parts.items()}
-    return {
-        name: estimate(part, others=[one for other, one in spreads.items() if other != name])
-        for name, part in parts.items()
-    }
+    alike = len({len(part[0].d_si) for part in parts.values()}) == 1
+    sides = column(parts) if alike else {}
+    return {name: estimate(part, sides=sides.get(name)) for name, part in parts.items()}
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,14 @@ def against(ours: Sequence[Row], theirs: Sequence[Row], items: Items) -> list[St
     """The paired outcomes of that difference."""
     if not ours or not theirs:
         return None
-    return strata([(1.0, by_seed(ours)), (-1.0, by_seed(theirs))], items)
+    mine, other = by_seed(ours), by_seed(theirs)
+    return strata([(1.0, _at(mine, other)), (-1.0, _at(other, mine))], items)
+
+
+def _at(rows: Mapping[int, Row], others: Mapping[int, Row]) -> Mapping[int, Row]:
+    """A method's rows by seed; a model that was not trained is the same at every seed of the others."""
+    first = next(iter(rows.values()))
+    return dict.fromkeys(others, first) if first.method == BASE else rows
 
 
 def by_seed(rows: Iterable[Row]) -> dict[int, Row]:

@@ -20,7 +20,8 @@ HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "al
 SAID = (
     "As from an empty store. alone: selecting for one target, as if there were nothing else; shared: for all its "
     "targets and seeds, a pass that serves several counted once; a target: that by their number; train, evaluate: a "
-    "run's mean; device h, Wh, money: of all of it."
+    "run's mean; device h, Wh, money: of all of it. The last line has sums: alone of all scores, train and "
+    "evaluate of all runs."
 )
 COUNTED = "Wh are the whole devices', other work on them included: {}."
 UNKNOWN = "Wh: blank where a device did not tell."

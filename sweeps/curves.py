@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from .contrasts import TARGETLESS
+from .benchmarks import Benchmarks, first_headline, owned
+from .contrasts import BASE, TARGETLESS
 from .lines import Line, short
 
 BUDGET = "budget"
@@ -30,11 +31,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """One method at several values of a setting. `level`: a method that was not varied, across the panel."""
+    """One method at several values of a setting. `level`: a method that was not varied, across the panel.
+
+    `items_only`: a point of it has one seed, so that its interval is over items alone.
+    """
 
     name: str
     points: tuple[Point, ...]
     level: bool = False
+    items_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,11 @@ def varied(line: Line) -> dict[str, str]:
     return {**settings, BUDGET: line.budget}
 
 
-def panels(lines: Sequence[Line]) -> list[Panel]:
+def panels(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Panel]:
     """One panel a varied setting and benchmark; nothing where nothing was varied in three steps."""
     found = []
     for x in sorted({key for line in lines for key in varied(line)}, key=lambda key: (key != BUDGET, key)):
-        for y, measured in _measures(lines).items():
+        for y, measured in _measures(lines, benchmarks).items():
             curves = _curves(measured, x)
             if curves:
                 shown = f"budget ({unit(measured[0].budget).strip() or 'number'})" if x == BUDGET else x
@@ -76,11 +81,14 @@ def panels(lines: Sequence[Line]) -> list[Panel]:
     return found
 
 
-def _measures(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    """What was measured -> its lines: benchmarks asked for, groups first; else what was selected."""
-    tasks = sorted({(not line.members, line.task) for line in lines if line.headline and line.task})
-    if tasks:
-        return {task: [line for line in lines if line.task == task] for _, task in tasks[:MOST_PANELS]}
+def _measures(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Line]]:
+    """What was measured -> its lines: the targets' own benchmarks, groups, the others; else what was selected."""
+    own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
+    found = {
+        (line.task not in own, not line.members, line.task) for line in lines if line.headline and line.task
+    }
+    if found:
+        return {task: [one for one in lines if one.task == task] for *_, task in sorted(found)[:MOST_PANELS]}
     known = [name for name in ("precision", "auc", "coverage") if any(name in line.truth for line in lines)]
     return {
         name: [replace(one, value=one.truth[name], half_width=None) for one in lines if name in one.truth]
@@ -98,7 +106,7 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
         groups.setdefault((line.model, name, target, " ".join(rest)), []).append(line)
     targets = {target for _, _, target, _ in groups if target}
     curves = [
-        Curve(_name(name, target, targets), points)
+        Curve(_name(name, target, targets), points, items_only=_items_only(group))
         for (_, name, target, _), group in groups.items()
         if len(points := _points(group, x)) >= LEAST
     ]
@@ -109,6 +117,10 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
         _level(group) for (_, name, _, _), group in groups.items() if name in TARGETLESS and x != BUDGET
     ]
     return [*curves, *_distinct(levels)][:MOST_LINES]
+
+
+def _items_only(lines: Sequence[Line]) -> bool:
+    return any(one.seeds == 1 and one.half_width is not None and one.method != BASE for one in lines)
 
 
 def _name(name: str, target: str, targets: set[str]) -> str:
@@ -125,7 +137,8 @@ def _points(lines: Sequence[Line], x: str) -> tuple[Point, ...]:
 
 
 def _level(lines: Sequence[Line]) -> Curve:
-    return Curve(lines[0].method, (Point(0.0, lines[0].value, lines[0].half_width),), level=True)
+    point = Point(0.0, lines[0].value, lines[0].half_width)
+    return Curve(lines[0].method, (point,), level=True, items_only=_items_only(lines[:1]))
 
 
 def _distinct(levels: Sequence[Curve]) -> list[Curve]:
@@ -137,7 +150,7 @@ def _distinct(levels: Sequence[Curve]) -> list[Curve]:
 class Spot:
     """A method's cost and quality: seconds of selection and training, the score, half of its interval.
 
-    `where`: its target, or its budget where there is one target alone.
+    `where`: its target, or its budget where there is one target alone. `items_only`: of one seed.
     """
 
     method: str
@@ -145,18 +158,20 @@ class Spot:
     seconds: float
     y: float
     half_width: float | None
+    items_only: bool = False
 
 
-def costs(lines: Sequence[Line]) -> dict[str, list[Spot]]:
-    """Benchmark -> every method's cost and quality there: of a group's mean, if there is one, else of two tasks.
+def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]]:
+    """Benchmark -> every method's cost and quality there: the targets' own, two at most, else the first headline.
 
     A method's settings are told apart as long as there are no more than `MOST_LINES` of them.
     """
-    tasks = sorted({(not line.members, line.task) for line in lines if line.headline and line.task})
+    own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
+    tasks = tuple(sorted(own)) if 0 < len(own) < 3 else first_headline(lines)
     found = {}
     targets = {line.target for line in lines if line.method not in TARGETLESS}
     few = len({line.selector for line in lines}) <= MOST_LINES
-    for _, task in tasks[: 2 if tasks and tasks[0][0] else 1]:
+    for task in tasks:
         spots = [
             Spot(
                 line.selector if few else line.method,
@@ -164,6 +179,7 @@ def costs(lines: Sequence[Line]) -> dict[str, list[Spot]]:
                 seconds,
                 line.value,
                 line.half_width,
+                _items_only([line]),
             )
             for line in _once(line for line in lines if line.task == task)
             if (seconds := line.seconds_select + line.seconds_train) > 0

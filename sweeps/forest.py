@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .benchmarks import Benchmarks, belongs
 from .contrasts import TARGETLESS
 from .drawing import FAINT, INK, PALETTE, canvas
 from .lines import Line, short
-from .statistics import Difference
-from .transfer import Benchmarks, belongs
+from .statistics import ITEMS_ONLY, Difference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +41,9 @@ def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
     owned = {line.task for line in headlines if belongs(line.target, line.task, benchmarks)}
     measures = {owned.pop() if len(owned) == 1 else OWN: None, first: first}
     found = {name: _cells(group, measures, benchmarks) for name, group in groups.items()}
+    tested = {name for name, cells in found.items() if any(cell.tested for cell in cells.values() if cell)}
+    if tested:
+        found = {name if name in tested else f"{name} ({ITEMS_ONLY})": cells for name, cells in found.items()}
     titles = [title for title in measures if any(cells[title] for cells in found.values())]
     order = sorted(found, key=lambda name: _place(found[name], titles))[:MOST]
     return Forest(tuple(order), {title: tuple(found[name][title] for name in order) for title in titles})
@@ -87,7 +90,10 @@ def _place(cells: Mapping[str, Difference | None], titles: Sequence[str]) -> tup
 
 
 def forest_plot(found: Forest, control: str) -> Figure:
-    """One panel a measure, the same lines in each: filled and coloured where significant, hollow where not."""
+    """One panel a measure, the same lines in each: filled and coloured where significant, hollow where not.
+
+    A panel whose every line has one seed says so on its axis; a line of one seed among others says so in its name.
+    """
     count, lines = len(found.panels), len(found.names)
     figure, axes = canvas(3.2 + 2.6 * count, 0.9 + 0.2 * lines, 1, count)
     for k, (ax, (title, cells)) in enumerate(zip(axes, found.panels.items(), strict=True)):
@@ -99,7 +105,8 @@ def forest_plot(found: Forest, control: str) -> Figure:
         ax.set_yticks(range(lines), found.names if k == 0 else [""] * lines)
         ax.tick_params(axis="y", length=0)
         ax.set_title(title, loc="left", color=INK)
-        ax.set_xlabel(f"score minus {control}")
+        tested = any(cell.tested for cell in cells if cell)
+        ax.set_xlabel(f"score minus {control}" + ("" if tested else f" ({ITEMS_ONLY})"))
         ax.grid(axis="x", linewidth=0.6)
         ax.spines["left"].set_visible(False)
     return figure

@@ -9,15 +9,16 @@ import csv
 import dataclasses
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nait.core.results import Row
 from nait.store import write_json, write_text
 
+from .benchmarks import Benchmarks
 from .collect import Sheet, outcomes, sheets
 from .contrasts import CONTROL, Items
-from .lines import Line, corrected, summarise
+from .lines import Line, summarise
 from .names import some
 from .stores import Shelf
 from .tables import differences, long, notes, wide
@@ -51,11 +52,13 @@ class Measured:
 class Leaderboard:
     """Writes the leaderboard's files. `headlines_only` prints what was asked for, not a group's subtasks.
 
-    `control`: the row that the others are held against.
+    `control`: the row that the others are held against. `benchmarks` gives a target's own benchmarks, which order its
+    rows, where their names do not begin or end with the target's.
     """
 
     headlines_only: bool = True
     control: str = CONTROL
+    benchmarks: Benchmarks = field(default_factory=dict)
 
     def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
         """The tables to print; the files hold every task."""
@@ -77,21 +80,21 @@ class Leaderboard:
         said = self.notes(one)
         parts = [
             f"## {one.title}" if whole and one.title else one.title,
-            wide(shown, form=form),
-            differences(shown, form=form, control=control),
-            long(corrected(one.lines), form=form, control=control) if whole else "",
+            wide(shown, form=form, benchmarks=self.benchmarks),
+            differences(shown, form=form, control=control, benchmarks=self.benchmarks),
+            long(one.lines, form=form, control=control) if whole else "",
             "\n".join(f"- {note}" for note in said) if whole else "\n".join(said),
         ]
         return list(filter(None, parts))
 
     def notes(self, one: Measured) -> list[str]:
         """What must be read beside a table: of its numbers, its control and its names."""
-        said = notes(self.shown(one.lines), control=self.control)
+        said = notes(self.shown(one.lines), control=self.control, benchmarks=self.benchmarks)
         return [*said, *several_controls(one.lines, self.control), *one.sheet.said]
 
     def shown(self, lines: Sequence[Line]) -> list[Line]:
-        """The lines to print, corrected for their number."""
-        return corrected([line for line in lines if line.headline or not self.headlines_only])
+        """The lines to print."""
+        return [line for line in lines if line.headline or not self.headlines_only]
 
 
 def several_controls(lines: Sequence[Line], control: str) -> list[str]:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from nait.core.results import Row
 
-from .contrasts import CONTROL, Items, against, by_seed, controls, strata
-from .statistics import Difference, Stratum, estimate, holm, spread
-
-Z95 = 1.959964
-Key = tuple[str, ...]
+from .contrasts import CONTROL, Items
+from .estimates import Key, differences, scores
+from .statistics import Z95, Difference, judged, share_half_width
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,12 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
     same) or, where it is wider, over seeds (Student's t).
     """
     groups = grouped(rows)
-    items = items or {}
-    scores = _estimates({key: strata([(1.0, _distinct(group))], items) for key, group in groups.items()})
-    differences = _estimates(
-        {key: against(group, controls(group, rows, control), items) for key, group in groups.items()}
+    scored = scores(groups, items or {})
+    compared = differences(groups, rows, items or {}, control)
+    lines = [_line(group, scored.get(key), compared.get(key)) for key, group in groups.items()]
+    return sorted(
+        corrected(lines), key=lambda line: (line.model, line.task, line.metric, -line.value, line.selector)
     )
-    lines = [_line(group, scores.get(key), differences.get(key)) for key, group in groups.items()]
-    return sorted(lines, key=lambda line: (line.model, line.task, line.metric, -line.value, line.selector))
 
 
 def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
@@ -77,24 +74,6 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     return {key: list(group.values()) for key, group in groups.items()}
 
 
-def _estimates(found: Mapping[Key, list[Stratum] | None]) -> dict[Key, Difference]:
-    """Each line's estimate; the lines of a column (table, model, task, metric) lend each other what seeds say."""
-    known = {key: part for key, part in found.items() if part}
-    spreads = {key: spread(part) for key, part in known.items()}
-    return {
-        key: estimate(
-            part, others=[one for other, one in spreads.items() if other != key and other[:4] == key[:4]]
-        )
-        for key, part in known.items()
-    }
-
-
-def _distinct(group: Sequence[Row]) -> dict[int, Row]:
-    """The group by seed; one row alone where every seed reached the same evaluation, as an untrained model does."""
-    found = by_seed(group)
-    return found if len({row.evaluation for row in group}) > 1 else dict(list(found.items())[:1])
-
-
 def short(target: str) -> str:
     """A target's label, or how many targets it merges where that is shorter."""
     count = target.count("+") + 1
@@ -102,14 +81,17 @@ def short(target: str) -> str:
 
 
 def corrected(lines: Sequence[Line]) -> list[Line]:
-    """The same lines, their p-values adjusted (Holm) for all the differences among them: one table's family."""
-    adjusted = iter(holm([line.difference.p for line in lines if line.difference]))
-    return [
-        replace(line, difference=replace(line.difference, adjusted=next(adjusted)))
-        if line.difference
-        else line
-        for line in lines
-    ]
+    """The same lines, their differences corrected as two families: one of the headlines, one of the other tasks.
+
+    So a difference has the same verdict in every table and picture, whatever else that shows.
+    """
+    found = list(lines)
+    for headline in (True, False):
+        places = [k for k, line in enumerate(found) if line.difference and line.headline is headline]
+        family = judged(one for k in places if (one := found[k].difference))
+        for k, one in zip(places, family, strict=True):
+            found[k] = replace(found[k], difference=one)
+    return found
 
 
 def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -120,9 +102,10 @@ def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _line(group: Sequence[Row], score: Difference | None, difference: Difference | None) -> Line:
     first, count = group[0], len(group)
+    value = sum(row.value for row in group) / count
     half_width = (score.high - score.low) / 2 if score else _without_items(group)
-    if half_width == 0.0:  # all items alike: Wilson's interval of a share that was 0 or 1
-        half_width = Z95**2 / (first.n + Z95**2)
+    if half_width is not None and 0.0 <= value <= 1.0:
+        half_width = share_half_width(value, half_width, first.n)
 
     def average(name: str) -> float:
         return float(sum(getattr(row, name) for row in group) / count)
@@ -134,7 +117,7 @@ def _line(group: Sequence[Row], score: Difference | None, difference: Difference
         model=first.model,
         task=first.task,
         metric=first.metric,
-        value=sum(row.value for row in group) / count,
+        value=value,
         half_width=half_width,
         seeds=len({row.seed for row in group}),
         n=first.n,
@@ -144,8 +127,8 @@ def _line(group: Sequence[Row], score: Difference | None, difference: Difference
         seconds_train=average("seconds_train"),
         seconds_evaluate=average("seconds_evaluate"),
         device_hours=average("device_hours"),
-        money=average("money") if first.money is not None else None,
-        missing=first.missing,
+        money=average("money") if all(row.money is not None for row in group) else None,
+        missing=", ".join(dict.fromkeys(row.missing for row in group if row.missing)),
         headline=first.headline,
         difference=difference,
         truth=_means([row.truth for row in group]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .contrasts import CONTROL
 from .curves import Curve, Panel, Spot, number
 from .drawing import INK, MARKERS, PALETTE, canvas
+from .statistics import ITEMS_ONLY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,19 +40,25 @@ def curve_plot(panels: Sequence[Panel]) -> Figure:
 
 def _draw(ax: Axes, curve: Curve, colour: str, marker: str) -> None:
     style = "--" if curve.level or curve.name == CONTROL else "-"
+    label = _told(curve.name, items_only=curve.items_only)
     if curve.level:
         level = curve.points[0]
-        ax.axhline(level.y, color=colour, linestyle=style, linewidth=1.2, label=curve.name)
+        ax.axhline(level.y, color=colour, linestyle=style, linewidth=1.2, label=label)
         if level.half_width:
             ax.axhspan(
                 level.y - level.half_width, level.y + level.half_width, color=colour, alpha=0.1, linewidth=0
             )
         return
     xs, ys = [point.x for point in curve.points], [point.y for point in curve.points]
-    ax.plot(xs, ys, style, color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=curve.name)
+    ax.plot(xs, ys, style, color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=label)
     lows = [point.y - (point.half_width or 0) for point in curve.points]
     highs = [point.y + (point.half_width or 0) for point in curve.points]
     ax.fill_between(xs, lows, highs, color=colour, alpha=0.15, linewidth=0)
+
+
+def _told(name: str, *, items_only: bool) -> str:
+    """A name in a legend; of one seed, that its interval is over items alone."""
+    return f"{name} ({ITEMS_ONLY})" if items_only else name
 
 
 def cost_plot(found: Mapping[str, Sequence[Spot]]) -> Figure:
@@ -76,7 +83,8 @@ def cost_plot(found: Mapping[str, Sequence[Spot]]) -> Figure:
         ax.grid(linewidth=0.6)
     for k, method in enumerate(methods):
         colour = INK if method == CONTROL else PALETTE[k % len(PALETTE)]
-        axes[0].plot([], [], "s", color=colour, markersize=6, label=method)
+        alone = any(spot.items_only for spots in found.values() for spot in spots if spot.method == method)
+        axes[0].plot([], [], "s", color=colour, markersize=6, label=_told(method, items_only=alone))
     for where in filter(None, wheres if len(wheres) <= len(MARKERS) else ()):
         axes[0].plot([], [], _marker(where, wheres), color=INK, markerfacecolor="none", label=where)
     _legend(figure, axes)

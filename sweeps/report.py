@@ -8,18 +8,20 @@ from pathlib import Path
 
 from nait.store import write_text
 
+from .benchmarks import Benchmarks
 from .composition import pool_traits
 from .contamination import contamination
 from .contrasts import CONTROL
 from .costs import amortised
 from .documents import Document, Section, as_html, as_latex, as_markdown
 from .leaderboard import Leaderboard, Measured, measured
+from .pairs import pairwise
 from .provenance import provenance, warnings
-from .sections import compared, costs, leaderboard, overview, pairwise, selected, transferred, varied
+from .sections import compared, costs, leaderboard, overview, selected, transferred, varied
 from .selections import read_picks
 from .stores import Shelf
-from .transfer import Benchmarks, matrices
 from .transfer import as_csv as transfer_csv
+from .transfer import matrices
 
 REASONING = ("logic", "math", "code")
 
@@ -31,7 +33,7 @@ class Report:
     Of several tables each has its own sections and pictures (`forest-2.svg` is of table 2).
 
     `headlines_only` and `control`: as the leaderboard's. `benchmarks` gives a target's own benchmarks where their
-    names do not end in the target's. `reasoning`: the targets that the paper says transfer best.
+    names do not begin or end with the target's. `reasoning`: the targets that the paper says transfer best.
     """
 
     headlines_only: bool = True
@@ -56,7 +58,7 @@ class Report:
 
     @property
     def _board(self) -> Leaderboard:
-        return Leaderboard(self.headlines_only, self.control)
+        return Leaderboard(self.headlines_only, self.control, self.benchmarks)
 
     def document(self, store: Shelf, found: Sequence[Measured]) -> Document:
         """The report's content, table after table; sections without data are left out."""
@@ -74,11 +76,14 @@ class Report:
         picks = read_picks(store, rows)
         crossed = matrices(one.lines, self.benchmarks)
         return [
-            Section("Leaderboard", leaderboard(shown, self._board.notes(one))),
+            Section("Leaderboard", leaderboard(shown, self._board.notes(one), self.benchmarks)),
             Section(f"Against {control}", compared(shown, control, self.benchmarks)),
-            Section("Any two methods", pairwise(rows, shown, one.items)),
-            Section("Quality and cost", costs(shown, amortised(store, rows))),
-            Section("Curves", varied(shown)),
+            Section(
+                "Any two methods",
+                pairwise(rows, shown, one.items, control=control, benchmarks=self.benchmarks),
+            ),
+            Section("Quality and cost", costs(shown, amortised(store, rows), self.benchmarks)),
+            Section("Curves", varied(shown, self.benchmarks)),
             Section(
                 "Transfer",
                 transferred(crossed, rows, one.items, reasoning=self.reasoning, control=control),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import combinations
 
 from nait.core.results import Row
 from nait.core.traits import Traits
 
+from .benchmarks import Benchmarks
 from .claims import Claim, claims
 from .composition import composition_table, departures
-from .contrasts import Items, against
+from .contrasts import Items
 from .curves import costs as spots_of
 from .curves import panels
 from .documents import Block, Notes, Table
@@ -19,16 +18,16 @@ from .drawing import Grid, heat_maps, picture
 from .forest import forest, forest_plot
 from .layers import layer_shifts
 from .leaderboard import Measured
-from .lines import Line, grouped
+from .lines import Line
 from .overlap import Core, cores, correlations, distinct, lengths, names, overlaps, settled
 from .plots import cost_plot, curve_plot
 from .selections import Picks
-from .statistics import estimate, holm, spread
-from .tables import difference, difference_cells, wide_cells
-from .transfer import Benchmarks, Matrix, grid
+from .statistics import ITEMS_ONLY
+from .tables import difference_cells, how_judged, wide_cells
+from .transfer import Matrix, grid
 
-MOST_PAIRS = 12
 MOST_MATRICES = 6
+UNSEEDED = "does not depend on the seed"
 SHOWN, SHOWN_ALONE = 5, 2
 """Example rows of a core subset, and of those that one target alone chose."""
 
@@ -49,66 +48,25 @@ def overview(found: Sequence[Measured]) -> tuple[Block, ...]:
     return (Notes((said,)), Table.of("tables", header, body, caption="The tables of this report."))
 
 
-def leaderboard(lines: Sequence[Line], said: Sequence[str]) -> tuple[Block, ...]:
+def leaderboard(lines: Sequence[Line], said: Sequence[str], benchmarks: Benchmarks) -> tuple[Block, ...]:
     """The leaderboard itself, and what must be known beside it."""
-    header, body = wide_cells(lines)
+    header, body = wide_cells(lines, benchmarks)
     return (Table.of("leaderboard", header, body), Notes(tuple(said)))
 
 
 def compared(lines: Sequence[Line], control: str, benchmarks: Benchmarks) -> tuple[Block, ...]:
     """Each line minus the control, as a picture and in numbers."""
-    header, body = difference_cells(lines, control=control)
-    caption = (
-        f"Score minus {control}, paired by item and seed, 95 % interval; n.s.: not significant after Holm."
-    )
+    header, body = difference_cells(lines, control=control, benchmarks=benchmarks)
+    caption = f"Score minus {control}, paired by item and seed, 95 % interval; {how_judged(lines, control)}."
     table = Table.of("differences", header, body, caption=caption)
     found = forest(lines, benchmarks)
     if found is None:
         return (table,)
-    alt = (
-        f"Score minus {control} with 95 % intervals, best first; filled: significant after Holm's correction."
-    )
+    alt = f"Score minus {control} with 95 % intervals, best first; filled: significant. {how_judged(lines, control)}."
     return (picture("forest", forest_plot(found, control), alt), table)
 
 
-def pairwise(rows: Sequence[Row], lines: Sequence[Line], items: Items) -> tuple[Block, ...]:
-    """For each target and budget, every two methods on the first benchmark (a group's mean, if there is one)."""
-    tasks = sorted((not line.members, line.task) for line in lines if line.headline and line.task)
-    if not tasks:
-        return ()
-    blocks: list[Block] = []
-    groups: dict[tuple[str, str, str], dict[str, list[Row]]] = {}
-    for (_, model, task, _, target, budget, selector), group in grouped(rows).items():
-        if task == tasks[0][1]:
-            groups.setdefault((model, target, budget), {})[selector] = group
-    for k, ((_, target, budget), methods) in enumerate(sorted(groups.items())):
-        if 3 <= len(methods) <= MOST_PAIRS:
-            caption = f"{tasks[0][1]}, target {target}, {budget}: the row's method minus the column's."
-            blocks.append(_pairs(f"pairs-{k}", methods, items, caption))
-    return tuple(blocks)
-
-
-def _pairs(name: str, methods: dict[str, list[Row]], items: Items, caption: str) -> Table:
-    """The differences between every two methods, corrected for their number."""
-    layers = {
-        (a, b): part for a, b in combinations(methods, 2) if (part := against(methods[a], methods[b], items))
-    }
-    spreads = {pair: spread(part) for pair, part in layers.items()}
-    found = {
-        pair: estimate(part, others=[one for other, one in spreads.items() if other != pair])
-        for pair, part in layers.items()
-    }
-    adjusted = holm([one.p for one in found.values()])
-    cells = {
-        pair: difference(replace(one, adjusted=p))
-        for (pair, one), p in zip(found.items(), adjusted, strict=True)
-    }
-    order = list(methods)
-    body = [[a, *(cells.get((a, b), "") for b in order[1:])] for a in order[:-1]]
-    return Table.of(name, ["", *order[1:]], body if cells else [], caption=caption)
-
-
-def costs(lines: Sequence[Line], amortised: Table) -> tuple[Block, ...]:
+def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tuple[Block, ...]:
     """What each phase took, the picture of quality against it, and what the methods took with all they share."""
     header = ["selector", "target", "budget", "rows", "answer tokens", "select s", "train s", "evaluate s",
               "device h", "money"]  # fmt: skip
@@ -123,16 +81,16 @@ def costs(lines: Sequence[Line], amortised: Table) -> tuple[Block, ...]:
     ]  # fmt: skip
     caption = "Means over seeds. Select: from nothing, as if no other method had shared a pass."
     blocks: list[Block] = [Table.of("costs", header, body, caption=caption), amortised]
-    found = spots_of(lines)
+    found = spots_of(lines, benchmarks)
     if found:
         alt = "Score against the seconds that selecting and training took, with 95 % intervals."
         blocks.insert(0, picture("cost", cost_plot(found), alt))
     return tuple(blocks)
 
 
-def varied(lines: Sequence[Line]) -> tuple[Block, ...]:
+def varied(lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[Block, ...]:
     """Curves over what was varied."""
-    found = panels(lines)
+    found = panels(lines, benchmarks)
     if not found:
         return ()
     what = ", ".join(dict.fromkeys(panel.x for panel in found))
@@ -148,8 +106,8 @@ def transferred(
     if not found:
         return ()
     alt = (
-        f"Score minus {control} by the target that selected (rows) and the benchmark (columns); bold: significant; "
-        "framed: the target's own benchmark."
+        f"Score minus {control} by the target that selected (rows) and the benchmark (columns); bold: significant, "
+        "as in the table of differences; framed: the target's own benchmark."
     )
     blocks: list[Block] = [
         picture("transfer", heat_maps([grid(one) for one in found[:MOST_MATRICES]], diverging=True), alt)
@@ -161,18 +119,27 @@ def transferred(
             claim.verdict,
             *_numbers(claim),
         ]
-        for one in found
-        for claim in claims(one, rows, items, reasoning=reasoning, control=control)
+        for one, claim in claims(found, rows, items, reasoning=reasoning, control=control)
     ]
-    header = ["selector", "claim", "verdict", "difference", "p"]
-    caption = "The paper's claims, held against these runs (arXiv 2603.13201)."
+    header = ["selector", "claim", "verdict", "difference", "p (Holm)"]
+    caption = (
+        "The paper's claims, held against these runs (arXiv 2603.13201). They are means over several differences and "
+        "one family of their own for Holm's correction; the matrix's cells have the verdicts of the leaderboard."
+    )
     return (*blocks, Table.of("claims", header, body, caption=caption))
 
 
 def _numbers(claim: Claim) -> tuple[str, str]:
     one = claim.found
-    p = one.p if one.adjusted is None else one.adjusted
-    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]", f"{p:.4f}"
+    shown = f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+    if not one.tested:
+        return f"{shown} {ITEMS_ONLY}", ""
+    return shown, small(one.p if one.adjusted is None else one.adjusted)
+
+
+def small(p: float) -> str:
+    """A p-value with four decimals; below them, its order."""
+    return f"{p:.4f}" if p >= 0.00005 else f"{p:.0e}"
 
 
 def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]:
@@ -183,7 +150,10 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
     blocks: list[Block] = []
     alike = overlaps(lines)
     if alike:
-        alt = "Jaccard index between selections, mean over seeds; on the diagonal between a line's own seeds."
+        alt = (
+            "Jaccard index between selections, mean over seeds; on the diagonal between a line's own seeds, where "
+            "they change it."
+        )
         blocks.append(picture("overlap", heat_maps([alike], diverging=False), alt))
     ranks = correlations(lines)
     if ranks:
@@ -212,11 +182,14 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
         )
     )  # fmt: skip
     stable = [
-        [name, len(one.by_seed), f"{one.stability:.2f}"]
+        [name, len(one.by_seed), UNSEEDED if one.stability is None else f"{one.stability:.2f}"]
         for name, one in zip(names(lines), lines, strict=True)
-        if one.stability is not None
+        if len(one.by_seed) > 1
     ]
-    caption = "Stability: the Jaccard index of a method's selections between seeds, mean over pairs."
+    caption = (
+        "Stability: the Jaccard index of a method's selections between seeds, mean over pairs. A selection that no "
+        "seed enters has none."
+    )
     blocks.append(Table.of("stability", ["selection", "seeds", "stability"], stable, caption=caption))
     settings = [[name, keys, count, f"{value:.2f}"] for name, keys, count, value in settled(lines)]
     caption = "The same between a method's settings: what the selection owes to each of them."

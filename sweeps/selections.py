@@ -27,7 +27,7 @@ class Chosen:
     """A selection: its ids in rank order, its rows' texts where the store has them, and the whole pool's columns.
 
     `ids` [N], `scores` column -> [N], `answer_tokens` [N]. `layers`: each layer's part in the chosen rows' scores, of
-    methods that have layers.
+    methods that have layers. `address`: of its artifact, the same for all seeds where no seed enters.
     """
 
     chosen: tuple[str, ...]
@@ -36,6 +36,7 @@ class Chosen:
     scores: Mapping[str, npt.NDArray[np.float64]]
     answer_tokens: npt.NDArray[np.int64]
     layers: Sequence[Contributions] = ()
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Picks:
 
     @property
     def stability(self) -> float | None:
-        """The mean Jaccard index between seeds; None with one seed."""
+        """The mean Jaccard index between seeds; None with one seed, or where every seed has the same artifact."""
+        if len({one.address for one in self.by_seed.values()}) < 2:
+            return None
         pairs = list(combinations(self.by_seed.values(), 2))
         return float(np.mean([jaccard(a.chosen, b.chosen) for a, b in pairs])) if pairs else None
 
@@ -107,7 +110,7 @@ def read_chosen(store: Shelf, address: str) -> Chosen | None:
     if (found.path / ROWS).is_file():
         with (found.path / ROWS).open(encoding="utf-8") as stream:
             texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
-    return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found))
+    return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), address)
 
 
 def shorten(line: str) -> str:

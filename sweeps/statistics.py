@@ -1,50 +1,49 @@
 """Paired statistics: a contrast of runs on the same items and seeds, its interval and its p-value.
 
-Shapes: S seeds, I items, D draws. The interval is to hold for other seeds and other items alike. With the few seeds
-that training allows, a percentile bootstrap over both covers far too seldom: drawing 3 seeds from 3 shrinks their
-variance by a third and knows nothing of Student's t (simulated coverage of its 95 %: 58 to 97 %). So the two sources
-are kept apart:
+Shapes: S seeds, I items. The interval is to hold for other seeds and other items alike:
 
-    difference* = mean + t_f sqrt(v / S) + sum over strata of weight * shrink * (bootstrap mean - mean)
+    difference* = mean + z sqrt(w) + sum over sides of t_f sqrt(v / S)
 
-v is the variance of the S seeds' means, with f = S - 1; where other methods stand in the same column, theirs lend it
-up to 3 degrees of freedom (`Spread`), as in a moderated t-test (Smyth, 2004): alone, three seeds would need effects
-of many standard errors. v holds the noise of single outcomes, MS_e. The items' bootstrap holds it too, so its
-deviations shrink by sqrt(1 - MS_e / MS_items), the two-way layout's share of the items themselves.
+w is the variance of the mean over items, as a standard error of I items has it; one more item that moves by a whole
+outcome is counted with them, without which a few items that all moved alike would be certain. v is what seeds add to
+that on one side (`sweeps/spreads.py`: the method's, and the control's, told by S - 1 degrees of freedom or few more).
+The tail is exact (`nait/core/significance.py`): no draws. The squared error, one more item aside, is the estimate by
+REML of the crossed model mean + seed + item + rest wherever none of its components is 0.
 
-Simulated coverage over 2 to 5 seeds and 50 to 1000 items: 93 to 99 %, the highest where two seeds have no effect of
-their own; `tests/sweeps/test_statistics.py` repeats it. With one seed the interval is over items alone.
+With one seed the interval is over items alone, and nothing is tested. `tests/sweeps/test_statistics.py` simulates
+coverage and family-wise error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median, median_low
 
 import numpy as np
 import numpy.typing as npt
+
+from nait.core.significance import ALPHA, Law, Side, smallest
 
 Floats = npt.NDArray[np.float64]
 Outcomes = Mapping[str, float]
 """One run's items: an item's key (number and content) -> its value."""
 
-DRAWS = 20_000
-ALPHA = 0.05
-POWER = 0.8
-LENT = 3.0
-"""The most degrees of freedom that other methods' spreads lend. At 3, a method whose seeds spread twice as far as the
-others' is still covered in 90 % of the cases, and one that spreads alike in 95."""
-_FEW_VALUES = 64  # distinct item means up to which drawing how often each occurs is quick
-_MANY_ITEMS = 500  # beyond that a mean of items is normal,
-_MANY_MOVED = 40  # and so it is where as many items differ from the commonest value
+ITEMS_ONLY = "items only"
+"""What stands beside an interval of one seed: it is over items alone, and nothing is tested."""
+Z95 = 1.959964
+ALONE = 0.5
+"""How much of the noise of single outcomes stays with the seeds where a difference's spread is told by it alone: with
+none of it kept, a lucky estimate of two or three seeds is 0 too often (simulated coverage 85 to 92 %)."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean difference with its 95 % interval and standard error; `adjusted` is the p-value after Holm.
+    """A mean difference with its 95 % interval, its two-sided p-value and its standard error.
 
-    `significant`: the interval excludes 0 and the (adjusted) p-value is below 0.05.
+    `adjusted`: the p-value after Holm's correction for `family` comparisons. `over_items`: the variance of the mean
+    over items. `sides`: what seeds add to it. With one seed there is no test: p is 1, and nothing is significant.
     """
 
     value: float
@@ -55,6 +54,14 @@ class Difference:
     p: float = 1.0
     error: float = 0.0
     adjusted: float | None = None
+    family: int = 1
+    over_items: float = 0.0
+    sides: tuple[Side, ...] = ()
+
+    @property
+    def tested(self) -> bool:
+        """Whether seeds say anything: one seed's interval is over items alone."""
+        return self.seeds > 1
 
     @property
     def excludes_zero(self) -> bool:
@@ -62,12 +69,14 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        return self.excludes_zero and (self.p if self.adjusted is None else self.adjusted) < ALPHA
+        """Two seeds or more, an interval without 0 and an (adjusted) p-value below 0.05."""
+        p = self.p if self.adjusted is None else self.adjusted
+        return self.tested and self.excludes_zero and p < ALPHA
 
     @property
-    def detectable(self) -> float:
-        """The smallest true difference that these items and seeds would find with power 0.8."""
-        return (self.high - self.low) / 2 + _normal_quantile(POWER) * self.error
+    def turned(self) -> Difference:
+        """The same, the other way round."""
+        return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
 
 @dataclass(frozen=True)
@@ -78,103 +87,69 @@ class Stratum:
     d_si: Floats
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A variance over seeds, and the degrees of freedom it was estimated with."""
-
-    variance: float
-    freedom: float
-
-    def beside(self, others: Sequence[Spread]) -> Spread:
-        """This one, moderated by the others of its column.
-
-        They share a control, so that k of them are worth no more than k / (1 + (k - 1) / 4); and methods' spreads
-        differ, so that together they never count more than `LENT`.
-        """
-        known = [one for one in others if one.freedom > 0]
-        if not known or self.freedom <= 0:
-            return self
-        total = sum(one.freedom for one in known)
-        pooled = sum(one.variance * one.freedom for one in known) / total
-        lent = min(LENT, total / (1 + (len(known) - 1) / 4))
-        both = self.freedom + lent
-        return Spread((self.freedom * self.variance + lent * pooled) / both, both)
-
-
-def spread(strata: Sequence[Stratum]) -> Spread:
-    """The variance over seeds of the strata's weighted mean."""
-    m_s = _means_of_seeds(strata)
-    return Spread(float(m_s.var(ddof=1)), len(m_s) - 1) if len(m_s) > 1 else Spread(0.0, 0)
-
-
-def estimate(
-    strata: Sequence[Stratum], *, others: Sequence[Spread] = (), draws: int = DRAWS, seed: int = 0
-) -> Difference:
+def estimate(strata: Sequence[Stratum], *, sides: Sequence[Side] | None = None) -> Difference:
     """The weighted mean of the strata's mean differences, with interval and two-sided p-value.
 
-    Items are drawn within their task. p = (1 + draws at least as far from the mean as 0 is) / (draws + 1).
-    `others`: the spreads of comparable differences, which moderate this one's.
+    `sides`: what seeds add, where a column of comparable differences tells it; else these seeds alone do.
     """
-    generator = np.random.default_rng(seed)
     seeds = len(strata[0].d_si)
-    value = float(_means_of_seeds(strata).mean())
-    off_d, variance = np.zeros(draws), 0.0
-    if seeds > 1:
-        own = spread(strata).beside(others)
-        variance += own.variance / seeds
-        off_d += generator.permutation(_t_quantiles(draws, own.freedom)) * variance**0.5
-    for part in strata:
-        scale = part.weight * _own_share(part.d_si) ** 0.5
-        items_d = _means_of_items(part.d_si.mean(axis=0), draws, generator)
-        off_d += scale * items_d
-        variance += scale**2 * float(items_d.var())
-    low, high = np.percentile(off_d, [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
-    beyond = int((np.abs(off_d) >= abs(value) - 1e-12).sum())
+    value = float(means_of_seeds(strata).mean())
+    over_items = sum(part.weight**2 * _over_items(part.d_si) for part in strata)
+    told = (tuple(sides) if sides is not None else (alone(strata),)) if seeds > 1 else ()
+    law = Law.of(over_items, told, seeds)
+    half = law.half_width()
     return Difference(
-        value=value, low=value + float(low), high=value + float(high), seeds=seeds,
-        items=sum(part.d_si.shape[1] for part in strata), p=(1 + beyond) / (draws + 1), error=variance**0.5,
+        value=value, low=value - half, high=value + half, seeds=seeds,
+        items=sum(part.d_si.shape[1] for part in strata), p=law.beyond(value) if seeds > 1 else 1.0,
+        error=law.error, over_items=over_items, sides=told,
     )  # fmt: skip
 
 
-def _means_of_seeds(strata: Sequence[Stratum]) -> Floats:
+def alone(strata: Sequence[Stratum]) -> Side:
+    """What these seeds alone say of their spread: S - 1 degrees of freedom."""
+    m_s = means_of_seeds(strata)
+    return Side(float(m_s.var(ddof=1)), len(m_s) - 1, noise(strata), ALONE)
+
+
+def means_of_seeds(strata: Sequence[Stratum]) -> Floats:
     """[S] the weighted mean of each seed."""
     return np.asarray(np.sum([part.weight * part.d_si.mean(axis=1) for part in strata], axis=0))
 
 
-def _own_share(d_si: Floats) -> float:
-    """How much of the variance of the items' means is the items' own, not single outcomes': in [0, 1]."""
+def noise(strata: Sequence[Stratum]) -> float:
+    """How much of the variance of a seed's mean comes from single outcomes, neither the seed's nor the items'."""
+    return float(sum(part.weight**2 * _residual(part.d_si) / part.d_si.shape[1] for part in strata))
+
+
+def _over_items(d_si: Floats) -> float:
+    """The variance of the mean over items, that of one more item that moves by a whole outcome included."""
+    seeds, items = d_si.shape
+    m_i = d_si.mean(axis=0)
+    spread = float(m_i.var(ddof=1)) if items > 1 else 0.0
+    outcome = max(1.0, float(np.abs(d_si).max()))
+    return float(max(spread, _residual(d_si) / seeds) / items + (outcome / items) ** 2)
+
+
+def _residual(d_si: Floats) -> float:
+    """The mean square of what neither seeds nor items explain; 0 where there is one of either."""
     seeds, items = d_si.shape
     if seeds < 2 or items < 2:
-        return 1.0
-    over_items = seeds * float(d_si.mean(axis=0).var(ddof=1))
-    residual = d_si - d_si.mean(axis=0) - d_si.mean(axis=1, keepdims=True) + d_si.mean()
-    noise = float((residual**2).sum()) / ((seeds - 1) * (items - 1))
-    return max(0.0, 1 - noise / over_items) if over_items > 0 else 0.0
+        return 0.0
+    rest = d_si - d_si.mean(axis=0) - d_si.mean(axis=1, keepdims=True) + d_si.mean()
+    return float((rest**2).sum() / ((seeds - 1) * (items - 1)))
 
 
-def _means_of_items(d_i: Floats, draws: int, generator: np.random.Generator) -> Floats:
-    """[D] deviations of the mean of items drawn anew; normal where many items differ from the commonest value."""
-    count = len(d_i)
-    values, counts = np.unique(d_i.round(12), return_counts=True)
-    if count > _MANY_ITEMS or len(values) > _FEW_VALUES or count - int(counts.max()) >= _MANY_MOVED:
-        scale = float(d_i.std()) / count**0.5
-        return np.asarray(generator.standard_normal(draws) * scale)
-    drawn = generator.multinomial(count, counts / count, size=draws)
-    return np.asarray(drawn @ values / count - d_i.mean(), dtype=np.float64)
+def share_half_width(share: float, half_width: float, items: int) -> float:
+    """The longer arm of Wilson's interval for a share in [0, 1] whose usual interval has this half width.
 
-
-@lru_cache(maxsize=64)
-def _t_quantiles(draws: int, freedom: float) -> Floats:
-    """[D] evenly spread quantiles: no chance in the heavy tails that decide the interval."""
-    from scipy import stats
-
-    return np.asarray(stats.t.ppf((np.arange(draws) + 0.5) / draws, freedom))
-
-
-def _normal_quantile(share: float) -> float:
-    from scipy import stats
-
-    return float(stats.norm.ppf(share))
+    Wilson's holds where a share is near 0 or 1, and the usual one says too little: the same interval in the middle.
+    It is that of as many independent outcomes as would have the usual half width; of `items` where that is 0.
+    """
+    variance = share * (1 - share)
+    count = Z95**2 * variance / half_width**2 if variance and half_width else items
+    shift = (0.5 - share) * Z95**2 / (count + Z95**2)
+    arm = Z95 / (count + Z95**2) * math.sqrt(count * variance + Z95**2 / 4)
+    return max(half_width, arm + abs(shift))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -184,6 +159,43 @@ def holm(ps: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(ps) - rank) * ps[place]))
         adjusted[place] = highest
     return adjusted
+
+
+def judged(family: Iterable[Difference]) -> list[Difference]:
+    """The same differences, corrected as one family; those of one seed are not tested and do not count."""
+    found = list(family)
+    tested = [one.p for one in found if one.tested]
+    adjusted = iter(holm(tested))
+    return [
+        replace(one, adjusted=next(adjusted) if one.tested else None, family=len(tested)) for one in found
+    ]
+
+
+def findable(column: Sequence[Difference]) -> float | None:
+    """The smallest true difference found with power 0.8 after the family's correction; None where none is tested.
+
+    The truth is taken to be the medians over the column's differences. The control's one estimate is drawn towards
+    the methods', as one degree of freedom more would.
+    """
+    tested = [one for one in column if one.tested]
+    if not tested:
+        return None
+    seeds, count = median_low(one.seeds for one in tested), max(len(one.sides) for one in tested)
+    alike = [one for one in tested if one.seeds == seeds and len(one.sides) == count] or tested
+    sides = [_middle([one.sides[k] for one in alike if len(one.sides) > k]) for k in range(count)]
+    if count > 1:
+        own, control = sides
+        drawn = (control.freedom * control.variance + own.variance) / (control.freedom + 1)
+        sides = [own, replace(control, variance=drawn)]
+    over_items = median(one.over_items for one in alike)
+    return smallest(over_items, sides, seeds, level=ALPHA / alike[0].family)
+
+
+def _middle(sides: Sequence[Side]) -> Side:
+    return Side(
+        median(max(one.variance, one.noise) for one in sides), sides[0].freedom,
+        median(one.noise for one in sides), sides[0].kept,
+    )  # fmt: skip
 
 
 def paired(terms: Sequence[tuple[float, Mapping[int, Outcomes]]]) -> Floats | None:

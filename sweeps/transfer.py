@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .benchmarks import Benchmarks, belongs
 from .contrasts import TARGETLESS
 from .drawing import Grid
-from .lines import Line, corrected
-from .statistics import Difference
+from .lines import Line
+from .statistics import ITEMS_ONLY, Difference
 
 ALL = "all"
-Benchmarks = Mapping[str, str | Sequence[str]]
-"""Target -> the names of its benchmarks, where they are not the target's own."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Matrix:
 
 
 def matrices(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Matrix]:
-    """The matrices of all selectors that were run for two targets or more; one family for Holm's correction."""
+    """The matrices of all selectors that were run for two targets or more; cells are the leaderboard's."""
     tasks = columns(lines)
     cells = [
         line for line in lines if line.difference and line.task in tasks and line.method not in TARGETLESS
@@ -56,8 +55,7 @@ def matrices(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Matrix]:
     wanted = {
         key for key, group in groups.items() if len({line.target for line in group}) > 1 and len(tasks) > 1
     }
-    shown = corrected([line for key in wanted for line in groups[key]])
-    return [_matrix(key, shown, tasks, benchmarks) for key in sorted(wanted)]
+    return [_matrix(key, groups[key], tasks, benchmarks) for key in sorted(wanted)]
 
 
 def columns(lines: Sequence[Line]) -> list[str]:
@@ -66,25 +64,16 @@ def columns(lines: Sequence[Line]) -> list[str]:
     return sorted(task for task, members in asked.items() if not members or not set(members) <= set(asked))
 
 
-def belongs(target: str, task: str, benchmarks: Benchmarks) -> bool:
-    """Whether a task is the target's own benchmark: by the mapping, by its name, or by its name's end."""
-    if target in benchmarks:
-        named = benchmarks[target]
-        return task in ([named] if isinstance(named, str) else named)
-    return task == target or task.endswith(f"_{target}")
-
-
 def _matrix(
     key: tuple[str, str, str], lines: Sequence[Line], tasks: Sequence[str], benchmarks: Benchmarks
 ) -> Matrix:
     model, selector, budget = key
-    mine = [line for line in lines if (line.model, line.selector, line.budget) == key]
-    labels = sorted({line.target for line in mine}, key=lambda label: (label.count("+"), label))
+    labels = sorted({line.target for line in lines}, key=lambda label: (label.count("+"), label))
     singles = {label for label in labels if "+" not in label}
     names = {ALL if "+" in label and singles <= set(label.split("+")) else label: label for label in labels}
     own = {(name, task) for name in names for task in tasks if belongs(name, task, benchmarks)}
     place = {label: name for name, label in names.items()}
-    cells = {(place[line.target], line.task): line.difference for line in mine if line.difference}
+    cells = {(place[line.target], line.task): line.difference for line in lines if line.difference}
     filled = {task for _, task in cells}  # a task of which no items were kept has no difference
     ordered = sorted(
         (task for task in tasks if task in filled),
@@ -94,7 +83,10 @@ def _matrix(
 
 
 def grid(matrix: Matrix) -> Grid:
-    """The matrix as a heat map: bold where significant, framed where a target meets its own benchmark."""
+    """The matrix as a heat map: bold where significant, framed where a target meets its own benchmark.
+
+    Where every cell is of one seed, the title says that nothing was tested.
+    """
     shape = (len(matrix.targets), len(matrix.tasks))
     values, strong, framed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
     for r, target in enumerate(matrix.targets):
@@ -103,7 +95,9 @@ def grid(matrix: Matrix) -> Grid:
             framed[r, c] = (target, task) in matrix.own
             if cell:
                 values[r, c], strong[r, c] = cell.value, cell.significant
-    return Grid(matrix.title, list(matrix.targets), matrix.tasks, values, strong, framed)
+    tested = any(cell.tested for cell in matrix.cells.values())
+    title = matrix.title if tested else f"{matrix.title} ({ITEMS_ONLY})"
+    return Grid(title, list(matrix.targets), matrix.tasks, values, strong, framed)
 
 
 def as_csv(found: Sequence[Matrix]) -> str:
@@ -111,10 +105,11 @@ def as_csv(found: Sequence[Matrix]) -> str:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["model", "selector", "budget", "target", "task", "own", "difference", "low", "high", "p",
-                     "p_holm", "significant", "seeds", "items"])  # fmt: skip
+                     "p_holm", "significant", "seeds", "items", "interval over"])  # fmt: skip
     for matrix in found:
         for (target, task), cell in matrix.cells.items():
             own = (target, task) in matrix.own
             writer.writerow([matrix.model, matrix.selector, matrix.budget, target, task, own, cell.value, cell.low,
-                             cell.high, cell.p, cell.adjusted, cell.significant, cell.seeds, cell.items])  # fmt: skip
+                             cell.high, cell.p if cell.tested else None, cell.adjusted, cell.significant, cell.seeds,
+                             cell.items, "items and seeds" if cell.tested else ITEMS_ONLY])  # fmt: skip
     return stream.getvalue()

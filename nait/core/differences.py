@@ -1,39 +1,28 @@
 """Differences: how small a true one between two methods an evaluation can find, before anything is run.
 
-The test is that of the leaderboards: a mean of paired outcomes over S seeds and I items, with
-
-    difference* = mean + t_f sqrt(v / S) + z sqrt(w / I),  f = S - 1,
-
-v the variance of the seeds' means, which the test must estimate, w that of the items' own differences. Right or wrong
-outcomes that disagree on a share d of the items have w <= d. What is said here is the careful side: seeds share their
-items, so that more of them do not make w smaller, as they do where answers change with the seed; and no other method
-stands in the table to lend v its degrees of freedom (`sweeps/statistics.py`).
+The test is that of the leaderboards (`nait/core/significance.py`), corrected for as many comparisons as the table
+will hold. A method and its control have equal spreads over seeds here. What nobody has measured is assumed on the
+careful side: methods disagree on the same items whatever the seed, so that more seeds do not average that away.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 
-import numpy as np
-import numpy.typing as npt
+from nait.core.significance import ALPHA, Side, smallest
 
-Floats = npt.NDArray[np.float64]
-
-ALPHA = 0.05
-POWER = 0.8
-_NORMAL = NormalDist()
-_X = np.linspace(-9.0, 9.0, 3601)
-_CDF = np.array([_NORMAL.cdf(x) for x in _X])
-_HALVINGS = 30
+FEWEST = 3
+"""Seeds that establish a difference. One seed finds none; what three would find is said instead."""
+LEAST_METHODS, LENT = 3, 0.5
+"""As in `sweeps/spreads.py`: so many methods tell the control's spread from their own and lend each other freedom."""
 
 
 @dataclass(frozen=True)
 class Noise:
     """What blurs a difference. `disagreement`: the mean square of two methods' paired outcomes' differences, for
-    right or wrong the share on which they disagree. `seed_sd`: of their mean difference, from seed to seed.
+    right or wrong the share on which they disagree. `lasting`: the share of it that is the same at every seed.
+    `seed_sd`: of their mean difference, from seed to seed.
 
     `pairs`, `seed_pairs`: from how many pairs of methods each was measured; 0: it is assumed.
     """
@@ -42,20 +31,36 @@ class Noise:
     seed_sd: float = 0.02
     pairs: int = 0
     seed_pairs: int = 0
+    lasting: float = 1.0
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """What a table will hold: how many methods stand against one control, and how many differences are corrected."""
+
+    methods: int = 1
+    differences: int = 1
 
 
 @dataclass(frozen=True)
 class Detectable:
-    """The smallest true difference that is found with power 0.8 at 5 %. `of` names the items."""
+    """The smallest true difference found with power 0.8 at 5 % after correction. `of` names the items.
+
+    `planned`: how many seeds there will be. `seeds`: with how many it is found: as planned, but three of one.
+    """
 
     of: str
     items: int
     seeds: int
     noise: Noise
     difference: float
+    planned: int
+    comparisons: Comparisons
 
 
-def foresee(items: Mapping[str, int], seeds: int, noises: Mapping[str, Noise]) -> tuple[Detectable, ...]:
+def foresee(
+    items: Mapping[str, int], seeds: int, noises: Mapping[str, Noise], comparisons: Comparisons
+) -> tuple[Detectable, ...]:
     """What the mean over all items can show; and the smallest of the tasks, where there are several.
 
     `items`: a task -> how many it has. `noises`: by task, that of all items under "".
@@ -64,75 +69,52 @@ def foresee(items: Mapping[str, int], seeds: int, noises: Mapping[str, Noise]) -
         return ()
     places = {"": sum(items.values())}
     if len(items) > 1:
-        smallest = min(items, key=lambda name: (items[name], name))
-        places[smallest] = items[smallest]
+        least = min(items, key=lambda name: (items[name], name))
+        places[least] = items[least]
+    used = seeds if seeds > 1 else FEWEST
     found = []
     for name, count in places.items():
         noise = noises.get(name, Noise())
-        value = detectable_before(count, seeds, disagreement=noise.disagreement, seed_sd=noise.seed_sd)
-        found.append(Detectable(name or "all items", count, seeds, noise, value))
+        value = detectable_before(count, used, noise, comparisons)
+        found.append(Detectable(name or "all items", count, used, noise, value, seeds, comparisons))
     return tuple(found)
 
 
 def describe(found: tuple[Detectable, ...]) -> str:
     """One line of it, with what it rests on."""
     first = found[0]
-    shown = "; ".join(f"{one.difference:.3f} on {one.of} ({one.items:,})" for one in found)
-    seeds = f"{first.seeds} seeds" if first.seeds > 1 else "one seed, whose own spread is not in it"
-    return f"Smallest difference found with power 0.8, with {seeds}: {shown}. {_rests_on(first)}"
+    shown = "; ".join(f"{at_most_one(one.difference)} on {one.of} ({one.items:,})" for one in found)
+    count = first.comparisons.differences
+    family = f" after Holm's correction for {count} comparisons" if count > 1 else ""
+    alone = "One seed finds no difference: its intervals are over items only. " if first.planned < 2 else ""
+    said = f"Smallest true difference found with power 0.8{family}, with {first.seeds} seeds: {shown}."
+    return f"{alone}{said} {_rests_on(first)}"
+
+
+def at_most_one(difference: float) -> str:
+    """The difference with three decimals; what is above 1 no two shares differ by."""
+    return f"{difference:.3f}" if difference <= 1 else "above 1"
 
 
 def _rests_on(one: Detectable) -> str:
     noise = one.noise
-    said = [(noise.pairs, f"two methods disagree on {noise.disagreement:.0%} of all items")]
-    if one.seeds > 1:
-        said.append((noise.seed_pairs, f"seeds spread their difference by {noise.seed_sd:.3f}"))
+    said = [
+        (noise.pairs, f"two methods disagree on {noise.disagreement:.0%} of all items"),
+        (noise.seed_pairs, f"seeds spread their difference by {noise.seed_sd:.3f}"),
+    ]
     groups = {"Assumed": [text for pairs, text in said if not pairs]}
     groups["From the store"] = [text for pairs, text in said if pairs]
     return " ".join(f"{word}: {', '.join(texts)}." for word, texts in groups.items() if texts)
 
 
-def detectable_before(items: int, seeds: int, *, disagreement: float, seed_sd: float) -> float:
-    """The smallest true difference found with power 0.8 at 5 %. One seed: items alone blur it.
-
-    The power is that over all estimates of v that the seeds may give, not the one at v itself: few seeds are often
-    lucky or unlucky in it.
-    """
-    over_items = math.sqrt(disagreement / items)
-    if seeds < 2:
-        return (_NORMAL.inv_cdf(1 - ALPHA / 2) + _NORMAL.inv_cdf(POWER)) * over_items
-    over_seeds = seed_sd / math.sqrt(seeds)
-    error = math.hypot(over_seeds, over_items)
-    if error == 0.0:
-        return 0.0
-    s, weight = _estimates(seeds - 1)
-    half = _half_widths(s * over_seeds, over_items, s, weight)
-    low, high = 0.0, 2.0 * float(half.max()) + 9.0 * error
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        enough = float(weight @ _below((middle - half) / error)) >= POWER
-        low, high = (low, middle) if enough else (middle, high)
-    return high
-
-
-def _estimates(freedom: int) -> tuple[Floats, Floats]:
-    """[K] standard deviations that so few degrees of freedom may estimate of a true one of 1, and their chances."""
-    s: Floats = (np.arange(200, dtype=np.float64) + 0.5) * 0.025
-    chance: Floats = np.exp((freedom - 1) * np.log(s) - freedom * (s**2 - 1) / 2)
-    return s, chance / float(chance.sum())
-
-
-def _half_widths(over_seeds_k: Floats, over_items: float, s: Floats, weight: Floats) -> Floats:
-    """[K] half of the interval t_f * over_seeds + z * over_items for each estimate of the seeds' part."""
-    spread_kk = np.hypot(over_seeds_k[:, None] / s, over_items)
-    low, high = np.zeros(len(s)), 9.0 * spread_kk.max(axis=1)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        beyond = 2 * _below(-middle[:, None] / np.maximum(spread_kk, 1e-300)) @ weight
-        low, high = np.where(beyond > ALPHA, middle, low), np.where(beyond > ALPHA, high, middle)
-    return np.asarray(high)
-
-
-def _below(x: Floats) -> Floats:
-    """The standard normal's share below x."""
-    return np.asarray(np.interp(x, _X, _CDF))
+def detectable_before(items: int, seeds: int, noise: Noise, comparisons: Comparisons) -> float:
+    """The smallest true difference found with power 0.8 at 5 % after correction; infinite with one seed."""
+    passing = (1 - noise.lasting) * noise.disagreement / items  # of a seed's mean, from single outcomes
+    over_items = noise.lasting * noise.disagreement / items + passing / max(seeds, 1)
+    variance = noise.seed_sd**2
+    if comparisons.methods < LEAST_METHODS:
+        sides = [Side(variance, seeds - 1, passing, kept=0.5)]
+    else:
+        half = Side(variance / 2, seeds - 1 + LENT, passing / 2)
+        sides = [half, Side(half.variance, seeds - 1, half.noise)]
+    return smallest(over_items + 1 / items**2, sides, seeds, level=ALPHA / max(1, comparisons.differences))

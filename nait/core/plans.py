@@ -46,7 +46,7 @@ class Plan:
     of the select phase: the model and its tokenizer, opened once. `passes`: None where they are not known.
     `memory_bytes`: of select, the weights and one chunk of results. `training_memory`: one sentence.
     `scores`: the address; `pool`: the fingerprint.
-    `detectable`: what the evaluation could find with this job's one seed.
+    `detectable`: what the evaluation could find, with this job's one seed none and with three.
     """
 
     rows: int

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from nait.core.address import canonical
 from nait.core.contracts import Evaluator, Sizes
-from nait.core.differences import Detectable, Noise, foresee
+from nait.core.differences import Comparisons, Detectable, Noise, foresee
 from nait.stages.evaluations import read_items, read_results
 from nait.store import Artifact, Store
 
@@ -29,18 +29,23 @@ Method = dict[int, Artifact]
 """A method's evaluations by seed."""
 
 
-def foreseen(evaluator: Evaluator, store: Store, *, seeds: int) -> tuple[Detectable, ...]:
-    """What these seeds could find; nothing where the number of items is not known."""
+def foreseen(evaluator: Evaluator, store: Store, *, seeds: int, methods: int = 1) -> tuple[Detectable, ...]:
+    """What these seeds could find; empty where the number of items is not known.
+
+    `methods`: how many lines will stand against the control, each on every benchmark that was asked for.
+    """
     suite = canonical(evaluator.key())
     earlier = [one for one in store.artifacts("evaluations") if one.manifest["key"]["suite"] == suite]
     items = _item_counts(evaluator, suite, earlier, store)
-    whole = foresee(items, seeds, {})
+    comparisons = Comparisons(methods, methods * (len(suite.get("requested", ())) or len(items) or 1))
+    whole = foresee(items, seeds, {}, comparisons)
     if not whole or not earlier:
         return whole
-    methods = list(_methods(store, {one.address for one in earlier}).values())[-MOST_METHODS:]
-    seen = {one.address: _outcomes(one) for method in methods for one in method.values()}
+    earlier_methods = list(_methods(store, {one.address for one in earlier}).values())[-MOST_METHODS:]
+    seen = {one.address: _outcomes(one) for method in earlier_methods for one in method.values()}
     scopes = {"": set(items), **{one.of: {one.of} for one in whole[1:]}}
-    return foresee(items, seeds, {name: _noise(methods, seen, tasks) for name, tasks in scopes.items()})
+    noises = {name: _noise(earlier_methods, seen, tasks) for name, tasks in scopes.items()}
+    return foresee(items, seeds, noises, comparisons)
 
 
 def _item_counts(
@@ -79,14 +84,28 @@ def _outcomes(evaluation: Artifact) -> Outcomes:
 def _noise(methods: Sequence[Method], seen: Mapping[str, Outcomes], tasks: set[str]) -> Noise:
     """The median over pairs of methods on the items of these tasks."""
     pairs = [d_si for a, b in combinations(methods, 2) for d_si in _differences(a, b, seen, tasks)]
-    spreads = [float(d_si.mean(axis=1).std(ddof=1)) for d_si in pairs if len(d_si) > 1]
+    several = [d_si for d_si in pairs if len(d_si) > 1]
+    spreads = [float(d_si.mean(axis=1).std(ddof=1)) for d_si in several]
+    lasting = [_lasting(d_si) for d_si in several]
     assumed = Noise()
     return Noise(
         median(float((d_si**2).mean()) for d_si in pairs) if pairs else assumed.disagreement,
         median(spreads) if spreads else assumed.seed_sd,
         len(pairs),
         len(spreads),
+        median(lasting) if lasting else assumed.lasting,
     )
+
+
+def _lasting(d_si: npt.NDArray[np.float64]) -> float:
+    """The share of the outcomes' disagreement [S, I] that is the same at every seed."""
+    seeds, items = d_si.shape
+    whole = float((d_si**2).mean())
+    if items < 2 or whole == 0.0:
+        return 1.0
+    rest = d_si - d_si.mean(axis=0) - d_si.mean(axis=1, keepdims=True) + d_si.mean()
+    passing = float((rest**2).sum() / ((seeds - 1) * (items - 1)))
+    return min(1.0, max(0.0, 1 - passing / whole))
 
 
 def _differences(

@@ -56,7 +56,8 @@ def test_a_plan_leaves_only_its_words_and_the_run_compares_itself_with_it(nait: 
     record = json.loads(plans(tmp_path)[-1].read_text())
     assert record["seconds"] == {"select": 0.0, "train": 0.0, "evaluate": 0.0}
     assert record["eval_items"] == record["detectable"][0]["items"] == 6
-    assert "Smallest difference found with power 0.8, with one seed" in again.stdout
+    assert "One seed finds no difference" in again.stdout
+    assert "Smallest true difference found with power 0.8, with 3 seeds" in again.stdout
     assert all(phase["stored"] for phase in record["phases"])
 
 
@@ -85,7 +86,10 @@ def test_a_sweep_says_beforehand_what_it_could_find_out(nait: Run) -> None:
     assert "on all items (4)" in last
     begun = nait(*embedded, "stages=[evaluate]")
     assert begun.returncode == 0, begun.stderr
-    assert begun.stderr.count("Smallest difference found with power 0.8, with 3 seeds") == 1
+    said = "Smallest true difference found with power 0.8 after Holm's correction for {} comparisons, with 3 seeds"
+    assert begun.stderr.count(said.format(2)) == 1  # one line on two benchmarks
+    several = nait(*embedded, "selector=random,length,rds", "plan=true", "stages=[evaluate]")
+    assert said.format(4) in several.stdout, several.stderr  # two methods against random
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,8 @@ def put(
         **(also or {}),
     }
     rest = {key: value for key, value in settings.items() if not ignored or "." in key}
-    name = f"{'random' if ignored else selector} {target} {budget} {sorted(rest.items())}"
+    drawn = ignored or selector == "random"  # what random draws, no target changes
+    name = f"{'random' if drawn else selector} {'' if drawn else target} {budget} {sorted(rest.items())}"
     if evaluated:
         links["evaluation"] = evaluate(store, name, shares, seed, groups.get("eval"))
     labels = {

@@ -12,8 +12,11 @@ from nait.stages.evaluations import read_results, write_evaluation
 from nait.store import Store
 from nait.sweeps.collect import collect, outcomes
 from nait.sweeps.contrasts import BASE, between, controls
+from nait.sweeps.documents import Table
 from nait.sweeps.lines import Line, corrected, summarise
+from nait.sweeps.pairs import pairwise
 from nait.sweeps.stores import Stores
+from nait.sweeps.tables import difference_cells
 
 from .fixtures import TASKS, put
 
@@ -174,3 +177,60 @@ def test_stores_of_several_machines_are_one_table(tmp_path: Path) -> None:
     rows = collect(both)
     assert len({row.run for row in rows}) == 3
     assert len(summarise(rows, outcomes(both, rows))) == 2 * 4
+
+
+def test_one_difference_has_one_verdict_in_every_table(tmp_path: Path) -> None:
+    """The leaderboard, its long table, any two methods and the forest."""
+    store = Store(tmp_path / "store")
+    gains = {"a": 0.44, "b": 0.5, "c": 0.55, "nait": 0.6}
+    for seed in range(3):
+        put(store, "random", seed=seed, share=0.4)
+        for name, share in gains.items():
+            put(store, name, seed=seed, share=share)
+    rows = collect(store)
+    items = outcomes(store, rows)
+    lines = summarise(rows, items)
+    (pairs,) = pairwise(rows, lines, items, control="random", benchmarks={})
+    assert isinstance(pairs, Table)
+    column = pairs.header.index("random") if "random" in pairs.header else None
+    head, body = difference_cells(lines)
+    shown = {row[0]: row[head.index("nano_math")] for row in body}
+    for row in pairs.body:
+        for name, cell in zip(pairs.header[1:], row[1:], strict=True):
+            if cell and "random" in (row[0], name):
+                other = shown[name if row[0] == "random" else row[0]]
+                assert ("n.s." in cell) == ("n.s." in str(other))
+                assert column is None or name != "random" or cell == other
+    assert "a family of their own (6 for this leaderboard)" in pairs.caption
+    assert {line.difference.family for line in lines if line.difference} == {16}
+
+
+def test_a_model_that_was_not_trained_stands_against_every_seed_of_the_control(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "base", trained=False, share=0.2)
+    for seed in range(3):
+        put(store, "random", seed=seed, share=0.4)
+        for name in ("a", "b", "c"):
+            put(store, name, seed=seed, share=0.4)
+    (base,) = (line for line in lines_of(store) if line.method == BASE and line.task == "nano")
+    assert base.difference is not None
+    assert base.difference.seeds == 3
+    assert len(base.difference.sides) == 1  # the control's
+
+
+def test_methods_of_the_same_runs_tell_a_column_nothing_twice(tmp_path: Path) -> None:
+    """Random of two targets is one method; so is a selector that no target changes."""
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "random", seed=seed, share=0.4)
+        for name in ("a", "b", "c"):
+            put(store, name, seed=seed, share=0.5)
+    rows = collect(store)
+    again = [replace(row, target="other") for row in rows if row.method == "a"]
+    once, twice = (summarise(some, outcomes(store, some)) for some in (rows, [*rows, *again]))
+    held = {(line.selector, line.target, line.task): line.difference for line in twice}
+    for line in once:
+        other = held[line.selector, line.target, line.task]
+        assert (line.difference is None) == (other is None)
+        if line.difference and other:
+            assert (line.difference.low, line.difference.p) == pytest.approx((other.low, other.p))

@@ -98,6 +98,15 @@ def test_all_methods_together_share_what_several_read(store: Store) -> None:
     assert both.runs == 8
 
 
+def test_all_methods_together_are_sums(store: Store) -> None:
+    """An adapter that two runs reached counts once; `alone` is that of every score table."""
+    found = by_name(store)
+    both = found[ALL]
+    assert both.alone == pytest.approx(2 * (found["rds"].alone + found["nait"].alone))
+    assert both.train == pytest.approx(8 * 20.0)
+    assert both.evaluate == 0.0
+
+
 def test_the_line_of_all_stands_last_and_the_cheapest_first(store: Store) -> None:
     assert list(by_name(store)) == ["nait", "rds", ALL]
 

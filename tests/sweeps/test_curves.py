@@ -34,9 +34,10 @@ def test_a_varied_budget_is_an_x_axis_with_random_beside_it(tmp_path: Path) -> N
     for percent in (1, 10, 50):
         for name in ("nait", "random"):
             put(store, name, budget=f"{percent}%", rows=percent)
-    found = {panel.y: panel for panel in panels(lines_of(store))}
+    found = {panel.y: panel for panel in panels(lines_of(store), {})}
     assert set(found) == {"nano", "nano_math", "nano_code", "nano_facts"}
     assert found["nano"].x == "budget (%)"
+    assert list(found)[:2] == ["nano_math", "nano"]  # the target's own benchmark, then the mean
     assert [curve.name for curve in found["nano"].curves] == ["nait", "random"]
     assert [point.x for point in found["nano"].curves[0].points] == [1, 10, 50]
 
@@ -47,7 +48,7 @@ def test_a_varied_layer_is_a_curve_a_target_and_random_is_a_level(tmp_path: Path
         put(store, "random", target=target)
         for layers in ("[1]", "[2]", "[3]", "all", "[1, 2]"):
             put(store, "nait", target=target, layers=layers)
-    panel = panels(lines_of(store))[0]
+    panel = panels(lines_of(store), {})[0]
     assert [(curve.name, curve.level) for curve in panel.curves] == [
         ("nait, code", False), ("nait, math", False), ("random", True),
     ]  # fmt: skip
@@ -58,15 +59,16 @@ def test_two_points_are_no_curve(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait", layers="[1]")
     put(store, "nait", layers="[2]")
-    assert panels(lines_of(store)) == []
+    assert panels(lines_of(store), {}) == []
 
 
 def test_without_an_evaluation_the_curve_is_what_was_selected(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for k, layers in enumerate(("[1]", "[2]", "[3]")):
         put(store, "nait", layers=layers, share=0.1 * k, evaluated=False)
-    (panel,) = panels(lines_of(store))
+    (panel,) = panels(lines_of(store), {})
     assert panel.y == "precision"
+    assert not panel.curves[0].items_only
     assert [point.y for point in panel.curves[0].points] == pytest.approx([0.0, 0.1, 0.2])
 
 
@@ -74,9 +76,9 @@ def test_quality_stands_against_selecting_and_training(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait")
     put(store, "random")
-    found = costs(lines_of(store))
-    assert set(found) == {"nano"}
-    assert {spot.method: spot.seconds for spot in found["nano"]} == {"nait": 7.0, "random": 9.0}
+    found = costs(lines_of(store), {})
+    assert set(found) == {"nano_math"}  # the target's own benchmark
+    assert {spot.method: spot.seconds for spot in found["nano_math"]} == {"nait": 7.0, "random": 9.0}
     assert cost_plot(found).axes[0].get_xscale() == "log"
 
 
@@ -84,8 +86,24 @@ def test_far_apart_values_have_a_logarithmic_axis_and_near_ones_do_not(tmp_path:
     store = Store(tmp_path)
     for percent in (1, 10, 50):
         put(store, "nait", budget=f"{percent}%", rows=percent)
-    assert curve_plot(panels(lines_of(store))).axes[0].get_xscale() == "log"
+    assert curve_plot(panels(lines_of(store), {})).axes[0].get_xscale() == "log"
     other = Store(tmp_path / "other")
     for layers in ("[1]", "[2]", "[3]"):
         put(other, "nait", layers=layers)
-    assert curve_plot(panels(lines_of(other))).axes[0].get_xscale() == "linear"
+    assert curve_plot(panels(lines_of(other), {})).axes[0].get_xscale() == "linear"
+
+
+def test_a_curve_of_one_seed_says_in_its_legend_that_its_band_is_over_items_only(tmp_path: Path) -> None:
+    one, three = Store(tmp_path / "one"), Store(tmp_path / "three")
+    for percent in (1, 10, 50):
+        put(one, "nait", budget=f"{percent}%", rows=percent)
+        for seed in range(3):
+            put(three, "nait", budget=f"{percent}%", rows=percent, seed=seed)
+
+    def legend(store: Store) -> list[str]:
+        axes = curve_plot(panels(lines_of(store), {})).axes
+        return sorted({str(label) for ax in axes for label in ax.get_legend_handles_labels()[1]})
+
+    assert legend(one) == ["nait (items only)"]
+    assert legend(three) == ["nait"]
+    assert [spot.items_only for spot in costs(lines_of(one), {}).get("nano_math", ())] == []

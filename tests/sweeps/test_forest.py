@@ -83,6 +83,25 @@ def test_significant_points_are_coloured_and_others_hollow() -> None:
     assert ax.get_xlabel() == "score minus random"
 
 
+def test_one_seed_fills_no_point_and_the_axis_says_that_it_is_items_only() -> None:
+    lines = [
+        replace(line(name, "nano_math", 0.3), difference=Difference(0.3, 0.2, 0.4, 1, 100)) for name in "ab"
+    ]
+    found = forest(lines, {})
+    assert found is not None
+    (ax,) = forest_plot(found, "random").axes
+    points = [one for one in ax.lines if one.get_marker() == "o"]
+    assert all(point.get_markerfacecolor() != point.get_color() for point in points)
+    assert ax.get_xlabel() == "score minus random (items only)"
+
+
+def test_a_line_of_one_seed_among_others_says_so_in_its_name() -> None:
+    alone = replace(line("b", "nano_math", 0.2), difference=Difference(0.2, 0.1, 0.3, 1, 100))
+    found = forest([line("a", "nano_math", 0.3), alone], {})
+    assert found is not None
+    assert found.names == ("a", "b (items only)")
+
+
 def test_the_report_shows_it_before_the_numbers() -> None:
     names = [block.name for block in compared([line(name, "nano_math", 0.1) for name in "ab"], "random", {})]
     assert names == ["forest", "differences"]
@@ -91,6 +110,6 @@ def test_the_report_shows_it_before_the_numbers() -> None:
 def test_a_cost_picture_of_many_settings_tells_methods_apart_and_shows_random_once() -> None:
     lines = [line(f"nait layers=[{k}]", "nano_math", 0.1) for k in range(20)]
     lines += [line("random", "nano_math", 0.0, target=target) for target in ("math", "code")]
-    spots = costs(lines)["nano_math"]
+    spots = costs(lines, {})["nano_math"]
     assert {spot.method for spot in spots} == {"nait", "random"}
     assert sum(spot.method == "random" for spot in spots) == 1

@@ -13,13 +13,15 @@ from scipy import stats
 
 from nait.core.errors import StoreError
 from nait.core.results import Evaluation, Result, Row
+from nait.core.significance import Side
 from nait.stages.evaluations import write_evaluation
 from nait.stages.report import record_run
 from nait.store import Store
 from nait.sweeps.collect import collect
 from nait.sweeps.leaderboard import Leaderboard
-from nait.sweeps.lines import summarise
-from nait.sweeps.tables import notes
+from nait.sweeps.lines import Line, summarise
+from nait.sweeps.statistics import Difference
+from nait.sweeps.tables import detectable, difference_cells, notes, wide_cells
 
 
 def put(store: Store, selector: str, seed: int, value: float, **settings: str) -> str:
@@ -157,3 +159,71 @@ def test_missing_standard_errors_do_not_hide_the_value() -> None:
     (line,) = summarise([row])
     assert line.half_width is None
     assert line.value == 0.5
+
+
+def line(selector: str, task: str, value: float, *, target: str = "math", **more: Any) -> Line:
+    row = Row(
+        selector, target, "1%", 0, "m", task, "acc", value, 0.1, 9, True, 1, 1, 0, 0, 0, 0, None, "", "", "", "",
+        method=selector,
+    )  # fmt: skip
+    (found,) = summarise([row])
+    return replace(found, **more)
+
+
+def test_a_target_s_own_benchmark_orders_its_rows_and_it_is_said() -> None:
+    values = {"nait": (0.9, 0.1), "random": (0.5, 0.8)}
+    lines = [
+        line(name, task, value) for name, both in values.items()
+        for task, value in zip(("nano_math", "nano_code"), both, strict=True)
+    ]  # fmt: skip
+    assert [row[0] for row in wide_cells(lines)[1]] == ["nait", "random"]
+    assert any("by the target's own benchmark (math: nano_math)" in said for said in notes(lines))
+    other = [replace(one, target="prose") for one in lines]
+    assert [row[0] for row in wide_cells(other)[1]] == ["random", "nait"]  # by nano_code, the first headline
+    assert any("Order: by nano_code for prose" in said for said in notes(other))
+    assert [row[0] for row in wide_cells(other, {"prose": "nano_math"})[1]] == ["nait", "random"]
+
+
+def test_merged_targets_are_ordered_by_the_mean_of_their_benchmarks() -> None:
+    lines = [
+        line(name, task, value, target="math+code")
+        for name, values in {"a": (0.2, 0.2, 0.9), "b": (0.5, 0.4, 0.1)}.items()
+        for task, value in zip(("nano_math", "nano_code", "nano_facts"), values, strict=True)
+    ]
+    assert [row[0] for row in wide_cells(lines)[1]] == ["b", "a"]
+
+
+def test_a_table_of_the_control_alone_is_not_told_that_it_lacks_one() -> None:
+    assert not any("No random control" in said for said in notes([line("random", "nano_math", 0.5)]))
+    both = [line("random", "nano_math", 0.5), line("nait", "nano_math", 0.5)]
+    assert any("No line has a random control of its own" in said for said in notes(both))
+
+
+def test_one_seed_is_called_what_it_is_in_its_cells() -> None:
+    found = replace(line("nait", "nano_math", 0.9), difference=Difference(0.4, 0.3, 0.5, 1, 60))
+    (row,) = difference_cells([found])[1]
+    assert row[-1] == "+0.400 [+0.300, +0.500] items only"
+    (row,) = wide_cells([found])[1]
+    assert "1 (items only)" in row
+    said = " ".join(notes([found]))
+    assert "items only: of one seed" in said
+    assert "no difference is called significant" in said
+    assert "power" not in said
+
+
+def test_the_smallest_difference_found_is_that_after_correction() -> None:
+    one = Difference(0.1, 0.0, 0.2, 3, 100, p=0.05, over_items=0.001, sides=(Side(0.0004, 2),))
+    few, many = (
+        detectable([replace(line("nait", "nano_math", 0.5), difference=replace(one, family=family))])
+        for family in (1, 12)
+    )
+    assert "after Holm's correction" in few[0]
+    assert float(few[0].split()[-1][:-1]) < 0.6 * float(many[0].split()[-1][:-1])
+
+
+def test_money_is_blank_where_one_run_has_no_price(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "nait", seed, 0.2)
+    rows = [replace(row, money=1.0 if row.seed == 0 else None) for row in collect(store)]
+    assert {one.money for one in summarise(rows)} == {None}

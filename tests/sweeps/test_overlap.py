@@ -11,7 +11,9 @@ import pytest
 
 from nait.store import Store
 from nait.sweeps.collect import collect
+from nait.sweeps.documents import Table
 from nait.sweeps.overlap import cores, correlations, distinct, lengths, names, overlaps, settled
+from nait.sweeps.sections import selected
 from nait.sweeps.selections import Picks, jaccard, read_picks, shorten
 
 from .fixtures import POOL, put
@@ -34,9 +36,9 @@ def test_the_overlap_is_symmetric_and_its_diagonal_is_the_agreement_of_seeds(tmp
         put(store, "random", seed=seed)
     found = overlaps(picks_of(store))
     assert found is not None
-    assert np.array_equal(found.values, found.values.T)
+    assert np.array_equal(found.values, found.values.T, equal_nan=True)
     places = {name: k for k, name in enumerate(found.rows)}
-    assert found.values[places["nait"], places["nait"]] == 1
+    assert np.isnan(found.values[places["nait"], places["nait"]])  # no seed enters its selection
     assert found.values[places["random"], places["random"]] < 0.3
 
 
@@ -120,3 +122,19 @@ def test_a_text_is_shortened_whatever_its_format() -> None:
     assert shorten(json.dumps({"messages": [{"role": "user", "content": "hi"}]})) == "user / hi"
     assert shorten("no json") == "no json"
     assert len(shorten(json.dumps({"output": "x" * 999}))) == 220
+
+
+def test_a_selection_that_no_seed_enters_has_no_stability_and_says_why(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "nait", seed=seed)
+        put(store, "random", seed=seed)
+    picks = {one.method: one for one in picks_of(store)}
+    assert picks["nait"].stability is None
+    assert picks["random"].stability is not None
+    (table,) = [
+        one
+        for one in selected(list(picks.values()), None)
+        if isinstance(one, Table) and one.name == "stability"
+    ]
+    assert {row[0]: row[2] for row in table.body}["nait"] == "does not depend on the seed"

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from nait.store import Store
+from nait.sweeps.benchmarks import belongs
 from nait.sweeps.claims import Claim, claims
 from nait.sweeps.collect import collect, outcomes
 from nait.sweeps.lines import summarise
-from nait.sweeps.transfer import Matrix, as_csv, belongs, grid, matrices
+from nait.sweeps.transfer import Matrix, as_csv, grid, matrices
 
 from .fixtures import TASKS, put
 
@@ -44,14 +45,15 @@ def found_in(store: Store) -> tuple[Matrix, dict[str, Claim]]:
     rows = collect(store)
     items = outcomes(store, rows)
     (matrix,) = matrices(summarise(rows, items), {})
-    said = claims(matrix, rows, items, reasoning=("math", "code"), control="random")
-    return matrix, {claim.text.split(" ")[0] + claim.text.split(" ")[1]: claim for claim in said}
+    said = claims([matrix], rows, items, reasoning=("math", "code"), control="random")
+    return matrix, {claim.text.split(" ")[0] + claim.text.split(" ")[1]: claim for _, claim in said}
 
 
 def test_a_target_owns_the_benchmark_of_its_name_or_the_one_it_is_given() -> None:
     assert belongs("math", "nano_math", {})
     assert belongs("gsm8k", "gsm8k", {})
     assert not belongs("math", "nano_mathematics", {})
+    assert belongs("gsm8k", "gsm8k_cot", {})
     assert belongs("gsm", "gsm8k", {"gsm": "gsm8k"})
     assert belongs("gsm", "svamp", {"gsm": ["gsm8k", "svamp"]})
     assert not belongs("math", "nano_math", {"math": "gsm8k"})
@@ -124,3 +126,44 @@ def test_claims_are_made_over_the_seeds_that_all_runs_share(tmp_path: Path) -> N
     put(store, "nait", target="math", seed=3, share=0.5)
     _, said = found_in(store)
     assert {claim.found.seeds for claim in said.values()} == {3}
+
+
+def test_a_cell_has_the_verdict_of_the_leaderboard(tmp_path: Path) -> None:
+    store = filled(Store(tmp_path), diagonal(0.3))
+    rows = collect(store)
+    lines = summarise(rows, outcomes(store, rows))
+    (matrix,) = matrices(lines, {})
+    held = {(line.target, line.task): line.difference for line in lines if line.method == "nait"}
+    assert matrix.cells == {place: held[place] for place in matrix.cells}
+
+
+def test_one_seed_tests_no_claim_and_marks_no_cell(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for target in NAMES:
+        put(store, "random", target=target, share=0.2)
+        put(
+            store,
+            "nait",
+            target=target,
+            share={task: 0.9 if task == f"nano_{target}" else 0.2 for task in TASKS},
+        )
+    matrix, said = found_in(store)
+    shown = grid(matrix)
+    assert not shown.strong.any()
+    assert "items only" in shown.title
+    assert {claim.verdict for claim in said.values()} == {"not tested (items only)"}
+    rows = list(csv.DictReader(io.StringIO(as_csv([matrix]))))
+    assert {(row["significant"], row["p"], row["interval over"]) for row in rows} == {
+        ("False", "", "items only")
+    }
+
+
+def test_the_claims_of_all_matrices_are_one_family(tmp_path: Path) -> None:
+    store = filled(Store(tmp_path), {**diagonal(0.3), ALL: {}})
+    rows = collect(store)
+    items = outcomes(store, rows)
+    found = matrices(summarise(rows, items), {})
+    once = claims(found, rows, items, reasoning=("math",), control="random")
+    twice = claims([*found, *found], rows, items, reasoning=("math",), control="random")
+    assert {claim.found.family for _, claim in once} == {6}  # three claims, and each single against all
+    assert {claim.found.family for _, claim in twice} == {12}

@@ -1,0 +1,55 @@
+"""Simulated evaluations: right or wrong outcomes of methods on the same items, with all that may blur them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nait.core.significance import Side
+from nait.sweeps.spreads import column
+from nait.sweeps.statistics import Difference, Floats, Stratum, estimate, judged
+
+
+def outcomes(
+    generator: np.random.Generator,
+    *,
+    seeds: int,
+    methods: int = 12,
+    items: int = 200,
+    of_seeds: float = 0.09,
+    wide: int | None = None,
+    gain: float = 0.0,
+) -> Floats:
+    """Outcomes [M, S, I] of a probit model; method 0 is the control.
+
+    Items spread by 1, a method's own liking of items by 0.5, seeds by `of_seeds`, those of method `wide` by four
+    times that, single outcomes by 1. `gain`: what method 1 is better by, on the probit scale.
+    """
+    spread_m = np.full(methods, of_seeds)
+    if wide is not None:
+        spread_m[wide] *= 4
+    better_m = np.zeros(methods)
+    better_m[1] = gain
+    latent = (
+        better_m[:, None, None]
+        + generator.normal(size=(1, 1, items))
+        + 0.5 * generator.normal(size=(methods, 1, items))
+        + spread_m[:, None, None] * generator.normal(size=(methods, seeds, 1))
+        + generator.normal(size=(methods, seeds, items))
+    )
+    return np.asarray(latent > 0, dtype=np.float64)
+
+
+def differences(y_msi: Floats) -> dict[int, list[Stratum]]:
+    """Each method minus the control."""
+    return {m: [Stratum(1.0, y_msi[m] - y_msi[0])] for m in range(1, len(y_msi))}
+
+
+def table(y_msi: Floats, only: Sequence[int] = ()) -> list[Difference]:
+    """The differences of a leaderboard with one task, corrected; of some methods alone, uncorrected."""
+    found = differences(y_msi)
+    sides: dict[int, tuple[Side, ...]] = column(found)
+    if only:
+        return [estimate(found[m], sides=sides[m]) for m in only]
+    return judged([estimate(part, sides=sides[m]) for m, part in found.items()])
