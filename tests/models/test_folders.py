@@ -76,9 +76,15 @@ def refused_when_opened(folder: Path, message: str) -> None:
 # ---- at the door: names and headers alone ----------------------------------------------------------------------
 
 
-def test_a_hub_id_in_place_of_a_folder_is_sent_to_the_hub() -> None:
-    with pytest.raises(ModelError, match=r"no such folder\. .*model=hf model\.path=someone/tiny-7B"):
-        LocalModel("someone/tiny-7B")
+@pytest.mark.parametrize("given", ["someone/tiny-7B", "gpt2"])
+def test_a_hub_id_in_place_of_a_folder_is_sent_to_the_hub(given: str) -> None:
+    with pytest.raises(ModelError, match=rf"no such folder\. .*model=hf model\.path={given}\."):
+        LocalModel(given)
+
+
+def test_a_folder_of_nearly_that_name_is_offered(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"no such folder\. Did you mean 'model'\?"):
+        LocalModel(str(folder.with_name("modle")))
 
 
 @pytest.mark.parametrize(
