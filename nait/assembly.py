@@ -74,7 +74,8 @@ def assemble(
     shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
     seconds = time.monotonic() - started
     log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)
-    warnings = [said for rows in (pool, *targets) for said in describe_duplicates(rows)]
+    read: list[Pool | Target] = [pool, *targets]
+    warnings = [said for rows in read for said in describe_duplicates(rows)]
     for said in warnings:
         log.warning("%s", said)
     labels = {

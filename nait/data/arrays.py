@@ -1,4 +1,4 @@
-"""The items of a JSON array, one after the other, without the whole array in memory."""
+"""JSON values of a text, one after the other, without the whole text in memory."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from typing import Any, TextIO
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _CHUNK = 1 << 20
+_EDGE = 16
+"""Characters before the window's end in which an error may only mean that the window ends too early."""
 
 
 class ArrayError(ValueError):
-    """The text is not a JSON array. `line` is 1-based."""
+    """The text is not what was awaited. `line` is 1-based. `large`: a value is beyond the bound."""
 
-    def __init__(self, what: str, line: int) -> None:
+    def __init__(self, what: str, line: int, *, large: bool = False) -> None:
         self.line = line
+        self.large = large
         super().__init__(what)
 
 
-def array_items(text: TextIO) -> Iterator[Any]:
-    """The array's items, of which only one and a stretch of the file are held at a time.
+def array_items(text: TextIO, *, most: int | None = None) -> Iterator[Any]:
+    """The array's items, of which only one and a stretch of the file are held at a time, of `most` characters.
 
     The items should be objects: a bare number that lies across the window's edge is not put together.
     NaN and Infinity are read, as Python's json reads them. Raises: ArrayError.
     """
-    window = _Window(text)
+    window = _Window(text, most)
     if window.take() != "[":
         raise ArrayError("does not begin with '['", window.line)
     if window.peek() == "]":
@@ -35,18 +38,24 @@ def array_items(text: TextIO) -> Iterator[Any]:
         while (mark := window.take()) == ",":
             yield window.item()
         if mark != "]":
-            raise ArrayError(
-                f"has {mark!r} where ',' or ']' should stand" if mark else "ends early", window.line
-            )
+            raise ArrayError(f"has {mark!r} in place of ',' or ']'" if mark else "ends early", window.line)
     if window.peek():
         raise ArrayError("goes on after the array's end", window.line)
+
+
+def values(text: TextIO, *, most: int | None = None) -> Iterator[Any]:
+    """The values that follow each other with nothing but blanks between them. Raises: ArrayError."""
+    window = _Window(text, most)
+    while window.peek():
+        yield window.item()
 
 
 class _Window:
     """A stretch of the text, and the place in it that is read next."""
 
-    def __init__(self, text: TextIO) -> None:
+    def __init__(self, text: TextIO, most: int | None) -> None:
         self._text = text
+        self._most = most
         self._held = ""
         self._at = 0
         self._lines_before = 0
@@ -61,7 +70,9 @@ class _Window:
         return self._lines_before + self._held.count("\n", 0, at) + 1
 
     def _grow(self) -> bool:
-        """Whether there was more text to hold; what has been read is let go."""
+        """Whether there was more text to hold; what has been read is dropped."""
+        if self._most is not None and len(self._held) - self._at > self._most:
+            raise ArrayError("is too large a value", self.line, large=True)
         # As much again as is held: an item longer than the window is then tried a few times only.
         more = self._text.read(max(_CHUNK, len(self._held) - self._at))
         self._lines_before += self._held.count("\n", 0, self._at)
@@ -92,11 +103,16 @@ class _Window:
             try:
                 value, end = self._decoder.raw_decode(self._held, self._at)
             except (ValueError, RecursionError) as error:
-                # Perhaps only the window ends too early.
-                if self._grow():
+                if self._may_be_cut(error) and self._grow():
                     continue
                 at = error.pos if isinstance(error, json.JSONDecodeError) else self._at
                 what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                raise ArrayError(f"is not JSON ({what})", self._line_of(at)) from None
+                raise ArrayError(f"is not JSON ({what[:200]})", self._line_of(at)) from None
             self._at = end
             return value
+
+    def _may_be_cut(self, error: Exception) -> bool:
+        """Whether the text that is held may just end inside the value."""
+        if not isinstance(error, json.JSONDecodeError):
+            return False
+        return error.msg.startswith("Unterminated string") or error.pos >= len(self._held) - _EDGE

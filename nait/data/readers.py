@@ -16,10 +16,12 @@ from typing import Any, Protocol
 
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import RawRows
+from nait.data.files import Paths, existing_file, named_files
 from nait.data.mirrors import checked_repo, mirrored_files
-from nait.data.records import BATCH_ROWS, Record, file_kind, parsed
-from nait.data.rows import OnBad, Row, RowError
-from nait.data.streams import existing_file
+from nait.data.records import ROW, Record, check_kind, parsed, records
+from nait.data.rows import OnBad, Place, Row, RowError, Unreadable
+from nait.data.streams import Decoding
+from nait.data.tables import BATCH_ROWS, rows_of_batch
 
 
 class Source(RawRows, Protocol):
@@ -30,15 +32,15 @@ class Source(RawRows, Protocol):
         """The file or Hub set, for messages."""
         ...
 
-    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[int, Row]]:
-        """The good ones of the first `limit` rows, with their numbers.
+    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[Place, Row]]:
+        """The good ones of the first `limit` rows, with their places.
 
         Raises: DataError at a bad row, unless `on_bad` is there to take it.
         """
         ...
 
     def place(self, row: int) -> str:
-        """Where a row stands, for messages: "pool.jsonl line 8"."""
+        """Where a row is, for messages, by another walk: "pool.jsonl line 8"."""
         ...
 
 
@@ -49,9 +51,10 @@ class FileSource:
     name: str
     paths: tuple[Path, ...]
     stamps: tuple[tuple[int, int], ...]
+    decoding: Decoding = Decoding()  # noqa: RUF009  # frozen
 
-    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[int, Row]]:
-        return _rows(self, (record for _, _, record in self._records()), limit, on_bad)
+    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[Place, Row]]:
+        return _rows(self._records(), limit, on_bad)
 
     def lines(self, rows: Sequence[int]) -> Iterator[str]:
         """The JSON text of these rows, in this order: of JSONL the very line, else all columns in order.
@@ -62,16 +65,18 @@ class FileSource:
             raise DataError(
                 "has changed since it was read", where=self.name, mend="Run again, so that all is read anew."
             )
-        return _chosen(self.name, (record for _, _, record in self._records()), rows)
+        return _chosen(self.name, (record for _, record in self._records()), rows)
 
     def place(self, row: int) -> str:
-        path, number, _ = next(islice(self._records(), row, None))
-        return f"{path} {file_kind(path).numbers.format(number)}"
+        return str(next(islice(self._records(), row, None))[0])
 
-    def _records(self) -> Iterator[tuple[Path, int, Record]]:
+    def _records(self) -> Iterator[tuple[Place, Record]]:
+        before = 0
         for path in self.paths:
-            for number, record in file_kind(path).read(path):
-                yield path, number, record
+            place = None
+            for place, record in records(path, self.decoding):
+                yield place._replace(row=before + place.row), record
+            before += place.row + 1 if place else 0
 
 
 @dataclass(frozen=True)
@@ -81,28 +86,32 @@ class HubSource:
     name: str
     table: Any
 
-    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[int, Row]]:
-        return _rows(self, self._records(), limit, on_bad)
+    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[Place, Row]]:
+        placed = ((Place(row, self.name, ROW, row), record) for row, record in enumerate(self._records()))
+        return _rows(placed, limit, on_bad)
 
     def lines(self, rows: Sequence[int]) -> Iterator[str]:
         """The JSON text of these rows, in this order, all columns in theirs."""
         return _chosen(self.name, self._records(), rows)
 
     def place(self, row: int) -> str:
-        return f"{self.name} row {row} (counted from 0)"
+        return str(Place(row, self.name, ROW, row))
 
     def _records(self) -> Iterator[Record]:
         # As Arrow: otherwise images and sounds in columns nobody reads would be decoded.
         for batch in self.table.with_format("arrow").iter(batch_size=BATCH_ROWS):
-            yield from batch.to_pylist()
+            for part in batch.to_batches():
+                yield from rows_of_batch(part)
 
 
-def file_source(path: str | Path) -> FileSource:
-    """The rows of a file, whose suffix says what it is.
+def file_source(path: Paths, decoding: Decoding = Decoding(), *, key: str = "data.path") -> FileSource:  # noqa: B008
+    """The rows of the files that `path` names, whose suffixes say what they are. `key` is named in messages.
 
-    Raises: DataError when it is not there, ConfigError when the suffix is unknown.
+    Raises: DataError when one is not there, ConfigError when a suffix is unknown.
     """
-    return _file_source(str(path), (existing_file(path),))
+    paths = named_files(path, key=key)
+    name = str(path) if isinstance(path, (str, Path)) else f"{paths[0]} and {len(paths) - 1} more"
+    return _file_source(name, paths, decoding)
 
 
 def hub_source(
@@ -112,6 +121,7 @@ def hub_source(
     split: str = "train",
     revision: str | None = None,
     mirror: str | Path | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008  # frozen
 ) -> FileSource | HubSource:
     """The rows of a Hub set's split: from `mirror`, a local folder, or else over the network.
 
@@ -127,13 +137,13 @@ def hub_source(
             where="data.revision",
             mend="Leave it null together with data.mirror.",
         )
-    return _file_source(name, mirrored_files(mirror, repo, subset=subset, split=split))
+    return _file_source(name, mirrored_files(mirror, repo, subset=subset, split=split), decoding)
 
 
-def _file_source(name: str, paths: tuple[Path, ...]) -> FileSource:
+def _file_source(name: str, paths: tuple[Path, ...], decoding: Decoding) -> FileSource:
     for path in paths:
-        file_kind(path)  # raises at the door, not at the first row
-    return FileSource(name, paths, tuple(_stamp(path) for path in paths))
+        check_kind(path)  # raises at the door, not at the first row
+    return FileSource(name, paths, tuple(_stamp(path) for path in paths), decoding)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -155,17 +165,17 @@ def _download(repo: str, *, subset: str | None, split: str, revision: str | None
 
 
 def _rows(
-    source: Source, records: Iterable[Record], limit: int | None, on_bad: OnBad | None
-) -> Iterator[tuple[int, Row]]:
-    for number, record in enumerate(islice(records, limit)):
+    placed: Iterable[tuple[Place, Record]], limit: int | None, on_bad: OnBad | None
+) -> Iterator[tuple[Place, Row]]:
+    for place, record in islice(placed, limit):
         try:
             row = parsed(record)
         except RowError as error:
             if on_bad is None:
-                raise error.at_place(source.place(number)) from error
-            on_bad(number, error)
+                raise error.at_place(place) from error
+            on_bad(place, error)
         else:
-            yield number, row
+            yield place, row
 
 
 def _chosen(name: str, records: Iterable[Record], rows: Sequence[int]) -> Iterator[str]:
@@ -187,9 +197,13 @@ def _line(record: Record) -> str:
     if isinstance(record, bytes):
         return record.removesuffix(b"\n").removesuffix(b"\r").decode()
     row = parsed(record)
-    text = json.dumps(row, ensure_ascii=False, default=_plain)
     try:
+        text = json.dumps(row, ensure_ascii=False, default=_plain)
         text.encode()
+    except RecursionError as error:
+        raise DataError(
+            "a row is nested too deeply to be written", where=str(error), mend="Flatten its columns."
+        ) from error
     except UnicodeEncodeError:  # half a surrogate pair: JSON can spell it, UTF-8 cannot hold it
         return json.dumps(row, default=_plain)
     return text
@@ -197,6 +211,8 @@ def _line(record: Record) -> str:
 
 def _plain(value: Any) -> str:
     """Values that Parquet has and JSON lacks, as text: bytes in base64, dates in ISO 8601."""
+    if isinstance(value, Unreadable):
+        return value.text
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)

@@ -6,46 +6,85 @@ the file's to decide. What makes the whole file unreadable is raised.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, TextIO
 
 from nait.core.errors import ConfigError, DataError
-from nait.data.arrays import ArrayError, array_items
-from nait.data.rows import Row, RowError, kind
-from nait.data.streams import COMPRESSIONS, bare_suffix, open_bytes, open_seekable
+from nait.data.arrays import ArrayError, array_items, values
+from nait.data.files import bare_name
+from nait.data.objects import rows_of
+from nait.data.rows import Place, Row, RowError, kind
+from nait.data.streams import (
+    COMPRESSIONS,
+    Decoding,
+    byte_lines,
+    encoding_of,
+    open_bytes,
+    open_text,
+    too_long,
+)
+from nait.data.tables import arrow_records, csv_records, parquet_records
 
-# A line of JSON not yet read, a row, or what is wrong with the row that stands there.
+# A line of JSON not yet read, a row, or what is wrong with the row that is there.
 Record = bytes | Row | RowError
-Records = Iterator[tuple[int, Record]]
+Numbered = Iterator[tuple[int, Record]]
 
+LINE, ROW = "line {}", "row {} (counted from 0)"
+OBJECT_ROWS = 16
+"""An object that holds all rows is held whole: it may be so many times as large as the largest row."""
 _BOM = b"\xef\xbb\xbf"
-BATCH_ROWS = 1000
-_LOOK = 256
-_LONGEST_CELL = 2**31 - 1  # csv's own limit, 131,072 characters, is below the longest published answers
+_LOOK = 4096
+_OTHERS = {
+    ".zip": "Unpack it first.",
+    ".tar": "Unpack it first.",
+    ".tgz": "Unpack it first.",
+    ".7z": "Unpack it first.",
+    ".xlsx": "Save the sheet as CSV (UTF-8).",
+    ".xls": "Save the sheet as CSV (UTF-8).",
+    ".pkl": "Nothing is unpickled: write it as JSONL or Parquet.",
+    ".pickle": "Nothing is unpickled: write it as JSONL or Parquet.",
+    ".pt": "Nothing is unpickled: write it as JSONL or Parquet.",
+}
 
 
-class FileKind(NamedTuple):
-    """How files of a kind are read, and how the numbers that come with their records are called."""
+def records(path: Path, decoding: Decoding) -> Iterator[tuple[Place, Record]]:
+    """The file's records with their places, whose row numbers count from 0. Raises: DataError, ConfigError."""
+    form, read = _reader(path, decoding)
+    for row, (number, record) in enumerate(read):
+        yield Place(row, str(path), form, number), record
 
-    read: Callable[[Path], Records]
-    numbers: str
 
-
-def file_kind(path: Path) -> FileKind:
-    """The kind that the suffix names, below that of a compression. Raises: ConfigError when it is unknown."""
-    suffix = bare_suffix(path)
+def check_kind(path: Path) -> str:
+    """The suffix that names the file's kind, below that of a compression. Raises: ConfigError when it is unknown."""
+    suffix = bare_name(path)[1]
     if suffix not in _KINDS:
+        other = _OTHERS.get(suffix, "")
         raise ConfigError(
             f"the suffix '{path.suffix}' is not known",
             where=str(path),
-            mend=f"Known: {', '.join(_KINDS)}, each also with {' or '.join(COMPRESSIONS)} behind it.",
+            mend=f"{other}{' ' if other else ''}Known: {', '.join(_KINDS)}, "
+            f"each also with {' or '.join(COMPRESSIONS)} behind it.",
         )
-    return _KINDS[suffix]
+    return suffix
+
+
+def _reader(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
+    suffix = check_kind(path)
+    for key, value, kinds in (
+        ("encoding", decoding.encoding, _TEXTS),
+        ("separator", decoding.separator, _CELLS),
+        ("field", decoding.field, _JSON),
+    ):
+        if value is not None and suffix not in kinds:
+            raise ConfigError(
+                f"is for {', '.join(kinds)} files, not for {path}",
+                where=f"{decoding.group}.{key}",
+                mend="Leave it null.",
+            )
+    return _KINDS[suffix](path, decoding)
 
 
 def parsed(record: Record) -> Row:
@@ -57,13 +96,16 @@ def parsed(record: Record) -> Row:
     try:
         value = json.loads(record.decode())
     except UnicodeDecodeError as error:
-        raise RowError("is not UTF-8", mend=f"Mend byte {error.start + 1} of the line") from None
+        raise RowError(
+            "is not UTF-8",
+            mend=f"Mend byte {error.start + 1} of the line, or set data.encoding=cp1252 or the like",
+        ) from None
     except json.JSONDecodeError as error:
         raise RowError(
             "is not JSON", mend=f"Mend the line at character {error.pos + 1} ({error.msg})"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise RowError("is not JSON that can be read", mend=f"Mend the line ({error})") from None
+        raise RowError("is not JSON that can be read", mend=f"Mend the line ({str(error)[:200]})") from None
     if not isinstance(value, dict):
         raise _no_object(value)
     return value
@@ -76,115 +118,106 @@ def _no_object(value: object) -> RowError:
     )
 
 
-def _json_lines(path: Path) -> Records:
-    """Each line that is not blank, with its 1-based number; a byte order mark is no part of the first."""
+def _json_lines(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
+    """Each line that is not blank, with its 1-based number. An array or indented objects are read as such."""
+    head = _head(path, decoding)
+    if decoding.field or head.startswith("[") or head.split("\n", 1)[0].strip() == "{":
+        return _json(path, decoding)
+    return LINE, _lines(path, decoding)
+
+
+def _lines(path: Path, decoding: Decoding) -> Numbered:
+    for number, line in byte_lines(path, decoding):
+        if line is None:
+            mend = f"Write one row a line, or set data.max_row_mb={2 * decoding.max_row_mb} or more"
+            yield number, RowError(f"holds more than {decoding.max_row_mb} MB", mend=mend)
+            continue
+        text = line.removeprefix(_BOM) if number == 1 else line
+        if text.strip():
+            yield number, text
+
+
+def _json(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
+    """The items of an array, objects one after the other, or the rows in one object; lines under the wrong suffix."""
+    head = _head(path, decoding)
+    if decoding.field and not head.startswith("{"):
+        mend = f"Leave {decoding.group}.field null for {path}."
+        raise ConfigError("is for a JSON file that is one object", where=f"{decoding.group}.field", mend=mend)
+    if not decoding.field and head.startswith("{") and _holds_lines(path, decoding):
+        return LINE, _lines(path, decoding)
+    return ROW, _items(path, decoding, whole=head.startswith("{"))
+
+
+def _head(path: Path, decoding: Decoding) -> str:
+    """How the text begins, without blanks; "" for what is no text: its lines will say so."""
     with open_bytes(path) as stream:
-        for number, line in enumerate(stream, 1):
-            text = line.removeprefix(_BOM) if number == 1 else line
-            if text.strip():
-                yield number, text
+        raw = stream.read(_LOOK)
+    encoding = encoding_of(path, decoding)
+    return raw.decode(encoding, "replace").removeprefix("\ufeff").lstrip()
 
 
-def _json(path: Path) -> Records:
-    """Each item of the array, with its 0-based number. JSON lines under the wrong suffix are read as such."""
-    if _holds_lines(path):
-        yield from enumerate(line for _, line in _json_lines(path))
-        return
-    with open_bytes(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
-        try:
-            for number, item in enumerate(array_items(text)):
-                yield number, item if isinstance(item, dict) else _no_object(item)
-        except ArrayError as error:
-            raise DataError(
-                str(error),
-                where=f"{path} line {error.line}",
-                mend="A .json file is one array of rows, [{...}, {...}], not an object of columns. "
-                "A file with one row a line is called .jsonl.",
-            ) from None
-        except UnicodeDecodeError as error:
-            raise _not_utf8(path) from error
-
-
-def _holds_lines(path: Path) -> bool:
+def _holds_lines(path: Path, decoding: Decoding) -> bool:
     """Whether the first line is an object by itself and others follow: many a published .json is so."""
-    with open_bytes(path) as stream:
-        # A look before the first line is read: that may be a whole array.
-        if not stream.read(_LOOK).removeprefix(_BOM).lstrip().startswith(b"{"):
-            return False
-    head = list(islice(_json_lines(path), 2))
+    lines = list(islice(_lines(path, decoding), 2))
     try:
-        return len(head) == 2 and bool(parsed(head[0][1]))
+        return len(lines) == 2 and bool(parsed(lines[0][1]))
     except RowError:
         return False
 
 
-def _csv(path: Path) -> Records:
-    """Each record with the 1-based line on which it begins. Every cell is text, an empty one is ""."""
-    csv.field_size_limit(_LONGEST_CELL)
-    with open_bytes(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, strict=True)
+def _items(path: Path, decoding: Decoding, *, whole: bool) -> Numbered:
+    """The rows of an array; with `whole` those of one or more objects."""
+    with open_text(path, decoding) as text:
         try:
-            header = _header(next(reader, []), path)
-            begins = reader.line_num + 1
-            for cells in reader:
-                if cells:  # [] is a blank line
-                    yield begins, _cells_row(cells, header)
-                begins = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(
-                f"is not CSV ({error})",
-                where=f"{path} line {reader.line_num}",
-                mend='Quote cells that hold commas, quotes or line ends: "so ""quoted"" here".',
-            ) from None
-        except UnicodeDecodeError as error:
-            raise _not_utf8(path) from error
+            found = _objects(text, path, decoding) if whole else array_items(text, most=decoding.most)
+            for number, item in enumerate(found):
+                yield number, item if isinstance(item, dict) else _no_object(item)
+        except ArrayError as error:
+            raise _not_rows(path, error, decoding) from None
 
 
-def _header(names: list[str], path: Path) -> list[str]:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(
-            f"the column '{twice[0]}' stands there twice",
-            where=f"{path} line 1",
-            mend="Rename one of the two.",
-        )
-    return names
+def _objects(text: TextIO, path: Path, decoding: Decoding) -> Iterator[Any]:
+    """Objects that follow each other; of one that is alone the rows that it holds."""
+    found = values(text, most=OBJECT_ROWS * decoding.most)
+    first = list(islice(found, 2))
+    if len(first) == 1 and isinstance(first[0], dict):
+        yield from rows_of(first[0], field=decoding.field, where=str(path), group=decoding.group)
+        return
+    yield from first
+    yield from found
 
 
-def _cells_row(cells: list[str], header: list[str]) -> Record:
-    if len(cells) == len(header):
-        return dict(zip(header, cells, strict=True))
-    return RowError(
-        "has more or fewer cells than the header",
-        mend=f"Give it {len(header)} cells, not {len(cells)}, and quote those that hold commas",
+def _not_rows(path: Path, error: ArrayError, decoding: Decoding) -> DataError:
+    where = f"{path} line {error.line}"
+    if error.large:
+        return too_long(where, decoding)
+    mend = (
+        "A .json file is one array of rows, [{...}, {...}], or an object that holds one. "
+        "A file with one row a line is called .jsonl."
     )
+    return DataError(str(error), where=where, mend=mend)
 
 
-def _parquet(path: Path) -> Records:
-    """Each row with its 0-based number."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with open_seekable(path) as stream:
-        try:
-            batches = pq.ParquetFile(stream).iter_batches(batch_size=BATCH_ROWS, use_threads=False)
-            yield from enumerate(row for batch in batches for row in batch.to_pylist())
-        except pa.ArrowException as error:
-            raise DataError(
-                f"is not Parquet that can be read ({error})", where=str(path), mend="Write or fetch it again."
-            ) from error
-        finally:
-            pa.default_memory_pool().release_unused()  # else the file's pages stay for the rest of the run
+def _csv(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
+    return LINE, csv_records(path, decoding)
 
 
-def _not_utf8(path: Path) -> DataError:
-    return DataError("is not UTF-8", where=str(path), mend="Save it as UTF-8.")
+def _parquet(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
+    return ROW, parquet_records(path, decoding)
 
 
-_KINDS = {
-    ".jsonl": FileKind(_json_lines, "line {}"),
-    ".ndjson": FileKind(_json_lines, "line {}"),
-    ".json": FileKind(_json, "row {} (counted from 0)"),
-    ".parquet": FileKind(_parquet, "row {} (counted from 0)"),
-    ".csv": FileKind(_csv, "line {}"),
+def _arrow(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
+    return ROW, arrow_records(path, decoding)
+
+
+_KINDS: Mapping[str, Callable[[Path, Decoding], tuple[str, Numbered]]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".json": _json,
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".arrow": _arrow,
 }
+_JSON, _CELLS = (".jsonl", ".ndjson", ".json"), (".csv", ".tsv")
+_TEXTS = _JSON + _CELLS

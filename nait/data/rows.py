@@ -7,52 +7,119 @@ source turns it into a `DataError` that names file, row, field and mend, or coun
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from nait.core.errors import DataError
 
 Row = dict[str, Any]
+
+SHOWN_NAMES = 20
+_SHOWN_CHARACTERS = 60
+_LONGEST_MEND = 1500
+_KEYS = re.compile(r"\bdata\.(?=(?:turns|columns|id_column|max_row_mb|encoding|field)=)")
+
+
+class Place(NamedTuple):
+    """Where a row is: its 0-based number in the source, and the words for its place in the file."""
+
+    row: int
+    file: str
+    form: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.spot}"
+
+    @property
+    def spot(self) -> str:
+        """The place in the file, without the file: "line 8"."""
+        return self.form.format(self.number)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A value that its file holds and Python cannot: what is wrong with it, and its text as near as can be."""
+
+    what: str
+    text: str
 
 
 class RowError(Exception):
     """One row that cannot be used.
 
     `what` says nothing of the row itself, so that equal faults are counted together; what is special to it
-    stands in `at`, the place inside the column ("[2].content"), and in `mend`.
+    is in `at`, the place inside the column ("[2].content"), and in `mend`, which names keys as those of `data`.
     """
 
     def __init__(self, what: str, *, column: str = "", at: str = "", mend: str) -> None:
         self.what = what
         self.column = column
         self.at = at
-        self.mend = mend
+        self.mend = mend if len(mend) <= _LONGEST_MEND else mend[:_LONGEST_MEND] + "..."
         super().__init__(what, column, at, mend)
 
     @property
     def reason(self) -> str:
         """What is counted when such rows are left out."""
-        return f"'{self.column}' {self.what}" if self.column else f"the row {self.what}"
+        return f"{shown(self.column)} {self.what}" if self.column else f"the row {self.what}"
 
-    def at_place(self, place: str, *, otherwise: str = "") -> DataError:
-        """The error for the user: this fault at this place, with another way out added to the mend."""
-        where = f"{place}, field '{self.column}{self.at}'" if self.column else place
-        joint = " Or " if self.mend.endswith((".", "?")) else ", or "
-        return DataError(self.what, where=where, mend=self.mend + (joint + otherwise if otherwise else ""))
+    @property
+    def field(self) -> str:
+        """The column and the place in it, in words; "" where the fault is the whole row's."""
+        return f"field {shown(self.column + self.at)}" if self.column else ""
+
+    def mend_in(self, group: str) -> str:
+        """The mend; the keys that it names are those of this config group, and leaving rows out is one more way."""
+        joint = " Or " if self.mend.endswith((".", "?", "!")) else ", or "
+        return _KEYS.sub(f"{group}.", self.mend) + joint + f"set {group}.on_bad=skip"
+
+    def at_place(self, place: object, *, group: str = "") -> DataError:
+        """The error for the user: this fault at this place. `group`: the config group whose keys are named."""
+        where = f"{place}, {self.field}" if self.field else str(place)
+        return DataError(self.what, where=where, mend=self.mend_in(group) if group else self.mend)
 
 
-# Told of a row's number and its fault: raises, or counts the row and returns.
-OnBad = Callable[[int, RowError], None]
+# Told of a row's place and its fault: raises, or counts the row and returns.
+OnBad = Callable[[Place, RowError], None]
+
+
+def shown(name: object) -> str:
+    """A name in quotes, short enough for a message."""
+    text = str(name)
+    return f"'{text[:_SHOWN_CHARACTERS]}...'" if len(text) > _SHOWN_CHARACTERS else f"'{text}'"
+
+
+def value_at(row: Mapping[str, Any], column: str | None) -> Any:
+    """The value in a column; of "a.b.0", where there is no such column, the part of column a. None: not there."""
+    if column is None or column in row:
+        return row.get(column or "")
+    found: Any = row
+    for step in column.split("."):
+        if isinstance(found, Mapping):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isascii() and step.isdigit() and len(step) < 10:
+            found = found[int(step)] if int(step) < len(found) else None
+        else:
+            return None
+    return found
+
+
+def has_column(row: Mapping[str, Any], column: str) -> bool:
+    """Whether the row has this column, or the part of a column that "a.b.0" names."""
+    return column in row or ("." in column and value_at(row, column) is not None)
 
 
 def required_text(row: Row, column: str) -> str:
     """The text in a column that every row must have. It may be empty. Raises: RowError."""
-    return checked_text(row.get(column), column)
+    return checked_text(value_at(row, column), column)
 
 
 def optional_text(row: Row, column: str | None) -> str:
     """The text in a column, "" where there is none. Raises: RowError when it holds something else."""
-    value = row.get(column) if column else None
+    value = value_at(row, column) if column else None
     return "" if value is None else checked_text(value, column or "")
 
 
@@ -60,8 +127,10 @@ def checked_text(value: object, column: str, at: str = "") -> str:
     """`value`, which is text that UTF-8 can hold. Raises: RowError."""
     if value is None:
         raise RowError("is missing", column=column, at=at, mend="Give every row a text there")
+    if isinstance(value, Unreadable):
+        raise RowError(value.what, column=column, at=at, mend="Write the file again from its source")
     if not isinstance(value, str):
-        raise RowError(f"is {kind(value)}, not text", column=column, at=at, mend="Write it as text")
+        raise RowError(f"is {kind(value)}, not text", column=column, at=at, mend=_as_text(value, column, at))
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -75,6 +144,20 @@ def checked_text(value: object, column: str, at: str = "") -> str:
     return value
 
 
+def _as_text(value: object, column: str, at: str) -> str:
+    """How a value that is no text becomes one: a part of a list or an object can be named."""
+    part = (
+        next(iter(value), None)
+        if isinstance(value, dict)
+        else 0
+        if isinstance(value, list) and value
+        else None
+    )
+    if part is None or at:
+        return "Write it as text"
+    return f"Write it as text, or name a part of it by its path, such as {shown(f'{column}.{part}')}"
+
+
 def kind(value: object) -> str:
     """What a JSON value is, in words."""
     if value is None:
@@ -83,3 +166,10 @@ def kind(value: object) -> str:
         return "true or false"
     names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return names.get(type(value), f"a {type(value).__name__}")
+
+
+def is_empty(value: object) -> bool:
+    """Whether a value holds nothing: null, blank text, an empty list or object, or such as JSON text."""
+    if isinstance(value, str):
+        return value.strip() in ("", "[]", "{}", "null")
+    return value is None or value != value or (isinstance(value, (list, dict)) and not value)

@@ -95,7 +95,7 @@ def test_rows_left_out_are_counted_by_reason(tmp_path: Path) -> None:
 
 def test_a_bad_first_row_can_be_left_out_too(tmp_path: Path) -> None:
     pool = read_pool(save(tmp_path / "a.jsonl", [{"note": "hello"}, *ROWS]), on_bad="skip")
-    assert (len(pool), pool.skipped) == (len(ROWS), {"the row fits no format": 1})
+    assert (len(pool), pool.skipped) == (len(ROWS), {"'instruction' is missing": 1})
     assert min(example.row for example in pool.examples) == 1
 
 
@@ -127,18 +127,22 @@ def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
 def test_a_bad_row_names_file_line_field_and_mend(tmp_path: Path, row: dict[str, Any], message: str) -> None:
     path = save(tmp_path / "a.jsonl", [*({**good, "id": i} for i, good in enumerate(ROWS)), row])
     with pytest.raises(DataError, match=message) as caught:
-        read_pool(path)
+        read_pool(path, id_column="id")
     assert str(caught.value).endswith("or set data.on_bad=skip.")
     with pytest.raises(DataError, match=r"or set target.on_bad=skip.$"):
-        read_target(path)
+        read_target(path, id_column="id")
 
 
 def test_an_id_used_twice_is_an_error(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jsonl", [{**ROWS[0], "id": "x"}, {**ROWS[1], "id": "x"}])
     with pytest.raises(
-        DataError, match=r"a.jsonl: id 'x' stands in row 0 and in row 1 .counted from 0.. Make the ids unique"
+        DataError,
+        match=r"a.jsonl line 2, field 'id': is that of another row. 'x' is the id of .*a.jsonl line 1",
     ):
         read_pool(path)
+    pool = read_pool(path, on_bad="skip")
+    assert ([one.row for one in pool.examples], pool.skipped) == ([0], {"'id' is that of another row": 1})
+    assert len(read_pool(path, id_column=None)) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,134 @@
+"""Choices: a question with options as one text, and the label that answers it. Pure.
+
+The prompt is the question with a line for each option, "A. ...", and the answer is a label, as in
+lm-evaluation-harness' MMLU. An answer that is text stays as it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from nait.data.rows import Row, RowError, checked_text, is_empty, kind, value_at
+
+_LABELS = ("label", "labels", "key")
+_TEXTS = ("text", "texts", "content")
+
+
+class Options(NamedTuple):
+    """The labels and texts of a question's options."""
+
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{label}. {text}" for label, text in zip(self.labels, self.texts, strict=True))
+
+
+def read_options(row: Row, columns: Sequence[str]) -> Options | str | None:
+    """The options in these columns, in one or in one each; text that lists them itself; None where there are none.
+
+    Raises: RowError.
+    """
+    if not columns:
+        return None
+    column = columns[0]
+    if len(columns) > 1:
+        held = [(name, value_at(row, name)) for name in columns]
+        texts = tuple(_text(value, name, "") for name, value in held if not is_empty(value))
+        ends = tuple(name[-1] if name[-1].isdigit() and "sol" not in name else "" for name in columns)
+        return _options(texts, ends[: len(texts)] if all(ends) else None, column) if texts else None
+    value: object = value_at(row, column)
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return str(value)
+    if isinstance(value, dict):
+        return _of_object(value, column) if value else None
+    if isinstance(value, str):
+        return str(value) if value.strip() else None
+    return None if is_empty(value) else _of_list(value, column)
+
+
+def _of_object(value: dict[str, Any], column: str) -> Options:
+    """Options as {text: [...], label: [...]}, or as {A: ..., B: ...}."""
+    texts = next((value[name] for name in _TEXTS if isinstance(value.get(name), list)), None)
+    if texts is None:
+        held = [(name, text) for name, text in value.items() if text is not None]
+        return _options(
+            [_text(text, column, f".{name}") for name, text in held], [n for n, _ in held], column
+        )
+    labels = next((value[name] for name in _LABELS if isinstance(value.get(name), list)), None)
+    return _options([_text(one, column, f".text[{i}]") for i, one in enumerate(texts)], labels, column)
+
+
+def _of_list(value: object, column: str) -> Options:
+    if not isinstance(value, list):
+        raise RowError(
+            f"is {kind(value)}, not a list of options", column=column, mend="Write a list of texts"
+        )
+    if all(isinstance(one, dict) for one in value):
+        texts = [
+            _text(next((o[k] for k in _TEXTS if k in o), None), column, f"[{i}]") for i, o in enumerate(value)
+        ]
+        labels = [next((o[k] for k in _LABELS if k in o), None) for o in value]
+        return _options(texts, None if None in labels else labels, column)
+    return _options([_text(one, column, f"[{i}]") for i, one in enumerate(value)], None, column)
+
+
+def _text(value: object, column: str, at: str) -> str:
+    """An option's text; a number is taken as its digits."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return checked_text(value, column, at)
+
+
+def _options(texts: Sequence[str], labels: Sequence[Any] | None, column: str) -> Options:
+    if labels is None:
+        labels = string.ascii_uppercase[: len(texts)]
+    if len(labels) != len(texts):
+        mend = f"Give at most {len(string.ascii_uppercase)} options, each with its label"
+        raise RowError("has another number of labels than of options", column=column, mend=mend)
+    return Options(tuple(_text(label, column, ".label") for label in labels), tuple(texts))
+
+
+def with_options(question: str, options: Options | str | None) -> str:
+    """The question with a line for each option."""
+    return question if options is None else f"{question}\n{options}"
+
+
+def chosen_label(value: object, options: Options | str | None, column: str) -> str:
+    """The answer's text: a label, or an option's text, as it is; of a number the label at that place from 0.
+
+    Raises: RowError for a number that names no option, or anything that is no text where there are none.
+    """
+    if not isinstance(options, Options):
+        return checked_text(value, column)
+    if isinstance(value, str):
+        text = value.strip()
+        if (
+            not text
+            or text in options.labels
+            or text in options.texts
+            or not text.isascii()
+            or not text.isdigit()
+        ):
+            if not text:
+                raise _no_option(column)
+            return checked_text(value, column)
+        value = int(text) if len(text) < 10 else -1
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return checked_text(value, column)
+    if not 0 <= value < len(options.labels):
+        raise _no_option(column)
+    return options.labels[value]
+
+
+def _no_option(column: str) -> RowError:
+    mend = "Write the label of an option, or its number from 0"
+    return RowError("names none of the options", column=column, mend=mend)

@@ -1,0 +1,336 @@
+"""Readings: how the rows of a source become a pool, and what is told of it.
+
+The layout is found from the head of the source, not from its first row. Rows that cannot be used are all counted;
+the first of them are named, or, with `on_bad=skip`, left out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.core.examples import Example, Pool, gather
+from nait.data.conversations import CONTEXT, KNOWN, Handling, pair_keys
+from nait.data.formats import Columns, Layout, find_layout
+from nait.data.readers import Source
+from nait.data.rows import SHOWN_NAMES, Place, Row, RowError, checked_text, has_column, kind, shown, value_at
+from nait.data.streams import MEGABYTE
+
+_log = logging.getLogger(__name__)
+
+HEAD_ROWS = 200
+HEAD_CHARACTERS = 16 * MEGABYTE
+NAMED_FAULTS = 20
+EMPTY_INSTRUCTION, EMPTY_ANSWER = "empty instruction", "empty answer"
+NO_ID = "no id of its own: one from its content"
+_CHOICES = {"on_bad": ("error", "skip"), "reasoning": ("keep", "drop"), "turns": ("refuse", "mend")}
+
+Placed = Iterator[tuple[Place, Row]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How rows become examples. `group` is the config group whose keys the messages name."""
+
+    format: str = "auto"
+    columns: Columns | None = None
+    id_column: str | None = "auto"
+    limit: int | None = None
+    on_bad: str = "error"
+    reasoning: str = "keep"
+    turns: str = "refuse"
+    group: str = "data"
+
+    def __post_init__(self) -> None:
+        for key, known in _CHOICES.items():
+            if getattr(self, key) not in known:
+                hint = did_you_mean(str(getattr(self, key)), known)
+                raise ConfigError(
+                    f"Unknown value '{getattr(self, key)}'", where=f"{self.group}.{key}", mend=hint
+                )
+        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+            mend = "Give a whole number from 1 on, or null for all rows."
+            raise ConfigError(f"'{self.limit}' is no number of rows", where=f"{self.group}.limit", mend=mend)
+        columns: object = self.columns
+        if columns is not None and not isinstance(columns, Mapping):
+            mend = "Write {instruction: my_column, output: other_column}."
+            raise ConfigError("is not a mapping of fields", where=f"{self.group}.columns", mend=mend)
+
+    def pool(self, source: Source, name: str) -> Pool:
+        """The rows of a source as a pool. Raises: DataError, ConfigError."""
+        walk = _Walk(self, source)
+        examples = list(walk.examples())
+        walk.end()
+        if not examples:
+            counts = _counted(walk.skipped)
+            what = f"no row is left after leaving out {counts}" if walk.skipped else "there is no row"
+            raise DataError(what, where=source.name, mend="Check the file and its format.")
+        if not any(example.answered for example in examples):
+            raise DataError(
+                f"none of its {len(examples):,} rows has an answer to train on",
+                where=source.name,
+                mend=f"Name the column of the answers: {self.group}.columns={{output: COLUMN}}.",
+            )
+        return gather(
+            name,
+            examples,
+            source=source,
+            skipped=dict(walk.skipped),
+            reading=walk.told(),
+            where=source.name,
+        )
+
+
+@dataclass
+class _Walk:
+    """One walk over a source: its layout, and what is counted on the way."""
+
+    reading: Reading
+    source: Source
+    skipped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    faults: list[tuple[Place, RowError]] = field(default_factory=list)
+    bad: int = 0
+    layout: Layout | None = None
+    id_column: str | None = None
+    seen: dict[str, None] = field(default_factory=dict)
+    texts: dict[str, None] = field(default_factory=dict)
+    ids: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def _handling(self) -> Handling:
+        return Handling(self.reading.reasoning, self.reading.turns)
+
+    def on_bad(self, place: Place, error: RowError) -> None:
+        """Counts a row that cannot be used; the first ones are kept to be named."""
+        if self.reading.on_bad == "skip":
+            self.skipped[error.reason] += 1
+            return
+        self.bad += 1
+        if len(self.faults) < NAMED_FAULTS:
+            self.faults.append((place, error))
+
+    def examples(self) -> Iterator[Example]:
+        """The good rows as examples, in the order of the source."""
+        placed = self.source.rows(self.reading.limit, self.on_bad)
+        while head := _head(placed):
+            if self._found_layout(head):
+                handling = self._handling
+                for place, row in chain(head, placed):
+                    example = self._example(place, row, handling)
+                    if example is not None:
+                        yield example
+
+    def _found_layout(self, head: list[tuple[Place, Row]]) -> bool:
+        """Whether a layout fits any of these rows. Raises: DataError for rows none of which has one."""
+        rows = [row for _, row in head]
+        options: dict[str, Any] = {
+            "format": self.reading.format, "columns": self.reading.columns, "where": self.source.name,
+            "group": self.reading.group,
+        }  # fmt: skip
+        try:
+            self.layout = find_layout(*rows, **options)
+        except RowError as error:
+            for place, _ in head:
+                self.on_bad(place, error)
+            if self.reading.on_bad == "error":
+                raise error.at_place(head[0][0], group=self.reading.group) from error
+            return False
+        self.id_column = self._id_column(rows)
+        for row in rows:
+            self.seen.update(dict.fromkeys(row))
+        _log.info("%s: %s", self.source.name, self.layout)
+        return True
+
+    def _id_column(self, rows: list[Row]) -> str | None:
+        wanted = self.reading.id_column
+        if wanted == "auto":
+            return "id" if any("id" in row for row in rows) else None
+        if wanted is not None and not any(has_column(row, wanted) for row in rows):
+            known = list(dict.fromkeys(name for row in rows for name in row))[:1000]
+            raise ConfigError(
+                f"there is no column '{wanted}' in the first row of {self.source.name}",
+                where=f"{self.reading.group}.id_column",
+                mend=f"{did_you_mean(wanted, known)} null makes ids from the content.",
+            )
+        return wanted
+
+    def _example(self, place: Place, row: Row, handling: Handling) -> Example | None:
+        self._notice(row)
+        assert self.layout is not None
+        try:
+            content = self.layout.read(row, handling)
+            key = self._own_id(row, place)
+        except RowError as error:
+            self.on_bad(place, error)
+            return None
+        self.notes.update(content.notes)
+        example = Example(key, content.turns, content.system, content.subtask, place.row)
+        if not example.answered:
+            self.notes[EMPTY_ANSWER] += 1
+        if not any(turn.instruction.strip() or turn.input.strip() for turn in content.turns):
+            self.notes[EMPTY_INSTRUCTION] += 1
+        return example
+
+    def _notice(self, row: Row) -> None:
+        """Keeps which columns hold text; a column that appears late may fill a field that is free."""
+        for name, value in row.items():
+            if name not in self.seen:
+                self.seen[name] = None
+                self._late(row)
+            if name not in self.texts and _holds_text(value):
+                self.texts[name] = None
+        self._notice_messages(row)
+
+    def _notice_messages(self, row: Row) -> None:
+        """The keys of messages that hold text and are not read."""
+        layout = self.layout
+        column = (
+            next(iter(layout.required.values()))
+            if layout and layout.format in ("messages", "sharegpt")
+            else None
+        )
+        messages = value_at(row, column) if column else None
+        for message in messages if isinstance(messages, list) else ():
+            if isinstance(message, dict):
+                read = pair_keys(message) or KNOWN
+                for key, value in message.items():
+                    name = f"{column}[].{key}"
+                    if key not in read and name not in self.texts and _holds_text(value):
+                        self.texts[name] = None
+
+    def _late(self, row: Row) -> None:
+        old = self.layout
+        assert old is not None
+        try:
+            new = find_layout(
+                dict.fromkeys(self.seen, "") | row, format=old.format, columns=self.reading.columns
+            )
+        except (RowError, ConfigError):
+            return
+        if dict(new.required) == dict(old.required) and new.spread == old.spread:
+            merged = {name: old.optional.get(name) or column for name, column in new.optional.items()}
+            self.layout = Layout(old.format, old.required, merged, old.spread)
+
+    def _own_id(self, row: Row, place: Place) -> str:
+        """The user's id as text, "" where it is to come from the content. Raises: RowError."""
+        column = self.id_column
+        if column is None:
+            return ""
+        value = value_at(row, column)
+        if _is_missing(value) and self.reading.id_column == "auto":
+            self.notes[NO_ID] += 1
+            return ""
+        mend = "Give every row an id of its own; data.id_column=null makes ids from the content"
+        if _is_missing(value):
+            raise RowError("is missing", column=column, mend=mend)
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise RowError(f"is {kind(value)}, neither text nor a number", column=column, mend=mend)
+        key = checked_text(_digits(value), column)
+        first = self.ids.setdefault(key, place)
+        if first is not place:
+            raise RowError(
+                "is that of another row",
+                column=column,
+                at="",
+                mend=f"{shown(key)} is the id of {first}. {mend}",
+            )
+        return key
+
+    def end(self) -> None:
+        """Says what was left out. Raises: DataError for rows that cannot be used, the first of them named."""
+        if self.bad == 1:
+            place, error = self.faults[0]
+            raise error.at_place(place, group=self.reading.group) from error
+        if self.bad:
+            raise self._many()
+        if self.skipped:
+            _log.warning("%s: left out %s", self.source.name, _counted(self.skipped))
+        for note, count in self.notes.items():
+            _log.log(
+                logging.WARNING if note != CONTEXT else logging.INFO,
+                "%s: %d rows: %s",
+                self.source.name,
+                count,
+                note,
+            )
+        if unused := self._unused():
+            more = f" and {len(unused) - SHOWN_NAMES:,} more" if len(unused) > SHOWN_NAMES else ""
+            _log.info(
+                "%s: text that is not used: %s%s",
+                self.source.name,
+                ", ".join(map(shown, unused[:SHOWN_NAMES])),
+                more,
+            )
+
+    def _many(self) -> DataError:
+        """The error for several rows, by place, field and fault."""
+        lines = []
+        for place, error in self.faults:
+            spot = place.spot if place.file == self.source.name else str(place)
+            lines.append(f"\n  {', '.join(part for part in (spot, error.field) if part)}: {error.what}")
+        more = f"\n  and {self.bad - len(self.faults):,} more" if self.bad > len(self.faults) else ""
+        return DataError(
+            f"{self.bad:,} rows cannot be used:{''.join(lines)}{more}",
+            where=self.source.name,
+            mend=f"Of the first: {self.faults[0][1].mend_in(self.reading.group)}.",
+        )
+
+    def _unused(self) -> list[str]:
+        held = self.layout.columns if self.layout else frozenset()
+        return [name for name in self.texts if name not in held and name != self.id_column]
+
+    def told(self) -> Mapping[str, Any]:
+        """What the manifest says of the reading."""
+        layout, unused = self.layout, self._unused()
+        if layout is None:
+            return {}
+        columns = {name: column for name, column in {**layout.required, **layout.optional}.items() if column}
+        if layout.spread:
+            columns["options"] = ", ".join(layout.spread)
+        return {
+            "format": layout.format,
+            "columns": columns,
+            "unused": unused[:SHOWN_NAMES],
+            "unused_columns": len(unused),
+            "counts": dict(self.notes),
+        }
+
+
+def _head(placed: Placed) -> list[tuple[Place, Row]]:
+    """The next rows, so many that a layout can be found from them, and not more text than can be held."""
+    head, size = [], 0
+    for place, row in placed:
+        head.append((place, row))
+        size += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(head) == HEAD_ROWS or size > HEAD_CHARACTERS:
+            break
+    return head
+
+
+def _holds_text(value: object) -> bool:
+    """Whether a value is text, or a list of texts."""
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[0], str) and bool(value[0].strip())
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _digits(value: str | int | float) -> str:
+    """An id as text; of a number its digits, however many: Python itself writes no more than 4,300."""
+    try:
+        return str(value)
+    except ValueError:
+        return hex(int(value))
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value == "" or value != value  # NaN, as pandas writes a missing id
+
+
+def _counted(skipped: Counter[str]) -> str:
+    return ", ".join(f"{count:,} rows ({reason})" for reason, count in skipped.most_common(SHOWN_NAMES))

@@ -1,0 +1,66 @@
+"""Words: how public data sets and exports call the parts of an example. Order is precedence. Pure."""
+
+from __future__ import annotations
+
+CONVERSATIONS = ("messages", "conversation", "conversations")
+MORE_CONVERSATIONS = ("dialogue", "dialog", "chat", "data", "contents")
+PAIRS = (
+    ("prompt", "completion"),
+    ("question", "answer"),
+    ("query", "response"),
+    ("question", "response"),
+    ("prompt", "response"),
+    ("input", "output"),
+    ("inputs", "targets"),
+    ("input", "target"),
+    ("user", "assistant"),
+    ("human", "assistant"),
+    ("problem", "solution"),
+    ("problem", "generated_solution"),
+    ("problem", "answer"),
+    ("instruction", "answer"),
+    ("instruction", "completion"),
+    ("instruction", "target"),
+    ("prompt", "answer"),
+    ("prompt", "output"),
+    ("question", "output"),
+    ("question", "solution"),
+    ("query", "answer"),
+    ("input", "response"),
+    ("input", "answer"),
+    ("message_1", "message_2"),
+)
+"""A question and its answer."""
+FIRST_PAIRS = 5
+"""So many of them are tried before anything else that is rarer."""
+CHOICE_PAIRS = (
+    ("question", "answer_index"),
+    ("question", "answer_idx"),
+    ("question", "answerKey"),
+    ("question", "cop"),
+    ("question", "label"),
+    ("question", "correct_answer"),
+    ("question_stem", "answerKey"),
+    ("ctx", "label"),
+    ("goal", "label"),
+    ("sentence", "answer"),
+    ("query", "gold"),
+)
+"""A question and what names one of its options, where a row has options."""
+SYSTEMS = ("system", "system_prompt", "system_message")
+INPUTS = ("input", "context", "passage", "article")
+HISTORIES = ("history",)
+OPTIONS = ("options", "choices", "endings")
+SPREAD_OPTIONS = (
+    ("A", "B", "C", "D", "E"),
+    ("A", "B", "C", "D"),
+    ("opa", "opb", "opc", "opd"),
+    ("option_a", "option_b", "option_c", "option_d"),
+    ("option1", "option2"),
+    ("sol1", "sol2"),
+)
+"""Options that have a column each."""
+REASONINGS = ("reasoning_content", "thinking", "reasoning", "complex_cot")
+TOOLS = ("tools", "functions")
+MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+SUBTASKS = ("subtask",)
