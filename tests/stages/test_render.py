@@ -189,3 +189,26 @@ def test_the_published_cases_hold(shared: Callable[[str], Path], tmp_path: Path)
         else:
             with pytest.raises(DataError, match=r"pool\.jsonl line 1: .*System role not supported"):
                 rendered(pool, ChatTemplate(), model=model, store=store, group="data", on_bad="error")
+
+
+def test_a_job_asks_each_group_of_rows_for_its_own_on_bad(
+    file: Path, model: LocalModel, tmp_path: Path
+) -> None:
+    from nait.assembly import _rendered
+
+    pool, targets = read_pool(file), read_target(file)
+    parts: dict[str, Any] = {"template": ChatTemplate(), "reference_template": None}
+    config: dict[str, Any] = {
+        "paths": {"store": tmp_path / "store"},
+        "data": {"on_bad": "skip"},
+        "target": {},
+    }
+    with pytest.raises(DataError, match=r"set target\.on_bad=skip"):
+        _rendered(config, pool, targets, model=model, parts=parts)
+    config["target"] = {"on_bad": "skip"}
+    kept, (left,) = _rendered(config, pool, targets, model=model, parts=parts)
+    assert len(kept) == len(left) == 2
+    config["target"] = {}
+    parts["reference_template"] = TextTemplate(prompt="{user}\n")
+    kept, (left,) = _rendered(config, pool, targets, model=model, parts=parts)
+    assert (len(kept), len(left)) == (2, 3)
