@@ -103,7 +103,7 @@ class _Scene:
         return [r for r in self.rows if (r.model, r.selector, r.budget, r.target, r.task) == wanted]
 
     def contrast(self, weights: Mapping[str, Mapping[str, float]], *, control: bool = False) -> list[Stratum]:
-        """task -> target -> weight, each task weighing alike; with `control`, minus its score.
+        """task -> target -> weight, each task weighing alike, turned where lower is better; `control`: minus it.
 
         Of the seeds that every one of these runs has: the means of a seed are taken over all tasks.
         """
@@ -114,7 +114,8 @@ class _Scene:
         found: list[Stratum] = []
         for terms in sides.values():
             shared = [(weight, {seed: runs[seed] for seed in seeds}) for weight, runs in terms]
-            part = strata(shared, self.items, weight=1 / len(weights))
+            sign = 1 if next(iter(terms[0][1].values())).higher_is_better else -1
+            part = strata(shared, self.items, weight=sign / len(weights))
             if part is None:
                 return []
             found += part

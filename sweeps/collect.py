@@ -140,6 +140,7 @@ def _rows(store: Shelf, board: Board, run: Placed, *, primary: bool) -> Iterable
             pool=board.head.pool,
             table=board.number,
             members=result.members,
+            higher_is_better=result.higher_is_better,
         )
 
 

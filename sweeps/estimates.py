@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from nait.core.results import Row
 from nait.core.significance import Side
@@ -44,7 +45,10 @@ def differences(
             found[key], runs[key] = part, _runs(by_seed(group))
             columns.setdefault((_place(group), (len(part[0].d_si), _runs(by_seed(beside)))), []).append(key)
     fixed = frozenset(key for key in found if len({evaluation for _, evaluation in runs[key]}) == 1)
-    return _estimated(found, columns, runs, fixed)
+    estimates = _estimated(found, columns, runs, fixed)
+    return {
+        key: replace(one, higher_is_better=groups[key][0].higher_is_better) for key, one in estimates.items()
+    }
 
 
 def _estimated(

@@ -86,7 +86,7 @@ def _cells(
 def _place(cells: Mapping[str, Difference | None], titles: Sequence[str]) -> tuple[tuple[bool, float], ...]:
     """Best first by the first panel; lines that have nothing there follow, by the next."""
     values = [cells[title] for title in titles]
-    return tuple((one is None, -one.value if one else 0.0) for one in values)
+    return tuple((one is None, -one.gain if one else 0.0) for one in values)
 
 
 def forest_plot(found: Forest, control: str) -> Figure:
@@ -115,7 +115,7 @@ def forest_plot(found: Forest, control: str) -> Figure:
 def _draw(ax: Axes, y: int, cell: Difference) -> None:
     """A point and its 95 % interval."""
     better, worse = PALETTE[0], PALETTE[1]
-    colour = (better if cell.value > 0 else worse) if cell.significant else INK
+    colour = (better if cell.gain > 0 else worse) if cell.significant else INK
     face = colour if cell.significant else FAINT
     ax.plot([cell.low, cell.high], [y, y], "-", color=colour, linewidth=1.2)
     ax.plot([cell.value], [y], "o", color=colour, markerfacecolor=face, markersize=5)

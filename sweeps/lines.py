@@ -47,6 +47,12 @@ class Line:
     method: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     members: tuple[str, ...] = ()
+    higher_is_better: bool = True
+
+    @property
+    def worth(self) -> float:
+        """The value, turned where lower is better: what lines are ordered by."""
+        return self.value if self.higher_is_better else -self.value
 
 
 def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str = CONTROL) -> list[Line]:
@@ -61,7 +67,7 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
     compared = differences(groups, rows, items or {}, control)
     lines = [_line(group, scored.get(key), compared.get(key)) for key, group in groups.items()]
     return sorted(
-        corrected(lines), key=lambda line: (line.model, line.task, line.metric, -line.value, line.selector)
+        corrected(lines), key=lambda line: (line.model, line.task, line.metric, -line.worth, line.selector)
     )
 
 
@@ -136,6 +142,7 @@ def _line(group: Sequence[Row], score: Difference | None, difference: Difference
         method=first.method or first.selector,
         settings=first.settings,
         members=tuple(member.task for member in first.members),
+        higher_is_better=first.higher_is_better,
     )
 
 

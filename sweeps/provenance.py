@@ -9,6 +9,7 @@ from nait.core.errors import StoreError
 from nait.core.results import Row
 from nait.store import read_json
 
+from .contrasts import BASE
 from .documents import Block, Notes, Table
 from .lines import Line
 from .stores import Shelf
@@ -20,7 +21,11 @@ def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
     """What lessens the numbers' worth: few seeds, length, gaps, and what the scorers said themselves."""
     said: list[str] = []
     few = sorted(
-        {f"{line.selector} ({line.target}, {line.budget})" for line in lines if line.task and line.seeds < 3}
+        {
+            f"{line.selector} ({line.target}, {line.budget})"
+            for line in lines
+            if line.task and line.seeds < 3 and line.method != BASE
+        }
     )
     if few:
         said.append(f"Fewer than three seeds: {_some(few)}.")

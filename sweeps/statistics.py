@@ -57,6 +57,12 @@ class Difference:
     family: int = 1
     over_items: float = 0.0
     sides: tuple[Side, ...] = ()
+    higher_is_better: bool = True
+
+    @property
+    def gain(self) -> float:
+        """The value, turned where lower is better."""
+        return self.value if self.higher_is_better else -self.value
 
     @property
     def tested(self) -> bool:

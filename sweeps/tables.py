@@ -15,7 +15,7 @@ LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random
         "answer tokens", "select s", "train s", "evaluate s")  # fmt: skip
 TRUTH = ("precision", "precision each", "coverage", "clean", "lookalike", "auc")
 CHECKS = ("rho", "margin", "top layer")
-SCORES = "score ± half of the 95 % interval, over items and seeds."
+SCORES = "score ± half of the 95 % interval, over items and, where a line has several, over seeds."
 NONE: Benchmarks = {}
 WORTH = (
     "What was selected, by the rows' own labels; nothing was trained or evaluated. "
@@ -102,7 +102,7 @@ def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benc
 
     def place(group: list[Line]) -> tuple[str, str, str, bool, float, float]:
         first = group[0]
-        values = [line.value for line in group if line.task in deciding[first.target]]
+        values = [line.worth for line in group if line.task in deciding[first.target]]
         mean = sum(values) / len(values) if values else 0.0
         return first.model, first.target, first.budget, not values, -mean, -first.truth.get("precision", 0.0)
 
@@ -141,11 +141,14 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
     said = [SCORES, *_ordered(lines, benchmarks)]
     compared = [line.difference for line in lines if line.difference]
     if compared:
-        how = "paired by item and seed, [95 % interval over items and seeds]"
+        over = "items and seeds" if any(one.tested for one in compared) else "items"
+        how = f"paired by item and seed, [95 % interval over {over}]"
         said += [f"minus {control}: {how}; {how_judged(lines, control)}.", *detectable(lines)]
     elif any(control not in (line.selector, line.method) for line in lines):
         said.append(_uncontrolled(lines, control))
     said += _few([line for line in lines if line.task and line.method != BASE])
+    lower = sorted({line.task for line in lines if line.task and not line.higher_is_better})
+    said += [f"Lower is better: {', '.join(lower)}."] if lower else []
     missing = sorted({f"{line.task} lacks {line.missing}" for line in lines if line.missing})
     return said + [f"Partial: {text}." for text in missing]
 

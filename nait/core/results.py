@@ -69,6 +69,7 @@ class Row:
     scores (see `sweeps/collect.py`). A run that was not evaluated has one row, without a task. `method` is the
     selector's own name, `selector` that name with `settings`, in which runs of it differ within their table.
     `table` numbers the rows that share model, pool, recipe and evaluation. `members` are a group's tasks.
+    `higher_is_better`: of the metric; of a perplexity it is false.
     """
 
     selector: str
@@ -101,3 +102,4 @@ class Row:
     pool: str = ""
     table: int = 0
     members: tuple[Member, ...] = ()
+    higher_is_better: bool = True

@@ -65,6 +65,25 @@ def test_one_line_or_no_difference_is_no_forest() -> None:
     assert forest([replace(LINE, selector=name) for name in "ab"], {}) is None
 
 
+def test_where_lower_is_better_the_lowest_stands_first_and_is_coloured_as_better() -> None:
+    lines = [line(name, "wikitext", value) for name, value in (("a", 0.4), ("b", -0.3))]
+    turned = [
+        replace(one, difference=replace(one.difference, higher_is_better=False))
+        for one in lines
+        if one.difference
+    ]
+    found = forest(turned, {})
+    assert found is not None
+    assert found.names == ("b", "a")
+    (ax,) = forest_plot(found, "random").axes
+    points = [one for one in ax.lines if one.get_marker() == "o"]
+    better = forest(lines, {})
+    assert better is not None
+    (other,) = forest_plot(better, "random").axes
+    wanted = [one.get_color() for one in other.lines if one.get_marker() == "o"]
+    assert [point.get_color() for point in points] == wanted  # the first is better, the second worse
+
+
 def test_too_many_lines_leave_the_best() -> None:
     found = forest([line(f"a k={k}", "nano_math", k / 100) for k in range(MOST + 5)], {})
     assert found is not None

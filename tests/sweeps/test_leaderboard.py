@@ -227,3 +227,11 @@ def test_money_is_blank_where_one_run_has_no_price(tmp_path: Path) -> None:
         put(store, "nait", seed, 0.2)
     rows = [replace(row, money=1.0 if row.seed == 0 else None) for row in collect(store)]
     assert {one.money for one in summarise(rows)} == {None}
+
+
+def test_where_lower_is_better_the_lowest_leads_and_it_is_said() -> None:
+    lines = [
+        line(name, "wikitext", value, higher_is_better=False) for name, value in (("a", 20.0), ("b", 12.0))
+    ]
+    assert [row[0] for row in wide_cells(lines)[1]] == ["b", "a"]
+    assert "Lower is better: wikitext." in notes(lines)

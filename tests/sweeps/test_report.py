@@ -181,3 +181,21 @@ def test_a_latex_table_has_as_many_cells_as_columns() -> None:
     row = next(line for line in text.splitlines() if "pm" in line)
     assert len(re.findall(r"(?<!\\)&", row)) == 1
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+
+
+def test_a_report_of_one_seed_calls_nothing_significant_in_any_format(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for target in ("math", "code"):
+        put(store, "random", target=target, share=0.1)
+        for name in ("nait", "length", "rds"):
+            put(store, name, target=target, share=0.9)
+    printed = Report().report(store, None, tmp_path)
+    texts = [printed, *((tmp_path / name).read_text() for name in ("report.html", "report.md", "tables.tex",
+                                                                     "leaderboard.md"))]  # fmt: skip
+    for text in texts:
+        assert "items only" in text
+        assert "n.s." not in text
+        assert "power 0.8" not in text
+        assert not re.search(r"\b(yes|no)\b \|", text)
+    lines = (tmp_path / "transfer.csv").read_text().splitlines()
+    assert all(",False," in line for line in lines[1:])

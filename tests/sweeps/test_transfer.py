@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,16 @@ def test_the_claims_of_all_matrices_are_one_family(tmp_path: Path) -> None:
     twice = claims([*found, *found], rows, items, reasoning=("math",), control="random")
     assert {claim.found.family for _, claim in once} == {6}  # three claims, and each single against all
     assert {claim.found.family for _, claim in twice} == {12}
+
+
+def test_a_claim_holds_where_lower_is_better_and_the_own_direction_is_lower(tmp_path: Path) -> None:
+    store = filled(
+        Store(tmp_path), {name: dict.fromkeys(TASKS, 0.5) | {f"nano_{name}": 0.0} for name in NAMES}
+    )
+    rows = [replace(row, higher_is_better=False) for row in collect(store)]
+    items = outcomes(store, rows)
+    found = matrices(summarise(rows, items), {})
+    said = {
+        claim.text: claim.verdict for _, claim in claims(found, rows, items, reasoning=(), control="random")
+    }
+    assert said["The diagonal wins: on a benchmark its own direction beats the others"] == "yes"
