@@ -309,7 +309,7 @@ def _check_columns(
                 raise ConfigError(f"'{column}' is {seen[column]} already", where=f"{where}.{name}", mend=mend)
             seen[column] = name
             if not any(has_column(row, column) for row in rows):
-                names = list(dict.fromkeys(one for row in rows for one in row))[:1000]
+                names = [one[:60] for one in dict.fromkeys(one for row in rows for one in row)][:1000]
                 raise ConfigError(
                     f"there is no column '{column}' in the first row of {source}"
                     if len(rows) < 2

@@ -152,7 +152,7 @@ class _Walk:
         if wanted == "auto":
             return "id" if any("id" in row for row in rows) else None
         if wanted is not None and not any(has_column(row, wanted) for row in rows):
-            known = list(dict.fromkeys(name for row in rows for name in row))[:1000]
+            known = [name[:60] for name in dict.fromkeys(name for row in rows for name in row)][:1000]
             raise ConfigError(
                 f"there is no column '{wanted}' in the first row of {self.source.name}",
                 where=f"{self.reading.group}.id_column",

@@ -15,6 +15,8 @@ from nait.data.streams import MEGABYTE, Decoding, open_seekable, open_text, text
 
 BATCH_ROWS = 1000
 _LONGEST_CELL = 2**31 - 1  # csv's own limit, 131,072 characters, is below the longest published answers
+_DAMAGE = (OSError, ValueError, KeyError, NotImplementedError, MemoryError)
+"""What pyarrow raises for a damaged file, beside its own errors: a length that is nonsense asks for all memory."""
 _SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -88,7 +90,7 @@ def parquet_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row |
             rows = _batch_rows(file.metadata, decoding.most)
             batches = file.iter_batches(batch_size=rows, use_threads=False)
             yield from enumerate(row for batch in batches for row in rows_of_batch(batch))
-        except (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError) as error:
+        except (pa.ArrowException, *_DAMAGE) as error:
             raise _unreadable(path, "Parquet", error) from error
         finally:
             pa.default_memory_pool().release_unused()  # else the file's pages stay for the rest of the run
@@ -120,9 +122,24 @@ def arrow_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | R
                 for batch in batches
                 for at in range(0, batch.num_rows, BATCH_ROWS)
             )
-            yield from enumerate(row for part in parts for row in rows_of_batch(part))
-        except (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError) as error:
+            yield from enumerate(row for part in parts for row in rows_of_batch(_sound(part)))
+        except (pa.ArrowException, *_DAMAGE) as error:
             raise _unreadable(path, "Arrow", error) from error
+
+
+def _sound(batch: Any) -> Any:
+    """The batch, once its columns are checked: reading a damaged one would end the process.
+
+    Text that is not UTF-8 is no damage. Raises: pa.ArrowException.
+    """
+    import pyarrow as pa
+
+    for column in batch.columns:
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        raw = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
+        column.validate()
+        (column.view(raw) if is_text else column).validate(full=True)
+    return batch
 
 
 def _unreadable(path: Path, format: str, error: Exception) -> DataError:

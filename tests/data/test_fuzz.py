@@ -1,0 +1,214 @@
+"""Laws of damaged files: whatever the bytes, a pool or one of our own errors, in bounded time and memory.
+
+`tests/data/fuzz.py` is the target; its long run is `python -m tests.data.fuzz --cases 20000`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nait.core.errors import DataError, NaitError
+from nait.data.pools import read_pool
+from tests.data import fuzz
+
+ROW = {"instruction": "q", "output": "a"}
+SMALL_CORPUS = 300
+
+
+def test_a_small_corpus_of_damaged_files_raises_our_errors_alone(tmp_path: Path) -> None:
+    ends = [fuzz.check(number, tmp_path).end for number in range(SMALL_CORPUS)]
+    assert {"read", "DataError", "ConfigError"} <= set(ends)
+
+
+@settings(max_examples=60, deadline=None)
+@given(number=st.integers(SMALL_CORPUS, 2**40))
+def test_any_damaged_file_raises_our_errors_alone(
+    tmp_path_factory: pytest.TempPathFactory, number: int
+) -> None:
+    fuzz.check(number, tmp_path_factory.mktemp("fuzz"))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(fuzz.ODD),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = ("messages", "conversations", "data", "instruction", "output", "prompt", "completion", "question", "answer",
+         "options", "choices", "history", "system", "input", "text", "tools", "image", "id", "thinking")  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(st.dictionaries(st.sampled_from(NAMES), json_values, max_size=6), min_size=1, max_size=4)
+)
+def test_rows_of_any_values_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for keys in ({}, {"on_bad": "skip", "turns": "mend", "reasoning": "drop"}):
+        assert fuzz.attempt(path, keys).end in ("read", "DataError", "ConfigError")
+
+
+@pytest.mark.slow
+def test_a_large_corpus_of_damaged_files_raises_our_errors_alone(tmp_path: Path) -> None:
+    for number in range(20_000):
+        fuzz.check(number, tmp_path)
+
+
+def hard_table() -> pa.Table:
+    """Two good rows beside columns that Python cannot hold: bad UTF-8, a date too far off, a zone nobody knows."""
+    return fuzz._table([ROW, {**ROW, "instruction": "r"}])
+
+
+def test_a_bad_value_in_a_column_that_is_not_used_spoils_nothing(tmp_path: Path) -> None:
+    pq.write_table(hard_table(), tmp_path / "a.parquet")
+    with (
+        pa.OSFile(str(tmp_path / "a.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, hard_table().schema) as out,
+    ):
+        out.write_table(hard_table())
+    for name in ("a.parquet", "a.arrow"):
+        for on_bad in ("error", "skip"):
+            pool = read_pool(tmp_path / name, on_bad=on_bad)
+            assert (len(pool), pool.skipped) == (2, {})
+            assert pool.source is not None
+            line = json.loads(next(pool.source.lines([0])))
+            assert (line["instruction"], line["broken"]) == ("q", "\ufffd\ufffd")
+
+
+def test_a_bad_value_in_a_column_that_is_used_is_a_fault_of_its_row(tmp_path: Path) -> None:
+    pq.write_table(hard_table(), tmp_path / "a.parquet")
+    with pytest.raises(
+        DataError, match=r"(?s)2 rows cannot be used:.*row 0 .*'broken': holds bytes that are not UTF-8"
+    ):
+        read_pool(tmp_path / "a.parquet", columns={"instruction": "broken"})
+
+
+def test_a_damaged_arrow_file_does_not_end_the_process(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, pa.schema([("instruction", pa.string()), ("output", pa.string())])) as out:
+        out.write_table(pa.table({"instruction": ["q"], "output": ["a"]}))
+    offsets = sink.getvalue().replace(
+        b"\x00\x00\x00\x00\x01\x00\x00\x00", b"\x00\x00\x00\x00\x01\x00\x00\x70"
+    )
+    (tmp_path / "a.arrow").write_bytes(offsets)
+    with pytest.raises(DataError, match="is not Arrow that can be read"):
+        read_pool(tmp_path / "a.arrow")
+
+
+def test_a_header_of_many_columns_is_read_in_linear_time(tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(40_000)]
+    (tmp_path / "a.csv").write_text(
+        ",".join(["instruction", "output", *names]) + "\n" + "q,a" + "," * 40_000 + "\n"
+    )
+    started = time.monotonic()
+    assert len(read_pool(tmp_path / "a.csv")) == 1
+    assert time.monotonic() - started < 5
+
+
+def test_a_message_about_many_columns_is_short(tmp_path: Path) -> None:
+    row = {f"column number {i}": "x" for i in range(20_000)}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    for keys in ({}, {"columns": {"prompt": "column"}}, {"id_column": "row"}):
+        with pytest.raises(NaitError) as caught:
+            read_pool(tmp_path / "a.jsonl", **keys)
+        assert len(str(caught.value)) < fuzz.CHARACTERS
+
+
+def test_a_row_beyond_the_bound_is_never_held(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    with gzip.open(path, "wb", compresslevel=1) as out:
+        out.write(json.dumps(ROW).encode() + b'\n{"instruction": "')
+        for _ in range(48):
+            out.write(b"x" * 2**20)
+        out.write(b'", "output": "a"}\n' + json.dumps({**ROW, "instruction": "r"}).encode())
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"line 2: holds more than 4 MB.*data.max_row_mb=8 or more"):
+            read_pool(path, max_row_mb=4)
+        assert len(read_pool(path, max_row_mb=4, on_bad="skip")) == 2
+        assert tracemalloc.get_traced_memory()[1] < 24 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "tail"),
+    [("a.json", b'[{"instruction": "', b'", "output": "a"}]'), ("a.csv", b"instruction,output\n", b",a\n")],
+)
+def test_a_large_value_of_other_files_is_refused_too(
+    tmp_path: Path, name: str, head: bytes, tail: bytes
+) -> None:
+    (tmp_path / name).write_bytes(head + b"x" * (6 * 2**20) + tail)
+    with pytest.raises(DataError, match=r"holds more than 2 MB.*data.max_row_mb"):
+        read_pool(tmp_path / name, max_row_mb=2)
+    assert len(read_pool(tmp_path / name)) == 1
+
+
+def test_blank_lines_are_walked_once_and_quickly(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n" * (16 * 2**20) + json.dumps({"instruction": "q"}).encode())
+    started = time.monotonic()
+    with pytest.raises(DataError, match="line 16777217: fits no format"):
+        read_pool(path)
+    assert time.monotonic() - started < 3
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    with pytest.raises(DataError, match="is not a regular file"):
+        read_pool(tmp_path / "a.jsonl")
+
+
+def test_links_that_lead_nowhere_are_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
+    (tmp_path / "gone.jsonl").symlink_to("elsewhere.jsonl")
+    with pytest.raises(DataError, match="is a symbolic link that leads to itself"):
+        read_pool(tmp_path / "loop.jsonl")
+    with pytest.raises(DataError, match=r"is a symbolic link to 'elsewhere\.jsonl', which is not there"):
+        read_pool(tmp_path / "gone.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("path", "mend"),
+    [
+        ("hf://datasets/owner/name/data.parquet", "data=hub data.path=owner/name"),
+        ("https://huggingface.co/datasets/owner/name/resolve/main/a.jsonl", "data=hub data.path=owner/name"),
+        ("s3://bucket/a.jsonl", "Fetch the file"),
+        ("file:///data/a.jsonl", "Give the path itself: /data/a.jsonl"),
+        ("owner/name", "data=hub data.path=owner/name"),
+        ("nowhere/*.jsonl", "Check the folder and the pattern"),
+        ("a\x00b", "no such file"),
+        ("x" * 5000, "Check the path"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_path_that_is_no_file_says_what_to_give(path: str, mend: str) -> None:
+    with pytest.raises(NaitError) as caught:
+        read_pool(path)
+    assert mend in str(caught.value)
+    assert len(str(caught.value)) < 6000
+
+
+def test_ids_beyond_64_bits_are_ids(tmp_path: Path) -> None:
+    rows = [{"id": 10**30 + i, **ROW, "instruction": str(i)} for i in range(2)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pool = read_pool(tmp_path / "a.jsonl")
+    assert pool.ids == (str(10**30), str(10**30 + 1))
+    (tmp_path / "b.jsonl").write_text(json.dumps(ROW) + '\n{"id": ' + "9" * 5000 + "}\n")
+    with pytest.raises(DataError, match="line 2: is not JSON that can be read"):
+        read_pool(tmp_path / "b.jsonl")
