@@ -12,10 +12,12 @@ from nait.store import Artifact
 
 from .contrasts import BASE, CONTROL
 from .heads import Head, heads
-from .identities import Identity, identity, name_of
+from .identities import Facts, Identity, identity, name_of
 from .names import some, titles
 from .seeds import Seeded, settle
 from .stores import Shelf
+
+REFERENCES = ("reference", "reference rows", "reference_template")
 
 
 @dataclass(frozen=True)
@@ -147,18 +149,21 @@ def differing(runs: Sequence[Placed]) -> list[dict[str, str]]:
 
     Reference sets are compared among runs for one target, budgets among those whose label is the same.
     """
+    places = [(_everyone(run), _aimed(run), _sized(run)) for run in runs]
+    known: dict[tuple[str, ...], list[Facts]] = {}
+    for run, groups in zip(runs, places, strict=True):
+        for group in groups:
+            known.setdefault(group, []).append(run.identity.method)
+    varied = {group: _varied(facts) for group, facts in known.items()}
     found = []
-    for run in runs:
-        everyone = [one for one in runs if one.method == run.method]
-        aimed = [one for one in everyone if one.labels["target"] == run.labels["target"]]
-        sized = [one for one in everyone if one.labels["budget"] == run.labels["budget"]]
+    for run, (everyone, aimed, sized) in zip(runs, places, strict=True):
         facts = run.identity.method
         keys = [
             key
             for key in sorted(facts)
-            if len({one.identity.method.get(key) for one in _among(key, everyone, aimed, sized)}) > 1
+            if key in varied[aimed if key in REFERENCES else sized if key.startswith("budget") else everyone]
         ]
-        if "reference rows" in keys and _decided(aimed, "reference rows", "reference"):
+        if "reference rows" in keys and _decided(known[aimed], "reference rows", "reference"):
             keys = [key for key in keys if key != "reference"]  # the number of rows says it
         if run.method == CONTROL and facts.get("order") == "Highest":
             keys = [key for key in keys if key != "order"]  # the usual one
@@ -166,17 +171,27 @@ def differing(runs: Sequence[Placed]) -> list[dict[str, str]]:
     return found
 
 
-def _among(
-    key: str, everyone: Sequence[Placed], aimed: Sequence[Placed], sized: Sequence[Placed]
-) -> Sequence[Placed]:
-    if key.startswith("reference") and key != "reference_feature":
-        return aimed
-    return sized if key.startswith("budget") else everyone
+def _everyone(run: Placed) -> tuple[str, ...]:
+    return (run.method,)
 
 
-def _decided(group: Sequence[Placed], by: str, key: str) -> bool:
+def _aimed(run: Placed) -> tuple[str, ...]:
+    return (run.method, "target", run.labels["target"])
+
+
+def _sized(run: Placed) -> tuple[str, ...]:
+    return (run.method, "budget", run.labels["budget"])
+
+
+def _varied(group: Sequence[Facts]) -> set[str]:
+    """The keys that have several values in a group; to lack a key is one of them."""
+    keys = {key for facts in group for key in facts}
+    return {key for key in keys if len({facts.get(key) for facts in group}) > 1}
+
+
+def _decided(group: Sequence[Facts], by: str, key: str) -> bool:
     """Whether the fact `by` leaves `key` one value."""
     seen: dict[str | None, set[str | None]] = {}
-    for one in group:
-        seen.setdefault(one.identity.method.get(by), set()).add(one.identity.method.get(key))
+    for facts in group:
+        seen.setdefault(facts.get(by), set()).add(facts.get(key))
     return all(len(values) == 1 for values in seen.values())

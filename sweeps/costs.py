@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nait.core.results import Row
 from nait.store import Artifact, write_text
 
 from .amounts import Amount, Amounts, Run, Spending, spendings
-from .collect import collect
+from .collect import sheets
 from .documents import Table
 from .identities import method_name
 from .stores import Shelf
@@ -35,13 +35,28 @@ class Costs:
         """The table to print, after the file was written into `folder`."""
         from tabulate import tabulate
 
-        table = amortised(store, collect(store, runs))
-        written, printed = (
-            str(tabulate(table.body, headers=table.header, tablefmt=form, disable_numparse=True))
-            for form in ("github", "simple")
-        )
-        write_text(folder / "costs.md", f"# Costs\n\n{written}\n\n{table.caption}\n")
-        return f"{printed}\n\n{table.caption}\nCosts: {folder / 'costs.md'}"
+        found = sheets(store, runs)
+        tables = [(f"Table {one.number}: {one.head.said}", amortised(store, one.rows)) for one in found]
+        if len(found) == 1:
+            tables = [("", tables[0][1])]
+        elif found:
+            whole = amortised(store, [row for one in found for row in one.rows])
+            tables.append(("All tables", replace(whole, body=whole.body[-1:])))
+        said = list(dict.fromkeys(table.caption for _, table in tables))[-1:]
+
+        def text(form: str, mark: str) -> str:
+            parts = [
+                part
+                for title, table in tables
+                for part in (
+                    title and mark + title,
+                    str(tabulate(table.body, headers=table.header, tablefmt=form, disable_numparse=True)),
+                )
+            ]
+            return "\n\n".join(filter(None, [*parts, *said]))
+
+        write_text(folder / "costs.md", f"# Costs\n\n{text('github', '## ')}\n")
+        return f"{text('simple', '')}\nCosts: {folder / 'costs.md'}"
 
 
 def amortised(store: Shelf, rows: Sequence[Row]) -> Table:

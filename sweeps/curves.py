@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .benchmarks import Benchmarks, first_headline, owned
 from .contrasts import BASE, TARGETLESS
-from .lines import Line, short
+from .lines import Line
+from .names import aims
 
 BUDGET = "budget"
 DIGESTS = ("pool", "pool content", "reference")
@@ -100,31 +101,36 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
     """The methods' curves over `x`, and the levels of those that were not varied by it."""
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        rest = [f"{key}={value}" for key, value in sorted(varied(line).items()) if key != x]
-        name = " ".join([line.method, *(word for word in rest if not word.startswith(f"{BUDGET}="))])
+        rest = [f"{key}={value}" for key, value in sorted(varied(line).items()) if key not in (x, BUDGET)]
         target = "" if line.method in TARGETLESS else line.target
-        groups.setdefault((line.model, name, target, " ".join(rest)), []).append(line)
-    targets = {target for _, _, target, _ in groups if target}
+        budget = "" if x == BUDGET else line.budget
+        groups.setdefault((" ".join([line.method, *rest]), target, budget), []).append(line)
+    drawn = {key: points for key, group in groups.items() if len(points := _points(group, x)) >= LEAST}
+    targets = aims(target for _, target, _ in groups if target)
+    budgets = {budget for _, _, budget in drawn}
+
+    def curve_name(name: str, target: str, budget: str) -> str:
+        named = _name(name, target, targets)
+        return f"{named}, {budget}" if len(budgets) > 1 else named
+
     curves = [
-        Curve(_name(name, target, targets), points, items_only=_items_only(group))
-        for (_, name, target, _), group in groups.items()
-        if len(points := _points(group, x)) >= LEAST
+        Curve(curve_name(*key), points, items_only=_items_only(groups[key])) for key, points in drawn.items()
     ]
-    if not curves:
-        return []
     curves.sort(key=lambda curve: (curve.name in TARGETLESS, curve.name))
     levels = [
-        _level(group) for (_, name, _, _), group in groups.items() if name in TARGETLESS and x != BUDGET
+        replace(_level(group), name=curve_name(*key))
+        for key, group in groups.items()
+        if key[0] in TARGETLESS and key[2] in budgets and x != BUDGET
     ]
-    return [*curves, *_distinct(levels)][:MOST_LINES]
+    return [*curves, *levels][:MOST_LINES]
 
 
 def _items_only(lines: Sequence[Line]) -> bool:
     return any(one.seeds == 1 and one.half_width is not None and one.method != BASE for one in lines)
 
 
-def _name(name: str, target: str, targets: set[str]) -> str:
-    return f"{name}, {short(target)}" if target and len(targets) > 1 else name
+def _name(name: str, target: str, targets: Mapping[str, str]) -> str:
+    return f"{name}, {targets[target]}" if target and len(targets) > 1 else name
 
 
 def _points(lines: Sequence[Line], x: str) -> tuple[Point, ...]:
@@ -139,11 +145,6 @@ def _points(lines: Sequence[Line], x: str) -> tuple[Point, ...]:
 def _level(lines: Sequence[Line]) -> Curve:
     point = Point(0.0, lines[0].value, lines[0].half_width)
     return Curve(lines[0].method, (point,), level=True, items_only=_items_only(lines[:1]))
-
-
-def _distinct(levels: Sequence[Curve]) -> list[Curve]:
-    """One level a method: the first."""
-    return list({level.name: level for level in reversed(levels)}.values())
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]
     own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
     tasks = tuple(sorted(own)) if 0 < len(own) < 3 else first_headline(lines)
     found = {}
-    targets = {line.target for line in lines if line.method not in TARGETLESS}
+    targets = aims(line.target for line in lines if line.method not in TARGETLESS)
     few = len({line.selector for line in lines}) <= MOST_LINES
     for task in tasks:
         spots = [
@@ -198,7 +199,7 @@ def _once(lines: Iterable[Line]) -> list[Line]:
     return list(found.values())
 
 
-def _where(line: Line, targets: set[str]) -> str:
+def _where(line: Line, targets: Mapping[str, str]) -> str:
     if len(targets) < 2:
         return line.budget
-    return "" if line.method in TARGETLESS else short(line.target)
+    return "" if line.method in TARGETLESS else targets[line.target]

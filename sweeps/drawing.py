@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from .names import fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,6 +113,7 @@ class Grid:
 
 def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
     """One heat map below the other, on one scale: around 0 if `diverging`, else from 0 to 1."""
+    grids = [replace(grid, rows=_fitted(grid.rows), columns=_fitted(grid.columns)) for grid in grids]
     columns = max(len(grid.columns) for grid in grids)
     longest = max(len(name) for grid in grids for name in grid.rows)
     width = 1.2 + 0.075 * longest + (0.85 if diverging else 0.6) * columns
@@ -124,6 +127,12 @@ def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
     for ax, grid in zip(axes, grids, strict=True):
         _heat_map(ax, grid, top=(top or 1.0) if diverging else 1.0, diverging=diverging)
     return figure
+
+
+def _fitted(names: Sequence[str]) -> list[str]:
+    """The names as the picture shows them, in their order."""
+    short = fit(names)
+    return [short[name] for name in names]
 
 
 def _heat_map(ax: Axes, grid: Grid, *, top: float, diverging: bool) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from .benchmarks import Benchmarks, belongs
 from .contrasts import TARGETLESS
 from .drawing import FAINT, INK, PALETTE, canvas
-from .lines import Line, short
+from .lines import Line
+from .names import apart, fit
 from .statistics import ITEMS_ONLY, Difference
 
 if TYPE_CHECKING:
@@ -32,15 +33,17 @@ class Forest:
 def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
     """On each target's own benchmark, and on the mean of all or the first; None with fewer than two lines."""
     headlines = _headlines(lines)
-    groups: dict[str, list[Line]] = {}
+    groups: dict[tuple[str, str, str], list[Line]] = {}
     for line in headlines:
-        groups.setdefault(_name(line, headlines), []).append(line)
+        target = "" if line.method in TARGETLESS else line.target
+        groups.setdefault((line.selector, target, line.budget), []).append(line)
     if len(groups) < 2:
         return None
+    named = dict(zip(apart(list(groups)), groups.values(), strict=True))
     first = min((not line.members, line.task) for line in headlines)[1]
     owned = {line.task for line in headlines if belongs(line.target, line.task, benchmarks)}
     measures = {owned.pop() if len(owned) == 1 else OWN: None, first: first}
-    found = {name: _cells(group, measures, benchmarks) for name, group in groups.items()}
+    found = {name: _cells(group, measures, benchmarks) for name, group in named.items()}
     tested = {name for name, cells in found.items() if any(cell.tested for cell in cells.values() if cell)}
     if tested:
         found = {name if name in tested else f"{name} ({ITEMS_ONLY})": cells for name, cells in found.items()}
@@ -51,19 +54,6 @@ def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
 
 def _headlines(lines: Sequence[Line]) -> list[Line]:
     return [line for line in lines if line.difference and line.headline]
-
-
-def _name(line: Line, headlines: Sequence[Line]) -> str:
-    """The selector; with target, budget and model where those of the compared lines differ."""
-    parts = [line.selector]
-    compared = [one for one in headlines if one.method not in TARGETLESS]
-    if len({one.target for one in compared}) > 1:
-        parts.append(short(line.target))
-    if len({one.budget for one in compared}) > 1:
-        parts.append(line.budget)
-    if len({one.model for one in compared}) > 1:
-        parts.append(line.model)
-    return ", ".join(parts)
 
 
 def _cells(
@@ -102,7 +92,7 @@ def forest_plot(found: Forest, control: str) -> Figure:
             if cell:
                 _draw(ax, y, cell)
         ax.set_ylim(lines - 0.4, -0.6)
-        ax.set_yticks(range(lines), found.names if k == 0 else [""] * lines)
+        ax.set_yticks(range(lines), list(fit(found.names).values()) if k == 0 else [""] * lines)
         ax.tick_params(axis="y", length=0)
         ax.set_title(title, loc="left", color=INK)
         tested = any(cell.tested for cell in cells if cell)

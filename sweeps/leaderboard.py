@@ -133,12 +133,6 @@ def as_record(row: Row) -> dict[str, object]:
     return {name: value for name, value in dataclasses.asdict(row).items() if name not in INNER}
 
 
-def _worth_a_row(rows: list[Row]) -> list[Row]:
-    """Without the runs that only selected, where others were evaluated: they have no cell in that table."""
-    evaluated = [row for row in rows if row.task]
-    return evaluated or rows
-
-
 def as_csv(rows: Sequence[Row]) -> str:
     """The rows as CSV; differing settings, ground truth and checks as columns of their own."""
     settings = sorted({name for row in rows for name in row.settings})

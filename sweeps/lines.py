@@ -80,12 +80,6 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     return {key: list(group.values()) for key, group in groups.items()}
 
 
-def short(target: str) -> str:
-    """A target's label, or how many targets it merges where that is shorter."""
-    count = target.count("+") + 1
-    return f"{count} targets" if count > 2 else target
-
-
 def corrected(lines: Sequence[Line]) -> list[Line]:
     """The same lines, their differences corrected as two families: one of the headlines, one of the other tasks.
 

@@ -75,11 +75,12 @@ def cut(text: str, most: int = MOST) -> str:
 
 def fit(names: Iterable[str], most: int = MOST) -> dict[str, str]:
     """Each name as a picture shows it: at most `most` characters, no two alike."""
+    whole = list(dict.fromkeys(names))
+    taken = {name for name in whole if len(name) <= most}
     found: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in sorted(dict.fromkeys(names), key=lambda one: (len(one) > most, one)):
-        short, k = cut(name, most), 1
-        while short in taken:
+    for name in whole:
+        short, k = name if name in taken else cut(name, most), 1
+        while short in taken and short != name:
             k += 1
             short = f"{cut(name, most - 2 - len(str(k)))} #{k}"
         found[name] = short

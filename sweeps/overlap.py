@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from nait.core.rankings import spearman
 
-from .contrasts import TARGETLESS
+from .contrasts import CONTROL, TARGETLESS
 from .drawing import Grid
-from .lines import short
+from .names import aims, apart
 from .selections import Picks, jaccard
 
 MOST = 24
@@ -26,15 +26,9 @@ MOST = 24
 
 def names(picks: Sequence[Picks]) -> list[str]:
     """What tells these selections apart: the selector, with target and budget where they differ."""
-    several = {key: len({getattr(one, key) for one in picks if one.method not in TARGETLESS}) > 1
-               for key in ("target", "budget")}  # fmt: skip
-    said = []
-    for one in picks:
-        parts = [one.selector]
-        parts += [short(one.target)] if several["target"] and one.method not in TARGETLESS else []
-        parts += [one.budget] if several["budget"] else []
-        said.append(", ".join(parts))
-    return said
+    return apart(
+        [(one.selector, "" if one.method in TARGETLESS else one.target, one.budget) for one in picks]
+    )
 
 
 def distinct(picks: Sequence[Picks]) -> list[Picks]:
@@ -72,12 +66,12 @@ def settled(picks: Sequence[Picks]) -> list[tuple[str, str, int, float]]:
     groups: dict[tuple[str, str, str], list[Picks]] = {}
     for one in picks:
         groups.setdefault((one.method, one.target, one.budget), []).append(one)
-    found = []
+    found, targets = [], aims(one.target for one in picks)
     for (method, target, budget), group in groups.items():
         if len(group) > 1:
             pairs = [jaccard(a.first.chosen, b.first.chosen) for a, b in combinations(group, 2)]
             keys = ", ".join(sorted({key for one in group for key in one.settings}))
-            found.append((f"{method}, {short(target)}, {budget}", keys, len(group), float(np.mean(pairs))))
+            found.append((f"{method}, {targets[target]}, {budget}", keys, len(group), float(np.mean(pairs))))
     return found
 
 
@@ -119,11 +113,13 @@ def correlations(picks: Sequence[Picks]) -> Grid | None:
     """Spearman's rho between the score columns of all lines, of one seed and budget each."""
     columns: dict[str, npt.NDArray[np.float64]] = {}
     for one in picks:
-        if one.method == "random":
+        if one.method == CONTROL:
             continue
         for target, values in _by_target(one.first.scores).items():
             name = f"{one.selector}, {target}" if target else one.selector
-            columns.setdefault(name, values)
+            while name in columns and not np.array_equal(columns[name], values, equal_nan=True):
+                name += "'"  # the same method and target within a merge, whose scores are others
+            columns[name] = values
     said = list(columns)[:MOST]
     if len(said) < 2 or len({len(columns[name]) for name in said}) > 1:
         return None

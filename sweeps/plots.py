@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .contrasts import CONTROL
 from .curves import Curve, Panel, Spot, number
 from .drawing import INK, MARKERS, PALETTE, canvas
+from .names import fit
 from .statistics import ITEMS_ONLY
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    longest = max((len(label) for label in entries), default=1)
+    names = fit(entries)
+    longest = max((len(label) for label in names.values()), default=1)
     across = max(1, min(4, int(figure.get_figwidth() / (0.5 + 0.075 * longest))))
     look: dict[str, Any] = {"ncols": across, "fontsize": 8, "labelcolor": INK, "frameon": False}
-    figure.legend(list(entries.values()), list(entries), loc="outside lower left", **look)
+    shown = [names[label] for label in entries]
+    figure.legend(list(entries.values()), shown, loc="outside lower left", **look)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nait.store import write_text
@@ -48,7 +48,11 @@ class Report:
         document = self.document(store, found)
         for picture in document.pictures:
             write_text(folder / f"{picture.name}.svg", picture.file + "\n")
-        crossed = [matrix for one in found for matrix in matrices(one.lines, self.benchmarks)]
+        crossed = [
+            replace(matrix, table=one.sheet.number)
+            for one in found
+            for matrix in matrices(one.lines, self.benchmarks)
+        ]
         if crossed:
             write_text(folder / "transfer.csv", transfer_csv(crossed))
         write_text(folder / "report.md", as_markdown(document))

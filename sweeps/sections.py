@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nait.core.results import Row
 from nait.core.traits import Traits
@@ -19,6 +19,7 @@ from .forest import forest, forest_plot
 from .layers import layer_shifts
 from .leaderboard import Measured
 from .lines import Line
+from .names import legend
 from .overlap import Core, cores, correlations, distinct, lengths, names, overlaps, settled
 from .plots import cost_plot, curve_plot
 from .selections import Picks
@@ -63,7 +64,7 @@ def compared(lines: Sequence[Line], control: str, benchmarks: Benchmarks) -> tup
     if found is None:
         return (table,)
     alt = f"Score minus {control} with 95 % intervals, best first; filled: significant. {how_judged(lines, control)}."
-    return (picture("forest", forest_plot(found, control), alt), table)
+    return (picture("forest", forest_plot(found, control), alt), *_legend(found.names), table)
 
 
 def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tuple[Block, ...]:
@@ -84,8 +85,21 @@ def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tu
     found = spots_of(lines, benchmarks)
     if found:
         alt = "Score against the seconds that selecting and training took, with 95 % intervals."
-        blocks.insert(0, picture("cost", cost_plot(found), alt))
+        spots = [name for spots in found.values() for spot in spots for name in (spot.method, spot.where)]
+        blocks[:0] = [picture("cost", cost_plot(found), alt), *_legend(spots)]
     return tuple(blocks)
+
+
+def _legend(names: Iterable[str]) -> tuple[Notes, ...]:
+    """What names that a picture shortened stand for."""
+    said = legend(names)
+    return (Notes(said),) if said else ()
+
+
+def _maps(name: str, grids: Sequence[Grid], alt: str, *, diverging: bool = True) -> tuple[Block, ...]:
+    """Heat maps in one picture, and the legend of what they shorten."""
+    shown = picture(name, heat_maps(grids, diverging=diverging), alt)
+    return (shown, *_legend(one for grid in grids for one in (*grid.rows, *grid.columns)))
 
 
 def varied(lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[Block, ...]:
@@ -96,6 +110,7 @@ def varied(lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[Block, ...]:
     what = ", ".join(dict.fromkeys(panel.x for panel in found))
     return (
         picture("curves", curve_plot(found), f"Scores against {what}; bands: 95 % intervals of the scores."),
+        *_legend([curve.name for panel in found for curve in panel.curves]),
     )
 
 
@@ -110,7 +125,7 @@ def transferred(
         "as in the table of differences; framed: the target's own benchmark."
     )
     blocks: list[Block] = [
-        picture("transfer", heat_maps([grid(one) for one in found[:MOST_MATRICES]], diverging=True), alt)
+        *_maps("transfer", [grid(one) for one in found[:MOST_MATRICES]], alt),
     ]
     body = [
         [
@@ -154,7 +169,7 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
             "Jaccard index between selections, mean over seeds; on the diagonal between a line's own seeds, where "
             "they change it."
         )
-        blocks.append(picture("overlap", heat_maps([alike], diverging=False), alt))
+        blocks += _maps("overlap", [alike], alt, diverging=False)
     ranks = correlations(lines)
     if ranks:
         blocks.append(_grid_table("correlations", ranks))
@@ -166,14 +181,14 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
             "further from it than three standard deviations of a random selection of as many rows."
         )
         blocks.append(composition_table(lines, traits))
-        blocks.append(picture("composition", heat_maps(departures(lines, traits), diverging=True), alt))
+        blocks += _maps("composition", departures(lines, traits), alt)
     layers = layer_shifts(lines)
     if layers:
         alt = (
             "Each layer's mean part in the scores of the selected rows minus that in the pool's, in standard "
             "deviations of the pool's scores; a line adds up to the number in brackets. Mean over seeds."
         )
-        blocks.append(picture("layers", heat_maps(layers, diverging=True), alt))
+        blocks += _maps("layers", layers, alt)
     body = [[name, rows, *(f"{value:.1f}" for value in numbers)] for name, rows, *numbers in lengths(lines)]
     blocks.append(
         Table.of(

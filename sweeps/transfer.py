@@ -33,6 +33,7 @@ class Matrix:
     tasks: tuple[str, ...]
     cells: Mapping[tuple[str, str], Difference]
     own: frozenset[tuple[str, str]]
+    table: int = 0
 
     @property
     def singles(self) -> list[str]:
@@ -70,7 +71,8 @@ def _matrix(
     model, selector, budget = key
     labels = sorted({line.target for line in lines}, key=lambda label: (label.count("+"), label))
     singles = {label for label in labels if "+" not in label}
-    names = {ALL if "+" in label and singles <= set(label.split("+")) else label: label for label in labels}
+    merged = [label for label in labels if "+" in label and singles <= set(label.split("+"))]
+    names = {ALL if [label] == merged else label: label for label in labels}  # "all" is one label or none
     own = {(name, task) for name in names for task in tasks if belongs(name, task, benchmarks)}
     place = {label: name for name, label in names.items()}
     cells = {(place[line.target], line.task): line.difference for line in lines if line.difference}
@@ -104,12 +106,13 @@ def as_csv(found: Sequence[Matrix]) -> str:
     """One row a cell."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["model", "selector", "budget", "target", "task", "own", "difference", "low", "high", "p",
-                     "p_holm", "significant", "seeds", "items", "interval over"])  # fmt: skip
+    writer.writerow(["table", "model", "selector", "budget", "target", "task", "own", "difference", "low", "high",
+                     "p", "p_holm", "significant", "seeds", "items", "interval over"])  # fmt: skip
     for matrix in found:
+        named = [matrix.table, matrix.model, matrix.selector, matrix.budget]
         for (target, task), cell in matrix.cells.items():
             own = (target, task) in matrix.own
-            writer.writerow([matrix.model, matrix.selector, matrix.budget, target, task, own, cell.value, cell.low,
-                             cell.high, cell.p if cell.tested else None, cell.adjusted, cell.significant, cell.seeds,
-                             cell.items, "items and seeds" if cell.tested else ITEMS_ONLY])  # fmt: skip
+            p, over = (cell.p, "items and seeds") if cell.tested else (None, ITEMS_ONLY)
+            writer.writerow([*named, target, task, own, cell.value, cell.low, cell.high, p, cell.adjusted,
+                             cell.significant, cell.seeds, cell.items, over])  # fmt: skip
     return stream.getvalue()
