@@ -21,6 +21,9 @@ from nait.store import Store
 
 log = logging.getLogger("nait")
 
+RESERVED = ("random", "full", "base", "base (not trained)")
+"""Names that leaderboards give a meaning: the control and the references."""
+
 
 def assemble(
     config: Mapping[str, Any],
@@ -42,6 +45,7 @@ def assemble(
         raise ConfigError(
             f"'{config['plan']}' is neither true nor false", where="plan", mend="Set plan=true."
         )
+    check_label(config["label"], names["selector"])
     model = build(config["model"])
     scorer_config = _without_name(config["selector"])
     selector = Selector(
@@ -122,6 +126,16 @@ def _check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:
             "a split model selects, and does nothing else",
             where="model.tensor_parallel=true",
             mend="Select with it: 'stages=[select]'. The same job without it then finds the scores in the store.",
+        )
+
+
+def check_label(label: str | None, selector: str) -> None:
+    """Raises: ConfigError for a label that would pass one method off as another, such as the control."""
+    if label in RESERVED and label != selector:
+        raise ConfigError(
+            f"'{label}' is the name of another selector than {selector}",
+            where="label",
+            mend="Choose another name: a leaderboard takes a row of that name for that selector's.",
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from .benchmarks import Benchmarks, first_headline, owned
 from .contrasts import BASE, TARGETLESS
 from .lines import Line
-from .names import aims
+from .names import aims, brief
 
 BUDGET = "budget"
 DIGESTS = ("pool", "pool content", "reference")
@@ -101,7 +101,8 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
     """The methods' curves over `x`, and the levels of those that were not varied by it."""
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        rest = [f"{key}={value}" for key, value in sorted(varied(line).items()) if key not in (x, BUDGET)]
+        others = sorted((key, value) for key, value in varied(line).items() if key not in (x, BUDGET))
+        rest = [f"{key}={brief(key, value)}" for key, value in others]
         target = "" if line.method in TARGETLESS else line.target
         budget = "" if x == BUDGET else line.budget
         groups.setdefault((" ".join([line.method, *rest]), target, budget), []).append(line)

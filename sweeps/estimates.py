@@ -85,7 +85,8 @@ def _moderated(
 
 
 def _place(group: Sequence[Row]) -> tuple[str, str, str]:
-    return group[0].model, group[0].task, group[0].metric
+    first = group[0]
+    return f"{first.table} {first.model}", first.task, first.metric
 
 
 def _runs(rows: Mapping[int, Row]) -> Runs:

@@ -18,7 +18,7 @@ from .stores import Shelf
 
 SHUFFLED = "Shuffled"
 """The order that makes any selector random: how a sweep over a method's own keys brings its control."""
-AS_HIGHEST = ("BestRank", "RoundRobin")
+AS_HIGHEST = ("BestRank", "MeanZScore", "RoundRobin")
 """Orders of several columns that rank a single one as `Highest` does."""
 SEED = "seed"
 OF_THE_RUN = ""

@@ -8,9 +8,10 @@ from itertools import combinations
 from nait.core.results import Row
 
 from .benchmarks import Benchmarks, leading
-from .contrasts import Items, against
+from .contrasts import Items, against, controls
 from .documents import Block, Table
-from .lines import Line, grouped, short
+from .lines import Line, grouped
+from .names import cut
 from .statistics import Difference, estimate, judged
 from .tables import difference
 
@@ -38,7 +39,7 @@ def pairwise(
     found = {
         (key, pair): one
         for key, group in wanted.items()
-        for pair, one in _pairs(group, items, control).items()
+        for pair, one in _pairs(group, rows, items, control).items()
     }
     others = [place for place, (_, judged_already) in found.items() if not judged_already]
     cells = {place: one for place, (one, _) in found.items()}
@@ -55,16 +56,19 @@ def _is(line: Line, row: Row) -> bool:
 
 
 def _pairs(
-    group: Mapping[str, tuple[Line, Sequence[Row]]], items: Items, control: str
+    group: Mapping[str, tuple[Line, Sequence[Row]]], rows: Sequence[Row], items: Items, control: str
 ) -> dict[tuple[str, str], tuple[Difference, bool]]:
     """The differences between every two methods, and whether the leaderboard has judged it."""
     found = {}
+    beside = {
+        name: {row.selector for row in controls(mine, rows, control)} for name, (_, mine) in group.items()
+    }
     for a, b in combinations(group, 2):
         (ours, mine), (theirs, other) = group[a], group[b]
         held = [one.difference for one in (ours, theirs) if one.difference]
-        if control in (ours.method, ours.selector) and theirs.difference:
+        if beside[b] == {a} and theirs.difference:
             found[a, b] = (theirs.difference.turned, True)
-        elif control in (theirs.method, theirs.selector) and ours.difference:
+        elif beside[a] == {b} and ours.difference:
             found[a, b] = (ours.difference, True)
         elif part := against(mine, other, items):
             told = len(held) == 2 and all(
@@ -92,7 +96,7 @@ def _table(
         else ""
     )
     caption = (
-        f"{task}, target {short(key[1])}, {key[2]}: the row's method minus the column's. "
+        f"{task}, target {cut(key[1])}, {key[2]}: the row's method minus the column's. "
         f"Pairs with {control} have the leaderboard's verdict.{family}"
     )
     return Table.of(f"pairs-{k}", ["", *order[1:]], body if cells else [], caption=caption)

@@ -15,6 +15,10 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from nait import records
+from nait.app import seeded
+from nait.assembly import check_label
+from nait.core.errors import ConfigError
 from nait.help import conf_folder, groups, help_text, known_keys
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
@@ -137,3 +141,36 @@ def test_the_commands_for_an_own_pool_use_the_recommended_selector() -> None:
     for command in commands:
         (named,) = re.findall(r"selector=(\S+)", command)
         assert named.split(",")[0] == "nait_contrast"
+
+
+@pytest.mark.parametrize(
+    ("words", "follow"),
+    [
+        (["selector=random"], ["selector.seed"]),
+        (["selector=random", "selector.seed=3"], []),
+        (["selector=nait", "order=shuffled"], ["order.seed"]),
+        (["selector=nait", "eval.seed=${seed}", "seed=7"], ["eval.seed"]),
+    ],
+)
+def test_the_keys_that_follow_the_seed_are_known(words: list[str], follow: list[str]) -> None:
+    assert seeded(compose("run", overrides=words)) == follow
+
+
+@pytest.mark.parametrize(("label", "selector"), [("random", "nait"), ("full", "random"), ("base", "rds")])
+def test_a_label_that_passes_a_method_off_as_another_is_refused(label: str, selector: str) -> None:
+    with pytest.raises(ConfigError, match="is the name of another selector"):
+        check_label(label, selector)
+    check_label(selector, selector)
+    check_label("mine", selector)
+
+
+def test_the_recorded_settings_keep_what_changes_numbers_at_any_depth() -> None:
+    config: dict[str, Any] = {group: {} for group in records.SETTINGS}
+    config |= {"train": {"batch_size": 4, "save_seconds": 9}, "eval": {"seed": 3, "batch_size": 8}}
+    config |= {"selector": {"seed": 1, "name": "n"}, "order": {"seed": 2}, "model": {"device": "cpu"}}
+    assert records.settings(config) == {
+        "train.batch_size": "4",
+        "eval.seed": "3",
+        "seed": "1",
+        "order.seed": "2",
+    }

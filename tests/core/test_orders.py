@@ -168,6 +168,13 @@ def test_a_constant_column_adds_nothing_to_mean_z_score() -> None:
     assert MeanZScore()(one).tolist() == [1, 2, 3, 0]  # halves of -0.98 and 1.37; 0; -0.39
 
 
+@pytest.mark.parametrize("order", [BestRank(), RoundRobin()])
+@given(one=tables())
+def test_one_column_is_ranked_as_highest_ranks_it(order, one: ScoreTable) -> None:
+    """A leaderboard takes these orders of one column for one."""
+    assert order(one).tolist() == Highest()(one).tolist()
+
+
 def test_mean_z_score_of_one_column_is_highest_however_small_its_spread() -> None:
     one = table(np.array([[0.0], [3e-200], [1e-200], [math.nan], [1e-200]]))
     assert MeanZScore()(one).tolist() == Highest()(one).tolist() == [1, 2, 4, 0]

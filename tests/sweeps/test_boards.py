@@ -13,10 +13,15 @@ from nait.stages.report import record_run
 from nait.store import Artifact, Store, read_json, write_json
 from nait.sweeps.collect import Sheet, collect, outcomes, sheets
 from nait.sweeps.contrasts import by_seed, controls
+from nait.sweeps.costs import Costs
+from nait.sweeps.curves import panels
+from nait.sweeps.documents import Notes
+from nait.sweeps.forest import forest, forest_plot
 from nait.sweeps.leaderboard import Leaderboard, measured
 from nait.sweeps.lines import Line, summarise
-from nait.sweeps.names import MOST
+from nait.sweeps.names import MOST, aims, fit, legend
 from nait.sweeps.report import Report
+from nait.sweeps.sections import compared
 
 from .fixtures import put
 
@@ -295,3 +300,59 @@ def test_a_mixed_store_is_several_tables_in_every_file(tmp_path: Path) -> None:
     assert (out / "leaderboard.md").read_text().count("## Table ") == 3
     held = summarise(rows := [row for row in collect(store) if row.table == 1], outcomes(store, rows))
     assert len({(line.selector, line.target, line.task) for line in held}) == len(held)
+
+
+def test_a_picture_s_names_have_forty_characters_at_most_and_a_legend(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    long = "a_set_of_our_own_customers_questions"
+    for target in (f"{long}_of_spring", f"{long}_of_autumn"):
+        put(store, "random", target=target, share=0.3)
+        for site in ("mlp", "residual"):
+            put(store, "nait", target=target, layers="[1, 2]", site=site, share=0.5)
+    (one,) = measured(store, None)
+    found = forest(one.lines, {})
+    assert found is not None
+    (ax, *_) = forest_plot(found, "random").axes
+    shown = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(set(shown)) == len(found.names) == 4
+    assert all(len(name) <= MOST for name in shown)
+    blocks = compared(one.lines, "random", {})
+    said = [text for block in blocks if isinstance(block, Notes) for text in block.said]
+    assert sorted(said) == sorted(f"{short}: {name}." for short, name in zip(shown, found.names, strict=True))
+
+
+def test_shortened_names_are_told_apart() -> None:
+    names = [f"{'a' * 60}{k}{'b' * 60}" for k in range(12)]
+    short = fit([*names, "c"])
+    assert len(set(short.values())) == 13
+    assert all(len(name) <= MOST for name in short.values())
+    assert short["c"] == "c"
+    assert legend([*names, "c"]) == tuple(f"{short[name]}: {name}." for name in names)
+
+
+def test_two_merges_of_as_many_targets_are_called_by_their_own_names() -> None:
+    assert aims(["a+b+c", "a"]) == {"a+b+c": "3 targets", "a": "a"}
+    assert aims(["a+b+c", "a+b+d"]) == {"a+b+c": "a+b+c", "a+b+d": "a+b+d"}
+
+
+def test_costs_are_told_table_by_table_and_together(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait")
+    put(store, "nait", **{"train.batch_size": "4"})
+    text = Costs().report(store, None, tmp_path)
+    assert text.count("Table ") == 2
+    runs = [line.split()[6] for line in text.splitlines() if line.startswith("nait ")]
+    assert runs == ["1", "1"]
+    assert text.index("All tables") > text.rindex("Table ")
+
+
+def test_a_curve_of_each_budget_has_its_own_name_and_its_own_random(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for budget, rows in (("10%", 20), ("20%", 40)):
+        put(store, "random", budget=budget, rows=rows)
+        for layers in ("[1]", "[2]", "[3]"):
+            put(store, "nait", budget=budget, rows=rows, layers=layers)
+    panel = panels(summarise(collect(store)))[0]
+    assert [(curve.name, curve.level) for curve in panel.curves] == [
+        ("nait, 10%", False), ("nait, 20%", False), ("random, 10%", True), ("random, 20%", True),
+    ]  # fmt: skip
