@@ -27,6 +27,8 @@ from nait.core.workers import workers_of
 
 log = logging.getLogger("nait")
 
+SEEDED = ("selector", "order", "template", "train", "eval", "data", "target")
+"""Groups whose keys may follow the run's seed."""
 STAGES = ("select", "train", "evaluate", "report")
 MADE_OF = {"layer_sets": ("model", "model.path"), "each_and_all": ("target", "target.paths")}
 """What each resolver makes the values of a sweep of: one a sweep, so that they fit every job."""
@@ -109,8 +111,15 @@ def seeded(config: DictConfig) -> list[str]:
     """The keys that follow `seed`: whose values are others under another one."""
     other = copy.deepcopy(config)
     other.seed = (config.seed if isinstance(config.seed, int) else 0) + 1
-    here, there = (_leaves(OmegaConf.to_container(one, resolve=True)) for one in (config, other))
-    return sorted(key for key, value in here.items() if key != "seed" and there.get(key) != value)
+    here, there = (
+        {key: value for group in SEEDED for key, value in _leaves(_plain(one[group]), group).items()}
+        for one in (config, other)
+    )
+    return sorted(key for key, value in here.items() if there.get(key) != value)
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 def _leaves(node: Any, at: str = "") -> dict[str, Any]:

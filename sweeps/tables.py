@@ -8,7 +8,8 @@ from nait.core.differences import at_most_one
 
 from .benchmarks import Benchmarks, leading, owned
 from .contrasts import BASE, CONTROL
-from .lines import Line, short
+from .lines import Line
+from .names import aims
 from .statistics import ITEMS_ONLY, Difference, findable
 
 LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random", "seeds", "n", "rows",
@@ -158,14 +159,15 @@ def _ordered(lines: Sequence[Line], benchmarks: Benchmarks) -> list[str]:
     targets = sorted({line.target for line in lines})
     if len({line.selector for line in lines}) < 2:
         return []
+    named = aims(targets)
     own = {target: owned(target, lines, benchmarks) for target in targets}
     said = [
-        f"{short(target)}: {', '.join(tasks)}" for target, tasks in own.items() if tasks and len(tasks) < 3
+        f"{named[target]}: {', '.join(tasks)}" for target, tasks in own.items() if tasks and len(tasks) < 3
     ]
     said += [
-        f"{short(target)}: the mean of their benchmarks" for target, tasks in own.items() if len(tasks) > 2
+        f"{named[target]}: the mean of their benchmarks" for target, tasks in own.items() if len(tasks) > 2
     ]
-    others = [short(target) for target, tasks in own.items() if not tasks]
+    others = [named[target] for target, tasks in own.items() if not tasks]
     parts = [f"Order: by the target's own benchmark ({'; '.join(said)})."] if said else []
     if others:
         by = ", ".join(leading(next(t for t in targets if not own[t]), lines, benchmarks))

@@ -352,7 +352,7 @@ def test_a_curve_of_each_budget_has_its_own_name_and_its_own_random(tmp_path: Pa
         put(store, "random", budget=budget, rows=rows)
         for layers in ("[1]", "[2]", "[3]"):
             put(store, "nait", budget=budget, rows=rows, layers=layers)
-    panel = panels(summarise(collect(store)))[0]
+    panel = panels(summarise(collect(store)), {})[0]
     assert [(curve.name, curve.level) for curve in panel.curves] == [
         ("nait, 10%", False), ("nait, 20%", False), ("random, 10%", True), ("random, 20%", True),
     ]  # fmt: skip
