@@ -28,7 +28,8 @@ def scores(groups: Mapping[Key, Sequence[Row]], items: Items) -> dict[Key, Diffe
     columns: Columns = {}
     for key in found:
         columns.setdefault((_place(groups[key]), tuple(sorted(rows[key]))), []).append(key)
-    return _estimated(found, columns, runs, frozenset())
+    shares = all(part.d_si.min() >= 0 and part.d_si.max() <= 1 for one in found.values() for part in one)
+    return _estimated(found, columns, runs, frozenset(), shares=shares)
 
 
 def differences(
@@ -52,7 +53,12 @@ def differences(
 
 
 def _estimated(
-    found: Mapping[Key, Sequence[Stratum]], columns: Columns, runs: Mapping[Key, Runs], fixed: frozenset[Key]
+    found: Mapping[Key, Sequence[Stratum]],
+    columns: Columns,
+    runs: Mapping[Key, Runs],
+    fixed: frozenset[Key],
+    *,
+    shares: bool = False,
 ) -> dict[Key, Difference]:
     """The estimates, with the sides that each column tells."""
     told: dict[Column, dict[Key, tuple[Side, ...]]] = {}
@@ -61,7 +67,7 @@ def _estimated(
         sides = column({key: found[key] for key in once.values()}, fixed)
         told[name] = {key: sides[once[runs[key]]] for key in keys}
     return {
-        key: estimate(found[key], sides=_moderated(name, key, told))
+        key: estimate(found[key], sides=_moderated(name, key, told), shares=shares)
         for name, sides in told.items()
         for key in sides
     }

@@ -93,14 +93,17 @@ class Stratum:
     d_si: Floats
 
 
-def estimate(strata: Sequence[Stratum], *, sides: Sequence[Side] | None = None) -> Difference:
+def estimate(
+    strata: Sequence[Stratum], *, sides: Sequence[Side] | None = None, shares: bool = False
+) -> Difference:
     """The weighted mean of the strata's mean differences, with interval and two-sided p-value.
 
-    `sides`: what seeds add, where a column of comparable differences tells it; else these seeds alone do.
+    `sides`: what seeds add, where a column of comparable differences tells it; else these seeds alone do. `shares`:
+    of scores from 0 to 1, whose doubt at the edges is Wilson's (`share_half_width`) and not that of one more item.
     """
     seeds = len(strata[0].d_si)
     value = float(means_of_seeds(strata).mean())
-    over_items = sum(part.weight**2 * _over_items(part.d_si) for part in strata)
+    over_items = sum(part.weight**2 * _over_items(part.d_si, shares=shares) for part in strata)
     told = (tuple(sides) if sides is not None else (alone(strata),)) if seeds > 1 else ()
     law = Law.of(over_items, told, seeds)
     half = law.half_width()
@@ -127,12 +130,12 @@ def noise(strata: Sequence[Stratum]) -> float:
     return float(sum(part.weight**2 * _residual(part.d_si) / part.d_si.shape[1] for part in strata))
 
 
-def _over_items(d_si: Floats) -> float:
+def _over_items(d_si: Floats, *, shares: bool) -> float:
     """The variance of the mean over items, that of one more item that moves by a whole outcome included."""
     seeds, items = d_si.shape
     m_i = d_si.mean(axis=0)
     spread = float(m_i.var(ddof=1)) if items > 1 else 0.0
-    outcome = max(1.0, float(np.abs(d_si).max()))
+    outcome = 0.0 if shares else max(1.0, float(np.abs(d_si).max()))
     return float(max(spread, _residual(d_si) / seeds) / items + (outcome / items) ** 2)
 
 

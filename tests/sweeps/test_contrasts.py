@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from nait.core.results import Evaluation, Member, Result, Row
 from nait.stages.evaluations import read_results, write_evaluation
@@ -234,3 +235,14 @@ def test_methods_of_the_same_runs_tell_a_column_nothing_twice(tmp_path: Path) ->
         assert (line.difference is None) == (other is None)
         if line.difference and other:
             assert (line.difference.low, line.difference.p) == pytest.approx((other.low, other.p))
+
+
+def test_a_score_of_few_items_has_wilson_s_interval_and_no_more(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait", share=0.6)
+    for line in lines_of(store):
+        if line.task in TASKS:
+            right = round(line.value * line.n)
+            wilson = stats.binomtest(right, line.n).proportion_ci(method="wilson")
+            wanted = max(line.value - wilson.low, wilson.high - line.value)
+            assert line.half_width == pytest.approx(wanted, rel=0.03)
