@@ -7,17 +7,18 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nait.core.errors import NaitError
+from nait.core.errors import ConfigError, NaitError
 from nait.core.workers import workers_of
-from nait.help import explain, help_text, named_none
+from nait.core.writes import cannot_write
+from nait.help import named_none
 from nait.processes import overrides, settle
 
 
 def main() -> None:
     """Runs the jobs that the command line describes. Exit code 2: something the user can mend."""
     arguments = sys.argv[1:]
-    if not set(arguments).isdisjoint({"--help", "-h", "help"}):
-        print(help_text())
+    if not arguments or not set(arguments).isdisjoint({"--help", "-h", "help"}):
+        _print_help()
         return
     if "--version" in arguments:
         from nait import __version__
@@ -31,34 +32,49 @@ def main() -> None:
     # A Hub is asked only when a config says so: model=hf, data=hub, eval.online=true.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from nait.app import run
-
+    logging.raiseExceptions = False  # a log that cannot be written is no traceback on each line
     try:
-        with overrides(workers) as added:
-            sys.argv[1:] = [*_read(arguments), *added]
-            run()
+        _run(arguments)
     except NaitError as error:
         _fail(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        message = _own_words(error) or explain(error, arguments)
-        if message is None:
+    except OSError as error:
+        refused = cannot_write(error)
+        if refused is None:
             raise
-        _fail(message)
+        _fail(str(refused))
     except KeyboardInterrupt:
         logging.getLogger("nait").warning("Interrupted. The same command goes on from here.")
         sys.exit(130)
 
 
-def _read(arguments: Sequence[str]) -> list[str]:
-    """The arguments as Hydra is to read them."""
+def _print_help() -> None:
+    from nait.help import help_text
+
+    try:
+        print(help_text(), flush=True)
+    except BrokenPipeError:  # `nait -h | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: Sequence[str]) -> None:
+    """Runs the job or the sweep. Raises: NaitError for all that Hydra refuses, in our words."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from nait.app import run
+    from nait.command.explain import explain
     from nait.command.line import fitted, split
     from nait.command.options import loader_of
 
     line = split(named_none(arguments))
-    return fitted(line, loader_of(line.flags.config_dir)).arguments()
+    loader = loader_of(line.flags.config_dir)
+    try:
+        line = fitted(line, loader)
+        with overrides(workers_of(os.environ)) as added:
+            sys.argv[1:] = [*line.arguments(), *added]
+            run()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_own_words(error) or explain(error, line.words, loader)) from error
 
 
 def _own_words(error: BaseException | None) -> str | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -22,11 +23,24 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from nait.command.asked import check_asked
+from nait.command.options import chosen
+from nait.command.values import fit, fit_value
 from nait.core.errors import ConfigError, NaitError, did_you_mean
 from nait.core.workers import workers_of
+from nait.core.writes import cannot_write
 
 log = logging.getLogger("nait")
 
+KEYS: dict[str, Any] = {
+    "seed": int,
+    "stages": list[str],
+    "beside": list[str],
+    "label": str | None,
+    "group": str | None,
+    "plan": bool,
+}
+"""What the keys of the root hold."""
 SEEDED = ("selector", "order", "template", "train", "eval", "data", "target")
 """Groups whose keys may follow the run's seed."""
 STAGES = ("select", "train", "evaluate", "report")
@@ -53,6 +67,7 @@ def run(config: DictConfig) -> None:
     folder = Path(choices.runtime.output_dir)
     sweeping = str(choices.mode).endswith("MULTIRUN")
     try:
+        _check_asked(config)
         plain = {
             **_resolve(config), "command": _command(choices.overrides.task, sweeping=sweeping), "options": names,
             "seeded": seeded(config),
@@ -73,13 +88,26 @@ def run(config: DictConfig) -> None:
             print(preview(job, stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
             return
         text = job.run(stages, last="report" in stages and not sweeping)
-    except NaitError as error:
-        log.error("%s", error)
+    except (NaitError, OSError) as error:
+        refused = cannot_write(error) if isinstance(error, OSError) else error
+        if refused is None:
+            raise
+        log.error("%s", refused)
         if sweeping:
-            raise  # Hydra marks this job as failed; the others go on
+            raise refused from None  # Hydra marks this job as failed; the others go on
         sys.exit(2)
     if text and not sweeping:
         print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
+
+
+def _check_asked(config: DictConfig) -> None:
+    """Raises: ConfigError for an own pool beside what the embedded world has, unless that is asked for."""
+    given = HydraConfig.get().overrides
+    builds = {
+        group: str(OmegaConf.select(config, f"{group}._target_")) for group in ("data", "model", "target")
+    }
+    loader = GlobalHydra.instance().config_loader()
+    check_asked(builds, lambda: chosen(loader, [*given.hydra, *given.task]))
 
 
 def _command(overrides: Any, *, sweeping: bool) -> str:
@@ -97,14 +125,16 @@ def _other_selector(name: str) -> dict[str, Any]:
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:
-    """The config as plain dicts and lists. Raises: ConfigError for a value that is still needed."""
+    """The config as plain dicts and lists. Raises: ConfigError for a value that is needed, or of the wrong kind."""
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         key = str(getattr(error, "full_key", "") or error).strip()
         raise ConfigError("a value is needed", where=key, mend=f"Set {key}=...") from None
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    typed = {str(key): fit_value(value, KEYS.get(str(key), Any), str(key)) for key, value in plain.items()}
+    fitted: dict[str, Any] = fit(typed, "")
+    return fitted
 
 
 def seeded(config: DictConfig) -> list[str]:

@@ -39,12 +39,6 @@ def assemble(
 
     Raises: NaitError for anything the user must mend; no network has been opened then.
     """
-    if not isinstance(config["seed"], int):
-        raise ConfigError(f"'{config['seed']}' is no whole number", where="seed", mend="Set seed=0.")
-    if not isinstance(config["plan"], bool):
-        raise ConfigError(
-            f"'{config['plan']}' is neither true nor false", where="plan", mend="Set plan=true."
-        )
     check_label(config["label"], names["selector"])
     model = build(config["model"])
     scorer_config = _without_name(config["selector"])

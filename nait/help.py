@@ -1,13 +1,12 @@
-"""What `nait --help` says, read from conf/ itself, and what a wrong key or option should have been."""
+"""What `nait --help` says, read from conf/ itself."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import nait
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.errors import ConfigError
 
 KEYS = """\
   model.path          a model's folder (model=local) or Hub id (model=hf)
@@ -81,64 +80,7 @@ def help_text() -> str:
     return (
         f"nait {nait.__version__}: which small part of an instruction pool makes a model better, "
         "at what cost, and is the gain real?\n\n"
-        "Usage: nait [-m] [GROUP=OPTION ...] [KEY=VALUE ...]     -m runs every combination of comma lists\n\n"
+        "Usage: nait [-m] [GROUP=OPTION ...] [KEY=VALUE ...]     -m runs every combination of comma lists\n"
+        "The demo, on two cores and without network: nait experiment=quickstart\n\n"
         f"Groups and options\n{options}\n\nKeys\n{KEYS}\nExamples\n{EXAMPLES}"
     )
-
-
-def explain(error: Exception, arguments: list[str]) -> str | None:
-    """A message for a config error: what is wrong, the nearest known key or option. None: not a user's error."""
-    text = str(error)
-    option = re.search(r"Could not find '([\w@/]+)/([\w.-]+)'", text)
-    if option:
-        group, name = option.groups()
-        return f"{group}={name}: there is no such option. {did_you_mean(name, groups().get(group, []))}"
-    group_match = re.search(r"Could not override '([^']+)'", text)
-    if group_match and group_match.group(1).split("@")[0] not in groups():
-        return _unknown_key(group_match.group(1), arguments)
-    key_match = re.search(r"Key '([^']+)' is not in struct", text)
-    if key_match:
-        full = re.search(r"full_key: (\S+)", text)
-        return _unknown_key(full.group(1) if full else key_match.group(1), arguments)
-    if "mismatched input" in text or "no viable alternative" in text or "extraneous input" in text:
-        return f"{text.splitlines()[0]}. Quote lists and special characters: 'selector.layers=[1,2]'."
-    return " ".join(text.split())
-
-
-def _unknown_key(key: str, arguments: list[str]) -> str:
-    known = known_keys(arguments)
-    name = key.split("@")[0]
-    return f"{name}: there is no such key. {did_you_mean(name, known) or 'See nait --help.'}"
-
-
-def known_keys(arguments: list[str]) -> list[str]:
-    """Every key of the composed config for the group choices among `arguments`, and the groups themselves."""
-    from hydra import compose, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import DictConfig
-
-    options = groups()
-    choices = [
-        argument
-        for argument in arguments
-        if (parts := argument.split("=", 1))[0] in options
-        and len(parts) == 2
-        and parts[1] in options[parts[0]]
-    ]
-    GlobalHydra.instance().clear()
-    with initialize_config_module(config_module="nait.conf", version_base="1.3"):
-        config = compose("run", overrides=choices)
-
-    def walk(node: DictConfig, prefix: str) -> list[str]:
-        keys = []
-        for key in map(str, node):
-            if key == "_target_":
-                continue
-            path = f"{prefix}{key}"
-            keys.append(path)
-            inner = node._get_node(key)
-            if isinstance(inner, DictConfig) and not inner._is_none() and not inner._is_missing():
-                keys += walk(inner, path + ".")
-        return keys
-
-    return sorted({*walk(config, ""), *options})

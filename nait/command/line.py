@@ -16,7 +16,22 @@ from omegaconf import DictConfig
 from nait.command.jobs import expand, filled, fills
 from nait.command.keys import has
 from nait.command.options import Options, compose
-from nait.core.errors import ConfigError
+from nait.command.typed import check_words, flag_mend
+from nait.command.words import readable
+from nait.core.errors import ConfigError, did_you_mean
+
+KNOWN = (
+    "selector",
+    "seed",
+    "stages",
+    "budget.ratio",
+    "model.path",
+    "data.path",
+    "target.path",
+    "plan",
+    "paths.store",
+)
+"""Keys that people type as flags."""
 
 
 @dataclass(frozen=True)
@@ -37,32 +52,57 @@ class Line:
 
 
 def split(arguments: Sequence[str]) -> Line:
-    """Flags and words, in any order. Raises: ConfigError for a flag that is not known."""
+    """Flags and words, in any order. Raises: ConfigError for a flag that is not known or cannot be combined."""
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign, assignment, unused-ignore]
-    flags = parser.parse_intermixed_args(list(arguments))
+    flags, unknown = parser.parse_known_intermixed_args(list(arguments))
+    strange = [word for word in unknown if word.startswith("-")]
+    if strange:
+        raise ConfigError("there is no such flag", where=strange[0], mend=flag_mend(strange[0], KNOWN))
+    if flags.experimental_rerun:
+        mend = "Type the command that run.json keeps for a job."
+        raise ConfigError("pickled configs are not read", where="--experimental-rerun", mend=mend)
+    if flags.cfg and (flags.run or flags.info):
+        raise ConfigError("cannot be combined with --run or --info", where="--cfg")
+    if flags.resolve and not flags.cfg:
+        raise ConfigError("belongs to --cfg", where="--resolve", mend="Type nait --cfg job --resolve.")
     return Line(flags, list(flags.overrides))
 
 
 def _refuse(message: str) -> NoReturn:
-    raise ConfigError(message, where="command line", mend="See nait --help.")
+    where, _, what = message.removeprefix("argument ").rpartition(": ")
+    raise ConfigError(what, where=where or "command line", mend="See nait --help.")
 
 
 def fitted(line: Line, loader: ConfigLoader) -> Line:
-    """The line with overrides that Hydra applies where they apply: to dicts, and to some jobs of a sweep.
+    """The line as Hydra reads it, with overrides that it applies where they apply: to dicts, to some jobs of a sweep.
 
-    Raises: HydraException for words that cannot be read; ConfigError for a key that no job has.
+    Raises: ConfigError for words that cannot be read, and of `--cfg` for a key that no job has.
     """
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(line.words))
+    options = Options(loader)
+    check_words(line.words, options)
+    line = Line(line.flags, readable(line.words))
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(line.words)
+    for one in overrides:
+        _check_choice(one, options)
     if not any(_may_need_fitting(one, line) for one in overrides):
         return line
-    options = Options(loader)
     chosen = [one.input_line for one in overrides if _chooses(one, options)]
     base = compose(loader, chosen)
     if not (line.flags.multirun or str(base.hydra.mode).endswith("MULTIRUN")):
         return Line(line.flags, [_single(one, base) for one in overrides])
     words = [_of_sweep(one, base) for one in overrides]
     return _first_job(line, words, loader) if line.flags.cfg else Line(line.flags, words)
+
+
+def _check_choice(one: Override, options: Options) -> None:
+    """Raises: ConfigError for a number in place of an option's name."""
+    group = one.key_or_group
+    if isinstance(one._value, bool | int | float) and options.is_group(group):
+        known = options.groups.get(group, [])
+        raise ConfigError(
+            "there is no such option", where=f"{group}={one._value}", mend=did_you_mean("", known)
+        )
 
 
 def _may_need_fitting(one: Override, line: Line) -> bool:

@@ -83,3 +83,9 @@ class Options:
     @property
     def _repository(self) -> Any:
         return self._loader.repository
+
+
+def chosen(loader: ConfigLoader, words: Sequence[str]) -> set[str]:
+    """The groups whose option these overrides name, or a config file that they bring."""
+    made = loader.compute_defaults_list(config_name=ROOT, overrides=list(words), run_mode=RunMode.RUN)
+    return set(made.overrides.override_choices)

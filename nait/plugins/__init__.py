@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import OmegaConf
 
+from nait.command.asked import check_asked
 from nait.command.jobs import expand
+from nait.command.options import chosen
 
+GROUPS = ("data", "model", "target")
 log = logging.getLogger("nait")
 
 
@@ -46,8 +50,15 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
         return returns
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Composes the first job, and for each further value the first that has it. Raises: what composing does."""
-        super().validate_batch_is_legal(covering(batch))
+        """Composes the first job, and for each further value the first that has it.
+
+        Raises: what composing does; ConfigError for a job that pairs an own pool with what the embedded world has.
+        """
+        loader = self.hydra_context.config_loader
+        for overrides in covering(batch):
+            config = loader.load_sweep_config(self.config, list(overrides))
+            builds = {group: str(OmegaConf.select(config, f"{group}._target_")) for group in GROUPS}
+            check_asked(builds, partial(chosen, loader, [*config.hydra.overrides.hydra, *overrides]))
 
 
 def covering(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:

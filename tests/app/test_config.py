@@ -18,8 +18,9 @@ from omegaconf import OmegaConf
 from nait import records
 from nait.app import seeded
 from nait.assembly import check_label
+from nait.command.keys import paths
 from nait.core.errors import ConfigError
-from nait.help import conf_folder, groups, help_text, known_keys
+from nait.help import conf_folder, groups, help_text
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 GLOBAL = ("experiment", "sweep")
@@ -93,7 +94,7 @@ def test_keys_stand_in_the_order_of_the_constructor(group: str, option: str) -> 
 
 
 def test_the_short_keys_that_users_change_most_exist() -> None:
-    keys = known_keys(["model=local", "data=file", "target=file"])
+    keys = paths(composed("model=local", "data=file", "target=file"))
     for key in (
         "model.path", "model.max_length", "data.path", "target.path", "selector.layers", "selector.site",
         "selector.feature", "selector.similarity", "budget.ratio", "train.epochs", "eval.limit", "eval.mirror",

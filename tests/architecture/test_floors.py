@@ -47,7 +47,7 @@ FLOORS: dict[str, set[str]] = {
     "summaries": {"core", "store", "stages", "provenance"},
     "assembly": {"core", "store", "stages", "jobs", "processes"},
     "command": {"core"},
-    "help": {"core", "conf", "command"},
+    "help": {"core", "conf"},
     "display": set(),
     "plugins": {"command"},
     "app": {"core", "neurons", "jobs", "assembly", "summaries", "display", "command"},
@@ -68,13 +68,15 @@ HUB = set(FLOORS) - {
     "command",
 }
 
-COMMAND = {f"nait/command/{name}.py" for name in ("jobs", "keys", "line", "options", "unknown")}
+COMMAND = {
+    f"nait/command/{name}.py" for name in ("explain", "jobs", "keys", "line", "options", "unknown", "words")
+}
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb.py"},
     "wandb_workspaces": {"nait/tracking/workspaces.py"},
     "lm_eval": {"eval/harness.py"},
-    "hydra": {"nait/app.py", "nait/help.py", "nait/plugins/__init__.py", "nait/__main__.py", *COMMAND},
-    "omegaconf": {"nait/app.py", "nait/help.py", "nait/plugins/__init__.py", "nait/__main__.py", *COMMAND},
+    "hydra": {"nait/app.py", "nait/plugins/__init__.py", "nait/__main__.py", *COMMAND},
+    "omegaconf": {"nait/app.py", "nait/plugins/__init__.py", "nait/__main__.py", *COMMAND},
     "peft": {"nait/training/adapter.py"},
     "sklearn": {"nait/data/topics.py"},
     "py3langid": {"nait/data/traits.py"},

@@ -1,0 +1,72 @@
+"""Hydra's and OmegaConf's errors in our words: what, where, and the mend."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from nait.command.options import Options, compose
+from nait.command.unknown import no_such_key
+from nait.command.words import quoted
+from nait.core.errors import did_you_mean
+
+EXTRAS = {"hydra/launcher": "SLURM's launchers come with: pip install 'nait[slurm]'."}
+
+
+def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str:
+    """The message for an error of a config that these words make."""
+    text = str(error)
+    option = re.search(r"Could not find '([\w@/]+)/([^'/]*)'", text)
+    if option:
+        return _no_such_option(option.group(1), option.group(2), loader)
+    several = re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text)
+    if several:
+        return _several_values(several.group(1), Options(loader))
+    full = re.search(r"full_key: (\S+)", text)
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(
+        r"Key '([^']+)' is not in struct", text
+    )
+    if key:
+        return _unknown(full.group(1) if full and "struct" in text else key.group(1), words, loader)
+    deleted = re.search(r"Could not delete from config. '([^']+)' does not exist", text)
+    if deleted:
+        return _unknown(deleted.group(1), words, loader)
+    plain = " ".join(re.sub(r"See https?://\S+.*|Set the environment variable.*", "", text).split())
+    return f"{plain.rstrip('.')}. See nait --help."
+
+
+def _no_such_option(group: str, name: str, loader: ConfigLoader) -> str:
+    group = group.split("@")[0]
+    known = loader.get_group_options(group, ObjectType.CONFIG)
+    extra = EXTRAS.get(group, "")
+    return f"{group}={name}: there is no such option. {did_you_mean(name, known)} {extra}".strip()
+
+
+def _several_values(word: str, options: Options) -> str:
+    key, _, value = word.partition("=")
+    said = f"{key}: '{value}' is several values. To run each, add -m."
+    if options.is_group(key):
+        return said
+    as_list, as_text = shlex.quote(f"{key}=[{value}]"), shlex.quote(f"{key}={quoted(value)}")
+    return f"{said} As a list: {as_list}. As one text: {as_text}."
+
+
+def _unknown(key: str, words: Sequence[str], loader: ConfigLoader) -> str:
+    """The message for a key that the config of the chosen options does not have."""
+    options = Options(loader)
+    name = key.split("@")[0]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    choices = [
+        one.input_line for one in parsed if options.is_group(one.key_or_group) and not one.is_sweep_override()
+    ]
+    try:
+        config = compose(loader, choices)
+    except HydraException:
+        config = compose(loader, [])
+    return str(no_such_key(name, config, config.hydra.runtime.choices, options))

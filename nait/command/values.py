@@ -1,0 +1,161 @@
+"""Values: each fits the parameter that it is given to, as its annotation says, or is refused by its key."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nait.core.errors import ConfigError, did_you_mean
+
+LISTS = (list, tuple, Sequence)
+DICTS = (dict, Mapping)
+NAMED = ("selector", "name")
+"""The key that is no parameter: what a selector is called in a table."""
+
+
+def fit(node: Any, where: str) -> Any:
+    """A resolved config with every value of something that is built as its parameter wants it.
+
+    A single value is a list of one where a list is wanted, a number is text where text is wanted.
+    Raises: ConfigError for a value of the wrong kind, with its whole key.
+    """
+    if isinstance(node, list):
+        return [fit(one, where) for one in node]
+    if not isinstance(node, dict):
+        return node
+    wanted = _annotations(node["_target_"]) if "_target_" in node else {}
+    for key in node if wanted else ():
+        if key not in wanted and not str(key).startswith("_") and (where, key) != NAMED:
+            raise ConfigError(
+                "there is no such key", where=f"{where}.{key}", mend=did_you_mean(str(key), wanted)
+            )
+    fitted = {}
+    for key, value in node.items():
+        place = f"{where}.{key}" if where else str(key)
+        inner = fit(value, place)
+        built = isinstance(value, dict) and "_target_" in value
+        fitted[key] = inner if built or key not in wanted else fit_value(inner, wanted[key], place)
+    return fitted
+
+
+def fit_value(value: Any, wanted: Any, where: str) -> Any:
+    """The value as the type wants it. Raises: ConfigError where it cannot be."""
+    options = _members(wanted)
+    if any(_is_a(value, one) for one in options):
+        return _of_list(value, options, where)
+    if _is_number(value, options):
+        return value  # as it was typed: addresses hang on it
+    if str in options and isinstance(value, int | float):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    lists = [one for one in options if _origin(one) in LISTS]
+    if lists and isinstance(value, str | int | float):
+        return _of_list([value], options, where)
+    words = [word for one in options if (word := _word(one))]
+    if not words:
+        return value  # a class of ours, or an annotation that says nothing: its constructor knows
+    mend = _mend(options, where)
+    raise ConfigError(
+        f"'{_shown(value)}' is no {' and no '.join(dict.fromkeys(words))}", where=where, mend=mend
+    )
+
+
+def _of_list(value: Any, options: Sequence[Any], where: str) -> Any:
+    """The value, its elements fitted too where it is a list."""
+    if not isinstance(value, list):
+        return value
+    (one, *_) = [option for option in options if _origin(option) in LISTS] or [None]
+    (element, *_) = typing.get_args(one) or [Any]
+    return [fit_value(part, element, where) for part in value]
+
+
+def _is_a(value: Any, wanted: Any) -> bool:
+    if wanted is Any or wanted is object:
+        return True
+    if wanted is None or wanted is types.NoneType:
+        return value is None
+    origin = _origin(wanted)
+    if origin is typing.Literal:
+        return isinstance(value, str)  # its constructor offers the nearest
+    if origin in LISTS:
+        return isinstance(value, list)
+    if origin in DICTS:
+        return isinstance(value, dict)
+    if wanted in (int, float):
+        return isinstance(value, wanted) and not isinstance(value, bool)
+    if wanted is Path:
+        return isinstance(value, str)
+    return wanted in (str, bool) and isinstance(value, wanted)
+
+
+def _is_number(value: Any, options: Sequence[Any]) -> bool:
+    """Whether a whole number is given for any number, or a float such as 1e6 for a whole one."""
+    if isinstance(value, bool):
+        return False
+    whole = isinstance(value, float) and value.is_integer() and int in options
+    return whole or (isinstance(value, int) and float in options)
+
+
+def _word(wanted: Any) -> str:
+    origin = _origin(wanted)
+    if origin in LISTS:
+        return "list"
+    if origin in DICTS:
+        return "dict"
+    return {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "path"}.get(
+        wanted, ""
+    )
+
+
+def _mend(options: Sequence[Any], where: str) -> str:
+    if bool in options:
+        return f"Set {where}=true or {where}=false."
+    if any(_origin(one) in DICTS for one in options):
+        return f"Write '{where}={{name: value}}'."
+    if any(_origin(one) in LISTS for one in options):
+        return f"Write '{where}=[a,b]'."
+    return "nait --cfg job shows every key with its value." if int in options or float in options else ""
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _origin(wanted: Any) -> Any:
+    return typing.get_origin(wanted) or wanted
+
+
+def _members(wanted: Any) -> list[Any]:
+    union = _origin(wanted) in (typing.Union, types.UnionType)
+    return [one for part in typing.get_args(wanted) for one in _members(part)] if union else [wanted]
+
+
+def _annotations(path: str) -> dict[str, Any]:
+    """Parameter -> type of what a `_target_` names; Any where it is not said, or needs a module not loaded."""
+    target = _target(path)
+    if target is None:
+        return {}
+    made_in = vars(sys.modules[getattr(target, "__module__", "") or "builtins"])
+    found = {}
+    for name, parameter in inspect.signature(target).parameters.items():
+        wanted = parameter.annotation
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return {}  # takes any key
+        try:
+            found[name] = eval(wanted, dict(made_in)) if isinstance(wanted, str) else wanted  # noqa: S307  # our source
+        except (NameError, AttributeError, TypeError):
+            found[name] = Any
+    return {name: Any if wanted is parameter.empty else wanted for name, wanted in found.items()}
+
+
+def _target(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None

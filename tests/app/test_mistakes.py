@@ -1,0 +1,291 @@
+"""What a newcomer types: each mistake gets one message that says what to type, or is taken for what it means."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+import nait.app  # the resolvers
+from nait.command.explain import explain
+from nait.command.line import fitted, split
+from nait.command.options import loader_of
+from nait.command.values import fit
+from nait.command.words import readable
+from nait.core.errors import ConfigError, NaitError
+from tests.app.test_main import Run, home, manifests
+from tests.app.test_main import nait as nait  # a fixture
+
+__all__ = ["home", "nait"]
+
+
+def composed(*arguments: str) -> Any:
+    """The config of a command line as a run has it. Raises: ConfigError with the message of the command line."""
+    line = split(arguments)
+    loader = loader_of(line.flags.config_dir)
+    try:
+        line = fitted(line, loader)
+        return loader.load_configuration("run", line.words, run_mode=RunMode.RUN)
+    except HydraException as error:
+        raise ConfigError(explain(error, line.words, loader)) from error
+
+
+def typed(*arguments: str) -> Any:
+    """The same as plain values that fit their parameters."""
+    return fit(plain(composed(*arguments, "paths.run=here")), "")
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """The config of a job as a plain dict, without Hydra's own."""
+    keys = [key for key in config if key != "hydra"]
+    made = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+    assert isinstance(made, dict)
+    return {str(key): value for key, value in made.items()}
+
+
+NAMES = [
+    "$HOME.jsonl",
+    "100%_r.jsonl", "a b.jsonl", "b\\s.jsonl", "c(1).jsonl", "epoch=3-step=10.jsonl", 'it\'s "q".jsonl',
+    "k:v.jsonl", "me@x.jsonl", "p+q.jsonl", "part#1.jsonl", "x[1].jsonl", "{y}.jsonl", "[z].jsonl", "数据集.jsonl",
+    "é ü.jsonl", "a&b;c.jsonl", "!x?.jsonl", "<x>|y.jsonl", "a`b`.jsonl", "2024", "true", "1e3", "007",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_is_taken_as_typed(name: str) -> None:
+    folder = "/some where"
+    for path in (name, f"{folder}/{name}"):
+        assert composed("data=file", f"data.path={path}").data.path == path
+    (word,) = readable([f"target.paths={{a: {folder}/part#1.jsonl, b: b.jsonl}}"])
+    assert composed("target=files", word).target.paths == {"a": f"{folder}/part#1.jsonl", "b": "b.jsonl"}
+
+
+def test_a_tilde_is_the_home_folder_in_every_path_and_else_a_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    config = composed(
+        "data=file", "data.path=~/x.jsonl", "target=files", "target.paths={a: ~/a.jsonl}", "eval=gsm8k",
+        "eval.mirror=~/mirror", "eval.include=[~/tasks]", "paths.store=~/store", "paths.runs=~/runs", "model=local",
+        "model.path=~/model", "label=~me",
+    )  # fmt: skip
+    at = str(tmp_path)
+    assert config.data.path == f"{at}/x.jsonl"
+    assert config.target.paths == {"a": f"{at}/a.jsonl"}
+    assert (config.eval.mirror, list(config.eval.include)) == (f"{at}/mirror", [f"{at}/tasks"])
+    assert (config.paths.store, config.paths.runs) == (f"{at}/store", f"{at}/runs")
+    assert (config.model.path, config.label) == (f"{at}/model", "~me")
+    assert composed("data=file", "data.path=~t.jsonl").data.path == f"{at}/~t.jsonl"
+
+
+def test_a_comma_in_the_name_of_a_file_that_is_there_is_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a,b.jsonl").touch()
+    assert composed("data=file", "data.path=a,b.jsonl").data.path == "a,b.jsonl"
+    with pytest.raises(ConfigError) as caught:
+        composed("data=file", "data.path=c,d.jsonl")
+    said = str(caught.value)
+    assert "several values. To run each, add -m." in said
+    offered = said.split("As one text: ")[1].rstrip(".")
+    (argument,) = shlex.split(offered)
+    assert composed("data=file", argument).data.path == "c,d.jsonl"
+
+
+def test_several_paths_with_such_letters_are_still_a_sweep() -> None:
+    assert readable(["data.path=a#1.jsonl,b(2).jsonl"]) == ["data.path='a#1.jsonl','b(2).jsonl'"]
+
+
+TAKEN: list[tuple[list[str], str, Any]] = [
+    (["budget.ratio=10%"], "budget.ratio", 0.1),
+    (["budget.ratio=7 %"], "budget.ratio", 0.07),
+    (["budget=10%"], "budget.ratio", 0.1),
+    (["budget=0.2"], "budget.ratio", 0.2),
+    (["budget=500"], "budget.count", 500),
+    (["order=from_quantile", "order.q=33%"], "order.q", 0.33),
+    (["beside=nait"], "beside", "nait"),
+    (["eval.tasks=gsm8k"], "eval.tasks", ["gsm8k"]),
+    (["eval.include=tasks"], "eval.include", ["tasks"]),
+    (["tracking.tags=1"], "tracking.tags", ["1"]),
+    (["tracking.tags=[1,a]"], "tracking.tags", ["1", "a"]),
+    (["tracking.group=1"], "tracking.group", "1"),
+    (["tracking.project=2024"], "tracking.project", "2024"),
+    (["tracking.entity=7"], "tracking.entity", "7"),
+    (["group=1e3"], "group", "1e3"),
+    (["label=007"], "label", "007"),
+    (["label=true"], "label", "true"),
+    (["label=null"], "label", None),
+    (["data.name=1"], "data.name", "1"),
+    (["label=a#b"], "label", "a#b"),
+    (["eval=mmlu_gsm8k_bbh", "eval.num_fewshot={gsm8k: 8}"], "eval.num_fewshot", {"mmlu": 5, "gsm8k": 8}),
+    (["eval=mmlu", "eval.num_fewshot.gsm8k=8"], "eval.num_fewshot", {"mmlu": 5, "gsm8k": 8}),
+    (["eval=gsm8k", "eval.num_fewshot={gsm8k: 8}"], "eval.num_fewshot", {"gsm8k": 8}),
+    (["eval=gsm8k", "eval.primary={own: acc}"], "eval.primary",
+     {"own": "acc", "gsm8k": "exact_match/flexible-extract"}),
+    (["report.benchmarks={math: gsm8k}"], "report.benchmarks", {"math": "gsm8k"}),
+    (["data=file", "data.path=x", "data.columns={instruction: my col#1}"], "data.columns",
+     {"instruction": "my col#1"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "key", "value"), TAKEN, ids=[" ".join(one[0]) for one in TAKEN])
+def test_what_can_be_meant_in_one_way_is_taken(words: list[str], key: str, value: Any) -> None:
+    found: Any = typed(*words)
+    for part in key.split("."):
+        found = found[part]
+    assert found == value
+    assert type(found) is type(value)
+
+
+ANSWERED: list[tuple[list[str], list[str]]] = [
+    (
+        ["select", "pool.jsonl"],
+        ["select pool.jsonl", "data=file data.path=pool.jsonl target=file target.path="],
+    ),
+    (["pool.jsonl"], ["data=file data.path=pool.jsonl"]),
+    (["list"], ["nait --help", "nait-leaderboard"]),
+    (["doctor"], ["plan=true"]),
+    (["quickstart"], ["Did you mean experiment=quickstart?"]),
+    (["rds"], ["Did you mean selector=rds?"]),
+    (["selector"], ["selector is one of: base, full"]),
+    (["frobnicate"], ["nait --help"]),
+    (["seed", "=", "1"], ["a space stands beside '='"]),
+    (["--top", "10%"], ["--top: there is no such flag", "budget.ratio=0.1"]),
+    (["--seed=1"], ["Values have no dashes", "seed=1"]),
+    (["--cfg", "jobb"], ["--cfg", "'job'"]),
+    (["--experimental-rerun", "x.pickle"], ["pickled configs are not read"]),
+    (["--config-dir", "nowhere"], ["nowhere", "no such folder"]),
+    (["model.path=M"], ["model.path: model=nano has no such key. It needs model=hf or local."]),
+    (["data.path=p.jsonl"], ["data.path: data=nano has no such key. It needs data=file or hub."]),
+    (["target.path=p.jsonl"], ["target.path: target=nano has no such key. It needs target=file."]),
+    (["target.paths={a: b}"], ["target.paths", "It needs target=directions or files."]),
+    (["budget.count=40"], ["budget.count: budget=ratio has no such key. It needs budget=count."]),
+    (["order.q=0.3"], ["order.q: order=highest has no such key. It needs order=from_quantile."]),
+    (
+        ["train=none", "train.lora.r=4"],
+        ["train.lora.r: train=none has no such key. It needs train=lora or nano."],
+    ),
+    (["selector=random", "selector.layers=[1]"], ["selector=random has no such key", "nait_contrast"]),
+    (["layers=[1]"], ["Did you mean 'selector.layers'?"]),
+    (["ratio=0.1"], ["Did you mean 'budget.ratio'?"]),
+    (["epochs=2"], ["Did you mean 'train.epochs'?"]),
+    (["budget.cuont=40"], ["Did you mean 'budget.count'?"]),
+    (["sede=1"], ["Did you mean 'seed'"]),
+    (["selector=nate"], ["selector=nate: there is no such option. Did you mean 'nait'?"]),
+    (["selector="], ["selector"]),
+    (["hydra/launcher=submitit_local"], ["hydra/launcher=submitit_local", "pip install 'nait[slurm]'"]),
+    (["selector=nait,random"], ["several values. To run each, add -m."]),
+    (["selector.layers=1,2"], ["add -m", "'selector.layers=[1,2]'"]),
+    (["selector.layers=[1,2"], ["selector.layers", "cannot be read", "'selector.layers=[1,2]'"]),
+    (["~sede"], ["Did you mean 'seed'"]),
+    (["budget=ratios"], ["Did you mean 'ratio'?"]),
+    (["budget=1"], ["budget=1: there is no such option"]),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), ANSWERED, ids=[" ".join(one[0]) for one in ANSWERED])
+def test_every_other_mistake_is_answered_with_what_to_type(words: list[str], said: list[str]) -> None:
+    with pytest.raises(NaitError) as caught:
+        composed(*words)
+    message = str(caught.value)
+    for part in said:
+        assert part in message
+    for foreign in ("hydra.cc", "LexerNoViable", "Exception", "EOF", "struct", "HYDRA"):
+        assert foreign not in message
+    key = words[0].partition("=")[0]
+    assert f"Did you mean '{key}'" not in message
+
+
+WRONG: list[tuple[str, list[str]]] = [
+    ("budget.ratio=abc", ["budget.ratio: 'abc' is no number"]),
+    ("model.max_length=long", ["model.max_length: 'long' is no whole number"]),
+    ("train.epochs=[1,2]", ["train.epochs", "is no number"]),
+    ("train.deterministic=1", ["Set train.deterministic=true or train.deterministic=false."]),
+    ("selector.center=yes", ["selector.center: 'yes' is no true or false"]),
+    ("selector.components=1.5", ["selector.components: '1.5' is no whole number"]),
+    ("eval.primary=acc", ["Write 'eval.primary={name: value}'."]),
+    ("eval.num_fewshot=[1]", ["is no whole number and no dict"]),
+    ("train.lora.r=x", ["train.lora.r: 'x' is no whole number"]),
+    ("data.size=big", ["data.size: 'big' is no whole number"]),
+    ("+selector.layer=[1]", ["selector.layer: there is no such key. Did you mean 'layers'"]),
+    ("+train.lora.rank=4", ["train.lora.rank: there is no such key"]),
+    ("tracking.project=[a]", ["tracking.project: '['a']' is no text"]),
+]
+
+
+@pytest.mark.parametrize(("word", "said"), WRONG, ids=[one[0] for one in WRONG])
+def test_a_value_of_the_wrong_kind_is_named_by_its_whole_key(word: str, said: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        typed(word)
+    for part in said:
+        assert part in str(caught.value)
+
+
+def test_the_values_of_every_default_are_left_as_they_are() -> None:
+    values = plain(composed("paths.run=here"))
+    assert repr(fit(values, "")) == repr(values)
+
+
+def test_without_a_word_there_is_help_with_the_demo(nait: Run, tmp_path: Path) -> None:
+    done = nait(bare=True)
+    assert done.returncode == 0
+    assert "nait experiment=quickstart" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sweep", [[], ["-m", "selector=random,length"]], ids=["one job", "a sweep"])
+def test_an_own_pool_is_never_paired_with_the_embedded_world_by_default(
+    nait: Run, home: Path, tmp_path: Path, sweep: list[str]
+) -> None:
+    own = ["data=file", f"data.path={home / 'pool.jsonl'}", "stages=[select]", "tracking=files", *sweep]
+    done = nait(*own, bare=True)
+    assert done.returncode == 2
+    for part in (
+        "target=file target.path=",
+        "target=none",
+        "target=nano",
+        "model=local model.path=",
+        "model=nano",
+    ):
+        assert part in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "the pool is your own" in line]) == 1
+    assert not manifests(tmp_path)
+
+
+def test_what_the_user_names_is_asked_for_on_the_line_or_in_a_file(
+    nait: Run, home: Path, tmp_path: Path
+) -> None:
+    own = [
+        "data=file",
+        f"data.path={home / 'pool.jsonl'}",
+        "stages=[select]",
+        "tracking=files",
+        "selector=length",
+    ]
+    assert nait(*own, "target=none", "model=nano", bare=True).returncode == 0
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "own.yaml").write_text(
+        "# @package _global_\n# Mine.\ndefaults:\n  - override /target: none\n  - override /model: nano\n"
+    )
+    done = nait("--config-dir", "mine", "experiment=own", *own, bare=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_beside_takes_one_name(nait: Run) -> None:
+    done = nait("selector=random", "beside=nait", "stages=[select]")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_its_key(nait: Run, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("a file")
+    done = nait("paths.runs=full/runs", "stages=[select]")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "paths.runs=FOLDER" in done.stderr
