@@ -100,13 +100,21 @@ def with_options(question: str, options: Options | str | None) -> str:
     return question if options is None else f"{question}\n{options}"
 
 
-def chosen_label(value: object, options: Options | str | None, column: str) -> str:
+def chosen_label(
+    value: object, options: Options | str | None, column: str, *, field: str, assigned: bool = False
+) -> str:
     """The answer's text: a label, or an option's text, as it is; of a number the label at that place from 0.
 
-    Raises: RowError for a number that names no option, or anything that is no text where there are none.
+    Without options a number, or true or false, is taken as JSON writes it where the user has assigned the column.
+    Raises: RowError for a number that names no option, or anything else that is no text.
     """
     if not isinstance(options, Options):
-        return checked_text(value, column)
+        if not isinstance(value, (bool, int, float)):
+            return checked_text(value, column)
+        if assigned:
+            return json.dumps(value)
+        mend = f"Write it as text, or take it as it is written by data.columns={{{field}: {column}}}"
+        raise RowError(f"is {kind(value)}, not text", column=column, mend=mend)
     if isinstance(value, str):
         text = value.strip()
         if (

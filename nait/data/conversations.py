@@ -71,7 +71,7 @@ class MessageKeys(NamedTuple):
         return f"{{{self.role[0]}: ..., {self.text[0]}: ...}}"
 
 
-CHAT = MessageKeys(("role", "speaker", "author"), ("content", "text", "value", "message", "parts"))
+CHAT = MessageKeys(("role", "speaker", "author", "sender"), ("content", "text", "value", "message", "parts"))
 SHAREGPT = MessageKeys(("from",), ("value", "content", "text"))
 KNOWN = {*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *_WEIGHTS, *_TOOL_KEYS}
 """Keys of a message that are read."""
@@ -203,7 +203,7 @@ def _message(
         mend = f"'{name[:60]}' is no role. {did_you_mean(name[:60], _ROLES)}"
         raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", mend=mend)
     text_key = next((key for key in keys.text if message.get(key) is not None), keys.text[0])
-    text, thought = _spoken(message.get(text_key), column, f"{at}.{text_key}")
+    text, thought = spoken(message.get(text_key), column, f"{at}.{text_key}")
     if _ROLES[role] != ASSISTANT:
         return Said(_ROLES[role], text)
     thought = thought or next((message[key] for key in _REASONING if not is_empty(message.get(key))), "")
@@ -243,7 +243,7 @@ def _trained(message: dict[str, Any], column: str, at: str) -> bool:
     return True
 
 
-def _spoken(content: Any, column: str, at: str) -> tuple[str, str]:
+def spoken(content: Any, column: str, at: str) -> tuple[str, str]:
     """The text of a message and its reasoning; of a list of parts, all of which must be text, the parts joined."""
     if isinstance(content, dict):
         content = [content] if "type" in content or "text" in content else content.get("parts", content)

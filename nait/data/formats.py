@@ -32,6 +32,7 @@ from nait.data.conversations import (
     looks_like,
     messages_of,
     read_conversation,
+    spoken,
     take_turns,
     with_reasoning,
 )
@@ -47,6 +48,7 @@ from nait.data.rows import (
     optional_text,
     required_text,
     shown,
+    text_paths,
     value_at,
 )
 from nait.data.transcripts import read_transcript, way_of
@@ -62,6 +64,7 @@ _BESIDE = {
     "options": words.OPTIONS,
     "reasoning": words.REASONINGS,
     **_ASIDE,
+    "label": words.LABELS,
 }
 _REFUSED = {
     "tools": ("offers tools", "Tools are not supported: leave such rows out"),
@@ -82,13 +85,14 @@ class Content(NamedTuple):
 class Layout:
     """A format and the columns that hold its fields; None for an optional field that no column holds.
 
-    `spread` are the columns of options that have one each.
+    `spread` are the columns of options that have one each, `assigned` the fields whose columns the user has named.
     """
 
     format: str
     required: Mapping[str, str]
     optional: Mapping[str, str | None] = field(default_factory=dict)
     spread: tuple[str, ...] = ()
+    assigned: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         held = {name: column for name, column in {**self.required, **self.optional}.items() if column}
@@ -113,7 +117,8 @@ class Layout:
             column = self.optional.get(name)
             if column and not is_empty(value_at(row, column)):
                 raise RowError(what, column=column, mend=f"{mend}, or set data.columns={{{name}: null}}")
-        system = optional_text(row, self.optional.get("system"))
+        self._check_label(row)
+        system = _system(row, self.optional.get("system"))
         turns, said, notes = self._dialogue(row, handling)
         if system and said and system != said:
             raise RowError(
@@ -123,13 +128,19 @@ class Layout:
             )
         return Content(turns, said or system, _subtask(row, self.optional.get("subtask")), notes)
 
+    def _check_label(self, row: Row) -> None:
+        column = self.optional.get("label")
+        if column and value_at(row, column) is False:
+            mend = "Leave such rows out, or set data.columns={label: null}"
+            raise RowError("marks the answer as not wanted", column=column, mend=mend)
+
     def _dialogue(self, row: Row, handling: Handling) -> Dialogue:
         first, *rest = self.required.values()
         if self.format in _KEYS:
             return read_conversation(row, first, _KEYS[self.format], handling)
         if self.format == _TEXT:
             return read_transcript(required_text(row, first), first, handling)
-        if any(isinstance(value_at(row, column), list) for column in (first, rest[0])):
+        if any(_is_messages(value_at(row, column)) for column in (first, rest[0])):
             return self._messages(row, first, rest[0], handling)
         return self._pair(row, first, rest[0], handling)
 
@@ -138,7 +149,10 @@ class Layout:
         notes: list[str] = []
         options = self._options(row)
         question = with_options(required_text(row, first), options)
-        answer = chosen_label(value_at(row, last), options, last)
+        field = list(self.required)[1]
+        answer = chosen_label(
+            value_at(row, last), options, last, field=field, assigned=field in self.assigned
+        )
         thought = value_at(row, self.optional.get("reasoning"))
         answer = with_reasoning(answer, thought, self.optional.get("reasoning") or last, "", handling, notes)
         turn = Turn(question, answer, optional_text(row, self.optional.get("input")))
@@ -204,6 +218,8 @@ def _shapes() -> tuple[Shape, ...]:
     def alpaca(output: str) -> Shape:
         return Shape("alpaca", {"instruction": "instruction", "output": output}, _BESIDE)
 
+    instruction, output, inputs = words.DEFINED
+    defined = Shape("alpaca", {"instruction": instruction, "output": output}, {**_BESIDE, "input": inputs})
     return (
         *(Shape("messages", {"messages": name}, _ASIDE) for name in words.CONVERSATIONS),
         *(Shape("sharegpt", {"conversations": name}, _ASIDE) for name in reversed(words.CONVERSATIONS)),
@@ -211,6 +227,7 @@ def _shapes() -> tuple[Shape, ...]:
         alpaca("response"),
         *(pair(names) for names in words.PAIRS[: words.FIRST_PAIRS]),
         *(Shape("messages", {"messages": name}, _ASIDE) for name in words.MORE_CONVERSATIONS),
+        defined,
         *(pair(names) for names in words.PAIRS[words.FIRST_PAIRS :]),
         *(pair(names, chooses=True) for names in words.CHOICE_PAIRS),
         Shape(_TEXT, {_TEXT: "text"}, _ASIDE),
@@ -272,7 +289,7 @@ def _resolved(shape: Shape, named: Columns, names: Mapping[str, str]) -> Layout 
     columns = tuple(spread) if spread else _spread(shape, optional, named, names, taken)
     if shape.chooses and not columns and not optional.get("options"):
         return None
-    return Layout(shape.format, required, optional, columns)
+    return Layout(shape.format, required, optional, columns, frozenset(named))
 
 
 def _spread(
@@ -331,36 +348,71 @@ def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *
     if len(ways) > 1:
         fields = _guess(row) or {"prompt": "COLUMN", "completion": "COLUMN"}
     mapping = ", ".join(f"{name}: {column}" for name, column in fields.items())
-    mend = f"It has {told(row)}. Formats: {known}. Name the columns by {group}.columns={{{mapping}}}"
+    mend = (
+        f"It has {told(row)}. Formats: {known}. {_hint(row)}Name the columns by {group}.columns={{{mapping}}}"
+    )
     return RowError(
         "fits no format" if len(ways) > 1 else f"does not fit the format {tried[0].format}", mend=mend
     )
 
 
+def _hint(row: Row) -> str:
+    """What a row is that is no example."""
+    if _is_message(row):
+        return "Each row is one message: write one conversation a row, {messages: [...]}. "
+    if len(row) == 1 and isinstance(next(iter(row.values())), str) and _guess(row) is None:
+        return "One text a row is neither a question nor an answer: write it as {instruction, output}. "
+    return ""
+
+
+def _is_message(row: Row) -> bool:
+    return "role" in row and ("text" in row or "content" in row)
+
+
 def _guess(row: Row) -> dict[str, str] | None:
-    """The mapping that may read a row that no layout fits: a preference pair's better half, or a part of a column."""
-    paths = [(name, value) for name, value in list(row.items())[:SHOWN_NAMES] if "rejected" not in name]
-    paths += [
-        (f"{name}.{key}", part)
-        for name, held in paths
-        if isinstance(held, dict)
-        for key, part in held.items()
-    ]
-    paths.sort(key=lambda one: "chosen" not in one[0])
-    if isinstance(row.get("prompt"), list) and isinstance(row.get("chosen"), list):
+    """The mapping that may read a row that no layout fits: a preference pair's better half, or parts of columns."""
+    if _is_message(row):
+        return None
+    held = {name: value for name, value in list(row.items())[:SHOWN_NAMES] if "rejected" not in name}
+    if isinstance(held.get("prompt"), list) and isinstance(held.get("chosen"), list):
         return {"prompt": "prompt", "completion": "chosen"}
-    for path, value in paths:
-        if isinstance(value, list) and value and (looks_like(value, CHAT) or looks_like(value, SHAREGPT)):
-            first = value[0]
-            if isinstance(first, dict) and len(value) > 1:
-                return {"messages" if not looks_like(value, SHAREGPT) else "conversations": path}
+    parts = [
+        (f"{name}.{key}", part)
+        for name, one in held.items()
+        if isinstance(one, dict)
+        for key, part in one.items()
+    ]
+    for path, value in sorted([*held.items(), *parts], key=lambda one: "chosen" not in one[0]):
+        if _is_messages(value):
+            return {"conversations" if looks_like(value, SHAREGPT) else "messages": path}
         if way_of(value) is not None:
             return {"text": path}
-    asked = next(
-        (name for name in ("prompt", "question", "instruction", "input", "query") if name in row), None
-    )
-    better = next((path for path, _ in paths if "chosen" in path), None)
-    return {"prompt": asked, "completion": better} if asked and better else None
+    texts = [name + path for name, value in held.items() for path in text_paths(value)]
+    asked = _first_word(texts, words.ASKING) or next(iter(texts), None)
+    answer = _first_word([path for path in texts if path != asked], words.ANSWERING)
+    if asked and not answer:
+        answer = next((path for path in texts[texts.index(asked) + 1 :]), None)
+    return {"prompt": asked, "completion": answer} if asked and answer else None
+
+
+def _first_word(paths: Sequence[str], known: Sequence[str]) -> str | None:
+    """The first path that leads through a column or key of one of these names, in the names' order."""
+    return next((path for word in known for path in paths if word in path.casefold().split(".")), None)
+
+
+def _is_messages(value: object) -> bool:
+    """Whether it is a list of messages that name their speakers."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return False
+    return looks_like(value, SHAREGPT) or any(key in value[0] for key in CHAT.role)
+
+
+def _system(row: Row, column: str | None) -> str:
+    """The system text; one that is written as a message or in parts is read as such."""
+    value = value_at(row, column) if column else None
+    if isinstance(value, (dict, list)) and value:
+        return spoken(value, column or "", "")[0]
+    return optional_text(row, column)
 
 
 def _subtask(row: Row, column: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from nait.core.errors import ConfigError, DataError
 from nait.data.rows import SHOWN_NAMES, Row, kind, shown, value_at
 
-_SPEAKERS = ("role", "from", "speaker", "author")
+_SPEAKERS = ("role", "from", "speaker", "author", "sender")
 
 
 def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: str) -> list[Any]:

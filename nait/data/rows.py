@@ -8,7 +8,7 @@ source turns it into a `DataError` that names file, row, field and mend, or coun
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -146,16 +146,20 @@ def checked_text(value: object, column: str, at: str = "") -> str:
 
 def _as_text(value: object, column: str, at: str) -> str:
     """How a value that is no text becomes one: a part of a list or an object can be named."""
-    part = (
-        next(iter(value), None)
-        if isinstance(value, dict)
-        else 0
-        if isinstance(value, list) and value
-        else None
-    )
-    if part is None or at:
+    path = next(text_paths(value), None)
+    if path is None or at:
         return "Write it as text"
-    return f"Write it as text, or name a part of it by its path, such as {shown(f'{column}.{part}')}"
+    return f"Write it as text, or name a part of it by its path, such as {shown(column + path)}"
+
+
+def text_paths(value: object, *, depth: int = 3) -> Iterator[str]:
+    """The paths of the texts in a value, each step behind a dot; of a list that of its first item alone."""
+    if isinstance(value, str):
+        yield ""
+    elif depth and isinstance(value, (dict, list)):
+        inner = list(value.items())[:SHOWN_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
+        for step, held in inner:
+            yield from (f".{step}{path}" for path in text_paths(held, depth=depth - 1))
 
 
 def kind(value: object) -> str:

@@ -48,6 +48,7 @@ WAYS = (
         r"<\|(?:user|prompter)\|>", r"<\|assistant\|>", r"<\|system\|>",
         end=r"</s>|<\|end\|>|<\|endoftext\|>|<\|eot_id\|>",
     ),
+    Marks(r"\[\|Human\|\]", r"\[\|AI\|\]", preamble=True),
     Marks(r"(?:<s>)?\s*\[INST\]", r"\[/INST\]", end=r"</s>"),
     Marks(r"#{2,3} Human:", r"#{2,3} Assistant:", r"#{2,3} System:", end=r"</s>|<\|endoftext\|>"),
     Marks(
@@ -58,6 +59,9 @@ WAYS = (
     Marks(r"(?:^|\n)\s*(?:Human|H):", r"\n\s*(?:Assistant|A):", end=r"</s>|<\|endoftext\|>"),
     Marks(r"(?:^|\n)User:", r"\n(?:Assistant|Bot):", r"(?:^|\n)System:", end=r"</s>|<\|endoftext\|>"),
 )  # fmt: skip
+_TOOLS = re.compile(
+    r"(?m)^\s*FUNCTION RESPONSE:|<functioncall>|<tool_call>|<\|im_start\|>\s*tool|\[TOOL_CALLS\]|<\|python_tag\|>"
+)
 _LLAMA_SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>\s*", re.DOTALL)
 
 
@@ -81,6 +85,9 @@ def read_transcript(text: str, column: str, handling: Handling) -> Dialogue:
             column=column,
             mend="Write '### Human: ...### Assistant: ...' or <|im_start|> marks, or name columns of their own",
         )
+    if _TOOLS.search(text):
+        mend = "Tools are not supported: leave such rows out"
+        raise RowError("holds a call to a tool or its result", column=column, mend=mend)
     notes: list[str] = []
     said, extra = _said(text, way, column, handling, notes)
     made = take_turns(said, column, handling, notes)

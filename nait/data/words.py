@@ -11,6 +11,7 @@ PAIRS = (
     ("question", "response"),
     ("prompt", "response"),
     ("input", "output"),
+    ("inputs_pretokenized", "targets_pretokenized"),
     ("inputs", "targets"),
     ("input", "target"),
     ("user", "assistant"),
@@ -47,8 +48,19 @@ CHOICE_PAIRS = (
     ("query", "gold"),
 )
 """A question and what names one of its options, where a row has options."""
-SYSTEMS = ("system", "system_prompt", "system_message")
+SYSTEMS = (
+    "system",
+    "system_prompt",
+    "system_message",
+    "systemInstruction",
+    "system_instruction",
+    "meta_instruction",
+)
 INPUTS = ("input", "context", "passage", "article")
+DEFINED = ("definition", "targets", ("inputs",))
+"""An instruction that a task's rows share, the answers, and the inputs (Natural Instructions)."""
+LABELS = ("label",)
+"""What marks an answer as wanted or not (KTO)."""
 HISTORIES = ("history",)
 OPTIONS = ("options", "choices", "endings")
 SPREAD_OPTIONS = (
@@ -64,3 +76,20 @@ REASONINGS = ("reasoning_content", "thinking", "reasoning", "complex_cot")
 TOOLS = ("tools", "functions")
 MEDIA = ("image", "images", "video", "videos", "audio", "audios")
 SUBTASKS = ("subtask",)
+ASKING = (
+    "prompt",
+    "question",
+    "instruction",
+    "query",
+    "problem",
+    "input",
+    "text",
+    "article",
+    "document",
+    "dialogue",
+)
+ANSWERING = (
+    "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
+    "correct_answer", "best_answer", "target", "summary", "highlights", "code", "label", "reference",
+)  # fmt: skip
+"""Words by which a message guesses the mapping of a row that no layout fits."""

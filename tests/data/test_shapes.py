@@ -113,6 +113,13 @@ def test_earlier_turns_are_turns(read: Any, row: Row) -> None:
         ({"question": "q", "context": "i", "answer": "a"}, "", Turn("q", "a", "i")),
         ({"system_prompt": "s", "question": "q", "response": "a"}, "s", Turn("q", "a")),
         ({"system_message": "s", "messages": CHAT}, "s", Turn("q", "a")),
+        ({"systemInstruction": {"parts": [{"text": "s"}]}, "contents": CHAT}, "s", Turn("q", "a")),
+        ({"definition": "q", "inputs": "i", "targets": "a"}, "", Turn("q", "a", "i")),
+        (
+            {"inputs": [1], "targets": [2], "inputs_pretokenized": "q", "targets_pretokenized": "a"},
+            "",
+            Turn("q", "a"),
+        ),
         ({"Question": "q", "Complex_CoT": "t", "Response": "a"}, "", Turn("q", "<think>\nt\n</think>\n\na")),
         ({"text": "Intro.\n### Instruction:\nq\n### Input:\ni\n### Response:\na"}, "", Turn("q", "a", "i")),
     ],
@@ -240,6 +247,8 @@ def test_reasoning_is_kept_or_dropped_by_a_key_and_counted(read: Any, key: str) 
         ),
         ({"messages": [CHAT[0], {**CHAT[1], "weight": 0.5}]}, "weight between"),
         ({"messages": [*CHAT, CHAT[0]]}, "ends with the user"),
+        ({"prompt": "q", "completion": "a", "label": False}, "not wanted"),
+        ({"text": "USER: q ASSISTANT: a FUNCTION\nFUNCTION RESPONSE: b"}, "call to a tool"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -247,6 +256,7 @@ def test_what_cannot_be_represented_is_refused_by_row_and_can_be_skipped(
     read: Any, row: Row, words: str
 ) -> None:
     good = {"messages": CHAT} if "messages" in row else {**row, "image": None}
+    good |= {"label": True} if "label" in row else {"text": "USER: q ASSISTANT: a"} if "text" in row else {}
     with pytest.raises(DataError, match=f"line 2, field .*{words}.*on_bad=skip"):
         read(good, row)
     pool = read(good, row, on_bad="skip")
@@ -295,7 +305,7 @@ def test_a_part_of_a_column_is_named_by_its_path(read: Any) -> None:
     row = {"question": "q", "answers": {"text": ["a"]}, "body": {"messages": CHAT}}
     assert only(read(row, columns={"prompt": "question", "completion": "answers.text.0"})).turns == PLAIN
     assert only(read(row, columns={"messages": "body.messages"})).turns == PLAIN
-    with pytest.raises(DataError, match=r"is an object, not text.*'answers.text'"):
+    with pytest.raises(DataError, match=r"is an object, not text.*'answers.text.0'"):
         read(row, columns={"prompt": "question", "completion": "answers"})
 
 
@@ -313,6 +323,27 @@ def test_a_part_of_a_column_is_named_by_its_path(read: Any) -> None:
             {"prompt": "prompt", "completion": "chosen"},
         ),
         ({"custom_id": "1", "body": {"messages": CHAT}}, {"messages": "body.messages"}),
+        (
+            {"id": "1", "question": "q", "answers": {"text": ["a"]}},
+            {"prompt": "question", "completion": "answers.text.0"},
+        ),
+        (
+            {"instruction": "q", "completions": [{"model": "m", "response": "a"}]},
+            {"prompt": "instruction", "completion": "completions.0.response"},
+        ),
+        (
+            {"translation": {"de": "q", "en": "a"}},
+            {"prompt": "translation.de", "completion": "translation.en"},
+        ),
+        (
+            {
+                "name": "n",
+                "chat_messages": [{"sender": "human", "text": "q"}, {"sender": "assistant", "text": "a"}],
+            },
+            {"messages": "chat_messages"},
+        ),
+        ({"topic": "t", "chat": "USER: q ASSISTANT: a"}, {"text": "chat"}),
+        ({"input": "Intro.\n[|Human|] q\n[|AI|] a"}, {"text": "input"}),
     ],
     ids=lambda value: json.dumps(value)[:40],
 )
@@ -323,6 +354,23 @@ def test_the_message_names_the_mapping_that_reads_a_row_of_no_format(
     with pytest.raises(DataError, match=rf"data\.columns={{{written}}}"):
         read(row)
     assert only(read(row, columns=mapping)).turns == PLAIN
+
+
+@pytest.mark.parametrize(("value", "text"), [(5, "5"), (2.5, "2.5"), (True, "true")])
+def test_a_number_is_an_answer_where_the_user_has_assigned_its_column(
+    read: Any, value: Any, text: str
+) -> None:
+    row = {"question": "q", "answer": value}
+    with pytest.raises(DataError, match=r"take it as it is written by data\.columns={completion: answer}"):
+        read(row)
+    assert only(read(row, columns={"completion": "answer"})).turns == (Turn("q", text),)
+
+
+def test_rows_that_are_no_examples_say_what_they_are(read: Any) -> None:
+    with pytest.raises(DataError, match="Each row is one message"):
+        read({"role": "prompter", "text": "q", "parent_id": None})
+    with pytest.raises(DataError, match="One text a row is neither a question nor an answer"):
+        read({"text": "Once upon a time."})
 
 
 def test_text_that_is_not_used_is_listed_once_and_only_columns_that_exist_are_named(
