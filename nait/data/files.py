@@ -146,7 +146,8 @@ def bare_name(path: Path) -> tuple[str, str]:
 def stem(path: Paths) -> str:
     """A name for what a path names: of a file its own, of a folder the folder's, of shards what they share."""
     if not isinstance(path, (str, Path)):
-        path = path[0] if path else ""
+        first = stem(path[0]) if path else ""
+        return first if len(path) < 2 else _SHARD.sub("", first) or first
     found = Path(path).expanduser()
     if found.is_dir():
         return found.resolve().name

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from nait.core.errors import ConfigError, did_you_mean
@@ -235,6 +235,8 @@ def _shapes() -> tuple[Shape, ...]:
 
 
 SHAPES = _shapes()
+OPTIONAL_NAMES = {name.casefold() for shape in SHAPES for names in shape.optional.values() for name in names}
+"""Columns, in lower case, that hold a part of an example wherever they appear."""
 FORMATS = tuple(dict.fromkeys(shape.format for shape in SHAPES))
 
 
@@ -259,13 +261,23 @@ def find_layout(
     layouts = [layout for layout in found if layout is not None]
     counts = [sum(layout.fits(row) for row in rows) for layout in layouts]
     if any(counts):
-        return layouts[counts.index(max(counts))]
+        return _marked(layouts[counts.index(max(counts))], rows)
     # The user has said which format it is: what does not fit then is the row's fault, and named with it.
     if format in (*_KEYS, _TEXT):
         for layout in layouts:
             if any(has_column(row, column) for row in rows for column in layout.required.values()):
                 return layout
     raise _nothing_fits(rows[0] if rows else {}, tried, layouts, group=group)
+
+
+def _marked(layout: Layout, rows: Sequence[Row]) -> Layout:
+    """The layout; a column "label" that is never true or false is no mark of answers."""
+    column = layout.optional.get("label")
+    if column is None or "label" in layout.assigned:
+        return layout
+    if any(isinstance(value_at(row, column), bool) for row in rows):
+        return layout
+    return replace(layout, optional={**layout.optional, "label": None})
 
 
 def _resolved(shape: Shape, named: Columns, names: Mapping[str, str]) -> Layout | None:

@@ -5,6 +5,7 @@ The functions here are what `conf/data` and `conf/target` name; their parameters
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from nait.data.formats import Columns
 from nait.data.readers import file_source, hub_source
 from nait.data.readings import EMPTY_ANSWER, Reading
 from nait.data.streams import Decoding
+
+_log = logging.getLogger(__name__)
 
 
 def read_pool(
@@ -162,6 +165,8 @@ def _reference(
     source = file_source(path, decoding, key="target.path")
     target = as_target(settled(reading.pool(source, name), duplicates, group="target", place=source.place))
     empty = {example.id for example in target.examples if not example.answered}
+    if empty:
+        _log.warning("%s: %d row(s) without an answer are no references: left out.", source.name, len(empty))
     return _drawn(target.without(empty, EMPTY_ANSWER), rows, seed)
 
 

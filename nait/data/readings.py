@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.examples import Example, Pool, gather
 from nait.data.conversations import CONTEXT, KNOWN, Handling, pair_keys
-from nait.data.formats import Columns, Layout, find_layout
+from nait.data.formats import OPTIONAL_NAMES, Columns, Layout, find_layout
 from nait.data.readers import Source
 from nait.data.rows import SHOWN_NAMES, Place, Row, RowError, checked_text, has_column, kind, shown, value_at
 from nait.data.streams import MEGABYTE
@@ -179,10 +179,11 @@ class _Walk:
 
     def _notice(self, row: Row) -> None:
         """Keeps which columns hold text; a column that appears late may fill a field that is free."""
+        new = [name for name in row if name not in self.seen]
+        self.seen.update(dict.fromkeys(new))
+        if any(name.strip().casefold() in OPTIONAL_NAMES for name in new):
+            self._late(row)
         for name, value in row.items():
-            if name not in self.seen:
-                self.seen[name] = None
-                self._late(row)
             if name not in self.texts and _holds_text(value):
                 self.texts[name] = None
         self._notice_messages(row)
@@ -215,7 +216,7 @@ class _Walk:
             return
         if dict(new.required) == dict(old.required) and new.spread == old.spread:
             merged = {name: old.optional.get(name) or column for name, column in new.optional.items()}
-            self.layout = Layout(old.format, old.required, merged, old.spread)
+            self.layout = replace(old, optional=merged)
 
     def _own_id(self, row: Row, place: Place) -> str:
         """The user's id as text, "" where it is to come from the content. Raises: RowError."""
@@ -231,7 +232,7 @@ class _Walk:
             raise RowError("is missing", column=column, mend=mend)
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise RowError(f"is {kind(value)}, neither text nor a number", column=column, mend=mend)
-        key = checked_text(_digits(value), column)
+        key = checked_text(str(value), column)
         first = self.ids.setdefault(key, place)
         if first is not place:
             raise RowError(
@@ -254,7 +255,7 @@ class _Walk:
         for note, count in self.notes.items():
             _log.log(
                 logging.WARNING if note != CONTEXT else logging.INFO,
-                "%s: %d rows: %s",
+                "%s: %d row(s): %s",
                 self.source.name,
                 count,
                 note,
@@ -318,14 +319,6 @@ def _holds_text(value: object) -> bool:
     if isinstance(value, list):
         return bool(value) and isinstance(value[0], str) and bool(value[0].strip())
     return isinstance(value, str) and bool(value.strip())
-
-
-def _digits(value: str | int | float) -> str:
-    """An id as text; of a number its digits, however many: Python itself writes no more than 4,300."""
-    try:
-        return str(value)
-    except ValueError:
-        return hex(int(value))
 
 
 def _is_missing(value: object) -> bool:

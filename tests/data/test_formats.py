@@ -33,6 +33,7 @@ def fault(row: Row, **options: Any) -> RowError:
     return caught.value
 
 
+@settings(deadline=None)  # a layout is sought once a file, and here 12 times an example
 @given(said=turns, system=texts, subtask=texts)
 def test_chat_and_sharegpt_say_the_same(said: list[Turn], system: str, subtask: str) -> None:
     chat = conversation(said, system, ("role", "content", "system", "user", "assistant"))
@@ -46,7 +47,7 @@ def test_chat_and_sharegpt_say_the_same(said: list[Turn], system: str, subtask: 
             assert layout.read(row) == content
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(question=texts, answer=texts, system=texts)
 def test_pairs_of_columns_and_a_conversation_of_one_turn_say_the_same(
     question: str, answer: str, system: str

@@ -120,6 +120,16 @@ def test_a_header_of_many_columns_is_read_in_linear_time(tmp_path: Path) -> None
     assert time.monotonic() - started < 5
 
 
+def test_rows_that_each_bring_columns_of_their_own_are_read_in_linear_time(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": str(i), "output": "a", **{f"c{i}-{j}": "x" for j in range(20)}} for i in range(3000)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    started = time.monotonic()
+    assert read_pool(tmp_path / "a.jsonl").reading["unused_columns"] == 60_000
+    assert time.monotonic() - started < 5
+
+
 def test_a_message_about_many_columns_is_short(tmp_path: Path) -> None:
     row = {f"column number {i}": "x" for i in range(20_000)}
     (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")

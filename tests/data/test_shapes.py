@@ -294,6 +294,12 @@ def test_a_column_that_appears_behind_the_head_fills_its_field(read: Any) -> Non
     assert pool.reading["unused"] == ["note"]
 
 
+def test_a_label_that_is_no_mark_is_text_that_is_not_used(read: Any) -> None:
+    pool = read({"prompt": "q", "completion": "a", "label": "maths"})
+    assert pool.reading["columns"] == {"prompt": "prompt", "completion": "completion"}
+    assert pool.reading["unused"] == ["label"]
+
+
 def test_a_column_the_user_assigns_leaves_the_defaults(read: Any) -> None:
     row = {"input": "q", "output": "a"}
     assert only(read(row, columns={"instruction": "input"})).turns == PLAIN
@@ -512,7 +518,7 @@ def test_a_folder_a_pattern_and_a_list_of_shards_are_one_pool(tmp_path: Path) ->
         read_pool([str(path) for path in sorted(folder.glob("*.parquet"))]),
     ]
     assert [pool.fingerprint for pool in pools] == [whole.fingerprint] * 3
-    assert pools[0].name == "shards"
+    assert [pool.name for pool in pools] == ["shards", "shards", "train"]
     assert sorted(example.row for example in pools[0].examples) == [0, 1, 2]
 
 
