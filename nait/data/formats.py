@@ -14,49 +14,18 @@ A layout is one way the columns are called; README.md beside this file has the t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
 
 from nait.core.errors import ConfigError, did_you_mean
-from nait.core.examples import Turn
 from nait.data import words
-from nait.data.choices import Options, chosen_label, read_options, with_options
-from nait.data.conversations import (
-    CHAT,
-    SHAREGPT,
-    Dialogue,
-    Handling,
-    Said,
-    looks_like,
-    messages_of,
-    read_conversation,
-    spoken,
-    take_turns,
-    with_reasoning,
-)
+from nait.data.guesses import guess, hint
+from nait.data.layouts import KEYS, TEXT, Layout
 from nait.data.objects import told
-from nait.data.rows import (
-    SHOWN_NAMES,
-    Row,
-    RowError,
-    checked_text,
-    has_column,
-    is_empty,
-    kind,
-    optional_text,
-    required_text,
-    shown,
-    text_paths,
-    value_at,
-)
-from nait.data.transcripts import read_transcript, way_of
+from nait.data.rows import Row, RowError, has_column, value_at
 
 Columns = Mapping[str, str | Sequence[str] | None]
 
-_KEYS = {"messages": CHAT, "sharegpt": SHAREGPT}
-_TEXT = "text"
 _ASIDE = {"tools": words.TOOLS, "media": words.MEDIA, "system": words.SYSTEMS, "subtask": words.SUBTASKS}
 _BESIDE = {
     "input": words.INPUTS,
@@ -66,133 +35,6 @@ _BESIDE = {
     **_ASIDE,
     "label": words.LABELS,
 }
-_REFUSED = {
-    "tools": ("offers tools", "Tools are not supported: leave such rows out"),
-    "media": ("holds an image, a video or a sound", "A language model sees none: leave such rows out"),
-}
-
-
-class Content(NamedTuple):
-    """What a row says, and what was done to it."""
-
-    turns: tuple[Turn, ...]
-    system: str
-    subtask: str
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A format and the columns that hold its fields; None for an optional field that no column holds.
-
-    `spread` are the columns of options that have one each, `assigned` the fields whose columns the user has named.
-    """
-
-    format: str
-    required: Mapping[str, str]
-    optional: Mapping[str, str | None] = field(default_factory=dict)
-    spread: tuple[str, ...] = ()
-    assigned: frozenset[str] = frozenset()
-
-    def __str__(self) -> str:
-        held = {name: column for name, column in {**self.required, **self.optional}.items() if column}
-        told = [f"{name} in {shown(column)}" for name, column in held.items()]
-        if self.spread:
-            told.append(f"options in {', '.join(map(shown, self.spread))}")
-        return f"format {self.format}, " + ", ".join(told)
-
-    @property
-    def columns(self) -> frozenset[str]:
-        """The columns that are read; of a path the column in which it begins, too."""
-        held = [
-            *self.required.values(),
-            *self.spread,
-            *(column for column in self.optional.values() if column),
-        ]
-        return frozenset([*held, *(column.split(".")[0] for column in held)])
-
-    def read(self, row: Row, handling: Handling = Handling()) -> Content:  # noqa: B008  # frozen
-        """What the row says. Raises: RowError."""
-        for name, (what, mend) in _REFUSED.items():
-            column = self.optional.get(name)
-            if column and not is_empty(value_at(row, column)):
-                raise RowError(what, column=column, mend=f"{mend}, or set data.columns={{{name}: null}}")
-        self._check_label(row)
-        system = _system(row, self.optional.get("system"))
-        turns, said, notes = self._dialogue(row, handling)
-        if system and said and system != said:
-            raise RowError(
-                "differs from the conversation's own system message",
-                column=self.optional["system"] or "",
-                mend="Keep one of the two, or set data.columns={system: null}",
-            )
-        return Content(turns, said or system, _subtask(row, self.optional.get("subtask")), notes)
-
-    def _check_label(self, row: Row) -> None:
-        column = self.optional.get("label")
-        if column and value_at(row, column) is False:
-            mend = "Leave such rows out, or set data.columns={label: null}"
-            raise RowError("marks the answer as not wanted", column=column, mend=mend)
-
-    def _dialogue(self, row: Row, handling: Handling) -> Dialogue:
-        first, *rest = self.required.values()
-        if self.format in _KEYS:
-            return read_conversation(row, first, _KEYS[self.format], handling)
-        if self.format == _TEXT:
-            return read_transcript(required_text(row, first), first, handling)
-        if any(_is_messages(value_at(row, column)) for column in (first, rest[0])):
-            return self._messages(row, first, rest[0], handling)
-        return self._pair(row, first, rest[0], handling)
-
-    def _pair(self, row: Row, first: str, last: str, handling: Handling) -> Dialogue:
-        """A question and its answer in columns of their own, behind the turns of a history."""
-        notes: list[str] = []
-        options = self._options(row)
-        question = with_options(required_text(row, first), options)
-        field = list(self.required)[1]
-        answer = chosen_label(
-            value_at(row, last), options, last, field=field, assigned=field in self.assigned
-        )
-        thought = value_at(row, self.optional.get("reasoning"))
-        answer = with_reasoning(answer, thought, self.optional.get("reasoning") or last, "", handling, notes)
-        turn = Turn(question, answer, optional_text(row, self.optional.get("input")))
-        history = self.optional.get("history")
-        if history is None or is_empty(value_at(row, history)):
-            return Dialogue((turn,), "", tuple(notes))
-        earlier = read_conversation(row, history, CHAT, handling)
-        return Dialogue((*earlier.turns, turn), earlier.system, (*earlier.notes, *notes))
-
-    def _options(self, row: Row) -> Options | str | None:
-        held = self.optional.get("options")
-        return read_options(row, self.spread or ((held,) if held else ()))
-
-    def _messages(self, row: Row, first: str, last: str, handling: Handling) -> Dialogue:
-        """Prompt and completion as messages: an answer in the prompt is context, as in TRL."""
-        notes: list[str] = []
-        said: list[Said] = []
-        for column, speaker in ((first, "user"), (last, "assistant")):
-            value = value_at(row, column)
-            if isinstance(value, list):
-                found = messages_of(value, column, CHAT, handling, notes)
-                if (
-                    column == last
-                    and said
-                    and [one[:2] for one in found[: len(said)]] == [one[:2] for one in said]
-                ):
-                    found = found[len(said) :]  # the whole conversation, prompt included
-            else:
-                found = [Said(speaker, checked_text(value, column))]
-            said += [one._replace(trained=False) for one in found] if column == first else found
-        return take_turns(said, last, handling, notes)
-
-    def fits(self, row: Row) -> bool:
-        """Whether the row has all required columns, and values of the right form in them."""
-        if not all(has_column(row, column) for column in self.required.values()):
-            return False
-        first = value_at(row, next(iter(self.required.values())))
-        if self.format == _TEXT:
-            return way_of(first) is not None
-        return self.format not in _KEYS or looks_like(first, _KEYS[self.format])
 
 
 @dataclass(frozen=True)
@@ -230,7 +72,7 @@ def _shapes() -> tuple[Shape, ...]:
         defined,
         *(pair(names) for names in words.PAIRS[words.FIRST_PAIRS :]),
         *(pair(names, chooses=True) for names in words.CHOICE_PAIRS),
-        Shape(_TEXT, {_TEXT: "text"}, _ASIDE),
+        Shape(TEXT, {TEXT: "text"}, _ASIDE),
     )
 
 
@@ -263,7 +105,7 @@ def find_layout(
     if any(counts):
         return _marked(layouts[counts.index(max(counts))], rows)
     # The user has said which format it is: what does not fit then is the row's fault, and named with it.
-    if format in (*_KEYS, _TEXT):
+    if format in (*KEYS, TEXT):
         for layout in layouts:
             if any(has_column(row, column) for row in rows for column in layout.required.values()):
                 return layout
@@ -358,81 +200,11 @@ def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *
     )
     fields = dict.fromkeys(layouts[-1].required if layouts else tried[-1].required, "COLUMN")
     if len(ways) > 1:
-        fields = _guess(row) or {"prompt": "COLUMN", "completion": "COLUMN"}
+        fields = guess(row) or {"prompt": "COLUMN", "completion": "COLUMN"}
     mapping = ", ".join(f"{name}: {column}" for name, column in fields.items())
     mend = (
-        f"It has {told(row)}. Formats: {known}. {_hint(row)}Name the columns by {group}.columns={{{mapping}}}"
+        f"It has {told(row)}. Formats: {known}. {hint(row)}Name the columns by {group}.columns={{{mapping}}}"
     )
     return RowError(
         "fits no format" if len(ways) > 1 else f"does not fit the format {tried[0].format}", mend=mend
     )
-
-
-def _hint(row: Row) -> str:
-    """What a row is that is no example."""
-    if _is_message(row):
-        return "Each row is one message: write one conversation a row, {messages: [...]}. "
-    if len(row) == 1 and isinstance(next(iter(row.values())), str) and _guess(row) is None:
-        return "One text a row is neither a question nor an answer: write it as {instruction, output}. "
-    return ""
-
-
-def _is_message(row: Row) -> bool:
-    return "role" in row and ("text" in row or "content" in row)
-
-
-def _guess(row: Row) -> dict[str, str] | None:
-    """The mapping that may read a row that no layout fits: a preference pair's better half, or parts of columns."""
-    if _is_message(row):
-        return None
-    held = {name: value for name, value in list(row.items())[:SHOWN_NAMES] if "rejected" not in name}
-    if isinstance(held.get("prompt"), list) and isinstance(held.get("chosen"), list):
-        return {"prompt": "prompt", "completion": "chosen"}
-    parts = [
-        (f"{name}.{key}", part)
-        for name, one in held.items()
-        if isinstance(one, dict)
-        for key, part in one.items()
-    ]
-    for path, value in sorted([*held.items(), *parts], key=lambda one: "chosen" not in one[0]):
-        if _is_messages(value):
-            return {"conversations" if looks_like(value, SHAREGPT) else "messages": path}
-        if way_of(value) is not None:
-            return {"text": path}
-    texts = [name + path for name, value in held.items() for path in text_paths(value)]
-    asked = _first_word(texts, words.ASKING) or next(iter(texts), None)
-    answer = _first_word([path for path in texts if path != asked], words.ANSWERING)
-    if asked and not answer:
-        answer = next((path for path in texts[texts.index(asked) + 1 :]), None)
-    return {"prompt": asked, "completion": answer} if asked and answer else None
-
-
-def _first_word(paths: Sequence[str], known: Sequence[str]) -> str | None:
-    """The first path that leads through a column or key of one of these names, in the names' order."""
-    return next((path for word in known for path in paths if word in path.casefold().split(".")), None)
-
-
-def _is_messages(value: object) -> bool:
-    """Whether it is a list of messages that name their speakers."""
-    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
-        return False
-    return looks_like(value, SHAREGPT) or any(key in value[0] for key in CHAT.role)
-
-
-def _system(row: Row, column: str | None) -> str:
-    """The system text; one that is written as a message or in parts is read as such."""
-    value = value_at(row, column) if column else None
-    if isinstance(value, (dict, list)) and value:
-        return spoken(value, column or "", "")[0]
-    return optional_text(row, column)
-
-
-def _subtask(row: Row, column: str | None) -> str:
-    """The row's subtask; a number is taken as its digits. Strings are shared: there are few."""
-    value: Any = value_at(row, column) if column else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if value is not None and not isinstance(value, str):
-        mend = "Write it as text, or set data.columns={subtask: null}"
-        raise RowError(f"is {kind(value)}, not text", column=column or "", mend=mend)
-    return sys.intern(optional_text(row, column))

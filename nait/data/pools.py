@@ -17,8 +17,9 @@ from nait.core.examples import Pool, Target, as_target, chosen_names, fingerprin
 from nait.data.files import Paths, stem
 from nait.data.formats import Columns
 from nait.data.readers import file_source, hub_source
-from nait.data.readings import EMPTY_ANSWER, Reading
+from nait.data.readings import Reading
 from nait.data.streams import Decoding
+from nait.data.walks import EMPTY_ANSWER, pool_of
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def read_pool(
     reading = Reading(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = file_source(path, decoding)
-    return settled(reading.pool(source, name or stem(path)), duplicates, group="data", place=source.place)
+    return settled(pool_of(reading, source, name or stem(path)), duplicates, group="data", place=source.place)
 
 
 def read_hub_pool(
@@ -87,7 +88,7 @@ def read_hub_pool(
     reading = Reading(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = hub_source(path, subset=subset, split=split, revision=revision, mirror=mirror, decoding=decoding)
-    pool = reading.pool(source, name or path.split("/")[-1])
+    pool = pool_of(reading, source, name or path.split("/")[-1])
     return settled(pool, duplicates, group="data", place=source.place)
 
 
@@ -163,7 +164,9 @@ def _reference(
 ) -> Target:
     """The target of a file; rows without an answer are no references, and are counted."""
     source = file_source(path, decoding, key="target.path")
-    target = as_target(settled(reading.pool(source, name), duplicates, group="target", place=source.place))
+    target = as_target(
+        settled(pool_of(reading, source, name), duplicates, group="target", place=source.place)
+    )
     empty = {example.id for example in target.examples if not example.answered}
     if empty:
         _log.warning("%s: %d row(s) without an answer are no references: left out.", source.name, len(empty))

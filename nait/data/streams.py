@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from nait.core.errors import ConfigError, DataError
 from nait.data.files import missing
@@ -119,16 +119,23 @@ def _uncompressed(path: Path, compression: str | None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_seekable(path: Path) -> Iterator[BinaryIO]:
-    """The same bytes in a stream that can seek; a compressed file goes through a temporary one on disk."""
+def open_arrow(path: Path) -> Iterator[Any]:
+    """The same bytes in a file of Arrow's own; a compressed file goes through a temporary one on disk.
+
+    Arrow reads ahead in threads of its own: a file object of Python's could be gone before they end.
+    """
+    import pyarrow as pa
+
     with open_bytes(path) as stream:
         if _compression(path) is None:
-            yield stream
+            with pa.OSFile(str(path)) as plain:
+                yield plain
             return
-        with tempfile.TemporaryFile() as whole:
+        with tempfile.NamedTemporaryFile() as whole:
             shutil.copyfileobj(stream, whole)
-            whole.seek(0)
-            yield cast(BinaryIO, whole)
+            whole.flush()
+            with pa.OSFile(whole.name) as unpacked:
+                yield unpacked
 
 
 def encoding_of(path: Path, decoding: Decoding) -> str:

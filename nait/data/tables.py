@@ -11,7 +11,7 @@ from typing import Any
 
 from nait.core.errors import DataError
 from nait.data.rows import Row, RowError, Unreadable, shown
-from nait.data.streams import MEGABYTE, Decoding, open_seekable, open_text, text_lines
+from nait.data.streams import MEGABYTE, Decoding, open_arrow, open_text, text_lines
 
 BATCH_ROWS = 1000
 _LONGEST_CELL = 2**31 - 1  # csv's own limit, 131,072 characters, is below the longest published answers
@@ -83,9 +83,9 @@ def parquet_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row |
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open_seekable(path) as stream:
+    with open_arrow(path) as stream:
         try:
-            file = pq.ParquetFile(stream)
+            file = pq.ParquetFile(stream, pre_buffer=False)
             _header(file.schema_arrow.names, path)
             rows = _batch_rows(file.metadata, decoding.most)
             batches = file.iter_batches(batch_size=rows, use_threads=False)
@@ -107,7 +107,7 @@ def arrow_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | R
     """Each row of an Arrow file or stream, as `save_to_disk` writes, with its 0-based number."""
     import pyarrow as pa
 
-    with open_seekable(path) as stream:
+    with open_arrow(path) as stream:
         try:
             is_file = stream.read(6) == b"ARROW1"
             stream.seek(0)

@@ -6,16 +6,8 @@ import re
 from typing import NamedTuple
 
 from nait.core.examples import Turn
-from nait.data.conversations import (
-    ASSISTANT,
-    SYSTEM,
-    USER,
-    Dialogue,
-    Handling,
-    Said,
-    take_turns,
-    with_reasoning,
-)
+from nait.data.conversations import Dialogue, take_turns
+from nait.data.messages import ASSISTANT, SYSTEM, USER, Handling, Said, with_reasoning
 from nait.data.rows import RowError
 
 _INPUT = "input"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from nait.core.errors import ConfigError
 from nait.core.examples import Turn
-from nait.data.formats import FORMATS, SHAPES, Content, find_layout
+from nait.data.formats import FORMATS, SHAPES, find_layout
+from nait.data.layouts import Content
 from nait.data.rows import Row, RowError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
