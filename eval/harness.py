@@ -26,7 +26,8 @@ from .choices import check_choices, relevant, shots
 from .context import CutPrompts, cap_answers, context_warnings
 from .definitions import OWN, Catalogue, Function, library
 from .mirror import air_gap
-from .needs import data_digest, lacking, task_digest
+from .needs import data_digest, lacking, needs, task_digest
+from .network import check_hub
 from .results import parse
 from .samples import versions, write_samples
 from .sizes import sizes
@@ -118,7 +119,9 @@ class LmEval:
         return partial
 
     def check(self) -> None:
-        """Raises: ConfigError when a name is unknown, data are missing, or generated code would be run."""
+        """Raises: ConfigError for an unknown name, missing data, a Hub that does not answer, or generated code."""
+        if self.online and any(needs(task).repo for task in self.suite.tasks):
+            check_hub()
         _ = self.suite
 
     def key(self) -> dict[str, Any]:

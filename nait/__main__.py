@@ -43,7 +43,10 @@ def main() -> None:
             raise
         _fail(str(refused))
     except KeyboardInterrupt:
-        logging.getLogger("nait").warning("Interrupted. The same command goes on from here.")
+        logging.getLogger("nait").warning(
+            "Interrupted. Finished stages are kept, and of a pass its whole chunks (engine.chunk_tokens): "
+            "the same command continues after them."
+        )
         sys.exit(130)
 
 

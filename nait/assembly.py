@@ -68,6 +68,7 @@ def assemble(
     pool = build(config["data"])
     targets = list(build(config["target"]))
     _check_names(targets)
+    _check_answers(pool)
     pool, targets = _rendered(config, pool, targets, model=model, parts=parts)
     shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
     seconds = time.monotonic() - started
@@ -111,6 +112,16 @@ def _rendered(
         replace(rendered(target, other, model=model, store=store, group="target", on_bad=on_bad), source=None)
         for target in targets
     ]
+
+
+def _check_answers(pool: Pool) -> None:
+    """Raises: DataError for a pool without any answer: nothing in it could be selected."""
+    if not any(example.answered for example in pool.examples):
+        raise DataError(
+            f"none of its {len(pool)} rows has an answer",
+            where=f"pool '{pool.name}'",
+            mend="Name the column of the answers: 'data.columns={output: COLUMN}'.",
+        )
 
 
 def _check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:

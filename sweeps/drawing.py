@@ -30,6 +30,7 @@ SETTINGS: Any = {
     "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK, "grid.color": FAINT, "axes.titlesize": 10,
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "axes.spines.top": False,
     "axes.spines.right": False, "legend.frameon": False,
+    "text.parse_math": False,
 }  # fmt: skip
 
 
@@ -75,6 +76,10 @@ def picture(name: str, figure: Figure, alt: str) -> Picture:
     import matplotlib
 
     stream = io.StringIO()
+    from matplotlib.text import Text
+
+    for words in figure.findobj(Text):
+        words.set_parse_math(False)  # a name may hold "$": it is a letter
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": name}):
         figure.savefig(
             stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}

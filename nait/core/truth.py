@@ -6,7 +6,7 @@ Shapes: N rows. In target: a row whose family is one of the targets' names.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,31 +18,44 @@ from nait.core.rankings import lowest_first, mean_ranks
 
 @dataclass(frozen=True)
 class Labels:
-    """The rows' labels, in the pool's order: [N] family, skill, clean, lookalike."""
+    """The rows' labels, in the pool's order: [N] family, skill, clean, lookalike; None for those they lack."""
 
     family: npt.NDArray[np.str_]
-    skill: npt.NDArray[np.str_]
-    clean: npt.NDArray[np.bool_]
-    lookalike: npt.NDArray[np.bool_]
+    skill: npt.NDArray[np.str_] | None = None
+    clean: npt.NDArray[np.bool_] | None = None
+    lookalike: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
 class TruthColumns:
-    """The names of the label columns in the user's own rows. `lookalike` marks rows that only look in target."""
+    """The names of the label columns in the user's own rows. `lookalike` marks rows that only look in target.
+
+    `family` is enough: of another column that is null, or that no row has, its measure is left out.
+    """
 
     family: str
-    skill: str
-    clean: str
-    lookalike: str
+    skill: str | None = None
+    clean: str | None = None
+    lookalike: str | None = None
 
     def labels(self, rows: Sequence[Mapping[str, Any]]) -> Labels:
-        """The labels of these rows. Raises: KeyError for a row without one of the columns."""
+        """The labels of these rows. Raises: KeyError for a row without a column that is there in others."""
+        present = self.present(rows)
+
+        def column(name: str | None, kind: Callable[[Any], Any]) -> Any:
+            return np.array([kind(row[name]) for row in rows]) if name in present else None
+
         return Labels(
             np.array([str(row[self.family]) for row in rows]),
-            np.array([str(row[self.skill]) for row in rows]),
-            np.array([bool(row[self.clean]) for row in rows]),
-            np.array([bool(row[self.lookalike]) for row in rows]),
+            column(self.skill, str),
+            column(self.clean, bool),
+            column(self.lookalike, bool),
         )
+
+    def present(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """The columns of these that any row has."""
+        names = {name for name in (self.family, self.skill, self.clean, self.lookalike) if name is not None}
+        return {name for name in names if any(name in row for row in rows)}
 
 
 def measure(
@@ -61,14 +74,14 @@ def measure(
     """
     rows = np.asarray(list(chosen), dtype=np.int64)
     in_target = np.isin(labels.family, list(targets))
-    decoys = labels.lookalike & np.isin(labels.family, [f"lookalike_{name}" for name in targets])
-    found = {
-        "precision": float(in_target[rows].mean()),
-        "base_rate": float(in_target.mean()),
-        "clean": float(labels.clean[rows].mean()),
-        "lookalike": float(decoys[rows].mean()),
-        "coverage": _coverage(labels.skill[rows][in_target[rows]], labels.skill[in_target]),
-    }
+    found = {"precision": float(in_target[rows].mean()), "base_rate": float(in_target.mean())}
+    if labels.clean is not None:
+        found["clean"] = float(labels.clean[rows].mean())
+    if labels.lookalike is not None:
+        decoys = labels.lookalike & np.isin(labels.family, [f"lookalike_{name}" for name in targets])
+        found["lookalike"] = float(decoys[rows].mean())
+    if labels.skill is not None:
+        found["coverage"] = _coverage(labels.skill[rows][in_target[rows]], labels.skill[in_target])
     columns = {name: values for name, values in (scores or {}).items() if name in targets}
     if columns:
         found["auc"] = float(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,10 +54,10 @@ class WandbTracker:
             raise ConfigError(f"'{mode}' is unknown", where="tracking.mode", mend=did_you_mean(mode, MODES))
         self.folder = Path(folder)
         self.mode = mode
-        self.project = project
-        self.entity = entity
-        self.group = group
-        self.tags = tuple(tags)
+        self.project = str(project)  # a name may look like a number
+        self.entity = None if entity is None else str(entity)
+        self.group = None if group is None else str(group)
+        self.tags = tuple(map(str, [tags] if isinstance(tags, str) else tags))
         self.init_timeout = init_timeout
         self.finish_timeout = finish_timeout
         self._run: Any = None
@@ -76,8 +77,8 @@ class WandbTracker:
             about = {
                 "name": name,
                 "config": plain(config),
-                "group": (self.group or group)[:NAME_CHARS] or None,
-                "tags": list(dict.fromkeys(tag[:TAG_CHARS] for tag in [*tags, *self.tags] if tag)),
+                "group": str(self.group or group)[:NAME_CHARS] or None,
+                "tags": list(dict.fromkeys(str(tag)[:TAG_CHARS] for tag in [*tags, *self.tags] if tag)),
             }
             self._run = self._begin(about)
             self._termination.take()
@@ -94,7 +95,7 @@ class WandbTracker:
                     "W&B cannot be reached; this run is logged offline. %s", without_secrets(str(error))
                 )
         run = self._init("offline", about)
-        log.info("W&B run, offline; send it with: wandb sync %s", Path(run.dir).parent)
+        log.info("W&B run, offline; send it with: wandb sync %s", shlex.quote(str(Path(run.dir).parent)))
         return run
 
     def _init(self, mode: Literal["online", "offline"], about: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,29 @@ def test_a_folder_that_cannot_be_made_is_named_with_its_key(nait: Run, tmp_path:
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "paths.runs=FOLDER" in done.stderr
+
+
+def test_a_pool_without_answers_is_refused_before_a_model_is_opened(nait: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text('{"instruction": "a", "output": ""}\n' * 3)
+    done = nait(f"data.path={tmp_path / 'empty.jsonl'}", "stages=[select]")
+    assert done.returncode == 2
+    assert "none of its 3 rows has an answer" in done.stderr
+    assert "Opening" not in done.stderr
+
+
+def test_one_label_column_judges_a_selection_and_a_name_with_a_dollar_is_drawn(
+    nait: Run, tmp_path: Path
+) -> None:
+    rows = [
+        {"instruction": f"Do {i}", "output": f"{i} done", "kind": ["$x^$", "b_{"][i % 2]} for i in range(20)
+    ]
+    (tmp_path / "kinds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = nait(
+        "-m", "selector=random,length", f"data.path={tmp_path / 'kinds.jsonl'}", "truth=columns", "truth.family=kind",
+        "target.name=$x^$", "stages=[select,report]", "traits=topics", "label=$a_$",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no column 'skill' (truth.skill)" in done.stderr
+    assert {one["truth"]["base_rate"] for one in manifests(tmp_path)} == {0.5}
+    (page,) = (tmp_path / "runs").rglob("report.html")
+    assert "$x^$" in page.read_text()

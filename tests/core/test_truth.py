@@ -56,3 +56,16 @@ def test_precision_each_looks_at_every_targets_own_top() -> None:
     found = measure(labels(), [0, 4], ["math", "code"], scores)
     assert found["precision each"] == pytest.approx((1.0 + 0.5) / 2)
     assert "precision each" not in measure(labels(), [0], ["math"], {"math": scores["math"]})
+
+
+def test_one_label_column_is_enough() -> None:
+    rows = [{"kind": "math"}, {"kind": "code"}, {"kind": "math"}]
+    columns = TruthColumns("kind", "skill", "clean", "lookalike")
+    assert columns.present(rows) == {"kind"}
+    found = measure(columns.labels(rows), [0, 1], ["math"], {"math": np.array([3.0, 1.0, 2.0])})
+    assert found == {"precision": 0.5, "base_rate": pytest.approx(2 / 3), "auc": 1.0}
+
+
+def test_a_column_that_only_some_rows_have_is_an_error() -> None:
+    with pytest.raises(KeyError, match="skill"):
+        TruthColumns("kind", "skill").labels([{"kind": "math", "skill": "add"}, {"kind": "code"}])

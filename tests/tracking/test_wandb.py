@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -243,3 +244,18 @@ def test_each_option_builds_what_its_file_says(option: str, tmp_path: Path) -> N
     if option == "wandb":
         keys = [key for key in config.tracking if key != "_target_"]
         assert keys == list(inspect.signature(files_and_wandb).parameters)
+
+
+def test_names_that_look_like_numbers_are_names_and_a_path_with_a_space_is_quoted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    number: Any = 1
+    tracker = WandbTracker(folder, project=number, group=number, tags=[number])
+    with caplog.at_level("INFO"):
+        tracker.start("run", {}, group=number, tags=[number])
+    tracker.finish()
+    assert logs(folder)
+    (said,) = [one for one in caplog.messages if "wandb sync" in one]
+    assert Path(shlex.split(said.split("wandb sync ")[1])[0]).is_dir()
