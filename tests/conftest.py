@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
+
+# How long an example takes says how busy the machine is, not whether a law holds.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
