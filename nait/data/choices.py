@@ -45,11 +45,11 @@ def read_options(row: Row, columns: Sequence[str]) -> Options | str | None:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            return str(value)
+            return checked_text(value, column)
     if isinstance(value, dict):
         return _of_object(value, column) if value else None
     if isinstance(value, str):
-        return str(value) if value.strip() else None
+        return checked_text(value, column) if value.strip() else None
     return None if is_empty(value) else _of_list(value, column)
 
 

@@ -182,6 +182,13 @@ def test_a_multiple_choice_set_is_a_reference_set_too(tmp_path: Path) -> None:
     assert sorted(one.turns[0].answer for one in target.examples) == ["A", "A", "B", "B"]
 
 
+def test_options_that_are_one_text_are_shown_as_they_are(read: Any) -> None:
+    row = {"question": "q", "options": "A) w B) x", "answer": "B"}
+    assert only(read(row)).turns == (Turn("q\nA) w B) x", "B"),)
+    with pytest.raises(DataError, match="field 'options': holds half a character"):
+        read({**row, "options": "A) \ud800"})
+
+
 def test_a_number_that_names_no_option_is_a_fault(read: Any) -> None:
     with pytest.raises(DataError, match=r"field 'answer': names none of the options"):
         read({"question": "q", "choices": ["w", "x"], "answer": -1})
