@@ -7,11 +7,12 @@ lm-evaluation-harness' MMLU. An answer that is text stays as it is written.
 from __future__ import annotations
 
 import json
+import re
 import string
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from nait.data.rows import Row, RowError, checked_text, is_empty, kind, value_at
+from nait.data.rows import Row, RowError, checked_text, is_empty, is_missing, kind, value_at
 
 _LABELS = ("label", "labels", "key")
 _TEXTS = ("text", "texts", "content")
@@ -92,12 +93,35 @@ def _options(texts: Sequence[str], labels: Sequence[Any] | None, column: str) ->
     if len(labels) != len(texts):
         mend = f"Give at most {len(string.ascii_uppercase)} options, each with its label"
         raise RowError("has another number of labels than of options", column=column, mend=mend)
-    return Options(tuple(_text(label, column, ".label") for label in labels), tuple(texts))
+    named = tuple(_text(label, column, ".label") for label in labels)
+    return Options(named, _without_labels(named, texts))
+
+
+def _without_labels(labels: Sequence[str], texts: Sequence[str]) -> tuple[str, ...]:
+    """The texts; where every one begins with its own label, "A)21" or "(B) 22", without the labels."""
+    found = [
+        re.match(rf"\s*(?:\({re.escape(label)}\)|{re.escape(label)}(?:[):]|\.(?!\d)))\s*", text)
+        for label, text in zip(labels, texts, strict=True)
+    ]
+    if not all(found):
+        return tuple(texts)
+    return tuple(text[one.end() :] for one, text in zip(found, texts, strict=True) if one)
 
 
 def with_options(question: str, options: Options | str | None) -> str:
-    """The question with a line for each option."""
-    return question if options is None else f"{question}\n{options}"
+    """The question with a line for each option, unless it lists them itself."""
+    if options is None or (isinstance(options, Options) and _lists(question, options)):
+        return question
+    return f"{question}\n{options}"
+
+
+def _lists(question: str, options: Options) -> bool:
+    """Whether the question has every option in it, behind its label."""
+    text = "".join(question.split())
+    return bool(options.labels) and all(
+        any(f"{label}{mark}{''.join(option.split())}" in text for mark in ").:")
+        for label, option in zip(options.labels, options.texts, strict=True)
+    )
 
 
 def chosen_label(
@@ -109,12 +133,14 @@ def chosen_label(
     Raises: RowError for a number that names no option, or anything else that is no text.
     """
     if not isinstance(options, Options):
-        if not isinstance(value, (bool, int, float)):
+        if not isinstance(value, (bool, int, float)) or is_missing(value):
             return checked_text(value, column)
         if assigned:
             return json.dumps(value)
         mend = f"Write it as text, or take it as it is written by data.columns={{{field}: {column}}}"
         raise RowError(f"is {kind(value)}, not text", column=column, mend=mend)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], int):
+        value = value[0]  # AGIEval: the one number of a list
     if isinstance(value, str):
         text = value.strip()
         if (

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from nait.core.errors import ConfigError, did_you_mean
 from nait.data import words
-from nait.data.guesses import guess, hint
+from nait.data.guesses import caution, guess, hint, no_columns, written
 from nait.data.layouts import KEYS, TEXT, Layout
 from nait.data.objects import told
 from nait.data.rows import Row, RowError, has_column, value_at
@@ -135,6 +135,7 @@ def _resolved(shape: Shape, named: Columns, names: Mapping[str, str]) -> Layout 
         if not isinstance(column, str) and required[name] in given:
             return None
     taken = {*required.values(), *given}
+    taken |= {column.split(".")[0] for column in taken}
     optional: dict[str, str | None] = {}
     for name, usual_names in shape.optional.items():
         column = named.get(name)
@@ -201,10 +202,12 @@ def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *
     fields = dict.fromkeys(layouts[-1].required if layouts else tried[-1].required, "COLUMN")
     if len(ways) > 1:
         fields = guess(row) or {"prompt": "COLUMN", "completion": "COLUMN"}
-    mapping = ", ".join(f"{name}: {column}" for name, column in fields.items())
     mend = (
-        f"It has {told(row)}. Formats: {known}. {hint(row)}Name the columns by {group}.columns={{{mapping}}}"
+        f"It has {told(row)}. Formats: {known}. {hint(row)}{caution(row, fields)}"
+        f"Name the columns by {group}.columns={written(fields)}"
     )
+    if len(ways) > 1 and no_columns(row):
+        mend = f"It has {told(row)}. {hint(row).removesuffix('. ')}"
     return RowError(
         "fits no format" if len(ways) > 1 else f"does not fit the format {tried[0].format}", mend=mend
     )

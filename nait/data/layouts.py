@@ -27,6 +27,7 @@ from nait.data.rows import (
     checked_text,
     has_column,
     is_empty,
+    is_missing,
     kind,
     optional_text,
     required_text,
@@ -126,12 +127,22 @@ class Layout:
         )
         thought = value_at(row, self.optional.get("reasoning"))
         answer = with_reasoning(answer, thought, self.optional.get("reasoning") or last, "", handling, notes)
-        turn = Turn(question, answer, optional_text(row, self.optional.get("input")))
+        turn = Turn(question, answer, self._input(row))
         history = self.optional.get("history")
         if history is None or is_empty(value_at(row, history)):
             return Dialogue((turn,), "", tuple(notes))
         earlier = read_conversation(row, history, CHAT, handling)
         return Dialogue((*earlier.turns, turn), earlier.system, (*earlier.notes, *notes))
+
+    def _input(self, row: Row) -> str:
+        column = self.optional.get("input")
+        try:
+            return optional_text(row, column)
+        except RowError as error:
+            if "input" in self.assigned:
+                raise
+            mend = f"{error.mend}, or set data.columns={{input: null}}"
+            raise RowError(error.what, column=error.column, at=error.at, mend=mend) from None
 
     def _options(self, row: Row) -> Options | str | None:
         held = self.optional.get("options")
@@ -179,7 +190,7 @@ def _subtask(row: Row, column: str | None) -> str:
     value: Any = value_at(row, column) if column else None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if value is not None and not isinstance(value, str):
+    if not is_missing(value) and not isinstance(value, str):
         mend = "Write it as text, or set data.columns={subtask: null}"
         raise RowError(f"is {kind(value)}, not text", column=column or "", mend=mend)
     return sys.intern(optional_text(row, column))

@@ -23,6 +23,8 @@ _ROLES = {
     ),
     **dict.fromkeys(("system", "developer"), SYSTEM),
 }
+ASKED = frozenset(name for name, role in _ROLES.items() if role == USER)
+"""The names under which a user speaks, in lower case."""
 _TOOL_ROLES = {
     "tool",
     "tool_call",
@@ -37,6 +39,10 @@ _TOOL_ROLES = {
 _TOOL_KEYS = ("tool_calls", "function_call")
 _REASONING = ("reasoning_content", "thinking", "reasoning", "thought")
 _WEIGHTS = ("weight", "train", "training", "loss")
+_TOOL_PARTS = {
+    *_TOOL_ROLES, "tool_use", "tool_result", "server_tool_use", "function_call_output", "functioncall",
+    "functionresponse", "executablecode", "codeexecutionresult",
+}  # fmt: skip
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THINKING_PARTS = ("thinking", "reasoning")
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
@@ -164,12 +170,7 @@ def _message(
     name = checked_text(message.get(role_key), column, f"{at}.{role_key}")
     role = name.strip().casefold()
     if role in _TOOL_ROLES or any(not is_empty(message.get(key)) for key in _TOOL_KEYS):
-        raise RowError(
-            "holds a call to a tool or its result",
-            column=column,
-            at=at,
-            mend="Tools are not supported: leave such rows out",
-        )
+        raise _tool_error(column, at)
     if role not in _ROLES:
         mend = f"'{name[:60]}' is no role. {did_you_mean(name[:60], _ROLES)}"
         raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", mend=mend)
@@ -181,6 +182,11 @@ def _message(
     return Said(
         ASSISTANT, with_reasoning(text, thought, column, at, handling, notes), _trained(message, column, at)
     )
+
+
+def _tool_error(column: str, at: str) -> RowError:
+    mend = "Tools are not supported: leave such rows out"
+    return RowError("holds a call to a tool or its result", column=column, at=at, mend=mend)
 
 
 def with_reasoning(
@@ -227,6 +233,8 @@ def spoken(content: Any, column: str, at: str) -> tuple[str, str]:
         if form in _THINKING_PARTS and isinstance(part, dict):
             thoughts.append(checked_text(part.get(form, part.get("text")), column, f"{spot}.{form}"))
             continue
+        if isinstance(part, dict) and {str(name).casefold() for name in (form, *part)} & _TOOL_PARTS:
+            raise _tool_error(column, spot)
         text = part.get("text") if isinstance(part, dict) else part
         if form not in _TEXT_PARTS or text is None:
             raise RowError(

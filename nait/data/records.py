@@ -101,9 +101,10 @@ def parsed(record: Record) -> Row:
             mend=f"Mend byte {error.start + 1} of the line, or set data.encoding=cp1252 or the like",
         ) from None
     except json.JSONDecodeError as error:
-        raise RowError(
-            "is not JSON", mend=f"Mend the line at character {error.pos + 1} ({error.msg})"
-        ) from None
+        mend = f"Mend the line at character {error.pos + 1} ({error.msg})"
+        if record.rstrip().endswith(b"},"):
+            mend = "Leave out the comma behind the object"
+        raise RowError("is not JSON", mend=mend) from None
     except (ValueError, RecursionError) as error:
         raise RowError("is not JSON that can be read", mend=f"Mend the line ({str(error)[:200]})") from None
     if not isinstance(value, dict):

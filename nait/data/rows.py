@@ -120,12 +120,12 @@ def required_text(row: Row, column: str) -> str:
 def optional_text(row: Row, column: str | None) -> str:
     """The text in a column, "" where there is none. Raises: RowError when it holds something else."""
     value = value_at(row, column) if column else None
-    return "" if value is None else checked_text(value, column or "")
+    return "" if is_missing(value) else checked_text(value, column or "")
 
 
 def checked_text(value: object, column: str, at: str = "") -> str:
     """`value`, which is text that UTF-8 can hold. Raises: RowError."""
-    if value is None:
+    if is_missing(value):
         raise RowError("is missing", column=column, at=at, mend="Give every row a text there")
     if isinstance(value, Unreadable):
         raise RowError(value.what, column=column, at=at, mend="Write the file again from its source")
@@ -172,8 +172,13 @@ def kind(value: object) -> str:
     return names.get(type(value), f"a {type(value).__name__}")
 
 
+def is_missing(value: object) -> bool:
+    """Whether it is null, or NaN, which pandas writes in its place."""
+    return value is None or value != value
+
+
 def is_empty(value: object) -> bool:
     """Whether a value holds nothing: null, blank text, an empty list or object, or such as JSON text."""
     if isinstance(value, str):
         return value.strip() in ("", "[]", "{}", "null")
-    return value is None or value != value or (isinstance(value, (list, dict)) and not value)
+    return is_missing(value) or (isinstance(value, (list, dict)) and not value)

@@ -47,7 +47,10 @@ WAYS = (
         r"#{2,3} Instruction:", r"#{2,3} (?:Response|Output|Answer):", input=r"#{2,3} Input:",
         end=r"</s>|<\|endoftext\|>|#{2,3} End", preamble=True,
     ),
-    Marks(r"(?:^|\n\n?|\s)USER:", r"(?:^|\n\n?|\s)ASSISTANT:", end=r"</s>"),
+    Marks(
+        r"(?:^|\n\n?|\s)USER:", r"(?:^|\n\n?|\s)ASSISTANT:", r"^SYSTEM:", end=r"</s>|<\|endoftext\|>|<\|im_end\|>",
+    ),
+    Marks(r"\[Human\]:", r"\[MOSS\]:", end=r"<eoh>|<eoa>"),
     Marks(r"(?:^|\n)\s*(?:Human|H):", r"\n\s*(?:Assistant|A):", end=r"</s>|<\|endoftext\|>"),
     Marks(r"(?:^|\n)User:", r"\n(?:Assistant|Bot):", r"(?:^|\n)System:", end=r"</s>|<\|endoftext\|>"),
 )  # fmt: skip

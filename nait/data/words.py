@@ -39,6 +39,7 @@ CHOICE_PAIRS = (
     ("question", "answer_idx"),
     ("question", "answerKey"),
     ("question", "cop"),
+    ("question", "correct"),
     ("question", "label"),
     ("question", "correct_answer"),
     ("question_stem", "answerKey"),
@@ -56,7 +57,7 @@ SYSTEMS = (
     "system_instruction",
     "meta_instruction",
 )
-INPUTS = ("input", "context", "passage", "article")
+INPUTS = ("input", "context", "passage", "article", "story", "paragraph", "body")
 DEFINED = ("definition", "targets", ("inputs",))
 """An instruction that a task's rows share, the answers, and the inputs (Natural Instructions)."""
 LABELS = ("label",)
@@ -77,19 +78,21 @@ TOOLS = ("tools", "functions")
 MEDIA = ("image", "images", "video", "videos", "audio", "audios")
 SUBTASKS = ("subtask",)
 ASKING = (
-    "prompt",
-    "question",
-    "instruction",
-    "query",
-    "problem",
-    "input",
-    "text",
-    "article",
-    "document",
-    "dialogue",
-)
+    "prompt", "question", "instruction", "query", "problem", "input", "text", "article", "document", "dialogue",
+    "turn",
+)  # fmt: skip
 ANSWERING = (
     "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
-    "correct_answer", "best_answer", "target", "summary", "highlights", "code", "label", "reference",
+    "correct_answer", "best_answer", "correct", "target", "summary", "highlights", "code", "label", "reference",
+    "annotation",
 )  # fmt: skip
 """Words by which a message guesses the mapping of a row that no layout fits."""
+CHOSEN = ("chosen", "preferred")
+REJECTED = ("rejected", "non_preferred", "incorrect", "wrong")
+"""Pieces of the names of a preference pair's two halves."""
+ASIDES = frozenset({
+    "id", "uid", "uuid", "hash", "index", "idx", "type", "kind", "source", "url", "model", "language", "lang",
+    "date", "time", "timestamp", "at", "category", "topic", "title", "name", "key", "split", "prefix", "system",
+    "meta instruction", "version", "author", "node",
+})  # fmt: skip
+"""Last pieces of names, in the singular, that are no question and no answer."""

@@ -315,9 +315,9 @@ def test_a_column_the_user_assigns_leaves_the_defaults(read: Any) -> None:
 
 
 def test_a_part_of_a_column_is_named_by_its_path(read: Any) -> None:
-    row = {"question": "q", "answers": {"text": ["a"]}, "body": {"messages": CHAT}}
+    row = {"question": "q", "answers": {"text": ["a"]}, "request": {"messages": CHAT}}
     assert only(read(row, columns={"prompt": "question", "completion": "answers.text.0"})).turns == PLAIN
-    assert only(read(row, columns={"messages": "body.messages"})).turns == PLAIN
+    assert only(read(row, columns={"messages": "request.messages"})).turns == PLAIN
     with pytest.raises(DataError, match=r"is an object, not text.*'answers.text.0'"):
         read(row, columns={"prompt": "question", "completion": "answers"})
 

@@ -1,0 +1,200 @@
+"""Laws of the way on: a row that no layout fits is met with a mapping that reads it rightly, or with none."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.core.errors import DataError
+from nait.core.examples import Turn
+from nait.data.guesses import caution, guess, written
+from nait.data.pools import read_pool
+
+Row = dict[str, Any]
+ASK, ANSWER = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+
+
+def write(folder: Path, *rows: Row) -> Path:
+    path = folder / "pool.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def refusal(folder: Path, row: Row, **keys: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        read_pool(write(folder, row), **keys)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "mapping"),
+    [
+        ({"source": "wiki", "story": "s", "questions": ["q"], "answers": {"input_text": ["a"]}},
+         {"prompt": "questions.0", "completion": "answers.input_text.0"}),
+        ({"dialogue_id": "d", "background": "b", "questions": ["q"], "answers": {"texts": [["a"]]}},
+         {"prompt": "questions.0", "completion": "answers.texts.0.0"}),
+        ({"question_id": 81, "category": "writing", "turns": ["q"], "reference": ["a"]},
+         {"prompt": "turns.0", "completion": "reference.0"}),
+        ({"id": 1, "annotations": [{"result": [{"value": {"text": ["a"]}, "from_name": "n", "type": "t"}]}],
+          "data": {"prompt": "q"}, "created_at": "2024"},
+         {"prompt": "data.prompt", "completion": "annotations.0.result.0.value.text.0"}),
+        ({"title": "t", "paragraphs": [{"context": "c", "qas": [{"question": "q", "answers": [{"text": "a"}]}]}]},
+         {"prompt": "paragraphs.0.qas.0.question", "completion": "paragraphs.0.qas.0.answers.0.text"}),
+        ({"input": {"messages": [ASK]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]},
+         {"prompt": "input.messages", "completion": "preferred_output"}),
+        ({"problem_text": "q", "answer_number": "5", "unit": "m", "source": "s", "solution": "a"},
+         {"prompt": "problem_text", "completion": "solution"}),
+        ({"prefix": "MOSS is", "plain_text": "[Human]: q<eoh> [MOSS]: a<eoa>"}, {"text": "plain_text"}),
+        ({"id": 1, "sentence_eng_Latn": "q", "sentence_deu_Latn": "a"},
+         {"prompt": "sentence_eng_Latn", "completion": "sentence_deu_Latn"}),
+    ],
+    ids=["coqa", "quac", "mt_bench", "label_studio", "squad", "openai_dpo", "scibench", "moss_002", "flores"],
+)  # fmt: skip
+def test_the_mapping_that_is_named_reads_question_and_answer(
+    tmp_path: Path, row: Row, mapping: dict[str, str]
+) -> None:
+    assert f"data.columns={written(mapping)}" in refusal(tmp_path, row)
+    turns = read_pool(write(tmp_path, row), columns=mapping).examples[0].turns
+    assert [(turn.instruction, turn.answer) for turn in turns] == [("q", "a")]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question_id": 81, "category": "writing", "turns": ["q", "more"]},
+        {"answer_id": "x", "model_id": "m", "choices": [{"index": 0, "turns": ["a"]}]},
+        {"title": "t", "created_at": "2024", "url": "u"},
+    ],
+)
+def test_labels_and_dates_are_never_offered_as_question_or_answer(tmp_path: Path, row: Row) -> None:
+    assert guess(row) is None
+    assert "data.columns={prompt: COLUMN, completion: COLUMN}" in refusal(tmp_path, row)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"message_tree_id": "t", "prompt": {"text": "q", "role": "prompter", "replies": [ANSWER]}},
+         "Each row is a tree of messages"),
+        ({"title": "t", "mapping": {"x": {"message": None, "parent": None, "children": ["y"]}}},
+         "Each row is a tree of messages"),
+        ({"meta_instruction": "m", "chat": {"turn_1": {"Human": "q", "MOSS": "a"}}}, "The turns are an object"),
+        ({"role": "prompter", "text": "q", "parent_id": None}, "Each row is one message"),
+    ],
+    ids=["oasst", "chatgpt_export", "moss", "one_message"],
+)  # fmt: skip
+def test_rows_that_no_mapping_reads_are_offered_none(tmp_path: Path, row: Row, said: str) -> None:
+    message = refusal(tmp_path, row)
+    assert said in message
+    assert "columns=" not in message
+
+
+def test_the_message_says_what_its_mapping_leaves_out(tmp_path: Path) -> None:
+    row = {"prompt": "q", "response_0": "a", "response_1": "b", "safer_response_id": 1}
+    assert "leave out 'response_1'" in refusal(tmp_path, row)
+    assert "Only the first item of each list" in caution({"q": ["a", "b"]}, {"prompt": "q.0"})
+    assert caution({"q": ["a"]}, {"prompt": "q.0"}) == ""
+    assert "as JSON text" in caution({"q": '["a"]'}, {"prompt": "q"})
+
+
+def test_a_column_with_special_characters_is_named_in_quotes() -> None:
+    assert written({"prompt": "Correct Answer"}) == "{prompt: Correct Answer}"
+    assert written({"prompt": 'it\'s "a": (b)'}) == '{prompt: "it\'s \\"a\\": (b)"}'
+
+
+def test_tools_that_a_row_offers_are_told_before_a_mapping_is_tried(tmp_path: Path) -> None:
+    assert "offers tools" in refusal(tmp_path, {"query": "q", "answers": "[]", "tools": '[{"name": "f"}]'})
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "tool_use", "name": "f", "input": {}},
+        {"type": "tool_result", "content": "x"},
+        {"functionCall": {"name": "f", "args": {}}},
+        {"functionResponse": {"name": "f"}},
+    ],
+)
+def test_a_part_that_calls_a_tool_is_named_as_one(tmp_path: Path, part: Row) -> None:
+    row = {"messages": [ASK, {"role": "assistant", "content": [part]}]}
+    assert "holds a call to a tool or its result" in refusal(tmp_path, row)
+
+
+def test_nan_is_a_value_that_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    path.write_text('{"instruction": "q", "input": NaN, "system": NaN, "output": "a", "subtask": NaN}\n')
+    (example,) = read_pool(path).examples
+    assert (example.turns, example.system, example.subtask) == ((Turn("q", "a"),), "", "")
+    path.write_text('{"instruction": "q", "output": NaN}\n')
+    with pytest.raises(DataError, match="field 'output': is missing"):
+        read_pool(path, columns={"output": "output"})
+
+
+def test_a_comma_behind_a_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    path.write_text('{"instruction": "q", "output": "a"},\n' * 2)
+    with pytest.raises(DataError, match="Leave out the comma behind the object"):
+        read_pool(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "question", "answer"),
+    [
+        ({"question": "q", "options": ["A)21", "B)22"], "correct": "B"}, "q\nA. 21\nB. 22", "B"),
+        ({"question": "q", "options": ["(A) x", "(B) y"], "answer": "A"}, "q\nA. x\nB. y", "A"),
+        ({"question": "q", "options": ["A.5", "B.5"], "answer": "A"}, "q\nA. A.5\nB. B.5", "A"),
+        ({"query": "q Choices: (A) x (B)y", "choices": ["(A)x", "(B)y"], "gold": [1]},
+         "q Choices: (A) x (B)y", "B"),
+    ],
+    ids=["aqua", "parentheses", "decimals", "agieval"],
+)  # fmt: skip
+def test_options_are_listed_once_behind_one_label(
+    tmp_path: Path, row: Row, question: str, answer: str
+) -> None:
+    assert read_pool(write(tmp_path, row)).examples[0].turns == (Turn(question, answer),)
+
+
+def test_a_text_before_the_question_is_its_input(tmp_path: Path) -> None:
+    rows = [{"Body": f"There are {n}.", "Question": "How many?", "Answer": str(n)} for n in range(3)]
+    pool = read_pool(write(tmp_path, *rows))
+    assert {example.turns[0].input for example in pool.examples} == {f"There are {n}." for n in range(3)}
+
+
+def test_the_end_mark_of_a_transcript_is_no_part_of_an_answer(tmp_path: Path) -> None:
+    text = (
+        "SYSTEM: s\nUSER: q\n\n\nASSISTANT: a <|endoftext|>\n\n\nUSER: more\n\n\nASSISTANT: b <|endoftext|>"
+    )
+    (example,) = read_pool(write(tmp_path, {"text": text})).examples
+    assert example.turns == (Turn("q", "a"), Turn("more", "b"))
+    assert example.system == "s"
+
+
+def test_a_part_of_a_column_is_not_read_again_as_an_optional_field(tmp_path: Path) -> None:
+    row = {"input": {"messages": [ASK]}, "preferred_output": [ANSWER]}
+    columns = {"prompt": "input.messages", "completion": "preferred_output"}
+    assert "input" not in read_pool(write(tmp_path, row), columns=columns).reading["columns"]
+
+
+def test_every_mapping_in_a_message_can_be_typed_as_it_stands(tmp_path: Path) -> None:
+    message = refusal(tmp_path, {"question": "q", "best (answer)": "a"})
+    (typed,) = re.findall(r"data\.columns=\{[^}]*\}", message)
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    value = OverridesParser.create().parse_override(typed).value()
+    assert value == {"prompt": "question", "completion": "best (answer)"}
+
+
+def test_an_input_that_is_no_text_can_be_named_or_switched_off(tmp_path: Path) -> None:
+    row = {"question": "q", "answer": "a", "context": {"contexts": ["c", "d"]}}
+    message = refusal(tmp_path, row)
+    assert "such as 'context.contexts.0'" in message
+    assert "data.columns={input: null}" in message
+    path = write(tmp_path, row)
+    assert read_pool(path, columns={"input": "context.contexts.0"}).examples[0].turns == (
+        Turn("q", "a", "c"),
+    )
+    assert read_pool(path, columns={"input": None}).examples[0].turns == (Turn("q", "a"),)
