@@ -147,21 +147,24 @@ def _unknown(runs: Iterable[Placed]) -> list[str]:
 def differing(runs: Sequence[Placed]) -> list[dict[str, str]]:
     """For each run, the facts in which the table's runs of its method differ.
 
-    Reference sets are compared among runs for one target, budgets among those whose label is the same.
+    Reference sets are compared among runs for one target, budgets among those whose label is the same, and orders
+    apart for one target and for several: an order of several ranks one as `Highest` does, and the target's name says
+    which of the two a run is.
     """
-    places = [(_everyone(run), _aimed(run), _sized(run)) for run in runs]
+    places = [(_everyone(run), _aimed(run), _sized(run), _merged(run)) for run in runs]
     known: dict[tuple[str, ...], list[Facts]] = {}
     for run, groups in zip(runs, places, strict=True):
         for group in groups:
             known.setdefault(group, []).append(run.identity.method)
     varied = {group: _varied(facts) for group, facts in known.items()}
     found = []
-    for run, (everyone, aimed, sized) in zip(runs, places, strict=True):
+    for run, (everyone, aimed, sized, merged) in zip(runs, places, strict=True):
         facts = run.identity.method
+        among = dict.fromkeys(REFERENCES, aimed) | {"order": merged}
         keys = [
             key
             for key in sorted(facts)
-            if key in varied[aimed if key in REFERENCES else sized if key.startswith("budget") else everyone]
+            if key in varied[sized if key.startswith("budget") else among.get(key, everyone)]
         ]
         if "reference rows" in keys and _decided(known[aimed], "reference rows", "reference"):
             keys = [key for key in keys if key != "reference"]  # the number of rows says it
@@ -181,6 +184,10 @@ def _aimed(run: Placed) -> tuple[str, ...]:
 
 def _sized(run: Placed) -> tuple[str, ...]:
     return (run.method, "budget", run.labels["budget"])
+
+
+def _merged(run: Placed) -> tuple[str, ...]:
+    return (run.method, "order", "several" if "+" in run.labels["target"] else "one")
 
 
 def _varied(group: Sequence[Facts]) -> set[str]:

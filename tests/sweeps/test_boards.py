@@ -204,6 +204,27 @@ def test_one_column_is_ranked_alike_by_highest_and_by_the_orders_of_several(tmp_
     ]  # fmt: skip
 
 
+def test_one_order_for_single_targets_and_their_merge_is_in_no_name(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for target in ("math", "code"):
+        put(store, "nait", target=target, order="BestRank")
+    _of_two_columns(store, put(store, "nait", target="math+code", order="BestRank"))
+    assert {line.selector for line in lines_of(store)} == {"nait"}
+    _of_two_columns(store, put(store, "nait", target="math+code", order="RoundRobin"))
+    put(store, "nait", target="math", order="Lowest")
+    assert {(line.selector, line.target) for line in lines_of(store)} == {
+        ("nait order=Highest", "math"), ("nait order=Lowest", "math"), ("nait order=Highest", "code"),
+        ("nait order=BestRank", "math+code"), ("nait order=RoundRobin", "math+code"),
+    }  # fmt: skip
+
+
+def _of_two_columns(store: Store, run: str) -> None:
+    """Makes the scores of a run a table of two columns."""
+    links = read_json(store.folder("runs", run) / "manifest.json")["links"]
+    path = store.folder("scores", links["scores"]) / "manifest.json"
+    write_json(path, {**read_json(path), "targets": ["math", "code"]})
+
+
 def test_budgets_that_a_label_rounds_alike_are_two_lines(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait", rows=20)
