@@ -24,9 +24,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from nait.command.asked import check_asked
+from nait.command.explain import unresolved
 from nait.command.options import chosen
 from nait.command.values import fit, fit_value
 from nait.core.errors import ConfigError, NaitError, did_you_mean
+from nait.core.paths import at_home as home_of
 from nait.core.workers import workers_of
 from nait.core.writes import cannot_write
 
@@ -131,6 +133,11 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
     except MissingMandatoryValue as error:
         key = str(getattr(error, "full_key", "") or error).strip()
         raise ConfigError("a value is needed", where=key, mend=f"Set {key}=...") from None
+    except OmegaConfBaseException as error:
+        refused = unresolved(error)
+        if refused is None:
+            raise
+        raise refused from None
     assert isinstance(plain, dict)
     typed = {str(key): fit_value(value, KEYS.get(str(key), Any), str(key)) for key, value in plain.items()}
     fitted: dict[str, Any] = fit(typed, "")
@@ -222,6 +229,12 @@ def _refuse_sweeping(root: DictConfig, resolver: str) -> None:
             raise ConfigError("this sweep's other values are made of it", where=one.key_or_group, mend=mend)
 
 
+def at_home(path: str) -> str:
+    """`${at_home:PATH}`: the path with the home folder for `~`, where Hydra itself makes the folder."""
+    return str(home_of(path))
+
+
+OmegaConf.register_new_resolver("at_home", at_home, replace=True)
 OmegaConf.register_new_resolver("layer_sets", layer_sets, replace=True)
 OmegaConf.register_new_resolver("each_and_all", each_and_all, replace=True)
 

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from nait.core.address import address
 from nait.core.errors import NaitError, StoreError
+from nait.core.paths import at_home
 from nait.store import MANIFEST, is_place
 
 
@@ -41,7 +42,7 @@ def artifact_folder(given: Path) -> Path:
     Its manifest must be of this kind and address. One that cannot be read counts where the store's own lock is beside
     the folder. Raises: StoreError for any other folder.
     """
-    folder = given.expanduser().absolute()
+    folder = at_home(given).absolute()
     if folder.is_symlink() or not folder.is_dir() or not is_place(folder):
         raise _refused(folder, "is not an artifact's folder, STORE/KIND/ADDRESS")
     if not (folder / MANIFEST).is_file():

@@ -26,6 +26,7 @@ from filelock import FileLock
 
 from nait.core.address import address, canonical
 from nait.core.errors import StoreError
+from nait.core.paths import at_home
 from nait.energy import gauge
 
 MANIFEST = "manifest.json"
@@ -59,7 +60,7 @@ class Store:
     """Artifacts by kind and address under one root folder."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).expanduser().resolve()
+        self.root = at_home(root).resolve()
 
     def folder(self, kind: str, key: Mapping[str, Any] | str) -> Path:
         """Where an artifact of this kind and key is, or would be."""

@@ -10,11 +10,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from omegaconf.errors import GrammarParseError
 
 from nait.command.options import Options, compose
 from nait.command.unknown import no_such_key
 from nait.command.words import quoted
-from nait.core.errors import did_you_mean
+from nait.core.errors import ConfigError, did_you_mean
 
 EXTRAS = {"hydra/launcher": "SLURM's launchers come with: pip install 'nait[slurm]'."}
 
@@ -28,6 +29,9 @@ def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str
     several = re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text)
     if several:
         return _several_values(several.group(1), Options(loader))
+    reference = unresolved(error)
+    if reference:
+        return str(reference)
     full = re.search(r"full_key: (\S+)", text)
     key = re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' is not in struct", text
@@ -39,6 +43,24 @@ def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str
         return _unknown(deleted.group(1), words, loader)
     plain = " ".join(re.sub(r"See https?://\S+.*|Set the environment variable.*", "", text).split())
     return f"{plain.rstrip('.')}. See nait --help."
+
+
+def unresolved(error: Exception) -> ConfigError | None:
+    """The error for a reference `${...}` in a value that leads nowhere; None for any other failure."""
+    text = str(error)
+    full = re.search(r"full_key: (\S+)", text)
+    where = full.group(1) if full else ""
+    literal = "Write \\${...} for text that is meant as it stands."
+    if found := re.search(r"Interpolation key '([^']+)' not found", text):
+        return ConfigError(f"'${{{found.group(1)}}}' names no key of the config", where=where, mend=literal)
+    if found := re.search(r"Environment variable '([^']+)' not found", text):
+        mend = f"Set it, or write ${{oc.env:{found.group(1)},DEFAULT}}."
+        return ConfigError(f"the environment variable {found.group(1)} is not set", where=where, mend=mend)
+    if found := re.search(r"Unsupported interpolation type (\S+)", text):
+        return ConfigError(f"'${{{found.group(1)}:...}}' is no resolver", where=where, mend=literal)
+    if isinstance(error, GrammarParseError):
+        return ConfigError("a '${' in a value cannot be read", where=where, mend=literal)
+    return None
 
 
 def _no_such_option(group: str, name: str, loader: ConfigLoader) -> str:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from nait.command.jobs import expand, filled, fills
 from nait.command.keys import has
 from nait.command.options import Options, compose
-from nait.command.typed import check_words, flag_mend
+from nait.command.typed import RUN, check_words, flag_mend
 from nait.command.words import readable
 from nait.core.errors import ConfigError, did_you_mean
 
@@ -81,6 +81,8 @@ def fitted(line: Line, loader: ConfigLoader) -> Line:
     """
     options = Options(loader)
     check_words(line.words, options)
+    if line.flags.multirun and not line.words and not line.flags.config_name:
+        raise ConfigError("no word says what to run", where="--multirun", mend=RUN)
     line = Line(line.flags, readable(line.words))
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(line.words)
     for one in overrides:
@@ -98,11 +100,21 @@ def fitted(line: Line, loader: ConfigLoader) -> Line:
 def _check_choice(one: Override, options: Options) -> None:
     """Raises: ConfigError for a number in place of an option's name."""
     group = one.key_or_group
+    if one.is_add() and not one.is_hydra_override() and not options.is_group(group):
+        _check_added(group, options)
     if isinstance(one._value, bool | int | float) and options.is_group(group):
         known = options.groups.get(group, [])
         raise ConfigError(
             "there is no such option", where=f"{group}={one._value}", mend=did_you_mean("", known)
         )
+
+
+def _check_added(key: str, options: Options) -> None:
+    """Raises: ConfigError for `+KEY` at the root, which nothing would read."""
+    root = key.split(".")[0]
+    known = [*options.roots, *options.groups]
+    if root not in known:
+        raise ConfigError("there is no such key", where=f"+{key}", mend=did_you_mean(root, known))
 
 
 def _may_need_fitting(one: Override, line: Line) -> bool:

@@ -55,6 +55,11 @@ class Options:
         names = [name for name in self._loader.list_groups("") if name != "hydra"]
         return {name: self._loader.get_group_options(name, ObjectType.CONFIG) for name in sorted(names)}
 
+    @property
+    def roots(self) -> list[str]:
+        """The keys of the root that are no group's."""
+        return [str(key) for key in self._repository.load_config(ROOT).config if key != "hydra"]
+
     def is_group(self, name: str) -> bool:
         """Whether options can be chosen under this name: `selector`, `hydra/launcher`."""
         return bool(self._repository.group_exists(name))

@@ -42,16 +42,48 @@ FLAGS = {
 }
 
 
+NEEDED = (
+    "selector", "order", "budget", "data", "model", "target", "template", "train", "eval", "tracking", "cost",
+    "report", "engine", "paths",
+)  # fmt: skip
+"""Groups that a run cannot do without."""
+
+
 def check_words(words: Sequence[str], options: Options) -> None:
     """Raises: ConfigError for a word without `=`, with what to type in its place."""
     bare = [word for word in words if "=" not in word and not word.startswith("~")]
     spaced = [word for word in words if word.startswith("=")]
+    joined = _unclosed(words)
+    if joined:
+        what = "the shell has cut the value where it has a space"
+        raise ConfigError(what, where=joined.partition("=")[0], mend=f"Quote it: {shlex.quote(joined)}.")
     if spaced:
         mend = "Write key=value without spaces, and quote a value that has some: 'label=my run'."
         raise ConfigError("a space stands beside '='", where=" ".join(words), mend=mend)
+    deleted = [word[1:] for word in words if word.startswith("~") and word[1:] in NEEDED]
+    if deleted:
+        group = deleted[0]
+        mend = f"Choose one: {group}={either(options.groups.get(group, []))}."
+        raise ConfigError("a run needs this group", where=f"~{group}", mend=mend)
     if bare:
         what = "each word is KEY=VALUE or GROUP=OPTION"
         raise ConfigError(what, where=" ".join(map(shlex.quote, bare)), mend=_mend(bare, options))
+
+
+def _unclosed(words: Sequence[str]) -> str:
+    """A word that opens a bracket, with those after it up to where it is closed; "" where none is open."""
+    for i, word in enumerate(words):
+        if "=" not in word or not any(_depth(word, pair) > 0 for pair in ("{}", "[]")):
+            continue
+        for end in range(i + 2, len(words) + 1):
+            joined = " ".join(words[i:end])
+            if "=" not in words[end - 1] and not any(_depth(joined, pair) for pair in ("{}", "[]")):
+                return joined
+    return ""
+
+
+def _depth(text: str, pair: str) -> int:
+    return text.count(pair[0]) - text.count(pair[1])
 
 
 def _mend(bare: Sequence[str], options: Options) -> str:

@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from nait.core.errors import ConfigError
+from nait.core.paths import at_home
 
 PATHS = ("path", "mirror", "store", "runs", "folder", "adapter", "moments")
 """Keys, by their last part, whose value is a file or a folder."""
@@ -33,6 +34,13 @@ def readable(words: Sequence[str]) -> list[str]:
 
 def _readable(word: str) -> list[str]:
     key, equal, value = word.partition("=")
+    if (
+        equal
+        and not value.strip()
+        and (key.split(".")[-1] in PATHS or key in ("hydra.run.dir", "hydra.sweep.dir"))
+    ):
+        mend = f"Give a file or a folder, or leave {key}= out."
+        raise ConfigError("is an empty path", where=key, mend=mend)
     if not equal or key.startswith("hydra") or key[:1] == "~":
         return [word]
     if key == "budget" and _budget(value):
@@ -78,7 +86,7 @@ def _value(word: str, last: str, value: str) -> str:
 def _paths(value: str) -> str:
     """One path, or several of a sweep where there is no file of that whole name."""
     parts = [value] if Path(value).exists() else _split(value, ",")
-    return ",".join(quoted(at_home(part) if part.startswith("~") else part) for part in parts)
+    return ",".join(quoted(_absolute(part) if part.startswith("~") else part) for part in parts)
 
 
 def _several(value: str) -> str:
@@ -91,9 +99,9 @@ def _names_one_file(parsed: Override, value: str) -> bool:
     return several and Path(value).exists() and not all(Path(part).exists() for part in value.split(","))
 
 
-def at_home(path: str) -> str:
+def _absolute(path: str) -> str:
     """The path with the home folder for `~`; one that begins with the name of no user is a name in this folder."""
-    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  # pathlib refuses such a name
+    return os.path.abspath(at_home(path))  # noqa: PTH100  # Path.absolute leaves ".." in
 
 
 def quoted(text: str) -> str:
@@ -125,7 +133,7 @@ def _element(text: str) -> str:
     if text[:1] in ("[", "{"):
         return _container(text)
     if text.startswith("~/"):
-        return quoted(at_home(text))
+        return quoted(_absolute(text))
     return text if _parse(f"key=[{text}]") is not None else quoted(text)
 
 

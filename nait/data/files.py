@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.core.paths import at_home
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -45,10 +46,12 @@ def named_files(path: Paths, *, key: str = "data.path") -> tuple[Path, ...]:
 
 
 def _files(path: str, key: str) -> tuple[Path, ...]:
+    if not path.strip():
+        raise ConfigError("is an empty path", where=key, mend="Give a file's path.")
     address = _ADDRESS.match(path)
     if address:
         raise _remote(path, address[1].lower(), key)
-    found = Path(path).expanduser()
+    found = at_home(path)
     try:
         if not found.exists() and not found.is_symlink() and glob.has_magic(path):
             return _matches(found, path)
@@ -148,7 +151,7 @@ def stem(path: Paths) -> str:
     if not isinstance(path, (str, Path)):
         first = stem(path[0]) if path else ""
         return first if len(path) < 2 else _SHARD.sub("", first) or first
-    found = Path(path).expanduser()
+    found = at_home(path)
     if found.is_dir():
         return found.resolve().name
     name = bare_name(found)[0]
@@ -161,7 +164,7 @@ def stem(path: Paths) -> str:
 
 def existing_file(path: str | Path, *, shown: str = "") -> Path:
     """The path of a regular file that is there, with `~` expanded. Raises: DataError that offers near names."""
-    found = Path(path).expanduser()
+    found = at_home(path)
     where = shown or str(path)
     if found.is_dir():
         raise DataError("is a folder, not a file", where=where, mend="Give the path of a file.")

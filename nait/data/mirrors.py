@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.core.paths import at_home
 
 _REPO = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -31,9 +32,9 @@ def checked_repo(repo: str) -> str:
 
 def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: str) -> tuple[Path, ...]:
     """The files of a subset's split, in the order of their names. Raises: DataError, ConfigError."""
-    folder = Path(mirror).expanduser() / checked_repo(repo)
+    folder = at_home(mirror) / checked_repo(repo)
     if not folder.is_dir():
-        raise _not_mirrored(Path(mirror).expanduser(), repo)
+        raise _not_mirrored(at_home(mirror), repo)
     readme = folder / "README.md"
     splits = _splits(_config(_configs(readme), subset, readme), readme)
     if split not in splits:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from nait.core.address import address
 from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean, first_line
+from nait.core.paths import at_home
 from nait.core.workers import workers_of
 from nait.models.digests import file_digests, identity
 from nait.models.files import files_read
@@ -58,7 +59,7 @@ class LocalModel:
 
     @property
     def folder(self) -> Path:
-        return Path(self.path).expanduser().resolve()
+        return at_home(self.path).resolve()
 
     def check(self) -> None:
         """Raises: ModelError when the folder holds no causal language model that can be opened."""

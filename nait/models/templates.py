@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from nait.core.address import address
 from nait.core.errors import ConfigError, DataError, first_line
 from nait.core.examples import Example, Turn
+from nait.core.paths import at_home
 from nait.models.answers import Chat, place_answer
 from nait.models.clocks import DAY, midnight, still
 
@@ -288,13 +289,12 @@ def read_template(path: str) -> TextTemplate:
     Raises: ConfigError for a missing file, or a key that is not a template's.
     """
     from dataclasses import fields
-    from pathlib import Path
 
     import yaml
 
     from nait.core.errors import did_you_mean
 
-    file = Path(path).expanduser()
+    file = at_home(path)
     if not file.is_file():
         raise ConfigError("there is no such file", where=str(path), mend="Check template.path.")
     try:

@@ -34,8 +34,9 @@ class WorldRows:
 
 def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano", duplicates: str = "first") -> Pool:
     """`size` rows of the world; the ground truth stays behind. `duplicates`: as `read_pool` has it."""
-    if size < 1:
-        raise ConfigError(f"{size} is below 1", where="data.size", mend="Give 1 or more.")
+    if size < world.SMALLEST_POOL:
+        mend = f"Give {world.SMALLEST_POOL} or more: every family of the world has its rows."
+        raise ConfigError(f"{size} is below {world.SMALLEST_POOL}", where="data.size", mend=mend)
     pool = _pool(size, seed, name)
     return settled(pool, duplicates, group="data", place=lambda row: f"row {row} of the world's {size}")
 

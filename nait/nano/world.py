@@ -17,6 +17,8 @@ from .families.fillers import CHAT, STORY
 from .problems import Problem, Skill, deal
 
 VERSION = "2"
+SMALLEST_POOL = 100
+"""So many rows hold every family."""
 Row = dict[str, Any]
 
 # Per mille of a pool. A capability's clean part (three quarters) is over a tenth of the pool, so that an
@@ -46,8 +48,8 @@ def pool_rows(size: int, seed: int = 0) -> list[Row]:
 
     Raises: ValueError if `size` is too small to hold every family.
     """
-    if size < 100:
-        raise ValueError(f"a nano pool needs at least 100 rows to hold every family, not {size}")
+    if size < SMALLEST_POOL:
+        raise ValueError(f"a nano pool needs at least {SMALLEST_POOL} rows to hold every family, not {size}")
     random = Random(f"nano/{VERSION}/pool/{size}/{seed}")
     rows: list[Row] = []
     for family, count in _quotas(size).items():

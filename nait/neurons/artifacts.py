@@ -11,6 +11,7 @@ from typing import Any
 from nait.core.address import address
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.examples import Target, chosen_names
+from nait.core.paths import at_home
 from nait.neurons.directions import Directions
 from nait.store import MANIFEST, Store, read_json
 
@@ -25,7 +26,7 @@ def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    path = Path(folder).expanduser()
+    path = at_home(folder)
     for name in (MANIFEST, ARRAYS):
         if not (path / name).is_file():
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -76,16 +77,16 @@ def list_directions(store: Store) -> list[dict[str, Any]]:
 def publish(folder: str | Path, out: str | Path) -> Path:
     """A copy of a directions artifact in a folder of your own, checked as it is read."""
     open_directions(folder)
-    target = Path(out).expanduser()
+    target = at_home(out)
     if target.exists():
         raise DataError("it exists already", where=str(out), mend="Name a new folder.")
-    shutil.copytree(Path(folder).expanduser(), target)
+    shutil.copytree(at_home(folder), target)
     return target
 
 
 def resolve(store: Store, name: str) -> Path:
     """The folder that a path, or the beginning of an address in the store, means."""
-    path = Path(name).expanduser()
+    path = at_home(name)
     if (path / MANIFEST).is_file():
         return path
     found = [

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-import nait.app  # the resolvers
+from nait.app import _resolve  # the resolvers come with it
 from nait.command.explain import explain
 from nait.command.line import fitted, split
 from nait.command.options import loader_of
 from nait.command.values import fit
 from nait.command.words import readable
 from nait.core.errors import ConfigError, NaitError
+from nait.data.pools import read_pool
+from nait.nano.pools import nano_pool
 from tests.app.test_main import Run, home, manifests
 from tests.app.test_main import nait as nait  # a fixture
 
@@ -179,7 +182,7 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["epochs=2"], ["Did you mean 'train.epochs'?"]),
     (["budget.cuont=40"], ["Did you mean 'budget.count'?"]),
     (["sede=1"], ["Did you mean 'seed'"]),
-    (["selector=nate"], ["selector=nate: there is no such option. Did you mean 'nait'?"]),
+    (["selector=nate"], ["selector=nate: there is no such option. Did you mean 'nait'"]),
     (["selector="], ["selector"]),
     (["hydra/launcher=submitit_local"], ["hydra/launcher=submitit_local", "pip install 'nait[slurm]'"]),
     (["selector=nait,random"], ["several values. To run each, add -m."]),
@@ -316,3 +319,80 @@ def test_one_label_column_judges_a_selection_and_a_name_with_a_dollar_is_drawn(
     assert {one["truth"]["base_rate"] for one in manifests(tmp_path)} == {0.5}
     (page,) = (tmp_path / "runs").rglob("report.html")
     assert "$x^$" in page.read_text()
+
+
+def message(*arguments: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        composed(*arguments)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_a_sweep_of_no_word_starts_nothing(flag: str) -> None:
+    assert "no word says what to run. The demo is: nait experiment=quickstart" in message(flag)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["hydra.run.dir=", "hydra.sweep.dir=", "data.path=", "model.path= ", "paths.runs=", "paths.store="],
+)
+def test_an_empty_path_is_never_this_folder(word: str) -> None:
+    assert f"{word.partition('=')[0]}: is an empty path" in message("data=file", "model=local", word)
+
+
+def test_an_empty_path_of_a_file_is_refused_too() -> None:
+    with pytest.raises(ConfigError, match=r"data\.path: is an empty path"):
+        read_pool("")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("${nope}", "model.path: '${nope}' names no key of the config."),
+        ("${oc.env:NAIT_NOT_SET}", "model.path: the environment variable NAIT_NOT_SET is not set."),
+        ("${nope:x}", "model.path: '${nope:...}' is no resolver."),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_named_by_its_key(value: str, said: str) -> None:
+    config = composed("model=local", f"model.path={value}", "paths.run=here")
+    with pytest.raises(ConfigError) as caught:
+        _resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+    assert str(caught.value).startswith(said)
+
+
+def test_a_key_that_is_added_and_that_nothing_reads_is_refused() -> None:
+    assert "+sede: there is no such key. Did you mean 'seed'" in message("+sede=1")
+    assert "+mine" in message("+mine.deep=x")
+
+
+def test_a_value_that_the_shell_has_cut_is_printed_in_quotes() -> None:
+    said = message("data=file", "data.columns={prompt:", "question,", "completion:", "answer}", "seed=1")
+    assert said.startswith("data.columns: the shell has cut the value where it has a space.")
+    assert "Quote it: 'data.columns={prompt: question, completion: answer}'." in said
+
+
+def test_a_group_that_a_run_needs_cannot_be_deleted() -> None:
+    assert "~selector: a run needs this group. Choose one: selector=" in message("~selector")
+
+
+def test_a_tilde_in_a_config_file_is_the_home_folder_or_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    row = '{"instruction": "q", "output": "a"}\n'
+    for name in ("t.jsonl", "~t.jsonl"):
+        (tmp_path / name).write_text(row)
+    monkeypatch.chdir(tmp_path)
+    assert len(read_pool("~/t.jsonl")) == len(read_pool("~t.jsonl")) == 1
+    folder = tmp_path / "conf" / "paths"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("store: ~/store\nruns: ~/runs\nrun: ${hydra:runtime.output_dir}\n")
+    setup_globals()
+    config = composed("--config-dir", str(folder.parent), "paths=mine")
+    assert str(config.hydra.run.dir).startswith(f"{tmp_path}/runs/")
+    assert str(config.hydra.sweep.dir).startswith(f"{tmp_path}/runs/")
+
+
+def test_a_pool_of_the_world_that_is_too_small_is_named_by_its_key() -> None:
+    with pytest.raises(ConfigError, match=r"data\.size: 60 is below 100"):
+        nano_pool(size=60)
