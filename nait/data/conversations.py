@@ -10,6 +10,7 @@ from nait.data.messages import ASSISTANT, SYSTEM, USER, Handling, MessageKeys, S
 from nait.data.rows import Row, RowError, value_at
 
 _TAKE_TURNS = "Let user and assistant take turns, from a user's message to an answer, or set data.turns=mend"
+_ONE_SYSTEM = "Write one system message, in front, and let user and assistant take turns behind it"
 
 CONTEXT = "answers that are context (weight 0 or train false)"
 CUT_END = "a last message without an answer cut off"
@@ -78,7 +79,8 @@ def _check_order(roles: list[str], heads: int, column: str) -> None:
     awaited = USER
     for i, role in enumerate(roles[heads:], heads):
         if role != awaited:
-            raise RowError(_misplaced(role, first=i == heads), column=column, at=f"[{i}]", mend=_TAKE_TURNS)
+            mend = _ONE_SYSTEM if role == SYSTEM else _TAKE_TURNS
+            raise RowError(_misplaced(role, first=i == heads), column=column, at=f"[{i}]", mend=mend)
         awaited = ASSISTANT if role == USER else USER
     if len(roles) == heads:
         raise RowError("holds no message of a user", column=column, mend=_TAKE_TURNS)

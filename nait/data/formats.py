@@ -167,7 +167,10 @@ def _check_columns(
     seen: dict[str, str] = {}
     for name, given in named.items():
         if name not in known:
-            raise ConfigError(f"Unknown field '{name}'", where=where, mend=did_you_mean(name, known))
+            mend = did_you_mean(name, known)
+            if given in known and any(has_column(row, name) for row in rows):
+                mend = f"A field is named before its column: {{{given}: {name}}}."
+            raise ConfigError(f"Unknown field '{name}'", where=where, mend=mend)
         if given is None and name in required:
             raise ConfigError(
                 f"'{name}' must be a column", where=where, mend="Only optional fields may be null."

@@ -18,6 +18,7 @@ from nait.data.transcripts import way_of
 _DEPTH = 8
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _PLAIN = re.compile(r"[\w .-]*\w")
+_SEPARATOR = re.compile(r"\w+([^\w\s.-])\w+(?:\1\w+)*")
 _ORDINAL = re.compile(r"(?:^|_)([0-9]|[a-d])$")
 
 
@@ -29,6 +30,11 @@ def hint(row: Row) -> str:
         return "Each row is a tree of messages: write one path of it a row, {messages: [...]}. "
     if _numbered_turns(row):
         return "The turns are an object: write them as a list, {messages: [...]}. "
+    if any(isinstance(one, str) and one.lstrip()[:3] in ("[{'", "{'") for one in row.values()):
+        return "A list is written as Python writes it: write it by json.dumps. "
+    mark = _SEPARATOR.fullmatch(next(iter(row))) if len(row) == 1 else None
+    if mark:
+        return f"If '{mark[1]}' separates columns, set data.separator='{mark[1]}'. "
     if len(row) == 1 and isinstance(next(iter(row.values())), str) and guess(row) is None:
         return "One text a row is neither a question nor an answer: write it as {instruction, output}. "
     return "It offers tools, which are not supported. " if _tools(row) else ""

@@ -12,12 +12,14 @@ from nait.data.choices import Options, chosen_label, read_options, with_options
 from nait.data.conversations import Dialogue, read_conversation, take_turns
 from nait.data.messages import (
     CHAT,
+    PLACEHOLDER,
     SHAREGPT,
     Handling,
     Said,
     is_messages,
     looks_like,
     messages_of,
+    shows_media,
     spoken,
     with_reasoning,
 )
@@ -128,6 +130,8 @@ class Layout:
         thought = value_at(row, self.optional.get("reasoning"))
         answer = with_reasoning(answer, thought, self.optional.get("reasoning") or last, "", handling, notes)
         turn = Turn(question, answer, self._input(row))
+        if shows_media(question) or shows_media(turn.input):
+            notes.append(PLACEHOLDER)
         history = self.optional.get("history")
         if history is None or is_empty(value_at(row, history)):
             return Dialogue((turn,), "", tuple(notes))

@@ -48,6 +48,7 @@ _THINKING_PARTS = ("thinking", "reasoning")
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 _PLACEHOLDERS = re.compile(r"^\s*<(image|video|audio)>|<(image|video|audio)>\s*$")
 KEPT, DROPPED = "reasoning kept as <think>", "reasoning left out"
+PLACEHOLDER = "the placeholder of an image, a video or a sound, read as text"
 
 
 @dataclass(frozen=True)
@@ -247,9 +248,14 @@ def spoken(content: Any, column: str, at: str) -> tuple[str, str]:
     return "".join(texts), "\n".join(thoughts)
 
 
+def shows_media(text: str) -> bool:
+    """Whether a text begins or ends with the placeholder of an image, a video or a sound."""
+    return bool(_PLACEHOLDERS.search(text))
+
+
 def _without_media(text: str, column: str, at: str) -> str:
     """The text, unless it begins or ends with the placeholder of an image, a video or a sound."""
-    if _PLACEHOLDERS.search(text):
+    if shows_media(text):
         raise RowError(
             "holds the placeholder of an image, a video or a sound",
             column=column,

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 SHOWN_NAMES = 20
 _SHOWN_CHARACTERS = 60
 _LONGEST_MEND = 1500
-_KEYS = re.compile(r"\bdata\.(?=(?:turns|columns|id_column|max_row_mb|encoding|field)=)")
+_KEYS = re.compile(r"\bdata\.(?=(?:turns|columns|id_column|max_row_mb|encoding|field|separator)=)")
 
 
 class Place(NamedTuple):

@@ -7,7 +7,16 @@ from typing import NamedTuple
 
 from nait.core.examples import Turn
 from nait.data.conversations import Dialogue, take_turns
-from nait.data.messages import ASSISTANT, SYSTEM, USER, Handling, Said, with_reasoning
+from nait.data.messages import (
+    ASSISTANT,
+    PLACEHOLDER,
+    SYSTEM,
+    USER,
+    Handling,
+    Said,
+    shows_media,
+    with_reasoning,
+)
 from nait.data.rows import RowError
 
 _INPUT = "input"
@@ -28,7 +37,7 @@ class Marks(NamedTuple):
 WAYS = (
     Marks(
         r"<\|im_start\|>\s*user\s*\n", r"<\|im_start\|>\s*assistant\s*\n", r"<\|im_start\|>\s*system\s*\n",
-        end=r"<\|im_end\|>",
+        end=r"<\|im_end\|>|<\|endoftext\|>",
     ),
     Marks(
         r"<\|start_header_id\|>user<\|end_header_id\|>", r"<\|start_header_id\|>assistant<\|end_header_id\|>",
@@ -57,6 +66,7 @@ WAYS = (
 _TOOLS = re.compile(
     r"(?m)^\s*FUNCTION RESPONSE:|<functioncall>|<tool_call>|<\|im_start\|>\s*tool|\[TOOL_CALLS\]|<\|python_tag\|>"
 )
+_BEGIN = re.compile(r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)")
 _LLAMA_SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>\s*", re.DOTALL)
 
 
@@ -109,18 +119,19 @@ def _said(
         "|".join(f"(?P<{name}>{pattern})" for name, pattern in zip(names, patterns, strict=True))
     )
     found = list(marks.finditer(text))
-    before = re.sub(way.end, "", text[: found[0].start()]).removeprefix("<s>").strip()
+    before = re.sub(way.end, "", _BEGIN.sub("", text[: found[0].start()])).strip()
     said = [Said(SYSTEM, before)] if before and not way.preamble else []
     extra: list[str] = []
     for one, after in zip(found, [*found[1:], None], strict=True):
         role = str(one.lastgroup)
         piece = text[one.end() : after.start() if after else len(text)]
-        piece = re.sub(rf"(?:{way.end})\s*$", "", piece.rstrip()).strip()
+        piece = re.sub(rf"(?:(?:{way.end})\s*)+$", "", piece.rstrip()).strip()
         if role == _INPUT and extra:
             extra[-1] = piece
             continue
         if role == USER:
             extra.append("")
+            notes += [PLACEHOLDER] if shows_media(piece) else []
         said.append(
             Said(role, with_reasoning(piece, "", column, "", handling, notes) if role == ASSISTANT else piece)
         )

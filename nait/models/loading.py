@@ -12,6 +12,7 @@ from nait.core.address import address
 from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean, first_line
 from nait.core.paths import at_home
 from nait.core.workers import workers_of
+from nait.models.devices import check_device
 from nait.models.digests import file_digests, identity
 from nait.models.files import files_read
 from nait.models.folders import check_folder, read_config
@@ -52,6 +53,7 @@ class LocalModel:
             )
         if self.max_length < 2:
             raise ConfigError(f"{self.max_length} is below 2", where="model.max_length", mend="512 is usual.")
+        check_device(self.device)
         self._check_spread()
         if self.name is None:
             object.__setattr__(self, "name", self.folder.name)

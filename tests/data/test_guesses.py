@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nait.core.errors import DataError
+from nait.core.errors import ConfigError, DataError
 from nait.core.examples import Turn
 from nait.data.guesses import caution, guess, written
 from nait.data.pools import read_pool
@@ -198,3 +198,48 @@ def test_an_input_that_is_no_text_can_be_named_or_switched_off(tmp_path: Path) -
         Turn("q", "a", "c"),
     )
     assert read_pool(path, columns={"input": None}).examples[0].turns == (Turn("q", "a"),)
+
+
+def test_a_second_system_message_is_not_offered_a_key_that_leaves_it(tmp_path: Path) -> None:
+    system = {"role": "system", "content": "s"}
+    said = refusal(tmp_path, {"messages": [system, ASK, system, ANSWER]})
+    assert "Write one system message" in said
+    assert "turns=mend" not in said
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "<image>\nq", "response": "a"},
+        {"instruction": "q", "input": "<image>", "output": "a"},
+        {"text": "USER: <image>\nq ASSISTANT: a"},
+    ],
+)
+def test_a_placeholder_of_an_image_outside_of_messages_is_text_and_counted(tmp_path: Path, row: Row) -> None:
+    counts = read_pool(write(tmp_path, row)).reading["counts"]
+    assert counts == {"the placeholder of an image, a video or a sound, read as text": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<bos><start_of_turn>user\nq<end_of_turn>\n<start_of_turn>model\na<end_of_turn>",
+        "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na<|im_end|>\n<|endoftext|>",
+    ],
+)
+def test_marks_around_a_transcript_are_no_text(tmp_path: Path, text: str) -> None:
+    (example,) = read_pool(write(tmp_path, {"text": text})).examples
+    assert (example.system, example.turns) == ("", (Turn("q", "a"),))
+
+
+def test_a_list_that_python_wrote_and_a_strange_separator_are_named(tmp_path: Path) -> None:
+    assert "write it by json.dumps" in refusal(tmp_path, {"messages": "[{'role': 'user', 'content': 'q'}]"})
+    path = tmp_path / "pool.csv"
+    path.write_text("instruction#output\nq#a\n")
+    with pytest.raises(DataError, match=r"set data\.separator='#'"):
+        read_pool(path)
+
+
+def test_a_mapping_the_wrong_way_round_is_turned(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"before its column: {prompt: ask}"):
+        read_pool(write(tmp_path, {"ask": "q", "say": "a"}), columns={"ask": "prompt", "say": "completion"})

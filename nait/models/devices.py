@@ -1,0 +1,28 @@
+"""Devices: whether this machine has the one that a config names."""
+
+from __future__ import annotations
+
+from nait.core.errors import ConfigError
+
+
+def check_device(name: str) -> None:
+    """Raises: ConfigError for a device that this machine, or this torch, does not have."""
+    if name in ("auto", "cpu"):
+        return
+    import torch
+
+    kind, _, number = name.partition(":")
+    if kind == "cpu":
+        count = 1
+    elif kind == "mps":
+        count = int(torch.backends.mps.is_available())
+    else:
+        module = getattr(torch, kind, None) if kind in KINDS else None
+        count = module.device_count() if module is not None and module.is_available() else 0
+    if not count or (number and not (number.isdigit() and int(number) < count)):
+        mend = "Set model.device=auto, which takes a GPU where there is one, or cpu."
+        raise ConfigError(f"there is no device '{name}' here", where="model.device", mend=mend)
+
+
+KINDS = ("cuda", "xpu", "hpu", "npu", "mlu", "musa")
+"""Accelerators of torch that are asked for by a module of their own."""

@@ -1,0 +1,26 @@
+"""Laws of devices: one that is not here is refused before anything is read."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nait.core.errors import ConfigError
+from nait.models.devices import check_device
+
+
+@pytest.mark.parametrize("name", ["gpu", "GPU", "cuda:x", "cuda:99", "", "cpu:7"])
+def test_a_device_that_is_not_here_is_refused_by_its_key(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"model\.device: there is no device"):
+        check_device(name)
+
+
+def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="there is no device 'cuda' here"):
+        check_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cpu:0"])
+def test_a_device_that_is_here_is_taken(name: str) -> None:
+    check_device(name)
