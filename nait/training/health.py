@@ -16,6 +16,8 @@ SAMPLED = 65_536
 """Weights of one tensor that are compared, evenly spread: a copy of a 7B model is not kept."""
 LITTLE = 0.1
 """A smaller share of changed weights is a warning. Adam moves every weight that gets a gradient."""
+KEPT = 0.5
+"""Where rounding to the checkpoint's dtype leaves a smaller part of the changed weights changed, it is a warning."""
 FEWEST_UPDATES = 5
 """With fewer updates the loss of single batches says nothing about its trend."""
 
@@ -52,10 +54,18 @@ def sample_weights(network: Any, names: Sequence[str] | None = None) -> Weights:
     return Weights(found)
 
 
-def warnings(steps: Sequence[Mapping[str, float]], *, changed_share: float, zero_adapter: bool) -> list[str]:
+def warnings(
+    steps: Sequence[Mapping[str, float]],
+    *,
+    trained_share: float,
+    saved_share: float,
+    dtype: str,
+    zero_adapter: bool,
+) -> list[str]:
     """What is wrong with a finished training.
 
-    `steps`: its curve, with `loss` in nats a token, `learning_rate` and `epoch`.
+    `steps`: its curve, with `loss` in nats a token, `learning_rate` and `epoch`. `trained_share` of the trained
+    weights changed in training, `saved_share` differ from the start once they are saved in `dtype`.
     """
     said = []
     if zero_adapter:
@@ -63,10 +73,16 @@ def warnings(steps: Sequence[Mapping[str, float]], *, changed_share: float, zero
             "The adapter is all zero: the tuned model is the base model. Train for more updates, or raise "
             "train.learning_rate."
         )
-    elif changed_share < LITTLE:
+    elif trained_share < LITTLE:
         said.append(
-            f"{changed_share:.2%} of the trained weights changed: the updates round to nothing in the weights' "
-            "dtype. Raise train.learning_rate, or keep fp32 weights (train.precision=model or bf16)."
+            f"{trained_share:.2%} of the trained weights changed. Raise train.learning_rate, or train for more "
+            "updates."
+        )
+    elif saved_share < KEPT * trained_share:
+        said.append(
+            f"Training changed {trained_share:.0%} of the weights; saved in {dtype}, the checkpoint's dtype, "
+            f"{saved_share:.0%} differ from the start: rounding undid the rest, and the evaluated model lacks it. "
+            "Set model.dtype=float32, raise train.learning_rate, or train for more updates."
         )
     if all(step["learning_rate"] == 0 for step in steps):
         said.append("Every update had a learning rate of 0: nothing was learned. Lower train.warmup.")

@@ -177,6 +177,7 @@ class FineTune:
         finally:
             bar.close()
         facts = watch.facts(state, network, rows)
+        trained = health.sample_weights(network)
         if self.lora is None:
             network.to(dtype)
             tokenizer.save_pretrained(folder)
@@ -184,13 +185,18 @@ class FineTune:
         curve = watch.curve(state)
         write_json(folder / "curve.json", curve)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        share = start.to(dtype if self.lora is None else None).changed(
-            health.sample_weights(network, list(start.values))
-        )
+        saved = health.sample_weights(network, list(start.values))
+        shares = {
+            "trained_share": start.changed(trained),
+            "saved_share": start.to(dtype if self.lora is None else None).changed(saved),
+        }
         said = health.warnings(
-            curve, changed_share=share, zero_adapter=self.lora is not None and adapter.is_zero(network)
+            curve,
+            **shares,
+            dtype=str(dtype).removeprefix("torch."),
+            zero_adapter=self.lora is not None and adapter.is_zero(network),
         )
-        return {**facts, "changed_share": share, "warnings": said}
+        return {**facts, **shares, "warnings": said}
 
     def _trainable(self, network: Any) -> Any:
         if self.lora:

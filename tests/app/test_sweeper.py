@@ -90,7 +90,8 @@ def test_the_options_of_a_named_sweep_count_too() -> None:
     [
         (
             ["selector=random,full", "selector.layers=[1]"],
-            "selector.layers: selector=full,random has no such key. It needs selector=nait, nait_contrast or",
+            "selector.layers: selector=full,random has no such key. It needs selector=nait, nait_contrast, nait_end, "
+            "nait_mean, nait_mlp or nait_mlp_end.",
         ),
         (["selector=nait,random", "selector.layerz=[1]"], "there is no such key. Did you mean 'selector.layers'?"),
         (["seed=0,1", "budget.count=40"], "budget.count: budget=ratio has no such key. It needs budget=count."),

@@ -46,7 +46,7 @@ def curve(*losses: float, epochs: float = 1.0) -> list[dict[str, float]]:
 def test_full_fine_tuning_of_a_16_bit_checkpoint_keeps_small_steps_by_default(run: Run) -> None:
     slow = replace(FULL, learning_rate=2e-5, epochs=8)
     facts = run(slow, dtype="bfloat16")
-    assert facts["changed_share"] > 0.25  # pure bfloat16 weights: 0.07 at most
+    assert facts["saved_share"] > 0.25  # pure bfloat16 weights: 0.07 at most
     assert facts["warnings"] == []
 
 
@@ -58,7 +58,7 @@ def test_full_fine_tuning_does_not_depend_on_the_checkpoints_dtype_but_for_round
 @pytest.mark.parametrize("recipe", [LORA, FULL], ids=["lora", "full"])
 def test_a_float16_checkpoint_trains_without_underflow(recipe: FineTune, run: Run) -> None:
     facts = run(recipe, dtype="float16")
-    assert facts["changed_share"] > 0.9
+    assert facts["saved_share"] > 0.9
     assert math.isfinite(facts["train_loss"])
 
 
@@ -66,7 +66,7 @@ def test_a_run_of_one_update_trains(run: Run) -> None:
     facts = run(replace(LORA, max_steps=1))
     assert facts["steps"] == 1
     assert facts["warnings"] == []
-    assert facts["changed_share"] > 0.4  # of a fresh LoRA the first update moves B alone
+    assert facts["saved_share"] > 0.4  # of a fresh LoRA the first update moves B alone
 
 
 def test_an_adapter_that_is_all_zero_is_a_named_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,14 +82,31 @@ def test_an_adapter_that_is_all_zero_is_a_named_warning(run: Run, monkeypatch: p
 
 
 def test_weights_that_hardly_change_are_a_named_warning(run: Run) -> None:
-    facts = run(replace(FULL, learning_rate=1e-12), dtype="bfloat16")
-    assert facts["changed_share"] < health.LITTLE
-    assert any("weights changed" in text for text in facts["warnings"])
+    facts = run(replace(FULL, learning_rate=1e-12))
+    assert facts["trained_share"] < health.LITTLE
+    assert any("weights changed. Raise train.learning_rate" in text for text in facts["warnings"])
+
+
+def test_changes_that_rounding_to_the_checkpoints_dtype_undoes_are_a_named_warning(run: Run) -> None:
+    slow = replace(FULL, learning_rate=2e-6)
+    half = run(slow, dtype="bfloat16")
+    assert half["saved_share"] < 0.5 * half["trained_share"]
+    (said,) = [text for text in half["warnings"] if "rounding undid" in text]
+    assert "model.dtype=float32" in said
+    whole = run(slow)
+    assert whole["saved_share"] == whole["trained_share"] > 0.8
+    assert not any("rounding" in text for text in whole["warnings"])
 
 
 def test_a_loss_that_does_not_fall_is_a_named_warning() -> None:
     def said(*losses: float, epochs: float = 1.0) -> list[str]:
-        return health.warnings(curve(*losses, epochs=epochs), changed_share=1.0, zero_adapter=False)
+        return health.warnings(
+            curve(*losses, epochs=epochs),
+            trained_share=1.0,
+            saved_share=1.0,
+            dtype="float32",
+            zero_adapter=False,
+        )
 
     assert said(3, 2, 2, 1, 1, 1) == []
     assert "did not fall: 1 at the beginning, 3 at the end" in said(1, 1, 2, 2, 3, 3)[0]
@@ -101,7 +118,7 @@ def test_a_loss_that_does_not_fall_is_a_named_warning() -> None:
 
 
 def test_the_share_of_changed_weights_is_in_what_training_returns(run: Run, tmp_path: Path) -> None:
-    assert run(LORA)["changed_share"] == pytest.approx(1.0, abs=0.01)
+    assert run(LORA)["saved_share"] == pytest.approx(1.0, abs=0.01)
     assert len(json.loads((tmp_path / "trained" / "curve.json").read_text())) == 3
 
 
@@ -166,4 +183,4 @@ def test_stochastic_rounding_keeps_small_steps_in_bfloat16_weights(run: Run) -> 
         ),
         dtype="bfloat16",
     )
-    assert facts["changed_share"] > 0.1
+    assert facts["saved_share"] > 0.1
