@@ -14,6 +14,7 @@ from nait.core.duplicates import describe_duplicates
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import Pool, Target
 from nait.jobs.job import Job
+from nait.jobs.judging import labels_of
 from nait.processes import splits
 from nait.stages.render import rendered
 from nait.stages.select import Selector
@@ -69,12 +70,14 @@ def assemble(
     targets = list(build(config["target"]))
     _check_names(targets)
     _check_answers(pool)
+    parts["labelled"] = labels_of(pool, parts["truth"], targets)
     pool, targets = _rendered(config, pool, targets, model=model, parts=parts)
     shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
     seconds = time.monotonic() - started
     log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)
     read: list[Pool | Target] = [pool, *targets]
     warnings = [said for rows in read for said in describe_duplicates(rows)]
+    warnings += parts["labelled"].said if parts["labelled"] else ()
     for said in warnings:
         log.warning("%s", said)
     labels = {

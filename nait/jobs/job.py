@@ -20,7 +20,7 @@ from nait.core.examples import Pool, Target
 from nait.core.selection import Selection
 from nait.core.truth import Labels, TruthColumns
 from nait.energy import gauge
-from nait.jobs.judging import judge, labels_of
+from nait.jobs.judging import Labelled, judge
 from nait.jobs.outcomes import outcome, plan_file
 from nait.jobs.telling import tell_evaluation, tell_selection, tell_truth
 from nait.processes import alone, companions, of_the_first, splits
@@ -242,14 +242,17 @@ class Job:
     @cached_property
     def truth_labels(self) -> Labels | None:
         """The labels in the user's own rows, where the config names them."""
-        return labels_of(self.pool, self.parts["truth"])
+        labelled: Labelled | None = self.parts["labelled"]
+        return labelled.of(self.pool) if labelled else None
 
     @property
     def given_labels(self) -> dict[str, list[str]]:
         """The families [N] in the user's own rows, by their column's name."""
         columns: TruthColumns | None = self.parts["truth"]
         labels = self.truth_labels
-        return {columns.family: labels.family.tolist()} if columns and labels else {}
+        if columns is None or columns.family is None or labels is None or labels.family is None:
+            return {}
+        return {columns.family: labels.family.tolist()}
 
     def extractor(self, store: Store, model: Model) -> StoredExtractor:
         """This job's extractor on a store. A method's warm-up is an ordinary artifact there, seen by no tracker."""

@@ -57,7 +57,9 @@ def _show(pool: Pool, row: int, values: Any) -> list[Any]:
 
 
 def tell_truth(truth: dict[str, float], tracker: Tracker) -> None:
-    """What the selection is worth by the rows' own labels."""
+    """What the selection is worth by the rows' own labels, where they tell anything."""
+    if not truth:
+        return
     tracker.summary({f"truth/{name}": value for name, value in truth.items()})
     log.info("By the labels: %s.", ", ".join(f"{name} {value:.2f}" for name, value in truth.items()))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
+from nait.core.errors import DataError
 from nait.core.truth import Labels, TruthColumns, measure
 
 ROWS = [
@@ -67,5 +69,79 @@ def test_one_label_column_is_enough() -> None:
 
 
 def test_a_column_that_only_some_rows_have_is_an_error() -> None:
-    with pytest.raises(KeyError, match="skill"):
+    with pytest.raises(DataError, match=r"row 1 .*has no column 'skill' \(truth\.skill\)"):
         TruthColumns("kind", "skill").labels([{"kind": "math", "skill": "add"}, {"kind": "code"}])
+
+
+TRUE: list[Any] = [True, 1, 1.0, "true", "True", "TRUE", " yes ", "YES", "1"]
+FALSE: list[Any] = [False, 0, 0.0, "false", "False", "FALSE", "no", "No", "0"]
+
+
+def test_a_flag_is_read_as_what_it_says() -> None:
+    rows = [{"clean": value, "lookalike": value} for value in TRUE + FALSE]
+    found = TruthColumns(clean="clean", lookalike="lookalike").labels(rows)
+    wanted = [True] * len(TRUE) + [False] * len(FALSE)
+    assert found.clean is not None
+    assert found.clean.tolist() == wanted
+    assert found.lookalike is not None
+    assert found.lookalike.tolist() == wanted
+    assert measure(found, range(len(rows)), ["math"])["clean"] == 0.5
+
+
+@pytest.mark.parametrize("value", ["maybe", "", "t", 2, -1, 0.5, float("nan"), None, [], ["true"], {}])
+@pytest.mark.parametrize("key", ["clean", "lookalike"])
+def test_any_other_flag_is_an_error_that_names_row_column_and_value(key: str, value: Any) -> None:
+    rows = [{"own": True}, {"own": value}]
+    named = TruthColumns(**{key: "own"})
+    with pytest.raises(DataError) as caught:
+        named.labels(rows, lambda row: f"pool.csv line {row + 2}")
+    said = str(caught.value)
+    assert said.startswith(f"pool.csv line 3: column 'own' (truth.{key}) holds {value!r}, ")
+    assert f"truth.{key}=null" in said
+
+
+def test_what_no_row_in_target_defines_is_left_out() -> None:
+    scores = {"ref": np.arange(5.0), "math": np.arange(5.0)}
+    assert measure(labels(), [0, 1, 3, 4], ["ref"], scores) == {"clean": 0.75}
+    assert measure(labels(), [0, 1, 3, 4], ["math", "ref"], scores) == {"clean": 0.75}
+    assert measure(labels(), [0, 1, 3, 4], []) == {"clean": 0.75}
+    assert measure(Labels(np.array(["math", "math"])), [0], ["math"], {"math": np.arange(2.0)}) == {
+        "precision": 1.0,
+        "base_rate": 1.0,
+    }
+    assert measure(labels(), [], ["math"]) == {"base_rate": 0.6, "coverage": 0.0}
+
+
+def test_a_marked_row_looks_in_every_target_and_one_of_a_named_family_in_that_target_alone() -> None:
+    rows = [
+        {"family": "math", "lookalike": "no"},
+        {"family": "code", "lookalike": "no"},
+        {"family": "chat", "lookalike": "yes"},
+        {"family": "lookalike_math", "lookalike": "yes"},
+        {"family": "lookalike_code", "lookalike": "yes"},
+        {"family": "lookalike_math", "lookalike": "no"},
+        {"family": "math", "lookalike": "yes"},
+    ]
+    found = TruthColumns("family", lookalike="lookalike").labels(rows)
+    assert [measure(found, [row], ["math"])["lookalike"] for row in range(7)] == [0, 0, 1, 1, 0, 0, 0]
+    assert [measure(found, [row], ["code"])["lookalike"] for row in range(7)] == [0, 0, 1, 0, 1, 0, 1]
+    assert [measure(found, [row], ["math", "code"])["lookalike"] for row in range(7)] == [0, 0, 1, 1, 1, 0, 0]
+
+
+def test_a_null_label_is_the_label_of_no_target() -> None:
+    found = TruthColumns("family").labels([{"family": None}, {"family": "None"}])
+    assert measure(found, [0, 1], ["None"])["precision"] == 0.5
+
+
+@pytest.mark.parametrize("key", ["family", "skill", "clean", "lookalike"])
+def test_every_label_column_is_optional(key: str) -> None:
+    kept = TruthColumns(
+        **{"family": "family", "skill": "skill", "clean": "clean", "lookalike": "lookalike"} | {key: None}
+    )
+    told = {
+        "family": {"clean", "lookalike"},
+        "skill": {"precision", "base_rate", "clean", "lookalike"},
+        "clean": {"precision", "base_rate", "coverage", "lookalike"},
+        "lookalike": {"precision", "base_rate", "coverage", "clean"},
+    }
+    assert set(measure(kept.labels(ROWS), [0, 3], ["math"])) == told[key]
