@@ -16,6 +16,7 @@ from nait.core.examples import Example, Turn
 from nait.core.paths import at_home
 from nait.models.answers import Chat, place_answer
 from nait.models.clocks import DAY, midnight, still
+from nait.models.shown import check_shown
 
 CHAT_VERSION = 2
 """2: an answer is found by the template's mask or a sentinel, no longer by the first match of its text."""
@@ -148,7 +149,8 @@ class ChatTemplate:
 
     A template that asks for the date is told `date`. What it puts before an answer, such as an empty "<think>"
     block, belongs to the prompt. Scored text ends with the last answer's last token; training goes on through the
-    template's own end of turn, which `eos="always"` scores as well and `eos="never"` leaves out.
+    template's own end of turn, which `eos="always"` scores as well and `eos="never"` leaves out. A row of which the
+    template leaves anything out, but for white space, is refused.
     """
 
     eos: Literal["never", "train", "always"] = "train"
@@ -196,11 +198,11 @@ class ChatTemplate:
                     where=f"example {example.id}",
                     mend="Use template=alpaca or plain, or split conversations into single turns.",
                 )
-            spans += _mark(asked[len(done) :], self._fields(example, turn, first=not done))
-            where = f"example {example.id}"
-            header, answer, closing = place_answer(
-                self._chat(tokenizer, example.id), messages, asked, whole, where=where
-            )
+            where, chat = f"example {example.id}", self._chat(tokenizer, example.id)
+            fields = self._fields(example, turn, first=not done)
+            check_shown(chat, whole[len(done) :], {**fields, "answer": turn.answer}, where=where)
+            spans += _mark(asked[len(done) :], list(fields.values()))
+            header, answer, closing = place_answer(chat, messages, asked, whole, where=where)
             spans += [
                 Span(header, "prompt"),
                 Span(answer, "answer" if turn.trained else "prompt", data=True),
@@ -220,9 +222,9 @@ class ChatTemplate:
         return still(str(tokenizer.get_chat_template()), self.date)
 
     @staticmethod
-    def _fields(example: Example, turn: Turn, *, first: bool) -> list[str]:
-        fields = [turn.instruction, turn.input]
-        return [*([example.system] if first else []), *fields]
+    def _fields(example: Example, turn: Turn, *, first: bool) -> dict[str, str]:
+        fields = {"instruction": turn.instruction, "input": turn.input}
+        return {**({"system message": example.system} if first else {}), **fields}
 
     def _render(self, tokenizer: Any, messages: list[dict[str, str]], key: str, *, asking: bool) -> str:
         """The template's text of a conversation.

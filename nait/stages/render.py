@@ -16,7 +16,8 @@ from nait.core.examples import Example, Pool, Target, fingerprint
 from nait.models.templates import ChatTemplate
 from nait.store import Artifact, Store, write_json
 
-VERSION = 1
+VERSION = 2
+"""2: a row that the template shows in part is a fault."""
 FAULTS = "faults.json"
 Rows = TypeVar("Rows", Pool, Target)
 _log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ _log = logging.getLogger(__name__)
 def rendered(rows: Rows, template: Any, *, model: Model, store: Store, group: str, on_bad: str) -> Rows:
     """The rows that the template renders. `group` and `on_bad` are the config group of the rows and its key.
 
-    Only a model's own chat template can refuse a row: for a system message, or roles it does not expect.
+    Only a model's own chat template can refuse a row: for a system message, or roles it does not expect. A row of
+    which it leaves a field out without a word is refused, too.
     Raises: DataError that names file, row and mend unless `on_bad` is "skip", or when no row is left.
     """
     if not isinstance(template, ChatTemplate) or not rows.examples:

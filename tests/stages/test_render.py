@@ -212,3 +212,74 @@ def test_a_job_asks_each_group_of_rows_for_its_own_on_bad(
     parts["reference_template"] = TextTemplate(prompt="{user}\n")
     kept, (left,) = _rendered(config, pool, targets, model=model, parts=parts)
     assert (len(kept), len(left)) == (2, 3)
+
+
+UNHEARD = PLAIN.replace("{{", "{% if m.role != 'system' %}{{").replace("}}{%", "}}{% endif %}{%")
+FIRST_LINE = PLAIN.replace("m.content", "m.content.split('\n')[0]")
+BARE = PLAIN.replace("m.content", "(m.content.split() | join(' '))")
+UPPER = PLAIN.replace("m.content", "(m.content | upper if m.role == 'user' else m.content)")
+CUT = PLAIN.replace("m.content", "(m.content[:4] if m.role == 'user' else m.content)")
+MASKED = (
+    "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}"
+    "{% generation %}{{ m.content[:4] }}[end]{% endgeneration %}"
+    "{% else %}{{ m.content }}{% endif %}{% endfor %}[assistant]"
+)
+
+
+@pytest.mark.parametrize("system", ["Be brief.", "system", "user", "q", " Be\nbrief.  "])
+def test_a_system_message_that_the_template_ignores_is_a_fault_of_the_row(system: str) -> None:
+    for tok in (loaded(UNHEARD), loaded("[system]" + UNHEARD)):
+        with pytest.raises(DataError, match=r"does not show its system message.*into the first instruction"):
+            ChatTemplate().spans(Example("a", (Turn("q", "r"),), system=system), tok)
+        assert ChatTemplate().spans(Example("a", (Turn("q", "r"),)), tok)
+
+
+@pytest.mark.parametrize(
+    ("template", "turn", "name"),
+    [
+        (FIRST_LINE, Turn("ask", "r", "more"), "input"),
+        (FIRST_LINE, Turn("ask", "r", "user"), "input"),
+        (FIRST_LINE, Turn("ask\nmore", "r"), "instruction"),
+        (UPPER, Turn("Ask", "r"), "instruction"),
+        (CUT, Turn("question", "r"), "instruction"),
+        (MASKED, Turn("question", "a long answer"), "answer"),
+    ],
+)
+def test_any_field_that_the_template_leaves_out_is_a_fault_of_the_row(
+    template: str, turn: Turn, name: str
+) -> None:
+    with pytest.raises(DataError, match=f"does not show its {name}"):
+        ChatTemplate().spans(Example("a", (turn,)), loaded(template))
+    with pytest.raises(DataError, match=f"does not show its {name}"):
+        ChatTemplate().spans(Example("a", (Turn("q", "r"), turn)), loaded(template))
+
+
+def test_white_space_that_the_template_alters_is_no_fault() -> None:
+    row = Example("a", (Turn(" q\n\nq ", " r "), Turn("1 2", "", "2 1"), Turn("\n", "r")), system=" s\n\ns ")
+    for template in (PLAIN, BARE, PLAIN.replace("m.content", "(m.content | trim)")):
+        assert ChatTemplate().spans(row, loaded(template))
+    assert ChatTemplate().spans(
+        Example("a", (Turn("ask", "a long answer"),)), loaded(CUT)
+    )  # nothing is cut here
+
+
+@pytest.mark.parametrize(
+    ("read", "group"), [(read_pool, "data"), (lambda path: read_target(path)[0], "target")]
+)
+def test_a_row_of_which_the_template_drops_a_message_obeys_on_bad(
+    read: Read, group: str, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = save(tmp_path / "model")
+    loaded(UNHEARD).save_pretrained(folder)
+    own = LocalModel(str(folder), max_length=64, device="cpu")
+    rows, store = read(file), Store(tmp_path / "store")
+    message = (
+        r"rows\.jsonl line 2: the model's chat template does not show its system message\. "
+        rf".*template=alpaca or plain, or set {group}\.on_bad=skip"
+    )
+    with pytest.raises(DataError, match=message):
+        rendered(rows, ChatTemplate(), model=own, store=store, group=group, on_bad="error")
+    kept = rendered(rows, ChatTemplate(), model=own, store=store, group=group, on_bad="skip")
+    assert sorted(example.turns[0].instruction for example in kept.examples) == ["q0", "q2"]
+    assert list(kept.skipped.values()) == [1]
+    assert "left out 1 rows" in caplog.text
