@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -58,10 +59,20 @@ def sheets(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = T
 
 
 def run_records(store: Shelf, runs: Sequence[str] | None) -> list[Artifact]:
-    """The records of these runs (None: of all). Raises: StoreError for one that is not there."""
+    """The records of these runs (None: of all, the last of those that other labels alone tell apart).
+
+    Raises: StoreError for one that is not there.
+    """
     if runs is None:
-        return store.artifacts("runs")
+        return list({_run_of(record): record for record in store.artifacts("runs")}.values())
     return [_record(store, address) for address in dict.fromkeys(runs)]
+
+
+def _run_of(record: Artifact) -> str:
+    """What a record's key says without the judgement by the rows' labels."""
+    return json.dumps(
+        {name: part for name, part in record.manifest["key"].items() if name != "truth"}, sort_keys=True
+    )
 
 
 def outcomes(store: Shelf, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:

@@ -155,7 +155,7 @@ class Job:
             facts = records.facts(self.config, selection, self.seconds, self.energy_wh, self.parts["cost"])
             facts |= {
                 "warnings": mismatch,
-                "truth": self.truth,
+                "truth": self.truth if self.parts["labelled"] else None,
                 "fingerprints": self.fingerprints,
                 **provenance(),
             }

@@ -15,8 +15,13 @@ VERSION = 1
 def record_run(
     store: Store, links: Mapping[str, str | None], labels: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Artifact:
-    """The `runs` artifact that ties a selection, an adapter and an evaluation to what the user called them."""
+    """The `runs` artifact that ties a selection, an adapter and an evaluation to what the user called them.
+
+    What the rows' labels told of the selection is in its key where the facts have it: other labels, another record.
+    """
     key = {"run": VERSION, **links, **labels}
+    if facts.get("truth") is not None:
+        key["truth"] = facts["truth"]
     return store.produce("runs", key, lambda _: {"links": dict(links), "labels": dict(labels), **facts})
 
 

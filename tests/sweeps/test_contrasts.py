@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,17 @@ def test_a_model_that_was_not_trained_is_not_judged_by_rows_it_never_saw(tmp_pat
     put(store, "random", facts={"truth": {"precision": 0.1}})
     found = {row.method: row.truth for row in collect(store)}
     assert found == {BASE: {}, "random": {"precision": 0.1}}
+
+
+def test_a_run_that_is_judged_by_other_labels_shows_what_they_tell(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = put(store, "random", facts={"truth": {"precision": 0.0}})
+    path = store.artifacts("runs")[0].path / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"created": "2026-01-01T00:00:00+00:00"}))
+    again = put(store, "random", facts={"truth": {"precision": 0.1}})
+    assert again != first
+    assert put(store, "random", facts={"truth": {"precision": 0.1}}) == again
+    assert {(row.run, row.truth["precision"]) for row in collect(store)} == {(again, 0.1)}
 
 
 def test_the_same_evaluation_reached_twice_is_one_seed(tmp_path: Path) -> None:
