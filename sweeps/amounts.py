@@ -41,6 +41,8 @@ class Run:
     device_hours: float
     money: float | None
     currency: str = ""
+    reference: str = ""
+    """The content of its reference sets, empty where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Spending:
     """What some runs took together, as from an empty store.
 
     Seconds: `alone` of a target's scores if there were nothing else, the mean over scores; `shared` of selecting for
-    all targets and seeds; `train` and `evaluate` the means over runs. The rest is of everything, shared parts once.
-    Of all methods together, `alone`, `train` and `evaluate` are sums as the rest is.
+    all targets and seeds; `train` and `evaluate` the means over the runs that did so, None where none did. The rest
+    is of everything, shared parts once. Of all methods together, `alone`, `train` and `evaluate` are sums too.
     """
 
     name: Name
@@ -58,8 +60,8 @@ class Spending:
     runs: int
     alone: float
     shared: float
-    train: float
-    evaluate: float
+    train: float | None
+    evaluate: float | None
     device_hours: float
     energy_wh: float | None
     money: float | None
@@ -104,13 +106,13 @@ def _spending(name: Name, runs: Sequence[Run]) -> Spending:
     priced = len(prices) == len(runs) and len(currencies) == 1
     return Spending(
         name=name,
-        targets=len({run.row.target for run in runs}),
+        targets=_targets(runs),
         seeds=len({run.row.seed for run in runs}),
         runs=len(runs),
         alone=_mean(scores.values()),
         shared=_seconds(_union(run.selecting for run in runs)),
-        train=_mean(run.row.seconds_train for run in runs),
-        evaluate=_mean(run.row.seconds_evaluate for run in runs),
+        train=_known([run.row.seconds_train for run in runs]),
+        evaluate=_known([run.row.seconds_evaluate for run in runs]),
         device_hours=share * sum(run.device_hours for run in runs),
         energy_wh=_energy(everything),
         money=share * sum(prices) if priced else None,
@@ -129,6 +131,20 @@ def _seconds(amounts: Amounts) -> float:
 def _energy(amounts: Amounts) -> float | None:
     known = [amount.energy_wh for amount in amounts.values() if amount.energy_wh is not None]
     return sum(known) if known and len(known) == len(amounts) else None
+
+
+def _targets(runs: Sequence[Run]) -> int:
+    """How many targets there are: of a name, as many as one seed has reference sets of different content."""
+    contents: dict[str, dict[int, set[str]]] = {}
+    for run in runs:
+        contents.setdefault(run.row.target, {}).setdefault(run.row.seed, set()).add(run.reference)
+    return sum(max(len(found) for found in by_seed.values()) for by_seed in contents.values())
+
+
+def _known(values: Sequence[float | None]) -> float | None:
+    """The mean over the runs that had the phase; None where none had."""
+    found = [value for value in values if value is not None]
+    return _mean(found) if found else None
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from nait.store import Artifact
 
-from .contrasts import BASE, CONTROL
+from .contrasts import BASE, CONTROL, TARGETLESS
 from .heads import Head, heads
 from .identities import Facts, Identity, identity, name_of
 from .names import some, titles
 from .seeds import Seeded, settle
+from .selections import selected
 from .stores import Shelf
 
 REFERENCES = ("reference", "reference rows", "reference_template")
@@ -28,6 +29,8 @@ class Placed:
     method: str
     identity: Identity
     name: str = ""
+    selected: str = ""
+    """The digest of the selected rows, empty where the store has no selection of the run."""
     shown: Mapping[str, str] | None = None
 
     @property
@@ -41,10 +44,15 @@ class Placed:
         return (self.method, self.labels["target"], self.labels["budget"], facts)
 
     @property
+    def targetless(self) -> bool:
+        """Whether its scores are the same for every target."""
+        return self.method in TARGETLESS or self.identity.targetless
+
+    @property
     def result(self) -> str:
-        """The address of what the run came to: two runs that reached one are one."""
+        """What the run came to: two runs of one evaluation, or else of the same selected rows, are one."""
         links = self.record.manifest["links"]
-        return str(links.get("evaluation") or links.get("selection") or self.record.address)
+        return str(links.get("evaluation") or self.selected or links.get("selection") or self.record.address)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,10 @@ def boards(store: Shelf, records: Sequence[Artifact]) -> list[Board]:
 
 def _settled(store: Shelf, records: Sequence[Artifact]) -> list[Placed]:
     """The runs with their identities, in which a seed that follows the run's own is no difference."""
-    found = [Placed(record, name_of(record), identity(store, record)) for record in records]
+    found = [
+        Placed(record, name_of(record), identity(store, record), selected=selected(store, record))
+        for record in records
+    ]
     seeded = [
         Seeded(
             seed=int(run.record.manifest["labels"]["seed"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,7 +18,7 @@ from .contrasts import BASE, CONTROL, metric_name, places
 from .heads import Head
 from .stores import Shelf
 
-NOT_EVALUATED = Result(task="", metric="", value=0.0, stderr=None, n=0)
+NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)
 PAID = ("select", "train", "evaluate")
 """The phases that a run's device time and money count."""
 
@@ -128,15 +129,15 @@ def _rows(store: Shelf, board: Board, run: Placed, *, primary: bool) -> Iterable
             model=board.head.model,
             task=result.task,
             metric=metric_name(result.metric, result.filter),
-            value=result.value,
+            value=result.value if result.task else None,
             stderr=result.stderr,
             n=result.n,
             headline=result.task in requested,
             selected_rows=record.manifest["selected_rows"],
             answer_tokens=record.manifest["answer_tokens"],
             seconds_select=seconds.get("select", 0.0),
-            seconds_train=seconds.get("train", 0.0),
-            seconds_evaluate=seconds.get("evaluate", 0.0),
+            seconds_train=seconds.get("train", 0.0) if links.get("adapter") else None,
+            seconds_evaluate=seconds.get("evaluate", 0.0) if links.get("evaluation") else None,
             device_hours=record.manifest["device_hours"] * paid,
             money=None if record.manifest["money"] is None else record.manifest["money"] * paid,
             selection=links.get("selection") or "",
@@ -152,6 +153,8 @@ def _rows(store: Shelf, board: Board, run: Placed, *, primary: bool) -> Iterable
             table=board.number,
             members=result.members,
             higher_is_better=result.higher_is_better,
+            result=run.result,
+            targetless=run.targetless,
         )
 
 

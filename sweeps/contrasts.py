@@ -87,7 +87,7 @@ def by_seed(rows: Iterable[Row]) -> dict[int, Row]:
     found: dict[int, Row] = {}
     for row in rows:
         other = found.setdefault(row.seed, row)
-        if (other.evaluation or other.run) != (row.evaluation or row.run):
+        if other.outcome != row.outcome:
             raise StoreError(
                 f"{row.selector}, {row.target}, {row.budget}: two results of seed {row.seed} on {row.task}",
                 where=f"runs {other.run[:8]} and {row.run[:8]}",
@@ -110,12 +110,16 @@ def controls(group: Sequence[Row], rows: Iterable[Row], control: str = CONTROL) 
         if control in (row.selector, row.method) and _comparable(row, first):
             lines.setdefault(row.selector, []).append(row)
     seeds = {row.seed for row in group}
-    found = [_of_one_line(fit, first.target, lends=control in TARGETLESS) for fit in lines.values()]
+    found = [_of_one_line(fit, first.target, lends=_lends(control, fit)) for fit in lines.values()]
 
     def fits(line: Sequence[Row]) -> tuple[bool, int]:
         return line[0].selector == control, len(seeds & {row.seed for row in line})
 
     return max(sorted(filter(None, found), key=lambda line: line[0].selector), key=fits, default=[])
+
+
+def _lends(control: str, fit: Sequence[Row]) -> bool:
+    return control in TARGETLESS or all(row.targetless for row in fit)
 
 
 def _of_one_line(fit: Sequence[Row], target: str, *, lends: bool) -> list[Row]:

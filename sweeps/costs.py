@@ -12,8 +12,9 @@ from nait.store import Artifact, write_text
 from .amounts import Amount, Amounts, Run, Spending, spendings
 from .collect import sheets
 from .documents import Table
-from .identities import method_name
+from .identities import method_name, reference
 from .stores import Shelf
+from .tables import MARKDOWN, seconds, tabulated, written
 
 HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "alone s", "shared s", "a target s",
           "train s", "evaluate s", "device h", "Wh", "money")  # fmt: skip
@@ -33,8 +34,6 @@ class Costs:
 
     def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
         """The table to print, after the file was written into `folder`."""
-        from tabulate import tabulate
-
         found = sheets(store, runs)
         tables = [(f"Table {one.number}: {one.head.said}", amortised(store, one.rows)) for one in found]
         if len(found) == 1:
@@ -49,13 +48,13 @@ class Costs:
                 part
                 for title, table in tables
                 for part in (
-                    title and mark + title,
-                    str(tabulate(table.body, headers=table.header, tablefmt=form, disable_numparse=True)),
+                    title and mark + written(title, form),
+                    tabulated(table.header, table.body, form),
                 )
             ]
-            return "\n\n".join(filter(None, [*parts, *said]))
+            return "\n\n".join(filter(None, [*parts, *(written(text, form) for text in said)]))
 
-        write_text(folder / "costs.md", f"# Costs\n\n{text('github', '## ')}\n")
+        write_text(folder / "costs.md", f"# Costs\n\n{text(MARKDOWN, '## ')}\n")
         return f"{text('simple', '')}\nCosts: {folder / 'costs.md'}"
 
 
@@ -74,10 +73,10 @@ def amortised(store: Shelf, rows: Sequence[Row]) -> Table:
 
 
 def _cells(one: Spending) -> list[object]:
-    seconds = (one.alone, one.shared, one.a_target, one.train, one.evaluate)
+    taken = (one.alone, one.shared, one.a_target, one.train, one.evaluate)
     energy = "" if one.energy_wh is None else f"{one.energy_wh:.2f}"
     money = "" if one.money is None else f"{one.money:.2f} {one.currency}".strip()
-    return [*one.name, one.targets, one.seeds, one.runs, *(f"{value:.1f}" for value in seconds),
+    return [*one.name, one.targets, one.seeds, one.runs, *map(seconds, taken),
             f"{one.device_hours:.4f}", energy, money]  # fmt: skip
 
 
@@ -106,6 +105,7 @@ def _run(store: Shelf, row: Row, record: Artifact) -> Run:
         facts["device_hours"],
         facts["money"],
         facts.get("currency", ""),
+        reference(store, record),
     )  # fmt: skip
 
 

@@ -23,11 +23,17 @@ _NUMBER = re.compile(r"^\[?\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(%| rows| tokens)?\
 
 @dataclass(frozen=True)
 class Point:
-    """A place on a curve with half of its 95 % interval, None where unknown."""
+    """A place on a curve with half of its 95 % interval, None where unknown. `share`: of a score in [0, 1]."""
 
     x: float
     y: float
     half_width: float | None
+    share: bool = False
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The ends of its interval as they are drawn."""
+        return band(self.y, self.half_width, share=self.share)
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,12 @@ class Panel:
     x: str
     y: str
     curves: tuple[Curve, ...]
+
+
+def band(y: float, half_width: float | None, *, share: bool) -> tuple[float, float]:
+    """The ends of an interval; those of a share within [0, 1], beyond which no share lies."""
+    low, high = y - (half_width or 0.0), y + (half_width or 0.0)
+    return (max(0.0, low), min(1.0, high)) if share else (low, high)
 
 
 def number(text: str) -> float | None:
@@ -139,12 +151,12 @@ def _points(lines: Sequence[Line], x: str) -> tuple[Point, ...]:
     for line in lines:
         place = number(varied(line).get(x, ""))
         if place is not None:
-            found.setdefault(place, Point(place, line.value, line.half_width))
+            found.setdefault(place, Point(place, line.value, line.half_width, line.share))
     return tuple(found[place] for place in sorted(found))
 
 
 def _level(lines: Sequence[Line]) -> Curve:
-    point = Point(0.0, lines[0].value, lines[0].half_width)
+    point = Point(0.0, lines[0].value, lines[0].half_width, lines[0].share)
     return Curve(lines[0].method, (point,), level=True, items_only=_items_only(lines[:1]))
 
 
@@ -152,7 +164,8 @@ def _level(lines: Sequence[Line]) -> Curve:
 class Spot:
     """A method's cost and quality: seconds of selection and training, the score, half of its interval.
 
-    `where`: its target, or its budget where there is one target alone. `items_only`: of one seed.
+    `where`: its target, or its budget where there is one target alone. `items_only`: of one seed. `share`: of a
+    score in [0, 1].
     """
 
     method: str
@@ -161,6 +174,12 @@ class Spot:
     y: float
     half_width: float | None
     items_only: bool = False
+    share: bool = False
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The ends of its interval as they are drawn."""
+        return band(self.y, self.half_width, share=self.share)
 
 
 def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]]:
@@ -182,9 +201,10 @@ def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]
                 line.value,
                 line.half_width,
                 _items_only([line]),
+                line.share,
             )
             for line in _once(line for line in lines if line.task == task)
-            if (seconds := line.seconds_select + line.seconds_train) > 0
+            if (seconds := line.seconds_select + (line.seconds_train or 0.0)) > 0
         ]
         if len({spot.method for spot in spots}) > 1:
             found[task] = spots

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 
 from .drawing import Picture
+from .markdown import escaped, table
 
 
 @dataclass(frozen=True)
@@ -111,43 +112,18 @@ def as_html(document: Document) -> str:
 
 def as_markdown(document: Document) -> str:
     """The same for a README; figures are the files beside it."""
-    parts = [f"# {_markdown(document.title)}"]
+    parts = [f"# {escaped(document.title)}"]
     for section in document.sections:
-        parts.append(f"## {section.title}")
+        parts.append(f"## {escaped(section.title)}")
         for block in section.blocks:
             if isinstance(block, Table):
-                parts += [f"**{_markdown(block.caption)}**"] if block.caption else []
-                parts.append(_markdown_table(block))
+                parts += [f"**{escaped(block.caption)}**"] if block.caption else []
+                parts.append(table(block.header, block.body, copied=block.code))
             elif isinstance(block, Picture):
-                parts.append(f"![{_markdown(block.alt)}]({block.name}.svg)")
+                parts.append(f"![{escaped(block.alt)}]({block.name}.svg)")
             else:
-                parts.append("\n".join(f"- {_markdown(said)}" for said in block.said))
+                parts.append("\n".join(f"- {escaped(said)}" for said in block.said))
     return "\n\n".join(parts) + "\n"
-
-
-def _markdown_table(table: Table) -> str:
-    rows = [table.header, *table.body]
-    shown = [[_markdown(cell) for cell in row] for row in rows]
-    if table.code:
-        shown[1:] = [
-            [*row[:-1], f"`{_plain(whole[-1]).replace('`', chr(39))}`"]
-            for row, whole in zip(shown[1:], table.body, strict=True)
-        ]
-    widths = [max(len(row[k]) for row in shown) for k in range(len(table.header))]
-    lines = [
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in shown
-    ]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _markdown(text: str) -> str:
-    """Text that stays text: no markup, no links, no cells of its own."""
-    text = _plain(text).replace("](", "]\\(").replace("`", "\\`")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 _LATEX = {

@@ -16,6 +16,8 @@ from nait.store import Artifact
 from .contrasts import BASE, CONTROL, TARGETLESS
 from .stores import Shelf
 
+ANY = "any"
+"""The column of a method that gives one score for all targets."""
 SHUFFLED = "Shuffled"
 """The order that makes any selector random: how a sweep over a method's own keys brings its control."""
 AS_HIGHEST = ("BestRank", "MeanZScore", "RoundRobin")
@@ -37,7 +39,7 @@ class Identity:
     """Everything that the addresses of a run's artifacts hang on, but for the run's seed.
 
     `method`: selector, order, budget and reference sets. The other four make a table. `unknown` names the parts that
-    are known by names and settings alone.
+    are known by names and settings alone. `targetless`: the scores are the same for every target.
     """
 
     method: Facts
@@ -46,6 +48,7 @@ class Identity:
     recipe: Facts
     evaluation: Facts
     unknown: tuple[str, ...] = ()
+    targetless: bool = False
 
     @property
     def table(self) -> tuple[str, ...]:
@@ -89,6 +92,7 @@ def identity(store: Shelf, record: Artifact) -> Identity:
         recipe={} if base else source.recipe(),
         evaluation=source.evaluation(),
         unknown=tuple(source.unknown(base=base)),
+        targetless=source.targetless,
     )
 
 
@@ -136,6 +140,18 @@ class _Source:
         if self.facts["links"].get("evaluation") and "tasks" not in self.evaluated.get("suite", {}):
             lacking.append("the evaluation's tasks")
         return lacking
+
+    @property
+    def targetless(self) -> bool:
+        """Whether no reference set decides the scores: one column for all targets, of a scorer that wraps no other.
+
+        A scorer that wraps another may hang on a target through it. A target of the user's may be called `any`.
+        """
+        if self.name in TARGETLESS:
+            return True
+        columns = list(self.scored.get("targets") or ())
+        wraps = _wraps(self.scores.get("selector"))
+        return columns == [ANY] and self.facts["labels"]["target"] != ANY and not wraps
 
     @property
     def model_content(self) -> str:
@@ -192,7 +208,7 @@ class _Source:
         found |= {key: value for key, value in budget.items() if key not in NO_DIFFERENCE}
         if "selection" in self.selection:
             found["selection version"] = said(self.selection["selection"])
-        return found if self.name in TARGETLESS else found | self._references()
+        return found if self.targetless else found | self._references()
 
     def _random(self) -> dict[str, str]:
         """Of random, whatever its scores were: a shuffled order heeds which rows have one, and nothing else."""
@@ -234,14 +250,21 @@ class _Source:
     def _references(self) -> dict[str, str]:
         counts = self.facts.get("reference_rows") or {}
         found = {"reference rows": "+".join(str(n) for n in dict.fromkeys(counts.values()))} if counts else {}
-        sets = [one for one in self.scores.get("targets") or () if isinstance(one, Mapping)]
-        contents = [str(one.get("examples", "")) for one in sets]
-        contents = contents or [str(value) for value in (self.prints.get("targets") or {}).values()]
-        found |= {"reference": "+".join(contents)} if contents else {}
+        sets = self._sets()
+        found |= {"reference": self.reference} if self.reference else {}
         templates = {str(one["template"]) for one in sets if "template" in one} - {
             str(self.text.get("template"))
         }
         return found | ({"reference_template": "+".join(sorted(templates))} if templates else {})
+
+    def _sets(self) -> list[Mapping[str, Any]]:
+        return [one for one in self.scores.get("targets") or () if isinstance(one, Mapping)]
+
+    @property
+    def reference(self) -> str:
+        """The reference sets' content, one digest a target."""
+        contents = [str(one.get("examples", "")) for one in self._sets()]
+        return "+".join(contents or [str(value) for value in (self.prints.get("targets") or {}).values()])
 
     def _settings(self, group: str) -> list[tuple[str, str]]:
         return [(key, value) for key, value in self.settings.items() if key.startswith(f"{group}.")]
@@ -289,6 +312,22 @@ def _of_tasks(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         "eval.definitions": address(rest),
         "eval.data": address({name: task.get("data") for name, task in tasks.items()}),
     }
+
+
+def _wraps(config: object) -> bool:
+    """Whether a class's config holds another class."""
+    if isinstance(config, Mapping):
+        return any(_is_class(value) or _wraps(value) for value in config.values())
+    return isinstance(config, (list, tuple)) and any(_is_class(one) or _wraps(one) for one in config)
+
+
+def _is_class(value: object) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
+
+
+def reference(store: Shelf, record: Artifact) -> str:
+    """The content of a run's reference sets, empty where the store and the record do not tell."""
+    return _Source(store, record).reference
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

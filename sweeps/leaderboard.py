@@ -19,12 +19,13 @@ from .benchmarks import Benchmarks
 from .collect import Sheet, outcomes, sheets
 from .contrasts import CONTROL, Items
 from .lines import Line, summarise
+from .markdown import escaped
 from .names import some
 from .stores import Shelf
-from .tables import differences, long, notes, wide
+from .tables import MARKDOWN, differences, long, notes, wide
 
-INNER = ("members",)
-"""What serves the statistics alone."""
+INNER = ("members", "result", "targetless")
+"""What serves the statistics and pictures alone."""
 MAPPINGS = ("settings", "truth", "checks")
 
 
@@ -69,21 +70,21 @@ class Leaderboard:
         rows = [row for one in found for row in one.rows]
         write_json(folder / "leaderboard.json", [as_record(row) for row in rows])
         write_text(folder / "leaderboard.csv", as_csv(rows))
-        written = [part for one in found for part in self._parts(one, form="github")]
+        written = [part for one in found for part in self._parts(one, form=MARKDOWN)]
         write_text(folder / "leaderboard.md", "\n\n".join(["# Leaderboard", *written]) + "\n")
         printed = [part for one in found for part in self._parts(one, form="simple")]
         return "\n\n".join(printed) + f"\nLeaderboard: {folder / 'leaderboard.md'}"
 
     def _parts(self, one: Measured, *, form: str) -> list[str]:
         """One table as text: for a file (`github`) with every task, else with what was asked for."""
-        shown, control, whole = self.shown(one.lines), self.control, form == "github"
+        shown, control, whole = self.shown(one.lines), self.control, form == MARKDOWN
         said = self.notes(one)
         parts = [
-            f"## {one.title}" if whole and one.title else one.title,
+            f"## {escaped(one.title)}" if whole and one.title else one.title,
             wide(shown, form=form, benchmarks=self.benchmarks),
             differences(shown, form=form, control=control, benchmarks=self.benchmarks),
             long(one.lines, form=form, control=control) if whole else "",
-            "\n".join(f"- {note}" for note in said) if whole else "\n".join(said),
+            "\n".join(f"- {escaped(note)}" for note in said) if whole else "\n".join(said),
         ]
         return list(filter(None, parts))
 

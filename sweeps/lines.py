@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from nait.core.results import Row
 
-from .contrasts import CONTROL, Items
+from .contrasts import CONTROL, Items, places
 from .estimates import Key, differences, scores
 from .statistics import Z95, Difference, judged, share_half_width
 
@@ -17,6 +17,8 @@ from .statistics import Z95, Difference, judged, share_half_width
 class Line:
     """A method's result on one task over its seeds.
 
+    `value` is NaN where nothing was evaluated, seconds None where a phase did not take place. `share`: every
+    item's outcome is in [0, 1], and so is the score.
     `half_width`: of the 95 % interval, None where unknown. `difference`: to the control on the same items and
     seeds, None for the control itself and where there is none beside it. `truth`: by the rows' labels. `checks`:
     of the score columns. `settings`: those in which runs of the method differ. `members`: a group's tasks.
@@ -35,8 +37,8 @@ class Line:
     selected_rows: int
     answer_tokens: int
     seconds_select: float
-    seconds_train: float
-    seconds_evaluate: float
+    seconds_train: float | None
+    seconds_evaluate: float | None
     device_hours: float
     money: float | None
     missing: str
@@ -48,10 +50,14 @@ class Line:
     settings: Mapping[str, str] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     higher_is_better: bool = True
+    share: bool = False
+    targetless: bool = False
 
     @property
     def worth(self) -> float:
-        """The value, turned where lower is better: what lines are ordered by."""
+        """The value, turned where lower is better: what lines are ordered by. 0 where nothing was evaluated."""
+        if math.isnan(self.value):
+            return 0.0
         return self.value if self.higher_is_better else -self.value
 
 
@@ -65,10 +71,19 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
     groups = grouped(rows)
     scored = scores(groups, items or {})
     compared = differences(groups, rows, items or {}, control)
-    lines = [_line(group, scored.get(key), compared.get(key)) for key, group in groups.items()]
+    lines = [
+        replace(_line(group, scored.get(key), compared.get(key)), share=_is_share(group, items or {}))
+        for key, group in groups.items()
+    ]
     return sorted(
         corrected(lines), key=lambda line: (line.model, line.task, line.metric, -line.worth, line.selector)
     )
+
+
+def _is_share(group: Sequence[Row], items: Items) -> bool:
+    """Whether the outcomes behind these rows are known and all in [0, 1]."""
+    found = [items.get(place) for row in group for place, _ in places(row)]
+    return all(one and min(one.values()) >= 0 and max(one.values()) <= 1 for one in found)
 
 
 def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
@@ -76,7 +91,7 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     groups: dict[Key, dict[tuple[int, str], Row]] = {}
     for row in rows:
         key = (str(row.table), row.model, row.task, row.metric, row.target, row.budget, row.selector)
-        groups.setdefault(key, {}).setdefault((row.seed, row.evaluation or row.run), row)
+        groups.setdefault(key, {}).setdefault((row.seed, row.outcome), row)
     return {key: list(group.values()) for key, group in groups.items()}
 
 
@@ -102,13 +117,17 @@ def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _line(group: Sequence[Row], score: Difference | None, difference: Difference | None) -> Line:
     first, count = group[0], len(group)
-    value = sum(row.value for row in group) / count
+    values = [row.value for row in group if row.value is not None]
+    value = sum(values) / len(values) if values else math.nan
     half_width = (score.high - score.low) / 2 if score else _without_items(group)
     if half_width is not None and 0.0 <= value <= 1.0:
         half_width = share_half_width(value, half_width, first.n)
 
     def average(name: str) -> float:
         return float(sum(getattr(row, name) for row in group) / count)
+
+    def known(name: str) -> float | None:
+        return average(name) if all(getattr(row, name) is not None for row in group) else None
 
     return Line(
         selector=first.selector,
@@ -124,10 +143,10 @@ def _line(group: Sequence[Row], score: Difference | None, difference: Difference
         selected_rows=round(average("selected_rows")),
         answer_tokens=round(average("answer_tokens")),
         seconds_select=average("seconds_select"),
-        seconds_train=average("seconds_train"),
-        seconds_evaluate=average("seconds_evaluate"),
+        seconds_train=known("seconds_train"),
+        seconds_evaluate=known("seconds_evaluate"),
         device_hours=average("device_hours"),
-        money=average("money") if all(row.money is not None for row in group) else None,
+        money=known("money"),
         missing=", ".join(dict.fromkeys(row.missing for row in group if row.missing)),
         headline=first.headline,
         difference=difference,
@@ -137,6 +156,7 @@ def _line(group: Sequence[Row], score: Difference | None, difference: Difference
         settings=first.settings,
         members=tuple(member.task for member in first.members),
         higher_is_better=first.higher_is_better,
+        targetless=first.targetless,
     )
 
 
@@ -144,7 +164,11 @@ def _without_items(group: Sequence[Row]) -> float | None:
     """Half of the interval that standard errors and seeds give, the wider of both."""
     errors = [row.stderr for row in group if row.stderr is not None and not math.isnan(row.stderr)]
     over_items = Z95 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None
-    widths = [width for width in (over_items, _over_seeds([row.value for row in group])) if width is not None]
+    widths = [
+        width
+        for width in (over_items, _over_seeds([row.value for row in group if row.value is not None]))
+        if width is not None
+    ]
     return max(widths) if widths else None
 
 

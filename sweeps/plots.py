@@ -46,14 +46,11 @@ def _draw(ax: Axes, curve: Curve, colour: str, marker: str) -> None:
         level = curve.points[0]
         ax.axhline(level.y, color=colour, linestyle=style, linewidth=1.2, label=label)
         if level.half_width:
-            ax.axhspan(
-                level.y - level.half_width, level.y + level.half_width, color=colour, alpha=0.1, linewidth=0
-            )
+            ax.axhspan(*level.band, color=colour, alpha=0.1, linewidth=0)
         return
     xs, ys = [point.x for point in curve.points], [point.y for point in curve.points]
     ax.plot(xs, ys, style, color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=label)
-    lows = [point.y - (point.half_width or 0) for point in curve.points]
-    highs = [point.y + (point.half_width or 0) for point in curve.points]
+    lows, highs = zip(*(point.band for point in curve.points), strict=True)
     ax.fill_between(xs, lows, highs, color=colour, alpha=0.15, linewidth=0)
 
 
@@ -74,8 +71,9 @@ def cost_plot(found: Mapping[str, Sequence[Spot]]) -> Figure:
     for ax, (task, spots) in zip(axes, found.items(), strict=True):
         for spot in spots:
             colour = INK if spot.method == CONTROL else PALETTE[methods.index(spot.method) % len(PALETTE)]
+            arms = None if spot.half_width is None else [[spot.y - spot.band[0]], [spot.band[1] - spot.y]]
             ax.errorbar(
-                spot.seconds, spot.y, yerr=spot.half_width, fmt=_marker(spot.where, wheres),
+                spot.seconds, spot.y, yerr=arms, fmt=_marker(spot.where, wheres),
                 color=colour, markersize=5, linewidth=0.8, capsize=2, alpha=0.9,
             )  # fmt: skip
         _x_axis(ax, [spot.seconds for spot in spots], always=True)

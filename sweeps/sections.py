@@ -24,7 +24,7 @@ from .overlap import Core, cores, correlations, distinct, lengths, names, overla
 from .plots import cost_plot, curve_plot
 from .selections import Picks
 from .statistics import ITEMS_ONLY
-from .tables import difference_cells, how_judged, wide_cells
+from .tables import difference_cells, how_judged, seconds, wide_cells
 from .transfer import Matrix, grid
 
 MOST_MATRICES = 6
@@ -75,8 +75,8 @@ def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tu
     for line in lines:
         seen.setdefault((line.model, line.selector, line.target, line.budget), line)
     body = [
-        [one.selector, one.target, one.budget, one.selected_rows, one.answer_tokens, f"{one.seconds_select:.1f}",
-         f"{one.seconds_train:.1f}", f"{one.seconds_evaluate:.1f}", f"{one.device_hours:.3f}",
+        [one.selector, one.target, one.budget, one.selected_rows, one.answer_tokens, seconds(one.seconds_select),
+         seconds(one.seconds_train), seconds(one.seconds_evaluate), f"{one.device_hours:.3f}",
          "" if one.money is None else f"{one.money:.2f}"]
         for one in seen.values()
     ]  # fmt: skip
@@ -193,7 +193,7 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
     blocks.append(
         Table.of(
             "lengths", ["selection", "rows", "mean", "25 %", "median", "75 %"], body,
-            caption="Answer tokens of the selected rows and of the pool.",
+            caption="Answer tokens of the selected rows and of the pool; means over seeds.",
         )
     )  # fmt: skip
     stable = [
@@ -207,7 +207,7 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
     )
     blocks.append(Table.of("stability", ["selection", "seeds", "stability"], stable, caption=caption))
     settings = [[name, keys, count, f"{value:.2f}"] for name, keys, count, value in settled(lines)]
-    caption = "The same between a method's settings: what the selection owes to each of them."
+    caption = "The same between a method's settings, seed by seed: what the selection owes to each of them."
     header = ["selection", "settings", "values", "stability"]
     blocks.append(Table.of("settings", header, settings, caption=caption))
     return tuple(blocks)
@@ -223,9 +223,10 @@ def _grid_table(name: str, found: Grid) -> Table:
 
 def _core(k: int, core: Core) -> list[Block]:
     """How many rows most targets share, and the first of them."""
+    at = "" if core.seed is None else f", seed {core.seed}"
     sizes = ", ".join(f"{target} {len(ids)}" for target, ids in core.specific.items())
     said = (
-        f"{core.selector}, {core.budget}: {len(core.core)} rows were chosen for more than half of {core.targets} "
+        f"{core.selector}, {core.budget}{at}: {len(core.core)} rows were chosen for more than half of {core.targets} "
         f"targets; chosen for one target alone: {sizes}."
     )
     shown = [("core", key) for key in core.core[:SHOWN]]

@@ -11,9 +11,11 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from nait.core.address import digest_lines
 from nait.core.results import Row
 from nait.core.scores import Contributions
 from nait.stages.tables import read_layers
+from nait.store import Artifact
 
 from .contrasts import BASE, TARGETLESS
 from .stores import Shelf
@@ -38,10 +40,19 @@ class Chosen:
     layers: Sequence[Contributions] = ()
     address: str = ""
 
+    def like(self, other: Chosen) -> bool:
+        """Whether both are of one artifact, or of the same scores and rows."""
+        if self.address and self.address == other.address:
+            return True
+        alike = self.chosen == other.chosen and self.scores.keys() == other.scores.keys()
+        return alike and all(
+            np.array_equal(values, other.scores[name], equal_nan=True) for name, values in self.scores.items()
+        )
+
 
 @dataclass(frozen=True)
 class Picks:
-    """The selections of one leaderboard line, by seed. All are of one pool."""
+    """The selections of one leaderboard line, by seed. All are of one pool. `targetless`: no target changes them."""
 
     method: str
     selector: str
@@ -49,15 +60,21 @@ class Picks:
     budget: str
     by_seed: Mapping[int, Chosen]
     settings: Mapping[str, str]
+    targetless: bool = False
 
     @property
     def first(self) -> Chosen:
         return self.by_seed[min(self.by_seed)]
 
     @property
+    def unseeded(self) -> bool:
+        """Whether every seed has the same artifact, or one of the same scores and rows."""
+        return all(one.like(self.first) for one in self.by_seed.values())
+
+    @property
     def stability(self) -> float | None:
-        """The mean Jaccard index between seeds; None with one seed, or where every seed has the same artifact."""
-        if len({one.address for one in self.by_seed.values()}) < 2:
+        """The mean Jaccard index between seeds; None with one seed, or where no seed changes scores or rows."""
+        if self.unseeded:
             return None
         pairs = list(combinations(self.by_seed.values(), 2))
         return float(np.mean([jaccard(a.chosen, b.chosen) for a, b in pairs])) if pairs else None
@@ -68,6 +85,7 @@ def read_picks(store: Shelf, rows: Sequence[Row]) -> list[Picks]:
     known: dict[str, Chosen | None] = {}
     groups: dict[tuple[str, str, str, str, str], dict[int, Chosen]] = {}
     settings = {row.selector: row.settings for row in rows}
+    targetless = {row.selector: row.targetless or row.method in TARGETLESS for row in rows}
     for row in rows:
         if not row.selection or row.method in ("full", BASE):
             continue
@@ -86,7 +104,9 @@ def read_picks(store: Shelf, rows: Sequence[Row]) -> list[Picks]:
         return method in TARGETLESS, method, met[selector], target
 
     return [
-        Picks(*key[1:], groups[key], settings[key[2]]) for key in sorted(groups, key=place) if key[0] == pool
+        Picks(*key[1:], groups[key], settings[key[2]], targetless[key[2]])
+        for key in sorted(groups, key=place)
+        if key[0] == pool
     ]
 
 
@@ -111,6 +131,18 @@ def read_chosen(store: Shelf, address: str) -> Chosen | None:
         with (found.path / ROWS).open(encoding="utf-8") as stream:
             texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
     return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), address)
+
+
+def selected(store: Shelf, record: Artifact) -> str:
+    """The digest of the rows that a run selected, from the ids where its artifact holds none; empty without one."""
+    link = record.manifest["links"].get("selection")
+    found = store.find("selections", str(link)) if link else None
+    if found is None:
+        return ""
+    if found.manifest.get("digest"):
+        return str(found.manifest["digest"])
+    chosen = read_chosen(store, found.address)
+    return digest_lines(sorted(chosen.chosen)) if chosen else ""
 
 
 def shorten(line: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nait.core.differences import at_most_one
 
+from . import markdown
 from .benchmarks import Benchmarks, leading, owned
 from .contrasts import BASE, CONTROL
 from .lines import Line
@@ -17,6 +18,8 @@ LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random
 TRUTH = ("precision", "precision each", "coverage", "clean", "lookalike", "auc")
 CHECKS = ("rho", "margin", "top layer")
 SCORES = "score ± half of the 95 % interval, over items and, where a line has several, over seeds."
+MARKDOWN = "github"
+"""The form of a file's tables; any other is tabulate's, for a terminal."""
 NONE: Benchmarks = {}
 WORTH = (
     "What was selected, by the rows' own labels; nothing was trained or evaluated. "
@@ -27,7 +30,7 @@ WORTH = (
 def wide(lines: Sequence[Line], *, form: str, benchmarks: Benchmarks = NONE) -> str:
     """One row a method, target and budget; one column a task; then ground truth, checks and seconds."""
     header, body = wide_cells(lines, benchmarks)
-    return _tabulate(body, header, form)
+    return tabulated(header, body, form)
 
 
 def wide_cells(lines: Sequence[Line], benchmarks: Benchmarks = NONE) -> tuple[list[str], list[list[object]]]:
@@ -43,9 +46,9 @@ def wide_cells(lines: Sequence[Line], benchmarks: Benchmarks = NONE) -> tuple[li
         first, cells = group[0], {line.task: score(line) for line in group}
         truth = [f"{first.truth[name]:.2f}" if name in first.truth else "" for name in known]
         checks = [f"{first.checks[name]:.2f}" if name in first.checks else "" for name in checked]
-        seconds = [first.seconds_select, first.seconds_train, first.seconds_evaluate][: len(phases)]
+        taken = [first.seconds_select, first.seconds_train, first.seconds_evaluate][: len(phases)]
         body.append([first.selector, first.target, first.budget, seeds(first), *(cells.get(t, "") for t in tasks),
-                     *truth, *checks, *(f"{value:.1f}" for value in seconds)])  # fmt: skip
+                     *truth, *checks, *map(seconds, taken)])  # fmt: skip
     return header, body
 
 
@@ -54,7 +57,7 @@ def differences(
 ) -> str:
     """The same rows and columns, each cell the difference to the control with its interval; empty without one."""
     header, body = difference_cells(lines, control=control, benchmarks=benchmarks)
-    return _tabulate(body, header, form) if body else ""
+    return tabulated(header, body, form) if body else ""
 
 
 def difference_cells(
@@ -74,7 +77,7 @@ def difference_cells(
 def long(lines: Sequence[Line], *, form: str, control: str = CONTROL) -> str:
     """One row a task and method, everything beside it; empty where nothing was evaluated."""
     header, body = long_cells(lines, control=control)
-    return _tabulate(body, header, form) if body else ""
+    return tabulated(header, body, form) if body else ""
 
 
 def long_cells(lines: Sequence[Line], *, control: str = CONTROL) -> tuple[list[str], list[list[object]]]:
@@ -84,10 +87,10 @@ def long_cells(lines: Sequence[Line], *, control: str = CONTROL) -> tuple[list[s
         if not line.task:
             continue
         compared = difference(line.difference) if line.difference else ""
-        seconds = (line.seconds_select, line.seconds_train, line.seconds_evaluate)
+        taken = (line.seconds_select, line.seconds_train, line.seconds_evaluate)
         named = [line.task, line.metric, line.selector, line.target, line.budget, score(line), compared]
         counted = [seeds(line), line.n, line.selected_rows, line.answer_tokens]
-        body.append([*named, *counted, *(f"{value:.1f}" for value in seconds)])
+        body.append([*named, *counted, *map(seconds, taken)])
     return [name.replace(CONTROL, control) for name in LONG], body
 
 
@@ -110,10 +113,23 @@ def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benc
     return sorted(groups.values(), key=place)
 
 
-def _tabulate(body: Sequence[Sequence[object]], header: Sequence[str], form: str) -> str:
+def written(text: str, form: str) -> str:
+    """Text as this form shows it: escaped in Markdown."""
+    return markdown.escaped(text) if form == MARKDOWN else text
+
+
+def tabulated(header: Sequence[str], body: Sequence[Sequence[object]], form: str) -> str:
+    """A table as text in this form."""
+    if form == MARKDOWN:
+        return markdown.table(header, [[str(cell) for cell in row] for row in body])
     from tabulate import tabulate
 
     return str(tabulate(body, headers=header, tablefmt=form, disable_numparse=True))
+
+
+def seconds(value: float | None) -> str:
+    """Seconds with one decimal; blank where the phase did not take place."""
+    return "" if value is None else f"{value:.1f}"
 
 
 def score(line: Line) -> str:
@@ -195,6 +211,8 @@ def how_judged(lines: Sequence[Line], control: str) -> str:
 
 
 def _uncontrolled(lines: Sequence[Line], control: str) -> str:
+    if all(line.method == BASE for line in lines if line.task):
+        return "Nothing was trained here: the table has the model as it is, and there is nothing to compare it with."
     if any(control in (line.selector, line.method) for line in lines):
         return f"No line has a {control} control of its own model, budget, recipe, seeds and items in this table."
     return f"No {control} control is in this table: run selector={control} beside it."

@@ -48,7 +48,9 @@ def matrices(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Matrix]:
     """The matrices of all selectors that were run for two targets or more; cells are the leaderboard's."""
     tasks = columns(lines)
     cells = [
-        line for line in lines if line.difference and line.task in tasks and line.method not in TARGETLESS
+        line
+        for line in lines
+        if line.difference and line.task in tasks and line.method not in TARGETLESS and not line.targetless
     ]
     groups: dict[tuple[str, str, str], list[Line]] = {}
     for line in cells:

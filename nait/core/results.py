@@ -69,7 +69,9 @@ class Row:
     scores (see `sweeps/collect.py`). A run that was not evaluated has one row, without a task. `method` is the
     selector's own name, `selector` that name with `settings`, in which runs of it differ within their table.
     `table` numbers the rows that share model, pool, recipe and evaluation. `members` are a group's tasks.
-    `higher_is_better`: of the metric; of a perplexity it is false.
+    `higher_is_better`: of the metric; of a perplexity it is false. `value`, `seconds_train` and `seconds_evaluate`
+    are None where the run was not evaluated or trained. `result` names what the run came to: its evaluation, or else
+    the rows that it selected. `targetless`: its scores are the same for every target.
     """
 
     selector: str
@@ -79,15 +81,15 @@ class Row:
     model: str
     task: str
     metric: str
-    value: float
+    value: float | None
     stderr: float | None
     n: int
     headline: bool
     selected_rows: int
     answer_tokens: int
     seconds_select: float
-    seconds_train: float
-    seconds_evaluate: float
+    seconds_train: float | None
+    seconds_evaluate: float | None
     device_hours: float
     money: float | None
     selection: str
@@ -103,3 +105,10 @@ class Row:
     table: int = 0
     members: tuple[Member, ...] = ()
     higher_is_better: bool = True
+    result: str = ""
+    targetless: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """What tells two results apart: runs that share it are one result."""
+        return self.result or self.evaluation or self.run

@@ -25,6 +25,7 @@ from nait.jobs.outcomes import outcome, plan_file
 from nait.jobs.telling import tell_evaluation, tell_selection, tell_truth
 from nait.processes import alone, companions, of_the_first, splits
 from nait.provenance import provenance
+from nait.stages.alarms import heeded
 from nait.stages.characterise import characterise
 from nait.stages.contaminate import (
     NO_EVALUATION,
@@ -218,7 +219,7 @@ class Job:
         self.energy_wh["select"] = scores.manifest.get("energy_wh_from_nothing")
         self.fresh["select"] = scores.fresh
         self.links |= {"scores": scores.address, "selection": made.address}
-        self.warn(scores.manifest["warnings"])
+        self.warn(heeded(scores.manifest, self.selector.order))
         table, _ = read_scores(scores)
         tell_selection(self.labels["selector"], table, scores, made, selection, self.pool, self.tracker)
         if self.truth_labels is not None:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nait.core.contracts import Order
 from nait.core.errors import NaitError
+from nait.core.orders import Shuffled
 from nait.core.rankings import spearman
 from nait.core.scores import ScoreTable
 
@@ -64,6 +66,15 @@ def _length_correlation(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> 
     if len(rows) > SAMPLED_ROWS:
         rows = rows[np.random.default_rng(SEED).choice(len(rows), SAMPLED_ROWS, replace=False, shuffle=False)]
     return spearman(values[rows], lengths[rows])
+
+
+def heeded(scores: Mapping[str, Any], order: Order) -> list[str]:
+    """The warnings in a `scores` artifact's manifest that concern what `order` makes of the scores.
+
+    An order that draws the rows whatever their scores say does not follow length.
+    """
+    unheeded = _of_length(scores["length_correlation"]) if isinstance(order, Shuffled) else ()
+    return [said for said in scores["warnings"] if said not in unheeded]
 
 
 def _of_missing(shares: Mapping[str, float]) -> list[str]:

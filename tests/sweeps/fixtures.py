@@ -100,7 +100,7 @@ def select(
                 for key in chosen.ids
             ]
             (part / "selected.jsonl").write_text("\n".join(lines) + "\n")
-        return {"rows": rows, "answer_tokens": rows, "digest": name}
+        return {"rows": rows, "answer_tokens": rows, "digest": chosen.digest}
 
     chosen_by = {
         "scores": scored.address,

@@ -1,0 +1,162 @@
+"""Laws of what tables say: no number where nothing was measured, nothing of one seed or name that holds for all."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nait.core.orders import Highest, Shuffled
+from nait.core.results import Row
+from nait.stages.alarms import heeded
+from nait.store import Store, read_json, write_json
+from nait.sweeps.amounts import Run, spendings
+from nait.sweeps.collect import collect, sheets
+from nait.sweeps.curves import Point, Spot
+from nait.sweeps.leaderboard import Leaderboard, measured
+from nait.sweeps.lines import summarise
+from nait.sweeps.markdown import table
+from nait.sweeps.overlap import lengths
+from nait.sweeps.selections import read_picks
+
+from .fixtures import put
+from .test_boards import record_again
+
+
+def with_reference(store: Store, selector: str, content: str, **facts: object) -> None:
+    """The only run of the selector once more, its scores for another reference set and the same rows selected."""
+    run = next(one for one in store.artifacts("runs") if one.manifest["labels"]["selector"] == selector)
+    scores = store.find("scores", run.manifest["links"]["scores"])
+    selection = store.find("selections", run.manifest["links"]["selection"])
+    assert scores is not None
+    assert selection is not None
+    outer = ("kind", "address", "key")
+    known = {name: value for name, value in scores.manifest.items() if name not in outer}
+    sets = [{**one, "examples": content} for one in scores.manifest["key"]["targets"]]
+    other = store.produce("scores", {**scores.manifest["key"], "targets": sets}, lambda _: {**known, **facts})
+    chosen = {name: value for name, value in selection.manifest.items() if name not in outer}
+    made = store.produce(
+        "selections", {**selection.manifest["key"], "scores": other.address}, lambda _: chosen
+    )
+    record_again(store, run, scores=other.address, selection=made.address)
+
+
+def of_any_target(store: Store) -> None:
+    """Gives every score table the one column of a method that reads no target."""
+    for one in store.artifacts("scores"):
+        path = one.path / "manifest.json"
+        write_json(path, {**read_json(path), "targets": ["any"]})
+
+
+def test_runs_that_selected_the_same_rows_are_one_whatever_their_selection_s_address(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "random", evaluated=False)
+    with_reference(store, "random", "other00")
+    (sheet,) = sheets(store)
+    assert {row.selector for row in sheet.rows} == {"random"}
+    assert not any("different results" in said for said in sheet.said)
+    assert {line.seeds for line in summarise(sheet.rows)} == {1}
+
+
+@pytest.mark.parametrize("wraps", [False, True])
+def test_a_method_that_reads_no_target_is_one_line_for_all_reference_sets(
+    tmp_path: Path, wraps: bool
+) -> None:
+    store = Store(tmp_path)
+    settings = {"like": {"_target_": "x.Other"}} if wraps else {}
+    put(store, "length", evaluated=False, **settings)  # type: ignore[arg-type]
+    with_reference(store, "length", "other00")
+    of_any_target(store)
+    names = {row.selector for row in collect(store)}
+    assert len(names) == (2 if wraps else 1)
+    assert wraps or names == {"length"}
+
+
+def test_what_was_not_measured_is_empty_in_every_file(tmp_path: Path) -> None:
+    store, out = Store(tmp_path / "store"), tmp_path / "out"
+    out.mkdir()
+    put(store, "nait", evaluated=False)
+    Leaderboard().write(measured(store, None), out)
+    (record,) = json.loads((out / "leaderboard.json").read_text())
+    names = ("value", "seconds_train", "seconds_evaluate")
+    assert [record[name] for name in names] == [None] * 3
+    (row,) = csv.DictReader((out / "leaderboard.csv").open())
+    assert [row[name] for name in names] == [""] * 3
+
+
+def test_answer_tokens_are_those_of_all_seeds(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        put(store, "random", seed=seed)
+    (one,) = read_picks(store, collect(store))
+    means = []
+    for chosen in one.by_seed.values():
+        places = [chosen.ids.index(key) for key in chosen.chosen]
+        means.append(chosen.answer_tokens[places].mean())
+    assert len(set(means)) > 1
+    assert lengths([one])[1][2] == pytest.approx(np.mean(means))
+
+
+def test_a_name_s_bar_backslash_and_markup_stay_in_its_cell(tmp_path: Path) -> None:
+    head, rule, body = table(["a", "b"], [[r"x\|y|<b>*z*", "0.1"]]).splitlines()
+    assert rule.count("|") == head.count("|") == 3
+    assert body.replace(r"\|", "").count("|") == 3
+    assert r"x&#92;\|y\|&lt;b&gt;\*z\*" in body
+    store = Store(tmp_path / "store")
+    put(store, "mine|<i>")
+    Leaderboard().write(measured(store, None), tmp_path)
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert r"mine\|&lt;i&gt;" in text
+    assert "mine|" not in text
+
+
+def test_an_order_that_ignores_scores_is_not_said_to_follow_length() -> None:
+    said = (
+        "math: the score follows length (Spearman rho +0.60 with tokens): "
+        "compare with a length-matched control before crediting the content."
+    )
+    scores = {"length_correlation": {"math": 0.6}, "warnings": [said, "another"]}
+    assert heeded(scores, Shuffled()) == ["another"]
+    assert heeded(scores, Highest()) == [said, "another"]
+
+
+def spent(store: Store, target: str, seed: int, reference: str) -> Run:
+    row = Row(
+        "nait", target, "1%", seed, "m", "", "", None, None, 0, False, 1, 1, 1.0, None, None, 0.0, None,
+        "", "", "", f"{target}{seed}{reference}",
+    )  # fmt: skip
+    return Run(row, {}, {}, 1.0, 0.0, None, reference=reference)
+
+
+def test_targets_are_counted_by_content_and_a_draw_a_seed_is_no_second_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    two_files = [spent(store, "ref", 0, "a"), spent(store, "ref", 0, "b")]
+    assert spendings(two_files)[0].targets == 2
+    drawn = [spent(store, "ref", seed, str(seed)) for seed in range(3)]
+    assert spendings(drawn)[0].targets == 1
+    assert spendings([*drawn, spent(store, "code", 0, "c")])[0].targets == 2
+    assert spendings(drawn)[0].train is None
+
+
+def test_a_table_of_the_untrained_model_alone_says_that_nothing_was_trained(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "random", trained=False)
+    (one,) = measured(store, None)
+    said = " ".join(Leaderboard().notes(one))
+    assert "Nothing was trained here" in said
+    assert "No random control" not in said
+
+
+def test_bands_of_shares_end_where_shares_do(tmp_path: Path) -> None:
+    assert Point(0.0, 0.02, 0.1, share=True).band == pytest.approx((0.0, 0.12))
+    assert Spot("nait", "", 1.0, 0.98, 0.1, share=True).band == pytest.approx((0.88, 1.0))
+    assert Point(0.0, 0.02, 0.1).band == pytest.approx((-0.08, 0.12))
+    store = Store(tmp_path)
+    put(store, "nait", share=0.02)
+    (one,) = measured(store, None)
+    assert all(line.share for line in one.lines)
+    beyond = {place: dict.fromkeys(found, 20.0) for place, found in one.items.items()}
+    assert not any(line.share for line in summarise(one.rows, beyond))
