@@ -17,7 +17,10 @@ LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random
         "answer tokens", "select s", "train s", "evaluate s")  # fmt: skip
 TRUTH = ("precision", "precision each", "coverage", "clean", "lookalike", "auc")
 CHECKS = ("rho", "margin", "top layer")
-SCORES = "score ± half of the 95 % interval, over items and, where a line has several, over seeds."
+SCORES = (
+    "score ± the longer arm of its 95 % interval, over items and, where a line has several, over seeds; a method's "
+    "spread over seeds is estimated with the help of the table's other methods where there are three or more."
+)
 MARKDOWN = "github"
 """The form of a file's tables; any other is tabulate's, for a terminal."""
 NONE: Benchmarks = {}
@@ -133,7 +136,7 @@ def seconds(value: float | None) -> str:
 
 
 def score(line: Line) -> str:
-    """The mean and half of its 95 % interval."""
+    """The mean and the longer arm of its 95 % interval."""
     return f"{line.value:.3f}" + (f" ± {line.half_width:.3f}" if line.half_width is not None else "")
 
 

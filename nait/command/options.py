@@ -75,7 +75,7 @@ class Options:
         return sorted({f"{group}.{path}" for file in files for path in paths(file)})
 
     def _file(self, group: str, option: str) -> DictConfig:
-        """An option's own keys, with those of the option of the same group that it extends."""
+        """An option's own keys, with the keys of the option of the same group that it extends."""
         found = self._repository.load_config(f"{group}/{option}")
         merged: Any = DictConfig({})
         for default in found.defaults_list or []:

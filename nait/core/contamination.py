@@ -167,7 +167,7 @@ class _Places(NamedTuple):
         return cls(hashes[order], owners[order])
 
     def owners_of(self, hashes: Hashes) -> list[int]:
-        """The items of those of these hashes that are here, each once."""
+        """The items that own these hashes, each once; unknown hashes are skipped."""
         first, last = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
         places = np.flatnonzero(last > first)
         found = (self.owners[first[place] : last[place]].tolist() for place in places)

@@ -55,7 +55,7 @@ def take_turns(said: Sequence[Said], column: str, handling: Handling, notes: lis
 
 
 def _mended(said: list[Said], notes: list[str]) -> list[Said]:
-    """The messages from the first user's to the last answer, those of one speaker in a row joined."""
+    """The messages from the first user's to the last answer, consecutive messages of one speaker joined."""
     if any(one.role == SYSTEM for one in said):
         return said
     first = next((i for i, one in enumerate(said) if one.role == USER), len(said))

@@ -49,7 +49,7 @@ def read_pool(
     `duplicates`: of rows with the same content, whatever their ids, "first" keeps one, "keep" all; "error" refuses.
     `reasoning` of an answer is kept before it as <think>...</think>, or left out ("drop"). `turns`: a conversation
     whose speakers do not take turns to an answer is a row that cannot be used ("refuse"), or is mended ("mend"):
-    first messages of the assistant and a last one of the user are cut off, those of one speaker in a row joined.
+    first messages of the assistant and a last one of the user are cut off, and consecutive ones of a speaker joined.
     `encoding`, `separator`, `field` and `max_row_mb` are those of `Decoding`.
 
     Raises: DataError that names file, row and field; ConfigError that names the key.
