@@ -21,13 +21,13 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError
 from nait.core.results import Evaluation
 from nait.models.clocks import DAY, stop_clock
+from nait.network import offline_variable, unreachable_hub
 
 from .choices import check_choices, relevant, shots
 from .context import CutPrompts, cap_answers, context_warnings
 from .definitions import OWN, Catalogue, Function, library
 from .mirror import air_gap
 from .needs import data_digest, lacking, needs, task_digest
-from .network import check_hub
 from .results import parse
 from .samples import versions, write_samples
 from .sizes import sizes
@@ -121,8 +121,20 @@ class LmEval:
     def check(self) -> None:
         """Raises: ConfigError for an unknown name, missing data, a Hub that does not answer, or generated code."""
         if self.online and any(needs(task).repo for task in self.suite.tasks):
-            check_hub()
+            self._check_hub()
         _ = self.suite
+
+    def _check_hub(self) -> None:
+        fault = "" if offline_variable() else unreachable_hub()
+        if fault:
+            asked = [task.name for task in self.suite.tasks if needs(task).repo]
+            more = f" and {len(asked) - 3} more" if len(asked) > 3 else ""
+            raise ConfigError(
+                f"the data of {', '.join(asked[:3])}{more} come from the Hub, and {fault}",
+                where="eval.online=true",
+                mend="Check the network, or read the benchmarks from a folder: eval.online=false "
+                "eval.mirror=FOLDER. With HF_HUB_OFFLINE=1 those that were fetched before are read.",
+            )
 
     def key(self) -> dict[str, Any]:
         """What decides the numbers: not the batch size, the device or the place of the data."""
@@ -234,8 +246,13 @@ class LmEval:
         try:
             (built,) = TaskManager(include_defaults=False).load([spec])["tasks"].values()
         except (ImportError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+            name = offline_variable()
             raise ConfigError(
-                f"task '{task.name}' cannot be built ({type(error).__name__}: {error})", where="eval.tasks"
+                f"task '{task.name}' cannot be built ({type(error).__name__}: {error})",
+                where="eval.tasks",
+                mend=f"{name} is set, so that only the cache is read: unset it, or set eval.mirror=FOLDER."
+                if name and needs(task).repo
+                else "",
             ) from error
         built.set_config("num_fewshot", shots(task, self.suite, self.num_fewshot))
         built.set_fewshot_seed(self.seed)

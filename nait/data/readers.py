@@ -1,7 +1,6 @@
 """Sources of rows, files and Hub sets: rows out, and the user's own rows given back.
 
-A source is opened anew for each walk: it holds no file open and, at any time, one batch of rows. The only
-module that imports `datasets`.
+A source is opened anew for each walk: it holds no file open and, at any time, one batch of rows.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 from nait.core.errors import ConfigError, DataError
 from nait.core.examples import RawRows
 from nait.data.files import Paths, existing_file, named_files
+from nait.data.hub import fetched_split
 from nait.data.mirrors import checked_repo, mirrored_files
 from nait.data.records import ROW, Record, check_kind, parsed, records
 from nait.data.rows import OnBad, Place, Row, RowError, Unreadable
@@ -123,14 +123,14 @@ def hub_source(
     mirror: str | Path | None = None,
     decoding: Decoding = Decoding(),  # noqa: B008  # frozen
 ) -> FileSource | HubSource:
-    """The rows of a Hub set's split: from `mirror`, a local folder, or else over the network.
+    """The rows of a Hub set's split: from `mirror`, a local folder, or else from the Hub or its cache.
 
     Raises: DataError when it cannot be had, ConfigError when `repo` is a path elsewhere.
     """
     checked_repo(repo)
     name = " ".join(part for part in (repo, subset, split) if part)
     if mirror is None:
-        return HubSource(name, _download(repo, subset=subset, split=split, revision=revision))
+        return HubSource(name, fetched_split(repo, subset=subset, split=split, revision=revision))
     if revision is not None:
         raise ConfigError(
             "a mirror holds one revision, which it does not name",
@@ -149,19 +149,6 @@ def _file_source(name: str, paths: tuple[Path, ...], decoding: Decoding) -> File
 def _stamp(path: Path) -> tuple[int, int]:
     facts = existing_file(path).stat()
     return facts.st_size, facts.st_mtime_ns
-
-
-def _download(repo: str, *, subset: str | None, split: str, revision: str | None) -> Any:
-    import datasets
-
-    try:
-        return datasets.load_dataset(repo, subset, split=split, revision=revision)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(
-            f"the split '{split}' cannot be had from the Hub ({error})",
-            where=repo,
-            mend=f"Check the names and the network, or set data.mirror=DIR with a local copy in DIR/{repo}.",
-        ) from error
 
 
 def _rows(

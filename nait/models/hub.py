@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from nait.core.errors import ModelError, first_line
 from nait.models.files import CODE_READS, FETCHED
 from nait.models.loading import Dtype, LocalModel
+from nait.network import closed_hub, offline_variable
+
+_log = logging.getLogger(__name__)
 
 
 def hub_model(
@@ -23,22 +28,11 @@ def hub_model(
 ) -> LocalModel:
     """The model of a Hub id, from the local cache or (with `download`) from the Hub.
 
-    Raises: ModelError when it is not in the cache and cannot be downloaded.
+    Where the Hub does not answer, or HF_HUB_OFFLINE is set, the cache is read alone.
+    Raises: ModelError when the model is not in the cache and cannot be downloaded.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
     patterns = [*FETCHED, *(("*.py", *CODE_READS) if trust_remote_code else ())]
-    try:
-        folder = snapshot_download(
-            path, revision=revision, local_files_only=not download, allow_patterns=patterns
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
-        raise ModelError(
-            f"the Hub did not give it ({first_line(error)})",
-            where=f"model.path={path}",
-            mend="Check the id, the network and HF_TOKEN, or use model=local model.path=FOLDER.",
-        ) from error
+    folder = _fetched(path, revision, patterns, download=download)
     return LocalModel(
         path=folder,
         name=name or path.rsplit("/", 1)[-1],
@@ -51,3 +45,37 @@ def hub_model(
         max_length=max_length,
         fingerprints=fingerprints,
     )
+
+
+def _fetched(path: str, revision: str | None, patterns: list[str], *, download: bool) -> str:
+    """The folder of a model's files. Raises: ModelError."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.utils import validate_repo_id
+
+    closed = ""
+    try:
+        validate_repo_id(path)  # a path of a folder is told from an id before anything is asked
+        closed = closed_hub() if download else "model.download is false"
+        folder = snapshot_download(
+            path, revision=revision, local_files_only=bool(closed), allow_patterns=patterns
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
+        where = f"model.path={path}"
+        if not closed:
+            raise ModelError(
+                f"the Hub did not give it ({first_line(error)})",
+                where=where,
+                mend="Check the id, the network and HF_TOKEN, or use model=local model.path=FOLDER.",
+            ) from error
+        absent = isinstance(error, LocalEntryNotFoundError) and "Cannot find" in str(error)
+        what = "it is not in the cache" if absent else f"the cache does not give it ({first_line(error)})"
+        raise ModelError(
+            f"the model is asked of the Hub, but {closed}, and {what}",
+            where=where,
+            mend="Use model=local model.path=FOLDER, or fetch it once where the Hub answers: from then on it is "
+            "read from the cache, with HF_HUB_OFFLINE=1 too.",
+        ) from error
+    if closed and download and not offline_variable():
+        _log.warning("model.path=%s: %s. It is read from the cache.", path, closed)
+    return str(folder)

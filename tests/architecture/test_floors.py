@@ -18,11 +18,12 @@ WINGS = ("baselines", "eval", "sweeps")
 FLOORS: dict[str, set[str]] = {
     "core": set(),
     "energy": set(),
+    "network": set(),
     "store": {"core", "energy"},
     "discard": {"core", "store"},
-    "data": {"core"},
+    "data": {"core", "network"},
     "tracking": {"core", "store"},
-    "models": {"core", "store"},
+    "models": {"core", "store", "network"},
     "signals": {"core", "store", "models"},
     "neurons": {"core", "store", "models", "signals"},
     "training": {"core", "store", "models"},
@@ -82,7 +83,7 @@ SOLE_IMPORTERS = {
     "py3langid": {"nait/data/traits.py"},
     "pynvml": {"nait/energy.py"},
     "datasets": {
-        "nait/data/readers.py",
+        "nait/data/hub.py",
         "eval/mirror.py",
         "eval/surroundings.py",
         "eval/tasks/nano/tasks.py",

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from nait.core.errors import ConfigError, DataError
 from nait.data.arrays import array_items
-from nait.data.readers import FileSource, HubSource, file_source, hub_source
+from nait.data.readers import FileSource, HubSource, file_source
 from nait.data.records import parsed
 from nait.data.rows import RowError
 
@@ -313,13 +313,3 @@ def test_a_split_held_by_datasets_is_streamed_like_a_file() -> None:
     assert numbered(source) == list(enumerate(ROWS))
     assert [json.loads(line) for line in source.lines([1, 0])] == [ROWS[1], ROWS[0]]
     assert [str(place) for place, _ in source.rows()][2] == "owner/name train row 2 (counted from 0)"
-
-
-def test_the_hub_out_of_reach_names_the_set_and_the_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError) as caught:
-        hub_source("nobody-here/no-such-set")
-    assert caught.value.where == "nobody-here/no-such-set"
-    assert "data.mirror=DIR with a local copy in DIR/nobody-here/no-such-set" in caught.value.mend

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from nait.core.errors import ModelError
 from nait.models.hub import hub_model
 from nait.models.loading import LocalModel
 from nait.models.tokenizers import PROBES, open_tokenizer
+from nait.network import OFFLINE
 from tests.families import save
 
 
@@ -57,7 +60,7 @@ def test_a_tokenizer_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 
 def test_a_model_in_the_hubs_cache_needs_no_network(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     repo = tmp_path / "models--someone--tiny"
@@ -68,5 +71,32 @@ def test_a_model_in_the_hubs_cache_needs_no_network(
     model = hub_model("someone/tiny", download=False, max_length=64)
     assert model.name == "tiny"
     assert model.fingerprint == LocalModel(str(folder), max_length=64).fingerprint
-    with pytest.raises(ModelError, match=r"model\.path=someone/other: the Hub did not give it"):
+    with pytest.raises(ModelError, match=r"model\.download is false, and it is not in the cache"):
         hub_model("someone/other", download=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert hub_model("someone/tiny", max_length=64).fingerprint == model.fingerprint
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with caplog.at_level(logging.WARNING):
+        assert hub_model("someone/tiny", max_length=64).fingerprint == model.fingerprint
+    assert "127.0.0.1:9 cannot be reached" in caplog.text
+
+
+def test_a_model_that_was_never_fetched_is_one_message_within_three_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    started = time.monotonic()
+    with pytest.raises(ModelError) as caught:
+        hub_model("someone/other")
+    assert time.monotonic() - started < 3
+    message = str(caught.value)
+    assert message.startswith(
+        "model.path=someone/other: the model is asked of the Hub, but http://127.0.0.1:9 cannot"
+    )
+    assert "it is not in the cache. Use model=local model.path=FOLDER, or fetch it once" in message
+    with pytest.raises(ModelError, match=r"model=local model\.path=FOLDER"):
+        hub_model("/no/such/folder")  # no id: told before anything is asked
