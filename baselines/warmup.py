@@ -63,7 +63,7 @@ def _clusters(h_nd: npt.NDArray[np.float32], count: int, seed: int) -> npt.NDArr
     from scipy.cluster.vq import kmeans2
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an empty cluster is no harm here: the others are drawn from
+        warnings.simplefilter("ignore")  # an empty cluster does no harm here: the others are drawn from
         _, labels = kmeans2(
             np.asarray(h_nd), count, iter=ITERATIONS, minit="++", seed=np.random.default_rng(seed)
         )

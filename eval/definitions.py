@@ -62,7 +62,7 @@ _Loader.add_constructor("!function", lambda loader, node: Function(str(node.valu
 def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The mapping in a YAML file, the files it includes merged in under its own keys.
 
-    Raises: ConfigError when a file cannot be read, is no mapping or includes itself.
+    Raises: ConfigError when a file cannot be read, is not a mapping, or includes itself.
     """
     path = path.resolve()
     if path in within:

@@ -34,7 +34,7 @@ from .sizes import sizes
 from .suites import Suite, Task, resolve
 from .surroundings import PYTHON_SEED, manners, seeded
 
-# Only metrics that are no mean of items need it (F1, BLEU); means have their standard error in closed form.
+# Only metrics that are not a mean of items need it (F1, BLEU); means have their standard error in closed form.
 _BOOTSTRAPS = 1000
 
 
@@ -75,7 +75,7 @@ class LmEval:
         for name in ("limit", "max_gen_toks"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
-                raise ConfigError(f"{value} is no whole number above 0", where=f"eval.{name}")
+                raise ConfigError(f"{value} is not a whole number above 0", where=f"eval.{name}")
         if self.batch_size != "auto" and (isinstance(self.batch_size, str) or self.batch_size < 1):
             raise ConfigError(f"'{self.batch_size}' is neither above 0 nor 'auto'", where="eval.batch_size")
         if self.fewshot_as_multiturn and not self.apply_chat_template:

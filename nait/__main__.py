@@ -32,7 +32,7 @@ def main() -> None:
     # A Hub is asked only when a config says so: model=hf, data=hub, eval.online=true.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    logging.raiseExceptions = False  # a log that cannot be written is no traceback on each line
+    logging.raiseExceptions = False  # a log that cannot be written does not print a traceback on each line
     try:
         _run(arguments)
     except NaitError as error:

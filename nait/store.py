@@ -184,7 +184,7 @@ def way_out(path: Path, otherwise: str = "Check the file; restore it from where 
     for folder in (path, *path.parents):
         if is_place(folder) and (folder / MANIFEST).is_file():
             command = f"{shlex.quote(sys.executable)} -m nait.discard {shlex.quote(str(folder))} --yes"
-            return f"Run `{command}`, then the same command again: the artifact is made anew."
+            return f"Run `{command}`, then the same command again: the artifact is made again."
     return otherwise
 
 

@@ -85,7 +85,7 @@ def boards(store: Shelf, records: Sequence[Artifact]) -> list[Board]:
 
 
 def _settled(store: Shelf, records: Sequence[Artifact]) -> list[Placed]:
-    """The runs with their identities, in which a seed that follows the run's own is no difference."""
+    """The runs with their identities, in which a seed that follows the run's own is not a difference."""
     found = [
         Placed(record, name_of(record), identity(store, record), selected=selected(store, record))
         for record in records

@@ -15,7 +15,7 @@ BUDGET = "budget"
 DIGESTS = ("pool", "pool content", "reference")
 """Settings that name content: what looks like a number there is none."""
 LEAST = 3
-"""Fewer points than this are no curve."""
+"""Fewer points than this are not a curve."""
 MOST_PANELS = 6
 MOST_LINES = 8
 _NUMBER = re.compile(r"^\[?\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(%| rows| tokens)?\s*\]?$")

@@ -177,7 +177,7 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
         blocks += _core(k, core)
     if traits:
         alt = (
-            "Share in each selection minus that in the pool, which stands in brackets; mean over seeds. Bold: "
+            "Share in each selection minus that in the pool, which is in brackets; mean over seeds. Bold: "
             "further from it than three standard deviations of a random selection of as many rows."
         )
         blocks.append(composition_table(lines, traits))

@@ -50,14 +50,14 @@ def unresolved(error: Exception) -> ConfigError | None:
     text = str(error)
     full = re.search(r"full_key: (\S+)", text)
     where = full.group(1) if full else ""
-    literal = "Write \\${...} for text that is meant as it stands."
+    literal = "Write \\${...} for text that is to be taken literally."
     if found := re.search(r"Interpolation key '([^']+)' not found", text):
         return ConfigError(f"'${{{found.group(1)}}}' names no key of the config", where=where, mend=literal)
     if found := re.search(r"Environment variable '([^']+)' not found", text):
         mend = f"Set it, or write ${{oc.env:{found.group(1)},DEFAULT}}."
         return ConfigError(f"the environment variable {found.group(1)} is not set", where=where, mend=mend)
     if found := re.search(r"Unsupported interpolation type (\S+)", text):
-        return ConfigError(f"'${{{found.group(1)}:...}}' is no resolver", where=where, mend=literal)
+        return ConfigError(f"'${{{found.group(1)}:...}}' is not a resolver", where=where, mend=literal)
     if isinstance(error, GrammarParseError):
         return ConfigError("a '${' in a value cannot be read", where=where, mend=literal)
     return None

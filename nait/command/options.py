@@ -57,7 +57,7 @@ class Options:
 
     @property
     def roots(self) -> list[str]:
-        """The keys of the root that are no group's."""
+        """The keys of the root that belong to no group."""
         return [str(key) for key in self._repository.load_config(ROOT).config if key != "hydra"]
 
     def is_group(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What to type instead of a word that is no `key=value`: a command, a file, an option's name, a flag."""
+"""What to type instead of a word that is not `key=value`: a command, a file, an option's name, a flag."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check_words(words: Sequence[str], options: Options) -> None:
         raise ConfigError(what, where=joined.partition("=")[0], mend=f"Quote it: {shlex.quote(joined)}.")
     if spaced:
         mend = "Write key=value without spaces, and quote a value that has some: 'label=my run'."
-        raise ConfigError("a space stands beside '='", where=" ".join(words), mend=mend)
+        raise ConfigError("there is a space beside '='", where=" ".join(words), mend=mend)
     deleted = [word[1:] for word in words if word.startswith("~") and word[1:] in NEEDED]
     if deleted:
         group = deleted[0]

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.errors import ConfigError, did_you_mean, either
 
 LISTS = (list, tuple, Sequence)
 DICTS = (dict, Mapping)
 NAMED = ("selector", "name")
-"""The key that is no parameter: what a selector is called in a table."""
+"""The one key that is not a parameter: what a selector is called in a table."""
 
 
 def fit(node: Any, where: str) -> Any:
@@ -61,7 +61,7 @@ def fit_value(value: Any, wanted: Any, where: str) -> Any:
         return value  # a class of ours, or an annotation that says nothing: its constructor knows
     mend = _mend(options, where)
     raise ConfigError(
-        f"'{_shown(value)}' is no {' and no '.join(dict.fromkeys(words))}", where=where, mend=mend
+        f"'{_shown(value)}' is not {either(list(dict.fromkeys(words)))}", where=where, mend=mend
     )
 
 
@@ -104,10 +104,10 @@ def _is_number(value: Any, options: Sequence[Any]) -> bool:
 def _word(wanted: Any) -> str:
     origin = _origin(wanted)
     if origin in LISTS:
-        return "list"
+        return "a list"
     if origin in DICTS:
-        return "dict"
-    return {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "path"}.get(
+        return "a dict"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}.get(
         wanted, ""
     )
 

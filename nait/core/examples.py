@@ -158,7 +158,7 @@ def gather(
     for example in rows:
         if example.id and named.setdefault(example.id, example.row) != example.row:
             raise DataError(
-                f"id '{example.id}' stands in row {named[example.id]} and in row {example.row} (counted from 0)",
+                f"id '{example.id}' is in row {named[example.id]} and in row {example.row} (counted from 0)",
                 where=where or name,
                 mend="Make the ids unique, or set id_column=null to use content hashes.",
             )

@@ -147,7 +147,7 @@ def measure(
     sub-skills among the chosen (the exponential of their entropy) over all there are; auc: how often a
     row in target outscores another one, averaged over the score columns (0.5 is chance). With several targets
     also "precision each": of as many rows from the top of each target's own column, averaged. When a target's name
-    is no row's family, it is not known which rows are in target: only clean is defined.
+    is the family of no row, it is not known which rows are in target: only clean is defined.
     """
     rows = np.asarray(list(chosen), dtype=np.int64)
     found: dict[str, float] = {}

@@ -10,8 +10,8 @@ from nait.core.errors import StoreError
 REFUSED = {
     errno.EACCES: "there is no permission",
     errno.EPERM: "there is no permission",
-    errno.ENOTDIR: "a file stands where a folder is needed",
-    errno.EEXIST: "a file stands where a folder is needed",
+    errno.ENOTDIR: "there is a file where a folder is needed",
+    errno.EEXIST: "there is a file where a folder is needed",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EROFS: "the file system is read-only",
     errno.ENOSPC: "the disk is full",

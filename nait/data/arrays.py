@@ -40,7 +40,7 @@ def array_items(text: TextIO, *, most: int | None = None) -> Iterator[Any]:
         if mark != "]":
             raise ArrayError(f"has {mark!r} in place of ',' or ']'" if mark else "ends early", window.line)
     if window.peek():
-        raise ArrayError("goes on after the array's end", window.line)
+        raise ArrayError("continues after the array's end", window.line)
 
 
 def values(text: TextIO, *, most: int | None = None) -> Iterator[Any]:

@@ -130,7 +130,7 @@ def chosen_label(
     """The answer's text: a label, or an option's text, as it is; of a number the label at that place from 0.
 
     Without options a number, or true or false, is taken as JSON writes it where the user has assigned the column.
-    Raises: RowError for a number that names no option, or anything else that is no text.
+    Raises: RowError for a number that names no option, or anything else that is not text.
     """
     if not isinstance(options, Options):
         if not isinstance(value, (bool, int, float)) or is_missing(value):

@@ -35,7 +35,7 @@ def read_conversation(row: Row, column: str, keys: MessageKeys, handling: Handli
 
 
 def take_turns(said: Sequence[Said], column: str, handling: Handling, notes: list[str]) -> Dialogue:
-    """The messages as turns, mended if that is wished. Raises: RowError for messages that are no turns."""
+    """The messages as turns, mended if that is wished. Raises: RowError for messages that are not turns."""
     heads = 1 if said and said[0].role == SYSTEM else 0
     rest = list(said[heads:])
     if handling.turns == "mend":

@@ -57,7 +57,7 @@ def _files(path: str, key: str) -> tuple[Path, ...]:
             return _matches(found, path)
         return _of_folder(found, key) if found.is_dir() else (existing_file(found, shown=path),)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot be looked at ({error})", where=path[:200], mend="Check the path.") from error
+        raise DataError(f"cannot be opened ({error})", where=path[:200], mend="Check the path.") from error
 
 
 def _remote(path: str, scheme: str, key: str) -> ConfigError:

@@ -87,8 +87,9 @@ def find_layout(
 ) -> Layout:
     """The layout that fits most of these rows of the source `where`, with the user's column names put in.
 
-    Of layouts that fit equally many rows it is the first. A column that the user has given a field is no other
-    field's. Raises: ConfigError when the format, a field or a column does not exist; RowError when nothing fits.
+    Of layouts that fit equally many rows it is the first. A column that the user has given a field is not
+    read as another. Raises: ConfigError when the format, a field or a column does not exist; RowError when nothing
+    fits.
     """
     if format != "auto" and format not in FORMATS:
         hint = did_you_mean(format, (*FORMATS, "auto"))
@@ -113,7 +114,7 @@ def find_layout(
 
 
 def _marked(layout: Layout, rows: Sequence[Row]) -> Layout:
-    """The layout; a column "label" that is never true or false is no mark of answers."""
+    """The layout; a column "label" that is never true or false is not a mark of answers."""
     column = layout.optional.get("label")
     if column is None or "label" in layout.assigned:
         return layout

@@ -23,7 +23,7 @@ _ORDINAL = re.compile(r"(?:^|_)([0-9]|[a-d])$")
 
 
 def hint(row: Row) -> str:
-    """What a row is that is no example."""
+    """What a row is that is not an example."""
     if _is_message(row):
         return "Each row is one message: write one conversation a row, {messages: [...]}. "
     if _is_tree(row):

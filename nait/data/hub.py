@@ -38,7 +38,7 @@ def _unavailable(repo: str, split: str, closed: str, error: Exception) -> DataEr
     copy = f"data.mirror=FOLDER with a copy in FOLDER/{repo}"
     if not closed:
         return DataError(
-            f"the split '{split}' cannot be had from the Hub ({' '.join(str(error).split())})",
+            f"the split '{split}' cannot be fetched from the Hub ({' '.join(str(error).split())})",
             where=f"data.path={repo}",
             mend=f"Check the names and HF_TOKEN, or set {copy}.",
         )
@@ -70,7 +70,10 @@ def _cache_alone() -> Iterator[None]:
     import datasets
     from huggingface_hub import constants
 
-    before, level = (constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE), datasets.logging.get_verbosity()
+    before, level = (
+        (constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE),
+        datasets.logging.get_verbosity(),
+    )
     datasets.logging.set_verbosity_error()
     constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
     try:

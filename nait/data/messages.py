@@ -173,7 +173,7 @@ def _message(
     if role in _TOOL_ROLES or any(not is_empty(message.get(key)) for key in _TOOL_KEYS):
         raise _tool_error(column, at)
     if role not in _ROLES:
-        mend = f"'{name[:60]}' is no role. {did_you_mean(name[:60], _ROLES)}"
+        mend = f"'{name[:60]}' is not a role. {did_you_mean(name[:60], _ROLES)}"
         raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", mend=mend)
     text_key = next((key for key in keys.text if message.get(key) is not None), keys.text[0])
     text, thought = spoken(message.get(text_key), column, f"{at}.{text_key}")

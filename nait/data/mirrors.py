@@ -109,6 +109,8 @@ def _splits(config: Mapping[str, Any], readme: Path) -> dict[str, list[str]]:
 def _checked_pattern(pattern: str, readme: Path) -> str:
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise DataError(
-            f"'{pattern}' leads out of the data set's folder", where=str(readme), mend="Mend the path there."
+            f"'{pattern}' leads out of the data set's folder",
+            where=str(readme),
+            mend="Correct the path there.",
         )
     return pattern

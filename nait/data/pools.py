@@ -162,14 +162,16 @@ def _reference(
     rows: int | None,
     seed: int,
 ) -> Target:
-    """The target of a file; rows without an answer are no references, and are counted."""
+    """The target of a file; rows without an answer are left out and counted."""
     source = file_source(path, decoding, key="target.path")
     target = as_target(
         settled(pool_of(reading, source, name), duplicates, group="target", place=source.place)
     )
     empty = {example.id for example in target.examples if not example.answered}
     if empty:
-        _log.warning("%s: %d row(s) without an answer are no references: left out.", source.name, len(empty))
+        _log.warning(
+            "%s: %d row(s) without an answer cannot be references: left out.", source.name, len(empty)
+        )
     return _drawn(target.without(empty, EMPTY_ANSWER), rows, seed)
 
 
@@ -179,7 +181,7 @@ def _drawn(target: Target, rows: int | None, seed: int) -> Target:
         return target
     if not isinstance(rows, int) or rows < 1:
         mend = "Give a whole number from 1 on, or null for all rows."
-        raise ConfigError(f"'{rows}' is no number of rows", where="target.rows", mend=mend)
+        raise ConfigError(f"'{rows}' is not a number of rows", where="target.rows", mend=mend)
     if rows > len(target):
         mend = f"Set target.rows={len(target)} or less."
         raise DataError(

@@ -63,7 +63,9 @@ class FileSource:
         """
         if tuple(_stamp(path) for path in self.paths) != self.stamps:
             raise DataError(
-                "has changed since it was read", where=self.name, mend="Run again, so that all is read anew."
+                "has changed since it was read",
+                where=self.name,
+                mend="Run again: everything is then read again.",
             )
         return _chosen(self.name, (record for _, record in self._records()), rows)
 
@@ -176,7 +178,9 @@ def _chosen(name: str, records: Iterable[Record], rows: Sequence[int]) -> Iterat
             break
     for row in rows:
         if row not in found:
-            raise DataError(f"there is no row {row}", where=name, mend="Run again, so that all is read anew.")
+            raise DataError(
+                f"there is no row {row}", where=name, mend="Run again: everything is then read again."
+            )
         yield found[row]
 
 

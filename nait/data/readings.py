@@ -33,7 +33,9 @@ class Reading:
                 )
         if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
             mend = "Give a whole number from 1 on, or null for all rows."
-            raise ConfigError(f"'{self.limit}' is no number of rows", where=f"{self.group}.limit", mend=mend)
+            raise ConfigError(
+                f"'{self.limit}' is not a number of rows", where=f"{self.group}.limit", mend=mend
+            )
         columns: object = self.columns
         if columns is not None and not isinstance(columns, Mapping):
             mend = "Write {instruction: my_column, output: other_column}."

@@ -98,15 +98,17 @@ def parsed(record: Record) -> Row:
     except UnicodeDecodeError as error:
         raise RowError(
             "is not UTF-8",
-            mend=f"Mend byte {error.start + 1} of the line, or set data.encoding=cp1252 or the like",
+            mend=f"Correct byte {error.start + 1} of the line, or set data.encoding=cp1252 or the like",
         ) from None
     except json.JSONDecodeError as error:
-        mend = f"Mend the line at character {error.pos + 1} ({error.msg})"
+        mend = f"Correct the line at character {error.pos + 1} ({error.msg})"
         if record.rstrip().endswith(b"},"):
             mend = "Leave out the comma behind the object"
         raise RowError("is not JSON", mend=mend) from None
     except (ValueError, RecursionError) as error:
-        raise RowError("is not JSON that can be read", mend=f"Mend the line ({str(error)[:200]})") from None
+        raise RowError(
+            "is not JSON that can be read", mend=f"Correct the line ({str(error)[:200]})"
+        ) from None
     if not isinstance(value, dict):
         raise _no_object(value)
     return value
@@ -150,7 +152,7 @@ def _json(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
 
 
 def _head(path: Path, decoding: Decoding) -> str:
-    """How the text begins, without blanks; "" for what is no text: its lines will say so."""
+    """How the text begins, without blanks; "" for what is not text: its lines will say so."""
     with open_bytes(path) as stream:
         raw = stream.read(_LOOK)
     encoding = encoding_of(path, decoding)

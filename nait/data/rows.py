@@ -1,6 +1,6 @@
 """A raw row, and what can be wrong with one.
 
-A reader finds faults (a line that is no JSON), a format finds others (a row without an answer). Neither knows
+A reader finds faults (a line that is not JSON), a format finds others (a row without an answer). Neither knows
 the other's half of a good message, the place in the file. So both raise a `RowError`, and whoever holds the
 source turns it into a `DataError` that names file, row, field and mend, or counts it by its reason.
 """
@@ -139,13 +139,13 @@ def checked_text(value: object, column: str, at: str = "") -> str:
             "holds half a character",
             column=column,
             at=at,
-            mend=f"Mend the unpaired surrogate at character {error.start}",
+            mend=f"Correct the unpaired surrogate at character {error.start}",
         ) from None
     return value
 
 
 def _as_text(value: object, column: str, at: str) -> str:
-    """How a value that is no text becomes one: a part of a list or an object can be named."""
+    """How a value that is not text becomes one: a part of a list or an object can be named."""
     path = next(text_paths(value), None)
     if path is None or at:
         return "Write it as text"

@@ -130,7 +130,7 @@ def arrow_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | R
 def _sound(batch: Any) -> Any:
     """The batch, once its columns are checked: reading a damaged one would end the process.
 
-    Text that is not UTF-8 is no damage. Raises: pa.ArrowException.
+    Text that is not UTF-8 does not count as damage. Raises: pa.ArrowException.
     """
     import pyarrow as pa
 

@@ -95,4 +95,4 @@ ASIDES = frozenset({
     "date", "time", "timestamp", "at", "category", "topic", "title", "name", "key", "split", "prefix", "system",
     "meta instruction", "version", "author", "node",
 })  # fmt: skip
-"""Last pieces of names, in the singular, that are no question and no answer."""
+"""Last pieces of names, in the singular, that are neither a question nor an answer."""

@@ -275,7 +275,7 @@ class Job:
         )  # fmt: skip
 
     def _engine(self, store: Store) -> Engine:
-        """The engine; without a bar for a rehearsal, which is no progress."""
+        """The engine; without a bar for a rehearsal, which is not progress."""
         engine: Engine = self.parts["engine"]
         return engine if store is self.store else replace(engine, progress=False)
 

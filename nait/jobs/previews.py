@@ -62,7 +62,7 @@ def _leave_out_if_known(job: Job, scratch: Path) -> None:
         made = contaminate(job.pool, job.targets, evaluator=job.parts.get("eval"), rule=rule, store=store)
     except NotStored:
         if rule.exclude:
-            job.warn(["The rows that stand in the evaluation are not known yet: the plan counts them."])
+            job.warn(["Which rows are in the evaluation is not known yet: the plan counts them."])
         return
     hits = read_hits(made)
     rule.refuse_test_references(hits, job.targets)

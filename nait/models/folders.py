@@ -15,7 +15,7 @@ from nait.models.files import ADAPTER, TEXTS, WEIGHTS, check_fetched, files_read
 from nait.models.headers import GGUF_MEND, refuse_other_weights, tensors_of
 
 TOKENIZERS = ("tokenizer*", "*.model", "vocab.json", "vocab*.txt", "*.tiktoken", "tekken.json")
-_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 _NO_GENERATOR = re.compile(r"For(SequenceClassification|TokenClassification|QuestionAnswering|MaskedLM|"
                            r"MultipleChoice|ImageClassification|Regression)$|RewardModel$")  # fmt: skip
 HEADS = ("score.", "classifier.", "qa_outputs.")
@@ -68,7 +68,7 @@ def _check_place(folder: Path, given: str) -> None:
         )
     beside = folder.parent.glob("*/") if folder.parent.is_dir() else ()
     near = did_you_mean(folder.name, [path.name for path in beside])
-    hub = f"If it is a Hub id, use model=hf model.path={given}." if _HUB_ID.fullmatch(given) else ""
+    hub = f"If it is a Hub id, use model=hf model.path={given}." if HUB_ID.fullmatch(given) else ""
     raise ModelError(
         "there is no such folder",
         where=f"model.path={given}",

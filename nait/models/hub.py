@@ -6,6 +6,7 @@ import logging
 
 from nait.core.errors import ModelError, first_line
 from nait.models.files import CODE_READS, FETCHED
+from nait.models.folders import HUB_ID
 from nait.models.loading import Dtype, LocalModel
 from nait.network import closed_hub, offline_variable
 
@@ -51,12 +52,11 @@ def _fetched(path: str, revision: str | None, patterns: list[str], *, download: 
     """The folder of a model's files. Raises: ModelError."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    from huggingface_hub.utils import validate_repo_id
 
-    closed = ""
+    closed = "model.download is false"
+    if download:
+        closed = closed_hub() if HUB_ID.fullmatch(path) else ""  # anything else is refused unasked
     try:
-        validate_repo_id(path)  # a path of a folder is told from an id before anything is asked
-        closed = closed_hub() if download else "model.download is false"
         folder = snapshot_download(
             path, revision=revision, local_files_only=bool(closed), allow_patterns=patterns
         )

@@ -96,7 +96,7 @@ class TextTemplate:
             raise ConfigError(
                 "the prompt shows no instruction",
                 where="template.prompt",
-                mend="Write {instruction} or {user} where the instruction stands.",
+                mend="Write {instruction} or {user} where the instruction belongs.",
             )
 
     @property
@@ -302,7 +302,7 @@ def read_template(path: str) -> TextTemplate:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ConfigError(f"this is not YAML ({error})", where=str(path), mend="Mend the file.") from error
+        raise ConfigError(f"this is not YAML ({error})", where=str(path), mend="Correct the file.") from error
     known = [field.name for field in fields(TextTemplate)]
     for key in content if isinstance(content, dict) else [str(content)]:
         if key not in known:

@@ -14,7 +14,7 @@ tied embeddings, {positions} positions, byte-level BPE of 1,024 tokens with sing
 on the procedural text of `nait.nano.documents`. It exists so that data selection can be tried in seconds on
 a machine with nothing else.
 
-**It is no evidence about 7B models.** It shows mechanics: that selectors run, differ, and can be judged by
+**It is not evidence about 7B models.** It shows mechanics: that selectors run, differ, and can be judged by
 known truth. It knows nothing of the real world and should answer nobody's question. All training text is made
 by this repository; no other data were used. Licence: that of the repository.
 

@@ -71,7 +71,7 @@ def _advice(names: Sequence[str]) -> str:
     shown = ", ".join(names[:SHOWN_TARGETS])
     more = f" and {len(names) - SHOWN_TARGETS} more" if len(names) > SHOWN_TARGETS else ""
     return (
-        f"{shown}{more}: this reading of NAIT may select the wrong rows here. Hold it against "
+        f"{shown}{more}: this reading of NAIT may select the wrong rows here. Compare it with "
         "selector=nait_contrast, which needs no sign rule and puts all layers on one scale "
         "(nait/neurons/README.md has what both select in two worlds)."
     )

@@ -26,7 +26,7 @@ PLAN = "plan.json"
 
 
 class Filling:
-    """A chunk's values, an array a signal, as its batches come; of a signal that is no row's own, the sum.
+    """A chunk's values, an array a signal, as its batches come; a set-level signal is summed.
 
     The arrays have their full size at once: small ones that were kept from each batch would lie between what batches
     free, and the heap would grow around them.

@@ -103,7 +103,7 @@ class Projection:
     def __post_init__(self) -> None:
         if self.dim < WORD_BITS or self.dim % WORD_BITS:
             raise ConfigError(
-                f"{self.dim} is no multiple of {WORD_BITS}",
+                f"{self.dim} is not a multiple of {WORD_BITS}",
                 where="selector.projection_dim",
                 mend="8192 is usual.",
             )

@@ -203,7 +203,7 @@ class Continuation:
 
         from nait.models.caches import empty, frozen
 
-        self.recorded = {}  # what the hooks see now is no batch
+        self.recorded = {}  # what the hooks see now is not a batch
         try:
             cache = empty()
             ids = torch.from_numpy(prefix.astype(np.int64))[None].to(self.device)

@@ -5,7 +5,7 @@ a layer, taken inside the decoder. Losses, Embedding and Choice are made of the 
 norm; the first and the last of them need the LM head, which runs for no other signal.
 
 Shapes: N rows, L layers, D width of the site, C directions or choices. A signal's key, with the model's, template's
-and examples' fingerprints, is its address in the store. Layers are no part of a key: a pass reads all of them,
+and examples' fingerprints, is its address in the store. Layers are not part of a key: a pass reads all of them,
 so that a sweep over layers opens no model. Only a reading with a `depth` stops before the last one, and says so in
 its key.
 """

@@ -56,7 +56,7 @@ def read_moments(
             names = set(file.keys())
             wanted = {f"{name}.{moment}" for name in shapes for moment in ("exp_avg", "exp_avg_sq")}
             _refuse(sorted(wanted - names), "is not among Adam's moments", where)
-            _refuse(sorted(names - wanted), "stands among Adam's moments and is no parameter here", where)
+            _refuse(sorted(names - wanted), "is among Adam's moments and is not a parameter here", where)
             pairs = {
                 name: (file.get_tensor(f"{name}.exp_avg"), file.get_tensor(f"{name}.exp_avg_sq"))
                 for name in shapes

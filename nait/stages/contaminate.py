@@ -166,5 +166,5 @@ def decontaminated(pool: Pool, hits: Sequence[Hit]) -> Pool:
             where=f"pool '{pool.name}'",
             mend="Take another pool or evaluation, or set contamination.exclude=false.",
         )
-    skipped = {**pool.skipped, "stands in the evaluation": len(pool) - len(kept)}
+    skipped = {**pool.skipped, "is in the evaluation": len(pool) - len(kept)}
     return replace(pool, examples=kept, fingerprint=fingerprint(kept), skipped=skipped)

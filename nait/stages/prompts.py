@@ -18,10 +18,10 @@ def prompt_mismatch(template: Template, evaluator: Any) -> list[str]:
         return []
     if trained:
         return [
-            "Training uses the model's chat template and the evaluation does not: scores are those of prompts the "
+            "Training uses the model's chat template and the evaluation does not: scores come from prompts the "
             "model was not tuned for. Set eval.apply_chat_template=true."
         ]
     return [
-        "The evaluation uses the model's chat template and training does not: scores are those of prompts the model "
+        "The evaluation uses the model's chat template and training does not: scores come from prompts the model "
         "was not tuned for. Set template=chat, or eval.apply_chat_template=false."
     ]

@@ -54,7 +54,7 @@ class FileTracker:
             write_json(self.folder / "summary.json", self._summary)
 
     def histogram(self, name: str, values: npt.NDArray[Any]) -> None:
-        """Nothing; writes counts, edges and the number of values that are no number."""
+        """Write counts, edges and how many values are not numbers."""
         with self._guard:
             counts, edges, nonfinite = histogram(values)
             shape = {"counts": plain(counts), "edges": plain(edges), "nonfinite": nonfinite}

@@ -38,7 +38,7 @@ class Guard:
             self.warned = True
             text = without_secrets(what)
             log.warning(
-                "%s: a call failed and the run goes on; later ones are not shown. %s", self.name, text
+                "%s: a call failed and the run continues; later ones are not shown. %s", self.name, text
             )
 
 

@@ -85,7 +85,7 @@ def take(runs: Iterable[Any], store: Store) -> Pulled:
 def _address(name: str) -> str:
     found = re.fullmatch(rf"{RECORD}-([0-9a-f]{{{ADDRESS_CHARS}}})(:\w+)?", name)
     if not found:
-        raise StoreError("this is no record's name", where=name)
+        raise StoreError("this is not a record's name", where=name)
     return found[1]
 
 
@@ -94,7 +94,7 @@ def _fetch(record: Any, at: str, store: Store) -> int:
     entries = list(record.manifest.entries.values())
     for entry in entries:
         if not is_place(entry.path) or entry.ref is not None or entry.size is None:
-            raise StoreError(f"a file that is no part of a record: '{entry.path}'", where=record.name)
+            raise StoreError(f"a file that is not part of a record: '{entry.path}'", where=record.name)
     size = sum(entry.size for entry in entries)
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.root, suffix=".part") as folder:

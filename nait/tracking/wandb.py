@@ -215,7 +215,7 @@ def _log_in() -> None:
 def asking(project: str) -> Iterator[Any]:
     """W&B's public API, to read ENTITY/PROJECT with. Raises: NaitError for all that W&B refuses meanwhile."""
     if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
-        raise NaitError("this is no W&B project", where=project, mend="Write it as ENTITY/PROJECT.")
+        raise NaitError("this is not a W&B project", where=project, mend="Write it as ENTITY/PROJECT.")
     try:
         import requests
         import wandb

@@ -23,13 +23,13 @@ def number(key: str, value: object, interval: str) -> None:
         and (value <= high if interval[-1] == "]" else value < high)
     )
     if not inside:
-        raise ConfigError(f"{value} is no number in {interval}", where=key, mend="Give one that is")
+        raise ConfigError(f"{value} is not a number in {interval}", where=key, mend="Give one that is")
 
 
 def whole(key: str, value: object, *, least: int) -> None:
     """Nothing, when `value` is an integer of `least` or more. Raises: ConfigError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{value} is no whole number", where=key, mend=f"Give {least} or more.")
+        raise ConfigError(f"{value} is not a whole number", where=key, mend=f"Give {least} or more.")
 
 
 def flag(key: str, value: object) -> None:

@@ -93,7 +93,7 @@ class FineTune:
     def _check_together(self) -> None:
         if (self.method == "lora") != (self.lora is not None):
             raise ConfigError(
-                f"method={self.method} {'needs' if self.method == 'lora' else 'has no use for'} train.lora",
+                f"method={self.method} {'needs' if self.method == 'lora' else 'does not use'} train.lora",
                 where="train.method",
                 mend=f"Choose train={self.method}.",
             )

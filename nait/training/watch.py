@@ -46,7 +46,7 @@ def curve(state: Any) -> list[dict[str, float]]:
 
 @dataclass
 class Curve:
-    """Logs each step, and stops a training whose loss or gradient is no number any more."""
+    """Logs each step, and stops a training whose loss or gradient is no longer a number."""
 
     tracker: Tracker
 

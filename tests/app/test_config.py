@@ -57,7 +57,7 @@ def check_node(path: str, node: dict[str, Any]) -> None:
     parameters = inspect.signature(target).parameters
     given = {key for key in node if key != "_target_" and not (path == "selector" and key == "name")}
     assert given <= set(parameters), (
-        f"{path}: {given - set(parameters)} are no parameters of {node['_target_']}"
+        f"{path}: {given - set(parameters)} are not parameters of {node['_target_']}"
     )
     needed = {key for key, p in parameters.items() if p.default is p.empty}
     assert needed <= given, f"{path}: {needed - given} is missing"

@@ -170,7 +170,7 @@ def test_doubtful_directions_point_to_the_contrast_in_log_manifest_and_report(
         page = max(
             (tmp_path / "runs").rglob("report.md"), key=lambda path: path.stat().st_mtime_ns
         ).read_text()
-        said = f"{name}: this reading of NAIT may select the wrong rows here. Hold it against selector=nait_contrast"
+        said = f"{name}: this reading of NAIT may select the wrong rows here. Compare it with selector=nait_contrast"
         for told in (done.stderr, "\n".join(manifest["warnings"]), page):
             assert (said in told) == (name == "doubtful")
 

@@ -160,7 +160,7 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["rds"], ["Did you mean selector=rds?"]),
     (["selector"], ["selector is one of: base, full"]),
     (["frobnicate"], ["nait --help"]),
-    (["seed", "=", "1"], ["a space stands beside '='"]),
+    (["seed", "=", "1"], ["there is a space beside '='"]),
     (["--top", "10%"], ["--top: there is no such flag", "budget.ratio=0.1"]),
     (["--seed=1"], ["Values have no dashes", "seed=1"]),
     (["--cfg", "jobb"], ["--cfg", "'job'"]),
@@ -208,19 +208,19 @@ def test_every_other_mistake_is_answered_with_what_to_type(words: list[str], sai
 
 
 WRONG: list[tuple[str, list[str]]] = [
-    ("budget.ratio=abc", ["budget.ratio: 'abc' is no number"]),
-    ("model.max_length=long", ["model.max_length: 'long' is no whole number"]),
-    ("train.epochs=[1,2]", ["train.epochs", "is no number"]),
+    ("budget.ratio=abc", ["budget.ratio: 'abc' is not a number"]),
+    ("model.max_length=long", ["model.max_length: 'long' is not a whole number"]),
+    ("train.epochs=[1,2]", ["train.epochs", "is not a number"]),
     ("train.deterministic=1", ["Set train.deterministic=true or train.deterministic=false."]),
-    ("selector.center=yes", ["selector.center: 'yes' is no true or false"]),
-    ("selector.components=1.5", ["selector.components: '1.5' is no whole number"]),
+    ("selector.center=yes", ["selector.center: 'yes' is not true or false"]),
+    ("selector.components=1.5", ["selector.components: '1.5' is not a whole number"]),
     ("eval.primary=acc", ["Write 'eval.primary={name: value}'."]),
-    ("eval.num_fewshot=[1]", ["is no whole number and no dict"]),
-    ("train.lora.r=x", ["train.lora.r: 'x' is no whole number"]),
-    ("data.size=big", ["data.size: 'big' is no whole number"]),
+    ("eval.num_fewshot=[1]", ["is not a whole number or a dict"]),
+    ("train.lora.r=x", ["train.lora.r: 'x' is not a whole number"]),
+    ("data.size=big", ["data.size: 'big' is not a whole number"]),
     ("+selector.layer=[1]", ["selector.layer: there is no such key. Did you mean 'layers'"]),
     ("+train.lora.rank=4", ["train.lora.rank: there is no such key"]),
-    ("tracking.project=[a]", ["tracking.project: '['a']' is no text"]),
+    ("tracking.project=[a]", ["tracking.project: '['a']' is not text"]),
 ]
 
 
@@ -350,7 +350,7 @@ def test_an_empty_path_of_a_file_is_refused_too() -> None:
     [
         ("${nope}", "model.path: '${nope}' names no key of the config."),
         ("${oc.env:NAIT_NOT_SET}", "model.path: the environment variable NAIT_NOT_SET is not set."),
-        ("${nope:x}", "model.path: '${nope:...}' is no resolver."),
+        ("${nope:x}", "model.path: '${nope:...}' is not a resolver."),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_named_by_its_key(value: str, said: str) -> None:

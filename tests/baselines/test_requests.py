@@ -30,7 +30,7 @@ SCORERS: list[Any] = [
 
 
 def forwards_of(x: Any, counts: list[int]) -> None:
-    head_of(x.network(), dissect(x.network()))  # its check of the LM head is no pass
+    head_of(x.network(), dissect(x.network()))  # its check of the LM head is not a pass
     x.network().get_decoder().register_forward_hook(lambda *_: counts.append(1))
 
 

@@ -54,7 +54,7 @@ def test_an_artifact_whose_manifest_is_damaged_is_removed_by_the_command_in_the_
 
 
 def folders(root: Path) -> dict[str, Path]:
-    """Folders that are no whole artifact, by what they are."""
+    """Folders that are not a whole artifact, by what they are."""
     one = made(root / "store")
     other = one.path.parent / ("0" * 32)
     bare = root / "models" / ("a" * 32)

@@ -115,7 +115,10 @@ def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
             {"instruction": "a"},
             r"a.jsonl line 7, field 'output': is missing. Give every row a text there, or set",
         ),
-        ({"instruction": "a", "output": "\ud83d"}, r"line 7, field 'output': holds half a character. Mend"),
+        (
+            {"instruction": "a", "output": "\ud83d"},
+            r"line 7, field 'output': holds half a character. Correct",
+        ),
         ({**ROWS[0], "id": None}, r"line 7, field 'id': is missing. Give every row an id of its own"),
         ({**ROWS[0], "id": ""}, r"line 7, field 'id': is missing"),
         ({**ROWS[0], "id": float("nan")}, r"line 7, field 'id': is missing"),
@@ -149,8 +152,8 @@ def test_an_id_used_twice_is_an_error(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"on_bad": "skipp"}, r"data.on_bad: Unknown value 'skipp'. Did you mean 'skip'\?"),
-        ({"limit": 0}, r"data.limit: '0' is no number of rows. Give a whole number"),
-        ({"limit": "ten"}, r"data.limit: 'ten' is no number of rows"),
+        ({"limit": 0}, r"data.limit: '0' is not a number of rows. Give a whole number"),
+        ({"limit": "ten"}, r"data.limit: 'ten' is not a number of rows"),
         (
             {"id_column": "subtaks"},
             r"data.id_column: there is no column 'subtaks' .* Did you mean 'subtask'\?",
@@ -212,7 +215,7 @@ def test_a_draw_depends_on_its_seed_and_the_rows_and_a_smaller_one_is_part_of_a_
     ("rows", "message"),
     [
         (7, r"target.rows: 7 rows of a are asked for, it has 6. Set target.rows=6 or less."),
-        (0, "'0' is no number of rows"),
+        (0, "'0' is not a number of rows"),
     ],
 )
 def test_a_draw_of_more_rows_than_there_are_is_an_error(tmp_path: Path, rows: int, message: str) -> None:

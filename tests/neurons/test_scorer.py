@@ -472,7 +472,7 @@ def with_directions(folder: Path, margins: list[float], sizes: list[float]) -> T
 def test_a_sign_near_a_coin_toss_is_said_aloud(x: StoredExtractor, folder_of_math: Path) -> None:
     one = with_directions(folder_of_math, [0.0, 0.5, 0.09, 0.5], [1.0, 1.0, 1.0, 1.0])
     spoken = [w for w in Nait().score(pool(), [one], x).warnings if "coin toss" in w]
-    # Layer 0 is no part of the score, so its margin is of no concern.
+    # Layer 0 is not part of the score, so its margin does not matter.
     assert spoken == [
         "math: the sign of the direction is nearly a coin toss (margin < 0.1) in 1 of 3 layers: 2."
     ]

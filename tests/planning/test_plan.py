@@ -281,7 +281,7 @@ def test_a_larger_draw_holds_a_smaller_one() -> None:
 
 def test_seconds_a_unit_are_the_slope_between_two_sizes() -> None:
     assert per_unit((10, 3.0), (110, 5.0)) == pytest.approx(0.02)
-    assert per_unit((10, 3.0), (110, 2.0)) == 0.0  # noise is no negative cost
+    assert per_unit((10, 3.0), (110, 2.0)) == 0.0  # noise is not a negative cost
     assert per_unit((10, 3.0), (10, 4.0)) == 0.0
 
 

@@ -89,7 +89,7 @@ def differs(found: np.ndarray, wanted: np.ndarray) -> float:
 @pytest.mark.parametrize("padding", ["right", "left"])
 @pytest.mark.parametrize("family", CONFIGS)
 def test_a_batch_gives_each_rows_own_gradient(family: str, padding: Any) -> None:
-    # Experts are no linear modules: an adapter goes on the attention of such a model.
+    # Experts are not linear modules: an adapter goes on the attention of such a model.
     model, table = adapted(family, "all-linear" if family in DENSE else ATTENTION), rows()
     (found,) = read(model, [Gradients()], table, padding=padding)
     assert differs(found, unit(one_by_one(model, table))) < 1e-5
@@ -263,7 +263,7 @@ def test_moments_of_another_adapter_are_refused_by_name(tmp_path: Path) -> None:
         GradientRunner(model, [Gradients(update(moments(model, tmp_path, drop=name)))])
     with pytest.raises(ModelError, match=rf"{name}.*has shape \(47, 3\)"):
         GradientRunner(model, [Gradients(update(moments(model, tmp_path, cut=name)))])
-    with pytest.raises(ModelError, match="is no parameter here"):
+    with pytest.raises(ModelError, match="is not a parameter here"):
         GradientRunner(adapted(targets=ATTENTION), [Gradients(update(moments(model, tmp_path)))])
     (tmp_path / "a.safetensors").write_bytes(b"no tensors")
     with pytest.raises(StoreError, match=r"a\.safetensors"):

@@ -104,7 +104,7 @@ def test_a_reference_template_keeps_its_words_where_the_end_token_is_read(
 
 def test_a_template_that_cannot_be_copied_is_refused_with_the_mend() -> None:
     class Own:
-        """A template that is no dataclass."""
+        """A template that is not a dataclass."""
 
         eos = "train"
 

@@ -58,7 +58,7 @@ def test_only_rows_of_the_evaluation_are_left_out(tmp_path: Path) -> None:
     kept = decontaminated(POOL, read_hits(made))
     assert kept.ids == ("r0", "r2")
     assert kept.fingerprint != POOL.fingerprint
-    assert kept.skipped == {"stands in the evaluation": 1}
+    assert kept.skipped == {"is in the evaluation": 1}
 
 
 def test_without_an_evaluation_the_pool_is_held_against_the_targets(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_written_is_warned_about_once(
     tracker.summary({"a": 1})
     tracker.finish(failed=True)
     assert len(caplog.records) == 1
-    assert "goes on" in caplog.text
+    assert "the run continues" in caplog.text
 
 
 class Failing:

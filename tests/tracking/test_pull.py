@@ -141,7 +141,7 @@ def test_a_file_that_is_not_as_long_as_stated_is_refused(sent: Record, here: Sto
 
 def test_a_name_that_is_no_records_is_refused(sent: Record, here: Store) -> None:
     sent.name = "record-latest:v3"
-    assert "no record's name" in take([Run("a", [sent])], here).refused[0]
+    assert "not a record's name" in take([Run("a", [sent])], here).refused[0]
 
 
 def test_only_finished_runs_and_one_group_are_asked_for(

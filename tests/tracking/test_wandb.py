@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_written_means_no_run_and_one_warning(
     tracker.table("t", ["a"], [[1]])
     tracker.finish()
     assert len(caplog.records) == 1
-    assert "goes on" in caplog.text
+    assert "the run continues" in caplog.text
 
 
 def test_a_call_that_wandb_refuses_is_warned_about_once(
