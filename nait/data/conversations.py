@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nait.core.examples import Turn
-from nait.data.messages import ASSISTANT, SYSTEM, USER, Handling, MessageKeys, Said, messages_of
+from nait.data.messages import ASSISTANT, SYSTEM, USER, MessageKeys, Said, messages_of
+from nait.data.reasonings import Handling
 from nait.data.rows import Row, RowError, value_at
 
 _TAKE_TURNS = "Let user and assistant take turns, from a user's message to an answer, or set data.turns=mend"

@@ -8,7 +8,8 @@
 | prompt_completion | prompt, completion (texts or messages); input, history, options, reasoning     |
 | text              | text: one text that marks its speakers                                         |
 
-Each also has the fields `system`, `subtask`, `tools` and `media`; a row that fills one of the last two is refused.
+Each also has the fields `system`, `subtask`, `tools`, `media`, `label` and `weight`. A row is refused that offers
+tools or media, or whose label or weight says that its answer is not to be learned.
 A layout is one way the columns are called; README.md beside this file has the tables.
 """
 
@@ -26,14 +27,20 @@ from nait.data.rows import Row, RowError, has_column, value_at
 
 Columns = Mapping[str, str | Sequence[str] | None]
 
-_ASIDE = {"tools": words.TOOLS, "media": words.MEDIA, "system": words.SYSTEMS, "subtask": words.SUBTASKS}
+_ASIDE = {
+    "tools": words.TOOLS,
+    "media": words.MEDIA,
+    "system": words.SYSTEMS,
+    "subtask": words.SUBTASKS,
+    "label": words.LABELS,
+    "weight": words.ROW_WEIGHTS,
+}
 _BESIDE = {
     "input": words.INPUTS,
     "history": words.HISTORIES,
     "options": words.OPTIONS,
     "reasoning": words.REASONINGS,
     **_ASIDE,
-    "label": words.LABELS,
 }
 
 
@@ -114,13 +121,15 @@ def find_layout(
 
 
 def _marked(layout: Layout, rows: Sequence[Row]) -> Layout:
-    """The layout; a column "label" that is never true or false is not a mark of answers."""
-    column = layout.optional.get("label")
-    if column is None or "label" in layout.assigned:
-        return layout
-    if any(isinstance(value_at(row, column), bool) for row in rows):
-        return layout
-    return replace(layout, optional={**layout.optional, "label": None})
+    """The layout, without a "label" that is never true or false and a "weight" that is neither that nor a number."""
+    optional = dict(layout.optional)
+    for name, forms in (("label", bool), ("weight", (bool, int, float))):
+        column = optional.get(name)
+        if column is None or name in layout.assigned:
+            continue
+        if not any(isinstance(value_at(row, column), forms) for row in rows):
+            optional[name] = None
+    return replace(layout, optional=optional)
 
 
 def _resolved(shape: Shape, named: Columns, names: Mapping[str, str]) -> Layout | None:

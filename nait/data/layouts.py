@@ -14,15 +14,16 @@ from nait.data.messages import (
     CHAT,
     PLACEHOLDER,
     SHAREGPT,
-    Handling,
+    TEMPLATE,
     Said,
     is_messages,
     looks_like,
     messages_of,
     shows_media,
+    shows_template,
     spoken,
-    with_reasoning,
 )
+from nait.data.reasonings import Handling, with_reasoning
 from nait.data.rows import (
     Row,
     RowError,
@@ -38,6 +39,7 @@ from nait.data.rows import (
 )
 from nait.data.transcripts import read_transcript, way_of
 
+WEIGHED = "a weight of the row, which is not used"
 KEYS = {"messages": CHAT, "sharegpt": SHAREGPT}
 TEXT = "text"
 _REFUSED = {
@@ -91,7 +93,7 @@ class Layout:
             column = self.optional.get(name)
             if column and not is_empty(value_at(row, column)):
                 raise RowError(what, column=column, mend=f"{mend}, or set data.columns={{{name}: null}}")
-        self._check_label(row)
+        self._check_wanted(row)
         system = _system(row, self.optional.get("system"))
         turns, said, notes = self._dialogue(row, handling)
         if system and said and system != said:
@@ -100,13 +102,24 @@ class Layout:
                 column=self.optional["system"] or "",
                 mend="Keep one of the two, or set data.columns={system: null}",
             )
+        if any(shows_template(text) for turn in turns for text in (turn.instruction, turn.answer)):
+            notes = (*notes, TEMPLATE)
+        weight = value_at(row, self.optional.get("weight"))
+        if not is_missing(weight) and weight != 1:
+            notes = (*notes, WEIGHED)
         return Content(turns, said or system, _subtask(row, self.optional.get("subtask")), notes)
 
-    def _check_label(self, row: Row) -> None:
-        column = self.optional.get("label")
-        if column and value_at(row, column) is False:
-            mend = "Leave such rows out, or set data.columns={label: null}"
-            raise RowError("marks the answer as not wanted", column=column, mend=mend)
+    def _check_wanted(self, row: Row) -> None:
+        """Raises: RowError for a row whose label or weight says that its answer is not to be learned."""
+        for name, what in (
+            ("label", "marks the answer as not wanted"),
+            ("weight", "marks the row as not trained"),
+        ):
+            column = self.optional.get(name)
+            value = value_at(row, column)
+            if column and (value is False or (name == "weight" and value == 0)):
+                mend = f"Leave such rows out, or set data.columns={{{name}: null}}"
+                raise RowError(what, column=column, mend=mend)
 
     def _dialogue(self, row: Row, handling: Handling) -> Dialogue:
         first, *rest = self.required.values()
@@ -158,7 +171,7 @@ class Layout:
         said: list[Said] = []
         for column, speaker in ((first, "user"), (last, "assistant")):
             value = value_at(row, column)
-            if isinstance(value, list):
+            if isinstance(value, list) or is_messages(value):
                 found = messages_of(value, column, CHAT, handling, notes)
                 if (
                     column == last

@@ -1,19 +1,20 @@
 """Messages: who says what, in any of the four ways in which a conversation is written.
 
 {role, content} (chat), {from, value} (ShareGPT), texts that alternate, and turns of a question and its answer
-({input, output} or [question, answer]). JSON text of any of them is read too.
+({input, output} or [question, answer]). JSON text of any of them, one message by itself, and an object with a list
+for each key ({role: [...], content: [...]}) are read too.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nait.core.errors import did_you_mean
+from nait.data.reasonings import Handling, with_reasoning
 from nait.data.rows import RowError, checked_text, is_empty, kind
-from nait.data.words import PAIRS
+from nait.data.words import PAIRS, WEIGHTS
 
 USER, ASSISTANT, SYSTEM = "user", "assistant", "system"
 _ROLES = {
@@ -38,25 +39,21 @@ _TOOL_ROLES = {
 }
 _TOOL_KEYS = ("tool_calls", "function_call")
 _REASONING = ("reasoning_content", "thinking", "reasoning", "thought")
-_WEIGHTS = ("weight", "train", "training", "loss")
 _TOOL_PARTS = {
     *_TOOL_ROLES, "tool_use", "tool_result", "server_tool_use", "function_call_output", "functioncall",
     "functionresponse", "executablecode", "codeexecutionresult",
 }  # fmt: skip
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THINKING_PARTS = ("thinking", "reasoning")
-_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+TEMPLATE = "marks of a chat template, read as text"
+_MARKS = (
+    "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|eot_id|>", "<|endoftext|>", "<start_of_turn>",
+    "<end_of_turn>", "[/INST]", "<｜Assistant｜>",
+)  # fmt: skip
+_ENDS = ("Assistant:", "ASSISTANT:", "### Response:", "### Output:", "### Answer:", "<|assistant|>", "</s>")
+"""What a template writes itself: anywhere in a text, and at its end."""
 _PLACEHOLDERS = re.compile(r"^\s*<(image|video|audio)>|<(image|video|audio)>\s*$")
-KEPT, DROPPED = "reasoning kept as <think>", "reasoning left out"
 PLACEHOLDER = "the placeholder of an image, a video or a sound, read as text"
-
-
-@dataclass(frozen=True)
-class Handling:
-    """What is done with parts of a conversation: `reasoning` keep or drop, `turns` refuse or mend."""
-
-    reasoning: str = "keep"
-    turns: str = "refuse"
 
 
 class MessageKeys(NamedTuple):
@@ -69,9 +66,11 @@ class MessageKeys(NamedTuple):
         return f"{{{self.role[0]}: ..., {self.text[0]}: ...}}"
 
 
-CHAT = MessageKeys(("role", "speaker", "author", "sender"), ("content", "text", "value", "message", "parts"))
+CHAT = MessageKeys(
+    ("role", "speaker", "author", "sender"), ("content", "text", "value", "message", "parts", "data")
+)
 SHAREGPT = MessageKeys(("from",), ("value", "content", "text"))
-KNOWN = {*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *_WEIGHTS, *_TOOL_KEYS}
+KNOWN = {*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *WEIGHTS, *_TOOL_KEYS}
 """Keys of a message that are read."""
 
 
@@ -85,13 +84,13 @@ class Said(NamedTuple):
 
 def looks_like(value: object, keys: MessageKeys) -> bool:
     """Whether a column's value is a conversation with these keys, as far as its first message tells."""
-    value = _json(value)
+    value = _listed(value)
     if not isinstance(value, list):
         return False
     if not value:
         return True
     first = value[0]
-    if isinstance(first, dict) and any(role in first for role in keys.role):
+    if isinstance(first, dict) and _speaker_key(first, keys):
         return True
     # Texts and pairs have no speakers: they are read as chat.
     return keys is CHAT and (_all_texts(value) or pair_keys(first) is not None or _is_pair(first))
@@ -101,7 +100,7 @@ def messages_of(
     value: object, column: str, keys: MessageKeys, handling: Handling, notes: list[str]
 ) -> list[Said]:
     """The messages of a conversation in any of its ways of writing. Raises: RowError."""
-    value = _json(value)
+    value = _listed(value)
     if not isinstance(value, list):
         what = "is missing" if value is None else f"is {kind(value)}, not a list"
         mend = f"Write a list of messages, {keys}"
@@ -117,12 +116,20 @@ def messages_of(
             for i, text in enumerate(value)
         ]
     if value and (pair_keys(value[0]) or _is_pair(value[0])):
-        return [one for i, pair in enumerate(value) for one in _pair(pair, column, f"[{i}]", keys)]
+        said = [one for i, pair in enumerate(value) for one in _pair(pair, column, f"[{i}]", keys)]
+        return [one for i, one in enumerate(said) if one.role != SYSTEM or one not in said[:i]]
     return [_message(message, column, f"[{i}]", keys, handling, notes) for i, message in enumerate(value)]
 
 
-def _json(value: object) -> object:
-    """The list that JSON text holds; any other value as it is."""
+def _listed(value: object) -> object:
+    """The list that JSON text, one message or an object of lists holds; any other value as it is."""
+    speaker = _speaker_key(value, CHAT) or _speaker_key(value, SHAREGPT) if isinstance(value, dict) else ""
+    if isinstance(value, dict) and speaker:
+        held = {key: one for key, one in value.items() if isinstance(one, list)}
+        if not isinstance(value[speaker], list):
+            return [value]
+        if len({len(one) for one in held.values()}) == 1:
+            return [dict(zip(held, parts, strict=True)) for parts in zip(*held.values(), strict=True)]
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             found = json.loads(value)
@@ -130,6 +137,14 @@ def _json(value: object) -> object:
             return value
         return found if isinstance(found, list) else value
     return value
+
+
+def _speaker_key(message: dict[str, Any], keys: MessageKeys) -> str:
+    """The key under which a message names its speaker; "" where it names none. A "type" may be one (LangChain)."""
+    found = next((key for key in keys.role if key in message), "")
+    if not found and keys is CHAT and str(message.get("type")).strip().casefold() in _ROLES:
+        return "type"
+    return found
 
 
 def _all_texts(value: list[Any]) -> bool:
@@ -147,10 +162,14 @@ def pair_keys(turn: object) -> tuple[str, str] | None:
     return next((pair for pair in PAIRS if pair[0] in turn and pair[1] in turn), None)
 
 
-def _pair(turn: object, column: str, at: str, keys: MessageKeys) -> tuple[Said, Said]:
+def _pair(turn: object, column: str, at: str, keys: MessageKeys) -> tuple[Said, ...]:
+    """The question and the answer of a turn, behind its system message if it has one (XTuner)."""
+    system: tuple[Said, ...] = ()
     names = pair_keys(turn)
     if isinstance(turn, dict) and names:
         asked, answer = (checked_text(turn.get(name), column, f"{at}.{name}") for name in names)
+        if not is_empty(turn.get(SYSTEM)):
+            system = (Said(SYSTEM, checked_text(turn[SYSTEM], column, f"{at}.{SYSTEM}")),)
     elif isinstance(turn, list) and _is_pair(turn):
         asked, answer = (checked_text(text, column, at) for text in turn)
     else:
@@ -158,7 +177,7 @@ def _pair(turn: object, column: str, at: str, keys: MessageKeys) -> tuple[Said, 
         raise RowError(
             f"holds {kind(turn)} in place of a question and its answer", column=column, at=at, mend=mend
         )
-    return Said(USER, asked), Said(ASSISTANT, answer)
+    return *system, Said(USER, asked), Said(ASSISTANT, answer)
 
 
 def _message(
@@ -167,7 +186,7 @@ def _message(
     if not isinstance(message, dict):
         mend = f"Write it as {keys}"
         raise RowError(f"holds {kind(message)} in place of a message", column=column, at=at, mend=mend)
-    role_key = next((key for key in keys.role if key in message), keys.role[0])
+    role_key = _speaker_key(message, keys) or keys.role[0]
     name = checked_text(message.get(role_key), column, f"{at}.{role_key}")
     role = name.strip().casefold()
     if role in _TOOL_ROLES or any(not is_empty(message.get(key)) for key in _TOOL_KEYS):
@@ -190,25 +209,9 @@ def _tool_error(column: str, at: str) -> RowError:
     return RowError("holds a call to a tool or its result", column=column, at=at, mend=mend)
 
 
-def with_reasoning(
-    text: str, thought: object, column: str, at: str, handling: Handling, notes: list[str]
-) -> str:
-    """The answer with its reasoning before it, as <think>...</think>, or without any."""
-    inside = _THOUGHT.match(text)
-    if handling.reasoning == "drop":
-        if inside or not is_empty(thought):
-            notes.append(DROPPED)
-        return text[inside.end() :] if inside else text
-    if is_empty(thought):
-        return text
-    said = checked_text(thought, column, at)
-    notes.append(KEPT)
-    return text if inside else f"<think>\n{said.strip()}\n</think>\n\n{text}"
-
-
 def _trained(message: dict[str, Any], column: str, at: str) -> bool:
     """Whether an answer is trained: by `weight` 0 or 1, or by `train`, `training` or `loss` true or false."""
-    for key in _WEIGHTS:
+    for key in WEIGHTS:
         value = message.get(key)
         if value is None:
             continue
@@ -225,6 +228,8 @@ def spoken(content: Any, column: str, at: str) -> tuple[str, str]:
     """The text of a message and its reasoning; of a list of parts, all of which must be text, the parts joined."""
     if isinstance(content, dict):
         content = [content] if "type" in content or "text" in content else content.get("parts", content)
+    if isinstance(content, dict) and "content" in content:
+        return spoken(content["content"], column, f"{at}.content")
     if not isinstance(content, list):
         return _without_media(checked_text(content, column, at), column, at), ""
     texts, thoughts = [], []
@@ -248,6 +253,11 @@ def spoken(content: Any, column: str, at: str) -> tuple[str, str]:
     return "".join(texts), "\n".join(thoughts)
 
 
+def shows_template(text: str) -> bool:
+    """Whether a text holds the marks that a chat template writes by itself."""
+    return text.rstrip().endswith(_ENDS) or any(mark in text for mark in _MARKS)
+
+
 def shows_media(text: str) -> bool:
     """Whether a text begins or ends with the placeholder of an image, a video or a sound."""
     return bool(_PLACEHOLDERS.search(text))
@@ -267,6 +277,7 @@ def _without_media(text: str, column: str, at: str) -> str:
 
 def is_messages(value: object) -> bool:
     """Whether it is a list of messages that name their speakers."""
+    value = _listed(value) if isinstance(value, dict) else value
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return False
-    return looks_like(value, SHAREGPT) or any(key in value[0] for key in CHAT.role)
+    return looks_like(value, SHAREGPT) or bool(_speaker_key(value[0], CHAT))

@@ -94,8 +94,10 @@ def shown(name: object) -> str:
 
 def value_at(row: Mapping[str, Any], column: str | None) -> Any:
     """The value in a column; of "a.b.0", where there is no such column, the part of column a. None: not there."""
-    if column is None or column in row:
-        return row.get(column or "")
+    if column is None:
+        return None
+    if column in row:
+        return row[column]
     found: Any = row
     for step in column.split("."):
         if isinstance(found, Mapping):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nait.data.layouts import Layout
-from nait.data.messages import KNOWN, pair_keys
+from nait.data.messages import KNOWN, SYSTEM, pair_keys
 from nait.data.rows import Row, value_at
 
 
@@ -32,7 +32,8 @@ class Texts:
         messages = value_at(row, column)
         for message in messages if isinstance(messages, list) else ():
             if isinstance(message, dict):
-                read = pair_keys(message) or KNOWN
+                names = pair_keys(message)
+                read = {*names, SYSTEM} if names else KNOWN
                 for key, value in message.items():
                     name = f"{column}[].{key}"
                     if key not in read and name not in self.held and _holds_text(value):

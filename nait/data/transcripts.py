@@ -12,11 +12,10 @@ from nait.data.messages import (
     PLACEHOLDER,
     SYSTEM,
     USER,
-    Handling,
     Said,
     shows_media,
-    with_reasoning,
 )
+from nait.data.reasonings import Handling, with_reasoning
 from nait.data.rows import RowError
 
 _INPUT = "input"
@@ -44,13 +43,31 @@ WAYS = (
         r"(?:<\|begin_of_text\|>)?<\|start_header_id\|>system<\|end_header_id\|>",
         end=r"<\|eot_id\|>|<\|end_of_text\|>",
     ),
+    Marks(
+        r"<\|header_start\|>user<\|header_end\|>", r"<\|header_start\|>assistant<\|header_end\|>",
+        r"<\|header_start\|>system<\|header_end\|>", end=r"<\|eot\|>|<\|end_of_text\|>",
+    ),
+    Marks(
+        r"<\|start_of_role\|>user<\|end_of_role\|>", r"<\|start_of_role\|>assistant<\|end_of_role\|>",
+        r"<\|start_of_role\|>system<\|end_of_role\|>", end=r"<\|end_of_text\|>",
+    ),
+    Marks(
+        r"<\|start\|>user<\|message\|>", r"<\|start\|>assistant(?:<\|channel\|>\w+)?<\|message\|>",
+        r"<\|start\|>(?:system|developer)<\|message\|>", end=r"<\|end\|>|<\|return\|>",
+    ),
+    Marks(
+        r"<\|START_OF_TURN_TOKEN\|><\|USER_TOKEN\|>", r"<\|START_OF_TURN_TOKEN\|><\|CHATBOT_TOKEN\|>",
+        r"<\|START_OF_TURN_TOKEN\|><\|SYSTEM_TOKEN\|>", end=r"<\|END_OF_TURN_TOKEN\|>",
+    ),
+    Marks(r"<｜User｜>", r"<｜Assistant｜>", end=r"<｜end▁of▁sentence｜>"),
     Marks(r"<start_of_turn>user\n", r"<start_of_turn>model\n", end=r"<end_of_turn>|<eos>"),
     Marks(
         r"<\|(?:user|prompter)\|>", r"<\|assistant\|>", r"<\|system\|>",
         end=r"</s>|<\|end\|>|<\|endoftext\|>|<\|eot_id\|>",
     ),
     Marks(r"\[\|Human\|\]", r"\[\|AI\|\]", preamble=True),
-    Marks(r"(?:<s>)?\s*\[INST\]", r"\[/INST\]", end=r"</s>"),
+    Marks(r"(?:<s>)?\s*\[INST\]", r"\[/INST\]", r"\[SYSTEM_PROMPT\]", end=r"</s>|\[/SYSTEM_PROMPT\]"),
+    Marks(r"<human>:", r"<bot>:"),
     Marks(r"#{2,3} Human:", r"#{2,3} Assistant:", r"#{2,3} System:", end=r"</s>|<\|endoftext\|>"),
     Marks(
         r"#{2,3} Instruction:", r"#{2,3} (?:Response|Output|Answer):", input=r"#{2,3} Input:",
@@ -66,7 +83,9 @@ WAYS = (
 _TOOLS = re.compile(
     r"(?m)^\s*FUNCTION RESPONSE:|<functioncall>|<tool_call>|<\|im_start\|>\s*tool|\[TOOL_CALLS\]|<\|python_tag\|>"
 )
-_BEGIN = re.compile(r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)")
+_BEGIN = re.compile(
+    r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<BOS_TOKEN>|<｜begin▁of▁sentence｜>)"
+)
 _LLAMA_SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>\s*", re.DOTALL)
 
 

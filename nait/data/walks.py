@@ -18,9 +18,9 @@ from nait.core.examples import Example, Pool, gather
 from nait.data.conversations import CONTEXT
 from nait.data.formats import OPTIONAL_NAMES, find_layout
 from nait.data.layouts import Layout
-from nait.data.messages import Handling
 from nait.data.readers import Source
 from nait.data.readings import Reading
+from nait.data.reasonings import Handling
 from nait.data.rows import SHOWN_NAMES, Place, Row, RowError, checked_text, has_column, kind, shown, value_at
 from nait.data.streams import MEGABYTE
 from nait.data.texts import Texts

@@ -11,6 +11,7 @@ PAIRS = (
     ("question", "response"),
     ("prompt", "response"),
     ("input", "output"),
+    ("message", "response"),
     ("inputs_pretokenized", "targets_pretokenized"),
     ("inputs", "targets"),
     ("input", "target"),
@@ -18,6 +19,7 @@ PAIRS = (
     ("human", "assistant"),
     ("problem", "solution"),
     ("problem", "generated_solution"),
+    ("question", "generated_solution"),
     ("problem", "answer"),
     ("instruction", "answer"),
     ("instruction", "completion"),
@@ -56,13 +58,17 @@ SYSTEMS = (
     "systemInstruction",
     "system_instruction",
     "meta_instruction",
+    "preamble",
 )
 INPUTS = ("input", "context", "passage", "article", "story", "paragraph", "body")
 DEFINED = ("definition", "targets", ("inputs",))
 """An instruction that a task's rows share, the answers, and the inputs (Natural Instructions)."""
-LABELS = ("label",)
+LABELS = ("label", "kto_tag")
 """What marks an answer as wanted or not (KTO)."""
-HISTORIES = ("history",)
+WEIGHTS = ("weight", "train", "training", "loss")
+ROW_WEIGHTS = ("weight", "train")
+"""What says of an answer, and of a whole row, whether it is trained."""
+HISTORIES = ("history", "chat_history")
 OPTIONS = ("options", "choices", "endings")
 SPREAD_OPTIONS = (
     ("A", "B", "C", "D", "E"),
@@ -74,6 +80,8 @@ SPREAD_OPTIONS = (
 )
 """Options that have a column each."""
 REASONINGS = ("reasoning_content", "thinking", "reasoning", "complex_cot")
+SWITCHES = frozenset({"on", "off", "yes", "no", "true", "false", "none", "low", "medium", "high"})
+"""What a column of that name says when it only tells whether, or how much, was reasoned."""
 TOOLS = ("tools", "functions")
 MEDIA = ("image", "images", "video", "videos", "audio", "audios")
 SUBTASKS = ("subtask",)
