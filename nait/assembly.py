@@ -16,7 +16,7 @@ from nait.core.examples import Pool, Target
 from nait.jobs.job import Job
 from nait.jobs.judging import labels_of
 from nait.processes import splits
-from nait.stages.render import rendered
+from nait.stages.render import check_method, rendered
 from nait.stages.select import Selector
 from nait.store import Store
 
@@ -72,6 +72,11 @@ def assemble(
     _check_answers(pool)
     parts["labelled"] = labels_of(pool, parts["truth"], targets)
     pool, targets = _rendered(config, pool, targets, model=model, parts=parts)
+    trains = bool({"train", "evaluate"} & set(stages)) and parts["train"].recipe is not None
+    if "select" in stages or trains:
+        store = Store(config["paths"]["store"])
+        for scorer in (selector.scorer, *selector.beside()):
+            check_method(scorer, [pool, *targets], model=model, store=store)
     shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
     seconds = time.monotonic() - started
     log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)

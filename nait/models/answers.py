@@ -50,7 +50,10 @@ def place_answer(chat: Chat, messages: Sequence[Message], asked: str, whole: str
         found = _masked(chat, messages, len(asked), whole)
         if found is not None:
             return found
-    framed = _between(rest, answer, _frame(chat))
+    try:
+        framed = _between(rest, answer, _frame(chat))
+    except DataError:  # a template that refuses a plain conversation: one that insists on a system message
+        framed = None
     if framed is None:
         mark = _absent(_SENTINEL, whole)
         other = chat.render([*messages[:-1], {**messages[-1], "content": mark}], False)

@@ -16,6 +16,7 @@ from nait.core.examples import Example, Turn
 from nait.core.paths import at_home
 from nait.models.answers import Chat, place_answer
 from nait.models.clocks import DAY, midnight, still
+from nait.models.patterns import PROMPT, SYSTEM, check_names, filled, shows
 from nait.models.shown import check_shown
 
 CHAT_VERSION = 2
@@ -65,7 +66,7 @@ class TextTemplate:
     the next line the input if there is one. `prompt_with_system` (null: `{system}` and a blank line before the
     prompt) opens a conversation that has a system message. `suffix` follows every answer, is scored and
     trained, and may hold special tokens; `separator` stands between turns. `strip` removes white space
-    around the fields.
+    around the fields. A row with a field that no key shows is refused before a model is opened.
 
     `eos`: "train" adds the tokenizer's end token for training only, so that a scored text ends with the
     answer's own last token; "always" scores it too, "never" leaves it out. What that does to a selection depends
@@ -91,12 +92,28 @@ class TextTemplate:
         _choice("template.join", self.join, ("text", "tokens"))
         _choice("template.boundary", self.boundary, ("prefix", "offsets"))
         _choice("template.eos", self.eos, ("never", "train", "always"))
-        shown = any(field in self.prompt for field in ("{instruction}", "{user}"))
-        if not (shown or self.unconditional):
+        check_names(self.system, SYSTEM, key="system")
+        for key in ("suffix", "separator"):
+            check_names(getattr(self, key), (), key=key)
+        for key in ("prompt", "prompt_with_input"):
+            self._check_prompt(key, getattr(self, key) or "")
+
+    def _check_prompt(self, key: str, prompt: str) -> None:
+        """Raises: ConfigError for a prompt that does not show the instruction, or the input it is for."""
+        check_names(prompt, PROMPT, key=key)
+        if self.unconditional or (key != "prompt" and not prompt):
+            return
+        if not shows(prompt, "instruction", "user"):
             raise ConfigError(
                 "the prompt shows no instruction",
-                where="template.prompt",
+                where=f"template.{key}",
                 mend="Write {instruction} or {user} where the instruction belongs.",
+            )
+        if key == "prompt_with_input" and not shows(prompt, "input", "user"):
+            raise ConfigError(
+                "the prompt for rows with an input does not show it",
+                where=f"template.{key}",
+                mend="Write {input} where the input belongs.",
             )
 
     @property
@@ -110,7 +127,7 @@ class TextTemplate:
     def spans(self, example: Example, tokenizer: Any) -> list[Span]:  # noqa: ARG002
         spans: list[Span] = []
         if example.system:
-            spans += self._fill(self.system, {"system": example.system})
+            spans += _fill(self.system, {"system": example.system})
         for number, turn in enumerate(example.turns):
             if number:
                 spans.append(Span(self.separator, "prompt"))
@@ -123,24 +140,38 @@ class TextTemplate:
         has_input = bool(extra.strip())
         pattern = self.prompt_with_input if has_input and self.prompt_with_input else self.prompt
         user = f"{instruction}\n{extra}" if has_input else instruction
-        yield from self._fill(pattern, {"instruction": instruction, "input": extra, "user": user})
+        yield from _fill(pattern, {"instruction": instruction, "input": extra, "user": user})
         yield Span(answer, "answer" if turn.trained else "prompt", data=True)
         yield Span(self.suffix, "answer" if turn.trained else "prompt")
         yield Span("", "end" if turn.trained else "close")
 
-    def _fill(self, pattern: str, fields: Mapping[str, str]) -> Iterator[Span]:
-        """The pattern's own text and the fields' text, kept apart: nothing in a field is read as a pattern."""
-        rest = pattern
-        while rest:
-            places = [(rest.find("{" + name + "}"), name) for name in fields]
-            found = min((place for place in places if place[0] >= 0), default=None)
-            if found is None:
-                yield Span(rest, "prompt")
-                return
-            at, name = found
-            yield Span(rest[:at], "prompt")
-            yield Span(fields[name], "prompt", data=True)
-            rest = rest[at + len(name) + 2 :]
+    def check_row(self, example: Example) -> None:
+        """Check that the template shows every field of the row, unless it is unconditional.
+
+        Raises: DataError that names the field and the mend, where a visible text would be left out.
+        """
+        if self.unconditional:
+            return
+        if example.system.strip() and not shows(self.system, "system"):
+            raise DataError(
+                "the template does not show its system message",
+                where=f"example {example.id}",
+                mend="Write {system} in template.system",
+            )
+        if self.prompt_with_input or shows(self.prompt, "input", "user"):
+            return
+        if any(turn.input.strip() for turn in example.turns):
+            raise DataError(
+                "the template does not show its input",
+                where=f"example {example.id}",
+                mend="Write {input} in template.prompt_with_input, or {user} for {instruction} in template.prompt",
+            )
+
+
+def _fill(pattern: str, fields: Mapping[str, str]) -> Iterator[Span]:
+    """The pattern's own text and the fields' text, kept apart."""
+    for text, data in filled(pattern, fields):
+        yield Span(text, "prompt", data=data)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from nait import records
-from nait.app import seeded
+from nait.app import build, seeded
 from nait.assembly import check_label
 from nait.command.keys import paths
 from nait.core.errors import ConfigError
@@ -175,3 +175,18 @@ def test_the_recorded_settings_keep_what_changes_numbers_at_any_depth() -> None:
         "seed": "1",
         "order.seed": "2",
     }
+
+
+@pytest.mark.parametrize("option", groups()["selector"])
+def test_a_methods_own_templates_show_every_field_of_a_row(option: str, tmp_path: Path) -> None:
+    from nait.core.examples import Example, Turn, gather
+    from nait.stages.render import check_method
+    from nait.store import Store
+
+    row = Example("a", (Turn("q", "r", "more"),), system="Be brief.")
+    config: Any = OmegaConf.to_container(
+        compose("run", overrides=[f"selector={option}"]).selector, resolve=True
+    )
+    scorer = build({key: value for key, value in config.items() if key != "name"})
+    model: Any = None  # none is opened
+    check_method(scorer, [gather("pool", [row])], model=model, store=Store(tmp_path))

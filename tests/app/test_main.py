@@ -320,6 +320,32 @@ def test_a_row_without_an_answer_is_named(nait: Run, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "arguments"),
+    [
+        ("", ["template=file", "template.path=short.yaml", "selector=random"]),
+        (
+            "selector.template",
+            ["selector=selectit", "selector.template.prompt='Q: {instruction}'"],
+        ),
+    ],
+    ids=["the job's template", "a method's own template"],
+)
+def test_a_field_that_a_template_drops_is_named_before_a_model_is_opened(
+    nait: Run, path: str, arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "short.yaml").write_text('prompt: "{instruction}: "\n')
+    (tmp_path / "in.jsonl").write_text(
+        '{"instruction": "a", "output": "b"}\n{"instruction": "a", "input": "x", "output": "b"}\n'
+    )
+    done = nait(f"data.path={tmp_path / 'in.jsonl'}", "stages=[select]", *arguments)
+    assert done.returncode == 2, done.stderr
+    for word in ("in.jsonl line 2", "does not show its input", "template.prompt_with_input", path):
+        assert word in done.stderr
+    assert "Opening" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_failing_job_does_not_stop_the_others(nait: Run, tmp_path: Path) -> None:
     done = nait("-m", "budget.ratio=3,0.2", "stages=[select]")
     assert done.returncode == 2

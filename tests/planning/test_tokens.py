@@ -83,7 +83,7 @@ def test_each_of_two_templates_prefixes_has_its_share_of_the_expected_rows() -> 
         for i, one in enumerate(pool.examples)
     ]
     both = gather("both", with_system)
-    template = TextTemplate(prompt="{system}Question: {user}\nAnswer: ")
+    template = TextTemplate(prompt="Question: {user}\nAnswer: ", system="{system}")
     drawn = draw(both, 300)
     truth = counted(table(both, template), engine)
     guess = foreseen(both, drawn, table(drawn, template), engine, most=MOST)

@@ -15,7 +15,7 @@ from nait.data.pools import read_pool, read_target
 from nait.models.clocks import DAY, stop_clock
 from nait.models.loading import LocalModel
 from nait.models.templates import ChatTemplate, TextTemplate
-from nait.stages.render import rendered
+from nait.stages.render import TRIMMED, rendered
 from nait.store import Store
 from tests.families import save, tokenizer
 
@@ -86,7 +86,9 @@ def test_on_bad_skip_leaves_the_refused_row_out_and_counts_it(
     assert "left out 1 rows" in caplog.text
 
 
-def test_a_text_template_refuses_no_row_and_opens_nothing(file: Path, tmp_path: Path) -> None:
+def test_a_text_template_that_shows_every_field_refuses_no_row_and_opens_nothing(
+    file: Path, tmp_path: Path
+) -> None:
     pool = read_pool(file)
     nothing: Any = None
     template = TextTemplate(prompt="{user}\n")
@@ -283,3 +285,57 @@ def test_a_row_of_which_the_template_drops_a_message_obeys_on_bad(
     assert sorted(example.turns[0].instruction for example in kept.examples) == ["q0", "q2"]
     assert list(kept.skipped.values()) == [1]
     assert "left out 1 rows" in caplog.text
+
+
+TRIMS = {
+    "trim": PLAIN.replace("m.content", "(m.content | trim)"),
+    "mask": "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}{% generation %}"
+    "{{ m.content | trim }}[end]{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}[assistant]",
+    "right": PLAIN.replace("m.content", "m.content.rstrip()"),
+    "think": "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' and loop.last %}<think></think>\n"
+    "{% endif %}{{ m.content.strip('\n') | trim }}[end]{% endfor %}[assistant]",
+    "insists": "{% if messages[0].role != 'system' %}{{ raise_exception('A system message first') }}{% endif %}"
+    + PLAIN.replace("m.content", "(m.content | trim)"),
+}
+
+
+@pytest.mark.parametrize("name", TRIMS)
+@pytest.mark.parametrize("answer", ["  two words \n", "\n\nk", "k  ", "k"])
+def test_the_rest_of_an_answer_that_the_template_trims_is_scored(name: str, answer: str) -> None:
+    row = Example("a", (Turn("q", answer),), system="s" if name == "insists" else "")
+    found = [span.text for span in ChatTemplate().spans(row, loaded(TRIMS[name])) if span.kind == "answer"]
+    assert found == ([answer.rstrip()] if name == "right" else [answer.strip()])
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "m.content | replace('\n\n', '\n')",
+        "m.content.split() | join(' ')",
+        "m.content | upper if m.role == 'assistant' else m.content",
+    ],
+)
+def test_an_answer_that_is_changed_inside_is_a_fault(inside: str) -> None:
+    row = Example("a", (Turn("1", "one\n\ntwo"),))
+    with pytest.raises(DataError, match=r"changes the answer's text|does not show its answer"):
+        ChatTemplate().spans(row, loaded(PLAIN.replace("m.content", f"({inside})")))
+
+
+def test_trimmed_answers_are_counted_once_in_log_and_manifest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from nait.records import read_rows
+
+    rows = [{"instruction": f"q{i}", "output": f" a{i}\n" if i % 2 else f"a{i}"} for i in range(5)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = save(tmp_path / "model")
+    loaded(TRIMS["trim"]).save_pretrained(folder)
+    own, store = LocalModel(str(folder), max_length=64, device="cpu"), Store(tmp_path / "store")
+    caplog.set_level("INFO")
+    for _ in range(2):
+        kept = rendered(
+            read_pool(tmp_path / "rows.jsonl"), ChatTemplate(), model=own, store=store, group="data",
+            on_bad="error",
+        )  # fmt: skip
+        assert (len(kept), read_rows(kept, [])["pool"]["reading"][TRIMMED]) == (5, 2)
+    assert caplog.text.count("trims white space around the answers of 2 rows") == 2  # once a run
