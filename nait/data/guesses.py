@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from nait.data import words
+from nait.data.marks import KNOWN, awaits, named, way_of
 from nait.data.messages import ASKED, SHAREGPT, is_messages, looks_like
 from nait.data.rows import SHOWN_NAMES, Row, is_empty, text_paths, value_at
-from nait.data.transcripts import way_of
 
 _DEPTH = 8
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
@@ -36,8 +36,19 @@ def hint(row: Row) -> str:
     if mark:
         return f"If '{mark[1]}' separates columns, set data.separator='{mark[1]}'. "
     if len(row) == 1 and isinstance(next(iter(row.values())), str) and guess(row) is None:
-        return "One text a row is neither a question nor an answer: write it as {instruction, output}. "
+        return (
+            "One text a row is neither a question nor an answer, and its speakers have no marks that are read "
+            f"({KNOWN}): write these, or {{instruction, output}}. "
+        )
+    if "text" in (guess(row) or {}):
+        return _transcript(row)
     return "It offers tools, which are not supported. " if _tools(row) else ""
+
+
+def _transcript(row: Row) -> str:
+    """That a column is a transcript, by its marks as they are written."""
+    path = (guess(row) or {})["text"]
+    return f"'{path}' is a transcript with the marks {named(str(value_at(row, path)))}. "
 
 
 def no_columns(row: Row) -> bool:
@@ -98,7 +109,7 @@ def _guessed_conversation(held: Row) -> dict[str, str] | None:
     for path, value in found:
         if is_messages(value):
             return {"conversations" if looks_like(value, SHAREGPT) else "messages": path}
-        if way_of(value) is not None:
+        if isinstance(value, str) and way_of(value) is not None and not awaits(value):
             return {"text": path}
     return None
 

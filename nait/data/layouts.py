@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nait.core.examples import Turn
 from nait.data.choices import Options, chosen_label, read_options, with_options
 from nait.data.conversations import Dialogue, read_conversation, take_turns
+from nait.data.marks import way_of
 from nait.data.messages import (
     CHAT,
     PLACEHOLDER,
@@ -37,7 +38,7 @@ from nait.data.rows import (
     shown,
     value_at,
 )
-from nait.data.transcripts import read_transcript, way_of
+from nait.data.transcripts import read_transcript
 
 WEIGHED = "a weight of the row, which is not used"
 KEYS = {"messages": CHAT, "sharegpt": SHAREGPT}

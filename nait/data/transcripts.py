@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from nait.core.examples import Turn
 from nait.data.conversations import Dialogue, take_turns
+from nait.data.marks import KNOWN, Marks, way_of
 from nait.data.messages import (
     ASSISTANT,
     PLACEHOLDER,
@@ -19,85 +19,15 @@ from nait.data.reasonings import Handling, with_reasoning
 from nait.data.rows import RowError
 
 _INPUT = "input"
-
-
-class Marks(NamedTuple):
-    """A way of writing: patterns before a speaker's text, patterns that are cut off its end."""
-
-    user: str
-    assistant: str
-    system: str = r"(?!)"
-    input: str = r"(?!)"
-    end: str = r"(?!)"
-    preamble: bool = False
-    """Whether the text before the first mark is the way's own words, and not a system message."""
-
-
-WAYS = (
-    Marks(
-        r"<\|im_start\|>\s*user\s*\n", r"<\|im_start\|>\s*assistant\s*\n", r"<\|im_start\|>\s*system\s*\n",
-        end=r"<\|im_end\|>|<\|endoftext\|>",
-    ),
-    Marks(
-        r"<\|start_header_id\|>user<\|end_header_id\|>", r"<\|start_header_id\|>assistant<\|end_header_id\|>",
-        r"(?:<\|begin_of_text\|>)?<\|start_header_id\|>system<\|end_header_id\|>",
-        end=r"<\|eot_id\|>|<\|end_of_text\|>",
-    ),
-    Marks(
-        r"<\|header_start\|>user<\|header_end\|>", r"<\|header_start\|>assistant<\|header_end\|>",
-        r"<\|header_start\|>system<\|header_end\|>", end=r"<\|eot\|>|<\|end_of_text\|>",
-    ),
-    Marks(
-        r"<\|start_of_role\|>user<\|end_of_role\|>", r"<\|start_of_role\|>assistant<\|end_of_role\|>",
-        r"<\|start_of_role\|>system<\|end_of_role\|>", end=r"<\|end_of_text\|>",
-    ),
-    Marks(
-        r"<\|start\|>user<\|message\|>", r"<\|start\|>assistant(?:<\|channel\|>\w+)?<\|message\|>",
-        r"<\|start\|>(?:system|developer)<\|message\|>", end=r"<\|end\|>|<\|return\|>",
-    ),
-    Marks(
-        r"<\|START_OF_TURN_TOKEN\|><\|USER_TOKEN\|>", r"<\|START_OF_TURN_TOKEN\|><\|CHATBOT_TOKEN\|>",
-        r"<\|START_OF_TURN_TOKEN\|><\|SYSTEM_TOKEN\|>", end=r"<\|END_OF_TURN_TOKEN\|>",
-    ),
-    Marks(r"<｜User｜>", r"<｜Assistant｜>", end=r"<｜end▁of▁sentence｜>"),
-    Marks(r"<start_of_turn>user\n", r"<start_of_turn>model\n", end=r"<end_of_turn>|<eos>"),
-    Marks(
-        r"<\|(?:user|prompter)\|>", r"<\|assistant\|>", r"<\|system\|>",
-        end=r"</s>|<\|end\|>|<\|endoftext\|>|<\|eot_id\|>",
-    ),
-    Marks(r"\[\|Human\|\]", r"\[\|AI\|\]", preamble=True),
-    Marks(r"(?:<s>)?\s*\[INST\]", r"\[/INST\]", r"\[SYSTEM_PROMPT\]", end=r"</s>|\[/SYSTEM_PROMPT\]"),
-    Marks(r"<human>:", r"<bot>:"),
-    Marks(r"#{2,3} Human:", r"#{2,3} Assistant:", r"#{2,3} System:", end=r"</s>|<\|endoftext\|>"),
-    Marks(
-        r"#{2,3} Instruction:", r"#{2,3} (?:Response|Output|Answer):", input=r"#{2,3} Input:",
-        end=r"</s>|<\|endoftext\|>|#{2,3} End", preamble=True,
-    ),
-    Marks(
-        r"(?:^|\n\n?|\s)USER:", r"(?:^|\n\n?|\s)ASSISTANT:", r"^SYSTEM:", end=r"</s>|<\|endoftext\|>|<\|im_end\|>",
-    ),
-    Marks(r"\[Human\]:", r"\[MOSS\]:", end=r"<eoh>|<eoa>"),
-    Marks(r"(?:^|\n)\s*(?:Human|H):", r"\n\s*(?:Assistant|A):", end=r"</s>|<\|endoftext\|>"),
-    Marks(r"(?:^|\n)User:", r"\n(?:Assistant|Bot):", r"(?:^|\n)System:", end=r"</s>|<\|endoftext\|>"),
-)  # fmt: skip
 _TOOLS = re.compile(
-    r"(?m)^\s*FUNCTION RESPONSE:|<functioncall>|<tool_call>|<\|im_start\|>\s*tool|\[TOOL_CALLS\]|<\|python_tag\|>"
+    r"(?m)^[ \t]*FUNCTION RESPONSE:|<functioncall>|<tool_call>|<\|im_start\|>\s*tool|\[TOOL_CALLS\]|<\|python_tag\|>"
+    r"|<[|\uff5c]tool"
 )
 _BEGIN = re.compile(
-    r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<BOS_TOKEN>|<｜begin▁of▁sentence｜>)"
+    r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<BOS_TOKEN>|\[gMASK\]\s*<sop>"
+    r"|<[|\uff5c]begin[_\u2581]of[_\u2581]sentence[|\uff5c]>)"
 )
 _LLAMA_SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>\s*", re.DOTALL)
-
-
-def way_of(text: object) -> Marks | None:
-    """The way in which a text is written: the first whose user and then assistant it marks."""
-    if not isinstance(text, str):
-        return None
-    for way in WAYS:
-        asked = re.search(way.user, text)
-        if asked and re.search(way.assistant, text[asked.end() :]):
-            return way
-    return None
 
 
 def read_transcript(text: str, column: str, handling: Handling) -> Dialogue:
@@ -107,7 +37,7 @@ def read_transcript(text: str, column: str, handling: Handling) -> Dialogue:
         raise RowError(
             "marks no speakers",
             column=column,
-            mend="Write '### Human: ...### Assistant: ...' or <|im_start|> marks, or name columns of their own",
+            mend=f"Write marks that are read ({KNOWN}), or name columns of their own",
         )
     if _TOOLS.search(text):
         mend = "Tools are not supported: leave such rows out"
@@ -144,7 +74,7 @@ def _said(
     for one, after in zip(found, [*found[1:], None], strict=True):
         role = str(one.lastgroup)
         piece = text[one.end() : after.start() if after else len(text)]
-        piece = re.sub(rf"(?:(?:{way.end})\s*)+$", "", piece.rstrip()).strip()
+        piece = _without_ends(piece, way)
         if role == _INPUT and extra:
             extra[-1] = piece
             continue
@@ -155,3 +85,13 @@ def _said(
             Said(role, with_reasoning(piece, "", column, "", handling, notes) if role == ASSISTANT else piece)
         )
     return said, extra
+
+
+def _without_ends(piece: str, way: Marks) -> str:
+    """The text without the marks at its end."""
+    cut = len(piece)
+    for mark in reversed(list(re.finditer(way.end, piece))):
+        if piece[mark.end() : cut].strip():
+            break
+        cut = mark.start()
+    return piece[:cut].strip()

@@ -50,7 +50,12 @@ SHAPES: list[list[dict[str, Any]]] = [
         {"prompt": CHAT[:1], "completion": CHAT[1:]},
         {"prompt": "q", "completion": "a", "history": [["x", "y"]]},
     ],
-    [{"text": "### Human: q### Assistant: a"}, {"text": "<s>[INST] <<SYS>>s<</SYS>> q [/INST] a</s>"}],
+    [
+        {"text": "### Human: q### Assistant: a"},
+        {"text": "<s>[INST] <<SYS>>s<</SYS>> q [/INST] a</s>"},
+        {"text": "Q: q\nA: a\nQ: r\nA: b"},
+        {"text": "<\uff5cUser\uff5c>q<\uff5cAssistant\uff5c>a"},
+    ],
 ]
 PIECES = (
     b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\\ud800", b"[", b"]", b"{", b"}", b'"', b"\n", b"\r",

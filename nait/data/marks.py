@@ -1,0 +1,136 @@
+"""Marks: the ways of writing a conversation as one text, by what stands before each speaker's words. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_ENDS = r"</s>|<\|endoftext\|>"
+
+
+class Marks(NamedTuple):
+    """A way of writing: patterns before a speaker's text, patterns that are cut off its end."""
+
+    user: str
+    assistant: str
+    system: str = r"(?!)"
+    input: str = r"(?!)"
+    end: str = r"(?!)"
+    preamble: bool = False
+    """Whether the text before the first mark is the way's own words, and not a system message."""
+    first: bool = False
+    """Whether the text must begin with a mark: these marks are found inside ordinary text too."""
+
+
+def _lines(user: str, assistant: str, *, system: str = "", input: str = "") -> Marks:
+    """Names with a colon at the head of a line, maybe in bold."""
+
+    def mark(names: str) -> str:
+        return rf"(?:^|\n)[ \t]*(?:\*\*)?(?:{names})(?:\*\*)?[:\uff1a](?:\*\*)?" if names else r"(?!)"
+
+    return Marks(mark(user), mark(assistant), mark(system), mark(input), end=_ENDS, first=True)
+
+
+WAYS = (
+    Marks(
+        r"<\|im_start\|>\s*user\s*\n", r"<\|im_start\|>\s*assistant\s*\n", r"<\|im_start\|>\s*system\s*\n",
+        end=r"<\|im_end\|>|<\|endoftext\|>",
+    ),
+    Marks(
+        r"<\|start_header_id\|>user<\|end_header_id\|>", r"<\|start_header_id\|>assistant<\|end_header_id\|>",
+        r"(?:<\|begin_of_text\|>)?<\|start_header_id\|>system<\|end_header_id\|>",
+        end=r"<\|eot_id\|>|<\|end_of_text\|>",
+    ),
+    Marks(
+        r"<\|header_start\|>user<\|header_end\|>", r"<\|header_start\|>assistant<\|header_end\|>",
+        r"<\|header_start\|>system<\|header_end\|>", end=r"<\|eot\|>|<\|end_of_text\|>",
+    ),
+    Marks(
+        r"<\|start_of_role\|>user<\|end_of_role\|>", r"<\|start_of_role\|>assistant<\|end_of_role\|>",
+        r"<\|start_of_role\|>system<\|end_of_role\|>", end=r"<\|end_of_text\|>",
+    ),
+    Marks(
+        r"<\|start\|>user<\|message\|>", r"<\|start\|>assistant(?:<\|channel\|>\w+)?<\|message\|>",
+        r"<\|start\|>(?:system|developer)<\|message\|>", end=r"<\|end\|>|<\|return\|>",
+    ),
+    Marks(
+        r"<\|START_OF_TURN_TOKEN\|><\|USER_TOKEN\|>", r"<\|START_OF_TURN_TOKEN\|><\|CHATBOT_TOKEN\|>",
+        r"<\|START_OF_TURN_TOKEN\|><\|SYSTEM_TOKEN\|>", end=r"<\|END_OF_TURN_TOKEN\|>",
+    ),
+    Marks(
+        r"<[|\uff5c]User[|\uff5c]>", r"<[|\uff5c]Assistant[|\uff5c]>",  # DeepSeek
+        end=r"<[|\uff5c]end[_\u2581]of[_\u2581]sentence[|\uff5c]>",
+    ),
+    Marks(r"<start_of_turn>user\n", r"<start_of_turn>model\n", end=r"<end_of_turn>|<eos>"),
+    Marks(
+        r"<\|(?:user|prompter)\|>", r"<\|assistant\|>", r"<\|system\|>",
+        end=r"</s>|<\|end\|>|<\|endoftext\|>|<\|eot_id\|>",
+    ),
+    Marks(r"\[\|Human\|\]", r"\[\|AI\|\]", preamble=True),
+    Marks(r"(?:<s>\s*)?\[INST\]", r"\[/INST\]", r"\[SYSTEM_PROMPT\]", end=r"</s>|\[/SYSTEM_PROMPT\]"),
+    Marks(r"<human>:", r"<bot>:"),
+    Marks(r"#{2,3} Human:", r"#{2,3} Assistant:", r"#{2,3} System:", end=r"</s>|<\|endoftext\|>"),
+    Marks(
+        r"#{2,3} Instruction:", r"#{2,3} (?:Response|Output|Answer):", input=r"#{2,3} Input:",
+        end=r"</s>|<\|endoftext\|>|#{2,3} End", preamble=True,
+    ),
+    Marks(
+        r"(?:^|\n\n?|\s)USER:", r"(?:^|\n\n?|\s)ASSISTANT:", r"^SYSTEM:", end=r"</s>|<\|endoftext\|>|<\|im_end\|>",
+    ),
+    Marks(r"\[Human\]:", r"\[MOSS\]:", end=r"<eoh>|<eoa>"),
+    Marks(r"(?:^|\n)[ \t]*(?:Human|H):", r"\n[ \t]*(?:Assistant|A):", end=r"</s>|<\|endoftext\|>"),
+    Marks(r"(?:^|\n)User:", r"\n(?:Assistant|Bot):", r"(?:^|\n)System:", end=r"</s>|<\|endoftext\|>"),
+    Marks(
+        r"#{2,3} User:", r"#{2,3} (?:Assistant|Response):", r"#{2,3} System:", r"#{2,3} Input:", end=_ENDS,
+    ),
+    Marks(r"#{2,3} Question:", r"#{2,3} Answer:", end=_ENDS, first=True),
+    Marks(
+        r"(?:^|\n)#{2,3} Instruction[ \t]*\n", r"\n#{2,3} (?:Response|Output|Answer)[ \t]*\n",
+        input=r"\n#{2,3} Input[ \t]*\n", end=rf"{_ENDS}|#{{2,3}} End", preamble=True,
+    ),
+    _lines("Human|User|user|USER", "Assistant|assistant|ASSISTANT|AI|Bot|GPT|ChatGPT|Model", system="System|system"),
+    _lines("Question|\u95ee\u9898", "Answer|\u56de\u7b54|\u7b54\u6848"),
+    # Options "A: ...", "B: ..." are no answers.
+    _lines("Q|\u95ee", r"(?:A(?!:[^\n]*\n[ \t]*B:)|Answer|\u7b54)"),
+    _lines("Instruction|Instruct", "Response|Output|Answer", input="Input"),
+    _lines("Prompt", "Completion|Response"),
+    Marks(r"(?:^|\s)Human:", r"\sAssistant:", end=_ENDS, first=True),
+    Marks(r"(?:^|\s)Q:", r"\sA:(?!.{0,500}\sB:)", end=_ENDS, first=True),
+)  # fmt: skip
+KNOWN = (
+    "'### Human:' '### Assistant:', 'User:' 'Assistant:', 'Q:' 'A:', '### Instruction:' '### Response:', "
+    "<|im_start|>, <|user|>, [INST], <start_of_turn>"
+)
+"""Some of the marks, for messages."""
+
+
+def way_of(text: object) -> Marks | None:
+    """The way in which a text is written: the first whose user and then assistant it marks."""
+    if not isinstance(text, str):
+        return None
+    for way in WAYS:
+        asked = re.search(way.user, text)
+        if asked is None or (way.first and not _is_first(text, asked.start(), way)):
+            continue
+        if re.search(way.assistant, text[asked.end() :]):
+            return way
+    return None
+
+
+def _is_first(text: str, start: int, way: Marks) -> bool:
+    system = re.search(way.system, text[:start])
+    return not text[: system.start() if system else start].strip()
+
+
+def awaits(text: str) -> bool:
+    """Whether a transcript ends with the mark of an answer: it is a prompt, and its answer is elsewhere."""
+    way = way_of(text)
+    return way is not None and re.search(rf"(?:{way.assistant})$", text.rstrip()) is not None
+
+
+def named(text: str) -> str:
+    """The first two marks of a transcript as they are written in it: "'Q:' and 'A:'"; "" where it has none."""
+    way = way_of(text)
+    asked = re.search(way.user, text) if way else None
+    answer = re.search(way.assistant, text[asked.end() :]) if way and asked else None
+    return f"'{asked[0].strip()}' and '{answer[0].strip()}'" if asked and answer else ""

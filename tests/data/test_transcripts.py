@@ -1,0 +1,131 @@
+"""Transcripts in one text: the usual marks are read whole, ordinary text is never cut up, time is bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+import pytest
+
+from nait.core.errors import DataError
+from nait.data.marks import way_of
+from nait.data.pools import read_pool
+from nait.data.reasonings import Handling
+from nait.data.rows import RowError
+from nait.data.transcripts import read_transcript
+from tests.data.test_pools import save
+
+
+def turns(text: str) -> list[tuple[str, str, str]]:
+    return [
+        (one.instruction, one.input, one.answer) for one in read_transcript(text, "text", Handling()).turns
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Q: q\nA: a",
+        "Q: q A: a",
+        "**Q:** q\n**A:** a",
+        "Question: q\nAnswer: a</s>",
+        "问：q\n答：a",
+        "Human: q Assistant: a",
+        "Human: q\nAI: a",
+        "User: q\nGPT: a",
+        "user: q\nassistant: a<|endoftext|>",
+        "**User:** q\n\n**Assistant:** a",
+        "Instruction: q\nResponse: a",
+        "Instruct: q\nOutput: a",
+        "Prompt: q\nCompletion: a",
+        "### User:\nq\n\n### Response:\na",
+        "### Question: q\n### Answer: a",
+        "### Instruction\nq\n\n### Response\na",
+        "<｜begin▁of▁sentence｜><｜User｜>q<｜Assistant｜>a<｜end▁of▁sentence｜>",
+        "<|User|>q<|Assistant|>a<|end_of_sentence|>",
+        "<|begin_of_text|><|header_start|>user<|header_end|>\n\nq<|eot|>"
+        "<|header_start|>assistant<|header_end|>\n\na<|eot|>",
+        "<BOS_TOKEN><|START_OF_TURN_TOKEN|><|USER_TOKEN|>q<|END_OF_TURN_TOKEN|>"
+        "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>a<|END_OF_TURN_TOKEN|>",
+        "[gMASK]<sop><|user|>\nq<|assistant|>\na",
+    ],
+)
+def test_the_usual_marks_are_read_and_no_mark_is_text(text: str) -> None:
+    assert turns(text) == [("q", "", "a")]
+    assert read_transcript(text, "text", Handling()).system == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<｜begin▁of▁sentence｜>Be kind.<｜User｜>q<｜Assistant｜>a<｜end▁of▁sentence｜>",
+        "<s>[SYSTEM_PROMPT]Be kind.[/SYSTEM_PROMPT][INST]q[/INST]a</s>",
+        "### System:\nBe kind.\n\n### User:\nq\n\n### Assistant:\na",
+        "System: Be kind.\nUser: q\nAssistant: a",
+    ],
+)
+def test_a_system_message_is_read_without_its_marks(text: str) -> None:
+    assert turns(text) == [("q", "", "a")]
+    assert read_transcript(text, "text", Handling()).system == "Be kind."
+
+
+def test_further_turns_and_an_input_are_read() -> None:
+    assert turns("Q: q\nA: a\nQ: r\nA: b") == [("q", "", "a"), ("r", "", "b")]
+    assert turns("Instruction: q\nInput: x\nResponse: a") == [("q", "x", "a")]
+
+
+def test_options_are_not_answers() -> None:
+    for name in ("Q", "Question"):
+        assert turns(f"{name}: q\nA: 3\nB: 4\nAnswer: B") == [("q\nA: 3\nB: 4", "", "B")]
+    assert way_of("Q: q\nA: 3\nB: 4\n") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["A story. Q: who? He went. A: no.", "As he said:\nQuestion: x\nAnswer: y", "FAQ: x\nA: y"]
+)
+def test_ordinary_text_that_holds_such_marks_is_not_cut_up(text: str) -> None:
+    assert way_of(text) is None
+
+
+def test_a_call_to_a_tool_is_refused() -> None:
+    with pytest.raises(RowError, match="tool"):
+        turns("<｜User｜>q<｜Assistant｜><｜tool▁calls▁begin｜>x<｜tool▁calls▁end｜>")
+
+
+def test_a_transcript_in_another_column_is_met_with_its_marks_and_the_key(tmp_path: Path) -> None:
+    path = save(tmp_path / "pool.jsonl", [{"content": "Q: q\nA: a"}])
+    with pytest.raises(
+        DataError, match=r"'content' is a transcript with the marks 'Q:' and 'A:'\."
+    ) as caught:
+        read_pool(path)
+    assert "data.columns={text: content}" in str(caught.value)
+    assert read_pool(path, columns={"text": "content"}).examples[0].turns[0].answer == "a"
+
+
+def test_a_prompt_that_ends_with_the_mark_of_an_answer_is_not_taken_for_a_transcript(tmp_path: Path) -> None:
+    path = save(tmp_path / "pool.jsonl", [{"full_prompt": "Question: q\nAnswer:", "gold": "a"}])
+    with pytest.raises(DataError, match=r"data\.columns=\{prompt: full_prompt, completion: gold\}"):
+        read_pool(path)
+
+
+def test_text_with_other_marks_is_told_those_that_are_read(tmp_path: Path) -> None:
+    path = save(tmp_path / "pool.jsonl", [{"text": "<user>q</user><bot>a</bot>"}])
+    with pytest.raises(DataError, match=r"'### Human:' '### Assistant:'.*<\|im_start\|>.*\[INST\]"):
+        read_pool(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 50_000 + "x",
+        "Q: x" + " A:" * 20_000 + " B:",
+        "### Human: q### Assistant: a" + "</s>" * 50_000 + "x",
+    ],
+    ids=["blank lines", "answers", "ends"],
+)
+def test_the_time_does_not_grow_with_the_square_of_the_length(text: str) -> None:
+    started = time.monotonic()
+    with contextlib.suppress(RowError):
+        turns(text)
+    assert time.monotonic() - started < 3
