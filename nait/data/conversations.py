@@ -10,7 +10,8 @@ from nait.data.messages import ASSISTANT, SYSTEM, USER, MessageKeys, Said, messa
 from nait.data.reasonings import Handling
 from nait.data.rows import Row, RowError, value_at
 
-_TAKE_TURNS = "Let user and assistant take turns, from a user's message to an answer, or set data.turns=mend"
+ENDS = "ends with the user, without an answer"
+_TAKE_TURNS = "Let user and assistant take turns, from a user's message to an answer"
 _ONE_SYSTEM = "Write one system message, in front, and let user and assistant take turns behind it"
 
 CONTEXT = "answers that are context (weight 0 or train false)"
@@ -41,7 +42,8 @@ def take_turns(said: Sequence[Said], column: str, handling: Handling, notes: lis
     rest = list(said[heads:])
     if handling.turns == "mend":
         rest = _mended(rest, notes)
-    _check_order([*(one.role for one in said[:heads]), *(one.role for one in rest)], heads, column)
+    mend = _TAKE_TURNS if handling.turns == "mend" else f"{_TAKE_TURNS}, or set data.turns=mend"
+    _check_order([*(one.role for one in said[:heads]), *(one.role for one in rest)], heads, column, mend)
     turns = tuple(
         Turn(asked.text, answer.text, trained=answer.trained)
         for asked, answer in zip(rest[::2], rest[1::2], strict=True)
@@ -75,18 +77,18 @@ def _mended(said: list[Said], notes: list[str]) -> list[Said]:
     return joined
 
 
-def _check_order(roles: list[str], heads: int, column: str) -> None:
+def _check_order(roles: list[str], heads: int, column: str, take_turns: str) -> None:
     """Raises: RowError unless, after the system message, users and assistants take turns to an answer."""
     awaited = USER
     for i, role in enumerate(roles[heads:], heads):
         if role != awaited:
-            mend = _ONE_SYSTEM if role == SYSTEM else _TAKE_TURNS
+            mend = _ONE_SYSTEM if role == SYSTEM else take_turns
             raise RowError(_misplaced(role, first=i == heads), column=column, at=f"[{i}]", mend=mend)
         awaited = ASSISTANT if role == USER else USER
     if len(roles) == heads:
-        raise RowError("holds no message of a user", column=column, mend=_TAKE_TURNS)
+        raise RowError("holds no message of a user", column=column, mend=take_turns)
     if awaited == ASSISTANT:
-        raise RowError("ends with the user, without an answer", column=column, mend=_TAKE_TURNS)
+        raise RowError(ENDS, column=column, mend=take_turns)
 
 
 def _misplaced(role: str, *, first: bool) -> str:

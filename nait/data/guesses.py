@@ -12,14 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nait.data import words
 from nait.data.marks import KNOWN, awaits, named, way_of
-from nait.data.messages import ASKED, SHAREGPT, is_messages, looks_like
-from nait.data.rows import SHOWN_NAMES, Row, is_empty, text_paths, value_at
+from nait.data.messages import ASSISTANT, SHAREGPT, USER, is_messages, looks_like, speakers
+from nait.data.parts import is_aside, pieces, text_paths
+from nait.data.rows import SHOWN_NAMES, Row, is_empty, kind, shown, value_at
 
 _DEPTH = 8
-_PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_LONGEST_NAME = 4
 _PLAIN = re.compile(r"[\w .-]*\w")
 _SEPARATOR = re.compile(r"\w+([^\w\s.-])\w+(?:\1\w+)*")
-_ORDINAL = re.compile(r"(?:^|_)([0-9]|[a-d])$")
+_ORDINAL = re.compile(r"(?:(?:^|_)[a-z]|_?[0-9])$", re.IGNORECASE)
+_TYPED = re.compile(r"[+-]?[0-9._]+|null|none|true|false|nan|inf", re.IGNORECASE)
 
 
 def hint(row: Row) -> str:
@@ -35,6 +37,9 @@ def hint(row: Row) -> str:
     mark = _SEPARATOR.fullmatch(next(iter(row))) if len(row) == 1 else None
     if mark:
         return f"If '{mark[1]}' separates columns, set data.separator='{mark[1]}'. "
+    unknown = _unknown_turns(row) if guess(row) is None else ""
+    if unknown:
+        return unknown
     if len(row) == 1 and isinstance(next(iter(row.values())), str) and guess(row) is None:
         return (
             "One text a row is neither a question nor an answer, and its speakers have no marks that are read "
@@ -49,6 +54,15 @@ def _transcript(row: Row) -> str:
     """That a column is a transcript, by its marks as they are written."""
     path = (guess(row) or {})["text"]
     return f"'{path}' is a transcript with the marks {named(str(value_at(row, path)))}. "
+
+
+def _unknown_turns(row: Row) -> str:
+    """The form of a list of objects that are not messages in any known way."""
+    for name, value in list(row.items())[:SHOWN_NAMES]:
+        if isinstance(value, list) and value and isinstance(value[0], dict) and any(text_paths(value[0])):
+            keys = ", ".join(map(shown, list(value[0])[:SHOWN_NAMES]))
+            return f"{shown(name)} holds objects with {keys}: if they are messages, write each as {{role, content}}. "
+    return ""
 
 
 def no_columns(row: Row) -> bool:
@@ -66,10 +80,20 @@ def caution(row: Row, mapping: Mapping[str, str]) -> str:
             said.append(f"The columns named below leave out '{others[0]}'. ")
         if _takes_first_of_several(row, path):
             firsts.append(f"'{path}'")
+        if isinstance(value_at(row, path), (bool, int)):
+            said.append(f"'{path}' is {kind(value_at(row, path))}, which is taken as it is written. ")
         if _is_json_list(value_at(row, path)):
             said.append(f"'{path}' holds a list as JSON text, which is taken as it is written. ")
     if firsts:
         said.append(f"Only the first item of each list is read by {' and '.join(firsts)}. ")
+    rows = {path.rpartition(".0.")[0] for path in mapping.values()}
+    if (
+        len(mapping) == 2
+        and len(rows) == 1
+        and "." in "".join(rows)
+        and all(".0." in path for path in mapping.values())
+    ):
+        said.append(f"If the file is one object and its rows are a list in it, set data.field={rows.pop()}. ")
     return "".join(dict.fromkeys(said))
 
 
@@ -93,45 +117,67 @@ def guess(row: Row) -> dict[str, str] | None:
 
 
 def _guessed_conversation(held: Row) -> dict[str, str] | None:
-    """A column or a part of one that holds a conversation; of a question and an answer apart, both."""
-    parts = [
-        (f"{name}.{key}", part)
-        for name, one in held.items()
-        if isinstance(one, dict)
-        for key, part in one.items()
-    ]
-    found = sorted([*held.items(), *parts], key=lambda one: not any(word in one[0] for word in words.CHOSEN))
-    talks = [(path, value) for path, value in found if is_messages(value)]
-    asked = next((path for path, value in talks if _speaks_last(value, asked=True)), None)
-    answer = next((path for path, value in talks if _speaks_last(value, asked=False)), None)
-    if asked and answer and not _begins_with_user(dict(talks)[answer]):
-        return {"prompt": asked, "completion": answer}
-    for path, value in found:
-        if is_messages(value):
-            return {"conversations" if looks_like(value, SHAREGPT) else "messages": path}
+    """A conversation in any part of the row; of a question and an answer apart, both."""
+    found = list(_talks(held))
+    found.sort(key=lambda one: not any(word in one[0] for word in words.CHOSEN))
+    asked = next((path for path, who in found if who[-1] == USER), None)
+    answer = next((path for path, who in found if who[0] == ASSISTANT), None)
+    whole = next((path for path, who in found if who[0] != ASSISTANT and who[-1] == ASSISTANT), None)
+    texts = [path for path in _texts(held) if not any(path.startswith(f"{talk}.") for talk, _ in found)]
+    if whole is None:
+        asked = asked or (
+            _named([path for path in texts if not _inside_answer(path)], words.ASKING) if answer else None
+        )
+        answer = answer or (_named(texts, words.ANSWERING) if asked else None)
+        if asked and answer:
+            return {"prompt": asked, "completion": answer}
+    for text in _texts(held):
+        value = value_at(held, text)
         if isinstance(value, str) and way_of(value) is not None and not awaits(value):
-            return {"text": path}
-    return None
+            return {"text": text}
+    talk = whole or asked
+    if talk is None:
+        return None
+    return {"conversations" if looks_like(value_at(held, talk), SHAREGPT) else "messages": talk}
+
+
+def _talks(value: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, list[str]]]:
+    """The paths of the conversations in a value, and who speaks; of a list only its first item is looked at."""
+    if path and is_messages(value):
+        yield path, speakers(value)
+    elif depth and isinstance(value, (dict, list)):
+        inner = list(value.items())[:SHOWN_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
+        for name, one in inner:
+            yield from _talks(one, f"{path}.{name}" if path else str(name), depth - 1)
 
 
 def _guessed_pair(held: Row) -> dict[str, str] | None:
-    """Paths of texts whose names say question and answer; of exactly two texts the first and the second."""
-    texts = [path for path in _paths(held) if not _is_aside(path)]
-    asked = _named(texts, words.ASKING)
+    """Paths of texts whose names say question and answer; of exactly two texts the first and the second.
+
+    A number that is named as an answer (a class) answers one text that is alone.
+    """
+    texts = list(_texts(held))
+    asked = _named([path for path in texts if not _inside_answer(path)], words.ASKING)
     answer = _named([path for path in texts if path != asked], words.ANSWERING)
-    if len(texts) == 2 and not (asked and answer):
+    if asked and not answer:
+        answer = next((path for path in texts if path in words.SAYING and path != asked), None)
+    numbers = [name for name, one in held.items() if isinstance(one, (bool, int)) and name in words.ANSWERING]
+    if len(texts) == 1 and len(numbers) == 1:
+        return {"prompt": texts[0], "completion": numbers[0]}
+    if len(texts) == 2 and not (asked and answer) and not numbers and all(map(_is_name, texts)):
         asked = asked or next(path for path in texts if path != answer)
         answer = answer or next(path for path in texts if path != asked)
     return {"prompt": asked, "completion": answer} if asked and answer else None
 
 
-def _paths(held: Row) -> Iterator[str]:
-    return (name + path for name, value in held.items() for path in text_paths(value, depth=_DEPTH))
+def _texts(held: Row) -> Iterator[str]:
+    paths = (name + path for name, value in held.items() for path in text_paths(value, depth=_DEPTH))
+    return (path for path in paths if not is_aside(path))
 
 
 def _named(paths: Sequence[str], known: Sequence[str]) -> str | None:
     """The first path through a name that is one of these, in the words' order; else one that has it as a piece."""
-    for cut in (_names, _pieces):
+    for cut in (_names, _singular_names, pieces):
         for word in known:
             found = next((path for path in paths if word in cut(path)), None)
             if found:
@@ -139,20 +185,22 @@ def _named(paths: Sequence[str], known: Sequence[str]) -> str | None:
     return None
 
 
+def _singular_names(path: str) -> list[str]:
+    return [name.removesuffix("s") for name in _names(path)]
+
+
+def _inside_answer(path: str) -> bool:
+    """Whether a path leads into an object that is named as an answer."""
+    return any(name in words.ANSWERING for name in [*_names(path)[:-1], *_singular_names(path)[:-1]])
+
+
+def _is_name(path: str) -> bool:
+    """Whether it is like a column's name, and not like a cell: a question, a number, a sentence."""
+    return "?" not in path and not path[:1].isdigit() and len(path.split()) <= _LONGEST_NAME
+
+
 def _names(path: str) -> list[str]:
     return path.casefold().split(".")
-
-
-def _pieces(path: str) -> list[str]:
-    """The words a path is made of, in the singular: "answers.input_text.0" has "answer", "input", "text", "0"."""
-    return [piece.casefold().removesuffix("s") for piece in _PIECES.findall(path)]
-
-
-def _is_aside(path: str) -> bool:
-    """Whether the last name of a path is that of a label or a date, and not of what somebody says."""
-    last = next((name for name in reversed(path.split(".")) if not name.isdigit()), path)
-    pieces = _pieces(last)
-    return bool(pieces) and (pieces[-1] in words.ASIDES or " ".join(pieces) in words.ASIDES)
 
 
 def _stem(name: str) -> str:
@@ -175,19 +223,9 @@ def _is_json_list(value: object) -> bool:
 
 
 def _quoted(column: str) -> str:
-    if _PLAIN.fullmatch(column) and column == column.strip():
+    if _PLAIN.fullmatch(column) and column == column.strip() and not _TYPED.fullmatch(column):
         return column
     return '"' + column.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _speaks_last(value: object, *, asked: bool) -> bool:
-    last = value[-1] if isinstance(value, list) and value else None
-    role = next((last[key] for key in ("role", "from") if key in last), "") if isinstance(last, dict) else ""
-    return (str(role).strip().casefold() in ASKED) is asked
-
-
-def _begins_with_user(value: object) -> bool:
-    return isinstance(value, list) and _speaks_last(value[:1], asked=True)
 
 
 def _is_message(row: Row) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +10,11 @@ from typing import Any, NamedTuple
 
 from nait.core.examples import Turn
 from nait.data.choices import Options, chosen_label, read_options, with_options
-from nait.data.conversations import Dialogue, read_conversation, take_turns
+from nait.data.conversations import ENDS, Dialogue, read_conversation, take_turns
+from nait.data.guesses import guess, written
 from nait.data.marks import way_of
 from nait.data.messages import (
+    ASSISTANT,
     CHAT,
     PLACEHOLDER,
     SHAREGPT,
@@ -40,6 +43,8 @@ from nait.data.rows import (
 )
 from nait.data.transcripts import read_transcript
 
+_SYSTEM_MARK = re.compile(r"^\s*SYSTEM:\s*")
+"""How a system text begins that belongs to a transcript in another column (Glaive)."""
 WEIGHED = "a weight of the row, which is not used"
 KEYS = {"messages": CHAT, "sharegpt": SHAREGPT}
 TEXT = "text"
@@ -96,6 +101,8 @@ class Layout:
                 raise RowError(what, column=column, mend=f"{mend}, or set data.columns={{{name}: null}}")
         self._check_wanted(row)
         system = _system(row, self.optional.get("system"))
+        if self.format == TEXT:
+            system = _SYSTEM_MARK.sub("", system)
         turns, said, notes = self._dialogue(row, handling)
         if system and said and system != said:
             raise RowError(
@@ -125,12 +132,23 @@ class Layout:
     def _dialogue(self, row: Row, handling: Handling) -> Dialogue:
         first, *rest = self.required.values()
         if self.format in KEYS:
-            return read_conversation(row, first, KEYS[self.format], handling)
+            return self._conversation(row, first, handling)
         if self.format == TEXT:
             return read_transcript(required_text(row, first), first, handling)
         if any(is_messages(value_at(row, column)) for column in (first, rest[0])):
             return self._messages(row, first, rest[0], handling)
         return self._pair(row, first, rest[0], handling)
+
+    def _conversation(self, row: Row, column: str, handling: Handling) -> Dialogue:
+        """The turns of a conversation; where it ends with the user, the column that may hold the answer is named."""
+        try:
+            return read_conversation(row, column, KEYS[self.format], handling)
+        except RowError as error:
+            found = guess(row) if error.what == ENDS else None
+            if not found or "completion" not in found:
+                raise
+            mend = f"If {shown(found['completion'])} is its answer, set data.columns={written(found)}. {error.mend}"
+            raise RowError(error.what, column=error.column, at=error.at, mend=mend) from None
 
     def _pair(self, row: Row, first: str, last: str, handling: Handling) -> Dialogue:
         """A question and its answer in columns of their own, behind the turns of a history."""
@@ -170,6 +188,7 @@ class Layout:
         """Prompt and completion as messages: an answer in the prompt is context, as in TRL."""
         notes: list[str] = []
         said: list[Said] = []
+        self._check_alone(row)
         for column, speaker in ((first, "user"), (last, "assistant")):
             value = value_at(row, column)
             if isinstance(value, list) or is_messages(value):
@@ -183,7 +202,19 @@ class Layout:
             else:
                 found = [Said(speaker, checked_text(value, column))]
             said += [one._replace(trained=False) for one in found] if column == first else found
+        thought = value_at(row, self.optional.get("reasoning"))
+        if said[-1].role == ASSISTANT and not (is_empty(thought) and isinstance(value, list)):
+            text = with_reasoning(said[-1].text, thought, last, "", handling, notes)
+            said[-1] = said[-1]._replace(text=text)
         return take_turns(said, last, handling, notes)
+
+    def _check_alone(self, row: Row) -> None:
+        """Raises: RowError for a part of a question beside a prompt that is a conversation."""
+        for name in ("input", "options", "history"):
+            column = self.optional.get(name)
+            if column and not is_empty(value_at(row, column)):
+                mend = f"Write it into the first message, or set data.columns={{{name}: null}}"
+                raise RowError("stands beside a prompt that is a conversation", column=column, mend=mend)
 
     def fits(self, row: Row) -> bool:
         """Whether the row has all required columns, and values of the right form in them."""

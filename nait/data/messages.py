@@ -24,8 +24,6 @@ _ROLES = {
     ),
     **dict.fromkeys(("system", "developer"), SYSTEM),
 }
-ASKED = frozenset(name for name, role in _ROLES.items() if role == USER)
-"""The names under which a user speaks, in lower case."""
 _TOOL_ROLES = {
     "tool",
     "tool_call",
@@ -276,8 +274,19 @@ def _without_media(text: str, column: str, at: str) -> str:
 
 
 def is_messages(value: object) -> bool:
-    """Whether it is a list of messages that name their speakers."""
-    value = _listed(value) if isinstance(value, dict) else value
+    """Whether it is a list of messages that name their speakers, or one such message."""
+    if isinstance(value, dict):
+        speaker = next((value[key] for key in (*CHAT.role, *SHAREGPT.role, "type") if key in value), None)
+        name = speaker[0] if isinstance(speaker, list) and speaker else speaker
+        value = _listed(value) if isinstance(name, str) and name.strip().casefold() in _ROLES else None
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return False
     return looks_like(value, SHAREGPT) or bool(_speaker_key(value[0], CHAT))
+
+
+def speakers(value: object) -> list[str]:
+    """Who says each message of a conversation, user, assistant or system; "" for one that names nobody known."""
+    found = _listed(value)
+    said = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    names = [str(one.get(_speaker_key(one, CHAT) or _speaker_key(one, SHAREGPT))) for one in said]
+    return [_ROLES.get(name.strip().casefold(), "") for name in names]

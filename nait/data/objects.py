@@ -7,8 +7,7 @@ from typing import Any
 
 from nait.core.errors import ConfigError, DataError
 from nait.data.rows import SHOWN_NAMES, Row, kind, shown, value_at
-
-_SPEAKERS = ("role", "from", "speaker", "author", "sender")
+from nait.data.words import SPEAKERS
 
 
 def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: str) -> list[Any]:
@@ -48,7 +47,7 @@ def _is_table(held: object) -> bool:
     """Whether it is a list of objects, and not one of messages."""
     if not isinstance(held, list) or not held or not all(isinstance(one, dict) for one in held[:SHOWN_NAMES]):
         return False
-    return not any(speaker in held[0] for speaker in _SPEAKERS)
+    return not any(speaker in held[0] for speaker in SPEAKERS)
 
 
 def _is_split(value: Mapping[str, Any]) -> bool:

@@ -8,15 +8,16 @@ source turns it into a `DataError` that names file, row, field and mend, or coun
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nait.core.errors import DataError
+from nait.data.parts import MOST_NAMES, part_of
 
 Row = dict[str, Any]
 
-SHOWN_NAMES = 20
+SHOWN_NAMES = MOST_NAMES
 _SHOWN_CHARACTERS = 60
 _LONGEST_MEND = 1500
 _KEYS = re.compile(r"\bdata\.(?=(?:turns|columns|id_column|max_row_mb|encoding|field|separator)=)")
@@ -148,20 +149,14 @@ def checked_text(value: object, column: str, at: str = "") -> str:
 
 def _as_text(value: object, column: str, at: str) -> str:
     """How a value that is not text becomes one: a part of a list or an object can be named."""
-    path = next(text_paths(value), None)
+    path = part_of(value)
     if path is None or at:
         return "Write it as text"
-    return f"Write it as text, or name a part of it by its path, such as {shown(column + path)}"
-
-
-def text_paths(value: object, *, depth: int = 3) -> Iterator[str]:
-    """The paths of the texts in a value, each step behind a dot; of a list that of its first item alone."""
-    if isinstance(value, str):
-        yield ""
-    elif depth and isinstance(value, (dict, list)):
-        inner = list(value.items())[:SHOWN_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
-        for step, held in inner:
-            yield from (f".{step}{path}" for path in text_paths(held, depth=depth - 1))
+    several = isinstance(value, list) and len(value) > 1 and path.startswith(".0")
+    told = (
+        f", which is the first of {len(value):,} items alone" if isinstance(value, list) and several else ""
+    )
+    return f"Write it as text, or name a part of it by its path, such as {shown(column + path)}{told}"
 
 
 def kind(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SPEAKERS = ("role", "from", "speaker", "author", "sender")
+"""Keys under which a message names who speaks."""
 CONVERSATIONS = ("messages", "conversation", "conversations")
 MORE_CONVERSATIONS = ("dialogue", "dialog", "chat", "data", "contents")
 PAIRS = (
@@ -92,14 +94,17 @@ ASKING = (
 ANSWERING = (
     "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
     "correct_answer", "best_answer", "correct", "target", "summary", "highlights", "code", "label", "reference",
-    "annotation",
+    "annotation", "ground_truth",
 )  # fmt: skip
 """Words by which a message guesses the mapping of a row that no layout fits."""
+SAYING = ("text", "content")
+"""Columns that hold the answer where another one is named as the question."""
 CHOSEN = ("chosen", "preferred")
 REJECTED = ("rejected", "non_preferred", "incorrect", "wrong")
 """Pieces of the names of a preference pair's two halves."""
 ASIDES = frozenset({
-    "id", "uid", "uuid", "hash", "index", "idx", "type", "kind", "source", "url", "model", "language", "lang",
+    "id", "uid", "role", "status", "score", "uuid", "hash", "index", "idx", "type", "kind", "source", "url", "model",
+    "language", "lang",
     "date", "time", "timestamp", "at", "category", "topic", "title", "name", "key", "split", "prefix", "system",
     "meta instruction", "version", "author", "node",
 })  # fmt: skip

@@ -51,8 +51,27 @@ def refusal(folder: Path, row: Row, **keys: Any) -> str:
         ({"prefix": "MOSS is", "plain_text": "[Human]: q<eoh> [MOSS]: a<eoa>"}, {"text": "plain_text"}),
         ({"id": 1, "sentence_eng_Latn": "q", "sentence_deu_Latn": "a"},
          {"prompt": "sentence_eng_Latn", "completion": "sentence_deu_Latn"}),
+        ({"inputs": {"messages": [ASK]}, "outputs": {"message": ANSWER}},
+         {"prompt": "inputs.messages", "completion": "outputs.message"}),
+        ({"request": {"messages": [ASK]}, "choices": [{"message": ANSWER}]},
+         {"prompt": "request.messages", "completion": "choices.0.message"}),
+        ({"inputs": {"input": [{"type": "human", "data": {"content": "q"}}]},
+          "outputs": {"output": {"type": "ai", "data": {"content": "a"}}}},
+         {"prompt": "inputs.input", "completion": "outputs.output"}),
+        ({"context": [ASK], "response1": "a", "response2": "b"}, {"prompt": "context", "completion": "response1"}),
+        ({"prompt": "q", "chosen": [ANSWER], "rejected": [ANSWER]}, {"prompt": "prompt", "completion": "chosen"}),
+        ({"messages": [ASK], "answer": "a", "model": "m"}, {"prompt": "messages", "completion": "answer"}),
+        ({"messages": [ASK], "ground_truth": "a"}, {"prompt": "messages", "completion": "ground_truth"}),
+        ({"prompt": [ASK], "solution": "a"}, {"prompt": "prompt", "completion": "solution"}),
+        ({"question": "q", "input_output": "{}", "solutions": "a"},
+         {"prompt": "question", "completion": "solutions"}),
+        ({"input": "q", "content": "a", "repo_name": "r"}, {"prompt": "input", "completion": "content"}),
+        ({"prompt": "q", "text": "a", "seed_data": "s"}, {"prompt": "prompt", "completion": "text"}),
+        ({"post": "q", "name": "n", "label": "a"}, {"prompt": "post", "completion": "label"}),
     ],
-    ids=["coqa", "quac", "mt_bench", "label_studio", "squad", "openai_dpo", "scibench", "moss_002", "flores"],
+    ids=["coqa", "quac", "mt_bench", "label_studio", "squad", "openai_dpo", "scibench", "moss_002", "flores",
+         "langsmith", "stored_completion", "langchain", "helpsteer3", "chosen_message", "dolphin_r1", "rlvr",
+         "prompt_only", "apps", "r1_distill", "cosmopedia", "class"],
 )  # fmt: skip
 def test_the_mapping_that_is_named_reads_question_and_answer(
     tmp_path: Path, row: Row, mapping: dict[str, str]
@@ -68,6 +87,9 @@ def test_the_mapping_that_is_named_reads_question_and_answer(
         {"question_id": 81, "category": "writing", "turns": ["q", "more"]},
         {"answer_id": "x", "model_id": "m", "choices": [{"index": 0, "turns": ["a"]}]},
         {"title": "t", "created_at": "2024", "url": "u"},
+        {"premise": "p", "hypothesis": "h", "label": 1},
+        {"What is 1+1?": "2", "What is 2+2?": "4"},
+        {"id": "b", "response": {"body": {"choices": [{"message": ANSWER}]}}},
     ],
 )
 def test_labels_and_dates_are_never_offered_as_question_or_answer(tmp_path: Path, row: Row) -> None:
@@ -243,3 +265,69 @@ def test_a_list_that_python_wrote_and_a_strange_separator_are_named(tmp_path: Pa
 def test_a_mapping_the_wrong_way_round_is_turned(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"before its column: {prompt: ask}"):
         read_pool(write(tmp_path, {"ask": "q", "say": "a"}), columns={"ask": "prompt", "say": "completion"})
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"aliases": ["x"], "value": "a"}, "answer.value"),
+        ([{"user_id": "u", "value": "a", "status": "submitted"}], "answer.0.value"),
+        ({"messages": [ANSWER]}, "answer.messages"),
+        ({"type": "t", "body": "a"}, "answer.body"),
+    ],
+)
+def test_the_part_that_is_named_of_an_answer_is_what_somebody_says(
+    tmp_path: Path, value: Any, path: str
+) -> None:
+    row = {"question": "q", "answer": value}
+    assert f"such as '{path}'" in refusal(tmp_path, row)
+    turns = read_pool(write(tmp_path, row), columns={"completion": path}).examples[0].turns
+    assert turns == (Turn("q", "a"),)
+
+
+def test_of_a_list_the_message_says_that_its_path_takes_the_first_item_alone(tmp_path: Path) -> None:
+    row = {"question": "q", "context": ["c", "d"], "answer": "a"}
+    assert "such as 'context.0', which is the first of 2 items alone" in refusal(tmp_path, row)
+
+
+def test_a_list_of_objects_that_nobody_speaks_in_is_described(tmp_path: Path) -> None:
+    said = refusal(tmp_path, {"interactions": [{"is_user": True, "text": "q"}]})
+    assert "'interactions' holds objects with 'is_user', 'text': if they are messages, write each as" in said
+
+
+def test_rows_inside_one_object_are_named_by_field(tmp_path: Path) -> None:
+    path = tmp_path / "pool.json"
+    rows = [{"instruction": f"q{i}", "output": "a"} for i in range(3)]
+    path.write_text(json.dumps({"result": {"data": rows}}))
+    with pytest.raises(DataError, match=r"set data\.field=result\.data\."):
+        read_pool(path)
+    assert len(read_pool(path, field="result.data")) == 3
+
+
+def test_a_key_that_is_set_already_is_not_offered(tmp_path: Path) -> None:
+    assert "turns=mend" in refusal(tmp_path, {"messages": [ASK]})
+    assert "turns=mend" not in refusal(tmp_path, {"messages": [ASK]}, turns="mend")
+
+
+def test_reasoning_beside_a_prompt_of_messages_is_part_of_its_answer(tmp_path: Path) -> None:
+    path = write(tmp_path, {"prompt": [ASK], "completion": "a", "reasoning": "since"})
+    assert read_pool(path).examples[0].turns == (Turn("q", "<think>\nsince\n</think>\n\na"),)
+    assert read_pool(path, reasoning="drop").examples[0].turns == (Turn("q", "a"),)
+
+
+@pytest.mark.parametrize("part", [{"context": "c"}, {"choices": ["x", "y"]}, {"history": [["p", "o"]]}])
+def test_a_part_of_a_question_beside_a_prompt_of_messages_is_refused(tmp_path: Path, part: Row) -> None:
+    row = {"prompt": [ASK], "completion": [ANSWER], **part}
+    field = {"context": "input", "choices": "options", "history": "history"}[next(iter(part))]
+    assert f"or set data.columns={{{field}: null}}" in refusal(tmp_path, row)
+    assert read_pool(write(tmp_path, row), columns={field: None}).examples[0].turns == (Turn("q", "a"),)
+
+
+def test_a_name_that_reads_as_a_number_is_offered_in_quotes() -> None:
+    assert written({"prompt": "2", "completion": "true"}) == '{prompt: "2", completion: "true"}'
+
+
+def test_the_mark_before_a_system_text_in_a_column_of_its_own_is_cut_off(tmp_path: Path) -> None:
+    path = write(tmp_path, {"system": "SYSTEM: s", "chat": "USER: q\n\n\nASSISTANT: a <|endoftext|>"})
+    (example,) = read_pool(path, columns={"text": "chat"}).examples
+    assert (example.system, example.turns) == ("s", (Turn("q", "a"),))
