@@ -11,9 +11,11 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from nait.core.contamination import Item
@@ -23,6 +25,7 @@ from nait.core.results import Evaluation
 from nait.models.clocks import DAY, stop_clock
 from nait.network import offline_variable, unreachable_hub
 
+from .chats import Chats, chat_warnings
 from .choices import check_choices, relevant, shots
 from .context import CutPrompts, cap_answers, context_warnings
 from .definitions import OWN, Catalogue, Function, library
@@ -168,20 +171,35 @@ class LmEval:
 
     def items(self) -> dict[str, list[Item]]:
         """Task -> the prompt of each of its items, beyond `limit` too, and every text in it."""
-        import lm_eval.api.task
-        import lm_eval.utils
-
-        with (
-            tempfile.TemporaryDirectory(prefix="nait-eval-") as scratch,
-            manners(lm_eval.api.task, lm_eval.utils.env),
-            seeded(self.seed),
-        ):
-            with air_gap(self._mirror, online=self.online, scratch=Path(scratch)):
-                tasks = {task.name: self._build(task) for task in self.suite.tasks}
+        with self._quietly() as scratch:
             return {
                 name: [Item(str(i), _texts(task, doc)) for i, doc in enumerate(task.eval_docs)]
-                for name, task in tasks.items()
+                for name, task in self._built(scratch).items()
             }
+
+    def check_prompts(self, model: Model) -> None:
+        """Writes one prompt of each task in the model's chat template; the tokenizer alone is opened.
+
+        Raises: ConfigError that names the task whose prompt the template refuses; ModelError when the tokenizer has
+        no template, or one with tokens that the model lacks.
+        """
+        if not self.apply_chat_template:
+            return
+        from lm_eval.models.huggingface import HFLM
+
+        tokenizer = model.load_tokenizer()
+        self._prepare(tokenizer, model.name)
+        chats = Chats(model.name)
+        harness = SimpleNamespace(tokenizer=tokenizer, chat_template_args={})
+        render = chats.watched(partial(HFLM.apply_chat_template, harness))
+        with self._quietly() as scratch:
+            for name, task in self._built(scratch).items():
+                chats.task = name
+                doc = next(iter(task.eval_docs))
+                task.fewshot_context(
+                    doc, num_fewshot=task.config.num_fewshot or 0, apply_chat_template=True,
+                    fewshot_as_multiturn=self.multiturn, chat_template=render, gen_prefix=task.doc_to_prefix(doc),
+                )  # fmt: skip
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation:
         """The results of the model with its adapter; what it was shown and said goes into `folder`.
@@ -189,30 +207,18 @@ class LmEval:
         Raises: ConfigError when a task cannot be built; ModelError when a chat template is asked for and the
         tokenizer has none.
         """
-        import lm_eval.api.task
-        import lm_eval.utils
         from lm_eval.evaluator import evaluate
         from lm_eval.models.huggingface import HFLM
 
         from nait.training.adapter import load_adapted
 
         suite = self.suite
-        with (
-            tempfile.TemporaryDirectory(prefix="nait-eval-") as scratch,
-            manners(lm_eval.api.task, lm_eval.utils.env),
-            seeded(self.seed),
-        ):
-            with air_gap(self._mirror, online=self.online, scratch=Path(scratch)):
-                tasks = {task.name: self._build(task) for task in suite.tasks}
+        chats = Chats(model.name)
+        with self._quietly() as scratch:
+            tasks = self._built(scratch)
             network, tokenizer = load_adapted(model, adapter)
-            if self.apply_chat_template and not getattr(tokenizer, "chat_template", None):
-                raise ModelError(
-                    f"'{model.name}' has no chat template",
-                    where="eval.apply_chat_template",
-                    mend="Set it to false, or take a model with one.",
-                )
             if self.apply_chat_template:
-                stop_clock(tokenizer)
+                self._prepare(tokenizer, model.name)
             lm = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=self.batch_size)
             context = int(lm.max_length)
             if os.environ.get("TQDM_DISABLE"):  # jobs side by side: the harness itself does not ask
@@ -221,6 +227,8 @@ class LmEval:
             capped = cap_answers(
                 tasks, wanted=self.max_gen_toks, context=context, default=int(lm.max_gen_toks)
             )
+            lm.apply_chat_template = chats.watched(lm.apply_chat_template)
+            chats.follow(tasks)
             cuts = CutPrompts()
             cuts.watch(lm)
             raw = evaluate(
@@ -232,9 +240,38 @@ class LmEval:
                 fewshot_as_multiturn=self.multiturn,
             )
         results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
-        warnings = context_warnings(suite, capped, cuts, context) + warnings
+        warnings = [*context_warnings(suite, capped, cuts, context), *chat_warnings(suite, chats), *warnings]
         write_samples(raw["samples"], folder)
         return Evaluation(results, items, suite.missing, tuple(warnings), versions(raw))
+
+    @contextmanager
+    def _quietly(self) -> Iterator[Path]:
+        """Within it the harness keeps its manners, draws from this suite's seed and writes into the given folder."""
+        import lm_eval.api.task
+        import lm_eval.utils
+
+        with (
+            tempfile.TemporaryDirectory(prefix="nait-eval-") as scratch,
+            manners(lm_eval.api.task, lm_eval.utils.env),
+            seeded(self.seed),
+        ):
+            yield Path(scratch)
+
+    @staticmethod
+    def _prepare(tokenizer: Any, name: str) -> None:
+        """Stops the clock of the tokenizer's chat template. Raises: ModelError when there is none."""
+        if not getattr(tokenizer, "chat_template", None):
+            raise ModelError(
+                f"'{name}' has no chat template",
+                where="eval.apply_chat_template",
+                mend="Set it to false, or take a model with one.",
+            )
+        stop_clock(tokenizer)
+
+    def _built(self, scratch: Path) -> dict[str, Any]:
+        """The harness's own tasks, by name; their rows lie in `scratch`."""
+        with air_gap(self._mirror, online=self.online, scratch=scratch):
+            return {task.name: self._build(task) for task in self.suite.tasks}
 
     def _build(self, task: Task) -> Any:
         """The harness's own task, with its few-shot examples settled."""

@@ -214,6 +214,15 @@ class Evaluator(Protocol):
 
 
 @runtime_checkable
+class Prompting(Protocol):
+    """A suite that can write a prompt of each task with a model's tokenizer alone, before anything is trained."""
+
+    def check_prompts(self, model: Model) -> None:
+        """Raises a clear error when the model's chat template does not take a task's prompt."""
+        ...
+
+
+@runtime_checkable
 class Sizes(Protocol):
     """A suite that may know how many items its tasks have without reading them."""
 

@@ -37,7 +37,7 @@ from nait.stages.contaminate import (
 )
 from nait.stages.contaminate import describe as say_hits
 from nait.stages.evaluate import evaluate
-from nait.stages.prompts import prompt_mismatch
+from nait.stages.prompts import prompt_mismatch, try_prompts
 from nait.stages.report import record_run, report
 from nait.stages.select import Selector, assist, select, with_answers
 from nait.stages.tables import LAYERS, read_scores, write_selected_rows
@@ -140,6 +140,9 @@ class Job:
         if self.trains(stages) and "evaluate" in stages:
             mismatch = prompt_mismatch(self.parts["template"], self.parts["eval"])
             self.warn(mismatch)
+        if self.selects(stages) and "evaluate" in stages:
+            with alone():
+                try_prompts(self.model, self.parts["eval"], self.store)
         if self.selects(stages):
             selection = self._select()
             lines.append(
