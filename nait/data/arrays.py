@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TextIO
+
+from nait.data.rows import Unreadable
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _CHUNK = 1 << 20
@@ -22,6 +25,17 @@ class ArrayError(ValueError):
         super().__init__(what)
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs; a key that is there twice has a value that no field can be read from."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        for name, count in Counter(name for name, _ in pairs).items():
+            if count > 1:
+                text = json.dumps(made[name], default=str, ensure_ascii=False)
+                made[name] = Unreadable("is there twice in one object", text)
+    return made
+
+
 def array_items(text: TextIO, *, most: int | None = None) -> Iterator[Any]:
     """The array's items, of which only one and a stretch of the file are held at a time, of `most` characters.
 
@@ -36,6 +50,8 @@ def array_items(text: TextIO, *, most: int | None = None) -> Iterator[Any]:
     else:
         yield window.item()
         while (mark := window.take()) == ",":
+            if window.peek() == "]":
+                raise ArrayError("has a comma behind the last row", window.line)
             yield window.item()
         if mark != "]":
             raise ArrayError(f"has {mark!r} in place of ',' or ']'" if mark else "ends early", window.line)
@@ -59,7 +75,7 @@ class _Window:
         self._held = ""
         self._at = 0
         self._lines_before = 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=once)
 
     @property
     def line(self) -> int:

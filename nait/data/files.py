@@ -13,7 +13,7 @@ from nait.core.paths import at_home
 
 Paths = str | Path | Sequence[str | Path]
 
-KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".arrow")
+KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".arrow", ".feather", ".ipc")
 _PACKED = (".gz", ".zst", ".bz2", ".xz")
 _NAMES_SHOWN = 20
 _ASIDE = {

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from nait.core.errors import ConfigError, DataError
-from nait.data.rows import SHOWN_NAMES, Row, kind, shown, value_at
-from nait.data.words import SPEAKERS
+from nait.data.rows import SHOWN_NAMES, Row, is_empty, kind, shown, value_at
+from nait.data.words import INPUTS, SPEAKERS, SYSTEMS
+
+_SHARED = {name.casefold() for name in ("definition", "instruction", "prompt", *SYSTEMS, *INPUTS)} - {"input"}
+"""What an object says once, and each of its rows needs."""
 
 
 def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: str) -> list[Any]:
@@ -32,15 +35,28 @@ def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: s
         return [
             dict(zip(columns, row, strict=False)) if isinstance(row, list) else row for row in value["data"]
         ]
-    if len(lists) == 1:
-        return _unwrapped(value[lists[0]])
-    if len(lists) > 1:
-        raise DataError(
-            f"holds several lists of rows: {', '.join(shown(name) for name in lists[:SHOWN_NAMES])}",
-            where=where,
-            mend=f"Name one: {group}.field={lists[0]}.",
-        )
+    if lists:
+        return _one_list(value, sorted(lists, key=lambda name: -len(value[name])), where=where, group=group)
     return _columns_or_row(value)
+
+
+def _one_list(value: Mapping[str, Any], lists: list[str], *, where: str, group: str) -> list[Any]:
+    """The only list of rows. Raises: DataError for several, and for a text beside it that belongs to each row."""
+    shared = [name for name, held in value.items() if name.casefold() in _SHARED and not is_empty(held)]
+    beside = ""
+    if shared:
+        beside = (
+            f" {shown(shared[0])} beside them is not read: write it into each row where it belongs to them."
+        )
+    named = f"{group}.field={lists[0]}"
+    mend = f"{named if lists[0].isidentifier() else repr(named)}.{beside}"
+    if len(lists) > 1:
+        told_lists = ", ".join(shown(name) for name in lists[:SHOWN_NAMES])
+        raise DataError(f"holds several lists of rows: {told_lists}", where=where, mend=f"Name one: {mend}")
+    if shared:
+        what = f"holds {shown(shared[0])} beside its rows"
+        raise DataError(what, where=where, mend=f"To read the rows alone, set {mend}")
+    return _unwrapped(value[lists[0]])
 
 
 def _is_table(held: object) -> bool:

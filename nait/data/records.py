@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nait.core.errors import ConfigError, DataError
-from nait.data.arrays import ArrayError, array_items, values
+from nait.data.arrays import ArrayError, array_items, once, values
+from nait.data.contents import check_content
 from nait.data.files import bare_name
 from nait.data.objects import rows_of
 from nait.data.rows import Place, Row, RowError, kind
@@ -38,16 +39,21 @@ OBJECT_ROWS = 16
 _BOM = b"\xef\xbb\xbf"
 _LOOK = 4096
 _OTHERS = {
-    ".zip": "Unpack it first.",
-    ".tar": "Unpack it first.",
-    ".tgz": "Unpack it first.",
-    ".7z": "Unpack it first.",
-    ".xlsx": "Save the sheet as CSV (UTF-8).",
-    ".xls": "Save the sheet as CSV (UTF-8).",
-    ".pkl": "Nothing is unpickled: write it as JSONL or Parquet.",
-    ".pickle": "Nothing is unpickled: write it as JSONL or Parquet.",
-    ".pt": "Nothing is unpickled: write it as JSONL or Parquet.",
+    **dict.fromkeys(
+        (".zip", ".tar", ".tgz", ".7z", ".rar", ".lz4", ".z", ".br", ".lzma"), "Unpack it first."
+    ),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the sheet as CSV (UTF-8)."),
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".pt", ".joblib"), "Nothing is unpickled: write it as JSONL or Parquet."
+    ),
+    **dict.fromkeys((".sqlite", ".sqlite3", ".db", ".duckdb"), "Export the table as CSV or Parquet."),
+    **dict.fromkeys(
+        ("", ".txt", ".text", ".log"),
+        "Name it by what it holds, such as NAME.jsonl for one JSON object a line.",
+    ),
+    **dict.fromkeys((".md", ".html", ".htm"), "It is a page: give the path of the data."),
 }
+"""The way out for suffixes that are not read; of all others: write it anew."""
 
 
 def records(path: Path, decoding: Decoding) -> Iterator[tuple[Place, Record]]:
@@ -61,18 +67,19 @@ def check_kind(path: Path) -> str:
     """The suffix that names the file's kind, below that of a compression. Raises: ConfigError when it is unknown."""
     suffix = bare_name(path)[1]
     if suffix not in _KINDS:
-        other = _OTHERS.get(suffix, "")
+        other = _OTHERS.get(suffix, "Write it as JSONL or Parquet.")
+        shown = path.suffix if suffix == path.suffix.lower() else f"{suffix}{path.suffix}"
         raise ConfigError(
-            f"the suffix '{path.suffix}' is not known",
+            f"the suffix '{shown}' is not known" if shown else "its name has no suffix",
             where=str(path),
-            mend=f"{other}{' ' if other else ''}Known: {', '.join(_KINDS)}, "
-            f"each also with {' or '.join(COMPRESSIONS)} behind it.",
+            mend=f"{other} Known: {', '.join(_KINDS)}, each also with {' or '.join(COMPRESSIONS)} behind it.",
         )
     return suffix
 
 
 def _reader(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
     suffix = check_kind(path)
+    check_content(path, suffix)
     for key, value, kinds in (
         ("encoding", decoding.encoding, _TEXTS),
         ("separator", decoding.separator, _CELLS),
@@ -94,7 +101,7 @@ def parsed(record: Record) -> Row:
     if isinstance(record, dict):
         return record
     try:
-        value = json.loads(record.decode())
+        value = json.loads(record.decode(), object_pairs_hook=once)
     except UnicodeDecodeError as error:
         raise RowError(
             "is not UTF-8",
@@ -104,6 +111,10 @@ def parsed(record: Record) -> Row:
         mend = f"Correct the line at character {error.pos + 1} ({error.msg})"
         if record.rstrip().endswith(b"},"):
             mend = "Leave out the comma behind the object"
+        elif record.lstrip().startswith(b"{'"):
+            mend = "It is written as Python writes a dict: write it by json.dumps"
+        elif record.lstrip()[:1] not in b'{["':
+            mend += ". A row is one object a line, {...}; a table belongs in a .csv file"
         raise RowError("is not JSON", mend=mend) from None
     except (ValueError, RecursionError) as error:
         raise RowError(
@@ -117,16 +128,28 @@ def parsed(record: Record) -> Row:
 def _no_object(value: object) -> RowError:
     return RowError(
         f"is {kind(value)}, not an object",
-        mend="Write each row as {column: value}; an array of rows belongs in a .json file",
+        mend="Write each row as {column: value}, a conversation as {messages: [...]}; "
+        "an array of rows belongs in a .json file",
     )
 
 
 def _json_lines(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
     """Each line that is not blank, with its 1-based number. An array or indented objects are read as such."""
     head = _head(path, decoding)
+    if _lists(head):
+        return LINE, _lines(path, decoding)
     if decoding.field or head.startswith("[") or head.split("\n", 1)[0].strip() == "{":
         return _json(path, decoding)
     return LINE, _lines(path, decoding)
+
+
+def _lists(head: str) -> bool:
+    """Whether a text begins with a line that is a list by itself, and another one follows."""
+    first, _, rest = head.partition("\n")
+    try:
+        return rest.lstrip().startswith("[") and isinstance(json.loads(first), list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _lines(path: Path, decoding: Decoding) -> Numbered:
@@ -144,8 +167,7 @@ def _json(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
     """The items of an array, objects one after the other, or the rows in one object; lines under the wrong suffix."""
     head = _head(path, decoding)
     if decoding.field and not head.startswith("{"):
-        mend = f"Leave {decoding.group}.field null for {path}."
-        raise ConfigError("is for a JSON file that is one object", where=f"{decoding.group}.field", mend=mend)
+        raise _one_object(path, decoding)
     if not decoding.field and head.startswith("{") and _holds_lines(path, decoding):
         return LINE, _lines(path, decoding)
     return ROW, _items(path, decoding, whole=head.startswith("{"))
@@ -186,8 +208,15 @@ def _objects(text: TextIO, path: Path, decoding: Decoding) -> Iterator[Any]:
     if len(first) == 1 and isinstance(first[0], dict):
         yield from rows_of(first[0], field=decoding.field, where=str(path), group=decoding.group)
         return
+    if decoding.field:
+        raise _one_object(path, decoding)
     yield from first
     yield from found
+
+
+def _one_object(path: Path, decoding: Decoding) -> ConfigError:
+    mend = f"Leave {decoding.group}.field null for {path}."
+    return ConfigError("is for a JSON file that is one object", where=f"{decoding.group}.field", mend=mend)
 
 
 def _not_rows(path: Path, error: ArrayError, decoding: Decoding) -> DataError:
@@ -221,6 +250,8 @@ _KINDS: Mapping[str, Callable[[Path, Decoding], tuple[str, Numbered]]] = {
     ".csv": _csv,
     ".tsv": _csv,
     ".arrow": _arrow,
+    ".feather": _arrow,
+    ".ipc": _arrow,
 }
 _JSON, _CELLS = (".jsonl", ".ndjson", ".json"), (".csv", ".tsv")
 _TEXTS = _JSON + _CELLS

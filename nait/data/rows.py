@@ -131,7 +131,7 @@ def checked_text(value: object, column: str, at: str = "") -> str:
     if is_missing(value):
         raise RowError("is missing", column=column, at=at, mend="Give every row a text there")
     if isinstance(value, Unreadable):
-        raise RowError(value.what, column=column, at=at, mend="Write the file again from its source")
+        raise RowError(value.what, column=column, at=at, mend="Write the row again from its source")
     if not isinstance(value, str):
         raise RowError(f"is {kind(value)}, not text", column=column, at=at, mend=_as_text(value, column, at))
     try:
@@ -165,7 +165,16 @@ def kind(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "true or false"
-    names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    if isinstance(value, Unreadable):
+        return "a value that cannot be read"
+    names = {
+        str: "text",
+        bytes: "bytes",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+    }
     return names.get(type(value), f"a {type(value).__name__}")
 
 

@@ -84,7 +84,7 @@ class Decoding:
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """A stream of the file's bytes, uncompressed. Raises: DataError when it cannot be read to its end."""
     try:
-        with _uncompressed(path, _compression(path)) as stream:
+        with _uncompressed(path, compression(path)) as stream:
             yield stream
     except FileNotFoundError:
         raise missing(path) from None
@@ -94,8 +94,8 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
-def _compression(path: Path) -> str | None:
-    """What the file's first bytes say, whatever its name; else what its name says."""
+def compression(path: Path) -> str | None:
+    """How a file is compressed: what the file's first bytes say, whatever its name; else what its name says."""
     with path.open("rb") as plain:
         head = plain.read(6)
     seen = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
@@ -127,7 +127,7 @@ def open_arrow(path: Path) -> Iterator[Any]:
     import pyarrow as pa
 
     with open_bytes(path) as stream:
-        if _compression(path) is None:
+        if compression(path) is None:
             with pa.OSFile(str(path)) as plain:
                 yield plain
             return

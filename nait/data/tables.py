@@ -28,7 +28,7 @@ def csv_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | Row
         separator, lines, skipped = _separator(lines, path, decoding)
         reader = csv.reader(lines, delimiter=separator, strict=True)
         try:
-            header = _header(next(reader, []), path)
+            header = _header(_named(next(reader, [])), path)
             begins = reader.line_num + 1
             for cells in reader:
                 if cells:  # [] is a blank line
@@ -44,18 +44,27 @@ def csv_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | Row
 
 def _separator(lines: Iterator[str], path: Path, decoding: Decoding) -> tuple[str, Iterator[str], int]:
     """The separator, the lines from the header on, and how many came before ("sep=;", as Excel writes)."""
-    first = next(lines, "")
+    first, blank = next(lines, ""), 0
+    while first and not first.strip():
+        first, blank = next(lines, ""), blank + 1
     mark = first.rstrip("\r\n").strip('"')
     if mark.lower().startswith("sep=") and len(mark) == 5:
-        return decoding.separator or mark[4], lines, 1
+        return decoding.separator or mark[4], lines, blank + 1
     found = decoding.separator or _seen(first, "\t" if ".tsv" in path.suffixes else ",")
-    return found, chain([first], lines), 0
+    return found, chain([first], lines), blank
 
 
 def _seen(header: str, usual: str) -> str:
     """The usual separator where the header has it, else the one that makes the most cells of it."""
     cells = {one: len(next(csv.reader([header[:MEGABYTE]], delimiter=one), [])) for one in _SEPARATORS}
     return usual if cells[usual] > 1 else max(_SEPARATORS, key=lambda one: (cells[one], one == usual))
+
+
+def _named(names: list[str]) -> list[str]:
+    """The names of the columns; of several without a name, as a sheet leaves them, each gets its place."""
+    if names.count("") < 2:
+        return names
+    return [name or f"column {place}" for place, name in enumerate(names, 1)]
 
 
 def _header(names: list[str], path: Path) -> list[str]:

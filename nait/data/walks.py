@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.examples import Example, Pool, gather
 from nait.data.conversations import CONTEXT
+from nait.data.files import bare_name
 from nait.data.formats import OPTIONAL_NAMES, find_layout
 from nait.data.layouts import Layout
 from nait.data.readers import Source
@@ -31,6 +33,8 @@ HEAD_ROWS = 200
 HEAD_CHARACTERS = 16 * MEGABYTE
 NAMED_FAULTS = 20
 EMPTY_INSTRUCTION, EMPTY_ANSWER = "empty instruction", "empty answer"
+SPELLED = "an answer that spells a missing value (nan, None, #N/A), read as text"
+_MISSING = {"nan", "none", "null", "<na>", "#n/a"}
 NO_ID = "no id of its own: one from its content"
 
 Placed = Iterator[tuple[Place, Row]]
@@ -110,6 +114,7 @@ class _Walk:
         try:
             self.layout = find_layout(*rows, **options)
         except RowError as error:
+            error = _of_table(error, head[0][0])
             for place, _ in head:
                 self.on_bad(place, error)
             if self.reading.on_bad == "error":
@@ -149,6 +154,8 @@ class _Walk:
         example = Example(key, content.turns, content.system, content.subtask, place.row)
         if not example.answered:
             self.notes[EMPTY_ANSWER] += 1
+        if any(turn.answer.strip().casefold() in _MISSING for turn in content.turns):
+            self.notes[SPELLED] += 1
         if not any(turn.instruction.strip() or turn.input.strip() for turn in content.turns):
             self.notes[EMPTY_INSTRUCTION] += 1
         return example
@@ -247,6 +254,14 @@ class _Walk:
             "unused_columns": len(unused),
             "counts": dict(self.notes),
         }
+
+
+def _of_table(error: RowError, place: Place) -> RowError:
+    """The fault of rows that no layout fits; of a table it says where the names of the columns come from."""
+    if bare_name(Path(place.file))[1] not in (".csv", ".tsv"):
+        return error
+    mend = f"{error.mend}. The first line is read as the names of the columns: if it is a row, write names above it"
+    return RowError(error.what, column=error.column, at=error.at, mend=mend)
 
 
 def _head(placed: Placed) -> list[tuple[Place, Row]]:
