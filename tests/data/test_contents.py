@@ -133,7 +133,7 @@ def test_a_key_that_is_there_twice_is_not_read(tmp_path: Path, name: str) -> Non
     assert "field 'output': is there twice in one object" in fault(tmp_path, name, raw.encode())
     (tmp_path / name).write_text(raw.replace('"output": "a", ', ""))
     pool = read_pool(tmp_path / name)
-    assert pool.examples[0].turns == (Turn("q", "b"),)  # a key twice that no field is read from is no fault
+    assert pool.examples[0].turns == (Turn("q", "b"),)  # not a fault: no field is read from "note"
 
 
 def test_field_is_refused_for_lines(tmp_path: Path) -> None:
