@@ -22,7 +22,10 @@ from nait.store import Store
 
 log = logging.getLogger("nait")
 
-RESERVED = ("random", "full", "base", "base (not trained)")
+BASE = "base"
+"""The selector of the model as it is."""
+UNTRAINED = {"_target_": "nait.training.none.NoTraining"}
+RESERVED = ("random", "full", BASE, "base (not trained)")
 """Names that leaderboards give a meaning: the control and the references."""
 
 
@@ -41,6 +44,7 @@ def assemble(
     Raises: NaitError for anything the user must mend; no network has been opened then.
     """
     check_label(config["label"], names["selector"])
+    config = _untrained(config, names["train"])
     model = build(config["model"])
     scorer_config = _without_name(config["selector"])
     selector = Selector(
@@ -150,6 +154,14 @@ def check_label(label: str | None, selector: str) -> None:
             where="label",
             mend="Choose another name: a leaderboard takes a row of that name for that selector's.",
         )
+
+
+def _untrained(config: Mapping[str, Any], recipe: str) -> Mapping[str, Any]:
+    """The config; that of the base model without a recipe, which a sweep may ask of all its methods."""
+    if config["selector"].get("name") != BASE or config["train"] == UNTRAINED:
+        return config
+    log.info("selector=%s is the model as it is: train=%s does not apply to it.", BASE, recipe)
+    return {**config, "train": UNTRAINED}
 
 
 def _without_name(selector: Mapping[str, Any]) -> dict[str, Any]:

@@ -223,6 +223,16 @@ def test_the_base_model_is_evaluated_with_train_none(nait: Run) -> None:
     assert "base (not trained)" in done.stdout
 
 
+def test_the_base_model_is_not_trained_by_a_recipe_that_a_sweep_names(nait: Run, tmp_path: Path) -> None:
+    done = nait("-m", "selector=base,random", "train=full", "train.epochs=1")
+    assert done.returncode == 0, done.stderr
+    trained = {manifest["selector"]: manifest["trained"] for manifest in manifests(tmp_path)}
+    assert trained == {"base": False, "random": True}
+    assert "base (not trained)" in done.stdout
+    alone = nait("selector=base", "train=lora")
+    assert "selector=base is the model as it is: train=lora does not apply to it." in alone.stderr
+
+
 def test_directions_are_reused_without_the_reference_rows(nait: Run, home: Path, tmp_path: Path) -> None:
     assert nait("stages=[select]").returncode == 0
     first = next((tmp_path / "runs").rglob("selected.jsonl")).read_text()
