@@ -12,7 +12,7 @@ from nait.store import Artifact
 
 from .contrasts import BASE, CONTROL, TARGETLESS
 from .heads import Head, heads
-from .identities import Facts, Identity, identity, name_of
+from .identities import SHUFFLED, Facts, Identity, identity, name_of
 from .names import some, titles
 from .seeds import Seeded, settle
 from .selections import selected
@@ -186,7 +186,9 @@ def differing(runs: Sequence[Placed]) -> list[dict[str, str]]:
 
 
 def _everyone(run: Placed) -> tuple[str, ...]:
-    return (run.method,)
+    """The method. Controls that an order shuffled have no scores to differ in from those that were drawn."""
+    shuffled = run.method == CONTROL and run.identity.method.get("order") == SHUFFLED
+    return (run.method, SHUFFLED) if shuffled else (run.method,)
 
 
 def _aimed(run: Placed) -> tuple[str, ...]:
@@ -198,7 +200,8 @@ def _sized(run: Placed) -> tuple[str, ...]:
 
 
 def _merged(run: Placed) -> tuple[str, ...]:
-    return (run.method, "order", "several" if "+" in run.labels["target"] else "one")
+    several = "+" in run.labels["target"] and run.method != CONTROL
+    return (run.method, "order", "several" if several else "one")
 
 
 def _varied(group: Sequence[Facts]) -> set[str]:

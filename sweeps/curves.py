@@ -87,11 +87,22 @@ def panels(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Panel]:
     found = []
     for x in sorted({key for line in lines for key in varied(line)}, key=lambda key: (key != BUDGET, key)):
         for y, measured in _measures(lines, benchmarks).items():
-            curves = _curves(measured, x)
-            if curves:
-                shown = f"budget ({unit(measured[0].budget).strip() or 'number'})" if x == BUDGET else x
-                found.append(Panel(shown, y, tuple(curves)))
+            for shown, alike in _axes(measured, x).items():
+                curves = _curves(alike, x)
+                if curves:
+                    found.append(Panel(shown, y, tuple(curves)))
     return found
+
+
+def _axes(lines: Sequence[Line], x: str) -> dict[str, list[Line]]:
+    """The name of each axis and its lines: budgets that count shares, rows and tokens have one each."""
+    if x != BUDGET:
+        return {x: list(lines)}
+    units = sorted({unit(line.budget) for line in lines})
+    return {
+        f"budget ({one.strip() or 'number'})": [line for line in lines if unit(line.budget) == one]
+        for one in units
+    }
 
 
 def _measures(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Line]]:

@@ -87,11 +87,17 @@ def _is_share(group: Sequence[Row], items: Items) -> bool:
 
 
 def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
-    """The rows of each line: those that differ in the seed alone; the same evaluation counts once."""
+    """The rows of each line: those that differ in the seed alone; the same evaluation counts once.
+
+    Of runs that came to the same, the last one that was judged by labels says what the selection is worth.
+    """
     groups: dict[Key, dict[tuple[int, str], Row]] = {}
     for row in rows:
         key = (str(row.table), row.model, row.task, row.metric, row.target, row.budget, row.selector)
-        groups.setdefault(key, {}).setdefault((row.seed, row.outcome), row)
+        group = groups.setdefault(key, {})
+        known = group.setdefault((row.seed, row.outcome), row)
+        if row.truth:
+            group[row.seed, row.outcome] = replace(known, truth=row.truth)
     return {key: list(group.values()) for key, group in groups.items()}
 
 

@@ -24,10 +24,7 @@ SCORES = (
 MARKDOWN = "github"
 """The form of a file's tables; any other is tabulate's, for a terminal."""
 NONE: Benchmarks = {}
-WORTH = (
-    "What was selected, by the rows' own labels; nothing was trained or evaluated. "
-    "rho: of the score with token length."
-)
+WORTH = "What was selected, by the rows' own labels; {not_done}. rho: of the score with token length."
 
 
 def wide(lines: Sequence[Line], *, form: str, benchmarks: Benchmarks = NONE) -> str:
@@ -42,7 +39,7 @@ def wide_cells(lines: Sequence[Line], benchmarks: Benchmarks = NONE) -> tuple[li
     known = [name for name in TRUTH if any(name in line.truth for line in lines)]
     asked = CHECKS[:1] if tasks else CHECKS
     checked = [name for name in asked if any(name in line.checks for line in lines)]
-    phases = ["select s", "train s", "eval s"] if tasks else ["select s"]
+    phases = ["select s", "train s", "eval s"][: 3 if tasks else 1 + _trained(lines)]
     header = ["selector", "target", "budget", "seeds", *tasks, *known, *checked, *phases]
     body: list[list[object]] = []
     for group in _methods(lines, lines, benchmarks):
@@ -53,6 +50,10 @@ def wide_cells(lines: Sequence[Line], benchmarks: Benchmarks = NONE) -> tuple[li
         body.append([first.selector, first.target, first.budget, seeds(first), *(cells.get(t, "") for t in tasks),
                      *truth, *checks, *map(seconds, taken)])  # fmt: skip
     return header, body
+
+
+def _trained(lines: Sequence[Line]) -> bool:
+    return any(line.seconds_train is not None for line in lines)
 
 
 def differences(
@@ -157,7 +158,8 @@ def difference(found: Difference) -> str:
 def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmarks = NONE) -> list[str]:
     """What a reader must know beside the numbers."""
     if not any(line.task for line in lines):
-        return [WORTH] if any(line.truth for line in lines) else []
+        not_done = "nothing was evaluated" if _trained(lines) else "nothing was trained or evaluated"
+        return [WORTH.format(not_done=not_done)] if any(line.truth for line in lines) else []
     said = [SCORES, *_ordered(lines, benchmarks)]
     compared = [line.difference for line in lines if line.difference]
     if compared:

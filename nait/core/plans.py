@@ -42,7 +42,8 @@ class Phase:
 class Plan:
     """What a job would do. `tokens` are those of the pool as it is scored; `padded_share` that of its batches.
 
-    `shared_tokens`: those of them that many rows begin with, and that a pass reads once. `opening_seconds` are part
+    `shared_tokens`: those of them that many rows begin with, and that a pass reads once. `counted_rows`: the rows
+    from whose tokens all of these are expected, None where every row was counted. `opening_seconds` are part
     of the select phase: the model and its tokenizer, opened once. `passes`: None where they are not known.
     `memory_bytes`: of select, the weights and one chunk of results. `training_memory`: one sentence.
     `scores`: the address; `pool`: the fingerprint.
@@ -55,6 +56,7 @@ class Plan:
     padded_share: float | None
     phases: tuple[Phase, ...]
     shared_tokens: int = 0
+    counted_rows: int | None = None
     scores: str = ""
     pool: str = ""
     passes: tuple[Pass, ...] = ()

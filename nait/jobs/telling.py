@@ -35,7 +35,8 @@ def tell_selection(
     """The counts, diagnostics and histograms of the scores, and the first and last rows of the ranking."""
     log.info("%s: %s; %d selected.", name, describe(table), len(selection))
     for target, rho in scores.manifest["length_correlation"].items():
-        log.info("%s: Spearman's rho of the score with token length: %s", target, rho)
+        if rho is not None:
+            log.info("%s: Spearman's rho of the score with token length: %s", target, rho)
     for target, facts in scores.manifest["diagnostics"].items():
         log.info("%s: %s", target, json.dumps(facts))
     for target in table.targets:

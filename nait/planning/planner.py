@@ -47,6 +47,7 @@ class Planner:
     scores: str = ""
     selection: Selection | None = None
     tokens: Tokens | None = None
+    counted_rows: int | None = None
     exhaustive: bool = False
     passes: list[Pass] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -80,7 +81,7 @@ class Planner:
         return Plan(
             rows=len(work.pool), targets={target.name: len(target) for target in work.targets},
             tokens=None if tokens is None else tokens.total,
-            shared_tokens=0 if tokens is None else tokens.shared,
+            shared_tokens=0 if tokens is None else tokens.shared, counted_rows=self.counted_rows,
             padded_share=None if tokens is None else tokens.padded_share,
             phases=tuple(phases), scores=self.scores, pool=work.pool.fingerprint, passes=tuple(self.passes),
             opening_seconds=self.opening,
@@ -140,6 +141,7 @@ class Planner:
         """The pool's tokens as some of its rows, which are tokenised, let expect them."""
         pool = self.work.pool
         drawn = draw(pool, TOKEN_ROWS)
+        self.counted_rows = len(drawn) if len(drawn) < len(pool) else None
         table = self.extractor.tokens(drawn)
         return foreseen(pool, drawn, table, self.work.engine, most=self.work.model.max_length)
 

@@ -28,8 +28,12 @@ def _lines(plan: Plan) -> list[str]:
     lines = [f"Pool: {plan.rows} rows; targets: {targets}."]
     if plan.tokens is not None and plan.padded_share is not None:
         shared = f", {plan.shared_tokens:,} of them in shared prefixes" if plan.shared_tokens else ""
+        about, source = (
+            ("", "") if plan.counted_rows is None else ("about ", f", from {plan.counted_rows:,} of its rows")
+        )
         lines.append(
-            f"Tokens: {plan.tokens:,} in the pool{shared}; {plan.padded_share:.1%} of its batches is padding."
+            f"Tokens: {about}{plan.tokens:,} in the pool{shared}{source}; "
+            f"{plan.padded_share:.1%} of its batches is padding."
         )
     missing = [one for one in plan.passes if not one.stored]
     if plan.passes:

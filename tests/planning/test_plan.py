@@ -224,6 +224,20 @@ def test_tokens_expected_from_some_rows_are_the_pools(
     assert 0 <= plan.padded_share < 0.2
 
 
+def test_tokens_that_were_not_counted_are_said_to_be_expected(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    job = work(model, Length(), rows=pool(900))
+    expected_ones = planned(job, store, tmp_path)
+    assert f"Tokens: about {expected_ones.tokens:,} in the pool" in describe(expected_ones)
+    assert ", from 500 of its rows;" in describe(expected_ones)
+    do(job, store)
+    counted = planned(job, store, tmp_path)
+    truth = int(opened(Store(tmp_path / "other"), model).lengths(job.pool).sum())
+    assert f"Tokens: {truth:,} in the pool" in describe(counted)
+    assert "of its rows;" not in describe(counted)
+
+
 def test_passes_over_the_pool_are_counted_with_the_bytes_of_their_results(
     model: LocalModel, store: Store, tmp_path: Path
 ) -> None:

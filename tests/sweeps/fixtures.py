@@ -80,7 +80,8 @@ def select(
     }  # fmt: skip
     pool = {"examples": "c0ffee00", "model": "m0", "template": "t0", "max_length": 256, **(text or {})}
     key = {
-        "name": name, "pool": pool, "seed": seed, "selector": {"_target_": f"x.{name}", **(selector or {})},
+        "scores": 1, "version": 1, "name": name, "pool": pool, "seed": seed,
+        "selector": {"_target_": f"x.{name}", **(selector or {})},
         "targets": [{**pool, "examples": f"{target}00"} for target in targets],
     }  # fmt: skip
 

@@ -377,3 +377,19 @@ def test_a_curve_of_each_budget_has_its_own_name_and_its_own_random(tmp_path: Pa
     assert [(curve.name, curve.level) for curve in panel.curves] == [
         ("nait, 10%", False), ("nait, 20%", False), ("random, 10%", True), ("random, 20%", True),
     ]  # fmt: skip
+
+
+def test_a_shuffled_order_beside_random_takes_nothing_from_the_control_s_name(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        put(store, "random", seed=seed, share=0.3, **{"selector.seed": str(seed)})
+        put(store, "length", seed=seed, share=0.5)
+    for seed in range(2):
+        put(store, "random", seed=seed, share=0.5, facts={"seeded": []}, **{"selector.seed": "5"})
+        put(store, "nait", seed=seed, share=0.3, **{"order": "Shuffled", "order.seed": "3"})
+        put(store, "full", seed=seed, share=0.9)
+    (sheet,) = sheets(store)
+    assert names(sheet) == {"random", "random seed=5", "random order=Shuffled", "length", "full"}
+    for name in ("length", "full"):
+        group = [row for row in sheet.rows if (row.selector, row.task) == (name, "nano_math")]
+        assert {row.selector for row in controls(group, sheet.rows)} == {"random"}

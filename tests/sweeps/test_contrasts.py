@@ -15,6 +15,7 @@ from nait.store import Store
 from nait.sweeps.collect import collect, outcomes
 from nait.sweeps.contrasts import BASE, between, controls
 from nait.sweeps.documents import Table
+from nait.sweeps.leaderboard import Leaderboard
 from nait.sweeps.lines import Line, corrected, summarise
 from nait.sweeps.pairs import pairwise
 from nait.sweeps.stores import Stores
@@ -147,6 +148,28 @@ def test_a_run_that_is_judged_by_other_labels_shows_what_they_tell(tmp_path: Pat
     assert again != first
     assert put(store, "random", facts={"truth": {"precision": 0.1}}) == again
     assert {(row.run, row.truth["precision"]) for row in collect(store)} == {(again, 0.1)}
+
+
+def test_a_run_that_is_recorded_without_labels_hides_none_that_another_record_tells(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for k, (truth, also) in enumerate(
+        [({}, {}), ({"precision": 0.7}, {"traits": "a"}), ({}, {"traits": "b"})]
+    ):
+        put(store, "random", facts={"truth": truth}, also=also)
+        put(store, "nait", seed=k, facts={"truth": {"precision": 0.9}})
+    found = {line.selector: line.truth for line in lines_of(store) if line.task == "nano_math"}
+    assert found == {"random": {"precision": 0.7}, "nait": {"precision": pytest.approx(0.9)}}
+
+
+def test_a_run_that_was_trained_and_not_evaluated_shows_its_training(tmp_path: Path) -> None:
+    chosen, trained = Store(tmp_path / "chosen"), Store(tmp_path / "trained")
+    put(chosen, "nait", evaluated=False)
+    put(trained, "nait", evaluated=False, also={"adapter": "cd"})
+    texts = [Leaderboard().report(store, None, tmp_path) for store in (chosen, trained)]
+    assert ["train s" in text for text in texts] == [False, True]
+    assert ["nothing was trained or evaluated" in text for text in texts] == [True, False]
+    assert "2.0" in texts[1]
+    assert "nothing was evaluated" in texts[1]
 
 
 def test_the_same_evaluation_reached_twice_is_one_seed(tmp_path: Path) -> None:

@@ -107,3 +107,14 @@ def test_a_curve_of_one_seed_says_in_its_legend_that_its_band_is_over_items_only
     assert legend(one) == ["nait (items only)"]
     assert legend(three) == ["nait"]
     assert [spot.items_only for spot in costs(lines_of(one), {}).get("nano_math", ())] == []
+
+
+def test_budgets_that_count_unlike_things_have_an_axis_each(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for budget in ("2%", "10%", "100%", "20 rows", "50 rows", "100 rows", "200 tokens", "500 tokens"):
+        for name in ("nait", "random"):
+            put(store, name, budget=budget, rows=int(budget.rstrip("% rowstken")) % 99)
+    found = [panel for panel in panels(lines_of(store), {}) if panel.y == "nano"]
+    assert [(panel.x, [[point.x for point in curve.points] for curve in panel.curves]) for panel in found] == [
+        ("budget (rows)", [[20, 50, 100]] * 2), ("budget (%)", [[2, 10, 100]] * 2),
+    ]  # fmt: skip
