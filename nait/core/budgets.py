@@ -60,7 +60,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Tokens:
-    """As many of the first rows as fit into `tokens` answer tokens, at least one row."""
+    """As many of the first rows as fit into `tokens` answer tokens. Raises: ConfigError where the first does not."""
 
     tokens: int
 
@@ -69,5 +69,11 @@ class Tokens:
             raise ConfigError(f"{self.tokens} is below 1", where="budget.tokens", mend="Give 1 or more.")
 
     def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
-        fitting = np.cumsum(answer_tokens[ranking]) <= self.tokens
-        return _within(max(1, int(fitting.sum())), ranking, allow_fewer=False)
+        tokens_k = answer_tokens[ranking]
+        if len(tokens_k) and tokens_k[0] > self.tokens:
+            raise ConfigError(
+                f"the first row of the ranking has {tokens_k[0]} answer tokens, the budget is {self.tokens}",
+                where="budget.tokens",
+                mend=f"Give {tokens_k[0]} or more.",
+            )
+        return int((np.cumsum(tokens_k) <= self.tokens).sum())

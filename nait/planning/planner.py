@@ -191,7 +191,9 @@ class Planner:
             return len(self.selection)
         if self.exhaustive or self.tokens is None:
             return len(work.pool)
-        return work.selector.budget(np.arange(len(work.pool)), self.tokens.answers)
+        least = int(self.tokens.answers.argmin())  # first: a budget of tokens refuses a first row beyond it
+        ranking = np.concatenate([[least], np.delete(np.arange(len(work.pool)), least)])
+        return work.selector.budget(ranking, self.tokens.answers)
 
     def _evaluate(self, adapter: Artifact | None, *, known: bool) -> Phase:
         work = self.work
