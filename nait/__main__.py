@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from nait.core.errors import ConfigError, NaitError
-from nait.core.workers import workers_of
+from nait.core.workers import Workers, workers_of
 from nait.core.writes import cannot_write
 from nait.help import named_none
 from nait.processes import overrides, settle
+
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code of a job that SIGTERM has ended."""
 
 
 def main() -> None:
@@ -37,17 +43,28 @@ def main() -> None:
         _run(arguments)
     except NaitError as error:
         _fail(str(error))
-    except OSError as error:
-        refused = cannot_write(error)
+    except Exception as error:
+        refused = cannot_write(error, folder=Path("paths.runs"))
         if refused is None:
             raise
         _fail(str(refused))
     except KeyboardInterrupt:
-        logging.getLogger("nait").warning(
-            "Interrupted. Finished stages are kept, and of a pass its whole chunks (engine.chunk_tokens): "
-            "the same command continues after them."
-        )
-        sys.exit(130)
+        _stopped("Interrupted", workers, arguments)
+        sys.exit(128 + signal.SIGINT)
+    except SystemExit as left:
+        if left.code == TERMINATED:
+            _stopped("Terminated", workers, arguments)
+        raise
+
+
+def _stopped(how: str, workers: Workers, arguments: Sequence[str]) -> None:
+    """Says what an interrupt leaves, and how to continue."""
+    again = "the same command" if workers.count > 1 else f"`{shlex.join(['nait', *arguments])}`"
+    logging.getLogger("nait").warning(
+        "%s. Kept in the store: finished stages; of scoring, every row that was measured; of training, its last "
+        "checkpoint (one each train.save_seconds). An evaluation starts anew. To continue, run %s.",
+        how, again,
+    )  # fmt: skip
 
 
 def _print_help() -> None:

@@ -90,8 +90,8 @@ def run(config: DictConfig) -> None:
             print(preview(job, stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
             return
         text = job.run(stages, last="report" in stages and not sweeping)
-    except (NaitError, OSError) as error:
-        refused = cannot_write(error) if isinstance(error, OSError) else error
+    except Exception as error:
+        refused = error if isinstance(error, NaitError) else cannot_write(error, folder=folder)
         if refused is None:
             raise
         log.error("%s", refused)
@@ -282,15 +282,22 @@ class Sweep(Callback):  # type: ignore[misc]
         self.display.start()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Prints the leaderboard of all jobs."""
+        """Prints the leaderboard of all jobs. Exits where it cannot: Hydra goes on after a callback's error."""
         if self.display:
             self.display.stop()
+        folder = Path(config.hydra.sweep.dir)
+        try:
+            self._summarise(config, folder)
+        except Exception as error:
+            refused = error if isinstance(error, NaitError) else cannot_write(error, folder=folder)
+            log.error("%s", refused or "The sweep cannot be summarised.", exc_info=refused is None)
+            sys.exit(1 if refused is None else 2)
+
+    def _summarise(self, config: DictConfig, folder: Path) -> None:
         if config.plan:
             from nait.core.plans import predicted_total
 
-            plans = [
-                json.loads(path.read_text()) for path in Path(config.hydra.sweep.dir).glob("*/plan.json")
-            ]
+            plans = [json.loads(path.read_text()) for path in folder.glob("*/plan.json")]
             total = f"{len(plans)} jobs: {predicted_total(plans):.1f} s, as far as they are known."
             print(" ".join([total, _foreseen(config)]).strip())  # noqa: T201
             return
@@ -298,7 +305,6 @@ class Sweep(Callback):  # type: ignore[misc]
             return
         from nait.summaries import summarise_sweep
 
-        folder = Path(config.hydra.sweep.dir)
         config.paths.run = str(folder)  # of the summary; a job's own is its output folder
         plain = OmegaConf.to_container(
             OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

@@ -27,9 +27,11 @@ from filelock import FileLock
 from nait.core.address import address, canonical
 from nait.core.errors import StoreError
 from nait.core.paths import at_home
+from nait.core.writes import cannot_write, named
 from nait.energy import gauge
 
 MANIFEST = "manifest.json"
+MEND = "Set another folder: paths.store=FOLDER."
 _KIND = re.compile(r"[a-z_]+")
 _ADDRESS = re.compile(r"[0-9a-f]{32}")
 
@@ -46,8 +48,13 @@ class Artifact:
 
     @property
     def seconds(self) -> float:
-        """Wall seconds its making took, whenever that was."""
+        """Wall seconds its making took, whenever that was and in however many attempts."""
         return float(self.manifest.get("seconds", 0.0))
+
+    @property
+    def seconds_now(self) -> float:
+        """Those of them that this run spent: 0 where the artifact was there, none of an earlier attempt."""
+        return self.seconds - float(self.manifest.get("earlier_seconds", 0.0)) if self.fresh else 0.0
 
     @property
     def energy_wh(self) -> float | None:
@@ -55,12 +62,19 @@ class Artifact:
         found = self.manifest.get("energy_wh")
         return None if found is None else float(found)
 
+    @property
+    def energy_wh_now(self) -> float:
+        """Those of them that this run spent, where they are known."""
+        return (
+            (self.energy_wh or 0.0) - (self.manifest.get("earlier_energy_wh") or 0.0) if self.fresh else 0.0
+        )
+
 
 class Store:
     """Artifacts by kind and address under one root folder."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = at_home(root).resolve()
+        self.root = Path(os.path.realpath(at_home(root)))  # `resolve` raises where links lead in a circle
 
     def folder(self, kind: str, key: Mapping[str, Any] | str) -> Path:
         """Where an artifact of this kind and key is, or would be."""
@@ -79,7 +93,8 @@ class Store:
     ) -> Artifact:
         """The artifact of `key`: found, or made by `write(part)`, whose return value joins its manifest.
 
-        `part` may hold what a killed writer left. An error in `write` leaves `part` for the next try.
+        `part` may hold what a killed writer left. An error in `write` leaves `part` for the next try. A writer that
+        continues earlier attempts says what those took (`nait.attempts`): the manifest has the sum.
         """
         found = self.find(kind, key)
         if found:
@@ -91,13 +106,14 @@ class Store:
                 return found
             started, since = time.monotonic(), gauge().joules()
             facts = write(part)
+            seconds = time.monotonic() - started + float(facts.get("earlier_seconds", 0.0))
             manifest = {
                 "kind": kind,
                 "address": folder.name,
                 "key": canonical(key),
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "seconds": round(time.monotonic() - started, 3),
-                "energy_wh": gauge().watt_hours(since),
+                "seconds": round(seconds, 3),
+                "energy_wh": _sum(gauge().watt_hours(since), facts.get("earlier_energy_wh", 0.0)),
                 "energy_of": list(gauge().names),
                 **facts,
             }
@@ -135,17 +151,22 @@ class Store:
             folder.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except OSError as error:
-            raise StoreError(
-                f"cannot write there ({error})",
-                where=str(folder.parent),
-                mend="Check rights and free disk space, or set paths.store.",
-            ) from error
+            refused = cannot_write(error, mend=MEND)
+            if refused is None:
+                refused = StoreError(f"cannot be written ({error})", where=str(folder.parent))
+            raise refused from error
         try:
             if folder.exists() and not (folder / MANIFEST).is_file():
                 shutil.rmtree(folder)  # an artifact has its manifest or is absent
             if not folder.exists():
                 part.mkdir(exist_ok=True)
             yield part
+        except Exception as error:
+            place = named(error) or part
+            refused = cannot_write(error, mend=MEND, folder=part) if place.is_relative_to(self.root) else None
+            if refused is None:
+                raise
+            raise refused from error
         finally:
             lock.release()
 
@@ -154,6 +175,10 @@ class Store:
         folders = sorted((self.root / kind).glob(f"*/{MANIFEST}"))
         found = [read_artifact(path.parent) for path in folders if path.parent.suffix != ".part"]
         return sorted(found, key=lambda artifact: (artifact.manifest.get("created", ""), artifact.address))
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 def read_artifact(folder: Path) -> Artifact:

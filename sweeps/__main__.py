@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from nait.core.errors import NaitError
+from nait.core.writes import cannot_write
 from nait.store import Store
 from nait.tracking.pull import pull
 from nait.tracking.workspaces import save_view
@@ -19,6 +20,8 @@ from .costs import Costs
 from .leaderboard import Leaderboard
 from .report import Report
 from .stores import Stores
+
+MEND = "Set another folder: --out FOLDER."
 
 
 def main() -> None:
@@ -34,9 +37,23 @@ def main() -> None:
             print(f"Saved view: {save_view(arguments.workspace)}")
         if arguments.stores or arguments.wandb:
             print(_leaderboard(arguments))
-    except NaitError as error:
-        print(f"nait-leaderboard: {error}", file=sys.stderr)
+    except Exception as error:
+        refused = (
+            error
+            if isinstance(error, NaitError)
+            else cannot_write(error, mend=MEND, folder=_folder(arguments))
+        )
+        if refused is None:
+            raise
+        print(f"nait-leaderboard: {refused}", file=sys.stderr)
         sys.exit(2)
+
+
+def _folder(arguments: argparse.Namespace) -> Path | None:
+    """Where the files go."""
+    if arguments.out or arguments.wandb:
+        return arguments.out or Path(arguments.wandb)
+    return Store(arguments.stores[0]).root / "leaderboard" if arguments.stores else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,12 +96,11 @@ def _leaderboard(arguments: argparse.Namespace) -> str:
     for path in arguments.stores:
         if not path.is_dir():
             raise NaitError("there is no such store", where=str(path), mend="Give the folder of paths.store.")
-    stores, folder = [Store(path) for path in arguments.stores], arguments.out
+    stores, folder = [Store(path) for path in arguments.stores], _folder(arguments)
+    assert folder is not None
     if arguments.wandb:
-        folder = folder or Path(arguments.wandb)
         stores.append(Store(folder / "store"))
         print(pull(arguments.wandb, stores[-1], group=arguments.group))
-    folder = folder or stores[0].root / "leaderboard"
     folder.mkdir(parents=True, exist_ok=True)
     board = (Report if arguments.report else Leaderboard)(not arguments.all, arguments.against)
     reporter = Costs() if arguments.costs else board

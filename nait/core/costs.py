@@ -34,10 +34,11 @@ class Cost:
         return self.device_hours(seconds) * self.price_per_device_hour
 
 
-def from_nothing(spent: float, parts: Collection[tuple[float, bool]]) -> float:
-    """What `spent` (seconds, watt-hours) would have been from an empty store.
+def from_nothing(spent: float, parts: Collection[tuple[float, float]]) -> float:
+    """What `spent` (seconds, watt-hours) would have been from an empty store, without an interruption.
 
-    `parts`: what each artifact that was used took, and whether that is in `spent` since it was made just now.
+    `parts`: what each artifact that was used took, and how much of that is in `spent`: all of it where it was made
+    just now, the last attempt's share where it continued a killed one, 0 where it was there.
     """
-    now = sum(amount for amount, fresh in parts if fresh)
+    now = sum(amount for _, amount in parts)
     return max(0.0, spent - now) + sum(amount for amount, _ in parts)

@@ -44,6 +44,7 @@ from nait.stages.tables import LAYERS, read_scores, write_selected_rows
 from nait.stages.train import train, train_on
 from nait.store import Artifact, Store, read_json, write_json
 from nait.tracking.bundles import RECORD, bundle
+from nait.tracking.signals import Termination
 from nait.tracking.trackers import Trackers
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ class Job:
 
     def run(self, stages: Sequence[str], *, last: bool) -> str:
         """Runs the stages; the text to print (a leaderboard when this job is not one of a sweep)."""
+        with Termination():
+            return self._tracked(stages, last=last)
+
+    def _tracked(self, stages: Sequence[str], *, last: bool) -> str:
         failed = True
         try:
             self._announce()
@@ -100,10 +105,14 @@ class Job:
         if splits(self.model):
             self.model.follow()
         elif self.selects(stages):
-            self._contamination()
-            extractor = self.extractor(self.store, self.model)
-            assist(self.pool, self.targets, self.selector, extractor, self.store)
-            extractor.close()
+            with Termination():
+                self._assist()
+
+    def _assist(self) -> None:
+        self._contamination()
+        extractor = self.extractor(self.store, self.model)
+        assist(self.pool, self.targets, self.selector, extractor, self.store)
+        extractor.close()
 
     def trains(self, stages: Sequence[str]) -> bool:
         """Whether a model is to be trained: to evaluate one is to train it first."""

@@ -16,6 +16,7 @@ from typing import Any
 from tabulate import tabulate
 
 from nait.core.errors import DataError, NaitError
+from nait.core.writes import cannot_write
 from nait.neurons.artifacts import list_directions, open_directions, publish, resolve
 from nait.neurons.directions import cosines
 from nait.store import Store
@@ -39,8 +40,11 @@ def main() -> None:
         parser.error(f"{arguments.command} takes {needed} name(s)")
     try:
         print(_answer(arguments.command, arguments.names, Store(arguments.store)))
-    except NaitError as error:
-        print(f"nait: {error}", file=sys.stderr)
+    except (NaitError, OSError) as error:
+        refused = cannot_write(error, mend="Give another FOLDER.") if isinstance(error, OSError) else error
+        if refused is None:
+            raise
+        print(f"nait: {refused}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,7 +1,13 @@
-"""Chunks: the parts in which a pass is written, each whole and renamed, claimed by one process at a time."""
+"""Chunks: the parts in which a pass is written, each whole and renamed, claimed by one process at a time.
+
+What a chunk has before it is whole is kept in pieces, `begun-<chunk>-<batches before it>-<batches with it>.npz`. One
+is written when `engine.save_seconds` have passed, and at an interrupt. Whoever claims the chunk next continues after
+them. Where pieces end changes no chunk, and so no byte of what the pass leaves.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Generator, Sequence
@@ -18,39 +24,11 @@ from nait.core.errors import StoreError
 from nait.core.tokens import TokenTable
 from nait.core.workers import WAIT_SECONDS, Workers
 from nait.models.batches import Rows
-from nait.signals.arrivals import Values
+from nait.signals.fillings import Filling, read_arrays, write_arrays
 from nait.signals.readings import Signal
 from nait.store import read_json, write_json
 
 PLAN = "plan.json"
-
-
-class Filling:
-    """A chunk's values, an array a signal, as its batches come; a set-level signal is summed.
-
-    The arrays have their full size at once: small ones that were kept from each batch would lie between what batches
-    free, and the heap would grow around them.
-    """
-
-    def __init__(self, signals: Sequence[Signal], rows: int) -> None:
-        self.per_row = [signal.per_row for signal in signals]
-        self.rows = rows
-        self.at = 0
-        self.arrays: list[Values] = []
-
-    def add(self, values: Sequence[Values], rows: int) -> None:
-        """The next batch's values, of so many rows."""
-        if not self.arrays:
-            self.arrays = [
-                np.zeros((self.rows if own else 1, *value.shape[1:]), dtype=value.dtype)
-                for own, value in zip(self.per_row, values, strict=True)
-            ]
-        for own, array, value in zip(self.per_row, self.arrays, values, strict=True):
-            if own:
-                array[self.at : self.at + rows] = value
-            else:
-                array += value.sum(axis=0, keepdims=True)
-        self.at += rows
 
 
 @dataclass(frozen=True)
@@ -85,8 +63,9 @@ class Chunks:
     def keep_only_if_same_plan(self) -> None:
         """Drops chunks that were cut otherwise: their rows are others."""
         if not self.is_open():
-            for stale in self.folder.glob("chunk-*"):
-                stale.unlink()
+            for pattern in ("chunk-*", "begun-*"):
+                for stale in self.folder.glob(pattern):
+                    stale.unlink()
             write_json(self.folder / PLAN, self._digest())
 
     def is_open(self) -> bool:
@@ -120,14 +99,43 @@ class Chunks:
                 time.sleep(WAIT_SECONDS)
 
     def write(self, number: int, filled: Filling) -> None:
-        """A chunk, from what its batches have filled."""
-        path = self.path(number)
-        part = path.with_suffix(".part")
-        with part.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **{str(i): array for i, array in enumerate(filled.arrays)})
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        """A chunk, from what its batches have filled; its pieces go."""
+        write_arrays(self.path(number), filled.arrays)
+        for piece in self.folder.glob(f"begun-{number:06d}-*"):
+            piece.unlink()
+
+    def keep(self, number: int, filled: Filling) -> bool:
+        """Writes what came since the last piece as the next one; whether there was any."""
+        if not filled.can_be_kept:
+            return False
+        name = f"begun-{number:06d}-{filled.kept_batches:06d}-{filled.batches:06d}.npz"
+        write_arrays(self.folder / name, filled.piece())
+        filled.keep()
+        return True
+
+    def begun(self, number: int, signals: Sequence[Signal]) -> Filling:
+        """A chunk as far as its pieces fill it."""
+        batches = self.batches[number]
+        filled = Filling(signals, sum(map(len, batches)))
+        for path, first, end in self._pieces(number):
+            rows = sum(map(len, batches[first:end]))
+            filled.restore(read_arrays(path), rows=rows, batches=end - first)
+        return filled
+
+    def _pieces(self, number: int) -> list[tuple[Path, int, int]]:
+        """The pieces of a chunk in their order: file, batches before it, batches with it."""
+        paths = sorted(self.folder.glob(f"begun-{number:06d}-*.npz"))
+        return [(path, *map(int, path.stem.split("-")[2:])) for path in paths]  # type: ignore[misc]
+
+    def done(self) -> list[Rows]:
+        """The batches that are in a chunk or a piece."""
+        found: list[Rows] = []
+        for number, batches in enumerate(self.batches):
+            if self.path(number).is_file():
+                found += batches
+            elif pieces := self._pieces(number):
+                found += batches[: pieces[-1][2]]
+        return found
 
     def assemble(self, signals: Sequence[Signal], rows: int) -> None:
         """Scatters the chunks into one file a signal, in row order, through a memory map; then drops them."""
@@ -138,6 +146,8 @@ class Chunks:
         ).unlink()  # before the chunks: to other processes a missing chunk is one to measure
         for number in range(len(self.batches)):
             self.path(number).unlink()
+        for left in self.folder.glob("begun-*"):  # of a process that died while it dropped them
+            left.unlink()
 
     def _assemble(self, i: int, signal: Signal, rows: int) -> None:
         values: Any = None
@@ -148,6 +158,7 @@ class Chunks:
                 shape = (rows, *piece.shape[1:]) if signal.per_row else piece.shape
                 path = self.folder / f"{i}.npy"
                 values = np.lib.format.open_memmap(path, "w+", dtype=piece.dtype, shape=shape)
+                _take_space(path)
             if signal.per_row:
                 values[np.concatenate(list(chunk))] = piece
             else:
@@ -155,3 +166,18 @@ class Chunks:
         if not signal.per_row:
             values /= rows
         values.flush()
+
+
+def _take_space(path: Path) -> None:
+    """Takes the disk space of a whole file now: a map onto a full disk ends the process without a word.
+
+    Raises: OSError where there is not enough.
+    """
+    if hasattr(os, "posix_fallocate"):  # Linux and most Unixes
+        with path.open("r+b") as stream:
+            try:
+                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+                    return  # a file system that cannot promise space
+                raise OSError(error.errno, error.strerror, str(path)) from None

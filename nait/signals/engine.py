@@ -21,10 +21,14 @@ class Engine:
     `share_prefixes` reads tokens that many rows begin with once, where padding is on the right. `packing` reads what
     rows of a batch do not share as one sequence without padding: `auto` where the model's attention is of the flash
     kind, `always`, or `never`.
+
+    A pass writes `chunk_tokens` tokens at a time, and before that every `save_seconds` what it has of them: so much
+    work a kill can cost. 0 writes after each batch.
     """
 
     batch_tokens: int = 8192
     chunk_tokens: int = 1_000_000
+    save_seconds: float = 20.0
     padding: Side = "right"
     share_prefixes: bool = True
     packing: When = "auto"
@@ -42,6 +46,11 @@ class Engine:
                 raise NaitError(
                     f"{getattr(self, key)} is below 1", where=f"engine.{key}", mend="Give 1 or more."
                 )
+
+        if self.save_seconds < 0:
+            raise NaitError(
+                f"{self.save_seconds} is below 0", where="engine.save_seconds", mend="Give 0 or more."
+            )
 
     def prefixes(self, table: TokenTable) -> Prefixes:
         """The prefixes that a forward pass over the table reads once, where that pays."""

@@ -219,11 +219,11 @@ class StoredExtractor:
         size = {"rows": len(table), "tokens": int(table.starts[-1])}
 
         def write(part: Path) -> Mapping[str, Any]:
-            run_pass(
+            earlier = run_pass(
                 self.network(), table, signals, part,
                 engine=self.engine, name=examples.name, workers=workers,
             )  # fmt: skip
-            return {**size, "signals": [canonical(signal.key()) for signal in signals]}
+            return {**size, "signals": [canonical(signal.key()) for signal in signals], **earlier}
 
         def join(part: Path) -> None:
             join_pass(

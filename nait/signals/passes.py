@@ -1,7 +1,8 @@
 """Passes: one forward of the decoder over a token table, written to disk in chunks as it goes.
 
-A chunk is a run of consecutive batches. It is written whole and renamed, so a killed pass goes on at the first
-missing chunk and ends with the same bytes. Memory holds one chunk, whatever the number of rows.
+A chunk is a run of consecutive batches. It is written whole and renamed; before it is whole, what it has is written
+in pieces, by the clock and at an interrupt. So a killed pass continues after the last batch that was written, and
+ends with the same bytes. Memory holds one chunk, whatever the number of rows.
 
 Several processes may share a pass. One leads: it holds the store's lock, and puts the chunks together. Whoever
 measures a chunk holds a file lock on it, which the system lets go when the process dies. So no chunk is measured
@@ -10,17 +11,22 @@ twice, the leader waits for living processes alone, and none that holds a chunk 
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from dataclasses import replace
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nait.attempts import Attempt
 from nait.core.tokens import TokenTable
 from nait.core.workers import ALONE, Workers
-from nait.signals.chunks import Chunks, Filling
+from nait.models.batches import Rows
+from nait.signals.chunks import Chunks
 from nait.signals.engine import Engine
+from nait.signals.fillings import Filling
 from nait.signals.gradients import GradientSignal
 from nait.signals.heap import Heap
 from nait.signals.prefixes import NONE, Prefixes, plan_by_prefix
@@ -28,6 +34,10 @@ from nait.signals.readings import Signal
 from nait.signals.runners import read_ahead, runner_of
 from nait.signals.tokens import forget
 
+log = logging.getLogger(__name__)
+
+SAVE_SHARE = 100
+"""A piece may cost at most this part of the time it protects, however large the values of a row are."""
 BACKWARD_SHARE = 4
 """A backward pass gets this part of the engine's token budget."""
 
@@ -41,14 +51,22 @@ def run_pass(
     engine: Engine,
     name: str,
     workers: Workers = ALONE,
-) -> None:
-    """Writes `<i>.npy` for each signal i into `folder`, from the chunks a killed pass left there or made now."""
+) -> Mapping[str, Any]:
+    """Writes `<i>.npy` for each signal i into `folder`, from what a killed pass left there and what is made now.
+
+    What earlier attempts took, for the manifest.
+    """
     prefixes, chunks = _plan(table, signals, folder, engine)
+    attempt = Attempt(folder, resumes=chunks.is_open())
     chunks.keep_only_if_same_plan()
     if missing := chunks.missing():
         turns = chunks.in_turn(missing, workers, until_whole=True)
-        _measure(network, table, signals, chunks, turns, prefixes=prefixes, engine=engine, name=name)
+        saves = Saves(engine.save_seconds, attempt.keep)
+        _measure(
+            network, table, signals, chunks, turns, prefixes=prefixes, engine=engine, name=name, saves=saves
+        )
     chunks.assemble(signals, len(table))
+    return attempt.facts()
 
 
 def join_pass(
@@ -68,8 +86,38 @@ def join_pass(
     prefixes, chunks = _plan(table, signals, folder, engine)
     if chunks.is_open() and (missing := chunks.missing()):
         turns = chunks.in_turn(missing, workers, until_whole=False)
-        quiet = replace(engine, progress=False)
-        _measure(network(), table, signals, chunks, turns, prefixes=prefixes, engine=quiet, name=name)
+        quiet, saves = replace(engine, progress=False), Saves(engine.save_seconds)
+        _measure(
+            network(), table, signals, chunks, turns, prefixes=prefixes, engine=quiet, name=name, saves=saves
+        )
+
+
+@dataclass
+class Saves:
+    """Writes chunks, and what they have so far every `seconds`; calls `then` after each write."""
+
+    seconds: float
+    then: Callable[[], None] = lambda: None
+    cost: float = 0.0
+    last: float = field(default_factory=time.monotonic)
+
+    def keep(self, chunks: Chunks, number: int, filled: Filling, *, now: bool = False) -> None:
+        """Writes a piece where it is due, or has to be written now."""
+        started = time.monotonic()
+        wait = self.seconds and max(self.seconds, SAVE_SHARE * self.cost)
+        if (now or started - self.last >= wait) and chunks.keep(number, filled):
+            self.note()
+            self.cost = self.last - started
+
+    def write(self, chunks: Chunks, number: int, filled: Filling) -> None:
+        """Writes a whole chunk."""
+        chunks.write(number, filled)
+        self.note()
+
+    def note(self) -> None:
+        """Notes that all work so far has been written."""
+        self.then()
+        self.last = time.monotonic()
 
 
 def _plan(
@@ -93,29 +141,55 @@ def _measure(
     prefixes: Prefixes,
     engine: Engine,
     name: str,
+    saves: Saves,
 ) -> None:
+    runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes, packing=engine.packing)
+    heap = Heap()
+    forget(table)
+    with _told(table, chunks, name), _bar(table, chunks, engine, name) as advance, runner, closing(turns):
+        for number in turns:
+            filled = chunks.begun(number, signals)
+            try:
+                for rows, values in read_ahead(runner, table, chunks.batches[number][filled.batches :]):
+                    filled.add(values, len(rows))
+                    forget(table)
+                    heap.give_back()
+                    advance(rows)
+                    saves.keep(chunks, number, filled)
+                saves.write(chunks, number, filled)
+            except (KeyboardInterrupt, SystemExit):
+                saves.keep(chunks, number, filled, now=True)
+                raise
+
+
+@contextmanager
+def _told(table: TokenTable, chunks: Chunks, name: str) -> Iterator[None]:
+    """An interrupt of the body says what is kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        kept = sum(map(len, chunks.done()))
+        log.warning("Reading %s: %d of %d rows are measured and kept.", name, kept, len(table))
+        raise
+
+
+@contextmanager
+def _bar(table: TokenTable, chunks: Chunks, engine: Engine, name: str) -> Iterator[Callable[[Rows], None]]:
+    """A progress bar over a pass's tokens, which begins with what was kept: what to call with each batch's rows."""
     from tqdm import tqdm
 
-    lengths = table.lengths
-    total = int(lengths.sum())
-    left = sum(int(lengths[rows].sum()) for number in chunks.missing() for rows in chunks.batches[number])
-    runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes, packing=engine.packing)
-    rows_done, heap = 0, Heap()
-    forget(table)
+    lengths, new_rows = table.lengths, 0
+    kept = sum(int(lengths[rows].sum()) for rows in chunks.done())
+
+    def advance(rows: Rows) -> None:
+        nonlocal new_rows
+        new_rows += len(rows)
+        bar.update(int(lengths[rows].sum()))
+        rate = new_rows / max(bar.format_dict["elapsed"], 1e-9)
+        bar.set_postfix_str(f"{rate:.0f} rows/s", refresh=False)
+
     with tqdm(
-        total=total, initial=total - left, unit="tok", unit_scale=True, desc=f"reading {name}",
+        total=int(lengths.sum()), initial=kept, unit="tok", unit_scale=True, desc=f"reading {name}",
         disable=not engine.progress, mininterval=0.5 if sys.stderr.isatty() else 30.0,
-    ) as bar, runner, closing(turns):  # fmt: skip
-        for number in turns:
-            batches = chunks.batches[number]
-            filled = Filling(signals, sum(map(len, batches)))
-            for rows, values in read_ahead(runner, table, batches):
-                filled.add(values, len(rows))
-                forget(table)
-                heap.give_back()
-                rows_done += len(rows)
-                bar.update(int(lengths[rows].sum()))
-                bar.set_postfix_str(
-                    f"{rows_done / max(bar.format_dict['elapsed'], 1e-9):.0f} rows/s", refresh=False
-                )
-            chunks.write(number, filled)
+    ) as bar:  # fmt: skip
+        yield advance

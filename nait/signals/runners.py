@@ -66,10 +66,18 @@ def runner_of(
 def read_ahead(
     runner: Runner | GradientRunner, table: TokenTable, batches: Iterable[Rows]
 ) -> Iterator[tuple[Rows, list[Values]]]:
-    """Each batch's rows and values, one array a signal. While they are waited for, the next batch is on its way."""
+    """Each batch's rows and values, one array a signal. While they are waited for, the next batch is on its way.
+
+    An interrupt that comes while a batch is begun is raised after the values of the batch before it.
+    """
     waiting: tuple[Rows, list[Arrival]] | None = None
     for rows in batches:
-        begun = rows, runner.begin(table, rows)
+        try:
+            begun = rows, runner.begin(table, rows)
+        except (KeyboardInterrupt, SystemExit):
+            if waiting is not None:
+                yield waiting[0], joined(waiting[1])
+            raise
         if waiting is not None:
             yield waiting[0], joined(waiting[1])
         waiting = begun

@@ -32,10 +32,10 @@ class Used:
 
     def seconds(self, elapsed: float) -> float:
         """What `elapsed` seconds in which these were used would have been from an empty store."""
-        return from_nothing(elapsed, [(artifact.seconds, artifact.fresh) for artifact in self])
+        return from_nothing(elapsed, [(artifact.seconds, artifact.seconds_now) for artifact in self])
 
     def energy_wh(self, spent: float | None) -> float | None:
         """The same of watt-hours; None where those of any part are unknown."""
-        parts = [(artifact.energy_wh, artifact.fresh) for artifact in self]
-        known = [(energy, fresh) for energy, fresh in parts if energy is not None]
+        parts = [(artifact.energy_wh, artifact.energy_wh_now) for artifact in self]
+        known = [(energy, now) for energy, now in parts if energy is not None]
         return None if spent is None or len(known) < len(parts) else from_nothing(spent, known)

@@ -14,13 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from nait.attempts import Attempt
 from nait.core.contracts import Model, Tracker
 from nait.core.errors import ConfigError
 from nait.core.tokens import TokenTable
 from nait.store import write_json
 from nait.training import adapter, checks, health, schedules, watch
 from nait.training.adapter import LoraRecipe
-from nait.training.checkpoints import CHECKPOINTS
+from nait.training.checkpoints import CHECKPOINTS, latest
 from nait.training.rows import check_trainable, padding_id
 from nait.training.runs import fit, stochastic_adamw
 
@@ -159,6 +160,7 @@ class FineTune:
         dtype = network.dtype
         network = self._trainable(network)
         start = health.sample_weights(network)
+        attempt = Attempt(folder, resumes=latest(folder / CHECKPOINTS) is not None)
         bar = watch.Bar()
         kept = [watch.Epochs(folder, model.name)] if self.checkpoints == "epoch" else []
         try:
@@ -172,11 +174,11 @@ class FineTune:
                 pad_id=padding_id(tokenizer),
                 seed=seed,
                 deterministic=self.deterministic,
-                watchers=[watch.Curve(tracker), bar, *kept, watch.Saves(self.save_seconds)],
+                watchers=[watch.Curve(tracker), bar, *kept, watch.Saves(self.save_seconds, attempt.keep)],
             )
         finally:
             bar.close()
-        facts = watch.facts(state, network, rows)
+        facts = watch.facts(state, network, rows, earlier_seconds=attempt.earlier_seconds)
         trained = health.sample_weights(network)
         if self.lora is None:
             network.to(dtype)
@@ -196,7 +198,7 @@ class FineTune:
             dtype=str(dtype).removeprefix("torch."),
             zero_adapter=self.lora is not None and adapter.is_zero(network),
         )
-        return {**facts, **shares, "warnings": said}
+        return {**facts, **shares, "warnings": said, **attempt.facts()}
 
     def _trainable(self, network: Any) -> Any:
         if self.lora:

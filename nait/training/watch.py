@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,12 @@ class Bar:
 class Saves:
     """Asks for a checkpoint to resume from when `seconds` have passed since the last; 0 means each step.
 
-    The last step of an epoch waits for the epoch's own record, and the last step of all needs none.
+    The last step of an epoch waits for the epoch's own record, and the last step of all needs none. `then` is called
+    after each checkpoint.
     """
 
     seconds: float
+    then: Callable[[], None] = lambda: None
     cost: float = 0.0
     last: float = field(default_factory=time.monotonic)
     asked: float | None = None
@@ -123,6 +125,7 @@ class Saves:
         self.last = time.monotonic()
         if self.asked is not None:
             self.cost = self.last - self.asked
+        self.then()
 
 
 @dataclass
@@ -147,9 +150,14 @@ def mean_rate(steps: Sequence[dict[str, float]], epoch: int) -> float:
     return sum(rates) / len(rates)
 
 
-def facts(state: Any, network: Any, rows: TokenTable) -> dict[str, Any]:
-    """What a training did, for the manifest. Losses and tokens count from the first step, resumed or not."""
+def facts(state: Any, network: Any, rows: TokenTable, *, earlier_seconds: float = 0.0) -> dict[str, Any]:
+    """What a training did, for the manifest. Losses, tokens and the rate count from the first step, resumed or not.
+
+    `earlier_seconds` is what the attempts took that this one continues: the trainer itself divides by its own time.
+    """
     losses = [row["loss"] for row in curve(state)]
+    last = state.log_history[-1]
+    resumed = last["train_runtime"] / (last["train_runtime"] + earlier_seconds) if earlier_seconds else 1.0
     return {
         "steps": state.global_step,
         "epochs": state.epoch,
@@ -159,5 +167,5 @@ def facts(state: Any, network: Any, rows: TokenTable) -> dict[str, Any]:
         "answer_tokens": int(rows.answer_tokens.sum()),
         "tokens_seen": state.num_input_tokens_seen,
         "trainable_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "samples_per_second": state.log_history[-1]["train_samples_per_second"],
+        "samples_per_second": last["train_samples_per_second"] * resumed,
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,9 @@ import torch
 from nait.models.loading import LocalModel
 from nait.models.templates import TextTemplate
 from nait.signals import runners
-from nait.signals.chunks import Filling
 from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
+from nait.signals.fillings import Filling
 from nait.signals.readings import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
 from nait.store import Store
 from tests.families import HIDDEN, LAYERS, pool, save
@@ -185,6 +187,133 @@ def test_a_killed_pass_goes_on_and_ends_with_the_same_bytes(
     calls[0] = 100
     extractor(folder, tmp_path / "again", **cut).measure(pool(), signals)
     assert first_try < calls[0] - 100, "the resumed pass read everything again"
+
+
+class Stopped(Exception):
+    """A kill that lets nothing be written any more."""
+
+
+def stop_at(
+    patch: pytest.MonkeyPatch, count: int, error: type[BaseException], seconds: float = 0
+) -> list[int]:
+    """Raises at the batch of this number, from 1; a list of one number counts the batches that were begun."""
+    begin, calls = runners.Runner.begin, [0]
+
+    def begun(self: runners.Runner, *args: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == count:
+            raise error
+        time.sleep(seconds)
+        return begin(self, *args)
+
+    patch.setattr(runners.Runner, "begin", begun)
+    return calls
+
+
+def stop(x: StoredExtractor, count: int, error: type[BaseException], seconds: float = 0) -> None:
+    """A measurement that ends at the batch of this number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nait.signals.passes.SAVE_SHARE", 0)  # writes of a loaded machine are not waited for
+        stop_at(patch, count, error, seconds)
+        with pytest.raises(error):
+            x.measure(pool(), kept_signals())
+
+
+BATCHES = {"batch_tokens": 128}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[bytes]]:
+    """How many batches a pass in one piece reads, and what it leaves."""
+    with pytest.MonkeyPatch.context() as patch:
+        calls = stop_at(patch, 0, Stopped)
+        store = tmp_path_factory.mktemp("whole")
+        found = extractor(folder, store, **BATCHES, save_seconds=1000).measure(pool(), kept_signals())
+        return calls[0], [values.tobytes() for values in found]
+
+
+def kept_signals() -> list[Any]:
+    """One signal of each row, one of the set, whose sum rounds otherwise in another order."""
+    return [project_on(Reading(), directions(2)), Mean(Reading())]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("stops", [(2,), (6,), (4, 3, 2)])
+def test_an_interrupt_within_a_chunk_loses_no_batch_and_changes_no_byte(
+    folder: Path, tmp_path: Path, uninterrupted: tuple[int, list[bytes]], stops: tuple[int, ...],
+    error: type[BaseException], caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    batches, whole = uninterrupted
+    done = 0
+    for count in stops:
+        stop(extractor(folder, tmp_path, **BATCHES), count, error)
+        done += count - 1
+        assert not list(tmp_path.rglob("chunk-*")), "one chunk holds all"
+    assert "rows are measured and kept" in caplog.text
+    with pytest.MonkeyPatch.context() as patch:
+        calls = stop_at(patch, 0, error)
+        resumed = extractor(folder, tmp_path, **BATCHES).measure(pool(), kept_signals())
+        assert calls[0] == batches - done
+    assert [values.tobytes() for values in resumed] == whole
+    (made,) = (path.parent for path in (tmp_path / "passes").glob("*/manifest.json"))
+    assert {path.name for path in made.iterdir()} == {"manifest.json", "0.npy", "1.npy"}
+
+
+def test_a_kill_within_a_chunk_loses_what_was_read_since_the_last_save(
+    folder: Path, tmp_path: Path, uninterrupted: tuple[int, list[bytes]]
+) -> None:
+    batches, whole = uninterrupted
+    for seconds, kept in ((1000.0, 0), (0.0, 4)):  # of five batches, the last is on its way
+        store = tmp_path / str(kept)
+        stop(extractor(folder, store, **BATCHES, save_seconds=seconds), 6, Stopped)
+        assert bool(list(store.rglob("begun-*"))) == bool(kept)
+        with pytest.MonkeyPatch.context() as patch:
+            calls = stop_at(patch, 0, Stopped)
+            resumed = extractor(folder, store, **BATCHES).measure(pool(), kept_signals())
+            assert calls[0] == batches - kept
+        assert [values.tobytes() for values in resumed] == whole
+
+
+def test_pieces_of_a_pass_that_was_cut_otherwise_are_dropped(
+    folder: Path, tmp_path: Path, uninterrupted: tuple[int, list[bytes]]
+) -> None:
+    stop(extractor(folder, tmp_path, batch_tokens=200), 3, KeyboardInterrupt)
+    assert list(tmp_path.rglob("begun-*"))
+    x = extractor(folder, tmp_path, **BATCHES)
+    assert [values.tobytes() for values in x.measure(pool(), kept_signals())] == uninterrupted[1]
+    (made,) = Store(tmp_path).artifacts("passes")
+    assert "earlier_seconds" not in made.manifest
+
+
+def test_a_resumed_pass_took_what_all_its_attempts_took(folder: Path, tmp_path: Path) -> None:
+    stop(extractor(folder, tmp_path, **BATCHES), 5, KeyboardInterrupt, seconds=0.1)
+    x, started = extractor(folder, tmp_path, **BATCHES), time.monotonic()
+    x.measure(pool(), kept_signals())
+    elapsed = time.monotonic() - started
+    (made,) = (one for one in x.used if one.kind == "passes")
+    earlier = made.manifest["earlier_seconds"]
+    assert earlier >= 0.4
+    assert made.fresh
+    assert earlier < made.seconds <= earlier + elapsed
+    assert made.seconds_now == pytest.approx(made.seconds - earlier)
+    encoded = sum(one.seconds for one in x.used if one.kind == "encodings")
+    assert x.used.seconds(elapsed) == pytest.approx(elapsed + earlier + encoded), "each second once"
+    again = extractor(folder, tmp_path, **BATCHES)
+    again.measure(pool(), kept_signals())
+    assert again.used.seconds(0.0) == pytest.approx(made.seconds)
+
+
+def test_an_interrupt_comes_after_the_batch_that_was_read() -> None:
+    class Runner:
+        def begin(self, table: Any, rows: Any) -> list[Any]:
+            if rows[0] == 2:
+                raise KeyboardInterrupt
+            return [SimpleNamespace(arrays=lambda: [rows])]
+
+    found = runners.read_ahead(Runner(), None, [np.array([row]) for row in range(4)])  # type: ignore[arg-type]
+    assert [int(next(found)[0][0]), int(next(found)[0][0])] == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        next(found)
 
 
 def test_the_next_batch_is_on_its_way_before_the_values_of_one_are_waited_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -64,13 +65,18 @@ def test_one_seed_gives_one_adapter_and_another_seed_another(train: Train, plain
 @pytest.mark.parametrize("recipe", [replace(LORA, checkpoints="epoch"), FULL], ids=["lora", "full"])
 def test_a_killed_run_goes_on_to_the_same_bytes(recipe: FineTune, train: Train, tmp_path: Path) -> None:
     whole, facts = train(recipe)
-    folder = tmp_path / "killed"
+    folder, begun = tmp_path / "killed", time.monotonic()
     for step in (2, 5):  # in the middle of either epoch
         with pytest.raises(KeyboardInterrupt):
             train(recipe, folder=folder, tracker=Records(step))
         assert [path.name for path in (folder / "checkpoints").iterdir()] == [f"checkpoint-{step - 1}"]
     resumed = Records()
+    started = time.monotonic()
     _, facts_of_resumed = train(recipe, folder=folder, tracker=resumed)
+    assert 0 < facts_of_resumed.pop("earlier_seconds") < started - begun, (
+        "what was kept, and no more than passed"
+    )
+    facts_of_resumed.pop("earlier_energy_wh")
     assert [step for step, _ in resumed.logged] == [5, 6]
     assert content(folder) == content(whole)
     speed = "samples_per_second"

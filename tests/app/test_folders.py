@@ -1,0 +1,58 @@
+"""Folders that a user names and that cannot be written: one message with folder, cause and mend, on every command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.app.test_main import Run, home
+from tests.app.test_main import nait as nait  # a fixture
+
+__all__ = ["home", "nait"]
+
+QUICK = ("selector=random", "stages=[select]")
+
+
+def told(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Exit code 2 and one line with all the words, without a traceback."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "UserWarning" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if all(word in line for word in words)]
+    assert said, done.stderr
+
+
+@pytest.mark.parametrize("key", ["paths.runs", "paths.store"])
+@pytest.mark.parametrize(("folder", "cause"), [("/proc/x", "no folder can be made"), ("file", "a file")])
+def test_a_folder_that_cannot_be_made_is_one_message(
+    nait: Run, tmp_path: Path, key: str, folder: str, cause: str
+) -> None:
+    (tmp_path / "file").touch()
+    told(nait(*QUICK, f"{key}={folder}"), folder, cause, f"{key}=FOLDER")
+
+
+def test_a_sweep_says_so_too(nait: Run) -> None:
+    told(nait("-m", *QUICK, "seed=0,1", "paths.runs=/proc/x"), "/proc/x", "paths.runs=FOLDER")
+
+
+def test_a_full_disk_under_the_run_is_named(nait: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "selected.jsonl.part").symlink_to("/dev/full")
+    (tmp_path / "run" / "selected.jsonl").symlink_to("/dev/full")
+    told(nait(*QUICK, "hydra.run.dir=run"), "run", "the disk is full", "paths.runs=FOLDER")
+
+
+def test_a_report_that_cannot_be_written_is_named_and_fails(nait: Run, tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "report").touch()
+    sweep = ("-m", "selector=random", "stages=[select,report]", "seed=0,1", "hydra.sweep.dir=sweep")
+    told(nait(*sweep), "sweep/report", "a file", "paths.runs=FOLDER")
+    for out, cause in (("/proc/x", "no folder can be made"), (str(tmp_path / "sweep" / "report"), "a file")):
+        done = subprocess.run(
+            [sys.executable, "-m", "nait.sweeps", "store", "--out", out],
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100,
+        )  # fmt: skip
+        told(done, out, cause, "--out FOLDER")
