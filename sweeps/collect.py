@@ -47,15 +47,25 @@ def collect(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = 
 
 def sheets(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Sheet]:
     """The same, each table for itself. Raises: StoreError, as above."""
-    made = boards(store, run_records(store, runs))
+    found = []
+    for board in boards(store, run_records(store, runs)):
+        rows = tuple(row for run in board.runs for row in _rows(store, board, run, primary=primary))
+        found.append(Sheet(board.number, board.head, rows, (*board.said, *_unjudged(rows))))
+    return found
+
+
+def _unjudged(rows: Sequence[Row]) -> list[str]:
+    """Which lines lack what labels tell, since some of their seeds were recorded without any."""
+    judged: dict[tuple[str, str, str], dict[int, bool]] = {}
+    for row in rows:
+        seeds = judged.setdefault((row.selector, row.target, row.budget), {})
+        seeds[row.seed] = seeds.get(row.seed, False) or bool(row.truth)
     return [
-        Sheet(
-            board.number,
-            board.head,
-            tuple(row for run in board.runs for row in _rows(store, board, run, primary=primary)),
-            board.said,
-        )
-        for board in made
+        f"{', '.join(filter(None, line))}: no labels judge the runs of seed {', '.join(lacking)}, so the line "
+        "does not show what they tell of its other seeds. Run those seeds again with truth=..."
+        for line, seeds in judged.items()
+        if any(seeds.values())
+        and (lacking := [str(seed) for seed, told in sorted(seeds.items()) if not told])
     ]
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from nait.core.results import Evaluation, Member, Result, Row
 from nait.stages.evaluations import read_results, write_evaluation
 from nait.store import Store
-from nait.sweeps.collect import collect, outcomes
+from nait.sweeps.collect import collect, outcomes, sheets
 from nait.sweeps.contrasts import BASE, between, controls
 from nait.sweeps.documents import Table
 from nait.sweeps.leaderboard import Leaderboard
@@ -159,6 +159,18 @@ def test_a_run_that_is_recorded_without_labels_hides_none_that_another_record_te
         put(store, "nait", seed=k, facts={"truth": {"precision": 0.9}})
     found = {line.selector: line.truth for line in lines_of(store) if line.task == "nano_math"}
     assert found == {"random": {"precision": 0.7}, "nait": {"precision": pytest.approx(0.9)}}
+
+
+def test_a_line_whose_seeds_are_not_all_judged_by_labels_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        put(store, "nait", seed=seed, facts={"truth": {"precision": 0.9} if seed < 2 else {}})
+        put(store, "random", seed=seed, facts={"truth": {"precision": 0.2}})
+    assert {line.selector: dict(line.truth) for line in lines_of(store) if line.task == "nano"} == {
+        "nait": {}, "random": {"precision": pytest.approx(0.2)},
+    }  # fmt: skip
+    (said,) = sheets(store)[0].said
+    assert said.startswith("nait, math, 10%: no labels judge the runs of seed 2,")
 
 
 def test_a_run_that_was_trained_and_not_evaluated_shows_its_training(tmp_path: Path) -> None:
