@@ -20,11 +20,8 @@ def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None)
     Raises: ConfigError when the task brings fewer examples of its own than are asked for.
     """
     fixed = task.config.get("num_fewshot")
-    wanted = num_fewshot
-    if isinstance(num_fewshot, Mapping):
-        names = [task.name, *suite.owners(task.name)]
-        wanted = next((num_fewshot[name] for name in names if name in num_fewshot), None)
-    if not isinstance(wanted, int) or fixed == 0:
+    wanted = _wanted(task, suite, num_fewshot)
+    if wanted is None or fixed == 0:
         return int(fixed or 0)
     own = task.config.get("fewshot_config") or {}
     samples = own.get("samples") if isinstance(own, Mapping) else None
@@ -35,6 +32,46 @@ def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None)
             mend="Give the number by task or group: eval.num_fewshot={mmlu: 5}.",
         )
     return wanted
+
+
+def _wanted(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> int | None:
+    if not isinstance(num_fewshot, Mapping):
+        return num_fewshot
+    names = [task.name, *suite.owners(task.name)]
+    return next((num_fewshot[name] for name in names if name in num_fewshot), None)
+
+
+def check_shots(num_fewshot: object) -> None:
+    """Raises: ConfigError for a number of examples that is not a whole number of 0 or more, or null."""
+    by_name = num_fewshot if isinstance(num_fewshot, Mapping) else {"": num_fewshot}
+    for name, count in by_name.items():
+        whole = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+        if count is not None and not whole:
+            raise ConfigError(
+                f"{count!r} is not a whole number of 0 or more",
+                where="eval.num_fewshot" + (f".{name}" if name else ""),
+                mend="Give the number of examples before each item; null keeps the task's own.",
+            )
+
+
+def kept_at_zero(suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> list[str]:
+    """One sentence for the tasks that stay without the examples that were asked for; or none."""
+    kept = {
+        task.name
+        for task in suite.tasks
+        if task.config.get("num_fewshot") == 0 and _wanted(task, suite, num_fewshot)
+    }
+    counts = {name: sum(task in kept for task in tasks) for name, tasks in suite.requested.items()}
+    parts = [
+        name
+        if suite.requested[name] == (name,)
+        else f"{name} ({count} of {len(suite.requested[name])} tasks)"
+        for name, count in counts.items()
+        if count
+    ]
+    if not parts:
+        return []
+    return [f"eval.num_fewshot is not heeded by tasks whose own files fix 0 examples: {', '.join(parts)}"]
 
 
 def relevant(primary: Mapping[str, str], suite: Suite) -> dict[str, str]:

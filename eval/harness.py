@@ -26,7 +26,7 @@ from nait.models.clocks import DAY, stop_clock
 from nait.network import offline_variable, unreachable_hub
 
 from .chats import Chats, chat_warnings
-from .choices import check_choices, relevant, shots
+from .choices import check_choices, check_shots, kept_at_zero, relevant, shots
 from .context import CutPrompts, cap_answers, context_warnings
 from .definitions import OWN, Catalogue, Function, library
 from .mirror import air_gap
@@ -75,9 +75,10 @@ class LmEval:
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         if not self.tasks:
             raise ConfigError("no task is named", where="eval.tasks", mend="For example eval.tasks=[gsm8k].")
+        check_shots(self.num_fewshot)
         for name in ("limit", "max_gen_toks"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ConfigError(f"{value} is not a whole number above 0", where=f"eval.{name}")
         if self.batch_size != "auto" and (isinstance(self.batch_size, str) or self.batch_size < 1):
             raise ConfigError(f"'{self.batch_size}' is neither above 0 nor 'auto'", where="eval.batch_size")
@@ -240,7 +241,12 @@ class LmEval:
                 fewshot_as_multiturn=self.multiturn,
             )
         results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
-        warnings = [*context_warnings(suite, capped, cuts, context), *chat_warnings(suite, chats), *warnings]
+        warnings = [
+            *kept_at_zero(suite, self.num_fewshot),
+            *context_warnings(suite, capped, cuts, context),
+            *chat_warnings(suite, chats),
+            *warnings,
+        ]
         write_samples(raw["samples"], folder)
         return Evaluation(results, items, suite.missing, tuple(warnings), versions(raw))
 

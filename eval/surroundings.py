@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +32,14 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(kept_numpy)
 
 
+ALONE = "DISABLE_MULTIPROC"
+"""The harness's own word for resampling in this process. Its processes are forked, and one forked beside threads, as
+W&B has them, can wait for ever; its draws are the same either way."""
+
+
 @contextmanager
 def manners(tasks: Any, templates: Any) -> Iterator[None]:
-    """Within it the harness logs errors only, shows the bars that tell the time left, and keeps templates.
+    """Within it the harness logs errors only, shows the bars that tell the time left, keeps templates, forks nothing.
 
     `tasks` is its module of tasks, `templates` its Jinja environment.
     """
@@ -41,6 +47,7 @@ def manners(tasks: Any, templates: Any) -> Iterator[None]:
 
     loggers = [logging.getLogger(name) for name in ("lm_eval", "transformers")]
     levels = [logger.level for logger in loggers]
+    alone = os.environ.get(ALONE)
     bar, bars_off, compiled = tasks.tqdm, are_progress_bars_disabled(), templates.from_string
     try:
         for logger in loggers:
@@ -50,8 +57,10 @@ def manners(tasks: Any, templates: Any) -> Iterator[None]:
         # The harness compiles a template anew for every text: 1.7 ms each, minutes over all of MMLU.
         templates.from_string = lru_cache(maxsize=1024)(compiled)
         disable_progress_bars()
+        os.environ[ALONE] = "1"
         yield
     finally:
+        os.environ.pop(ALONE) if alone is None else os.environ.update({ALONE: alone})
         tasks.tqdm, templates.from_string = bar, compiled
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

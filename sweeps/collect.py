@@ -10,7 +10,7 @@ from statistics import fmean
 
 from nait.core.errors import StoreError
 from nait.core.results import Result, Row
-from nait.stages.evaluations import read_items, read_results
+from nait.stages.evaluations import read_outcomes, read_results
 from nait.store import Artifact
 
 from .boards import Board, Placed, boards
@@ -87,12 +87,15 @@ def _run_of(record: Artifact) -> str:
 
 
 def outcomes(store: Shelf, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
-    """(evaluation, task, metric) -> item -> value, for the rows' own metrics and those of groups' tasks."""
+    """(evaluation, task, metric) -> item -> value, for the rows' own metrics and those of groups' tasks.
+
+    A metric that is not the mean of its items has none here.
+    """
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     wanted = {place for row in rows if row.evaluation for place, _ in places(row)}
     for address in sorted({row.evaluation for row in rows if row.evaluation}):
         evaluation = store.find("evaluations", address)
-        for item in read_items(evaluation.path) if evaluation else ():
+        for item in read_outcomes(evaluation.path) if evaluation else ():
             place = (address, item.task, metric_name(item.metric, item.filter))
             if place in wanted:
                 found.setdefault(place, {})[f"{item.doc_id}/{item.doc_hash}"] = item.value

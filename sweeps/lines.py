@@ -21,7 +21,8 @@ class Line:
     item's outcome is in [0, 1], and so is the score.
     `half_width`: of the 95 % interval, None where unknown. `difference`: to the control on the same items and
     seeds, None for the control itself and where there is none beside it. `truth`: by the rows' labels. `checks`:
-    of the score columns. `settings`: those in which runs of the method differ. `members`: a group's tasks.
+    of the score columns. `itemised`: the score is the mean of known outcomes of items, which intervals and
+    differences need. `settings`: those in which runs of the method differ. `members`: a group's tasks.
     """
 
     selector: str
@@ -51,6 +52,7 @@ class Line:
     members: tuple[str, ...] = ()
     higher_is_better: bool = True
     share: bool = False
+    itemised: bool = True
     targetless: bool = False
 
     @property
@@ -72,7 +74,11 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
     scored = scores(groups, items or {})
     compared = differences(groups, rows, items or {}, control)
     lines = [
-        replace(_line(group, scored.get(key), compared.get(key)), share=_is_share(group, items or {}))
+        replace(
+            _line(group, scored.get(key), compared.get(key)),
+            share=_is_share(group, items or {}),
+            itemised=items is None or all(place in items for row in group for place, _ in places(row)),
+        )
         for key, group in groups.items()
     ]
     return sorted(

@@ -21,6 +21,7 @@ SCORES = (
     "score ± the longer arm of its 95 % interval, over items and, where a line has several, over seeds; a method's "
     "spread over seeds is estimated with the help of the table's other methods where there are three or more."
 )
+HUGE = 1e6
 MARKDOWN = "github"
 """The form of a file's tables; any other is tabulate's, for a terminal."""
 NONE: Benchmarks = {}
@@ -138,7 +139,12 @@ def seconds(value: float | None) -> str:
 
 def score(line: Line) -> str:
     """The mean and the longer arm of its 95 % interval."""
-    return f"{line.value:.3f}" + (f" ± {line.half_width:.3f}" if line.half_width is not None else "")
+    return number(line.value) + (f" ± {number(line.half_width)}" if line.half_width is not None else "")
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Three decimals; from a million on, as a perplexity can be, four digits and a power of ten."""
+    return f"{value:{'+' if signed else ''}{'.3f' if not abs(value) >= HUGE else '.3e'}}"
 
 
 def seeds(line: Line) -> str:
@@ -149,7 +155,8 @@ def seeds(line: Line) -> str:
 
 def difference(found: Difference) -> str:
     """The difference and its interval; one that is not significant is called what it is."""
-    said = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    value, low, high = (number(one, signed=True) for one in (found.value, found.low, found.high))
+    said = f"{value} [{low}, {high}]"
     if not found.tested:
         return f"{said} {ITEMS_ONLY}"
     return said if found.significant else f"{said} n.s."
@@ -171,6 +178,12 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
     said += _few([line for line in lines if line.task and line.method != BASE])
     lower = sorted({line.task for line in lines if line.task and not line.higher_is_better})
     said += [f"Lower is better: {', '.join(lower)}."] if lower else []
+    whole = sorted({f"{line.task} ({line.metric})" for line in lines if line.task and not line.itemised})
+    if whole:
+        said.append(
+            f"No mean over items: {', '.join(whole)}. Their ± is the wider of the task's own standard error and the "
+            "spread over seeds, and no difference is tested."
+        )
     missing = sorted({f"{line.task} lacks {line.missing}" for line in lines if line.missing})
     return said + [f"Partial: {text}." for text in missing]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from nait.core.errors import StoreError
@@ -13,6 +15,8 @@ from nait.store import read_json, way_out, write_json
 
 RESULTS = "results.json"
 ITEMS = "items.parquet"
+Place = tuple[str, str, str]
+"""Task, metric, filter."""
 FIELDS = ("task", "doc_id", "metric", "filter", "value", "doc_hash")
 
 
@@ -80,6 +84,24 @@ def read_items(folder: Path) -> tuple[Item, ...]:
         return tuple(Item(*row) for row in zip(*(columns[name] for name in FIELDS), strict=True))
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         raise _damaged(folder, error) from error
+
+
+def read_outcomes(folder: Path) -> tuple[Item, ...]:
+    """The outcomes of the metrics whose value is the mean of them. Raises: StoreError, as above.
+
+    A perplexity is exp of a mean, a median none at all: what holds for the mean of their items says nothing of them.
+    """
+    items: dict[Place, list[Item]] = {}
+    for item in read_items(folder):
+        items.setdefault((item.task, item.metric, item.filter), []).append(item)
+    values = {(one.task, one.metric, one.filter): one.value for one in read_results(folder)}
+    return tuple(
+        item
+        for place, group in items.items()
+        if place in values
+        and math.isclose(fmean(one.value for one in group), values[place], rel_tol=1e-6, abs_tol=1e-9)
+        for item in group
+    )
 
 
 def _damaged(folder: Path, error: Exception) -> StoreError:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from nait.core.address import canonical
 from nait.core.contracts import Evaluator, Sizes
 from nait.core.differences import Comparisons, Detectable, Noise, foresee
-from nait.stages.evaluations import read_items, read_results
+from nait.stages.evaluations import read_outcomes, read_results
 from nait.store import Artifact, Store
 
 MOST_METHODS = 12
@@ -77,7 +77,7 @@ def _methods(store: Store, evaluations: set[str]) -> dict[str, Method]:
 
 def _outcomes(evaluation: Artifact) -> Outcomes:
     main = {(one.task, one.metric, one.filter) for one in read_results(evaluation.path) if one.primary}
-    items = read_items(evaluation.path)
+    items = read_outcomes(evaluation.path)
     return {(i.task, i.doc_id): i.value for i in items if (i.task, i.metric, i.filter) in main}
 
 

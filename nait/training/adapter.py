@@ -15,7 +15,7 @@ from typing import Any
 
 from nait.core.address import address
 from nait.core.contracts import Model
-from nait.core.errors import ConfigError, ModelError, StoreError
+from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
 from nait.models.wholeness import check_finite, check_loaded
 from nait.store import read_json, way_out, write_json
 from nait.training import checks
@@ -23,6 +23,8 @@ from nait.training import checks
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 MODEL_CONFIG = "config.json"
+TARGETS = "train.lora.target_modules"
+ALL_LINEAR = "all-linear"
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,23 @@ class LoraRecipe:
     """A low-rank adapter: rank `r`, scale `alpha / r`, dropout on its input, and the modules it goes on.
 
     `target_modules` is "all-linear" (every linear layer but the LM head, whatever the architecture calls
-    them) or a list of module names. Dropout 0.05 is what the LoRA recipes for Alpaca-sized data use; a
-    selected subset is smaller still, so some regularisation is worth its noise.
+    them), or module names, each of which the model must have. Dropout 0.05 is what the LoRA recipes for
+    Alpaca-sized data use; a selected subset is smaller still, so some regularisation is worth its noise.
     """
 
     r: int = 16
     alpha: float = 32.0
     dropout: float = 0.05
-    target_modules: str | Sequence[str] = "all-linear"
+    target_modules: str | Sequence[str] = ALL_LINEAR
 
     def __post_init__(self) -> None:
         checks.whole("train.lora.r", self.r, least=1)
         checks.number("train.lora.alpha", self.alpha, "(0, inf)")
         checks.number("train.lora.dropout", self.dropout, "[0, 1)")
         if not self.target_modules:
-            raise ConfigError("is empty", where="train.lora.target_modules", mend="Give all-linear or names.")
+            raise ConfigError("is empty", where=TARGETS, mend="Give all-linear or names.")
+        if isinstance(self.target_modules, str) and self.target_modules != ALL_LINEAR:
+            object.__setattr__(self, "target_modules", (self.target_modules,))  # one name, not a pattern
 
     @property
     def recipe(self) -> Mapping[str, Any]:
@@ -61,11 +65,13 @@ class LoraRecipe:
 def attach(network: Any, lora: LoraRecipe) -> Any:
     """The network with a fresh LoRA on it. Its weights are drawn from torch's generator: seed that first.
 
-    Raises: ModelError when the network has none of the target modules.
+    Raises: ModelError when the network lacks one of the target modules, or one shares its weights with another.
     """
     from peft import LoraConfig, get_peft_model
 
     names = lora.target_modules
+    if not isinstance(names, str):
+        _check_targets(network, names)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.r,
@@ -79,12 +85,37 @@ def attach(network: Any, lora: LoraRecipe) -> Any:
     except ValueError as error:  # peft has no class of its own for "no such module"
         raise ModelError(
             f"no LoRA can be put on this model ({error})",
-            where="train.lora.target_modules",
+            where=TARGETS,
             mend="Use all-linear.",
         ) from error
     # peft would look the base's name up on the Hub at every save; an empty name keeps it from the network.
     config.base_model_name_or_path = ""
     return adapted
+
+
+def _check_targets(network: Any, names: Sequence[str]) -> None:
+    """Refuse what peft leaves out without a word, or cannot open again. Raises: ModelError."""
+    modules = dict(network.named_modules())
+    for name in names:
+        if not any(full == name or full.endswith(f".{name}") for full in modules):
+            leaves = {
+                full.rpartition(".")[2] for full, module in modules.items() if hasattr(module, "weight")
+            }
+            raise ModelError(
+                f"the model has no module '{name}'",
+                where=TARGETS,
+                mend=f"{did_you_mean(name, leaves)} All linear layers are all-linear.",
+            )
+    inner, outer = network.get_input_embeddings(), network.get_output_embeddings()
+    if outer is None or outer.weight is not inner.weight:
+        return
+    head = next(full for full, module in modules.items() if module is outer)
+    if any(head == name or head.endswith(f".{name}") for name in names):
+        raise ModelError(
+            f"the output layer '{head}' shares its weights with the embeddings: no adapter of it can be opened again",
+            where=TARGETS,
+            mend="Leave it out.",
+        )
 
 
 @contextmanager

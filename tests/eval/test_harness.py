@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import multiprocessing
+import os
 import random
 import shutil
 import subprocess
@@ -19,7 +22,7 @@ from nait.core.results import Evaluation
 from nait.eval.context import answer_cap
 from nait.eval.harness import LmEval
 from nait.models.loading import LocalModel
-from nait.stages.evaluations import read_evaluation, write_evaluation
+from nait.stages.evaluations import read_evaluation, read_items, read_outcomes, write_evaluation
 
 Make = Callable[..., LmEval]
 
@@ -145,6 +148,10 @@ def test_the_address_changes_with_the_data(evaluator: Make, mirror: Path) -> Non
         ({"tasks": []}, "eval.tasks"),
         ({"primary": {"toy_sums": "acc"}}, "It has: exact_match/first, exact_match/whole"),
         ({"num_fewshot": {"toy_sum": 1}}, "Did you mean 'toy_sums'"),
+        ({"num_fewshot": 2.5}, "2.5 is not a whole number"),
+        ({"num_fewshot": -1}, "-1 is not a whole number"),
+        ({"num_fewshot": True}, "True is not a whole number"),
+        ({"num_fewshot": {"toy_sums": "8"}}, "eval.num_fewshot.toy_sums"),
         ({"include": ["/nowhere/tasks"]}, "eval.include"),
     ],
 )
@@ -328,3 +335,49 @@ def test_pythons_random_starts_as_in_the_harness(evaluator: Make, task_folder: P
     random.Random(0).shuffle(drawn)
     items = evaluator(tasks=["toy_sums"], num_fewshot=0, seed=7).items()["toy_sums"]
     assert [item.texts[0] for item in items] == [f"{i} is" for i in drawn]
+
+
+def test_a_task_that_keeps_no_examples_is_named(
+    evaluator: Make, task_folder: Path, model: LocalModel, tmp_path: Path
+) -> None:
+    path = task_folder / "sums.yaml"
+    path.write_text(path.read_text().replace("num_fewshot: 1", "num_fewshot: 0"))
+    done = evaluator(tasks=["toy_sums"], num_fewshot=2, limit=1).evaluate(model, None, folder=tmp_path)
+    assert {result.num_fewshot for result in done.results} == {0}
+    assert any("fix 0 examples: toy_sums" in said for said in done.warnings)
+    asked = evaluator(tasks=["toy_sums"], num_fewshot=0, limit=1).evaluate(model, None, folder=tmp_path)
+    assert not any("fix 0 examples" in said for said in asked.warnings)
+
+
+PERPLEXITY = """
+task: toy_words
+custom_dataset: !function rows.sums
+output_type: loglikelihood
+test_split: test
+doc_to_text: "{{question}}"
+doc_to_target: " {{answer}}"
+metric_list: [{metric: perplexity, aggregation: perplexity, higher_is_better: false}]
+"""
+
+
+def test_a_resampled_error_forks_no_process(
+    evaluator: Make, task_folder: Path, model: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISABLE_MULTIPROC", raising=False)
+    monkeypatch.setattr(multiprocessing, "Pool", lambda *_: pytest.fail("a process is forked beside threads"))
+    (task_folder / "words.yaml").write_text(PERPLEXITY)
+    done = evaluator(tasks=["toy_words"]).evaluate(model, None, folder=tmp_path)
+    (result,) = done.results
+    assert result.stderr is not None
+    assert result.value == pytest.approx(math.exp(-fmean(item.value for item in done.items)))
+    assert "DISABLE_MULTIPROC" not in os.environ
+
+
+def test_a_metric_that_is_no_mean_of_its_items_has_no_outcomes(
+    evaluator: Make, task_folder: Path, model: LocalModel, tmp_path: Path
+) -> None:
+    (task_folder / "words.yaml").write_text(PERPLEXITY)
+    done = evaluator(tasks=["toy_words", "toy_sums"]).evaluate(model, None, folder=tmp_path)
+    write_evaluation(tmp_path, done)
+    assert {item.task for item in read_items(tmp_path)} == {"toy_words", "toy_sums"}
+    assert {item.task for item in read_outcomes(tmp_path)} == {"toy_sums"}

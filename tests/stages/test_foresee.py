@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from nait.core.differences import Noise
 from nait.core.results import Evaluation, Item, Result
-from nait.stages.evaluations import write_evaluation
+from nait.stages.evaluations import read_items, read_results, write_evaluation
 from nait.stages.foresee import foreseen
 from nait.stages.report import record_run
 from nait.store import Store
@@ -45,7 +46,7 @@ def put(store: Store, method: str, seed: int, wrong: int, *, trained: bool = Tru
     sizes = {"easy": EASY, "hard": HARD}
     items = [Item(task, k, "acc", "", float(k >= wrong)) for task, size in sizes.items() for k in range(size)]
     items += [Item("easy", k, "other", "", 9.0) for k in range(EASY)]
-    results = [Result(task, "acc", 0.5, None, size) for task, size in sizes.items()]
+    results = [Result(task, "acc", 1 - wrong / size, None, size) for task, size in sizes.items()]
     results += [
         Result("easy", "other", 9.0, None, EASY, primary=False),
         Result("both", "acc", 0.5, None, EASY + HARD, is_group=True),
@@ -116,3 +117,12 @@ def test_the_look_for_contamination_counts_the_items_too(store: Store) -> None:
     store.produce("contamination", key, lambda _: {"hits": 0, "tasks": {"easy": EASY, "hard": HARD}})
     whole, part = foreseen(Suite(), store, seeds=1)
     assert (whole.items, part.items) == (30 + HARD, HARD)
+
+
+def test_outcomes_that_do_not_average_to_the_score_tell_no_noise(store: Store) -> None:
+    for method, wrong in (("nait", 2), ("random", 8)):
+        put(store, method, 0, wrong)
+    for made in store.artifacts("evaluations"):  # as a perplexity, whose items are log-likelihoods
+        results = tuple(replace(one, value=20.0) for one in read_results(made.path))
+        write_evaluation(made.path, Evaluation(results, read_items(made.path)))
+    assert {one.noise.pairs for one in foreseen(Suite(), store, seeds=3)} == {0}

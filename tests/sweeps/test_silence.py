@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nait.core.orders import Highest, Shuffled
-from nait.core.results import Row
+from nait.core.results import Evaluation, Item, Result, Row
 from nait.stages.alarms import heeded
+from nait.stages.evaluations import write_evaluation
 from nait.store import Store, read_json, write_json
 from nait.sweeps.amounts import Run, spendings
 from nait.sweeps.collect import collect, sheets
@@ -21,6 +23,7 @@ from nait.sweeps.lines import summarise
 from nait.sweeps.markdown import table
 from nait.sweeps.overlap import lengths
 from nait.sweeps.selections import read_picks
+from nait.sweeps.tables import notes, number
 
 from .fixtures import put
 from .test_boards import record_again
@@ -160,3 +163,42 @@ def test_bands_of_shares_end_where_shares_do(tmp_path: Path) -> None:
     assert all(line.share for line in one.lines)
     beyond = {place: dict.fromkeys(found, 20.0) for place, found in one.items.items()}
     assert not any(line.share for line in summarise(one.rows, beyond))
+
+
+def with_perplexity(store: Store, selector: str, seed: int, nats: list[float]) -> None:
+    """A run on one task whose metric is a perplexity: its items are log-likelihoods."""
+    run = put(store, selector, seed=seed, share={"words": 0.5})
+    record = store.find("runs", run)
+    assert record is not None
+    evaluation = store.find("evaluations", record.manifest["links"]["evaluation"])
+    assert evaluation is not None
+    value = math.exp(-sum(nats) / len(nats))
+    items = tuple(Item("words", k, "perplexity", "", one, f"h{k}") for k, one in enumerate(nats))
+    result = Result("words", "perplexity", value, 0.25, len(nats), higher_is_better=False)
+    write_evaluation(evaluation.path, Evaluation((result,), items))
+
+
+def test_outcomes_that_do_not_average_to_the_score_make_no_interval_and_no_difference(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in (0, 1):
+        with_perplexity(store, "random", seed, [-2.0, -3.0, -4.0 - seed])
+        with_perplexity(store, "nait", seed, [-1.0, -2.0, -3.0 - seed])
+    (one,) = measured(store, None)
+    assert {line.difference for line in one.lines} == {None}
+    values = {
+        line.selector: (line.value, line.half_width) for line in one.lines if line.metric == "perplexity"
+    }
+    expected = (math.exp(3) + math.exp(10 / 3)) / 2
+    assert values["random"][0] == pytest.approx(expected)
+    spread = math.sqrt(2) * (math.exp(10 / 3) - math.exp(3)) / 2
+    assert values["random"][1] == pytest.approx(12.7062 * spread / math.sqrt(2), rel=1e-4)
+    (said,) = [said for said in notes(one.lines) if said.startswith("No mean over items")]
+    assert "words (perplexity)" in said
+
+
+def test_a_huge_score_keeps_four_digits() -> None:
+    assert (number(0.5), number(3.2426916402507635e48), number(-2e6, signed=True)) == (
+        "0.500",
+        "3.243e+48",
+        "-2.000e+06",
+    )

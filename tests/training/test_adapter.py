@@ -108,3 +108,25 @@ def test_an_adapter_of_another_architecture_is_refused(
 def test_modules_the_model_lacks_are_refused(tiny: Any) -> None:
     with pytest.raises(ModelError, match="all-linear"):
         attach(tiny.load()[0], LoraRecipe(target_modules=["c_attn"]))
+
+
+@pytest.mark.parametrize("names", [["q_proj", "v_prj"], ["q_proj", "mlp.q_proj"], "q_proj,v_proj"])
+def test_one_name_that_the_model_lacks_is_refused_beside_others_that_it_has(tiny: Any, names: Any) -> None:
+    with pytest.raises(ModelError, match="the model has no module"):
+        attach(tiny.load()[0], LoraRecipe(target_modules=names))
+
+
+def test_one_name_is_a_list_of_one(tiny: Any) -> None:
+    one, several = LoraRecipe(target_modules="v_proj"), LoraRecipe(target_modules=["v_proj"])
+    assert one.recipe == several.recipe
+    names = [name for name, p in attach(tiny.load()[0], one).named_parameters() if p.requires_grad]
+    assert names
+    assert all(".v_proj." in name for name in names)
+
+
+def test_an_output_layer_that_is_the_embeddings_takes_no_adapter(tiny: Any) -> None:
+    network = tiny.load()[0]
+    network.lm_head.weight = network.model.embed_tokens.weight
+    with pytest.raises(ModelError, match="shares its weights with the embeddings"):
+        attach(network, LoraRecipe(target_modules=["q_proj", "lm_head"]))
+    attach(network, LoraRecipe(target_modules=["q_proj", "embed_tokens"]))
