@@ -37,6 +37,7 @@ from nait.stages.contaminate import (
 )
 from nait.stages.contaminate import describe as say_hits
 from nait.stages.evaluate import evaluate
+from nait.stages.openings import model_warnings
 from nait.stages.prompts import prompt_mismatch, try_prompts
 from nait.stages.report import record_run, report
 from nait.stages.select import Selector, assist, select, with_answers
@@ -164,10 +165,12 @@ class Job:
         if "evaluate" in stages:
             evaluation = self._evaluate(adapter)
             write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
+        unused = model_warnings(self.model, self.store)
+        self.warn(unused)
         if {"evaluate", "report"} & set(stages) and self.links:
             facts = records.facts(self.config, selection, self.seconds, self.energy_wh, self.parts["cost"])
             facts |= {
-                "warnings": mismatch,
+                "warnings": [*mismatch, *unused],
                 "truth": self.truth if self.parts["labelled"] else None,
                 "fingerprints": self.fingerprints,
                 **provenance(),

@@ -147,6 +147,11 @@ class LocalModel:
         """The causal language model in eval mode. Raises: ModelError when transformers cannot open it."""
         return lead(self._load) if self.tensor_parallel else self._load()
 
+    @property
+    def leftovers(self) -> str | None:
+        """A sentence about tensors of the checkpoint that are not used, "" without any; None before it is opened."""
+        return self.__dict__.get("_leftovers")
+
     def follow(self) -> None:
         """Runs this process's part of a split model, until the first process needs it no more."""
         follow(self._load)
@@ -191,7 +196,7 @@ class LocalModel:
                 where=str(self.folder),
                 mend=self._way_out(),
             ) from error
-        check_loaded(network, info, where=str(self.folder))
+        self.__dict__["_leftovers"] = check_loaded(network, info, where=str(self.folder))
         if not self.device_map and not self.tensor_parallel:
             network = network.to(self.torch_device())
         check_finite(network, where=str(self.folder))

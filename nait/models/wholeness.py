@@ -15,8 +15,10 @@ _BUFFERS = re.compile(r"(inv_freq|masked_bias|position_ids|attn\.bias|attention\
 """Tensors of older checkpoints that hold no weight."""
 
 
-def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> None:
+def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> str:
     """Compare what was read with what the network has. `info` is transformers' account of the loading.
+
+    Returns a sentence about tensors that the network does not use, "" where there are none.
 
     Raises: ModelError for a weight that is missing, of another size, or left over inside the network's own parts.
     """
@@ -43,10 +45,11 @@ def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> None:
             where=where,
             mend="Take config.json and weights of one model; a PEFT model must be merged first (merge_and_unload()).",
         )
-    if unused:
-        log.warning(
-            "%s: the checkpoint's %s is not used by %s.", where, _some(unused), type(network).__name__
-        )
+    if not unused:
+        return ""
+    said = f"the checkpoint's {_some(unused)} is not used by {kind}"
+    log.warning("%s: %s.", where, said)
+    return said
 
 
 def _some(names: list[str]) -> str:
