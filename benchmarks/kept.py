@@ -42,6 +42,9 @@ class Closed:
     def load_tokenizer(self) -> Any:
         raise AssertionError("the tokenizer was opened")
 
+    def vocabulary(self) -> int | None:
+        return None
+
 
 @dataclass(frozen=True)
 class Given:
@@ -72,6 +75,9 @@ class Given:
 
     def load_tokenizer(self) -> Any:
         return self.tokens
+
+    def vocabulary(self) -> int | None:
+        return None
 
 
 def pool(count: int) -> Pool:

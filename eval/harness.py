@@ -23,6 +23,7 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError
 from nait.core.results import Evaluation
 from nait.models.clocks import DAY, stop_clock
+from nait.models.tokenizers import check_highest
 from nait.network import offline_variable, unreachable_hub
 
 from .chats import Chats, chat_warnings
@@ -190,7 +191,7 @@ class LmEval:
 
         tokenizer = model.load_tokenizer()
         self._prepare(tokenizer, model.name)
-        chats = Chats(model.name)
+        chats = Chats(model.name, check=partial(_check_tokens, tokenizer, model.vocabulary()))
         harness = SimpleNamespace(tokenizer=tokenizer, chat_template_args={})
         render = chats.watched(partial(HFLM.apply_chat_template, harness))
         with self._quietly() as scratch:
@@ -322,6 +323,13 @@ def _strings(value: Any) -> Iterator[str]:
         for part in value:
             if not isinstance(part, str):
                 yield from _strings(part)
+
+
+def _check_tokens(tokenizer: Any, vocabulary: int | None, text: str) -> None:
+    """Raises: ModelError for a prompt with a token that the model's embedding lacks."""
+    if vocabulary is not None:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        check_highest(tokenizer, max(ids, default=0), vocabulary)
 
 
 def _whole(task: Task) -> dict[str, Any]:

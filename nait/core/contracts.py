@@ -168,6 +168,8 @@ class Model(Protocol):
 
     def load_tokenizer(self) -> Any: ...
 
+    def vocabulary(self) -> int | None: ...
+
 
 @runtime_checkable
 class Splittable(Protocol):

@@ -19,6 +19,7 @@ from nait.core.errors import ModelError
 from nait.core.examples import Example
 from nait.core.tokens import TokenTable, token_table
 from nait.models.templates import Span, Template
+from nait.models.tokenizers import check_highest
 
 Purpose = Literal["score", "train"]
 BLOCK_ROWS = 1000
@@ -46,9 +47,12 @@ def encode(
     *,
     max_length: int,
     purpose: Purpose = "score",
+    vocabulary: int | None = None,
 ) -> TokenTable:
-    """The token table of `examples`, each row cut on the right at `max_length` tokens."""
-    blocks = encode_blocks(examples, template, tokenizer, max_length=max_length, purpose=purpose)
+    """The token table of `examples`, each row cut on the right at `max_length` tokens. See `encode_blocks`."""
+    blocks = encode_blocks(
+        examples, template, tokenizer, max_length=max_length, purpose=purpose, vocabulary=vocabulary
+    )
     return _concatenate(list(blocks))
 
 
@@ -59,10 +63,13 @@ def encode_blocks(
     *,
     max_length: int | npt.NDArray[np.int64],
     purpose: Purpose = "score",
+    vocabulary: int | None = None,
 ) -> Iterator[TokenTable]:
     """The token table of `examples` in blocks of rows, so that a large pool is never held twice.
 
-    `max_length` is one limit for all rows, or [N] each row's own.
+    `max_length` is one limit for all rows, or [N] each row's own. `vocabulary` is the number of the embedding's rows.
+
+    Raises: ModelError for a token whose id is beyond them, as a special one that only a template writes.
     """
     limits = np.broadcast_to(np.asarray(max_length, dtype=np.int64), len(examples))
     prefix = beginning(tokenizer) if template.adds_bos else []
@@ -72,7 +79,10 @@ def encode_blocks(
             _parts(template.spans(example, tokenizer), template, purpose, special)
             for example in examples[at : at + BLOCK_ROWS]
         ]
-        yield _encode_block(rows, template, tokenizer, prefix, limits[at : at + BLOCK_ROWS].tolist())
+        block = _encode_block(rows, template, tokenizer, prefix, limits[at : at + BLOCK_ROWS].tolist())
+        if vocabulary is not None and len(block.input_ids):
+            check_highest(tokenizer, int(block.input_ids.max()), vocabulary)
+        yield block
 
 
 def beginning(tokenizer: Any) -> list[int]:

@@ -66,6 +66,17 @@ def check_ids(tokenizer: Any, rows: int | None, *, where: str) -> None:
         )
 
 
+def check_highest(tokenizer: Any, highest: int, rows: int) -> None:
+    """Raises: ModelError when the highest id of a text is beyond the embedding's `rows`."""
+    if highest >= rows:
+        raise ModelError(
+            f"the template or a text writes {tokenizer.convert_ids_to_tokens(highest)!r}: its id is {highest}, "
+            f"the embedding has {rows} rows",
+            where=str(tokenizer.name_or_path),
+            mend="Use the tokenizer of these weights, or a template without this token.",
+        )
+
+
 def _agrees(tokenizer: Any, file: Path) -> bool:
     """Whether the loaded tokenizer gives the ids that the file itself gives."""
     from tokenizers import Tokenizer

@@ -87,6 +87,10 @@ class Timed:
         self.seconds += time.monotonic() - started
         return tokenizer
 
+    def vocabulary(self) -> int | None:
+        """The rows of the embedding, where the config says."""
+        return self.model.vocabulary()
+
 
 def size_of(network: Any) -> Size:
     """How large a network is. Linear layers are those with a weight [outputs, inputs], the LM head left out."""

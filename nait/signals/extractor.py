@@ -140,6 +140,7 @@ class StoredExtractor:
                 self.tokenizer(),
                 max_length=self._limits(examples),
                 purpose=purpose,
+                vocabulary=self.model.vocabulary(),
             )
             return write_tokens(part, blocks)
 

@@ -65,7 +65,12 @@ def train_on(
 
     def write(part: Path) -> Mapping[str, Any]:
         table = encode(
-            examples, template, model.load_tokenizer(), max_length=model.max_length, purpose="train"
+            examples,
+            template,
+            model.load_tokenizer(),
+            max_length=model.max_length,
+            purpose="train",
+            vocabulary=model.vocabulary(),
         )
         facts = trainer.train(model, table, part, seed=seed, tracker=tracker)
         return {

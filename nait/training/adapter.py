@@ -224,6 +224,10 @@ class AdaptedModel:
         """The base's tokenizer."""
         return self.base.load_tokenizer()
 
+    def vocabulary(self) -> int | None:
+        """The rows of the base's embedding, where its config says."""
+        return self.base.vocabulary()
+
 
 def _with_adapter(network: Any, folder: Path) -> Any:
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nait.core.errors import ModelError
+from nait.core.examples import Example, Turn
+from nait.models.encode import encode
 from nait.models.loading import LocalModel
+from nait.models.templates import TextTemplate
 from nait.models.wholeness import check_finite
 from tests.families import DENSE, network, save
 
@@ -302,6 +306,20 @@ def test_a_special_token_that_no_text_holds_may_be_beyond(folder: Path) -> None:
     picture = {"320": {"content": "<picture>", "special": True}}
     edit(folder / "tokenizer_config.json", added_tokens_decoder=picture)
     opened(folder).load_tokenizer()
+
+
+def test_a_token_beyond_the_embedding_that_a_template_writes_is_refused(folder: Path) -> None:
+    edit(folder / "config.json", vocab_size=259)  # as many as the tokenizer has
+    edit(
+        folder / "tokenizer_config.json",
+        added_tokens_decoder={"259": {"content": "<picture>", "special": True}},
+    )
+    model = opened(folder)
+    rows = [Example("a", (Turn("b", "c"),))]
+    for prompt, writes in (("{user}", False), ("<picture>{user}", True)):
+        template = TextTemplate(prompt=prompt)
+        with pytest.raises(ModelError, match=r"writes '<picture>'") if writes else nullcontext():
+            encode(rows, template, model.load_tokenizer(), max_length=64, vocabulary=model.vocabulary())
 
 
 @pytest.mark.parametrize("text", ["{}", '{"model": {}}'])
