@@ -12,10 +12,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import GrammarParseError
 
-from nait.command.options import Options, compose
+from nait.command.options import Options, compose, loader_of
 from nait.command.unknown import no_such_key
 from nait.command.words import quoted
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.errors import ConfigError, did_you_mean, either
 
 EXTRAS = {"hydra/launcher": "SLURM's launchers come with: pip install 'nait[slurm]'."}
 
@@ -52,6 +52,10 @@ def unresolved(error: Exception) -> ConfigError | None:
     where = full.group(1) if full else ""
     literal = "Write \\${...} for text that is to be taken literally."
     if found := re.search(r"Interpolation key '([^']+)' not found", text):
+        group = found.group(1).split(".")[0]
+        if having := Options(loader_of()).with_key(found.group(1)):
+            what = f"needs the key {found.group(1)}, which the chosen {group} does not have"
+            return ConfigError(what, where=where, mend=f"Choose {group}={either(having)}.")
         return ConfigError(f"'${{{found.group(1)}}}' names no key of the config", where=where, mend=literal)
     if found := re.search(r"Environment variable '([^']+)' not found", text):
         mend = f"Set it, or write ${{oc.env:{found.group(1)},DEFAULT}}."

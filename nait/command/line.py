@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -19,6 +21,8 @@ from nait.command.options import Options, compose
 from nait.command.typed import RUN, check_words, flag_mend
 from nait.command.words import readable
 from nait.core.errors import ConfigError, did_you_mean
+
+_log = logging.getLogger(__name__)
 
 KNOWN = (
     "selector",
@@ -87,6 +91,7 @@ def fitted(line: Line, loader: ConfigLoader) -> Line:
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(line.words)
     for one in overrides:
         _check_choice(one, options)
+    _tell_twice(overrides)
     if not any(_may_need_fitting(one, line) for one in overrides):
         return line
     chosen = [one.input_line for one in overrides if _chooses(one, options)]
@@ -95,6 +100,15 @@ def fitted(line: Line, loader: ConfigLoader) -> Line:
         return Line(line.flags, [_single(one, base) for one in overrides])
     words = [_of_sweep(one, base) for one in overrides]
     return _first_job(line, words, loader) if line.flags.cfg else Line(line.flags, words)
+
+
+def _tell_twice(overrides: Sequence[Override]) -> None:
+    """Says which value is used of a key, or which option of a group, that is given twice: the last one."""
+    last = {one.key_or_group: one for one in overrides if not one.is_add() and not one.is_delete()}
+    counts = Counter(one.key_or_group for one in overrides if not one.is_add() and not one.is_delete())
+    for key, count in counts.items():
+        if count > 1 and last[key].package is None:
+            _log.warning("nait: %s is given %d times: %s is used.", key, count, last[key].input_line)
 
 
 def _check_choice(one: Override, options: Options) -> None:

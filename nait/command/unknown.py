@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nait.command.keys import paths
 from nait.command.options import Options
@@ -22,7 +22,14 @@ def no_such_key(key: str, config: DictConfig, choices: Mapping[str, str], option
         chosen = f"{group}={choices[group]} has" if choices.get(group) else "there is"
         return ConfigError(f"{chosen} no such key", where=key, mend=f"It needs {group}={either(having)}.")
     known = {*paths(config), *options.groups, *options.keys(group)} - {key}
-    return ConfigError("there is no such key", where=key, mend=_nearest(key, sorted(known)))
+    held = OmegaConf.select(config, group) if group in config else None
+    missing = (
+        [str(name) for name in held if OmegaConf.is_missing(held, name)]
+        if isinstance(held, DictConfig)
+        else []
+    )
+    needed = f" {group}.{missing[0]} has no value yet." if missing else ""
+    return ConfigError("there is no such key", where=key, mend=_nearest(key, sorted(known)) + needed)
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:

@@ -50,13 +50,22 @@ MARGIN = 0.1
 """Words that are less like it than the nearest by more than this are not offered beside it."""
 
 
+_NEAR = 0.55
+
+
+def _likeness(name: str, word: str) -> float:
+    """How alike two words are, from 0 to 1; 0 where they cannot reach the bound."""
+    matcher = difflib.SequenceMatcher(None, name, word)
+    return matcher.ratio() if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= _NEAR else 0.0
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence that offers the nearest known words, or lists them when none is near."""
+    """A sentence that offers the nearest known words, whatever their case, or lists them when none is near."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(word, names, n=3, cutoff=0.55)
+    folded = word.casefold()
+    scored = sorted(((_likeness(name.casefold(), folded), name) for name in names), reverse=True)[:3]
+    near = [name for one, name in scored if one >= _NEAR and one > scored[0][0] - MARGIN]
     if near:
-        likeness = [difflib.SequenceMatcher(None, name, word).ratio() for name in near]
-        near = [name for name, one in zip(near, likeness, strict=True) if one > likeness[0] - MARGIN]
         return "Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
     return "Known: " + ", ".join(names) + "." if 0 < len(names) <= MANY else ""
 

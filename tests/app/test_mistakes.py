@@ -12,9 +12,10 @@ from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nait.app import _resolve  # the resolvers come with it
-from nait.command.explain import explain
+from nait.command.explain import explain, unresolved
 from nait.command.line import fitted, split
 from nait.command.options import loader_of
 from nait.command.values import fit
@@ -396,3 +397,32 @@ def test_a_tilde_in_a_config_file_is_the_home_folder_or_a_name(
 def test_a_pool_of_the_world_that_is_too_small_is_named_by_its_key() -> None:
     with pytest.raises(ConfigError, match=r"data\.size: 60 is below 100"):
         nano_pool(size=60)
+
+
+def test_of_a_key_that_is_given_twice_the_one_that_is_used_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    config = composed("budget.ratio=0.1", "selector=random", "budget.ratio=0.2", "selector=length", "seed=1")
+    assert (config.budget.ratio, config.selector.name) == (0.2, "length")
+    assert sorted(caplog.messages) == [
+        "nait: budget.ratio is given 2 times: budget.ratio=0.2 is used.",
+        "nait: selector is given 2 times: selector=length is used.",
+    ]
+
+
+def test_an_option_that_needs_another_group_s_option_says_which() -> None:
+    config = composed("selector=oracle", "data=file", "data.path=a.jsonl")
+    with pytest.raises(OmegaConfBaseException) as caught:
+        OmegaConf.to_container(OmegaConf.masked_copy(config, ["selector", "data"]), resolve=True)
+    assert str(unresolved(caught.value)).startswith("selector.size: needs the key data.size")
+    assert "Choose data=nano" in str(unresolved(caught.value))
+
+
+def test_an_unknown_key_names_the_one_that_still_has_no_value() -> None:
+    with pytest.raises(
+        ConfigError, match=r"target\.file: there is no such key\..* target\.path has no value yet\."
+    ):
+        composed("target=file", "target.file=ref.jsonl")
+
+
+def test_an_option_in_capitals_is_known() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'nait'"):
+        composed("selector=NAIT")
