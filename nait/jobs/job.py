@@ -42,7 +42,7 @@ from nait.stages.prompts import prompt_mismatch, try_prompts
 from nait.stages.report import record_run, report
 from nait.stages.select import Selector, assist, select, with_answers
 from nait.stages.tables import LAYERS, read_scores, write_selected_rows
-from nait.stages.train import train, train_on
+from nait.stages.train import cut_rows, train, train_on
 from nait.store import Artifact, Store, read_json, write_json
 from nait.tracking.bundles import RECORD, bundle
 from nait.tracking.signals import Termination
@@ -317,7 +317,7 @@ class Job:
             self.energy_wh["train"] = adapter.energy_wh
             self.fresh["train"] = adapter.fresh
             self.links["adapter"] = adapter.address
-            self.warn(adapter.manifest.get("warnings", ()))
+            self.warn([*adapter.manifest.get("warnings", ()), *cut_rows(adapter.manifest)])
         return adapter
 
     def _evaluate(self, adapter: Artifact | None) -> Artifact:

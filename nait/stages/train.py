@@ -81,3 +81,17 @@ def train_on(
         }
 
     return store.produce("adapters", key, write)
+
+
+def cut_rows(manifest: Mapping[str, Any]) -> list[str]:
+    """One sentence for the trained rows whose answers lost their ends at the length limit; or none.
+
+    `manifest`: an adapter's.
+    """
+    if not manifest.get("truncated"):
+        return []
+    return [
+        f"{manifest['truncated']} of {manifest['rows']} trained rows are longer than model.max_length="
+        f"{manifest['key']['max_length']}: their answers are trained without their ends and end tokens. "
+        "Raise model.max_length, or leave such rows out."
+    ]

@@ -136,6 +136,20 @@ def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp
     assert "selection" in {one["type"] for one in of_kind(records(log), "artifact")}
 
 
+def test_trained_rows_that_are_cut_are_counted_aloud(nait: Run, tmp_path: Path) -> None:
+    cut = ["stages=[select,train]", "selector=full", "train.max_steps=1", "model.max_length=18"]
+    for _ in range(2):  # trained, then from the store
+        done = nait(*cut)
+        assert done.returncode == 0, done.stderr
+    (adapter,) = (tmp_path / "store" / "adapters").glob("*/manifest.json")
+    facts = json.loads(adapter.read_text())
+    assert 0 < facts["truncated"] <= facts["rows"]
+    said = f"{facts['truncated']} of {facts['rows']} trained rows are longer than model.max_length=18"
+    assert [any(said in one for one in run["warnings"]) for run in manifests(tmp_path)] == [True, True]
+    whole = nait("stages=[select,train]", "selector=full", "train.max_steps=1")
+    assert "trained rows are longer" not in whole.stderr
+
+
 def test_a_report_says_what_the_selections_of_a_pool_are_made_of(nait: Run, tmp_path: Path) -> None:
     done = nait("-m", "selector=nait,random", "stages=[select,report]", "traits=topics")
     assert done.returncode == 0, done.stderr
@@ -345,7 +359,7 @@ BAD = [
     ("an unknown task", ["eval.tasks=[toy_sumz]"], ["toy_sumz", "toy_sums"]),
     ("a model that is not there", ["model.path=nowhere"], ["model.path=nowhere", "no such folder"]),
     ("a value of the wrong kind", ["seed=abc"], ["seed", "no whole number"]),
-    ("a length beyond the context", ["model.max_length=4096"], ["model.max_length", "256"]),
+    ("a length beyond the context", ["model.max_length=1896"], ["model.max_length", "256"]),
 ]
 
 
