@@ -15,6 +15,7 @@ from nait.data.guesses import guess, written
 from nait.data.marks import way_of
 from nait.data.messages import (
     ASSISTANT,
+    CALLED,
     CHAT,
     PLACEHOLDER,
     SHAREGPT,
@@ -23,6 +24,7 @@ from nait.data.messages import (
     is_messages,
     looks_like,
     messages_of,
+    shows_call,
     shows_media,
     shows_template,
     spoken,
@@ -112,6 +114,8 @@ class Layout:
             )
         if any(shows_template(text) for turn in turns for text in (turn.instruction, turn.answer)):
             notes = (*notes, TEMPLATE)
+        if any(shows_call(turn.answer) for turn in turns):
+            notes = (*notes, CALLED)
         weight = value_at(row, self.optional.get("weight"))
         if not is_missing(weight) and weight != 1:
             notes = (*notes, WEIGHED)

@@ -48,6 +48,8 @@ _MARKS = (
     "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|eot_id|>", "<|endoftext|>", "<start_of_turn>",
     "<end_of_turn>", "[/INST]", "<｜Assistant｜>",
 )  # fmt: skip
+CALLED = "a call to a tool by its marks, read as text"
+_CALLS = ("<tool_call>", "<functioncall>", "[TOOL_CALLS]", "<|python_tag|>")
 _ENDS = ("Assistant:", "ASSISTANT:", "### Response:", "### Output:", "### Answer:", "<|assistant|>", "</s>")
 """What a template writes itself: anywhere in a text, and at its end."""
 _PLACEHOLDERS = re.compile(r"^\s*<(image|video|audio)>|<(image|video|audio)>\s*$")
@@ -254,6 +256,11 @@ def spoken(content: Any, column: str, at: str) -> tuple[str, str]:
 def shows_template(text: str) -> bool:
     """Whether a text holds the marks that a chat template writes by itself."""
     return text.rstrip().endswith(_ENDS) or any(mark in text for mark in _MARKS)
+
+
+def shows_call(text: str) -> bool:
+    """Whether a text calls a tool by the marks of a chat template."""
+    return any(mark in text for mark in _CALLS)
 
 
 def shows_media(text: str) -> bool:

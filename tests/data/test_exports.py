@@ -148,3 +148,8 @@ def test_reasoning_that_was_cut_off_leaves_an_empty_answer(read: Any) -> None:
 )
 def test_marks_of_a_chat_template_inside_a_text_are_counted(read: Any, row: Row) -> None:
     assert read(row).reading["counts"] == {"marks of a chat template, read as text": 1}
+
+
+def test_a_call_to_a_tool_inside_an_answer_is_counted(read: Any) -> None:
+    row = {"messages": [CHAT[0], {"role": "assistant", "content": '<tool_call>{"name": "f"}</tool_call>'}]}
+    assert read(row).reading["counts"] == {"a call to a tool by its marks, read as text": 1}

@@ -12,11 +12,11 @@ from nait.core.errors import ConfigError
 from nait.core.examples import Turn
 from nait.data.formats import FORMATS, SHAPES, find_layout
 from nait.data.layouts import Content
-from nait.data.messages import shows_template
+from nait.data.messages import shows_call, shows_template
 from nait.data.rows import Row, RowError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).filter(
-    lambda one: not shows_template(one)
+    lambda one: not (shows_template(one) or shows_call(one))
 )
 turns = st.lists(st.builds(Turn, instruction=texts, answer=texts), min_size=1, max_size=3)
 QUESTION = {"role": "user", "content": "Sum?"}
