@@ -95,7 +95,7 @@ def test_a_sweep_says_beforehand_what_it_could_find_out(nait: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["plan=maybe"], ["plan", "no true or false"]),
+        (["plan=maybe"], ["plan", "is not true or false"]),
         (["plan=true", "target.limit=1"], ["target 'refs'", "at least two different reference rows"]),
         (["plan=true", "eval.tasks=[toy_sumz]"], ["toy_sumz", "toy_sums"]),
         (["plan=true", "data.path=nowhere.jsonl"], ["nowhere.jsonl", "no such file"]),
