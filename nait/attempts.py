@@ -6,6 +6,7 @@ An artifact's seconds are thus those of a making in one piece. Work that was los
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from nait.energy import gauge
@@ -15,16 +16,27 @@ NOTE = "attempts.json"
 
 
 class Attempt:
-    """One attempt at an artifact in `folder`. It continues the earlier ones if `resumes`; else they do not count."""
+    """One attempt at an artifact in `folder`, which continues the earlier ones from the files they `kept`, if any."""
 
-    def __init__(self, folder: Path, *, resumes: bool) -> None:
+    def __init__(self, folder: Path, *, kept: Sequence[Path]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._note = folder / NOTE
-        if not resumes:
-            self._note.unlink(missing_ok=True)
-        noted = read_json(self._note) if self._note.is_file() else {"seconds": 0.0, "energy_wh": 0.0}
-        self.earlier_seconds = float(noted["seconds"])
-        self._earlier_wh: float | None = noted["energy_wh"]
+        self.earlier_seconds, self._earlier_wh = self._earlier(kept)
         self._started, self._since = time.monotonic(), gauge().joules()
+        self.keep()
+
+    def _earlier(self, kept: Sequence[Path]) -> tuple[float, float | None]:
+        """Seconds and watt-hours of the earlier attempts up to the newest file.
+
+        One that was killed between that file and its note took the time between the two besides, at unknown watts.
+        """
+        if not kept or not self._note.is_file():
+            return 0.0, 0.0
+        noted = read_json(self._note)
+        beyond = max(path.stat().st_mtime for path in kept) - self._note.stat().st_mtime
+        if beyond <= 0:
+            return float(noted["seconds"]), noted["energy_wh"]
+        return float(noted["seconds"]) + beyond, None
 
     def keep(self) -> None:
         """Notes what all attempts took so far. Call it when work has been written that the next one can use."""

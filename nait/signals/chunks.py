@@ -127,6 +127,10 @@ class Chunks:
         paths = sorted(self.folder.glob(f"begun-{number:06d}-*.npz"))
         return [(path, *map(int, path.stem.split("-")[2:])) for path in paths]  # type: ignore[misc]
 
+    def files(self) -> list[Path]:
+        """What is written, of whole chunks and of begun ones."""
+        return [*self.folder.glob("chunk-*.npz"), *self.folder.glob("begun-*.npz")]
+
     def done(self) -> list[Rows]:
         """The batches that are in a chunk or a piece."""
         found: list[Rows] = []

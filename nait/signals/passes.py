@@ -57,8 +57,8 @@ def run_pass(
     What earlier attempts took, for the manifest.
     """
     prefixes, chunks = _plan(table, signals, folder, engine)
-    attempt = Attempt(folder, resumes=chunks.is_open())
     chunks.keep_only_if_same_plan()
+    attempt = Attempt(folder, kept=chunks.files())
     if missing := chunks.missing():
         turns = chunks.in_turn(missing, workers, until_whole=True)
         saves = Saves(engine.save_seconds, attempt.keep)

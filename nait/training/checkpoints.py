@@ -12,7 +12,7 @@ from nait.training import adapter
 
 CHECKPOINTS = "checkpoints"
 EPOCHS = "epochs"
-_STATE = "trainer_state.json"
+STATE = "trainer_state.json"
 
 
 def latest(folder: Path) -> Path | None:
@@ -32,7 +32,7 @@ def latest(folder: Path) -> Path | None:
 
 def _step(path: Path) -> int | None:
     try:
-        return int(json.loads((path / _STATE).read_text(encoding="utf-8"))["global_step"])
+        return int(json.loads((path / STATE).read_text(encoding="utf-8"))["global_step"])
     except (OSError, ValueError, KeyError):
         return None
 

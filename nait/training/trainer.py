@@ -21,7 +21,7 @@ from nait.core.tokens import TokenTable
 from nait.store import write_json
 from nait.training import adapter, checks, health, schedules, watch
 from nait.training.adapter import LoraRecipe
-from nait.training.checkpoints import CHECKPOINTS, latest
+from nait.training.checkpoints import CHECKPOINTS, STATE, latest
 from nait.training.rows import check_trainable, padding_id
 from nait.training.runs import fit, stochastic_adamw
 
@@ -160,7 +160,8 @@ class FineTune:
         dtype = network.dtype
         network = self._trainable(network)
         start = health.sample_weights(network)
-        attempt = Attempt(folder, resumes=latest(folder / CHECKPOINTS) is not None)
+        whole = latest(folder / CHECKPOINTS)
+        attempt = Attempt(folder, kept=[whole / STATE] if whole else [])
         bar = watch.Bar()
         kept = [watch.Epochs(folder, model.name)] if self.checkpoints == "epoch" else []
         try:
