@@ -18,6 +18,7 @@ from typing import Any, Literal
 import yaml
 
 from nait.core.errors import ConfigError, did_you_mean
+from nait.core.repeated_keys import repeated_in_yaml, twice
 
 OWN = Path(__file__).parent / "tasks"
 STOCK = ("gsm8k", "mmlu/default", "bbh/cot_fewshot")
@@ -62,7 +63,7 @@ _Loader.add_constructor("!function", lambda loader, node: Function(str(node.valu
 def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The mapping in a YAML file, the files it includes merged in under its own keys.
 
-    Raises: ConfigError when a file cannot be read, is not a mapping, or includes itself.
+    Raises: ConfigError when a file cannot be read, is not a mapping, includes itself, or has a key twice.
     """
     path = path.resolve()
     if path in within:
@@ -71,9 +72,12 @@ def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, A
         with path.open("rb") as stream:
             loader = _Loader(stream)
             loader.folder = path.parent
-            config = loader.get_single_data()
+            node = loader.get_single_node()
+            config = loader.construct_document(node) if node else None
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"the task file cannot be read ({error})", where=str(path)) from error
+    if repeated := repeated_in_yaml(node):
+        raise twice(repeated[0], f"{path} line {repeated[1]}")
     if not isinstance(config, dict):
         raise ConfigError("a task file must hold a mapping", where=str(path))
     included = config.pop("include", [])

@@ -80,9 +80,10 @@ def _run(arguments: Sequence[str]) -> None:
     """Runs the job or the sweep. Raises: NaitError for all that Hydra refuses, in our words."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     from nait.app import run
-    from nait.command.explain import explain
+    from nait.command.explain import explain, unreadable
     from nait.command.line import fitted, split
     from nait.command.options import loader_of
 
@@ -93,6 +94,8 @@ def _run(arguments: Sequence[str]) -> None:
         with overrides(workers_of(os.environ)) as added:
             sys.argv[1:] = [*line.arguments(), *added]
             run()
+    except YAMLError as error:  # of an option in the user's --config-dir
+        raise unreadable(error) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_own_words(error) or explain(error, line.words, loader)) from error
 

@@ -11,11 +11,13 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import GrammarParseError
+from yaml import YAMLError
 
 from nait.command.options import Options, compose, loader_of
 from nait.command.unknown import no_such_key
 from nait.command.words import quoted
 from nait.core.errors import ConfigError, did_you_mean, either
+from nait.core.repeated_keys import twice
 
 EXTRAS = {"hydra/launcher": "SLURM's launchers come with: pip install 'nait[slurm]'."}
 
@@ -43,6 +45,18 @@ def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str
         return _unknown(deleted.group(1), words, loader)
     plain = " ".join(re.sub(r"See https?://\S+.*|Set the environment variable.*", "", text).split())
     return f"{plain.rstrip('.')}. See nait --help."
+
+
+def unreadable(error: YAMLError) -> ConfigError:
+    """The error for a config file that is not YAML, or has a key twice."""
+    mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", error))
+    where = f"{mark.name} line {mark.line + 1}" if mark else "--config-dir"
+    repeated = re.search(r"found duplicate key (.*)", problem)
+    return (
+        twice(repeated.group(1), where)
+        if repeated
+        else ConfigError(f"this is not YAML ({problem})", where=where)
+    )
 
 
 def unresolved(error: Exception) -> ConfigError | None:

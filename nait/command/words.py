@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 
 from nait.core.errors import ConfigError
 from nait.core.paths import at_home
+from nait.core.repeated_keys import repeated_in_text, twice
 
 PATHS = ("path", "mirror", "store", "runs", "folder", "adapter", "moments")
 """Keys, by their last part, whose value is a file or a folder."""
@@ -28,7 +29,7 @@ _PARSER = OverridesParser.create()
 
 
 def readable(words: Sequence[str]) -> list[str]:
-    """The words as Hydra reads them. Raises: ConfigError for a bracket that is not closed."""
+    """The words as Hydra reads them. Raises: ConfigError for a bracket that is not closed, a name given twice."""
     return [read for word in words for read in _readable(word)]
 
 
@@ -41,6 +42,9 @@ def _readable(word: str) -> list[str]:
     ):
         mend = f"Give a file or a folder, or leave {key}= out."
         raise ConfigError("is an empty path", where=key, mend=mend)
+    text = not equal or key.split(".")[-1] in TEXTS  # a file's name may look like anything
+    if not text and (name := repeated_in_text(value)) is not None:
+        raise twice(name, key)
     if not equal or key.startswith("hydra") or key[:1] == "~":
         return [word]
     if key == "budget" and _budget(value):

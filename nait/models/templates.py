@@ -14,6 +14,7 @@ from nait.core.address import address
 from nait.core.errors import ConfigError, DataError, first_line
 from nait.core.examples import Example, Turn
 from nait.core.paths import at_home
+from nait.core.repeated_keys import repeated_in_yaml, twice
 from nait.models.answers import Chat, place_answer
 from nait.models.clocks import DAY, midnight, still
 from nait.models.patterns import PROMPT, SYSTEM, check_names, filled, shows
@@ -319,7 +320,7 @@ def ended(template: Template) -> Template:
 def read_template(path: str) -> TextTemplate:
     """The template in a YAML file whose keys are those of `TextTemplate` (`template=file`).
 
-    Raises: ConfigError for a missing file, or a key that is not a template's.
+    Raises: ConfigError for a missing file, or a key that is not a template's or is there twice.
     """
     from dataclasses import fields
 
@@ -331,9 +332,12 @@ def read_template(path: str) -> TextTemplate:
     if not file.is_file():
         raise ConfigError("there is no such file", where=str(path), mend="Check template.path.")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        repeated, content = repeated_in_yaml(yaml.compose(text)), yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"this is not YAML ({error})", where=str(path), mend="Correct the file.") from error
+    if repeated:
+        raise twice(repeated[0], f"{path} line {repeated[1]}")
     known = [field.name for field in fields(TextTemplate)]
     for key in content if isinstance(content, dict) else [str(content)]:
         if key not in known:

@@ -1,0 +1,58 @@
+"""Repeated keys: a key that one mapping has twice, of which a reader would take the last and drop the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nait.core.errors import ConfigError
+
+OPEN, CLOSED = "{[(", "}])"
+
+
+def twice(key: str, where: str) -> ConfigError:
+    """The error for a key that is there twice."""
+    mend = "Give each key once: of two values the last alone would be read."
+    return ConfigError(f"'{key}' is given twice", where=where, mend=mend)
+
+
+def repeated_in_text(text: str) -> str | None:
+    """The first key that a mapping in an override's value has twice: `a` of `{a: x, a: y}`; None without one."""
+    levels: list[tuple[str, set[str]]] = []
+    start, quote = 0, ""
+    for place, letter in enumerate(text):
+        if quote or letter in "'\"":
+            quote = "" if letter == quote else quote or letter
+        elif letter in OPEN:
+            kind = "" if text[max(0, place - 1)] == "$" else letter
+            levels.append((kind, set()))
+            start = place + 1
+        elif letter in CLOSED and levels:
+            levels.pop()
+            start = -1
+        elif letter == ",":
+            start = place + 1
+        elif letter == ":" and start >= 0 and levels and levels[-1][0] == "{":
+            key = text[start:place].strip().strip("'\"")
+            if key in levels[-1][1]:
+                return key
+            levels[-1][1].add(key)
+            start = -1
+    return None
+
+
+def repeated_in_yaml(node: Any) -> tuple[str, int] | None:
+    """The first key that a mapping has twice in a composed YAML document, and its line from 1; None without one.
+
+    A key that a merge (`<<`) brings is no repetition: the mapping's own comes before it.
+    """
+    seen: set[str] = set()
+    for part in node.value if isinstance(getattr(node, "value", None), list) else ():
+        key, values = (part[0], part) if isinstance(part, tuple) else (None, (part,))
+        name = str(key.value) if key is not None and isinstance(key.value, str) else ""
+        if key is not None and name and name in seen:
+            return name, key.start_mark.line + 1
+        seen.add(name)
+        for value in values:
+            if found := repeated_in_yaml(value):
+                return found
+    return None
