@@ -172,10 +172,13 @@ class LmEval:
         return sizes(self.suite, self.limit)
 
     def items(self) -> dict[str, list[Item]]:
-        """Task -> the prompt of each of its items, beyond `limit` too, and every text in it."""
+        """Task -> the prompt of each of its items and every text in it; those beyond `limit` too, marked as such."""
         with self._quietly() as scratch:
             return {
-                name: [Item(str(i), _texts(task, doc)) for i, doc in enumerate(task.eval_docs)]
+                name: [
+                    Item(str(i), _texts(task, doc), self.limit is None or i < self.limit)
+                    for i, doc in enumerate(task.eval_docs)
+                ]
                 for name, task in self._built(scratch).items()
             }
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from nait.core.address import ADDRESS_CHARS, digest_lines
-from nait.core.contamination import Hit, Side
+from nait.core.contamination import BEYOND, Hit, Side
 from nait.core.results import Row
-from nait.stages.contaminate import describe, describe_look, read_hits
+from nait.stages.contaminate import describe, describe_look, evaluated, read_hits
 from nait.store import Artifact
 
 from .documents import Block, Notes, Table
@@ -27,18 +27,26 @@ def contamination(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
     said = dict.fromkeys(line for look in looks for line in describe_look(look.manifest))
     notes = [*describe(hits), *said, *_unchecked(without, len({row.run for row in rows}))]
     found = [
-        [str(hit.rows), hit.id, str(hit.other), hit.other_id, hit.kind] for hit in list(hits)[:SHOWN_HITS]
+        [str(hit.rows), hit.id, str(hit.other), hit.other_id, hit.kind, _asked(hit)]
+        for hit in list(hits)[:SHOWN_HITS]
     ]
     caption = f"The first {len(found)} of {len(hits)} shared texts, by the ids on both sides."
     looked = [list(one) for one in dict.fromkeys(line for look in looks for line in _looked(look, looks))]
     return (
         Notes(tuple(notes)),
-        Table.of("contamination", ["rows", "id", "are in", "id there", "kind"], found, caption=caption),
+        Table.of("contamination", ["rows", "id", "are in", "id there", "kind", "evaluated"], found, caption=caption),
         Table.of(
-            "looked", ["looked at", "rows or items", "too short to be found"], looked,
-            caption="What was compared. A text below five words is not compared.",
+            "looked", ["looked at", "rows or items", "evaluated", "too short to be found"], looked,
+            caption="What was compared; of a task's items, how many are evaluated. A text below 5 words is not.",
         ),
     )  # fmt: skip
+
+
+def _asked(hit: Hit) -> str:
+    """Whether a hit's item is evaluated; empty for a row of a reference set."""
+    if hit.other.role == "target":
+        return ""
+    return "yes" if hit.evaluated else BEYOND
 
 
 def _looks(store: Shelf, rows: Sequence[Row]) -> tuple[list[Artifact], list[str]]:
@@ -50,7 +58,8 @@ def _looks(store: Shelf, rows: Sequence[Row]) -> tuple[list[Artifact], list[str]
         link = run.manifest["links"].get("contamination") if run else None
         found = store.find("contamination", str(link)) if link else None
         if found is None:
-            without.append(f"{row.selector} ({row.target or 'no target'}, {row.budget}, seed {row.seed})")
+            named = (row.target or "no target", row.budget, f"seed {row.seed}")
+            without.append(f"{row.selector} ({', '.join(filter(None, named))})")
         else:
             looks[found.address] = found
     return list(looks.values()), without
@@ -92,8 +101,8 @@ def _content(side: Side, key: Mapping[str, Any]) -> str:
     return digest_lines([str(found)])[:ADDRESS_CHARS] if found else ""
 
 
-def _looked(look: Artifact, looks: Sequence[Artifact]) -> Iterator[tuple[str, int, int]]:
-    """Each side of a look with its rows or items, and those of them that are too short."""
+def _looked(look: Artifact, looks: Sequence[Artifact]) -> Iterator[tuple[str, int, int | str, int]]:
+    """Each side of a look with its rows or items, of a task how many are evaluated, and how many are too short."""
     looked = look.manifest.get("looked")
     if looked is None:
         return
@@ -102,5 +111,7 @@ def _looked(look: Artifact, looks: Sequence[Artifact]) -> Iterator[tuple[str, in
         **{Side("target", name): one for name, one in looked["targets"].items()},
         **{Side("task", name): one for name, one in looked["tasks"].items()},
     }
+    asked = evaluated(look.manifest)
     for side, one in sides.items():
-        yield str(_unique(side, look, looks)), one["rows"], one["too_short"]
+        count = asked[side.name] if side.role == "task" else ""
+        yield str(_unique(side, look, looks)), one["rows"], count, one["too_short"]

@@ -28,6 +28,8 @@ SHORTEST_CONTAINED = 8
 """Words a text must have to be looked for inside another: the smallest N of the GPT-3 paper."""
 COMMON, COMMON_SHARE = 10, 0.01
 """What more items than both say is the task's own wording: 10 is the GPT-3 paper's bound for n-grams."""
+BEYOND = "beyond eval.limit"
+"""What is said of an item that an evaluation leaves out."""
 REFUSED: tuple[Kind, ...] = ("equal", "contained")
 
 
@@ -46,21 +48,29 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Hit:
-    """A row of `rows` (a pool or a target) that shares text with `other` (a task or a target), with both ids."""
+    """A row of `rows` (a pool or a target) that shares text with `other` (a task or a target), with both ids.
+
+    `evaluated`: the item is not beyond the limit of the evaluation.
+    """
 
     rows: Side
     id: str
     other: Side
     other_id: str
     kind: Kind
+    evaluated: bool = True
 
 
 @dataclass(frozen=True)
 class Item:
-    """A text to be looked for: what an evaluation asks, or what a reference row says."""
+    """A text to be looked for: what an evaluation asks, or what a reference row says.
+
+    `evaluated`: False of an item beyond the evaluation's limit, which is a test item all the same.
+    """
 
     id: str
     texts: tuple[str, ...]
+    evaluated: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,10 @@ class Contamination:
     allow_test_references: bool = False
 
     def compare(self, rows: Pool | Target, others: Mapping[Side, Sequence[Item]]) -> list[Hit]:
-        """The hits of these rows among the others' items, at most one a row and other: its strongest."""
+        """The hits of these rows among the others' items, the strongest of each row and other.
+
+        Items beyond an evaluation's limit are another side of it: a row may have a hit in both.
+        """
         side, index = side_of(rows), _Index.of(others, self.ngram)
         found: list[Hit] = []
         for example in rows.examples:
@@ -92,9 +105,10 @@ class Contamination:
             own = [hit for hit in hits if hit.rows == side_of(target) and hit.other.role == "task"]
             whole = [hit for hit in own if hit.kind in REFUSED]
             if whole:
+                beyond = "" if whole[0].evaluated else f", {BEYOND}"
                 raise DataError(
                     f"{len({hit.id for hit in whole})} of its {len(target)} rows hold evaluation items, such as row "
-                    f"{whole[0].id} (item {whole[0].other_id} of {whole[0].other})",
+                    f"{whole[0].id} (item {whole[0].other_id} of {whole[0].other}{beyond})",
                     where=f"target '{target.name}'",
                     mend="Take rows of a training split, or set contamination.allow_test_references=true.",
                 )
@@ -210,14 +224,17 @@ class _Index:
             numbered += [(other, item) for item in items]
         return _Index(numbered, equal, _Places.of(short), _Places.of(grams), long)
 
-    def find(self, texts: Sequence[_Text]) -> Iterator[tuple[Side, str, Kind]]:
-        """For each other the item that one of these texts equals, or else contains, or else shares words with."""
-        found: dict[Side, tuple[str, Kind]] = {}
+    def find(self, texts: Sequence[_Text]) -> Iterator[tuple[Side, str, Kind, bool]]:
+        """For each other the item that one of these texts equals, or else contains, or else shares words with.
+
+        One among its evaluated items, which come first, and one among those beyond the limit.
+        """
+        found: dict[tuple[Side, bool], tuple[str, Kind]] = {}
         for number, kind in self._matches(texts):
             other, item = self.items[number]
-            found.setdefault(other, (item.id, kind))
-        for other, (key, kind) in found.items():
-            yield other, key, kind
+            found.setdefault((other, item.evaluated), (item.id, kind))
+        for (other, evaluated), (key, kind) in sorted(found.items(), key=lambda one: not one[0][1]):
+            yield other, key, kind, evaluated
 
     def _matches(self, texts: Sequence[_Text]) -> Iterator[tuple[int, Kind]]:
         """Items by number, the strongest sign first."""

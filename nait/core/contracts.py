@@ -80,6 +80,7 @@ class Scorer(Protocol):
     A scorer whose mathematics changes counts up a class attribute `version` (1 where there is none), so that
     stored scores of the old one are not taken for the new one's. A scorer whose config names files has a method
     `content() -> Any`, what these hold, so that another file under the same name is not taken for the old one.
+    One that takes every eligible row has a class attribute `exhaustive` of True, the base model `selects` of False.
     """
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable: ...
@@ -209,7 +210,7 @@ class Evaluator(Protocol):
     def key(self) -> Mapping[str, Any]: ...
 
     def items(self) -> Mapping[str, Sequence[Item]]:
-        """Task -> what its evaluation items say, to be looked for in pools and reference sets."""
+        """Task -> what its test items say, to be looked for in pools and reference sets; all, whatever the limit."""
         ...
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation: ...

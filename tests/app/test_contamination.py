@@ -88,7 +88,23 @@ def test_items_beyond_the_limit_are_test_items_too(nait: Run, tmp_path: Path) ->
     file = write(tmp_path / "refs.jsonl", [ASKED[5], *CLEAN])
     done = nait(f"target.path={file}", "eval.limit=2")
     assert done.returncode == 2
-    assert "item 5 of task toy_sums" in done.stderr
+    assert "item 5 of task toy_sums, beyond eval.limit" in done.stderr
+
+
+def test_of_each_hit_it_is_said_whether_its_item_is_evaluated(nait: Run, tmp_path: Path) -> None:
+    pool = write(tmp_path / "p.jsonl", [*ASKED, *CLEAN])
+    done = nait(f"data.path={pool}", "eval.limit=2", "train=none")
+    assert done.returncode == 0, done.stderr
+    manifest = told(tmp_path)
+    (said,) = (one for one in manifest["warnings"] if "task toy_sums" in one)
+    assert (
+        "Under eval.limit=2, 2 of these 6 items are evaluated; the others are test items too." in done.stderr
+    )
+    assert "6 row(s) of pool p share text with task toy_sums" in said
+    assert "2 share text with an item that is evaluated, 4 with items beyond eval.limit alone" in said
+    looked = manifest["contamination"]
+    assert looked["tasks"]["toy_sums"] == {"rows": 6, "too_short": 0, "evaluated": 2}
+    assert (looked["hits_in_tasks"], looked["hits_in_evaluated"]) == (6, 2)
 
 
 def test_without_an_evaluation_nothing_is_said_to_be_clean(nait: Run, tmp_path: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nait.core.contamination import Contamination, Item, Side
 from nait.core.examples import Example, Turn, as_target, gather
-from nait.stages.contaminate import contaminate, decontaminated, describe, read_hits
+from nait.stages.contaminate import HITS, contaminate, decontaminated, describe, evaluated, read_hits
 from nait.store import Store
 
 ASKED = "how many grey geese fly south over the water today"
+BEYOND = "how many white swans fly north over the land tomorrow"
 REFERENCE = "what is the sum of two and forty and three"
 
 
@@ -49,6 +51,49 @@ def test_hits_are_found_once_and_named(tmp_path: Path) -> None:
     }
     said = " ".join(describe(hits))
     assert "1 row(s) of pool pool share text with task geese, such as row r1 with 41" in said
+
+
+class Limited(Suite):
+    """Two items of a task with a limit, the second one beyond it."""
+
+    def key(self) -> Mapping[str, Any]:
+        return {"tasks": ["geese"], "limit": 42}
+
+    def items(self) -> Mapping[str, Sequence[Item]]:
+        return {"geese": [Item("41", (ASKED,)), Item("42", (BEYOND,), evaluated=False)]}
+
+
+def test_a_row_has_a_hit_on_each_side_of_the_limit_and_is_one_row(tmp_path: Path) -> None:
+    both = gather("pool", [Example("r1", (Turn(ASKED, BEYOND),), row=0)])
+    made = contaminate(both, [], evaluator=Limited(), rule=Contamination(), store=Store(tmp_path))  # type: ignore[arg-type]
+    hits = read_hits(made)
+    assert [(hit.id, hit.other_id, hit.evaluated) for hit in hits] == [
+        ("r1", "41", True),
+        ("r1", "42", False),
+    ]
+    (said,) = describe(hits)
+    assert "1 row(s) of pool pool" in said
+    assert "1 share text with an item that is evaluated, 0 with items beyond eval.limit alone" in said
+    assert evaluated(made.manifest) == {"geese": 1}
+
+
+def test_a_look_without_a_limit_keeps_its_address(tmp_path: Path) -> None:
+    key = contaminate(POOL, [], evaluator=Suite(), rule=Contamination(), store=Store(tmp_path)).manifest[
+        "key"
+    ]  # type: ignore[arg-type]
+    assert set(key) == {"contamination", "ngram", "pool", "targets", "suite"}
+
+
+def test_hits_of_a_store_that_did_not_mark_them_are_told_apart_by_their_number(tmp_path: Path) -> None:
+    made = contaminate(POOL, [TARGET], evaluator=Limited(), rule=Contamination(), store=Store(tmp_path))  # type: ignore[arg-type]
+    marked = read_hits(made)
+    path = made.path / HITS
+    plain = [
+        {name: value for name, value in one.items() if name != "evaluated"}
+        for one in json.loads(path.read_text())
+    ]
+    path.write_text(json.dumps(plain))
+    assert read_hits(made) == marked
 
 
 def test_only_rows_of_the_evaluation_are_left_out(tmp_path: Path) -> None:
