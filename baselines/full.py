@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from nait.core.scores import ScoreTable
 @dataclass(frozen=True)
 class Full:
     """Every eligible row, whatever the budget says."""
+
+    exhaustive: ClassVar[bool] = True
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
         """One column of ones, marked as exhaustive."""

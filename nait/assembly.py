@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nait.core.budgets import WHOLE
 from nait.core.contracts import Model
 from nait.core.duplicates import describe_duplicates
 from nait.core.errors import ConfigError, DataError
@@ -92,7 +93,7 @@ def assemble(
     labels = {
         "selector": config["label"] or config["selector"].get("name") or names["selector"],
         "target": "+".join(target.name for target in targets),
-        "budget": _budget_label(config["budget"]),
+        "budget": _budget_label(config["budget"], selector),
         "seed": config["seed"],
         "model": str(model.name),
         "pool": pool.name,
@@ -184,7 +185,12 @@ def _check_names(targets: Sequence[Target]) -> None:
             )
 
 
-def _budget_label(budget: Mapping[str, Any]) -> str:
+def _budget_label(budget: Mapping[str, Any], selector: Selector) -> str:
+    """The budget as tables show it: empty where no row is selected, all of the pool where every row is taken."""
+    if not selector.selects:
+        return ""
+    if selector.exhaustive:
+        return WHOLE
     if "ratio" in budget:
         return f"{100 * float(budget['ratio']):.4g}%"
     if "count" in budget:

@@ -48,11 +48,14 @@ def facts(
     energy_wh: Mapping[str, float | None],
     cost: Cost,
 ) -> dict[str, Any]:
-    """What a run took and what it was set to: part of its record in the store."""
+    """What a run took and what it was set to: part of its record in the store.
+
+    Counts are None without a selection.
+    """
     total = sum(seconds.get(name, 0.0) for name in ("select", "train", "evaluate"))
     return {
-        "selected_rows": len(selection) if selection else 0,
-        "answer_tokens": selection.answer_tokens if selection else 0,
+        "selected_rows": len(selection) if selection else None,
+        "answer_tokens": selection.answer_tokens if selection else None,
         "phase_seconds": rounded(seconds),
         "phase_energy_wh": dict(energy_wh),
         "device_hours": cost.device_hours(total),

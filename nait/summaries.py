@@ -43,7 +43,9 @@ def summarise_sweep(
 
 def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: Mapping[str, Any]) -> None:
     """The report in the group of the jobs: its tables, its pictures and its page, and all files as one artifact."""
-    labels = sorted({f"{name}={job[name]}" for job in jobs for name in ("selector", "target", "budget")})
+    labels = sorted(
+        {f"{name}={job[name]}" for job in jobs for name in ("selector", "target", "budget") if job[name]}
+    )
     group = config["group"] or jobs[0]["pool"]
     tracker.start(f"leaderboard-{folder.name}", {**config, **provenance()}, group=group, tags=["leaderboard"])
     try:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from nait.core.results import Row
 
+from .contrasts import measurements
+
 ALL = "all methods together"
 Name = tuple[str, str, str, str]
 """Selector, model, pool and budget."""
@@ -49,17 +51,18 @@ class Run:
 class Spending:
     """What some runs took together, as from an empty store.
 
-    Seconds: `alone` of a target's scores if there were nothing else, the mean over scores; `shared` of selecting for
-    all targets and seeds; `train` and `evaluate` the means over the runs that did so, None where none did. The rest
-    is of everything, shared parts once. Of all methods together, `alone`, `train` and `evaluate` are sums too.
+    `seeds`: how many distinct results they came to. Seconds: `alone` of a target's scores if there were nothing else,
+    the mean over scores; `shared` of selecting for all targets and seeds, both None where no row was selected;
+    `train` and `evaluate` the means over the runs that did so, None where none did. The rest is of everything, shared
+    parts once. Of all methods together, `alone`, `train` and `evaluate` are sums too.
     """
 
     name: Name
     targets: int
     seeds: int
     runs: int
-    alone: float
-    shared: float
+    alone: float | None
+    shared: float | None
     train: float | None
     evaluate: float | None
     device_hours: float
@@ -68,9 +71,9 @@ class Spending:
     currency: str
 
     @property
-    def a_target(self) -> float:
+    def a_target(self) -> float | None:
         """Seconds of selecting, spread over the targets."""
-        return self.shared / self.targets
+        return None if self.shared is None else self.shared / self.targets
 
 
 def spendings(runs: Sequence[Run]) -> list[Spending]:
@@ -81,7 +84,7 @@ def spendings(runs: Sequence[Run]) -> list[Spending]:
         name = (row.selector, row.model, row.pool, row.budget)
         groups.setdefault(name, []).append(run)
     found = [_spending(name, group) for name, group in groups.items()]
-    found.sort(key=lambda one: (one.name[1:], one.a_target, one.name))
+    found.sort(key=lambda one: (one.name[1:], one.a_target or 0.0, one.name))
     return [*found, _together(runs)] if runs else []
 
 
@@ -104,13 +107,14 @@ def _spending(name: Name, runs: Sequence[Run]) -> Spending:
     scores = {frozenset(run.selecting): _seconds(run.selecting) for run in runs if run.selecting}
     prices, currencies = [run.money for run in runs if run.money is not None], {run.currency for run in runs}
     priced = len(prices) == len(runs) and len(currencies) == 1
+    selects = any(run.row.seconds_select is not None for run in runs)
     return Spending(
         name=name,
         targets=_targets(runs),
-        seeds=len({run.row.seed for run in runs}),
+        seeds=measurements(run.row for run in runs),
         runs=len(runs),
-        alone=_mean(scores.values()),
-        shared=_seconds(_union(run.selecting for run in runs)),
+        alone=_mean(scores.values()) if selects else None,
+        shared=_seconds(_union(run.selecting for run in runs)) if selects else None,
         train=_known([run.row.seconds_train for run in runs]),
         evaluate=_known([run.row.seconds_evaluate for run in runs]),
         device_hours=share * sum(run.device_hours for run in runs),

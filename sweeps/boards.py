@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from nait.core.budgets import WHOLE
 from nait.store import Artifact
 
 from .contrasts import BASE, CONTROL, TARGETLESS
@@ -41,7 +42,19 @@ class Placed:
     def line(self) -> tuple[object, ...]:
         """What runs of one line share."""
         facts = tuple(sorted(self.identity.method.items()))
-        return (self.method, self.labels["target"], self.labels["budget"], facts)
+        return (self.method, self.labels["target"], self.budget, facts)
+
+    @property
+    def budget(self) -> str:
+        """The budget that decided the rows: empty for a model that was not trained, all where every row is taken."""
+        if self.method == BASE:
+            return ""
+        return WHOLE if self.identity.exhaustive else self.labels["budget"]
+
+    @property
+    def budgetless(self) -> bool:
+        """Whether no budget changes its result."""
+        return self.method == BASE or self.identity.exhaustive
 
     @property
     def targetless(self) -> bool:
@@ -94,7 +107,7 @@ def _settled(store: Shelf, records: Sequence[Artifact]) -> list[Placed]:
         Seeded(
             seed=int(run.record.manifest["labels"]["seed"]),
             identity=run.identity,
-            group=(run.method, run.labels["target"], run.labels["budget"]),
+            group=(run.method, run.labels["target"], run.budget),
             follows=_follows(run.record),
         )
         for run in found
@@ -119,7 +132,7 @@ def _parted(runs: Sequence[Placed]) -> tuple[list[Placed], list[str]]:
         if len(doubles) > 1:
             mark = {"run": doubles[run.result][:8]}
             run = replace(run, identity=replace(run.identity, method={**run.identity.method, **mark}))
-            where = ", ".join((run.method, run.labels["target"], run.labels["budget"]))
+            where = ", ".join(filter(None, (run.method, run.labels["target"], run.budget)))
             said.append(
                 f"{where}: {len(doubles)} runs of seed {run.labels['seed']} have the same settings and different "
                 f"results. Each is a line of its own and no line's mean holds them: runs "
@@ -196,7 +209,7 @@ def _aimed(run: Placed) -> tuple[str, ...]:
 
 
 def _sized(run: Placed) -> tuple[str, ...]:
-    return (run.method, "budget", run.labels["budget"])
+    return (run.method, "budget", run.budget)
 
 
 def _merged(run: Placed) -> tuple[str, ...]:

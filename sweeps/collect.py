@@ -14,13 +14,16 @@ from nait.stages.evaluations import read_outcomes, read_results
 from nait.store import Artifact
 
 from .boards import Board, Placed, boards
-from .contrasts import BASE, CONTROL, metric_name, places
+from .contrasts import BASE, metric_name, places
 from .heads import Head
+from .identities import is_shuffled
 from .stores import Shelf
 
 NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)
 PAID = ("select", "train", "evaluate")
 """The phases that a run's device time and money count."""
+OF_SCORES = ("auc", "precision each")
+"""What the rows' labels say of scores, not of the selected rows."""
 
 
 @dataclass(frozen=True)
@@ -120,24 +123,20 @@ def _rows(store: Shelf, board: Board, run: Placed, *, primary: bool) -> Iterable
         results = [one for one in read_results(evaluation.path) if one.primary or not primary]
     else:
         requested, results = {""}, [NOT_EVALUATED]
-    method = run.method
-    checks = _checks(store, links.get("scores"))
-    truth = record.manifest.get("truth") or {}
+    base, shuffled = run.method == BASE, is_shuffled(record)
+    checks = {} if base or shuffled else _checks(store, links.get("scores"))
+    truth = {} if base else record.manifest.get("truth") or {}
+    if shuffled:  # what a score says is not said of rows that were drawn whatever it says
+        truth = {key: value for key, value in truth.items() if key not in OF_SCORES}
     paid = 1.0
-    if method == BASE:  # whatever rows its job chose, nothing was made of them
-        checks, truth = {}, {}
-    if method == CONTROL != labels["selector"]:  # scores that a shuffled order ignored are not random's
-        checks, truth = (
-            {},
-            {key: value for key, value in truth.items() if key not in ("auc", "precision each")},
-        )
+    if base or shuffled:
         paid = 1 - seconds.get("select", 0.0) / (sum(seconds.get(name, 0.0) for name in PAID) or 1.0)
         seconds = {**seconds, "select": 0.0}
     for result in results:
         yield Row(
             selector=run.name,
             target=labels["target"],
-            budget=labels["budget"],
+            budget=run.budget,
             seed=labels["seed"],
             model=board.head.model,
             task=result.task,
@@ -146,21 +145,21 @@ def _rows(store: Shelf, board: Board, run: Placed, *, primary: bool) -> Iterable
             stderr=result.stderr,
             n=result.n,
             headline=result.task in requested,
-            selected_rows=record.manifest["selected_rows"],
-            answer_tokens=record.manifest["answer_tokens"],
-            seconds_select=seconds.get("select", 0.0),
-            seconds_train=seconds.get("train", 0.0) if links.get("adapter") else None,
+            selected_rows=None if base else record.manifest["selected_rows"],
+            answer_tokens=None if base else record.manifest["answer_tokens"],
+            seconds_select=None if base else seconds.get("select", 0.0),
+            seconds_train=seconds.get("train", 0.0) if links.get("adapter") and not base else None,
             seconds_evaluate=seconds.get("evaluate", 0.0) if links.get("evaluation") else None,
             device_hours=record.manifest["device_hours"] * paid,
             money=None if record.manifest["money"] is None else record.manifest["money"] * paid,
-            selection=links.get("selection") or "",
+            selection="" if base else links.get("selection") or "",
             adapter=links.get("adapter") or "",
             evaluation=links.get("evaluation") or "",
             run=record.address,
             missing=", ".join(result.missing),
             truth=truth,
             checks=checks,
-            method=method,
+            method=run.method,
             settings=dict(run.shown or {}),
             pool=board.head.pool,
             table=board.number,
@@ -168,6 +167,7 @@ def _rows(store: Shelf, board: Board, run: Placed, *, primary: bool) -> Iterable
             higher_is_better=result.higher_is_better,
             result=run.result,
             targetless=run.targetless,
+            budgetless=run.budgetless,
         )
 
 

@@ -14,7 +14,8 @@ from .statistics import Difference, Outcomes, Stratum, estimate, paired
 
 CONTROL = "random"
 BASE = "base (not trained)"
-TARGETLESS = (CONTROL, "full", BASE)
+FULL = "full"
+TARGETLESS = (CONTROL, FULL, BASE)
 """Methods that no target changes: one of any target stands for all."""
 Items = Mapping[tuple[str, str, str], Outcomes]
 """(evaluation, task, metric as shown) -> a run's items."""
@@ -88,27 +89,39 @@ def by_seed(rows: Iterable[Row]) -> dict[int, Row]:
     for row in rows:
         other = found.setdefault(row.seed, row)
         if other.outcome != row.outcome:
+            named = ", ".join(filter(None, (row.selector, row.target, row.budget)))
             raise StoreError(
-                f"{row.selector}, {row.target}, {row.budget}: two results of seed {row.seed} on {row.task}",
+                f"{named}: two results of seed {row.seed} on {row.task}",
                 where=f"runs {other.run[:8]} and {row.run[:8]}",
                 mend="Give them lines of their own: no mean is taken over two results of one seed.",
             )
     return found
 
 
+def measurements(rows: Iterable[Row]) -> int:
+    """How many distinct results the seeds of these rows came to: seeds that reached the same ones count once."""
+    found: dict[int, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.seed, set()).add(row.outcome)
+    return len(set(map(frozenset, found.values())))
+
+
 def controls(group: Sequence[Row], rows: Iterable[Row], control: str = CONTROL) -> list[Row]:
     """The control's rows for a group: one line of its table, task, metric and budget, named so or of that method.
 
     Of several lines, the one named `control`, else the one that shares most seeds. Of one seed, the row with the
-    group's own target; a method that no target changes may lend another target's.
+    group's own target; a method that no target changes may lend another target's. A method that no budget changes is
+    compared at any one budget: as the control at each line's own, held against a control where that has one alone.
     """
     first = group[0]
     if control in (first.selector, first.method):
         return []
+    beside = [row for row in rows if control in (row.selector, row.method) and _comparable(row, first)]
+    if first.budgetless and len({row.budget for row in beside}) > 1:
+        return []
     lines: dict[str, list[Row]] = {}
-    for row in rows:
-        if control in (row.selector, row.method) and _comparable(row, first):
-            lines.setdefault(row.selector, []).append(row)
+    for row in beside:
+        lines.setdefault(row.selector, []).append(row)
     seeds = {row.seed for row in group}
     found = [_of_one_line(fit, first.target, lends=_lends(control, fit)) for fit in lines.values()]
 
@@ -132,5 +145,6 @@ def _of_one_line(fit: Sequence[Row], target: str, *, lends: bool) -> list[Row]:
 
 
 def _comparable(row: Row, other: Row) -> bool:
-    same = ("table", "model", "task", "metric", "budget")
-    return all(getattr(row, name) == getattr(other, name) for name in same)
+    same = ("table", "model", "task", "metric")
+    budgets = row.budgetless or other.budgetless or row.budget == other.budget
+    return budgets and all(getattr(row, name) == getattr(other, name) for name in same)

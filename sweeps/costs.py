@@ -12,7 +12,7 @@ from nait.store import Artifact, write_text
 from .amounts import Amount, Amounts, Run, Spending, spendings
 from .collect import sheets
 from .documents import Table
-from .identities import method_name, reference
+from .identities import is_base, is_shuffled, reference
 from .stores import Shelf
 from .tables import MARKDOWN, seconds, tabulated, written
 
@@ -92,7 +92,7 @@ def _run(store: Shelf, row: Row, record: Artifact) -> Run:
     amounts = {
         name: Amount(seconds.get(name, 0.0), energy.get(name)) for name in ("select", "train", "evaluate")
     }
-    ignored = method_name(record) != facts["labels"]["selector"]  # a shuffled order looks at no score
+    ignored = is_base(record) or is_shuffled(record)  # neither looks at a score
     return Run(
         row,
         {} if ignored or not links.get("scores") else _selecting(store, links["scores"], amounts["select"]),

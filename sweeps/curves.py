@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .benchmarks import Benchmarks, first_headline, owned
-from .contrasts import BASE, TARGETLESS
+from .contrasts import TARGETLESS
 from .lines import Line
 from .names import aims, brief
 
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"^\[?\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(%| rows| tokens)?\
 
 @dataclass(frozen=True)
 class Point:
-    """A place on a curve with half of its 95 % interval, None where unknown. `share`: of a score in [0, 1]."""
+    """A place on a curve with half of its 95 % interval, None where unknown. `share`: of a share of items."""
 
     x: float
     y: float
@@ -95,12 +95,17 @@ def panels(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Panel]:
 
 
 def _axes(lines: Sequence[Line], x: str) -> dict[str, list[Line]]:
-    """The name of each axis and its lines: budgets that count shares, rows and tokens have one each."""
+    """The name of each axis and its lines: budgets that count shares, rows and tokens have one each.
+
+    A reference, which no budget changes, is beside the lines of each.
+    """
     if x != BUDGET:
         return {x: list(lines)}
-    units = sorted({unit(line.budget) for line in lines})
+    units = sorted({unit(line.budget) for line in lines if not line.budgetless})
     return {
-        f"budget ({one.strip() or 'number'})": [line for line in lines if unit(line.budget) == one]
+        f"budget ({one.strip() or 'number'})": [
+            line for line in lines if line.budgetless or unit(line.budget) == one
+        ]
         for one in units
     }
 
@@ -127,7 +132,7 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
         others = sorted((key, value) for key, value in varied(line).items() if key not in (x, BUDGET))
         rest = [f"{key}={brief(key, value)}" for key, value in others]
         target = "" if line.method in TARGETLESS else line.target
-        budget = "" if x == BUDGET else line.budget
+        budget = "" if x == BUDGET or line.budgetless else line.budget
         groups.setdefault((" ".join([line.method, *rest]), target, budget), []).append(line)
     drawn = {key: points for key, group in groups.items() if len(points := _points(group, x)) >= LEAST}
     targets = aims(target for _, target, _ in groups if target)
@@ -135,7 +140,7 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
 
     def curve_name(name: str, target: str, budget: str) -> str:
         named = _name(name, target, targets)
-        return f"{named}, {budget}" if len(budgets) > 1 else named
+        return f"{named}, {budget}" if budget and len(budgets) > 1 else named
 
     curves = [
         Curve(curve_name(*key), points, items_only=_items_only(groups[key])) for key, points in drawn.items()
@@ -144,13 +149,13 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
     levels = [
         replace(_level(group), name=curve_name(*key))
         for key, group in groups.items()
-        if key[0] in TARGETLESS and key[2] in budgets and x != BUDGET
+        if drawn and key[0] in TARGETLESS and (group[0].budgetless or (key[2] in budgets and x != BUDGET))
     ]
     return [*curves, *levels][:MOST_LINES]
 
 
 def _items_only(lines: Sequence[Line]) -> bool:
-    return any(one.seeds == 1 and one.half_width is not None and one.method != BASE for one in lines)
+    return any(one.seeds == 1 and one.half_width is not None for one in lines)
 
 
 def _name(name: str, target: str, targets: Mapping[str, str]) -> str:
@@ -160,7 +165,7 @@ def _name(name: str, target: str, targets: Mapping[str, str]) -> str:
 def _points(lines: Sequence[Line], x: str) -> tuple[Point, ...]:
     found: dict[float, Point] = {}
     for line in lines:
-        place = number(varied(line).get(x, ""))
+        place = None if x == BUDGET and line.budgetless else number(varied(line).get(x, ""))
         if place is not None:
             found.setdefault(place, Point(place, line.value, line.half_width, line.share))
     return tuple(found[place] for place in sorted(found))
@@ -176,7 +181,7 @@ class Spot:
     """A method's cost and quality: seconds of selection and training, the score, half of its interval.
 
     `where`: its target, or its budget where there is one target alone. `items_only`: of one seed. `share`: of a
-    score in [0, 1].
+    share of items.
     """
 
     method: str
@@ -215,7 +220,7 @@ def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]
                 line.share,
             )
             for line in _once(line for line in lines if line.task == task)
-            if (seconds := line.seconds_select + (line.seconds_train or 0.0)) > 0
+            if (seconds := (line.seconds_select or 0.0) + (line.seconds_train or 0.0)) > 0
         ]
         if len({spot.method for spot in spots}) > 1:
             found[task] = spots
@@ -233,5 +238,5 @@ def _once(lines: Iterable[Line]) -> list[Line]:
 
 def _where(line: Line, targets: Mapping[str, str]) -> str:
     if len(targets) < 2:
-        return line.budget
+        return "" if line.budgetless else line.budget
     return "" if line.method in TARGETLESS else targets[line.target]

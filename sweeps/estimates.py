@@ -20,15 +20,19 @@ Column = tuple[tuple[str, str, str], Hashable]
 Columns = dict[Column, list[Key]]
 
 
-def scores(groups: Mapping[Key, Sequence[Row]], items: Items) -> dict[Key, Difference]:
-    """Each line's score. What a seed does to all lines of a column alike is one side of it, as a control's is."""
+def scores(
+    groups: Mapping[Key, Sequence[Row]], items: Items, shares: frozenset[Key] = frozenset()
+) -> dict[Key, Difference]:
+    """Each line's score. What a seed does to all lines of a column alike is one side of it, as a control's is.
+
+    `shares`: the lines whose score is a share of items.
+    """
     rows = {key: _distinct(group) for key, group in groups.items()}
     found = {key: part for key, one in rows.items() if (part := strata([(1.0, one)], items))}
     runs = {key: _runs(rows[key]) for key in found}
     columns: Columns = {}
     for key in found:
         columns.setdefault((_place(groups[key]), tuple(sorted(rows[key]))), []).append(key)
-    shares = all(part.d_si.min() >= 0 and part.d_si.max() <= 1 for one in found.values() for part in one)
     return _estimated(found, columns, runs, frozenset(), shares=shares)
 
 
@@ -58,7 +62,7 @@ def _estimated(
     runs: Mapping[Key, Runs],
     fixed: frozenset[Key],
     *,
-    shares: bool = False,
+    shares: frozenset[Key] = frozenset(),
 ) -> dict[Key, Difference]:
     """The estimates, with the sides that each column tells."""
     told: dict[Column, dict[Key, tuple[Side, ...]]] = {}
@@ -67,7 +71,7 @@ def _estimated(
         sides = column({key: found[key] for key in once.values()}, fixed)
         told[name] = {key: sides[once[runs[key]]] for key in keys}
     return {
-        key: estimate(found[key], sides=_moderated(name, key, told), shares=shares)
+        key: estimate(found[key], sides=_moderated(name, key, told), shares=key in shares)
         for name, sides in told.items()
         for key in sides
     }
@@ -100,6 +104,7 @@ def _runs(rows: Mapping[int, Row]) -> Runs:
 
 
 def _distinct(group: Iterable[Row]) -> dict[int, Row]:
-    """The group by seed; one row alone where every seed reached the same evaluation, as an untrained model does."""
+    """The group by seed; of seeds that reached the same evaluation, as of an untrained model, the first alone."""
+    first: dict[str, int] = {}
     found = by_seed(group)
-    return found if len({row.evaluation for row in found.values()}) > 1 else dict(list(found.items())[:1])
+    return {seed: row for seed, row in found.items() if first.setdefault(row.evaluation, seed) == seed}

@@ -36,7 +36,8 @@ def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
     groups: dict[tuple[str, str, str], list[Line]] = {}
     for line in headlines:
         target = "" if line.method in TARGETLESS else line.target
-        groups.setdefault((line.selector, target, line.budget), []).append(line)
+        budget = "" if line.budgetless else line.budget
+        groups.setdefault((line.selector, target, budget), []).append(line)
     if len(groups) < 2:
         return None
     named = dict(zip(apart(list(groups)), groups.values(), strict=True))

@@ -13,7 +13,7 @@ from typing import Any
 from nait.core.address import address
 from nait.store import Artifact
 
-from .contrasts import BASE, CONTROL, TARGETLESS
+from .contrasts import BASE, CONTROL, FULL, TARGETLESS
 from .stores import Shelf
 
 ANY = "any"
@@ -39,7 +39,8 @@ class Identity:
     """Everything that the addresses of a run's artifacts hang on, but for the run's seed.
 
     `method`: selector, order, budget and reference sets. The other four make a table. `unknown` names the parts that
-    are known by names and settings alone. `targetless`: the scores are the same for every target.
+    are known by names and settings alone. `targetless`: the scores are the same for every target. `exhaustive`: every
+    eligible row is selected, whatever the budget.
     """
 
     method: Facts
@@ -49,6 +50,7 @@ class Identity:
     evaluation: Facts
     unknown: tuple[str, ...] = ()
     targetless: bool = False
+    exhaustive: bool = False
 
     @property
     def table(self) -> tuple[str, ...]:
@@ -69,10 +71,14 @@ class Identity:
         )
 
 
+def is_shuffled(record: Artifact) -> bool:
+    """Whether a run's rows were drawn, whatever their scores say."""
+    return bool((record.manifest.get("settings") or {}).get("order") == SHUFFLED)
+
+
 def method_name(record: Artifact) -> str:
     """The selector's name or the user's label; random for a selector whose scores a shuffled order ignored."""
-    shuffled = record.manifest.get("settings", {}).get("order") == SHUFFLED
-    named = shuffled and not record.manifest.get("label")
+    named = is_shuffled(record) and not record.manifest.get("label")
     return CONTROL if named else str(record.manifest["labels"]["selector"])
 
 
@@ -93,6 +99,7 @@ def identity(store: Shelf, record: Artifact) -> Identity:
         evaluation=source.evaluation(),
         unknown=tuple(source.unknown(base=base)),
         targetless=source.targetless,
+        exhaustive=source.exhaustive and not base,
     )
 
 
@@ -154,6 +161,11 @@ class _Source:
         return columns == [ANY] and self.facts["labels"]["target"] != ANY and not wraps
 
     @property
+    def exhaustive(self) -> bool:
+        """Whether every eligible row was selected: by the scores, or by the name where the store has none of them."""
+        return bool(self.scored.get("exhaustive", self.name == FULL))
+
+    @property
     def model_content(self) -> str:
         places = (self.training, self.text, self.evaluated, self.prints)
         return next((str(place["model"]) for place in places if place.get("model")), "")
@@ -204,7 +216,7 @@ class _Source:
 
     def method(self) -> Facts:
         found = self._random() if self.name == CONTROL else self._selector() | self._order()
-        budget = flat("budget", _mapping(self.selection.get("budget")))
+        budget = {} if self.exhaustive else flat("budget", _mapping(self.selection.get("budget")))
         found |= {key: value for key, value in budget.items() if key not in NO_DIFFERENCE}
         if "selection" in self.selection:
             found["selection version"] = said(self.selection["selection"])

@@ -17,14 +17,15 @@ from nait.store import write_json, write_text
 
 from .benchmarks import Benchmarks
 from .collect import Sheet, outcomes, sheets
-from .contrasts import CONTROL, Items
+from .contrasts import BASE, CONTROL, Items
 from .lines import Line, summarise
 from .markdown import escaped
 from .names import some
+from .notes import notes
 from .stores import Shelf
-from .tables import MARKDOWN, differences, long, notes, wide
+from .tables import MARKDOWN, differences, long, wide
 
-INNER = ("members", "result", "targetless")
+INNER = ("members", "result", "targetless", "budgetless")
 """What serves the statistics and pictures alone."""
 MAPPINGS = ("settings", "truth", "checks")
 
@@ -67,7 +68,7 @@ class Leaderboard:
 
     def write(self, found: Sequence[Measured], folder: Path) -> str:
         """The same, of tables that were collected and summarised before."""
-        rows = [row for one in found for row in one.rows]
+        rows = once([row for one in found for row in one.rows])
         write_json(folder / "leaderboard.json", [as_record(row) for row in rows])
         write_text(folder / "leaderboard.csv", as_csv(rows))
         written = [part for one in found for part in self._parts(one, form=MARKDOWN)]
@@ -129,9 +130,25 @@ def _worth_a_table(found: Sequence[Sheet]) -> list[Sheet]:
     ]
 
 
+def once(rows: Sequence[Row]) -> list[Row]:
+    """The rows; the one evaluation of a model that was not trained is one row, whatever its jobs' seeds."""
+    seen: dict[tuple[object, ...], Row] = {}
+    for k, row in enumerate(rows):
+        base = row.method == BASE
+        key = (row.table, row.selector, row.target, row.task, row.metric, row.outcome) if base else (k,)
+        seen.setdefault(key, row)
+    return list(seen.values())
+
+
 def as_record(row: Row) -> dict[str, object]:
-    """A row as plain values, without what other columns say already."""
-    return {name: value for name, value in dataclasses.asdict(row).items() if name not in INNER}
+    """A row as plain values, without what other columns say already; None for what it does not have."""
+    plain = {name: value for name, value in dataclasses.asdict(row).items() if name not in INNER}
+    return {**plain, "seed": _seed(row), "budget": row.budget or None}
+
+
+def _seed(row: Row) -> int | None:
+    """The run's seed; None of a model that was not trained, which no seed changes."""
+    return None if row.method == BASE else row.seed
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -149,5 +166,6 @@ def as_csv(rows: Sequence[Row]) -> str:
             *(row.truth.get(name) for name in truth),
             *(row.checks.get(name) for name in checks),
         ]
-        writer.writerow([*(getattr(row, name) for name in names), *said])
+        plain = as_record(row)
+        writer.writerow([*(plain[name] for name in names), *said])
     return stream.getvalue()

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from nait.core.results import Row
 
-from .contrasts import CONTROL, Items, places
+from .contrasts import CONTROL, Items, measurements, places
 from .estimates import Key, differences, scores
+from .shares import shares
 from .statistics import Z95, Difference, judged, share_half_width
 
 
@@ -17,12 +18,14 @@ from .statistics import Z95, Difference, judged, share_half_width
 class Line:
     """A method's result on one task over its seeds.
 
-    `value` is NaN where nothing was evaluated, seconds None where a phase did not take place. `share`: every
-    item's outcome is in [0, 1], and so is the score.
+    `value` is NaN where nothing was evaluated, seconds None where a phase did not take place. `share`: a share
+    of items, so that score and interval lie in [0, 1].
     `half_width`: of the 95 % interval, None where unknown. `difference`: to the control on the same items and
     seeds, None for the control itself and where there is none beside it. `truth`: by the rows' labels. `checks`:
     of the score columns. `itemised`: the score is the mean of known outcomes of items, which intervals and
     differences need. `settings`: those in which runs of the method differ. `members`: a group's tasks.
+    `seeds`: how many distinct results the line's seeds came to. `budget`, `selected_rows`, `answer_tokens`,
+    `seconds_select` and `budgetless`: as a `Row`'s.
     """
 
     selector: str
@@ -35,9 +38,9 @@ class Line:
     half_width: float | None
     seeds: int
     n: int
-    selected_rows: int
-    answer_tokens: int
-    seconds_select: float
+    selected_rows: int | None
+    answer_tokens: int | None
+    seconds_select: float | None
     seconds_train: float | None
     seconds_evaluate: float | None
     device_hours: float
@@ -54,6 +57,7 @@ class Line:
     share: bool = False
     itemised: bool = True
     targetless: bool = False
+    budgetless: bool = False
 
     @property
     def worth(self) -> float:
@@ -71,12 +75,12 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
     same) or, where it is wider, over seeds (Student's t).
     """
     groups = grouped(rows)
-    scored = scores(groups, items or {})
+    of_items = shares(groups, items or {})
+    scored = scores(groups, items or {}, of_items)
     compared = differences(groups, rows, items or {}, control)
     lines = [
         replace(
-            _line(group, scored.get(key), compared.get(key)),
-            share=_is_share(group, items or {}),
+            _line(group, scored.get(key), compared.get(key), share=key in of_items),
             itemised=items is None or all(place in items for row in group for place, _ in places(row)),
         )
         for key, group in groups.items()
@@ -84,12 +88,6 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
     return sorted(
         corrected(lines), key=lambda line: (line.model, line.task, line.metric, -line.worth, line.selector)
     )
-
-
-def _is_share(group: Sequence[Row], items: Items) -> bool:
-    """Whether the outcomes behind these rows are known and all in [0, 1]."""
-    found = [items.get(place) for row in group for place, _ in places(row)]
-    return all(one and min(one.values()) >= 0 and max(one.values()) <= 1 for one in found)
 
 
 def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
@@ -127,12 +125,14 @@ def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(one[name] for one in facts) / len(facts) for name in names}
 
 
-def _line(group: Sequence[Row], score: Difference | None, difference: Difference | None) -> Line:
+def _line(
+    group: Sequence[Row], score: Difference | None, difference: Difference | None, *, share: bool
+) -> Line:
     first, count = group[0], len(group)
     values = [row.value for row in group if row.value is not None]
     value = sum(values) / len(values) if values else math.nan
     half_width = (score.high - score.low) / 2 if score else _without_items(group)
-    if half_width is not None and 0.0 <= value <= 1.0:
+    if half_width is not None and share:
         half_width = share_half_width(value, half_width, first.n)
 
     def average(name: str) -> float:
@@ -140,6 +140,9 @@ def _line(group: Sequence[Row], score: Difference | None, difference: Difference
 
     def known(name: str) -> float | None:
         return average(name) if all(getattr(row, name) is not None for row in group) else None
+
+    def counted(name: str) -> int | None:
+        return None if (mean := known(name)) is None else round(mean)
 
     return Line(
         selector=first.selector,
@@ -150,11 +153,11 @@ def _line(group: Sequence[Row], score: Difference | None, difference: Difference
         metric=first.metric,
         value=value,
         half_width=half_width,
-        seeds=len({row.seed for row in group}),
+        seeds=measurements(group),
         n=first.n,
-        selected_rows=round(average("selected_rows")),
-        answer_tokens=round(average("answer_tokens")),
-        seconds_select=average("seconds_select"),
+        selected_rows=counted("selected_rows"),
+        answer_tokens=counted("answer_tokens"),
+        seconds_select=known("seconds_select"),
         seconds_train=known("seconds_train"),
         seconds_evaluate=known("seconds_evaluate"),
         device_hours=average("device_hours"),
@@ -168,12 +171,15 @@ def _line(group: Sequence[Row], score: Difference | None, difference: Difference
         settings=first.settings,
         members=tuple(member.task for member in first.members),
         higher_is_better=first.higher_is_better,
+        share=share,
         targetless=first.targetless,
+        budgetless=first.budgetless,
     )
 
 
 def _without_items(group: Sequence[Row]) -> float | None:
-    """Half of the interval that standard errors and seeds give, the wider of both."""
+    """Half of the interval that standard errors and seeds give, the wider of both; a result counts once."""
+    group = list({row.outcome: row for row in group}.values())
     errors = [row.stderr for row in group if row.stderr is not None and not math.isnan(row.stderr)]
     over_items = Z95 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None
     widths = [

@@ -96,10 +96,11 @@ def legend(names: Iterable[str], most: int = MOST) -> tuple[str, ...]:
 def apart(entries: Sequence[tuple[str, str, str]]) -> list[str]:
     """What tells these (name, target, budget) apart: the name, with target and budget where they differ.
 
-    An empty target is that of a method which no target changes. No two entries share a name.
+    An empty target is that of a method which no target changes, an empty budget that of one which no budget changes.
+    No two entries share a name.
     """
     targets = aims(target for _, target, _ in entries if target)
-    several = len(targets) > 1, len({budget for *_, budget in entries}) > 1
+    several = len(targets) > 1, len({budget for *_, budget in entries if budget}) > 1
     said = []
     for name, target, budget in entries:
         parts = [name, targets[target] if several[0] and target else "", budget if several[1] else ""]

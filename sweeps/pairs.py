@@ -33,8 +33,10 @@ def pairwise(
     for line in lines:
         if line.task in leading(line.target, lines, benchmarks)[:1]:
             mine = next((group for group in runs if _is(line, group[0])), None)
-            if mine:
-                groups.setdefault((line.model, line.target, line.budget), {})[line.selector] = (line, mine)
+            if mine is None:
+                continue
+            for budget in _budgets(line, lines):
+                groups.setdefault((line.model, line.target, budget), {})[line.selector] = (line, mine)
     wanted = {key: one for key, one in sorted(groups.items()) if 3 <= len(one) <= MOST}
     found = {
         (key, pair): one
@@ -48,6 +50,14 @@ def pairwise(
         _table(k, key, wanted[key], {pair: one for (of, pair), one in cells.items() if of == key}, control)
         for k, key in enumerate(wanted)
     )
+
+
+def _budgets(line: Line, lines: Sequence[Line]) -> list[str]:
+    """The budgets at which a line is compared: a reference, which no budget changes, at each of its target's."""
+    if not line.budgetless:
+        return [line.budget]
+    own = {one.budget for one in lines if one.target == line.target and not one.budgetless}
+    return sorted(own) or [""]
 
 
 def _is(line: Line, row: Row) -> bool:
@@ -70,12 +80,18 @@ def _pairs(
             found[a, b] = (theirs.difference.turned, True)
         elif beside[a] == {b} and ours.difference:
             found[a, b] = (ours.difference, True)
+        elif _unpaired(ours, b, control) or _unpaired(theirs, a, control):
+            continue  # the leaderboard has no difference of it to the control
         elif part := against(mine, other, items):
             told = len(held) == 2 and all(
                 len(one.sides) == 2 and one.seeds == len(part[0].d_si) for one in held
             )
             found[a, b] = (estimate(part, sides=[one.sides[0] for one in held] if told else None), False)
     return found
+
+
+def _unpaired(line: Line, other: str, control: str) -> bool:
+    return line.budgetless and line.difference is None and other == control
 
 
 def _table(
@@ -96,7 +112,7 @@ def _table(
         else ""
     )
     caption = (
-        f"{task}, target {cut(key[1])}, {key[2]}: the row's method minus the column's. "
+        f"{task}, target {cut(key[1])}, {key[2] or 'no budget'}: the row's method minus the column's. "
         f"Pairs with {control} have the leaderboard's verdict.{family}"
     )
     return Table.of(f"pairs-{k}", ["", *order[1:]], body if cells else [], caption=caption)

@@ -11,6 +11,7 @@ from nait.store import read_json
 
 from .contrasts import BASE
 from .documents import Block, Notes, Table
+from .identities import is_shuffled
 from .lines import Line
 from .stores import Shelf
 
@@ -22,7 +23,7 @@ def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
     said: list[str] = []
     few = sorted(
         {
-            f"{line.selector} ({line.target}, {line.budget})"
+            f"{line.selector} ({', '.join(filter(None, (line.target, line.budget)))})"
             for line in lines
             if line.task and line.seeds < 3 and line.method != BASE
         }
@@ -58,7 +59,8 @@ def _some(names: Sequence[str]) -> str:
 def _scores(store: Shelf, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
     for address, row in {row.run: row for row in rows}.items():
         found = store.find("runs", address)
-        if found and found.manifest["links"].get("scores"):
+        heeded = found and row.method != BASE and not is_shuffled(found)
+        if found and heeded and found.manifest["links"].get("scores"):
             yield row.selector, str(found.manifest["links"]["scores"])
 
 
@@ -89,6 +91,8 @@ def provenance(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
         for name, value in _facts(store, manifest, row):
             facts.setdefault(name, set()).add(value)
         links = manifest.get("links", {})
+        if row.method == BASE:  # whatever its job selected, nothing was made of it
+            links = {kind: link for kind, link in links.items() if kind not in ("scores", "selection")}
         named = [row.selector, row.target, row.budget, row.seed]
         places.append([*named, *(str(links.get(kind) or "")[:12] for kind in LINKS), address[:12]])
         if manifest.get("command"):

@@ -20,11 +20,12 @@ from .layers import layer_shifts
 from .leaderboard import Measured
 from .lines import Line
 from .names import legend
+from .notes import how_judged
 from .overlap import Core, cores, correlations, distinct, lengths, names, overlaps, settled
 from .plots import cost_plot, curve_plot
 from .selections import Picks
 from .statistics import ITEMS_ONLY
-from .tables import difference_cells, how_judged, seconds, wide_cells
+from .tables import count, difference_cells, seconds, wide_cells
 from .transfer import Matrix, grid
 
 MOST_MATRICES = 6
@@ -75,7 +76,8 @@ def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tu
     for line in lines:
         seen.setdefault((line.model, line.selector, line.target, line.budget), line)
     body = [
-        [one.selector, one.target, one.budget, one.selected_rows, one.answer_tokens, seconds(one.seconds_select),
+        [one.selector, one.target, one.budget, count(one.selected_rows), count(one.answer_tokens),
+         seconds(one.seconds_select),
          seconds(one.seconds_train), seconds(one.seconds_evaluate), f"{one.device_hours:.3f}",
          "" if one.money is None else f"{one.money:.2f}"]
         for one in seen.values()

@@ -11,6 +11,9 @@ import numpy.typing as npt
 from nait.core.errors import ConfigError
 from nait.core.orders import Ranking
 
+WHOLE = "100%"
+"""What a table shows as the budget of a method that takes every eligible row, whatever was asked for."""
+
 
 def _within(wanted: int, ranking: Ranking, *, allow_fewer: bool) -> int:
     if wanted > len(ranking) > 0 and not allow_fewer:  # of an empty ranking, `cut` says why

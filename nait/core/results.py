@@ -72,6 +72,9 @@ class Row:
     `higher_is_better`: of the metric; of a perplexity it is false. `value`, `seconds_train` and `seconds_evaluate`
     are None where the run was not evaluated or trained. `result` names what the run came to: its evaluation, or else
     the rows that it selected. `targetless`: its scores are the same for every target.
+
+    `budget` is empty where no row was selected, and `WHOLE` where all were, whatever was asked for (`budgetless`: one
+    of the two). `selected_rows`, `answer_tokens` and `seconds_select` are None where no row was selected.
     """
 
     selector: str
@@ -85,9 +88,9 @@ class Row:
     stderr: float | None
     n: int
     headline: bool
-    selected_rows: int
-    answer_tokens: int
-    seconds_select: float
+    selected_rows: int | None
+    answer_tokens: int | None
+    seconds_select: float | None
     seconds_train: float | None
     seconds_evaluate: float | None
     device_hours: float
@@ -107,6 +110,7 @@ class Row:
     higher_is_better: bool = True
     result: str = ""
     targetless: bool = False
+    budgetless: bool = False
 
     @property
     def outcome(self) -> str:

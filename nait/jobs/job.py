@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nait import records
+from nait.core.budgets import WHOLE
 from nait.core.contamination import Contamination, Hit
 from nait.core.contracts import Describer, Model, Tracker, Trainer
 from nait.core.examples import Pool, Target
@@ -25,7 +26,7 @@ from nait.jobs.outcomes import outcome, plan_file
 from nait.jobs.telling import tell_evaluation, tell_selection, tell_truth
 from nait.processes import alone, companions, of_the_first, splits
 from nait.provenance import provenance
-from nait.stages.alarms import heeded
+from nait.stages.alarms import heeded, heeds
 from nait.stages.characterise import characterise
 from nait.stages.contaminate import (
     NO_EVALUATION,
@@ -120,8 +121,8 @@ class Job:
         return bool({"train", "evaluate"} & set(stages)) and self.parts["train"].recipe is not None
 
     def selects(self, stages: Sequence[str]) -> bool:
-        """Whether rows are to be selected: to train is to select first."""
-        return "select" in stages or self.trains(stages)
+        """Whether rows are to be selected: to train is to select first. For the base model none are."""
+        return self.selector.selects and ("select" in stages or self.trains(stages))
 
     def _announce(self) -> None:
         """The tracker's run begins."""
@@ -130,7 +131,7 @@ class Job:
             f"{labels['selector']}-{labels['target']}-s{labels['seed']}",
             {**self.config, "labels": labels, "fingerprints": self.fingerprints, **provenance()},
             group=self.config["group"] or labels["pool"],
-            tags=[f"{name}={labels[name]}" for name in ("selector", "target", "budget")],
+            tags=[f"{name}={labels[name]}" for name in ("selector", "target", "budget") if labels[name]],
         )
 
     def _hand_over(self) -> None:
@@ -158,6 +159,8 @@ class Job:
             lines.append(
                 f"Selected {len(selection)} of {len(self.pool)} rows: {self.folder / 'selected.jsonl'}"
             )
+        elif not self.selector.selects:
+            log.info("%s: no row is selected; the model is evaluated as it is.", self.labels["selector"])
         if "report" in stages and selection is not None:
             self._characterise()
         if self.trains(stages) and selection is not None:
@@ -167,7 +170,7 @@ class Job:
             write_json(self.folder / "results.json", read_json(evaluation.path / "results.json"))
         unused = model_warnings(self.model, self.store)
         self.warn(unused)
-        if {"evaluate", "report"} & set(stages) and self.links:
+        if {"evaluate", "report"} & set(stages) and {"selection", "evaluation"} & set(self.links):
             facts = records.facts(self.config, selection, self.seconds, self.energy_wh, self.parts["cost"])
             facts |= {
                 "warnings": [*mismatch, *unused],
@@ -236,9 +239,15 @@ class Job:
         self.links |= {"scores": scores.address, "selection": made.address}
         self.warn(heeded(scores.manifest, self.selector.order))
         table, _ = read_scores(scores)
-        tell_selection(self.labels["selector"], table, scores, made, selection, self.pool, self.tracker)
+        if table.exhaustive:
+            self.labels["budget"] = WHOLE
+        tell_selection(
+            self.labels["selector"], table, scores, made, selection, self.pool, self.tracker,
+            heeded=heeds(self.selector.order),
+        )  # fmt: skip
         if self.truth_labels is not None:
-            self.truth = judge(self.truth_labels, selection, table, self.targets)
+            ranked = table if heeds(self.selector.order) else None
+            self.truth = judge(self.truth_labels, selection, ranked, self.targets)
             tell_truth(self.truth, self.tracker)
         return selection
 
@@ -362,6 +371,7 @@ class Job:
             "stage": self.stage,
             "stages": list(self.config["stages"]),
             **self.labels,
+            "budget": self.labels["budget"] or None,
             "links": self.links,
             "truth": self.truth,
             "fingerprints": self.fingerprints,

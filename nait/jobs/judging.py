@@ -93,11 +93,14 @@ def _place(pool: Pool, number: int) -> str:
 
 
 def judge(
-    labels: Labels, selection: Selection, table: ScoreTable, targets: Sequence[Target]
+    labels: Labels, selection: Selection, table: ScoreTable | None, targets: Sequence[Target]
 ) -> dict[str, float]:
-    """What the selection is worth by the labels: precision, coverage, clean share and their like."""
+    """What the selection is worth by the labels: precision, coverage, clean share and their like.
+
+    `table`: the scores that ranked it, None where its order ignored them: then nothing is said of scores.
+    """
     names = [target.name for target in targets]
-    by_target = {name: table.column(name) for name in table.targets}
+    by_target = {name: table.column(name) for name in table.targets} if table else {}
     return {
         name: round(value, 4) for name, value in measure(labels, selection.rows, names, by_target).items()
     }

@@ -45,10 +45,8 @@ def preview(job: Job, stages: Sequence[str]) -> str:
         except OSError as error:
             log.warning("The run itself will not know of this plan: %s", error)
     labels = job.labels
-    return (
-        f"{labels['selector']}, {labels['target'] or 'no target'}, {labels['budget']}, "
-        f"seed {labels['seed']}: {job.folder / 'plan.json'}\n{describe(made)}"
-    )
+    named = (labels["selector"], labels["target"] or "no target", labels["budget"], f"seed {labels['seed']}")
+    return f"{', '.join(filter(None, named))}: {job.folder / 'plan.json'}\n{describe(made)}"
 
 
 def _leave_out_if_known(job: Job, scratch: Path) -> None:

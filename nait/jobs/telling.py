@@ -31,13 +31,20 @@ def tell_selection(
     selection: Selection,
     pool: Pool,
     tracker: Tracker,
+    *,
+    heeded: bool = True,
 ) -> None:
-    """The counts, diagnostics and histograms of the scores, and the first and last rows of the ranking."""
+    """The counts, diagnostics and histograms of the scores, and the first and last rows of the ranking.
+
+    `heeded`: whether the order ranks by the scores. Of those that it ignores nothing is said.
+    """
     log.info("%s: %s; %d selected.", name, describe(table), len(selection))
-    for target, rho in scores.manifest["length_correlation"].items():
+    if not heeded:
+        log.info("%s: the rows are drawn, whatever their scores say.", name)
+    for target, rho in scores.manifest["length_correlation"].items() if heeded else ():
         if rho is not None:
             log.info("%s: Spearman's rho of the score with token length: %s", target, rho)
-    for target, facts in scores.manifest["diagnostics"].items():
+    for target, facts in scores.manifest["diagnostics"].items() if heeded else ():
         log.info("%s: %s", target, json.dumps(facts))
     for target in table.targets:
         values = table.column(target)

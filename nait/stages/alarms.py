@@ -68,12 +68,17 @@ def _length_correlation(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> 
     return spearman(values[rows], lengths[rows])
 
 
+def heeds(order: Order) -> bool:
+    """Whether an order ranks by what the scores say; one that draws the rows only asks which of them have a score."""
+    return not isinstance(order, Shuffled)
+
+
 def heeded(scores: Mapping[str, Any], order: Order) -> list[str]:
     """The warnings in a `scores` artifact's manifest that concern what `order` makes of the scores.
 
     An order that draws the rows whatever their scores say does not follow length.
     """
-    unheeded = _of_length(scores["length_correlation"]) if isinstance(order, Shuffled) else ()
+    unheeded = () if heeds(order) else _of_length(scores["length_correlation"])
     return [said for said in scores["warnings"] if said not in unheeded]
 
 

@@ -53,6 +53,16 @@ class Selector:
     beside: Callable[[], Sequence[Scorer]] = tuple
     """Other methods whose measurements of the pool are made in the same pass, where they are missing."""
 
+    @property
+    def selects(self) -> bool:
+        """Whether the method selects rows at all; the base model does not."""
+        return bool(getattr(self.scorer, "selects", True))
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether the method says before it scores that it takes every eligible row, whatever the budget."""
+        return bool(getattr(self.scorer, "exhaustive", False))
+
 
 def select(
     pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store

@@ -75,7 +75,7 @@ def select(
     table = ScoreTable(ids, ("+".join(targets),), values[:, None], unit="", definition="")
     tokens = np.arange(POOL) % 50 + 1
     facts = {
-        "targets": list(table.targets), "unit": "", "definition": "", "exhaustive": False,
+        "targets": list(table.targets), "unit": "", "definition": "", "exhaustive": name == "full",
         "length_correlation": {table.targets[0]: 0.6}, "diagnostics": {}, "warnings": [], "made_of": [],
     }  # fmt: skip
     pool = {"examples": "c0ffee00", "model": "m0", "template": "t0", "max_length": 256, **(text or {})}
@@ -159,8 +159,11 @@ def put(
     rest = {key: value for key, value in settings.items() if not ignored or "." in key}
     drawn = ignored or selector == "random"  # what random draws, no target changes
     name = f"{'random' if drawn else selector} {'' if drawn else target} {budget} {sorted(rest.items())}"
+    name = (
+        "base" if not trained else "full" if selector == "full" else name
+    )  # no budget or target changes these
     if evaluated:
-        links["evaluation"] = evaluate(store, name, shares, seed, groups.get("eval"))
+        links["evaluation"] = evaluate(store, name, shares, seed if trained else 0, groups.get("eval"))
     labels = {
         "selector": selector, "target": target, "budget": budget, "seed": seed, "model": "m", "pool": "p",
         "trained": trained,

@@ -20,8 +20,9 @@ from nait.store import Store
 from nait.sweeps.collect import collect
 from nait.sweeps.leaderboard import Leaderboard
 from nait.sweeps.lines import Line, summarise
+from nait.sweeps.notes import detectable, notes
 from nait.sweeps.statistics import Difference
-from nait.sweeps.tables import detectable, difference_cells, notes, wide_cells
+from nait.sweeps.tables import difference_cells, wide_cells
 
 
 def put(store: Store, selector: str, seed: int, value: float, **settings: str) -> str:
