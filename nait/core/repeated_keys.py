@@ -43,7 +43,7 @@ def repeated_in_text(text: str) -> str | None:
 def repeated_in_yaml(node: Any) -> tuple[str, int] | None:
     """The first key that a mapping has twice in a composed YAML document, and its line from 1; None without one.
 
-    A key that a merge (`<<`) brings is no repetition: the mapping's own comes before it.
+    A key that a merge (`<<`) brings is not a repetition: the mapping's own comes before it.
     """
     seen: set[str] = set()
     for part in node.value if isinstance(getattr(node, "value", None), list) else ():
