@@ -21,9 +21,10 @@ from nait.sweeps.curves import Point, Spot
 from nait.sweeps.leaderboard import Leaderboard, measured
 from nait.sweeps.lines import summarise
 from nait.sweeps.markdown import table
+from nait.sweeps.notes import notes
 from nait.sweeps.overlap import lengths
 from nait.sweeps.selections import read_picks
-from nait.sweeps.tables import notes, number
+from nait.sweeps.tables import number
 
 from .fixtures import put
 from .test_boards import record_again
