@@ -358,7 +358,7 @@ BAD = [
     ),
     ("an unknown task", ["eval.tasks=[toy_sumz]"], ["toy_sumz", "toy_sums"]),
     ("a model that is not there", ["model.path=nowhere"], ["model.path=nowhere", "no such folder"]),
-    ("a value of the wrong kind", ["seed=abc"], ["seed", "no whole number"]),
+    ("a value of the wrong kind", ["seed=abc"], ["seed", "is not a whole number"]),
     ("a length beyond the context", ["model.max_length=1896"], ["model.max_length", "256"]),
 ]
 
@@ -374,6 +374,7 @@ def test_bad_input_gets_one_clear_message_before_a_model_is_opened(
     assert "Traceback" not in done.stderr
     assert "Opening" not in done.stderr
     said = [line for line in done.stderr.splitlines() if words[0] in line]
+    said = [line for line in said if not line.endswith(" is used.")]  # of a key that is given twice, as here
     assert len(said) == 1, done.stderr
 
 
