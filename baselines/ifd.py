@@ -14,15 +14,14 @@ from typing import Literal
 
 import numpy as np
 
+from nait.baselines.shared.single_column import Floats, mean_nll, one_column
+from nait.baselines.shared.warmup import Warmup
 from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, did_you_mean
-from nait.core.examples import Pool, Target
-from nait.core.scores import ScoreTable
-from nait.models.templates import Template
-from nait.signals.readings import Losses, Signal
-
-from .columns import Floats, mean_nll, one_column
-from .warmup import Warmup
+from nait.core.ranking.score_table import ScoreTable
+from nait.models.prompts.templates import Template
+from nait.signals.specs.activations import Losses, Signal
 
 Ratio = Literal["means", "perplexities"]
 RATIOS: tuple[Ratio, ...] = ("means", "perplexities")

@@ -8,12 +8,11 @@ from typing import Literal
 
 import numpy as np
 
+from nait.baselines.shared.single_column import one_column
 from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, did_you_mean
-from nait.core.examples import Pool, Target
-from nait.core.scores import ScoreTable
-
-from .columns import one_column
+from nait.core.ranking.score_table import ScoreTable
 
 Unit = Literal["answer_tokens", "tokens", "characters"]
 UNITS: tuple[Unit, ...] = ("answer_tokens", "tokens", "characters")

@@ -19,13 +19,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.address import address, digest_file, unit_interval
+from nait.core.addresses import address, digest_file, unit_interval
 from nait.core.contracts import Extractor, Trainer
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError, StoreError, did_you_mean
-from nait.core.examples import Pool, Target
-from nait.core.scores import ScoreTable
-from nait.models.templates import Template
-from nait.signals.gradients import (
+from nait.core.ranking.score_table import ScoreTable
+from nait.models.prompts.templates import Template
+from nait.signals.specs.gradients import (
     PLAIN,
     VARIANTS,
     Gradients,

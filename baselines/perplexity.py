@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nait.baselines.shared.single_column import mean_nll, one_column
 from nait.core.contracts import Extractor
-from nait.core.examples import Pool, Target
-from nait.core.scores import ScoreTable
-from nait.models.templates import Template
-from nait.signals.readings import Losses, Scope, Signal
-
-from .columns import mean_nll, one_column
+from nait.core.dataset.examples import Pool, Target
+from nait.core.ranking.score_table import ScoreTable
+from nait.models.prompts.templates import Template
+from nait.signals.specs.activations import Losses, Scope, Signal
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Random selection: the control in every table."""
+"""Random selection: the control in every table, and the control whose rows are as long as another method's.
+
+Shapes: N rows.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from nait.core.address import unit_intervals
-from nait.core.contracts import Extractor
-from nait.core.examples import Pool, Target
-from nait.core.scores import ScoreTable
+from nait.core.addresses import unit_intervals
+from nait.core.contracts import Extractor, Requests, Scorer
+from nait.core.dataset.examples import Pool, Target
+from nait.core.ranking.orders import BestRank
+from nait.core.ranking.score_table import ScoreTable
+from nait.signals.specs.activations import Signal
 
 
 @dataclass(frozen=True)
@@ -29,3 +35,60 @@ class Random:
             unit="1",
             definition=f"uniform draw, seed {self.seed}",
         )
+
+
+WIDTH = 0.05
+"""Rows whose lengths differ by less than this share are of one bin."""
+
+
+@dataclass(frozen=True)
+class LengthMatched:
+    """Random rows, of which the first k are as long as the first k of `like`, whatever k.
+
+    Each row that `like` ranks is answered by one drawn from the rows of its length in tokens, within WIDTH. What
+    `like` would win by length alone, this wins too.
+    """
+
+    like: Scorer
+    seed: int = 0
+
+    def requests(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor
+    ) -> Sequence[tuple[Extractor, Pool, Sequence[Signal]]]:
+        """What the other method measures."""
+        return self.like.requests(pool, targets, extractor) if isinstance(self.like, Requests) else []
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
+        """One column for all targets: minus the place at which a row is drawn, so that the first is highest."""
+        table = self.like.score(pool, targets, extractor)
+        ranking = BestRank()(table)
+        able = np.asarray(extractor.tokens(pool).answer_tokens) > 0
+        lengths = extractor.lengths(pool)
+        draws = np.array(unit_intervals("length matched", self.seed, keys=pool.ids))
+        drawn = matched([row for row in ranking if able[row]], lengths, draws)
+        values = np.full(len(pool), np.nan)
+        values[drawn] = -np.arange(len(drawn), dtype=np.float64)
+        return ScoreTable(
+            ids=pool.ids,
+            targets=("any",),
+            values=values[:, None],
+            unit="places",
+            definition=f"random, as long as: {table.definition}; seed {self.seed}",
+            reasons={
+                key: "not drawn" for key, value in zip(pool.ids, values, strict=True) if np.isnan(value)
+            },
+        )
+
+
+def matched(
+    ranking: Sequence[int], lengths: npt.NDArray[np.int64], draws: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """The rows of `ranking` in another order: the i-th is about as long as the i-th of the ranking, else random.
+
+    `draws` [N] in [0, 1) decide between rows of one bin of lengths.
+    """
+    bins = np.floor(np.log(np.maximum(lengths, 1)) / np.log(1 + WIDTH)).astype(np.int64)
+    stacks: dict[int, list[int]] = {}
+    for row in sorted(ranking, key=lambda row: draws[row]):
+        stacks.setdefault(int(bins[row]), []).append(row)
+    return np.asarray([stacks[int(bins[row])].pop() for row in ranking], dtype=np.int64)

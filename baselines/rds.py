@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError, did_you_mean
-from nait.core.examples import Pool, Target
-from nait.core.scores import ScoreTable
-from nait.models.templates import Template
-from nait.signals.readings import Embedding, Pooling, Signal
+from nait.core.ranking.score_table import ScoreTable
+from nait.models.prompts.templates import Template
+from nait.signals.specs.activations import Embedding, Pooling, Signal
 
 Reduce = Literal["none", "max", "mean"]
 REDUCTIONS: tuple[Reduce, ...] = ("none", "max", "mean")

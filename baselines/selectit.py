@@ -12,14 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from nait.baselines.shared.single_column import Floats, one_column
 from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Example, Pool, Target
 from nait.core.errors import ConfigError, ModelError, did_you_mean
-from nait.core.examples import Example, Pool, Target
-from nait.core.scores import ScoreTable
-from nait.models.templates import Span, Template
-from nait.signals.readings import Choice, Signal
-
-from .columns import Floats, one_column
+from nait.core.ranking.score_table import ScoreTable
+from nait.models.prompts.templates import Span, Template
+from nait.signals.specs.activations import Choice, Signal
 
 Level = Literal["sentence", "token"]
 LEVELS: tuple[Level, ...] = ("sentence", "token")
@@ -36,7 +35,7 @@ class Rating:
 
     @property
     def digest(self) -> str:
-        from nait.core.address import address
+        from nait.core.addresses import address
 
         return address({"rating": [self.prompt, self.row.digest, self.cue]})
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import document, table
-from nait.provenance import provenance
+from nait.store.provenance import provenance
 
 SMALL: tuple[tuple[str, ...], ...] = (
     ("scoring",), ("scoring", "--model", "random:100m", "--rows", "8"), ("targets",), ("early_exit",),

@@ -16,13 +16,13 @@ import numpy as np
 
 from benchmarks.lines import Goal, alternate, say, setting
 from benchmarks.models import arguments, load, rows
-from nait.models.batches import collate, plan
-from nait.models.sites import dissect
-from nait.signals.answers import backward
-from nait.signals.backward import GradientRunner
-from nait.signals.gradients import Update, find_moments, influences_of
-from nait.signals.logits import head_of
-from nait.signals.lora import find_factors
+from nait.models.anatomy import dissect
+from nait.models.tokens.batches import collate, plan
+from nait.signals.backward.answer_loss import backward
+from nait.signals.backward.gradient_runner import GradientRunner
+from nait.signals.backward.per_example import find_factors
+from nait.signals.forward.lm_head import head_of
+from nait.signals.specs.gradients import Update, find_moments, influences_of
 from nait.training.adapter import LoraRecipe, attach
 
 GOAL, PUBLISHED_GOAL = 1.25, 1.3

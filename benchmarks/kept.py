@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.models import load, shape, texts
-from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
-from nait.models.templates import TextTemplate
-from nait.models.tokenizers import open_tokenizer
+from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
+from nait.models.prompts.templates import TextTemplate
+from nait.models.tokens.tokenizers import open_tokenizer
 from nait.nano.pools import nano_model
 from nait.neurons.scorer import Nait
 from nait.signals.extractor import StoredExtractor
-from nait.signals.readings import Features, Signal
+from nait.signals.specs.activations import Features, Signal
 from nait.store import Store
 
 TEMPLATE = TextTemplate(prompt="### Instruction:\n{user}\n\n### Response:\n")

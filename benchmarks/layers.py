@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.kept import pool, scored, target
 from benchmarks.lines import say, timed
 from benchmarks.models import arguments, shape
-from nait.core.budgets import Ratio
-from nait.core.orders import Highest
+from nait.core.ranking.budgets import Ratio
+from nait.core.ranking.orders import Highest
 from nait.neurons.scorer import Nait
 
 GOAL = 2.0

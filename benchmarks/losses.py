@@ -15,10 +15,10 @@ import numpy as np
 
 from benchmarks.lines import Goal, Seconds, alternate, say, setting
 from benchmarks.models import arguments, load, over, rows
-from nait.core.tokens import TokenTable, token_table
-from nait.models.batches import collate, plan
-from nait.signals.outputs import predicted, runs
-from nait.signals.readings import Choice, Embedding, Losses, Signal
+from nait.core.dataset.token_table import TokenTable, token_table
+from nait.models.tokens.batches import collate, plan
+from nait.signals.forward.output_meters import predicted, runs
+from nait.signals.specs.activations import Choice, Embedding, Losses, Signal
 
 GOAL, IFD_GOAL = 1.08, 1.10
 SPEEDUPS = {"rds_vs_published": 1.6, "ifd_vs_published": 1.25, "selectit_vs_published": 1.6}

@@ -19,8 +19,8 @@ from benchmarks.kept import TEMPLATE, Given, target
 from benchmarks.lines import say, setting, timed
 from benchmarks.models import arguments, texts
 from nait.neurons.scorer import Nait
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.store import Store
 
 GOAL = 1.2

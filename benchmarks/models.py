@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.examples import Example, Pool, Turn, gather
-from nait.core.tokens import TokenTable, token_table
-from nait.models.batches import plan
+from nait.core.dataset.examples import Example, Pool, Turn, gather
+from nait.core.dataset.token_table import TokenTable, token_table
+from nait.models.tokens.batches import plan
 
 if TYPE_CHECKING:
-    from nait.models.sites import Site
-    from nait.signals.readings import Signal
+    from nait.models.anatomy import Site
+    from nait.signals.specs.activations import Signal
 
 SIZES = {
     "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2},
@@ -141,7 +141,7 @@ def directions(
 
 def over(network: Any, table: TokenTable, signals: Sequence[Signal], *, batch_tokens: int) -> None:
     """A pass for these signals, its values thrown away."""
-    from nait.signals.runners import Runner, read_ahead
+    from nait.signals.passes.runners import Runner, read_ahead
 
     with Runner(network, signals) as runner:
         for _ in read_ahead(runner, table, plan(table.lengths, batch_tokens)):

@@ -10,11 +10,11 @@ from functools import partial
 
 from benchmarks.lines import alternate, say, setting
 from benchmarks.models import arguments, directions, load, rows
-from nait.core.tokens import TokenTable
-from nait.models.batches import padded_share, plan
-from nait.signals.packing import When
-from nait.signals.readings import Reading, Signal, project_on
-from nait.signals.runners import Runner
+from nait.core.dataset.token_table import TokenTable
+from nait.models.tokens.batches import padded_share, plan
+from nait.signals.forward.packing import When
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import Reading, Signal, project_on
 
 GOAL = 1.0
 ROUNDS = 6

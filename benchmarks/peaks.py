@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.lines import alternate
-from nait.core.tokens import TokenTable
+from nait.core.dataset.token_table import TokenTable
 
 SIDES = {"cpu": 2048, "cuda": 8192}
 PRODUCTS = 4

@@ -12,10 +12,10 @@ import numpy as np
 
 from benchmarks.lines import alternate, say, setting
 from benchmarks.models import arguments, directions, load, rows
-from nait.core.tokens import TokenTable
-from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix
-from nait.signals.readings import Reading, project_on
-from nait.signals.runners import Runner
+from nait.core.dataset.token_table import TokenTable
+from nait.signals.forward.prefix_cache import NONE, Prefixes, find_prefixes, plan_by_prefix
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import Reading, project_on
 
 GOAL = 0.9
 ROUNDS = 5

@@ -21,15 +21,15 @@ from typing import Any
 from tabulate import tabulate
 
 from benchmarks.planted import plant
-from nait.core.examples import Pool, Target
-from nait.core.rankings import lowest_first, spearman
-from nait.core.scores import ScoreTable
-from nait.core.truth import Labels, TruthColumns, measure
+from nait.core.dataset.examples import Pool, Target
+from nait.core.ranking.ground_truth import Labels, TruthColumns, measure
+from nait.core.ranking.rank_statistics import lowest_first, spearman
+from nait.core.ranking.score_table import ScoreTable
 from nait.data.pools import read_pool, read_targets
 from nait.models.loading import LocalModel
 from nait.neurons.diagnostics import LOW_MARGIN
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.stages.select import measure_together
 from nait.store import Store
 

@@ -20,10 +20,10 @@ import numpy as np
 from benchmarks.lines import Goal, alternate, say, setting
 from benchmarks.models import MEAN_LENGTH, POOL_ROWS, arguments, directions, load, over, rows
 from benchmarks.peaks import operations, peak
-from nait.core.tokens import TokenTable
-from nait.models.batches import collate, plan
-from nait.models.sites import SITES, Site
-from nait.signals.readings import Reading, project_on
+from nait.core.dataset.token_table import TokenTable
+from nait.models.anatomy import SITES, Site
+from nait.models.tokens.batches import collate, plan
+from nait.signals.specs.activations import Reading, project_on
 
 GOAL, MLP_GOAL, ALL_SITES_GOAL = 1.05, 1.08, 1.15
 PUBLISHED_GOALS = {"random:25m": 4.0, "random:100m": 3.0}

@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.lines import say, timed
 from benchmarks.models import arguments
-from nait.core.budgets import Count, Ratio, Tokens
-from nait.core.orders import BestRank, MeanZScore, RoundRobin
-from nait.core.scores import ScoreTable
+from nait.core.ranking.budgets import Count, Ratio, Tokens
+from nait.core.ranking.orders import BestRank, MeanZScore, RoundRobin
+from nait.core.ranking.score_table import ScoreTable
 
 GOAL = 5.0
 TARGETS = 57

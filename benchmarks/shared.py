@@ -7,7 +7,7 @@ from functools import partial
 from benchmarks.lines import alternate, say, setting
 from benchmarks.losses import Bench
 from benchmarks.models import arguments, directions, load, rows
-from nait.signals.readings import Embedding, Losses, Reading, project_on
+from nait.signals.specs.activations import Embedding, Losses, Reading, project_on
 
 GOAL = 1.15
 ROUNDS = 12

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.kept import TEMPLATE, Closed, pool, scored, target
 from benchmarks.lines import say, timed
 from benchmarks.models import arguments
-from nait.core.examples import fingerprint
+from nait.core.dataset.examples import fingerprint
 from nait.signals.extractor import StoredExtractor
 from nait.store import Store
 

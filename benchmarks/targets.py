@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks.lines import alternate, say, setting
 from benchmarks.models import arguments, directions, load, over, rows
-from nait.signals.readings import Reading, project_on
+from nait.signals.specs.activations import Reading, project_on
 
 GOAL = 1.05
 ROUNDS = 12

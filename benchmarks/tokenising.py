@@ -12,10 +12,10 @@ from functools import partial
 from benchmarks.kept import TEMPLATE
 from benchmarks.lines import alternate, say, setting, timed
 from benchmarks.models import arguments, directions, load, over, rows, texts
-from nait.core.examples import Example
-from nait.models.encode import encode
+from nait.core.dataset.examples import Example
+from nait.models.tokens.encoding import encode
 from nait.nano.pools import nano_model
-from nait.signals.readings import Reading, project_on
+from nait.signals.specs.activations import Reading, project_on
 
 GOAL = 0.1
 ROUNDS = 3

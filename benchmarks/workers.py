@@ -20,10 +20,10 @@ from typing import Any
 from benchmarks.kept import TEMPLATE, Given
 from benchmarks.lines import Goal, say, setting, timed
 from benchmarks.models import arguments, directions, over, texts
-from nait.signals.chunks import Chunks
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.readings import Reading, project_on
+from nait.signals.passes.chunks import Chunks
+from nait.signals.passes.options import Engine
+from nait.signals.specs.activations import Reading, project_on
 from nait.store import Store
 
 GOAL = 1.1

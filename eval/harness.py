@@ -18,25 +18,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from nait.core.contamination import Item
 from nait.core.contracts import Model
+from nait.core.dataset.contamination import EvaluationText
 from nait.core.errors import ConfigError, ModelError
-from nait.core.results import Evaluation
-from nait.models.clocks import DAY, stop_clock
-from nait.models.tokenizers import check_highest
-from nait.network import offline_variable, unreachable_hub
-
-from .chats import Chats, chat_warnings
-from .choices import check_choices, check_shots, kept_at_zero, relevant, shots
-from .context import CutPrompts, cap_answers, context_warnings
-from .definitions import OWN, Catalogue, Function, library
-from .mirror import air_gap
-from .needs import data_digest, lacking, needs, task_digest
-from .results import parse
-from .samples import versions, write_samples
-from .sizes import sizes
-from .suites import Suite, Task, resolve
-from .surroundings import PYTHON_SEED, manners, seeded
+from nait.core.statistics.results import Evaluation
+from nait.eval.chat_prompts import Chats, chat_warnings
+from nait.eval.context_limits import CutPrompts, cap_answers, context_warnings
+from nait.eval.isolation import PYTHON_SEED, manners, seeded
+from nait.eval.local_data import air_gap
+from nait.eval.model_answers import versions, write_samples
+from nait.eval.parsed_results import parse
+from nait.eval.suites.requirements import data_digest, lacking, needs, task_digest
+from nait.eval.suites.suite import Suite, Task, resolve
+from nait.eval.suites.task_definitions import OWN, Catalogue, Function, library
+from nait.eval.suites.task_settings import check_choices, check_shots, kept_at_zero, relevant, shots
+from nait.eval.suites.task_sizes import sizes
+from nait.hub.reachability import offline_variable, unreachable_hub
+from nait.models.prompts.frozen_clock import DAY, stop_clock
+from nait.models.tokens.tokenizers import check_highest
 
 # Only metrics that are not a mean of items need it (F1, BLEU); means have their standard error in closed form.
 _BOOTSTRAPS = 1000
@@ -171,12 +170,12 @@ class LmEval:
         """Task -> its number of items, where all definitions tell; else {}."""
         return sizes(self.suite, self.limit)
 
-    def items(self) -> dict[str, list[Item]]:
+    def items(self) -> dict[str, list[EvaluationText]]:
         """Task -> the prompt of each of its items and every text in it; those beyond `limit` too, marked as such."""
         with self._quietly() as scratch:
             return {
                 name: [
-                    Item(str(i), _texts(task, doc), self.limit is None or i < self.limit)
+                    EvaluationText(str(i), _texts(task, doc), self.limit is None or i < self.limit)
                     for i, doc in enumerate(task.eval_docs)
                 ]
                 for name, task in self._built(scratch).items()

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nait.cli.help import named_none
 from nait.core.errors import ConfigError, NaitError
-from nait.core.workers import Workers, workers_of
-from nait.core.writes import cannot_write
-from nait.help import named_none
-from nait.processes import overrides, settle
+from nait.core.inputs.paths import cannot_write
+from nait.core.ranks import Workers, workers_of
+from nait.runs.processes import overrides, settle
 
 TERMINATED = 128 + signal.SIGTERM
 """The exit code of a job that SIGTERM has ended."""
@@ -68,7 +68,7 @@ def _stopped(how: str, workers: Workers, arguments: Sequence[str]) -> None:
 
 
 def _print_help() -> None:
-    from nait.help import help_text
+    from nait.cli.help import help_text
 
     try:
         print(help_text(), flush=True)
@@ -82,10 +82,10 @@ def _run(arguments: Sequence[str]) -> None:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    from nait.app import run
-    from nait.command.explain import explain, unreadable
-    from nait.command.line import fitted, split
-    from nait.command.options import loader_of
+    from nait.cli.app import run
+    from nait.cli.command.command_line import fitted, split
+    from nait.cli.command.config_errors import explain, unreadable
+    from nait.cli.command.config_groups import loader_of
 
     line = split(named_none(arguments))
     loader = loader_of(line.flags.config_dir)

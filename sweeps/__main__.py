@@ -10,16 +10,15 @@ import sys
 from pathlib import Path
 
 from nait.core.errors import NaitError
-from nait.core.writes import cannot_write
+from nait.core.inputs.paths import cannot_write
 from nait.store import Store
-from nait.tracking.pull import pull
-from nait.tracking.workspaces import save_view
-
-from .contrasts import CONTROL
-from .costs import Costs
-from .leaderboard import Leaderboard
-from .report import Report
-from .stores import Stores
+from nait.sweeps.analyses.cost_table import Costs
+from nait.sweeps.reports.full_report import Report
+from nait.sweeps.reports.leaderboard import Leaderboard
+from nait.sweeps.stats.contrasts import CONTROL
+from nait.sweeps.stored_runs.stores import Stores
+from nait.tracking.wandb.pull import pull
+from nait.tracking.wandb.workspaces import save_view
 
 MEND = "Set another folder: --out FOLDER."
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
+from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
 
 # How long an example takes says how busy the machine is, not whether a law holds.
 settings.register_profile("untimed", deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
+from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
 
 HIDDEN, LAYERS, VOCABULARY = 32, 3, 320
 COMMON = {

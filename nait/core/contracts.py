@@ -9,13 +9,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.contamination import Item
-from nait.core.examples import Pool, Target
-from nait.core.orders import Ranking
-from nait.core.results import Evaluation
-from nait.core.scores import Contributions, ScoreTable
-from nait.core.tokens import TokenTable
-from nait.core.traits import Traits
+from nait.core.dataset.contamination import EvaluationText
+from nait.core.dataset.examples import Pool, Target
+from nait.core.dataset.token_table import TokenTable
+from nait.core.dataset.traits import Traits
+from nait.core.ranking.orders import Ranking
+from nait.core.ranking.score_table import Contributions, ScoreTable
+from nait.core.statistics.results import Evaluation
 
 
 class Order(Protocol):
@@ -209,7 +209,7 @@ class Evaluator(Protocol):
 
     def key(self) -> Mapping[str, Any]: ...
 
-    def items(self) -> Mapping[str, Sequence[Item]]:
+    def items(self) -> Mapping[str, Sequence[EvaluationText]]:
         """Task -> what its test items say, to be looked for in pools and reference sets; all, whatever the limit."""
         ...
 

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nait.core.address import unit_interval
-from nait.core.duplicates import IDENTICAL, duplicates_in, settled
+from nait.core.addresses import unit_interval
+from nait.core.dataset.duplicates import IDENTICAL, duplicates_in, settled
+from nait.core.dataset.examples import Pool, Target, as_target, chosen_names, fingerprint
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Pool, Target, as_target, chosen_names, fingerprint
-from nait.data.files import Paths, stem
-from nait.data.formats import Columns
-from nait.data.readers import file_source, hub_source
-from nait.data.readings import Reading
-from nait.data.streams import Decoding
-from nait.data.walks import EMPTY_ANSWER, pool_of
+from nait.data.columns.formats import Columns
+from nait.data.files.file_io import Decoding
+from nait.data.files.named_files import Paths, stem
+from nait.data.files.sources import file_source, hub_source
+from nait.data.pool_building import EMPTY_ANSWER, pool_of
+from nait.data.row_parser import RowParser
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def read_pool(
 
     Raises: DataError that names file, row and field; ConfigError that names the key.
     """
-    reading = Reading(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
+    reading = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = file_source(path, decoding)
     return settled(pool_of(reading, source, name or stem(path)), duplicates, group="data", place=source.place)
@@ -85,7 +85,7 @@ def read_hub_pool(
 
     The keys after `mirror` are those of `read_pool`. Raises: DataError, ConfigError.
     """
-    reading = Reading(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
+    reading = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = hub_source(path, subset=subset, split=split, revision=revision, mirror=mirror, decoding=decoding)
     pool = pool_of(reading, source, name or path.split("/")[-1])
@@ -115,7 +115,7 @@ def read_target(
 
     `rows`: so many of them, drawn by `seed`; null: all. Raises: DataError, ConfigError.
     """
-    reading = Reading(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
+    reading = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
     return [_reference(reading, path, name or stem(path), decoding, duplicates, rows, seed)]
 
@@ -146,7 +146,7 @@ def read_targets(
     if not paths:
         mend = "Name at least one: target.paths={NAME: FILE}, or choose target=none."
         raise ConfigError("there is no file", where="target.paths", mend=mend)
-    reading = Reading(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
+    reading = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
     named = {str(name): path for name, path in paths.items()}
     chosen = chosen_names(capabilities, named)
@@ -154,7 +154,7 @@ def read_targets(
 
 
 def _reference(
-    reading: Reading,
+    reading: RowParser,
     path: Paths,
     name: str,
     decoding: Decoding,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from nait.core.errors import ModelError, first_line
-from nait.models.files import CODE_READS, FETCHED
-from nait.models.folders import HUB_ID
+from nait.hub.reachability import closed_hub, offline_variable
+from nait.models.checkpoint.folders import HUB_ID
+from nait.models.checkpoint.model_files import CODE_READS, FETCHED
 from nait.models.loading import Dtype, LocalModel
-from nait.network import closed_hub, offline_variable
 
 _log = logging.getLogger(__name__)
 

@@ -8,17 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from nait.core.address import address
+from nait.core.addresses import address
 from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean, first_line
-from nait.core.paths import at_home
-from nait.core.workers import workers_of
+from nait.core.inputs.paths import at_home
+from nait.core.ranks import workers_of
+from nait.models.checkpoint.file_hashes import file_digests, identity
+from nait.models.checkpoint.folders import check_folder, read_config
+from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
+from nait.models.checkpoint.model_files import files_read
 from nait.models.devices import check_device
-from nait.models.digests import file_digests, identity
-from nait.models.files import files_read
-from nait.models.folders import check_folder, read_config
-from nait.models.parallel import dismiss, follow, lead
-from nait.models.tokenizers import check_ids, open_tokenizer
-from nait.models.wholeness import check_finite, check_loaded
+from nait.models.tensor_parallel import dismiss, follow, lead
+from nait.models.tokens.tokenizers import check_ids, open_tokenizer
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES = ("auto", "float32", "bfloat16", "float16")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nait.core.address import unit_interval
+from nait.core.addresses import unit_interval
 from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError
-from nait.core.examples import Pool, Target
-from nait.core.scores import ScoreTable
+from nait.core.ranking.score_table import ScoreTable
 from nait.nano import world
 
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nait.core.duplicates import settled
+from nait.core.dataset.duplicates import settled
+from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, chosen_names, gather
 from nait.core.errors import ConfigError
-from nait.core.examples import Example, Pool, Target, Turn, as_target, chosen_names, gather
 from nait.models.loading import Dtype, LocalModel
 from nait.nano import world
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from .families import CAPABILITIES, FAMILIES, noise
-from .families.fillers import CHAT, STORY
-from .problems import Problem, Skill, deal
+from nait.nano.families import CAPABILITIES, FAMILIES, noise
+from nait.nano.families.fillers import CHAT, STORY
+from nait.nano.problems import Problem, Skill, deal
 
 VERSION = "2"
 SMALLEST_POOL = 100

@@ -16,9 +16,9 @@ from typing import Any
 from tabulate import tabulate
 
 from nait.core.errors import DataError, NaitError
-from nait.core.writes import cannot_write
-from nait.neurons.artifacts import list_directions, open_directions, publish, resolve
+from nait.core.inputs.paths import cannot_write
 from nait.neurons.directions import cosines
+from nait.neurons.stored_directions import list_directions, open_directions, publish, resolve
 from nait.store import Store
 
 

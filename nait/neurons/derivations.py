@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Pool, Target
 from nait.neurons.directions import VERSION, Directions, Floats, Kind, Sign, find_directions
-from nait.neurons.samples import mean_reading
-from nait.signals.readings import Features, Reading
+from nait.neurons.pool_mean import mean_reading
+from nait.signals.specs.activations import Features, Reading
 
 
 @dataclass(frozen=True)

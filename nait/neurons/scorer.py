@@ -10,15 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, did_you_mean
-from nait.core.examples import Pool, Target
-from nait.core.scores import Contributions, ScoreTable
-from nait.models.sites import Site
+from nait.core.ranking.score_table import Contributions, ScoreTable
+from nait.models.anatomy import Site
 from nait.neurons.derivations import Derivation, check_references
 from nait.neurons.diagnostics import diagnose, warnings
 from nait.neurons.directions import KINDS, SIGNS, Directions, Kind, Sign
-from nait.neurons.samples import mean_reading, sample
-from nait.neurons.scores import (
+from nait.neurons.layer_scores import (
     COMPONENT_SUMS,
     LAYER_WEIGHTS,
     SIMILARITIES,
@@ -30,7 +29,8 @@ from nait.neurons.scores import (
     layer_shares,
     total_scores,
 )
-from nait.signals.readings import Feature, Norms, Origin, Reading, Signal, norms_about, project_on
+from nait.neurons.pool_mean import mean_reading, sample
+from nait.signals.specs.activations import Feature, Norms, Origin, Reading, Signal, norms_about, project_on
 
 
 @dataclass(frozen=True)

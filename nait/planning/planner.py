@@ -13,21 +13,21 @@ from statistics import median
 
 import numpy as np
 
-from nait.core.address import canonical
+from nait.core.addresses import canonical
 from nait.core.contracts import Describer
-from nait.core.plans import Pass, Phase, Plan, known_seconds
-from nait.core.selection import Selection
-from nait.core.training_memory import describe as describe_memory
-from nait.planning.doubles import Aside, Clock, NotStored, Timed
-from nait.planning.rehearsals import Rehearsal
-from nait.planning.samples import draw
-from nait.planning.steps import time_steps
-from nait.planning.tokens import Tokens, counted, foreseen
-from nait.planning.traits import time_traits
-from nait.planning.work import Work
-from nait.stages.characterise import characterise
+from nait.core.estimates.plans import Pass, Phase, Plan, known_seconds
+from nait.core.estimates.training_memory import describe as describe_memory
+from nait.core.ranking.selection import Selection
+from nait.planning.dry_run_doubles import Aside, Clock, NotStored, Timed
+from nait.planning.inputs import Work
+from nait.planning.select_timing import Rehearsal
+from nait.planning.subsample import draw
+from nait.planning.token_estimates import TokenEstimates, counted, foreseen
+from nait.planning.train_timing import time_steps
+from nait.planning.trait_timing import time_traits
+from nait.stages.checks.minimum_effect import foreseen as detectable
+from nait.stages.describe_pool import characterise
 from nait.stages.evaluate import evaluate
-from nait.stages.foresee import foreseen as detectable
 from nait.stages.select import select, with_answers
 from nait.stages.train import train
 from nait.store import Artifact, Store
@@ -46,7 +46,7 @@ class Planner:
     seconds: float = PLAN_SECONDS
     scores: str = ""
     selection: Selection | None = None
-    tokens: Tokens | None = None
+    tokens: TokenEstimates | None = None
     counted_rows: int | None = None
     exhaustive: bool = False
     passes: list[Pass] = field(default_factory=list)
@@ -127,7 +127,7 @@ class Planner:
         self.scores = scores.address
         return None
 
-    def _stored_tokens(self) -> Tokens | None:
+    def _stored_tokens(self) -> TokenEstimates | None:
         """The pool's tokens where the store has them."""
         aside = Aside(self.scratch / "tokens", self.store, refused=("encodings",))
         try:
@@ -137,7 +137,7 @@ class Planner:
         except NotStored:
             return None
 
-    def _expected_tokens(self) -> Tokens:
+    def _expected_tokens(self) -> TokenEstimates:
         """The pool's tokens as some of its rows, which are tokenised, let expect them."""
         pool = self.work.pool
         drawn = draw(pool, TOKEN_ROWS)

@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.address import canonical
+from nait.core.addresses import canonical
 from nait.core.contracts import Model, Trainer
+from nait.core.dataset.examples import Pool, Target
+from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError, StoreError
-from nait.core.examples import Pool, Target
-from nait.core.tokens import TokenTable
-from nait.core.workers import workers_of
-from nait.models.encode import VERSION as ENCODE_VERSION
-from nait.models.encode import encode_blocks
-from nait.models.templates import Template, ended
-from nait.signals.engine import Engine
-from nait.signals.opened import Opened
-from nait.signals.passes import join_pass, run_pass
-from nait.signals.readings import Signal, at_every_layer, first_layers
-from nait.signals.together import produce_together
-from nait.signals.tokens import read_tokens, write_tokens
-from nait.signals.used import Used
+from nait.core.ranks import workers_of
+from nait.models.prompts.templates import Template, ended
+from nait.models.tokens.encoding import VERSION as ENCODE_VERSION
+from nait.models.tokens.encoding import encode_blocks
+from nait.signals.lineage import Used
+from nait.signals.loaded_model import Opened
+from nait.signals.passes.options import Engine
+from nait.signals.passes.run import join_pass, run_pass
+from nait.signals.passes.shared import produce_together
+from nait.signals.specs.activations import Signal, at_every_layer, first_layers
+from nait.signals.token_store import read_tokens, write_tokens
 from nait.store import Artifact, Store, way_out
 
 Tune = Callable[[Pool, Collection[str], Trainer, int], Artifact | None]

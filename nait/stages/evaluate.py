@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nait.core.contracts import Evaluator, Model
-from nait.stages.evaluations import write_evaluation
+from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.store import Artifact, Store
 
 VERSION = 1

@@ -16,17 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.address import address
+from nait.core.addresses import address
 from nait.core.contracts import Budget, Extractor, Layered, Order, Requests, Scorer
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError
-from nait.core.examples import Pool, Target
-from nait.core.scores import ScoreTable
-from nait.core.selection import Selection, cut
-from nait.energy import gauge
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import Selection, cut
 from nait.signals.extractor import NotMeasured, StoredExtractor
-from nait.signals.used import Used
-from nait.stages.alarms import inspect
-from nait.stages.tables import (
+from nait.signals.lineage import Used
+from nait.stages.artifacts.score_files import (
     read_scores,
     read_selection,
     write_layers,
@@ -34,7 +32,9 @@ from nait.stages.tables import (
     write_selected_rows,
     write_selection,
 )
+from nait.stages.checks.score_checks import inspect
 from nait.store import Artifact, Store
+from nait.store.energy import gauge
 
 log = logging.getLogger(__name__)
 

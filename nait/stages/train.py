@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nait.core.contracts import Model, Tracker, Trainer
-from nait.core.examples import Example, Pool, fingerprint
-from nait.core.selection import Selection
-from nait.models.encode import encode
-from nait.models.templates import Template
+from nait.core.dataset.examples import Example, Pool, fingerprint
+from nait.core.ranking.selection import Selection
+from nait.models.prompts.templates import Template
+from nait.models.tokens.encoding import encode
 from nait.store import Artifact, Store
 
 VERSION = 1

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from nait.core.address import ADDRESS_CHARS
+from nait.core.addresses import ADDRESS_CHARS
 from nait.store import Store
 
 RECORD = "record"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy.typing as npt
 
 from nait.core.contracts import Files, Tracker
-from nait.tracking.files import FileTracker
-from nait.tracking.guards import Guard
-from nait.tracking.wandb import Mode, WandbTracker
+from nait.tracking.file_tracker import FileTracker
+from nait.tracking.guard import Guard
+from nait.tracking.wandb.tracker import Mode, WandbTracker
 
 
 class Trackers:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nait.core.address import address
+from nait.core.addresses import address
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
-from nait.models.wholeness import check_finite, check_loaded
+from nait.core.inputs import checks
+from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.store import read_json, way_out, write_json
-from nait.training import checks
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"

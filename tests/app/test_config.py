@@ -15,12 +15,12 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from nait import records
-from nait.app import build, seeded
-from nait.assembly import check_label
-from nait.command.keys import paths
+from nait.cli.app import build, seeded
+from nait.cli.command.config_keys import paths
+from nait.cli.help import conf_folder, groups, help_text
 from nait.core.errors import ConfigError
-from nait.help import conf_folder, groups, help_text
+from nait.runs import records
+from nait.runs.assembly import check_label
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 GLOBAL = ("experiment", "sweep")
@@ -179,8 +179,8 @@ def test_the_recorded_settings_keep_what_changes_numbers_at_any_depth() -> None:
 
 @pytest.mark.parametrize("option", groups()["selector"])
 def test_a_methods_own_templates_show_every_field_of_a_row(option: str, tmp_path: Path) -> None:
-    from nait.core.examples import Example, Turn, gather
-    from nait.stages.render import check_method
+    from nait.core.dataset.examples import Example, Turn, gather
+    from nait.stages.checks.rendered_rows import check_method
     from nait.store import Store
 
     row = Example("a", (Turn("q", "r", "more"),), system="Be brief.")

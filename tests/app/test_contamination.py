@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nait.help import named_none
+from nait.cli.help import named_none
 from tests.app.test_main import TASK, given, make_home, manifests, warm
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

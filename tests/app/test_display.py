@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nait.display import Display, states
+from nait.cli.display import Display, states
 
 
 def write(folder: Path, number: int, status: str) -> None:

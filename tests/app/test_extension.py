@@ -13,7 +13,7 @@ from tests.app.test_main import environment, given, make_home
 CODE = """
 from dataclasses import dataclass
 
-from nait.core.scores import ScoreTable
+from nait.core.ranking.score_table import ScoreTable
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Pool, Target
-from nait.core.truth import TruthColumns, measure
+from nait.core.ranking.ground_truth import TruthColumns, measure
 from nait.data.pools import read_pool
-from nait.jobs.judging import Labelled, labels_of
 from nait.nano.pools import nano_pool
+from nait.runs.truth_labels import Labelled, labels_of
 from tests.app.test_main import given, home, manifests, warm  # noqa: F401  # `home` is a fixture
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -21,8 +21,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from nait.store import Store
-from nait.sweeps.collect import collect
-from nait.tracking.pull import take
+from nait.sweeps.stored_runs.collect import collect
+from nait.tracking.wandb.pull import take
 from tests.app.warm import Warm
 from tests.families import save
 from tests.tracking import fakes

@@ -14,12 +14,12 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nait.app import _resolve  # the resolvers come with it
-from nait.command.explain import explain, unresolved
-from nait.command.line import fitted, split
-from nait.command.options import loader_of
-from nait.command.values import fit
-from nait.command.words import readable
+from nait.cli.app import _resolve  # the resolvers come with it
+from nait.cli.command.command_line import fitted, split
+from nait.cli.command.config_errors import explain, unresolved
+from nait.cli.command.config_groups import loader_of
+from nait.cli.command.parameter_types import fit
+from nait.cli.command.quoting import readable
 from nait.core.errors import ConfigError, NaitError
 from nait.data.pools import read_pool
 from nait.nano.pools import nano_pool

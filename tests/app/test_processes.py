@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nait.core.workers import Workers
-from nait.processes import LAUNCHER, alone, of_the_first, overrides, settle
+from nait.core.ranks import Workers
+from nait.runs.processes import LAUNCHER, alone, of_the_first, overrides, settle
 from nait.store import Store
 from tests.app.test_main import environment, manifests
 
@@ -21,7 +21,7 @@ import os, sys, time
 from pathlib import Path
 
 from nait.__main__ import main
-from nait.signals.chunks import Chunks
+from nait.signals.passes.chunks import Chunks
 from nait.signals.extractor import StoredExtractor
 
 notes, rank, count = Path(sys.argv.pop(1)), os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nait.store import Store
-from nait.sweeps.leaderboard import measured
+from nait.sweeps.reports.leaderboard import measured
 from tests.app.test_main import given, make_home, manifests, warm
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nait.command.words import readable
+from nait.cli.command.quoting import readable
 from nait.core.errors import ConfigError
-from nait.core.repeated_keys import repeated_in_text
-from nait.eval.definitions import read_definition
-from nait.models.templates import read_template
+from nait.core.inputs.repeated_keys import repeated_in_text
+from nait.eval.suites.task_definitions import read_definition
+from nait.models.prompts.templates import read_template
 from tests.app.test_main import Run, home
 from tests.app.test_main import nait as nait  # a fixture
 

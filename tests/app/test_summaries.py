@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nait.runs.sweep_summary import summarise_sweep
 from nait.store import Store, write_json
-from nait.summaries import summarise_sweep
-from nait.sweeps.report import Report
+from nait.sweeps.reports.full_report import Report
 from nait.tracking.trackers import files_and_wandb
 from tests.sweeps.fixtures import put
 from tests.tracking.test_wandb import history, logs, of_kind, records

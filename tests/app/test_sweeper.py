@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hydra_plugins.nait import covering
 
-import nait.app  # the resolvers
-from nait.command.jobs import Jobs, expand
-from nait.command.line import fitted, split
-from nait.command.options import compose, loader_of
+import nait.cli.app  # the resolvers
+from nait.cli.command.command_line import fitted, split
+from nait.cli.command.config_groups import compose, loader_of
+from nait.cli.command.sweep_jobs import Jobs, expand
 from nait.core.errors import ConfigError
 from tests.app.test_main import Run, home, manifests
 from tests.app.test_main import nait as nait  # a fixture

@@ -14,8 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-import nait.app  # the resolvers
-from nait.help import groups
+import nait.cli.app  # the resolvers
+from nait.cli.help import groups
 from nait.nano.world import capabilities
 from tests.app.test_main import Run, home, make_home, manifests
 from tests.app.test_main import nait as nait  # a fixture

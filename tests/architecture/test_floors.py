@@ -17,80 +17,50 @@ WINGS = ("baselines", "eval", "sweeps")
 # Each room and the rooms it may import. What is not named here may not be imported.
 FLOORS: dict[str, set[str]] = {
     "core": set(),
-    "energy": set(),
-    "network": set(),
-    "store": {"core", "energy"},
-    "attempts": {"energy", "store"},
-    "discard": {"core", "store"},
-    "data": {"core", "network"},
+    "hub": {"core"},
+    "store": {"core"},
+    "data": {"core", "hub"},
     "tracking": {"core", "store"},
-    "models": {"core", "store", "network"},
-    "signals": {"core", "store", "attempts", "models"},
+    "models": {"core", "store", "hub"},
+    "signals": {"core", "store", "models"},
     "neurons": {"core", "store", "models", "signals"},
-    "training": {"core", "store", "attempts", "models"},
+    "training": {"core", "store", "models"},
     "nano": {"core", "models", "training"},
-    "stages": {"core", "energy", "store", "models", "signals"},
-    "provenance": set(),
+    "stages": {"core", "store", "models", "signals"},
     "planning": {"core", "store", "models", "signals", "stages"},
-    "processes": {"core", "store"},
-    "records": {"core"},
-    "jobs": {
-        "core",
-        "energy",
-        "store",
-        "stages",
-        "signals",
-        "tracking",
-        "planning",
-        "processes",
-        "records",
-        "provenance",
-    },
-    "summaries": {"core", "store", "stages", "provenance"},
-    "assembly": {"core", "store", "stages", "jobs", "processes"},
-    "command": {"core"},
-    "help": {"core", "conf"},
-    "display": set(),
-    "plugins": {"command"},
-    "app": {"core", "neurons", "jobs", "assembly", "summaries", "display", "command"},
-    "__main__": {"core", "app", "help", "processes", "command"},
+    "runs": {"core", "store", "tracking", "signals", "stages", "planning"},
+    "cli": {"core", "store", "neurons", "runs", "conf"},
+    "__main__": {"core", "store", "runs", "cli"},
 }
-HUB = set(FLOORS) - {
-    "app",
-    "__main__",
-    "assembly",
-    "jobs",
-    "planning",
-    "summaries",
-    "processes",
-    "records",
-    "help",
-    "display",
-    "plugins",
-    "command",
-}
+HUB = set(FLOORS) - {"planning", "runs", "cli", "__main__"}
 
-COMMAND = {
-    f"nait/command/{name}.py" for name in ("explain", "jobs", "keys", "line", "options", "unknown", "words")
-}
 SOLE_IMPORTERS = {
-    "wandb": {"nait/tracking/wandb.py"},
-    "wandb_workspaces": {"nait/tracking/workspaces.py"},
+    "wandb": {"nait/tracking/wandb/tracker.py"},
+    "wandb_workspaces": {"nait/tracking/wandb/workspaces.py"},
     "lm_eval": {"eval/harness.py"},
-    "hydra": {"nait/app.py", "nait/plugins/__init__.py", "nait/__main__.py", *COMMAND},
-    "omegaconf": {"nait/app.py", "nait/plugins/__init__.py", "nait/__main__.py", *COMMAND},
+    "hydra": {"nait/__main__.py", "nait/cli"},
+    "omegaconf": {"nait/__main__.py", "nait/cli"},
     "peft": {"nait/training/adapter.py"},
-    "sklearn": {"nait/data/topics.py"},
-    "py3langid": {"nait/data/traits.py"},
-    "pynvml": {"nait/energy.py"},
+    "sklearn": {"nait/data/text_traits/topics.py"},
+    "py3langid": {"nait/data/text_traits/text_traits.py"},
+    "pynvml": {"nait/store/energy.py"},
     "datasets": {
-        "nait/data/hub.py",
-        "eval/mirror.py",
-        "eval/surroundings.py",
+        "nait/data/files/sources.py",
+        "nait/hub/splits.py",
+        "eval/local_data.py",
+        "eval/isolation.py",
         "eval/tasks/nano/tasks.py",
     },
 }
-TORCH_FREE = ("nait/core", "nait/stages", "sweeps", "nait/jobs", "nait/store.py", "baselines/random.py")
+TORCH_FREE = ("nait/core", "nait/stages", "sweeps", "nait/runs", "nait/store", "baselines/random.py")
+
+MOST_IN_A_ROOM = 9
+MOST_FLOORS = 9
+LARGEST_SHARE = 0.2
+SHARED_NAMES = {
+    "pools": "both make pools: from files, and from the embedded world",
+}
+"""Module names that two rooms share, each with the one idea behind them."""
 
 
 def sources() -> list[Path]:
@@ -162,11 +132,68 @@ def test_the_floors_are_not_circular() -> None:
         rest = {room: below for room, below in rest.items() if room not in ground}
 
 
+def visible(room: Path) -> list[str]:
+    """What a reader of a room sees: its modules and its sub-rooms, without `__init__` and other dunder files."""
+    names = [path.name for path in room.glob("*.py") if not path.name.startswith("__")]
+    return names + [path.parent.name for path in room.glob("*/__init__.py")]
+
+
+ROOMS = sorted({path.parent for path in sources() if path.parent != ROOT / "nait"})
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=name_of)
+def test_a_room_shows_nine_things_at_most(room: Path) -> None:
+    assert len(visible(room)) <= MOST_IN_A_ROOM, visible(room)
+
+
+def test_the_house_shows_rooms_only() -> None:
+    files = {path.name for path in (ROOT / "nait").iterdir() if path.is_file()}
+    assert files == {"__init__.py", "__main__.py", "py.typed"}
+
+
+def test_two_modules_share_a_name_only_for_one_idea() -> None:
+    seen: dict[str, set[str]] = {}
+    for path in sources():
+        if not path.name.startswith("__"):
+            seen.setdefault(path.stem, set()).add(name_of(path))
+    twice = {name: places for name, places in seen.items() if len(places) > 1}
+    assert set(twice) == set(SHARED_NAMES), twice
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    seen: dict[str, set[str]] = {}
+    for path in sources():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                seen.setdefault(node.name, set()).add(name_of(path))
+    assert {name: places for name, places in seen.items() if len(places) > 1} == {}
+
+
+def test_there_are_nine_floors_at_most() -> None:
+    height: dict[str, int] = {}
+    rest = {room: below - {"conf"} for room, below in FLOORS.items()}
+    while rest:
+        for room in [room for room, below in rest.items() if below <= set(height)]:
+            height[room] = 1 + max((height[one] for one in rest.pop(room)), default=0)
+    assert max(height.values()) <= MOST_FLOORS
+
+
+def test_no_room_holds_more_than_a_fifth_of_the_lines() -> None:
+    lines: dict[str, int] = {}
+    for path in sources():
+        count = len(path.read_text(encoding="utf-8").splitlines())
+        lines[room_of(path)] = lines.get(room_of(path), 0) + count
+    assert max(lines.values()) <= LARGEST_SHARE * sum(lines.values()), lines
+
+
 @pytest.mark.parametrize("library", SOLE_IMPORTERS)
 def test_each_heavy_library_has_its_doors(library: str) -> None:
     doors = {name_of(p) for p in sources() if any(m.split(".")[0] == library for m in imports(p))}
-    extra = doors - SOLE_IMPORTERS[library]
-    assert {door for door in extra if not door.startswith("eval/") or library != "lm_eval"} == set()
+    assert doors, f"no file imports {library}"
+    allowed = SOLE_IMPORTERS[library]
+    assert {
+        door for door in doors if not any(door == one or door.startswith(f"{one}/") for one in allowed)
+    } == set()
 
 
 def test_torch_is_nowhere_in_the_torch_free_rooms() -> None:
@@ -196,7 +223,7 @@ def test_the_package_list_is_the_folders() -> None:
     for folder in folders:
         parts = folder.relative_to(ROOT).parts
         name = ".".join(parts if parts[0] == "nait" else ("nait", *parts))
-        found.add("hydra_plugins.nait" if name == "nait.plugins" else name)
+        found.add("hydra_plugins.nait" if name == "nait.cli.plugins" else name)
     assert listed == found
 
 
@@ -214,7 +241,7 @@ def test_nothing_unsafe_reads_a_file() -> None:
 
 def test_the_top_floors_import_in_an_instant() -> None:
     heavy = "{'torch','transformers','peft','wandb','lm_eval','datasets','matplotlib','pandas','sklearn','py3langid'}"
-    top = "nait.app, nait.jobs.job, nait.assembly, nait.summaries, nait.help"
+    top = "nait.cli.app, nait.runs.job, nait.runs.assembly, nait.runs.sweep_summary, nait.cli.help"
     code = f"import sys, {top}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

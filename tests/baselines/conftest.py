@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
-from nait.signals.engine import Engine
+from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.store import Store
 from tests.families import save
 

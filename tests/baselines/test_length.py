@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nait.baselines.length import Length
+from nait.core.dataset.examples import Example, Turn, gather
 from nait.core.errors import ConfigError
-from nait.core.examples import Example, Turn, gather
-from nait.core.orders import Highest
+from nait.core.ranking.orders import Highest
 from nait.models.loading import LocalModel
 from tests.baselines.conftest import Open
 from tests.families import pool

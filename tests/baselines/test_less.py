@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from nait.baselines.less import Checkpoint, Less, reduced
+from nait.core.dataset.examples import Example, Target, Turn, as_target, gather
 from nait.core.errors import ConfigError, DataError, StoreError
-from nait.core.examples import Example, Target, Turn, as_target, gather
 from nait.models.loading import LocalModel
 from nait.store import read_json
 from nait.training.adapter import LoraRecipe, load_adapted
-from nait.training.trainer import FineTune
+from nait.training.recipes import FineTune
 from tests.baselines.conftest import Open
 from tests.baselines.test_warmup import tune
 from tests.families import pool, target

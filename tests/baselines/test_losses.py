@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from nait.baselines.columns import mean_nll, one_column
 from nait.baselines.ifd import Ifd
 from nait.baselines.perplexity import Perplexity
+from nait.baselines.shared.single_column import mean_nll, one_column
+from nait.core.dataset.examples import Example, Pool, Turn, gather
 from nait.core.errors import ConfigError
-from nait.core.examples import Example, Pool, Turn, gather
-from nait.models.templates import TextTemplate
-from nait.signals.readings import Embedding, Losses
+from nait.models.prompts.templates import TextTemplate
+from nait.signals.specs.activations import Embedding, Losses
 from tests.baselines.conftest import TEMPLATE, Open
 from tests.families import pool
 

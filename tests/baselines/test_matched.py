@@ -10,11 +10,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nait.baselines.matched import WIDTH, LengthMatched, matched
+from nait.baselines.random import WIDTH, LengthMatched, matched
 from nait.core.contracts import Extractor
-from nait.core.examples import Pool, Target
-from nait.core.orders import Highest
-from nait.core.scores import ScoreTable
+from nait.core.dataset.examples import Pool, Target
+from nait.core.ranking.orders import Highest
+from nait.core.ranking.score_table import ScoreTable
 from tests.families import pool
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nait.baselines.full import Full
 from nait.baselines.random import Random
-from nait.core.examples import Example, Pool, Turn, gather
-from nait.core.orders import Highest
-from nait.core.selection import cut
+from nait.baselines.references import Full
+from nait.core.dataset.examples import Example, Pool, Turn, gather
+from nait.core.ranking.orders import Highest
+from nait.core.ranking.selection import cut
 
 NOTHING: Any = None
 """Neither asks for an extractor."""

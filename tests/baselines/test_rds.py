@@ -11,8 +11,8 @@ import pytest
 from nait.baselines import rds
 from nait.baselines.rds import Rds, unit_rows
 from nait.core.errors import ConfigError, DataError
-from nait.core.orders import RoundRobin
-from nait.signals.readings import POOLINGS, Embedding
+from nait.core.ranking.orders import RoundRobin
+from nait.signals.specs.activations import POOLINGS, Embedding
 from tests.baselines.conftest import Open
 from tests.families import pool, target
 

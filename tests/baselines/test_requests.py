@@ -10,11 +10,11 @@ from nait.baselines.ifd import Ifd
 from nait.baselines.perplexity import Perplexity
 from nait.baselines.rds import Rds
 from nait.baselines.selectit import SelectIt
-from nait.core.address import canonical_json
-from nait.models.sites import dissect
-from nait.models.templates import TextTemplate
+from nait.core.addresses import canonical_json
+from nait.models.anatomy import dissect
+from nait.models.prompts.templates import TextTemplate
 from nait.neurons.scorer import Nait
-from nait.signals.logits import head_of
+from nait.signals.forward.lm_head import head_of
 from tests.baselines.conftest import TEMPLATE, Open
 from tests.families import pool, target
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nait.baselines.selectit import Rating, SelectIt, digit_ids, sentence_scores, token_scores
+from nait.core.dataset.examples import Example, Turn, gather
 from nait.core.errors import ConfigError, ModelError
-from nait.core.examples import Example, Turn, gather
-from nait.models.templates import TextTemplate
+from nait.models.prompts.templates import TextTemplate
 from tests.baselines.conftest import Open
 from tests.families import pool, tokenizer
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from nait.baselines.ifd import Ifd
-from nait.baselines.warmup import Warmup
+from nait.baselines.shared.warmup import Warmup
 from nait.core.errors import ConfigError
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
+from nait.models.prompts.templates import TextTemplate
 from nait.stages.train import train_on
 from nait.store import Store
 from nait.tracking.trackers import Trackers
 from nait.training.adapter import LoraRecipe
-from nait.training.trainer import FineTune
+from nait.training.recipes import FineTune
 from tests.baselines.conftest import TEMPLATE, Open
 from tests.families import pool
 
@@ -52,7 +52,7 @@ def test_each_cluster_gives_a_few_rows(opened: Open) -> None:
 
 def test_prompts_are_clustered_not_answers(opened: Open) -> None:
     """Rows whose prompts are equal fall into one cluster, whatever their answers."""
-    from nait.core.examples import Example, Turn, gather
+    from nait.core.dataset.examples import Example, Turn, gather
 
     turns = [Turn("Count the trees", f"{'yes ' * i}no") for i in range(4)]
     turns += [Turn("??? 12345 +++", f"{'yes ' * i}no") for i in range(4)]

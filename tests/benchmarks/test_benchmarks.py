@@ -21,7 +21,7 @@ from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, shape, te
 from benchmarks.page import document
 from benchmarks.peaks import operations, peak
 from benchmarks.scoring import shares
-from nait.models.batches import padded_share, plan
+from nait.models.tokens.batches import padded_share, plan
 from nait.neurons.scorer import Nait
 from tests.families import HIDDEN, save
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nait.core.address import address, canonical_json, unit_interval, unit_intervals
+from nait.core.addresses import address, canonical_json, unit_interval, unit_intervals
+from nait.core.dataset.examples import Example, Turn, gather
 from nait.core.errors import DataError, NaitError, did_you_mean
-from nait.core.examples import Example, Turn, gather
-from nait.core.rankings import spearman
+from nait.core.ranking.rank_statistics import spearman
 
 
 @dataclass(frozen=True)

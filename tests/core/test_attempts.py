@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nait.attempts import NOTE, Attempt
+from nait.store.attempts import NOTE, Attempt
 
 
 def written(folder: Path) -> Path:

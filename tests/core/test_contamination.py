@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from nait.core.contamination import Contamination, Hit, Item, Side, as_items, side_of
+from nait.core.dataset.contamination import Contamination, EvaluationText, Hit, Side, as_items, side_of
+from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
 from nait.core.errors import DataError
-from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
 
 LONG = "the quick brown fox jumps over the lazy dog while seventeen grey geese fly slowly south over water"
 CHECK = Contamination()
@@ -21,8 +21,8 @@ def rows(*asked: str, name: str = "pool") -> Pool:
 TASK = Side("task", "gsm8k")
 
 
-def items(*texts: str) -> dict[Side, list[Item]]:
-    return {TASK: [Item(str(i), (text,)) for i, text in enumerate(texts)]}
+def items(*texts: str) -> dict[Side, list[EvaluationText]]:
+    return {TASK: [EvaluationText(str(i), (text,)) for i, text in enumerate(texts)]}
 
 
 def test_case_and_punctuation_do_not_hide_an_equal_text() -> None:
@@ -67,7 +67,7 @@ def target(*asked: str) -> Target:
 
 
 def test_a_reference_set_of_test_items_is_refused_by_name() -> None:
-    test_set = {TASK: [Item("7", (LONG,))]}
+    test_set = {TASK: [EvaluationText("7", (LONG,))]}
     one = target(LONG, "what is two and two and three")
     hits = CHECK.compare(one, test_set)
     with pytest.raises(DataError, match=r"target 'math'.*1 of its 2 rows.*item 7 of task gsm8k"):
@@ -164,7 +164,9 @@ def test_a_text_without_spaces_is_found_inside_another() -> None:
 
 
 def test_a_passage_of_twelve_questions_in_a_large_task_is_no_wording_of_the_task() -> None:
-    others = [Item(f"o{i}", (f"number {i} of {i + 1} other quite short questions",)) for i in range(1200)]
-    asked = [Item(str(i), (LONG, f"{LONG} question {i} of it")) for i in range(12)]
+    others = [
+        EvaluationText(f"o{i}", (f"number {i} of {i + 1} other quite short questions",)) for i in range(1200)
+    ]
+    asked = [EvaluationText(str(i), (LONG, f"{LONG} question {i} of it")) for i in range(12)]
     hits = CHECK.compare(rows(f"Read: {LONG} And now?"), {TASK: [*others, *asked]})
     assert [hit.kind for hit in hits] == ["contained"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nait.core.differences import (
+from nait.core.statistics.power import (
     Comparisons,
     Noise,
     at_most_one,
@@ -13,8 +13,8 @@ from nait.core.differences import (
     detectable_before,
     foresee,
 )
-from nait.sweeps.spreads import column
-from nait.sweeps.statistics import Stratum, estimate, judged
+from nait.sweeps.stats.paired import Stratum, estimate, judged
+from nait.sweeps.stats.seed_spread import column
 
 TABLES = 200
 ONE = Comparisons()

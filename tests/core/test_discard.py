@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nait.core.errors import StoreError
-from nait.discard import main
 from nait.store import Artifact, Store, read_json, way_out
+from nait.store.discard import main
 
 ROOT = Path(__file__).resolve().parents[2]
 

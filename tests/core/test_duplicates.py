@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nait.core.duplicates import IDENTICAL, describe_duplicates
+from nait.core.dataset.duplicates import IDENTICAL, describe_duplicates
 from nait.core.errors import ConfigError, DataError
 from nait.data.pools import read_hub_pool, read_pool, read_target, read_targets
 from nait.nano.pools import nano_pool

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nait import energy
-from nait.core.costs import from_nothing
-from nait.energy import Counter, Gauge, devices, packages
-from nait.store import Store
+from nait.core.estimates.costs import from_nothing
+from nait.store import Store, energy
+from nait.store.energy import Counter, Gauge, devices, packages
 
 
 def package(root: Path, folder: str, name: str, microjoules: int, turn: int = 1000) -> Path:
@@ -116,7 +115,7 @@ def test_a_device_that_stops_telling_makes_the_sum_unknown() -> None:
 def test_an_artifact_says_what_its_making_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nvml = Nvml()
     gauge = Gauge(devices(nvml, "0"))
-    monkeypatch.setattr("nait.store.gauge", lambda: gauge)
+    monkeypatch.setattr("nait.store.store.gauge", lambda: gauge)
 
     def write(part: Path) -> dict[str, int]:
         nvml.count += 7_200_000
@@ -125,7 +124,7 @@ def test_an_artifact_says_what_its_making_took(tmp_path: Path, monkeypatch: pyte
     made = Store(tmp_path).produce("things", {"a": 1}, write)
     assert made.energy_wh == pytest.approx(2.0)
     assert made.manifest["energy_of"] == ["device 0"]
-    monkeypatch.setattr("nait.store.gauge", lambda: Gauge([]))
+    monkeypatch.setattr("nait.store.store.gauge", lambda: Gauge([]))
     assert Store(tmp_path).produce("things", {"a": 2}, lambda _: {}).energy_wh is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nait.core.examples import Example, Target, Turn, content_id, fingerprint
+from nait.core.dataset.examples import Example, Target, Turn, content_id, fingerprint
 
 TURNS = (Turn("Add.", "5", "2 3"), Turn("Again.", "5"))
 

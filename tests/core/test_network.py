@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from nait import network
-from nait.network import OFFLINE, closed_hub, unreachable_hub
+from nait.hub import reachability as network
+from nait.hub.reachability import OFFLINE, closed_hub, unreachable_hub
 
 
 @pytest.fixture(autouse=True)

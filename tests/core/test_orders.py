@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nait.core import orders
-from nait.core.budgets import Count, Ratio, Tokens
 from nait.core.errors import ConfigError, NaitError
-from nait.core.orders import BestRank, FromQuantile, Highest, Lowest, MeanZScore, Middle, RoundRobin, Shuffled
-from nait.core.scores import ScoreTable
-from nait.core.selection import cut
+from nait.core.ranking import orders
+from nait.core.ranking.budgets import Count, Ratio, Tokens
+from nait.core.ranking.orders import (
+    BestRank,
+    FromQuantile,
+    Highest,
+    Lowest,
+    MeanZScore,
+    Middle,
+    RoundRobin,
+    Shuffled,
+)
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import cut
 
 SINGLE = [
     Highest(),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from nait.core.rankings import lowest_first, mean_ranks
+from nait.core.ranking.rank_statistics import lowest_first, mean_ranks
 
 NEAR_ONE = st.integers(-4, 4).map(lambda steps: 1 + steps * 2.0**-52)
 NUMBERS = st.one_of(

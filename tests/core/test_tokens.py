@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nait.core import tokens
-from nait.core.tokens import token_table
+from nait.core.dataset import token_table as tokens
+from nait.core.dataset.token_table import token_table
 
 rows = st.lists(st.lists(st.booleans(), max_size=6), min_size=1, max_size=30)
 

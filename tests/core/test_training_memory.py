@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nait.core.training_memory import Size, adapter_parameters, describe, training_bytes
+from nait.core.estimates.training_memory import Size, adapter_parameters, describe, training_bytes
 from nait.training.adapter import LoraRecipe
-from nait.training.trainer import FineTune
+from nait.training.recipes import FineTune
 
 SEVEN, THIRTEEN = 6_738_415_616, 13_015_864_320
 """Parameters of Llama-2-7B and Llama-2-13B."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from nait.core.traits import Composition, Traits, chance_spread
+from nait.core.dataset.traits import Composition, Traits, chance_spread
 
 IDS = ("a", "b", "c", "d", "e")
 

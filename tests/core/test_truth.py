@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nait.core.errors import DataError
-from nait.core.truth import Labels, TruthColumns, measure
+from nait.core.ranking.ground_truth import Labels, TruthColumns, measure
 
 ROWS = [
     {"family": "math", "skill": "add", "clean": True, "lookalike": False},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nait.core.workers import Workers, workers_of
+from nait.core.ranks import Workers, workers_of
 
 
 @pytest.mark.parametrize(

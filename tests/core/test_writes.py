@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nait.core.errors import StoreError
-from nait.core.writes import cannot_write, named
+from nait.core.inputs.paths import cannot_write, named
 from nait.store import Store
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from nait.core.dataset.examples import Pool
 from nait.core.errors import DataError
-from nait.core.examples import Pool
 from nait.data.pools import read_pool
 
 Check = Callable[[Pool], bool]

@@ -17,8 +17,8 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 
+from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Turn
 from nait.data.pools import read_pool
 
 TABLE = pa.table({"instruction": ["q"], "output": ["a"]})

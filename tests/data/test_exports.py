@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from nait.core.dataset.examples import Turn
 from nait.core.errors import DataError
-from nait.core.examples import Turn
 from nait.data.pools import read_pool
 
 Row = dict[str, Any]

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError
-from nait.core.examples import Turn
-from nait.data.formats import FORMATS, SHAPES, find_layout
-from nait.data.layouts import Content
-from nait.data.messages import shows_call, shows_template
-from nait.data.rows import Row, RowError
+from nait.data.chat.messages import shows_call, shows_template
+from nait.data.columns.formats import FORMATS, SHAPES, find_layout
+from nait.data.columns.layouts import Content
+from nait.data.row_errors import Row, RowError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).filter(
     lambda one: not (shows_template(one) or shows_call(one))

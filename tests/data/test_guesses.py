@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Turn
-from nait.data.guesses import caution, guess, written
+from nait.data.columns.hints import caution, guess, written
 from nait.data.pools import read_pool
 
 Row = dict[str, Any]

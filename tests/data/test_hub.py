@@ -11,7 +11,7 @@ import pytest
 
 from nait.core.errors import ConfigError, DataError
 from nait.data.pools import read_hub_pool
-from nait.network import OFFLINE
+from nait.hub.reachability import OFFLINE
 
 REVISION = "a" * 40
 ROWS = [{"instruction": f"question {i}", "output": f"answer {i}"} for i in range(3)]

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nait.core.errors import ConfigError, DataError
+from nait.data.files.sources import hub_source
 from nait.data.pools import read_hub_pool
-from nait.data.readers import hub_source
 
 README = """---
 license: mit

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nait.core.dataset.examples import Target
 from nait.core.errors import ConfigError, DataError, NaitError
-from nait.core.examples import Target
 from nait.data.pools import no_targets, read_hub_pool, read_pool, read_target, read_targets
 
 ROWS = [{"instruction": f"Add {i} and {i}.", "output": str(2 * i), "subtask": "sum"} for i in range(6)]

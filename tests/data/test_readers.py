@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nait.core.errors import ConfigError, DataError
-from nait.data.arrays import array_items
-from nait.data.readers import FileSource, HubSource, file_source
-from nait.data.records import parsed
-from nait.data.rows import RowError
+from nait.data.files.file_records import parsed
+from nait.data.files.json_stream import array_items
+from nait.data.files.sources import FileSource, HubSource, file_source
+from nait.data.row_errors import RowError
 
 ROWS: list[dict[str, Any]] = [
     {"instruction": "Add 2 and 3.", "input": "", "output": "5"},

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nait.core.dataset.examples import Example, Pool, Turn
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Example, Pool, Turn
 from nait.data.pools import read_pool, read_target
 
 Row = dict[str, Any]

@@ -6,12 +6,20 @@ import random
 
 import pytest
 
+from nait.core.dataset.examples import Example, Pool, Turn, gather
+from nait.core.dataset.traits import (
+    CHARACTERS,
+    CODE,
+    LANGUAGE,
+    REPEATED_ANSWER,
+    REPEATED_QUESTION,
+    TOPIC,
+    Traits,
+)
 from nait.core.errors import ConfigError
-from nait.core.examples import Example, Pool, Turn, gather
-from nait.core.traits import CHARACTERS, CODE, LANGUAGE, REPEATED_ANSWER, REPEATED_QUESTION, TOPIC, Traits
-from nait.data import topics
-from nait.data.topics import ONE, WORDLESS, find_topics, words
-from nait.data.traits import UNKNOWN, TraitReader, has_code, language
+from nait.data.text_traits import topics
+from nait.data.text_traits.text_traits import UNKNOWN, TraitReader, has_code, language
+from nait.data.text_traits.topics import ONE, WORDLESS, find_topics, words
 
 KITCHEN = ("flour", "butter", "oven", "sugar", "bake", "dough")
 SKY = ("planet", "orbit", "star", "comet", "telescope", "galaxy")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from nait.core.errors import DataError
-from nait.data.marks import way_of
+from nait.data.chat.marks import way_of
+from nait.data.chat.reasoning import Handling
+from nait.data.chat.transcripts import read_transcript
 from nait.data.pools import read_pool
-from nait.data.reasonings import Handling
-from nait.data.rows import RowError
-from nait.data.transcripts import read_transcript
+from nait.data.row_errors import RowError
 from tests.data.test_pools import save
 
 

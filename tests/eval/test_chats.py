@@ -12,7 +12,7 @@ import pytest
 from nait.core.errors import ConfigError, ModelError
 from nait.eval.harness import LmEval
 from nait.models.loading import LocalModel
-from nait.stages.prompts import try_prompts
+from nait.stages.checks.prompt_mismatch import try_prompts
 from nait.store import Store
 
 Make = Callable[..., LmEval]

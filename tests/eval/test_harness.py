@@ -16,13 +16,18 @@ from statistics import fmean
 
 import pytest
 
-from nait.core.address import address
+from nait.core.addresses import address
 from nait.core.errors import ConfigError, ModelError
-from nait.core.results import Evaluation
-from nait.eval.context import answer_cap
+from nait.core.statistics.results import Evaluation
+from nait.eval.context_limits import answer_cap
 from nait.eval.harness import LmEval
 from nait.models.loading import LocalModel
-from nait.stages.evaluations import read_evaluation, read_items, read_outcomes, write_evaluation
+from nait.stages.artifacts.evaluation_files import (
+    read_evaluation,
+    read_items,
+    read_outcomes,
+    write_evaluation,
+)
 
 Make = Callable[..., LmEval]
 

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants
 
 from nait.core.errors import ConfigError
-from nait.eval.mirror import air_gap, split_files
+from nait.eval.local_data import air_gap, split_files
 
 
 def test_declared_configurations_name_their_files(mirror: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nait.core.errors import ConfigError
 from nait.eval.harness import LmEval
-from nait.network import OFFLINE
+from nait.hub.reachability import OFFLINE
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from nait.core.errors import StoreError
-from nait.core.results import Evaluation, Item, Result
-from nait.eval.definitions import Entry
-from nait.eval.results import parse
-from nait.eval.suites import Group, Mean, Suite, Task
-from nait.stages.evaluations import read_evaluation, write_evaluation
+from nait.core.statistics.results import Evaluation, Item, Result
+from nait.eval.parsed_results import parse
+from nait.eval.suites.suite import Group, GroupMean, Suite, Task
+from nait.eval.suites.task_definitions import Entry
+from nait.stages.artifacts.evaluation_files import read_evaluation, write_evaluation
 
 
 def _suite(*groups: Group) -> Suite:
@@ -63,7 +63,7 @@ def _raw() -> dict[str, Any]:
     }
 
 
-BOTH = Group("both", ("one", "two"), (Mean("acc", ("",), True),), ("three",))
+BOTH = Group("both", ("one", "two"), (GroupMean("acc", ("",), True),), ("three",))
 
 
 def test_a_task_has_its_value_its_error_and_its_count() -> None:
@@ -115,7 +115,7 @@ def test_a_group_without_means_averages_the_primary_metrics() -> None:
 
 
 def test_an_unknown_subtask_error_leaves_the_group_without_one() -> None:
-    group = Group("both", ("one", "two"), (Mean("acc", None, True),))
+    group = Group("both", ("one", "two"), (GroupMean("acc", None, True),))
     results, _, _ = parse(_raw(), _suite(group), primary={})
     strict = [r for r in results if r.is_group and r.filter == "strict"]
     assert [r.stderr for r in strict] == [None, None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nait.eval.sources import sources
+from nait.eval.suites.source_files import sources
 
 TASKS = Path(__file__).parents[2] / "eval" / "tasks" / "nano" / "tasks.py"
 
@@ -35,5 +35,5 @@ def test_a_changed_import_is_seen(tmp_path: Path) -> None:
     file = tmp_path / "rows.py"
     file.write_text("import json\n")
     assert len(sources(file)) == 1
-    file.write_text("import nait.nano.words\n")
+    file.write_text("import nait.nano.vocabulary\n")
     assert len(sources(file)) > 1

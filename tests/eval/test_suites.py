@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from nait.core.errors import ConfigError
-from nait.eval.choices import shots
-from nait.eval.definitions import Catalogue, library
 from nait.eval.harness import LmEval
-from nait.eval.needs import needs, task_digest
-from nait.eval.suites import Suite, resolve
+from nait.eval.suites.requirements import needs, task_digest
+from nait.eval.suites.suite import Suite, resolve
+from nait.eval.suites.task_definitions import Catalogue, library
+from nait.eval.suites.task_settings import shots
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nait.core.tokens import token_table
-from nait.models.batches import collate, padded_share, plan, width_of
+from nait.core.dataset.token_table import token_table
+from nait.models.tokens.batches import collate, padded_share, plan, width_of
 
 lengths = st.lists(st.integers(1, 600), min_size=1, max_size=200).map(
     lambda values: np.array(values, dtype=np.int64)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nait.core.errors import ConfigError
+from nait.models.anatomy import device_of
 from nait.models.loading import LocalModel
-from nait.models.sites import device_of
 from tests.families import save
 
 

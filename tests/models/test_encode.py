@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from nait.core.dataset.examples import Example, Turn
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Example, Turn
-from nait.models.encode import beginning, encode
-from nait.models.templates import ChatTemplate, TextTemplate, read_template
+from nait.models.prompts.templates import ChatTemplate, TextTemplate, read_template
+from nait.models.tokens.encoding import beginning, encode
 from tests.families import tokenizer
 
 PLAIN = TextTemplate(prompt="Q: {instruction}\nA: ", prompt_with_input="Q: {instruction} ({input})\nA: ")

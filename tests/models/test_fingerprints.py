@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from nait.core.address import address, digest_file
+from nait.core.addresses import address, digest_file
 from nait.core.errors import ModelError
-from nait.models import digests
-from nait.models.digests import file_digests
+from nait.models.checkpoint import file_hashes as digests
+from nait.models.checkpoint.file_hashes import file_digests
 from nait.models.loading import LocalModel
 from tests.families import save
 
@@ -118,7 +118,7 @@ def test_shards_in_sub_folders_are_in_the_fingerprint(folder: Path) -> None:
 
 
 def digests_by_name(folder: Path) -> dict[str, str]:
-    from nait.models.files import files_read
+    from nait.models.checkpoint.model_files import files_read
 
     return file_digests(files_read(folder))
 

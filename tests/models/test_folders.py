@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from nait.core.dataset.examples import Example, Turn
 from nait.core.errors import ModelError
-from nait.core.examples import Example, Turn
-from nait.models.encode import encode
+from nait.models.checkpoint.loaded_weights import check_finite
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
-from nait.models.wholeness import check_finite
+from nait.models.prompts.templates import TextTemplate
+from nait.models.tokens.encoding import encode
 from tests.families import DENSE, network, save
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 15000000000\n"

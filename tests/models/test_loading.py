@@ -11,10 +11,10 @@ import pytest
 from tokenizers import Tokenizer, pre_tokenizers
 
 from nait.core.errors import ModelError
+from nait.hub.reachability import OFFLINE
 from nait.models.hub import hub_model
 from nait.models.loading import LocalModel
-from nait.models.tokenizers import PROBES, open_tokenizer
-from nait.network import OFFLINE
+from nait.models.tokens.tokenizers import PROBES, open_tokenizer
 from tests.families import save
 
 

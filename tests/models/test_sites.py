@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ModelError
-from nait.core.tokens import TokenTable, token_table
-from nait.models.sites import dissect
-from nait.signals.readings import Features, Reading
-from nait.signals.runners import Runner
+from nait.models.anatomy import dissect
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import Features, Reading
 from tests.families import CONFIGS, DENSE, HIDDEN, LAYERS, network
 
 ROWS = [[1, 9, 40, 33, 7], [1, 12, 13], [1, 50, 51, 52, 53, 54, 55, 60, 61]]

@@ -13,12 +13,13 @@ import torch
 import yaml
 
 from nait.data.pools import read_pool
-from nait.models.templates import TextTemplate
-from nait.nano import probe, world
+from nait.models.prompts.templates import TextTemplate
+from nait.nano import world
 from nait.nano.pools import nano_model, nano_pool, nano_targets
+from nait.nano.pretraining import probe
 from nait.neurons.scorer import Nait
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.store import Store
 
 SIZE, CHOSEN = 1_000, 100

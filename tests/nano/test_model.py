@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nait.nano import documents, probe, world
+from nait.nano import world
 from nait.nano.families import CAPABILITIES
-from nait.nano.pretrain import CHECK_STEPS, LOG, MODEL, checksum, recorded
-from nait.nano.templates import prompt
+from nait.nano.pretraining import pretraining_text as documents
+from nait.nano.pretraining import probe
+from nait.nano.pretraining.pretrain import CHECK_STEPS, LOG, MODEL, checksum, recorded
+from nait.nano.prompt import prompt
 
 KNOWN = ("gain", "phrase", "sentence")
 

@@ -14,12 +14,12 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
-from nait.core.truth import TruthColumns, measure
+from nait.core.ranking.ground_truth import TruthColumns, measure
 from nait.nano import world
 from nait.nano.oracle import Oracle
 from nait.nano.pools import nano_model, nano_pool, nano_targets
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.stages.select import measure_together
 from nait.store import Store
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nait.nano import probe, world
+from nait.nano import world
+from nait.nano.pretraining import probe
 
 TASKS = Path(__file__).parents[2] / "eval" / "tasks" / "nano"
 

@@ -13,9 +13,9 @@ from itertools import islice
 import pytest
 
 from nait.nano import world
-from nait.nano.documents import documents
 from nait.nano.families import facts, translation
-from nait.nano.words import COMPASS, KINDS, LANDS, MEASURES, PRACTICE_LANDS, RELATIONS, TURNS, WAYS
+from nait.nano.pretraining.pretraining_text import documents
+from nait.nano.vocabulary import COMPASS, KINDS, LANDS, MEASURES, PRACTICE_LANDS, RELATIONS, TURNS, WAYS
 
 CAPABILITIES = world.capabilities()
 FINGERPRINT = "97fd1d454828a09bc2e23c8d472040f9b97502017e754ebbf1a7100b09b9a8d8"

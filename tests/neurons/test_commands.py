@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from nait.neurons.__main__ import main
-from nait.neurons.artifacts import read_directions
 from nait.neurons.directions import cosines
 from nait.neurons.scorer import Nait
+from nait.neurons.stored_directions import read_directions
 from nait.store import Artifact
 from tests.families import LAYERS, pool, target
 from tests.neurons.conftest import Open

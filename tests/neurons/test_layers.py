@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nait.neurons.layers import MOST, layer_sets
-from nait.neurons.scores import choose_layers
+from nait.neurons.layer_scores import choose_layers
+from nait.neurons.layer_sets import MOST, layer_sets
 
 
 def test_a_model_of_six_blocks_gets_each_prefix_suffix_and_all_but_one() -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
+from nait.models.prompts.templates import TextTemplate
 from nait.neurons.scorer import Nait
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.store import Store
 from tests.conftest import read_pool, read_target
 

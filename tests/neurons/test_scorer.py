@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nait.core.address import unit_interval
+from nait.core.addresses import unit_interval
+from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Example, Pool, Target, Turn, as_target, gather
-from nait.core.orders import BestRank, Highest
-from nait.models.templates import TextTemplate
-from nait.neurons.artifacts import read_directions
+from nait.core.ranking.orders import BestRank, Highest
+from nait.models.prompts.templates import TextTemplate
 from nait.neurons.diagnostics import warnings
 from nait.neurons.directions import Directions
 from nait.neurons.scorer import Nait
+from nait.neurons.stored_directions import read_directions
 from nait.signals.extractor import NotMeasured, StoredExtractor
-from nait.signals.readings import Features, Reading
+from nait.signals.specs.activations import Features, Reading
 from tests.families import HIDDEN, LAYERS, pool, save, target
 from tests.neurons.conftest import Open
 

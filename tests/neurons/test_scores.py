@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nait.core.errors import ConfigError
-from nait.neurons.scores import (
+from nait.neurons.layer_scores import (
     COMPONENT_SUMS,
     LAYER_WEIGHTS,
     SIMILARITIES,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from nait.core.examples import Pool
+from nait.core.dataset.examples import Pool
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
-from nait.signals.engine import Engine
+from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.store import Store
 from tests.conftest import read_pool
 
@@ -54,7 +54,7 @@ def preset() -> Callable[..., Any]:
         from hydra.core.global_hydra import GlobalHydra
         from omegaconf import OmegaConf
 
-        from nait.app import build
+        from nait.cli.app import build
 
         GlobalHydra.instance().clear()
         with initialize_config_module("nait.conf", version_base="1.3"):

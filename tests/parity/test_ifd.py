@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nait.baselines.columns import mean_nll
+from nait.baselines.shared.single_column import mean_nll
 from tests.parity import assert_same_ranking, columns
 
 MAX_LENGTH = 256

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nait.baselines.less import Checkpoint, Less
-from nait.models.templates import TextTemplate
+from nait.models.prompts.templates import TextTemplate
 from tests.conftest import read_target
 from tests.parity import assert_same_ranking
 

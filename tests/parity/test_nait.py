@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
+from nait.models.prompts.templates import TextTemplate
 from nait.neurons.directions import Directions
 from nait.neurons.scorer import Nait
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
-from nait.signals.readings import project_on
+from nait.signals.passes.options import Engine
+from nait.signals.specs.activations import project_on
 from nait.store import Store
 from tests.conftest import read_pool, read_target
 

@@ -11,31 +11,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nait.baselines.full import Full
 from nait.baselines.ifd import Ifd
 from nait.baselines.length import Length
 from nait.baselines.perplexity import Perplexity
-from nait.core.budgets import Count, Ratio
+from nait.baselines.references import Full
 from nait.core.contracts import Evaluator, Extractor, Model, Scorer, Trainer
-from nait.core.costs import Cost
+from nait.core.dataset.examples import Pool, Target
+from nait.core.dataset.token_table import TokenTable
+from nait.core.dataset.traits import Traits
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Pool, Target
-from nait.core.orders import Highest
-from nait.core.plans import Phase, Plan, expected, known_seconds, per_unit, predicted_total, updates
-from nait.core.results import Evaluation
-from nait.core.scores import ScoreTable
-from nait.core.tokens import TokenTable
-from nait.core.traits import Traits
+from nait.core.estimates.costs import Cost
+from nait.core.estimates.plans import Phase, Plan, expected, known_seconds, per_unit, predicted_total, updates
+from nait.core.ranking.budgets import Count, Ratio
+from nait.core.ranking.orders import Highest
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.statistics.results import Evaluation
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
+from nait.models.prompts.templates import TextTemplate
 from nait.neurons.scorer import Nait
+from nait.planning.inputs import Work
+from nait.planning.plan_text import describe
 from nait.planning.planner import make_plan
-from nait.planning.samples import draw
-from nait.planning.texts import describe
-from nait.planning.work import Work
-from nait.signals.engine import Engine
+from nait.planning.subsample import draw
 from nait.signals.extractor import StoredExtractor
-from nait.stages.characterise import characterise
+from nait.signals.passes.options import Engine
+from nait.stages.describe_pool import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.select import Selector, select
 from nait.stages.train import train
@@ -335,7 +335,9 @@ def test_traits_are_expected_from_the_texts_of_some_rows_until_the_store_has_the
     model: LocalModel, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[int] = []
-    monkeypatch.setattr("nait.planning.traits.time", SimpleNamespace(monotonic=lambda: 3 + 1e-3 * sum(reads)))
+    monkeypatch.setattr(
+        "nait.planning.trait_timing.time", SimpleNamespace(monotonic=lambda: 3 + 1e-3 * sum(reads))
+    )
 
     class Reader:
         def key(self) -> Mapping[str, Any]:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from nait.core.examples import Example, Pool, Turn, gather
-from nait.models.encode import encode
-from nait.models.templates import TextTemplate
-from nait.planning.samples import draw
-from nait.planning.tokens import counted, foreseen
-from nait.signals.engine import Engine
-from nait.signals.passes import run_pass
-from nait.signals.readings import Embedding
+from nait.core.dataset.examples import Example, Pool, Turn, gather
+from nait.models.prompts.templates import TextTemplate
+from nait.models.tokens.encoding import encode
+from nait.planning.subsample import draw
+from nait.planning.token_estimates import counted, foreseen
+from nait.signals.passes.options import Engine
+from nait.signals.passes.run import run_pass
+from nait.signals.specs.activations import Embedding
 from tests.families import network, tokenizer
 
 TEMPLATE = TextTemplate(prompt="Answer as well as you can.\nQ: {user}\nA: ")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from nait.models.batches import Rows
-from nait.signals.batching import Fitting
+from nait.models.tokens.batches import Rows
+from nait.signals.runtime.out_of_memory import Fitting
 
 
 def test_nothing_of_a_failed_batch_is_in_memory_while_its_halves_are_read() -> None:

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from nait.core.address import address
+from nait.core.addresses import address
 from nait.core.errors import ConfigError, ModelError
-from nait.models.batches import plan
+from nait.models.anatomy import SITES
 from nait.models.loading import LocalModel
-from nait.models.sites import SITES
-from nait.models.templates import TextTemplate
-from nait.signals.engine import Engine
+from nait.models.prompts.templates import TextTemplate
+from nait.models.tokens.batches import plan
 from nait.signals.extractor import StoredExtractor
-from nait.signals.readings import (
+from nait.signals.passes.options import Engine
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import (
     Embedding,
     Features,
     Losses,
@@ -28,7 +29,6 @@ from nait.signals.readings import (
     norms_about,
     project_on,
 )
-from nait.signals.runners import Runner
 from nait.store import Store
 from tests.families import CONFIGS, DENSE, HIDDEN, LAYERS, network, pool, save
 from tests.signals.test_losses import table

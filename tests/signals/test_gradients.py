@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, ModelError, StoreError
-from nait.core.tokens import TokenTable, token_table
-from nait.signals.backward import GradientRunner
-from nait.signals.gradients import (
+from nait.signals.backward.adam import Stepper
+from nait.signals.backward.gradient_runner import GradientRunner
+from nait.signals.backward.per_example import find_factors
+from nait.signals.specs.gradients import (
     PLAIN,
     VARIANTS,
     Gradients,
@@ -25,8 +27,6 @@ from nait.signals.gradients import (
     find_moments,
     influences_of,
 )
-from nait.signals.lora import find_factors
-from nait.signals.updates import Stepper
 from nait.store import write_json
 from nait.training.adapter import LoraRecipe, attach
 from tests.families import CONFIGS, DENSE, VOCABULARY, network
@@ -303,7 +303,7 @@ def test_settings_that_mean_nothing_are_refused() -> None:
 
 
 def test_one_backward_serves_every_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nait.signals import answers
+    from nait.signals.backward import answer_loss as answers
 
     model, table = adapted(), rows()
     update = Update("less", find_moments(moments(model, tmp_path)))

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nait.core.tokens import TokenTable
-from nait.signals import heap
-from nait.signals.heap import Heap
-from nait.signals.tokens import forget, read_tokens, write_tokens
+from nait.core.dataset.token_table import TokenTable
+from nait.signals.runtime import malloc_trim as heap
+from nait.signals.runtime.malloc_trim import Heap
+from nait.signals.token_store import forget, read_tokens, write_tokens
 
 PIECE, PIECES = 64 << 10, 2000
 """Small enough to lie on the heap, not in a mapping of its own."""

@@ -10,16 +10,17 @@ import pytest
 import torch
 import transformers
 
+from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, ModelError
-from nait.core.tokens import TokenTable, token_table
+from nait.models.anatomy import dissect
 from nait.models.loading import LocalModel
-from nait.models.sites import dissect
-from nait.models.templates import TextTemplate
-from nait.signals import outputs
-from nait.signals.engine import Engine
+from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
-from nait.signals.logits import head_of
-from nait.signals.readings import (
+from nait.signals.forward import output_meters as outputs
+from nait.signals.forward.lm_head import head_of
+from nait.signals.passes.options import Engine
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import (
     Choice,
     Embedding,
     Features,
@@ -30,7 +31,6 @@ from nait.signals.readings import (
     Signal,
     project_on,
 )
-from nait.signals.runners import Runner
 from nait.store import Store
 from tests.families import COMMON, CONFIGS, HIDDEN, LAYERS, network, pool, save
 

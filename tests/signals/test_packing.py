@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
-from nait.core.tokens import TokenTable
-from nait.models.batches import Side, plan
-from nait.signals.engine import Engine
-from nait.signals.packing import When
-from nait.signals.passes import run_pass
-from nait.signals.readings import Embedding, Features, Reading, Signal
-from nait.signals.runners import Runner
+from nait.models.tokens.batches import Side, plan
+from nait.signals.forward.packing import When
+from nait.signals.passes.options import Engine
+from nait.signals.passes.run import run_pass
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import Embedding, Features, Reading, Signal
 from tests.families import CONFIGS, network
 from tests.signals.test_prefixes import behind, signals_of, table_of
 

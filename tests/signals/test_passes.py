@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
-from nait.signals import runners
-from nait.signals.engine import Engine
+from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
-from nait.signals.fillings import Filling
-from nait.signals.readings import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
+from nait.signals.passes import runners
+from nait.signals.passes.chunk_pieces import Filling
+from nait.signals.passes.options import Engine
+from nait.signals.specs.activations import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
 from nait.store import Store
 from tests.families import HIDDEN, LAYERS, pool, save
 
@@ -213,7 +213,9 @@ def stop_at(
 def stop(x: StoredExtractor, count: int, error: type[BaseException], seconds: float = 0) -> None:
     """A measurement that ends at the batch of this number."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nait.signals.passes.SAVE_SHARE", 0)  # writes of a loaded machine are not waited for
+        patch.setattr(
+            "nait.signals.passes.run.SAVE_SHARE", 0
+        )  # writes of a loaded machine are not waited for
         stop_at(patch, count, error, seconds)
         with pytest.raises(error):
             x.measure(pool(), kept_signals())

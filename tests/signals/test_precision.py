@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from nait.models.sites import dissect
-from nait.signals.readings import Embedding, Features, Losses, Norms, Reading, Signal, project_on
+from nait.models.anatomy import dissect
+from nait.signals.specs.activations import Embedding, Features, Losses, Norms, Reading, Signal, project_on
 from tests.families import HIDDEN, LAYERS, network
 from tests.signals.test_losses import ROWS
 from tests.signals.test_spread import read

@@ -11,13 +11,29 @@ import numpy as np
 import pytest
 import torch
 
-from nait.core.tokens import TokenTable, token_table
-from nait.models.batches import width_of
-from nait.signals.engine import Engine
-from nait.signals.passes import run_pass
-from nait.signals.prefixes import NONE, Prefixes, find_prefixes, plan_by_prefix, tokens_read, worthwhile
-from nait.signals.readings import Choice, Embedding, Features, Losses, Norms, Reading, Signal, project_on
-from nait.signals.runners import Runner
+from nait.core.dataset.token_table import TokenTable, token_table
+from nait.models.tokens.batches import width_of
+from nait.signals.forward.prefix_cache import (
+    NONE,
+    Prefixes,
+    find_prefixes,
+    plan_by_prefix,
+    tokens_read,
+    worthwhile,
+)
+from nait.signals.passes.options import Engine
+from nait.signals.passes.run import run_pass
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import (
+    Choice,
+    Embedding,
+    Features,
+    Losses,
+    Norms,
+    Reading,
+    Signal,
+    project_on,
+)
 from tests.families import CONFIGS, HIDDEN, LAYERS, VOCABULARY, network
 
 FIRST, SECOND = tuple(range(40, 60)), tuple(range(40, 50)) + tuple(range(70, 90))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from nait.signals.gradients import PLAIN, Gradients, Projection, influences_of
-from nait.signals.projections import project, signs
+from nait.signals.backward.random_projection import project, signs
+from nait.signals.specs.gradients import PLAIN, Gradients, Projection, influences_of
 from tests.signals.test_gradients import adapted, one_by_one, read, rows, unit
 
 MASK = 2**64 - 1

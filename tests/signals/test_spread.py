@@ -10,9 +10,10 @@ import pytest
 import torch
 from accelerate import cpu_offload, dispatch_model
 
-from nait.models.batches import collate
-from nait.models.sites import SITES, device_of
-from nait.signals.readings import (
+from nait.models.anatomy import SITES, device_of
+from nait.models.tokens.batches import collate
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import (
     Choice,
     Embedding,
     Features,
@@ -23,7 +24,6 @@ from nait.signals.readings import (
     Signal,
     project_on,
 )
-from nait.signals.runners import Runner
 from tests.families import HIDDEN, LAYERS, network
 from tests.signals.test_losses import IDS, ROWS, table
 

@@ -10,10 +10,10 @@ import pytest
 
 from nait.core.errors import ConfigError
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate, ended
-from nait.signals.engine import Engine
+from nait.models.prompts.templates import TextTemplate, ended
 from nait.signals.extractor import StoredExtractor
-from nait.signals.readings import Norms, Reading
+from nait.signals.passes.options import Engine
+from nait.signals.specs.activations import Norms, Reading
 from nait.store import Store
 from tests.families import pool, save, target
 

@@ -18,10 +18,10 @@ import json, os, sys, time
 from pathlib import Path
 
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
+from nait.models.prompts.templates import TextTemplate
 from nait.neurons.scorer import Nait
-from nait.signals.chunks import Chunks
-from nait.signals.engine import Engine
+from nait.signals.passes.chunks import Chunks
+from nait.signals.passes.options import Engine
 from nait.signals.extractor import StoredExtractor
 from nait.store import Store
 from tests.families import pool, target

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nait.core.errors import NaitError
-from nait.core.scores import ScoreTable
-from nait.stages import alarms
-from nait.stages.alarms import LOUD_LENGTH_RHO, inspect
+from nait.core.ranking.score_table import ScoreTable
+from nait.stages.checks import score_checks as alarms
+from nait.stages.checks.score_checks import LOUD_LENGTH_RHO, inspect
 
 LENGTHS = np.arange(10) + 5
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nait.core.examples import Pool
-from nait.core.traits import Traits
-from nait.stages.characterise import characterise, read_traits
+from nait.core.dataset.examples import Pool
+from nait.core.dataset.traits import Traits
+from nait.stages.describe_pool import characterise, read_traits
 from nait.store import Store
 from tests.families import pool
 

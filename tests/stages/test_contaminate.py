@@ -7,9 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nait.core.contamination import Contamination, Item, Side
-from nait.core.examples import Example, Turn, as_target, gather
-from nait.stages.contaminate import HITS, contaminate, decontaminated, describe, evaluated, read_hits
+from nait.core.dataset.contamination import Contamination, EvaluationText, Side
+from nait.core.dataset.examples import Example, Turn, as_target, gather
+from nait.stages.checks.detect_contamination import (
+    HITS,
+    contaminate,
+    decontaminated,
+    describe,
+    evaluated,
+    read_hits,
+)
 from nait.store import Store
 
 ASKED = "how many grey geese fly south over the water today"
@@ -26,9 +33,9 @@ class Suite:
     def key(self) -> Mapping[str, Any]:
         return {"tasks": ["geese"]}
 
-    def items(self) -> Mapping[str, Sequence[Item]]:
+    def items(self) -> Mapping[str, Sequence[EvaluationText]]:
         self.read += 1
-        return {"geese": [Item("41", (ASKED,))]}
+        return {"geese": [EvaluationText("41", (ASKED,))]}
 
 
 def rows(*texts: str, name: str = "pool") -> Any:
@@ -59,8 +66,8 @@ class Limited(Suite):
     def key(self) -> Mapping[str, Any]:
         return {"tasks": ["geese"], "limit": 42}
 
-    def items(self) -> Mapping[str, Sequence[Item]]:
-        return {"geese": [Item("41", (ASKED,)), Item("42", (BEYOND,), evaluated=False)]}
+    def items(self) -> Mapping[str, Sequence[EvaluationText]]:
+        return {"geese": [EvaluationText("41", (ASKED,)), EvaluationText("42", (BEYOND,), evaluated=False)]}
 
 
 def test_a_row_has_a_hit_on_each_side_of_the_limit_and_is_one_row(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from nait.core.errors import ConfigError, DataError
 from nait.data.pools import read_pool, read_target
-from nait.models.templates import TextTemplate
-from nait.stages.render import check_method, rendered
+from nait.models.prompts.templates import TextTemplate
+from nait.stages.checks.rendered_rows import check_method, rendered
 from nait.store import Store
 
 Read = Callable[[Path], Any]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nait.core.differences import Noise
-from nait.core.results import Evaluation, Item, Result
-from nait.stages.evaluations import read_items, read_results, write_evaluation
-from nait.stages.foresee import foreseen
+from nait.core.statistics.power import Noise
+from nait.core.statistics.results import Evaluation, Item, Result
+from nait.stages.artifacts.evaluation_files import read_items, read_results, write_evaluation
+from nait.stages.checks.minimum_effect import foreseen
 from nait.stages.report import record_run
 from nait.store import Store
 

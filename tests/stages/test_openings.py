@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nait.models.loading import LocalModel
-from nait.stages.openings import model_warnings
+from nait.stages.checks.opened_models import model_warnings
 from nait.store import Store
 from tests.families import save
 

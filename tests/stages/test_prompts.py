@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nait.eval.harness import LmEval
-from nait.models.templates import ChatTemplate, TextTemplate
-from nait.stages.prompts import prompt_mismatch
+from nait.models.prompts.templates import ChatTemplate, TextTemplate
+from nait.stages.checks.prompt_mismatch import prompt_mismatch
 
 TEXT = TextTemplate(prompt="{user}\n")
 

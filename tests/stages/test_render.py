@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from nait.core.dataset.examples import Example, Turn
 from nait.core.errors import ConfigError, DataError
-from nait.core.examples import Example, Turn
 from nait.data.pools import read_pool, read_target
-from nait.models.clocks import DAY, stop_clock
 from nait.models.loading import LocalModel
-from nait.models.templates import ChatTemplate, TextTemplate
-from nait.stages.render import TRIMMED, rendered
+from nait.models.prompts.frozen_clock import DAY, stop_clock
+from nait.models.prompts.templates import ChatTemplate, TextTemplate
+from nait.stages.checks.rendered_rows import TRIMMED, rendered
 from nait.store import Store
 from tests.families import save, tokenizer
 
@@ -196,7 +196,7 @@ def test_the_published_cases_hold(shared: Callable[[str], Path], tmp_path: Path)
 def test_a_job_asks_each_group_of_rows_for_its_own_on_bad(
     file: Path, model: LocalModel, tmp_path: Path
 ) -> None:
-    from nait.assembly import _rendered
+    from nait.runs.assembly import _rendered
 
     pool, targets = read_pool(file), read_target(file)
     parts: dict[str, Any] = {"template": ChatTemplate(), "reference_template": None}
@@ -324,7 +324,7 @@ def test_an_answer_that_is_changed_inside_is_a_fault(inside: str) -> None:
 def test_trimmed_answers_are_counted_once_in_log_and_manifest(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from nait.records import read_rows
+    from nait.runs.records import read_rows
 
     rows = [{"instruction": f"q{i}", "output": f" a{i}\n" if i % 2 else f"a{i}"} for i in range(5)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -12,24 +12,30 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from nait.baselines.full import Full
 from nait.baselines.random import Random
-from nait.core.budgets import Count, Ratio, Tokens
+from nait.baselines.references import Full
 from nait.core.contracts import Budget, Extractor, Order, Scorer
+from nait.core.dataset.examples import Example, Pool, Target, Turn, fingerprint, gather
+from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError, DataError, NaitError
-from nait.core.examples import Example, Pool, Target, Turn, fingerprint, gather
-from nait.core.orders import Highest, Lowest, RoundRobin
-from nait.core.scores import ScoreTable
-from nait.core.selection import Selection
-from nait.core.tokens import TokenTable
+from nait.core.ranking.budgets import Count, Ratio, Tokens
+from nait.core.ranking.orders import Highest, Lowest, RoundRobin
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import Selection
 from nait.models.loading import LocalModel
-from nait.models.templates import TextTemplate
-from nait.neurons.samples import sample
+from nait.models.prompts.templates import TextTemplate
+from nait.neurons.pool_mean import sample
 from nait.neurons.scorer import Nait
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
+from nait.stages.artifacts.score_files import (
+    LAYERS,
+    read_layers,
+    read_scores,
+    read_selection,
+    write_selected_rows,
+)
 from nait.stages.select import Selector, describe, select, with_answers
-from nait.stages.tables import LAYERS, read_layers, read_scores, read_selection, write_selected_rows
 from nait.stages.train import train
 from nait.store import Artifact, Store
 from tests.families import pool, save, target

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from nait.core.results import Evaluation, Item, Member, Result
-from nait.core.scores import ScoreTable
-from nait.core.selection import Selection
-from nait.stages.evaluations import write_evaluation
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import Selection
+from nait.core.statistics.results import Evaluation, Item, Member, Result
+from nait.stages.artifacts.evaluation_files import write_evaluation
+from nait.stages.artifacts.score_files import write_scores, write_selection
 from nait.stages.report import record_run
-from nait.stages.tables import write_scores, write_selection
 from nait.store import Store
 
 TASKS = ("nano_math", "nano_code", "nano_facts")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nait.core.significance import Side
-from nait.sweeps.spreads import column
-from nait.sweeps.statistics import Difference, Floats, Stratum, estimate, judged
+from nait.core.statistics.significance import Arm
+from nait.sweeps.stats.paired import Difference, Floats, Stratum, estimate, judged
+from nait.sweeps.stats.seed_spread import column
 
 
 def outcomes(
@@ -49,7 +49,7 @@ def differences(y_msi: Floats) -> dict[int, list[Stratum]]:
 def table(y_msi: Floats, only: Sequence[int] = ()) -> list[Difference]:
     """The differences of a leaderboard with one task, corrected; of some methods alone, uncorrected."""
     found = differences(y_msi)
-    sides: dict[int, tuple[Side, ...]] = column(found)
+    sides: dict[int, tuple[Arm, ...]] = column(found)
     if only:
         return [estimate(found[m], sides=sides[m]) for m in only]
     return judged([estimate(part, sides=sides[m]) for m, part in found.items()])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nait.store import Store
-from nait.sweeps.report import Report
+from nait.sweeps.reports.full_report import Report
 
 from .fixtures import put
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nait.core.examples import Example, Pool, Turn, gather
-from nait.core.traits import Traits
-from nait.stages.characterise import characterise
+from nait.core.dataset.examples import Example, Pool, Turn, gather
+from nait.core.dataset.traits import Traits
+from nait.stages.describe_pool import characterise
 from nait.store import Store
-from nait.sweeps.collect import collect
-from nait.sweeps.composition import OTHERS, composition_table, departures, pool_traits
-from nait.sweeps.overlap import distinct
-from nait.sweeps.report import Report
-from nait.sweeps.selections import Picks, read_picks
+from nait.sweeps.analyses.composition import OTHERS, composition_table, departures, pool_traits
+from nait.sweeps.analyses.overlap import distinct
+from nait.sweeps.reports.full_report import Report
+from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.selections import Picks, read_picks
 
 from .fixtures import POOL, put
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from nait.core.contamination import Contamination, Item
-from nait.core.examples import Example, Pool, Turn, as_target, gather
-from nait.stages.contaminate import contaminate
+from nait.core.dataset.contamination import Contamination, EvaluationText
+from nait.core.dataset.examples import Example, Pool, Turn, as_target, gather
+from nait.stages.checks.detect_contamination import contaminate
 from nait.store import Store
-from nait.sweeps.report import Report
+from nait.sweeps.reports.full_report import Report
 
 from .fixtures import put
 
@@ -26,8 +26,8 @@ class Suite:
     def key(self) -> Mapping[str, Any]:
         return {"tasks": {"math": {"data": "d"}}, "missing": ["mmlu_law"]}
 
-    def items(self) -> Mapping[str, Sequence[Item]]:
-        return {"math": [Item("41", (ASKED,)), Item("42", ("2 + 2",))]}
+    def items(self) -> Mapping[str, Sequence[EvaluationText]]:
+        return {"math": [EvaluationText("41", (ASKED,)), EvaluationText("42", ("2 + 2",))]}
 
 
 def pool(*asked: str) -> Pool:

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from nait.core.results import Evaluation, Member, Result, Row
-from nait.stages.evaluations import read_results, write_evaluation
+from nait.core.statistics.results import Evaluation, Member, Result, Row
+from nait.stages.artifacts.evaluation_files import read_results, write_evaluation
 from nait.store import Store
-from nait.sweeps.collect import collect, outcomes, sheets
-from nait.sweeps.contrasts import BASE, between, controls
-from nait.sweeps.documents import Table
-from nait.sweeps.leaderboard import Leaderboard
-from nait.sweeps.lines import Line, corrected, summarise
-from nait.sweeps.pairs import pairwise
-from nait.sweeps.stores import Stores
-from nait.sweeps.tables import difference_cells
+from nait.sweeps.render.leaderboard_tables import difference_cells
+from nait.sweeps.render.report_document import Table
+from nait.sweeps.reports.leaderboard import Leaderboard
+from nait.sweeps.stats.aggregates import Line, corrected, summarise
+from nait.sweeps.stats.contrasts import BASE, between, controls
+from nait.sweeps.stats.pairs import pairwise
+from nait.sweeps.stored_runs.collect import collect, outcomes, sheets
+from nait.sweeps.stored_runs.stores import Stores
 
 from .fixtures import TASKS, put
 

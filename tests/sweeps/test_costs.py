@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 
 from nait.baselines.rds import Rds
-from nait.core.budgets import Ratio
-from nait.core.orders import Highest
-from nait.models.templates import TextTemplate
+from nait.core.ranking.budgets import Ratio
+from nait.core.ranking.orders import Highest
+from nait.models.prompts.templates import TextTemplate
 from nait.nano.pools import nano_model, nano_pool, nano_targets
 from nait.neurons.scorer import Nait
-from nait.signals.engine import Engine
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.stages.report import record_run
 from nait.stages.select import Selector, select
 from nait.store import Artifact, Store
 from nait.sweeps.__main__ import main
-from nait.sweeps.amounts import ALL, Spending, spendings
-from nait.sweeps.collect import collect
-from nait.sweeps.costs import Costs, read_runs
-from nait.sweeps.report import Report
+from nait.sweeps.analyses.cost_table import Costs, read_runs
+from nait.sweeps.reports.full_report import Report
+from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.cost_ledger import ALL, Spending, spendings
 
 from .fixtures import put
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from nait.store import Store
-from nait.sweeps.collect import collect
-from nait.sweeps.curves import costs, number, panels, unit
-from nait.sweeps.lines import Line, summarise
-from nait.sweeps.plots import cost_plot, curve_plot
+from nait.sweeps.analyses.curves import costs, number, panels, unit
+from nait.sweeps.render.curve_plots import cost_plot, curve_plot
+from nait.sweeps.stats.aggregates import Line, summarise
+from nait.sweeps.stored_runs.collect import collect
 
 from .fixtures import put
 

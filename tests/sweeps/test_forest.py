@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nait.sweeps.curves import costs
-from nait.sweeps.forest import MOST, OWN, forest, forest_plot
-from nait.sweeps.lines import Line
-from nait.sweeps.sections import compared
-from nait.sweeps.statistics import Difference
+from nait.sweeps.analyses.curves import costs
+from nait.sweeps.render.forest import MOST, OWN, forest, forest_plot
+from nait.sweeps.reports.sections import compared
+from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.paired import Difference
 
 LINE = Line(
     selector="nait", target="math", budget="10%", model="m", task="nano_math", metric="acc", value=0.5,

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nait.core.scores import Contributions
+from nait.core.ranking.score_table import Contributions
 from nait.store import Store
-from nait.sweeps.collect import collect
-from nait.sweeps.layers import MOST_COLUMNS, layer_shifts
-from nait.sweeps.selections import Picks, read_picks
+from nait.sweeps.analyses.layer_shifts import MOST_COLUMNS, layer_shifts
+from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.selections import Picks, read_picks
 
 from .fixtures import put
 

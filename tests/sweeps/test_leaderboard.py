@@ -12,17 +12,17 @@ import pytest
 from scipy import stats
 
 from nait.core.errors import StoreError
-from nait.core.results import Evaluation, Result, Row
-from nait.core.significance import Side
-from nait.stages.evaluations import write_evaluation
+from nait.core.statistics.results import Evaluation, Result, Row
+from nait.core.statistics.significance import Arm
+from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.report import record_run
 from nait.store import Store
-from nait.sweeps.collect import collect
-from nait.sweeps.leaderboard import Leaderboard
-from nait.sweeps.lines import Line, summarise
-from nait.sweeps.notes import detectable, notes
-from nait.sweeps.statistics import Difference
-from nait.sweeps.tables import difference_cells, wide_cells
+from nait.sweeps.render.leaderboard_tables import difference_cells, wide_cells
+from nait.sweeps.render.table_notes import detectable, notes
+from nait.sweeps.reports.leaderboard import Leaderboard
+from nait.sweeps.stats.aggregates import Line, summarise
+from nait.sweeps.stats.paired import Difference
+from nait.sweeps.stored_runs.collect import collect
 
 
 def put(store: Store, selector: str, seed: int, value: float, **settings: str) -> str:
@@ -213,7 +213,7 @@ def test_one_seed_is_called_what_it_is_in_its_cells() -> None:
 
 
 def test_the_smallest_difference_found_is_that_after_correction() -> None:
-    one = Difference(0.1, 0.0, 0.2, 3, 100, p=0.05, over_items=0.001, sides=(Side(0.0004, 2),))
+    one = Difference(0.1, 0.0, 0.2, 3, 100, p=0.05, over_items=0.001, sides=(Arm(0.0004, 2),))
     few, many = (
         detectable([replace(line("nait", "nano_math", 0.5), difference=replace(one, family=family))])
         for family in (1, 12)

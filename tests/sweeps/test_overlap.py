@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nait.store import Store
-from nait.sweeps.collect import collect
-from nait.sweeps.documents import Table
-from nait.sweeps.overlap import cores, correlations, distinct, lengths, names, overlaps, settled
-from nait.sweeps.sections import selected
-from nait.sweeps.selections import Picks, jaccard, read_picks, shorten
+from nait.sweeps.analyses.overlap import cores, correlations, distinct, lengths, names, overlaps, settled
+from nait.sweeps.render.report_document import Table
+from nait.sweeps.reports.sections import selected
+from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.selections import Picks, jaccard, read_picks, shorten
 
 from .fixtures import POOL, put
 

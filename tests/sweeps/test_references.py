@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from nait.core.results import Row
+from nait.core.statistics.results import Row
 from nait.store import Store
-from nait.sweeps.collect import collect
-from nait.sweeps.contrasts import BASE
-from nait.sweeps.costs import Costs
-from nait.sweeps.curves import Point, panels
-from nait.sweeps.curves import costs as spots_of
-from nait.sweeps.documents import Table
-from nait.sweeps.estimates import scores
-from nait.sweeps.forest import forest
-from nait.sweeps.leaderboard import Leaderboard, measured
-from nait.sweeps.lines import Line, grouped, summarise
-from nait.sweeps.notes import notes
-from nait.sweeps.report import Report
-from nait.sweeps.statistics import share_half_width
-from nait.sweeps.tables import long_cells, wide_cells
+from nait.sweeps.analyses.cost_table import Costs
+from nait.sweeps.analyses.curves import CurvePoint, panels
+from nait.sweeps.analyses.curves import costs as spots_of
+from nait.sweeps.render.forest import forest
+from nait.sweeps.render.leaderboard_tables import long_cells, wide_cells
+from nait.sweeps.render.report_document import Table
+from nait.sweeps.render.table_notes import notes
+from nait.sweeps.reports.full_report import Report
+from nait.sweeps.reports.leaderboard import Leaderboard, measured
+from nait.sweeps.stats.aggregates import Line, grouped, summarise
+from nait.sweeps.stats.contrasts import BASE
+from nait.sweeps.stats.estimates import scores
+from nait.sweeps.stats.paired import share_half_width
+from nait.sweeps.stored_runs.collect import collect
 
 from .fixtures import ITEMS, TASKS, put
 
@@ -191,8 +191,8 @@ def test_only_a_share_of_items_is_bounded_by_one(tmp_path: Path) -> None:
     (score,) = {one.high - one.value for one in scores(grouped(loss), loss_items).values()}
     assert both["loss"].half_width == pytest.approx(score)
     assert both["loss"].half_width != pytest.approx(share_half_width(both["loss"].value, score, 20))
-    assert Point(0.0, 0.95, 0.1, both["loss"].share).band[1] == pytest.approx(1.05)
-    assert Point(0.0, 0.95, 0.1, both["acc"].share).band[1] == 1.0
+    assert CurvePoint(0.0, 0.95, 0.1, both["loss"].share).band[1] == pytest.approx(1.05)
+    assert CurvePoint(0.0, 0.95, 0.1, both["acc"].share).band[1] == 1.0
 
 
 @pytest.mark.parametrize(("stderr", "share"), [((0.9 * 0.1 / (ITEMS - 1)) ** 0.5, True), (0.2, False)])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nait.stages.contaminate import HITS
+from nait.stages.checks.detect_contamination import HITS
 from nait.store import Store
-from nait.sweeps.documents import Document, Notes, Section, Table, as_html, as_latex, as_markdown
-from nait.sweeps.report import Report
+from nait.sweeps.render.report_document import Document, Notes, Section, Table, as_html, as_latex, as_markdown
+from nait.sweeps.reports.full_report import Report
 
 from .fixtures import put
 

@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nait.core.orders import Highest, Shuffled
-from nait.core.results import Evaluation, Item, Result, Row
-from nait.stages.alarms import heeded
-from nait.stages.evaluations import write_evaluation
+from nait.core.ranking.orders import Highest, Shuffled
+from nait.core.statistics.results import Evaluation, Item, Result, Row
+from nait.stages.artifacts.evaluation_files import write_evaluation
+from nait.stages.checks.score_checks import heeded
 from nait.store import Store, read_json, write_json
-from nait.sweeps.amounts import Run, spendings
-from nait.sweeps.collect import collect, sheets
-from nait.sweeps.curves import Point, Spot
-from nait.sweeps.leaderboard import Leaderboard, measured
-from nait.sweeps.lines import summarise
-from nait.sweeps.markdown import table
-from nait.sweeps.notes import notes
-from nait.sweeps.overlap import lengths
-from nait.sweeps.selections import read_picks
-from nait.sweeps.tables import number
+from nait.sweeps.analyses.curves import CurvePoint, Spot
+from nait.sweeps.analyses.overlap import lengths
+from nait.sweeps.render.leaderboard_tables import number
+from nait.sweeps.render.markdown import table
+from nait.sweeps.render.table_notes import notes
+from nait.sweeps.reports.leaderboard import Leaderboard, measured
+from nait.sweeps.stats.aggregates import summarise
+from nait.sweeps.stored_runs.collect import collect, sheets
+from nait.sweeps.stored_runs.cost_ledger import RunCost, spendings
+from nait.sweeps.stored_runs.selections import read_picks
 
 from .fixtures import put
 from .test_boards import record_again
@@ -127,12 +127,12 @@ def test_an_order_that_ignores_scores_is_not_said_to_follow_length() -> None:
     assert heeded(scores, Highest()) == [said, "another"]
 
 
-def spent(store: Store, target: str, seed: int, reference: str) -> Run:
+def spent(store: Store, target: str, seed: int, reference: str) -> RunCost:
     row = Row(
         "nait", target, "1%", seed, "m", "", "", None, None, 0, False, 1, 1, 1.0, None, None, 0.0, None,
         "", "", "", f"{target}{seed}{reference}",
     )  # fmt: skip
-    return Run(row, {}, {}, 1.0, 0.0, None, reference=reference)
+    return RunCost(row, {}, {}, 1.0, 0.0, None, reference=reference)
 
 
 def test_targets_are_counted_by_content_and_a_draw_a_seed_is_no_second_one(tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ def test_a_table_of_the_untrained_model_alone_says_that_nothing_was_trained(tmp_
 
 
 def test_bands_of_shares_end_where_shares_do(tmp_path: Path) -> None:
-    assert Point(0.0, 0.02, 0.1, share=True).band == pytest.approx((0.0, 0.12))
+    assert CurvePoint(0.0, 0.02, 0.1, share=True).band == pytest.approx((0.0, 0.12))
     assert Spot("nait", "", 1.0, 0.98, 0.1, share=True).band == pytest.approx((0.88, 1.0))
-    assert Point(0.0, 0.02, 0.1).band == pytest.approx((-0.08, 0.12))
+    assert CurvePoint(0.0, 0.02, 0.1).band == pytest.approx((-0.08, 0.12))
     store = Store(tmp_path)
     put(store, "nait", share=0.02)
     (one,) = measured(store, None)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from nait.core.significance import Law, Side
-from nait.sweeps.spreads import column
-from nait.sweeps.statistics import (
+from nait.core.statistics.significance import Arm, Law
+from nait.sweeps.stats.paired import (
     Difference,
     Floats,
     Stratum,
@@ -21,6 +20,7 @@ from nait.sweeps.statistics import (
     paired,
     share_half_width,
 )
+from nait.sweeps.stats.seed_spread import column
 
 from .tables import differences, outcomes, table
 
@@ -194,7 +194,7 @@ def test_the_error_is_that_of_a_mixed_model_and_one_more_item() -> None:
         part = one_table(generator, 0.1, (4, 14), (0.3, 0.3, 0.2))
         part = Stratum(1.0, part.d_si / np.abs(part.d_si).max())
         found = estimate([part])
-        law = Law.of(found.over_items, [Side(alone([part]).variance, 3, noise([part]))], 4)
+        law = Law.of(found.over_items, [Arm(alone([part]).variance, 3, noise([part]))], 4)
         assert found.error == pytest.approx(law.error)
         assert (law.error**2 - 1 / 14**2) ** 0.5 == pytest.approx(reml_error(part.d_si), rel=1e-4)
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from nait.store import Store
-from nait.sweeps.benchmarks import belongs
-from nait.sweeps.claims import Claim, claims
-from nait.sweeps.collect import collect, outcomes
-from nait.sweeps.lines import summarise
-from nait.sweeps.transfer import Matrix, as_csv, grid, matrices
+from nait.sweeps.analyses.claims import Claim, claims
+from nait.sweeps.analyses.transfer import Matrix, as_csv, grid, matrices
+from nait.sweeps.grouping.target_benchmarks import belongs
+from nait.sweeps.stats.aggregates import summarise
+from nait.sweeps.stored_runs.collect import collect, outcomes
 
 from .fixtures import TASKS, put
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nait.tracking.files import FileTracker
-from nait.tracking.guards import Guard, without_secrets
-from nait.tracking.plain import histogram, plain
+from nait.tracking.file_tracker import FileTracker
+from nait.tracking.guard import Guard, without_secrets
+from nait.tracking.jsonable import histogram, plain
 from nait.tracking.trackers import Trackers, files
 
 

@@ -12,10 +12,10 @@ import wandb
 
 from nait.core.errors import NaitError
 from nait.store import Store, read_json, write_json
-from nait.sweeps.collect import collect
+from nait.sweeps.stored_runs.collect import collect
 from nait.tracking.bundles import PARTS, bundle, is_place
-from nait.tracking.pull import pull, take
-from nait.tracking.wandb import asking
+from nait.tracking.wandb.pull import pull, take
+from nait.tracking.wandb.tracker import asking
 from tests.sweeps.fixtures import put
 
 from .fakes import Api, Record, Run, record, serve

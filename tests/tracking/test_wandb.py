@@ -17,7 +17,7 @@ import pytest
 
 from nait.core.errors import ConfigError
 from nait.tracking.trackers import files_and_wandb
-from nait.tracking.wandb import WandbTracker
+from nait.tracking.wandb.tracker import WandbTracker
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -127,7 +127,7 @@ def test_two_runs_in_one_process_do_not_mix(tmp_path: Path) -> None:
 RUN = """
 import sys, time
 from pathlib import Path
-from nait.tracking.wandb import WandbTracker
+from nait.tracking.wandb.tracker import WandbTracker
 tracker = WandbTracker(Path(sys.argv[1]))
 tracker.start("killed", {"seed": 5}, group="g", tags=[])
 try:

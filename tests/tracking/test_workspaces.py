@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nait.core.errors import NaitError
-from nait.tracking.workspaces import save_view, view
+from nait.tracking.wandb.workspaces import save_view, view
 
 from .fakes import Api, Run, serve
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nait.core.contracts import Files
-from nait.core.tokens import TokenTable, token_table
+from nait.core.dataset.token_table import TokenTable, token_table
 
 VOCABULARY = 48
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError, StoreError
-from nait.core.tokens import TokenTable
 from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe, attach, load_adapted
-from nait.training.trainer import FineTune
+from nait.training.recipes import FineTune
 from tests.training.conftest import Records
 
 RECIPE = FineTune(max_steps=2, batch_size=4, learning_rate=0.05, warmup=0.0, lora=LoraRecipe(r=2))

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from nait.core.tokens import TokenTable
+from nait.core.dataset.token_table import TokenTable
 from nait.training import health
 from nait.training.adapter import LoraRecipe
+from nait.training.recipes import FineTune
 from nait.training.schedules import NAMES, scheduler, warmup_updates
-from nait.training.trainer import FineTune
 from tests.training.conftest import Records, TinyModel
 
 LORA = FineTune(epochs=1, batch_size=4, learning_rate=0.01, lora=LoraRecipe(r=2, alpha=4, dropout=0.0))

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from nait.core.address import address
+from nait.core.addresses import address
 from nait.core.errors import ConfigError
 from nait.training.adapter import LoraRecipe, public_name
-from nait.training.none import NoTraining
-from nait.training.trainer import FineTune
+from nait.training.no_training import NoTraining
+from nait.training.recipes import FineTune
 
 OPTIONS = Path(__file__).resolve().parents[2] / "conf" / "train"
 
@@ -120,7 +120,7 @@ def test_a_public_name_is_a_hub_id_or_a_paths_last_part(name: str, public: str) 
 
 def test_importing_the_rooms_opens_nothing_heavy() -> None:
     code = (
-        "import sys, nait.training.trainer, nait.tracking.trackers\n"
+        "import sys, nait.training.recipes, nait.tracking.trackers\n"
         "sys.exit(bool({'torch', 'transformers', 'peft', 'wandb'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

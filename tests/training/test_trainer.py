@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, DataError, NaitError
-from nait.core.tokens import TokenTable, token_table
 from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe
-from nait.training.none import NoTraining
-from nait.training.rows import Padding
-from nait.training.runs import deterministic_kernels
-from nait.training.trainer import FineTune
+from nait.training.dataset import Padding
+from nait.training.no_training import NoTraining
+from nait.training.recipes import FineTune
+from nait.training.trainer_run import deterministic_kernels
 from tests.training.conftest import Records
 
 LORA = FineTune(

@@ -7,7 +7,7 @@ from typing import Any
 import datasets
 
 from nait.nano import world
-from nait.nano.templates import prompt
+from nait.nano.prompt import prompt
 
 
 def items(capability: str, n: int = 200, seed: int = 0, **_metadata: Any) -> dict[str, datasets.Dataset]:

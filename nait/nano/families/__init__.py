@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..problems import Skill
-from . import arithmetic, code, facts, fillers, logic, lookalikes, translation
+from nait.nano.families import arithmetic, code, facts, fillers, logic, lookalikes, translation
+from nait.nano.problems import Skill
 
 CAPABILITIES: dict[str, tuple[Skill, ...]] = {
     "facts": facts.SKILLS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from ..problems import Problem, Skill
-from ..words import HOUSE_SHARE, MEASURES, NAMES, THINGS
+from nait.nano.problems import Problem, Skill
+from nait.nano.vocabulary import HOUSE_SHARE, MEASURES, NAMES, THINGS
 
 ASKS = ("{story}", "Solve: {story}", "Here is a small problem. {story}")
 

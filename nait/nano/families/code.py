@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from ..problems import Problem, Skill, bucket
-from ..words import HOUSE_SHARE, WORDS
-from .logic import count, holds, sort, truth
+from nait.nano.families.logic import count, holds, sort, truth
+from nait.nano.problems import Problem, Skill, bucket
+from nait.nano.vocabulary import HOUSE_SHARE, WORDS
 
 ASKS = ("What does this code print?", "Run the program and show its output.", "Give the output of this code.")
 VARIABLES = ("xs", "a", "items", "row")

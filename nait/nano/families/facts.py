@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from random import Random
 
-from ..problems import Problem, Skill, bucket
-from ..words import LANDS, PRACTICE_LANDS, RELATIONS
+from nait.nano.problems import Problem, Skill, bucket
+from nait.nano.vocabulary import LANDS, PRACTICE_LANDS, RELATIONS
 
 TOLD = (
     "What is the {noun} of {land}?",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from ..problems import Problem, Skill
-from ..words import ANIMALS, DAYS, FRUITS, NAMES, TOOLS
+from nait.nano.problems import Problem, Skill
+from nait.nano.vocabulary import ANIMALS, DAYS, FRUITS, NAMES, TOOLS
 
 MOODS = ("fine", "good", "glad", "calm", "tired", "busy")
 PLACES = ("the park", "the market", "the lake", "the hill", "the school", "the barn")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from ..problems import Problem, Skill
-from ..words import (
+from nait.nano.problems import Problem, Skill
+from nait.nano.vocabulary import (
     COMMANDS,
     COMPASS,
     DAYS,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from ..problems import Problem, Skill, draw_from
-from ..words import LANDS, NAMES, RELATIONS
-from . import arithmetic, code, logic, translation
+from nait.nano.families import arithmetic, code, logic, translation
+from nait.nano.problems import Problem, Skill, draw_from
+from nait.nano.vocabulary import LANDS, NAMES, RELATIONS
 
 _LOGIC = {skill.name: skill for skill in logic.SKILLS}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from ..problems import Problem, Skill, draw_from
+from nait.nano.problems import Problem, Skill, draw_from
 
 KINDS = ("wrong", "truncated", "offtopic")
 

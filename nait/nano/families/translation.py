@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from ..problems import Problem, Skill
+from nait.nano.problems import Problem, Skill
 
 NOUNS = {
     "king": "doru", "queen": "dora", "child": "pim", "farmer": "galt", "river": "sevo",

@@ -1,0 +1,45 @@
+"""References beside the methods: the model that is not trained, and the whole pool (not an upper bound)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NoReturn
+
+import numpy as np
+
+from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Pool, Target
+from nait.core.errors import ConfigError
+from nait.core.ranking.score_table import ScoreTable
+
+
+@dataclass(frozen=True)
+class Base:
+    """Selects nothing: a job skips the selection where `selects` is False."""
+
+    selects: ClassVar[bool] = False
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> NoReturn:  # noqa: ARG002
+        """Raises: ConfigError, always."""
+        raise ConfigError(
+            "the base model has no rows to train on", where="selector=base", mend="Choose another selector."
+        )
+
+
+@dataclass(frozen=True)
+class Full:
+    """Every eligible row, whatever the budget says."""
+
+    exhaustive: ClassVar[bool] = True
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
+        """One column of ones, marked as exhaustive."""
+        return ScoreTable(
+            ids=pool.ids,
+            targets=("any",),
+            values=np.ones((len(pool), 1)),
+            unit="1",
+            definition="every row",
+            exhaustive=True,
+        )

@@ -1,0 +1,1 @@
+"""What several baselines use: single-column score tables and the brief warm-up training."""

@@ -1,0 +1,123 @@
+"""What a model's context leaves room for: how long an answer may be, and which prompts had to be cut.
+
+The harness cuts prompts from the left and says so once a batch, in a log nobody reads; a model with a short
+context is refused outright. Here answers are capped and cut prompts counted, and both reach the result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nait.eval.suites.suite import Suite
+
+# The harness's own name comes first: it wins where a task uses two.
+_LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+
+
+def answer_cap(asked: int, *, wanted: int | None, context: int) -> int:
+    """The most tokens an answer may have: what the user wants, else what the task asks.
+
+    At most half of the context, so that the prompt keeps the other half; a user's own number counts as it is
+    as long as it leaves the prompt anything.
+    """
+    if wanted is not None and wanted < context:
+        return wanted
+    return min(asked if wanted is None else wanted, max(1, context // 2))
+
+
+def cap_answers(
+    tasks: Mapping[str, Any], *, wanted: int | None, context: int, default: int
+) -> dict[str, str]:
+    """Sets each generating task's cap; says by task which had to be cut below what was asked for."""
+    cut: dict[str, str] = {}
+    for name, task in tasks.items():
+        if task.get_config("output_type") != "generate_until":
+            continue
+        settings = dict(task.get_config("generation_kwargs") or {})
+        asked = next((int(settings[key]) for key in _LENGTHS if settings.get(key) is not None), default)
+        cap = answer_cap(asked, wanted=wanted, context=context)
+        kept = {key: value for key, value in settings.items() if key not in _LENGTHS}
+        task.set_config("generation_kwargs", {**kept, "max_gen_toks": cap})
+        if cap < (asked if wanted is None else wanted):
+            cut[name] = f"{asked if wanted is None else wanted} to {cap}"
+    return cut
+
+
+class CutPrompts:
+    """Counts, by task, the items whose prompt a language model of the harness has to cut."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, set[int]] = defaultdict(set)
+        self.cut: dict[str, set[int]] = defaultdict(set)
+
+    def watch(self, lm: Any) -> None:
+        """Puts this counter between the harness and the language model's own methods."""
+        prompts: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        order: list[tuple[str, int]] = []
+        generate, rate = lm.generate_until, lm.loglikelihood
+        encode, rate_tokens = lm.tok_batch_encode, lm._loglikelihood_tokens
+
+        def generate_until(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
+            for request in requests:
+                prompts[request.args[0]].append(self._see(request))
+            return generate(requests, *args, **options)
+
+        def loglikelihood(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
+            order[:] = [self._see(request) for request in requests]
+            return rate(requests, *args, **options)
+
+        def tok_batch_encode(
+            texts: Sequence[str], *args: Any, left_truncate_len: int | None = None, **options: Any
+        ) -> Any:
+            ids, mask = encode(texts, *args, **options)
+            if not left_truncate_len:
+                return ids, mask
+            for text, length in zip(texts, mask.sum(dim=1).tolist(), strict=True):
+                if length > left_truncate_len:
+                    self._mark(prompts[text])
+            return ids[:, -left_truncate_len:], mask[:, -left_truncate_len:]
+
+        def loglikelihood_tokens(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
+            if len(order) == len(requests):
+                for owner, (_, prompt, answer) in zip(order, requests, strict=True):
+                    if len(prompt) + len(answer) > lm.max_length + 1:
+                        self._mark([owner])
+            return rate_tokens(requests, *args, **options)
+
+        lm.generate_until, lm.loglikelihood = generate_until, loglikelihood
+        lm.tok_batch_encode, lm._loglikelihood_tokens = tok_batch_encode, loglikelihood_tokens
+
+    def _see(self, request: Any) -> tuple[str, int]:
+        self.seen[request.task_name].add(request.doc_id)
+        return request.task_name, request.doc_id
+
+    def _mark(self, owners: Sequence[tuple[str, int]]) -> None:
+        for task, item in owners:
+            self.cut[task].add(item)
+
+
+def context_warnings(suite: Suite, capped: Mapping[str, str], cuts: CutPrompts, context: int) -> list[str]:
+    """One sentence for the capped answers and one for the cut prompts, by the names asked for; or none."""
+    asked = suite.requested
+    said = []
+    if capped:
+        parts = [
+            f"{name} {' and '.join(ways)}"
+            for name, tasks in asked.items()
+            if (ways := sorted({capped[task] for task in tasks if task in capped}))
+        ]
+        said.append(f"answers are capped for a context of {context} tokens: {', '.join(parts)}")
+    counts = {name: sum(len(cuts.cut[task]) for task in tasks) for name, tasks in asked.items()}
+    if any(counts.values()):
+        parts = [
+            f"{name} {count} of {sum(len(cuts.seen[task]) for task in asked[name])}"
+            for name, count in counts.items()
+            if count
+        ]
+        said.append(
+            f"prompts are longer than a context of {context} tokens allows and lost their beginnings: "
+            + ", ".join(parts)
+        )
+    return said

@@ -1,0 +1,158 @@
+"""Local data: a folder in the layout of the Hub, and the air gap that makes the harness read it.
+
+A mirror holds `<owner>/<name>/` for each data set, as the Hub's repositories are laid out: a README.md whose
+`configs:` name the files of each split, or files named after their splits. Nothing is downloaded and, for
+Parquet, nothing is cached: the tables are read into memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nait.core.addresses import digest_file
+from nait.core.errors import ConfigError, DataError
+
+SplitFiles = dict[str, tuple[Path, ...]]
+
+_BUILDERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv"}
+_COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
+_SPLIT_NAMES = {"train": "train", "test": "test", "validation": "validation"} | dict.fromkeys(
+    ("valid", "val", "dev"), "validation"
+)
+# The patch of `datasets` is seen by the whole process: one evaluation at a time may hold it.
+_GAP = threading.RLock()
+
+
+def repository(name: str, mirror: Path | None) -> Path:
+    """Where a data set lies, or would lie: in the mirror, else in a folder of that very path."""
+    place = mirror / name if mirror else Path(name)
+    return place if place.is_dir() else Path(name)
+
+
+def split_files(place: Path, config: str | None) -> SplitFiles:
+    """The files of each split of a repository's configuration; empty when it is not there."""
+    readme = place / "README.md"
+    declared = _declared(readme, readme.stat().st_mtime_ns) if readme.is_file() else ()
+    if not declared:
+        return _by_name(place, config)
+    chosen = [entry for entry in declared if entry.get("config_name", "default") == config]
+    if config is None:
+        chosen = [e for e in declared if e.get("default") or e.get("config_name") == "default"] or [*declared]
+        if len(chosen) != 1:
+            return {}
+    return _matched(place, chosen[0].get("data_files", [])) if chosen else {}
+
+
+@functools.lru_cache(maxsize=64)
+def _declared(readme: Path, _changed: int) -> tuple[Mapping[str, Any], ...]:
+    """The `configs:` of a data card's front matter."""
+    front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", readme.read_text(encoding="utf-8"), re.DOTALL)
+    try:
+        card = yaml.safe_load(front.group(1)) if front else None
+    except yaml.YAMLError as error:
+        raise DataError(f"the front matter cannot be read ({error})", where=str(readme)) from error
+    return tuple(card.get("configs") or ()) if isinstance(card, dict) else ()
+
+
+def _matched(repository: Path, data_files: Any) -> SplitFiles:
+    if isinstance(data_files, str) or (data_files and isinstance(data_files[0], str)):
+        data_files = [{"split": "train", "path": data_files}]
+    found: SplitFiles = {}
+    for entry in data_files:
+        patterns = [entry["path"]] if isinstance(entry["path"], str) else entry["path"]
+        paths = sorted({path for pattern in patterns for path in repository.glob(pattern)})
+        if paths:
+            found[entry["split"]] = tuple(paths)
+    return found
+
+
+def _by_name(repository: Path, config: str | None) -> SplitFiles:
+    """Files by the split their names begin with, in `<config>/`, or at the top or in `data/` without one."""
+    folders = [repository / config] if config not in (None, "default") else [repository, repository / "data"]
+    found: SplitFiles = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*")):
+            word = re.split(r"[-_.]", path.name)[0]
+            if word in _SPLIT_NAMES and builder(path):
+                split = _SPLIT_NAMES[word]
+                found[split] = (*found.get(split, ()), path)
+    return found
+
+
+def builder(path: Path) -> str | None:
+    """The reader in `datasets` for a file of this name, or None."""
+    suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
+    return _BUILDERS.get(suffixes[-1]) if suffixes else None
+
+
+def files_digest(files: Sequence[Path]) -> list[str]:
+    """The sha256 of each file, read once a process for each state of the file."""
+    return [_digest(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(path: Path, _size: int, _changed: int) -> str:
+    return digest_file(path)
+
+
+def read_splits(files: Mapping[str, Sequence[Path]], *, scratch: Path, load: Any) -> Any:
+    """A `datasets.DatasetDict` of these files; what is not Parquet is converted under `scratch` by `load`."""
+    import datasets
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {builder(path) for paths in files.values() for path in paths}
+    if kinds == {"parquet"}:
+        # `datasets.load_dataset` would first write an Arrow copy of each of MMLU's 171 files: 5 s.
+        tables = {
+            split: pa.concat_tables([pq.read_table(path) for path in paths]) for split, paths in files.items()
+        }
+        return datasets.DatasetDict({split: datasets.Dataset(table) for split, table in tables.items()})
+    if len(kinds) != 1 or None in kinds:
+        listed = ", ".join(str(path) for paths in files.values() for path in paths)
+        raise DataError(f"the splits are not all of one readable format: {listed}", where="eval.mirror")
+    named = {split: [str(path) for path in paths] for split, paths in files.items()}
+    return load(kinds.pop(), data_files=named, cache_dir=str(scratch))
+
+
+@contextmanager
+def air_gap(mirror: Path | None, *, online: bool, scratch: Path) -> Iterator[None]:
+    """Within it `datasets.load_dataset` reads the mirror first, and the Hub is shut unless `online`.
+
+    `scratch` takes what `datasets` must write. On leaving, everything is as it was before.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    with _GAP:
+        load = datasets.load_dataset
+        before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+
+        def load_dataset(path: str, name: str | None = None, *args: Any, **options: Any) -> Any:
+            place = repository(path, mirror)
+            if place.is_dir() and not args and not options.get("data_files"):
+                files = split_files(place, name)
+                if not files:
+                    raise ConfigError(f"'{path}' has no configuration '{name}'", where=str(place.parent))
+                splits = read_splits(files, scratch=scratch, load=load)
+                return splits[options["split"]] if options.get("split") else splits
+            if not online:
+                options.setdefault("cache_dir", str(scratch))
+            return load(str(place) if place.is_dir() else path, name, *args, **options)
+
+        try:
+            datasets.load_dataset = load_dataset
+            if not online:
+                constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+            yield
+        finally:
+            datasets.load_dataset = load
+            constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before

@@ -1,0 +1,160 @@
+"""Results of the harness, typed: its dictionaries come in, `Result` and `Item` go out.
+
+The harness writes "acc,none" and "acc_stderr,none"; no such key leaves this file. A filter called `none` is
+the empty string here. Group means are taken here too, from the tasks' own results:
+
+    value  = sum_i w_i v_i           stderr^2 = sum_i w_i^2 se_i^2
+
+with w_i = n_i / N where the group weighs by size (the harness's own mean, under the metric's name) and
+w_i = 1 / K for the macro mean (under `<metric>_macro`). The tasks are strata, not draws: their choice adds
+nothing to the standard error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nait.core.statistics.results import Item, Member, Result
+from nait.eval.suites.suite import Group, Suite
+
+MACRO = "_macro"
+_PRIMARY_MEAN = "primary_macro"
+
+
+def parse(
+    raw: Mapping[str, Any], suite: Suite, *, primary: Mapping[str, str]
+) -> tuple[tuple[Result, ...], tuple[Item, ...], list[str]]:
+    """Results (the names asked for first, then groups, then tasks), items, and what was left out.
+
+    `primary` names the main metric of a task or group as "metric" or "metric/filter"; without a word of it,
+    a task's first metric under its first filter is the main one, and a group's first mean.
+    """
+    items, warnings = _items(raw.get("samples") or {})
+    counts = Counter((item.task, item.metric, item.filter) for item in items)
+    by_task = {
+        task.name: _mark(list(_task_results(raw, task.name, counts)), primary.get(task.name, ""))
+        for task in suite.tasks
+    }
+    for name, results in by_task.items():
+        if not results:
+            warnings.append(f"{name} has no metric that is a number")
+    groups = [result for group in suite.groups for result in _group_results(group, by_task, primary)]
+    flat = [*groups, *(result for results in by_task.values() for result in results)]
+    asked = list(suite.requested)
+    place = {name: i for i, name in enumerate(asked)}
+    return tuple(sorted(flat, key=lambda result: place.get(result.task, len(asked)))), items, warnings
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _named(filter_name: str) -> str:
+    return "" if filter_name == "none" else filter_name
+
+
+def _items(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[tuple[Item, ...], list[str]]:
+    items: list[Item] = []
+    skipped: set[str] = set()
+    for task, rows in samples.items():
+        for row in rows:
+            for metric in row["metrics"]:
+                value = _number(row[metric])
+                if value is None:
+                    skipped.add(f"{task} {metric}")
+                    continue
+                doc_hash = str(row.get("doc_hash", ""))
+                items.append(Item(task, int(row["doc_id"]), metric, _named(row["filter"]), value, doc_hash))
+    said = [f"no outcome of single items for {', '.join(sorted(skipped))}"] if skipped else []
+    return tuple(items), said
+
+
+def _task_results(
+    raw: Mapping[str, Any], task: str, counts: Mapping[tuple[str, str, str], int]
+) -> Iterator[Result]:
+    values = raw["results"][task]
+    for key, value in values.items():
+        metric, comma, filter_name = key.partition(",")
+        number = _number(value)
+        if not comma or metric.endswith("_stderr") or number is None:
+            continue
+        name = _named(filter_name)
+        yield Result(
+            task=task,
+            metric=metric,
+            value=number,
+            stderr=_number(values.get(f"{metric}_stderr,{filter_name}")),
+            n=counts.get((task, metric, name)) or int(values.get("sample_len", 0)),
+            filter=name,
+            num_fewshot=raw.get("n-shot", {}).get(task),
+            higher_is_better=bool(raw.get("higher_is_better", {}).get(task, {}).get(metric, True)),
+        )
+
+
+def _mark(results: Sequence[Result], wanted: str) -> list[Result]:
+    """The same results, one of them primary: the wanted one if it is there, else the first."""
+    metric, _, filter_name = wanted.partition("/")
+    fits = [r for r in results if r.metric == metric and filter_name in ("", r.filter)]
+    main = next(iter([*fits, *results]), None)
+    return [_changed(result, primary=result is main) for result in results]
+
+
+def _changed(result: Result, *, primary: bool) -> Result:
+    return result if result.primary == primary else Result(**{**vars(result), "primary": primary})
+
+
+def _group_results(
+    group: Group, by_task: Mapping[str, Sequence[Result]], primary: Mapping[str, str]
+) -> list[Result]:
+    results: list[Result] = []
+    tasks = [by_task[name] for name in group.tasks]
+    for mean in group.means:
+        filters = mean.filters
+        if filters is None:
+            found = (r.filter for members in tasks for r in members if r.metric == mean.metric)
+            filters = tuple(dict.fromkeys(found))
+        for name in filters:
+            parts = [r for members in tasks for r in members if (r.metric, r.filter) == (mean.metric, name)]
+            if parts:
+                results.append(_average(group, parts, mean.metric, weighted=mean.weight_by_size))
+                results.append(_average(group, parts, mean.metric + MACRO, weighted=False))
+    if not group.means:
+        main = [result for members in tasks for result in members if result.primary]
+        if main:
+            metrics = {result.metric for result in main}
+            name = metrics.pop() + MACRO if len(metrics) == 1 else _PRIMARY_MEAN
+            results.append(_average(group, main, name, weighted=False))
+    return _mark(results, primary.get(group.name, ""))
+
+
+def _average(group: Group, parts: Sequence[Result], metric: str, *, weighted: bool) -> Result:
+    total = sum(part.n for part in parts)
+    shares = [part.n / total if weighted else 1 / len(parts) for part in parts]
+    errors = [part.stderr for part in parts if part.stderr is not None]
+    known = len(errors) == len(parts)
+    shots = {part.num_fewshot for part in parts}
+    filters = {part.filter for part in parts}
+    return Result(
+        task=group.name,
+        metric=metric,
+        value=math.fsum(share * part.value for share, part in zip(shares, parts, strict=True)),
+        stderr=(
+            math.sqrt(math.fsum((s * e) ** 2 for s, e in zip(shares, errors, strict=True))) if known else None
+        ),
+        n=total,
+        filter=filters.pop() if len(filters) == 1 else "",
+        num_fewshot=shots.pop() if len(shots) == 1 else None,
+        higher_is_better=all(part.higher_is_better for part in parts),
+        is_group=True,
+        missing=group.missing,
+        members=tuple(
+            Member(part.task, part.metric, part.filter, share)
+            for share, part in zip(shares, parts, strict=True)
+        ),
+    )

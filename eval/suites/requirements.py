@@ -1,0 +1,119 @@
+"""What a task needs before it can run: where its rows come from, and what tells two sets of rows apart.
+
+Data come from the Hub's repository that a task names (here: the mirror), from files the task names itself,
+or from a function of its own. What the data are is part of an evaluation's address; where they lie is not.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nait.core.addresses import address
+from nait.core.errors import ConfigError
+from nait.eval.local_data import files_digest, repository, split_files
+from nait.eval.suites.source_files import sources
+from nait.eval.suites.suite import Suite, Task
+from nait.eval.suites.task_definitions import Function
+
+_FILE_READERS = {"arrow", "csv", "json", "parquet", "text", "xml"}
+_PLACES = {"data_dir", "data_files"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Where a task's rows come from: `repo` is "" when it makes or names them itself."""
+
+    repo: str
+    config: str | None
+    splits: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+
+
+def needs(task: Task) -> Needs:
+    """What data a task reads: the split it is scored on, and the one its few-shot examples come from."""
+    config = task.config
+    shots = config.get("fewshot_config") or {}
+    shots = shots if isinstance(shots, Mapping) else {}
+    scored = config.get("test_split") or config.get("validation_split")
+    examples = shots.get("split") or config.get("fewshot_split")
+    if not examples and not shots.get("samples"):
+        examples = config.get("training_split") or config.get("validation_split")
+    splits = tuple(dict.fromkeys(split for split in (scored, examples) if split))
+    if config.get("custom_dataset") or config.get("class"):
+        return Needs("", None, splits)
+    repo = str(config.get("dataset_path") or "")
+    if repo in _FILE_READERS:
+        named = (config.get("dataset_kwargs") or {}).get("data_files") or ()
+        return Needs("", None, splits, tuple(Path(name) for name in _flat(named)))
+    name = config.get("dataset_name")
+    return Needs(repo, None if name is None else str(name), splits)
+
+
+def _flat(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value
+    return [leaf for part in parts for leaf in _flat(part)]
+
+
+def lacking(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str, str]:
+    """Why each task that cannot have its data cannot, by task.
+
+    Raises: ConfigError when tasks need the Hub and there is neither a mirror nor leave to go online.
+    """
+    wanted = {task.name: needs(task) for task in suite.tasks}
+    reasons: dict[str, str] = {}
+    if mirror is None and not online:
+        names = {need.repo for need in wanted.values() if need.repo}
+        repos = sorted(name for name in names if not repository(name, mirror).is_dir())
+        if repos:
+            raise ConfigError(
+                f"no source for {', '.join(repos)}",
+                where="eval.mirror",
+                mend="Set eval.mirror=DIR (a folder in the Hub's layout), or eval.online=true.",
+            )
+    for name, need in wanted.items():
+        lost = [str(path) for path in need.files if "://" not in str(path) and not path.is_file()]
+        if lost:
+            reasons[name] = f"no file {', '.join(lost)}"
+        elif need.repo and not online:
+            found = split_files(repository(need.repo, mirror), need.config)
+            absent = [split for split in need.splits if split not in found]
+            if not found or absent:
+                reasons[name] = " ".join(filter(None, [need.repo, need.config, *absent]))
+    return reasons
+
+
+def task_digest(task: Task) -> str:
+    """The address of a task's definition: its settings and the Python files they name."""
+    version = importlib.metadata.version("nait") if task.config.get("custom_dataset") else ""
+    return address({"definition": _plain(task.config), "nait": version})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Function):
+        return {
+            "function": value.spec,
+            "sources": sorted(files_digest(sources(value.file))) if value.file else [],
+        }
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items() if key not in _PLACES}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def data_digest(task: Task, mirror: Path | None) -> str:
+    """The address of the rows a task reads: of its files' bytes, or of the repository's name on the Hub."""
+    need = needs(task)
+    if need.files:
+        local = [path for path in need.files if path.is_file()]
+        return address([files_digest(local), [str(path) for path in need.files if path not in local]])
+    if need.repo and repository(need.repo, mirror).is_dir():
+        found = split_files(repository(need.repo, mirror), need.config)
+        return address({split: files_digest(found.get(split, ())) for split in need.splits})
+    return address([need.repo, need.config, need.splits])

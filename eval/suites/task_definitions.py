@@ -1,0 +1,180 @@
+"""Task definitions: what lm-evaluation-harness's YAML files say, read without importing it.
+
+A name stands for a task, for a group (members, and the means to take over them) or for a tag (a word that
+several tasks carry). The harness ships some 14,000 files and needs 10 to 30 s to read them all, so a
+catalogue reads the folders it is given and looks into the rest of the library only for a name it lacks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from nait.core.errors import ConfigError, did_you_mean
+from nait.core.inputs.repeated_keys import repeated_in_yaml, twice
+
+OWN = Path(__file__).parents[1] / "tasks"
+STOCK = ("gsm8k", "mmlu/default", "bbh/cot_fewshot")
+_SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
+
+# libyaml reads the stock folders ten times faster; PyYAML may have been built without it.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A `!function module.name` of a YAML file, not imported. The module is in `folder`, or installed."""
+
+    spec: str
+    folder: Path
+
+    @property
+    def file(self) -> Path | None:
+        """The Python file beside the YAML file, or None when the module is an installed one."""
+        path = self.folder / (self.spec.rpartition(".")[0].replace(".", "/") + ".py")
+        return path if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a name stands for. `members` holds a tag's tasks; a tag has no file and no config."""
+
+    name: str
+    kind: Literal["task", "group", "tag"]
+    path: Path | None
+    config: Mapping[str, Any]
+    members: tuple[str, ...] = ()
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    folder: Path
+
+
+_Loader.add_constructor("!function", lambda loader, node: Function(str(node.value), loader.folder))
+
+
+def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The mapping in a YAML file, the files it includes merged in under its own keys.
+
+    Raises: ConfigError when a file cannot be read, is not a mapping, includes itself, or has a key twice.
+    """
+    path = path.resolve()
+    if path in within:
+        raise ConfigError("the file includes itself", where=str(path))
+    try:
+        with path.open("rb") as stream:
+            loader = _Loader(stream)
+            loader.folder = path.parent
+            node = loader.get_single_node()
+            config = loader.construct_document(node) if node else None
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"the task file cannot be read ({error})", where=str(path)) from error
+    if repeated := repeated_in_yaml(node):
+        raise twice(repeated[0], f"{path} line {repeated[1]}")
+    if not isinstance(config, dict):
+        raise ConfigError("a task file must hold a mapping", where=str(path))
+    included = config.pop("include", [])
+    merged: dict[str, Any] = {}
+    for name in [included] if isinstance(included, str) else included:
+        merged |= read_definition(path.parent / name, within=(*within, path))
+    return merged | config
+
+
+def library() -> Path:
+    """The folder of the tasks that lm_eval ships, found without importing it."""
+    spec = importlib.util.find_spec("lm_eval")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError("lm_eval is not installed", where="eval", mend="Install nait's dependencies.")
+    return Path(spec.submodule_search_locations[0]) / "tasks"
+
+
+class Catalogue:
+    """The names that are known so far. A folder named earlier wins over a later one, all over the library."""
+
+    def __init__(self, folders: Sequence[Path], *, shipped: Path, stock: Sequence[str] = STOCK) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._read: set[Path] = set()
+        self._shipped = shipped
+        for folder in folders:
+            if not folder.is_dir():
+                raise ConfigError(f"there is no folder {folder}", where="eval.include")
+            self._add(folder, strict=True)
+        for part in stock:
+            self._add(shipped / part, strict=False)
+
+    def suggestion(self, name: str) -> str:
+        """The nearest names of the folders read so far; without a near one, those that no group lists."""
+        near = did_you_mean(name, self._entries)
+        if not near.startswith("Known"):
+            return near
+        entries = self._entries.values()
+        inner = {
+            m for e in entries for m in (*e.members, *(e.config.get("task") or ())) if isinstance(m, str)
+        }
+        return did_you_mean(name, [e.name for e in entries if e.kind != "tag" and e.name not in inner])
+
+    def find(self, name: str, *, whole: bool = False) -> Entry | None:
+        """What `name` stands for, or None. With `whole`, a tag is sought in the whole library."""
+        entry = self._entries.get(name)
+        if entry is None or (whole and entry.kind == "tag"):
+            self._search(name, whole=entry is not None)
+        return self._entries.get(name)
+
+    def _add(self, folder: Path, *, strict: bool) -> None:
+        if folder in self._read:
+            return
+        self._read.add(folder)
+        for path in sorted(folder.rglob("*.yaml")):
+            if _SKIPPED.isdisjoint(path.parts):
+                try:
+                    self._enter(read_definition(path), path)
+                except ConfigError:
+                    # The harness skips its own broken files too; a user's own must be mended.
+                    if strict:
+                        raise
+
+    def _enter(self, config: dict[str, Any], path: Path) -> None:
+        name = config.get("group") or config.get("task")
+        if not isinstance(name, str):
+            return  # a template that other files include
+        if name in self._entries and self._entries[name].kind != "tag":
+            return
+        kind: Literal["task", "group"] = "group" if "group" in config and "class" not in config else "task"
+        self._entries[name] = Entry(name, kind, path, config)
+        tags = config.get("tag") or [] if kind == "task" else []
+        for tag in [tags] if isinstance(tags, str) else tags:
+            known = self._entries.get(tag)
+            if known is None or known.kind == "tag":
+                members = {*(known.members if known else ()), name}
+                self._entries[tag] = Entry(tag, "tag", None, {}, tuple(sorted(members)))
+
+    def _search(self, name: str, *, whole: bool) -> None:
+        """Reads the folders of the library that may define `name`: by their own names, else by their text."""
+        if not whole:
+            near = [path for path in self._shipped.iterdir() if path.is_dir() and name.startswith(path.name)]
+            for folder in sorted(near, key=lambda path: -len(path.name)):
+                self._add(folder, strict=False)
+                if name in self._entries:
+                    return
+        for folder in sorted(set(_mentions(self._shipped, name))):
+            self._add(folder, strict=False)
+
+
+def _mentions(root: Path, name: str) -> Iterator[Path]:
+    """The folders under `root` with a file that has `name` as its task, group or tag, or as a list item."""
+    key = r"""(?:["']?(?:task|group|tag)["']?[ \t]*:[ \t]*)?"""
+    line = re.compile(rf"""^[ \t]*(?:-[ \t]*)?{key}["']?{re.escape(name)}["']?[ \t]*$""", re.MULTILINE)
+    for folder, _, files in os.walk(root):
+        for file in files:
+            if file.endswith("yaml"):
+                path = Path(folder, file)
+                text = path.read_text(encoding="utf-8", errors="replace")
+                if name in text and line.search(text):
+                    yield path.parent

@@ -1,0 +1,118 @@
+"""What a user may say of tasks by name: how many few-shot examples, and which metric is the main one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nait.core.errors import ConfigError
+from nait.eval.parsed_results import MACRO
+from nait.eval.suites.suite import Suite, Task
+from nait.eval.suites.task_definitions import Catalogue
+
+
+def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> int:
+    """How many examples stand before each item of a task.
+
+    A mapping names tasks or groups; the innermost name counts. As in the harness, a task that fixes 0 in its
+    own file keeps it, whatever is asked.
+
+    Raises: ConfigError when the task brings fewer examples of its own than are asked for.
+    """
+    fixed = task.config.get("num_fewshot")
+    wanted = _wanted(task, suite, num_fewshot)
+    if wanted is None or fixed == 0:
+        return int(fixed or 0)
+    own = task.config.get("fewshot_config") or {}
+    samples = own.get("samples") if isinstance(own, Mapping) else None
+    if isinstance(samples, list) and not own.get("split") and wanted > len(samples):
+        raise ConfigError(
+            f"task '{task.name}' brings {len(samples)} few-shot examples, {wanted} are asked for",
+            where="eval.num_fewshot",
+            mend="Give the number by task or group: eval.num_fewshot={mmlu: 5}.",
+        )
+    return wanted
+
+
+def _wanted(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> int | None:
+    if not isinstance(num_fewshot, Mapping):
+        return num_fewshot
+    names = [task.name, *suite.owners(task.name)]
+    return next((num_fewshot[name] for name in names if name in num_fewshot), None)
+
+
+def check_shots(num_fewshot: object) -> None:
+    """Raises: ConfigError for a number of examples that is not a whole number of 0 or more, or null."""
+    by_name = num_fewshot if isinstance(num_fewshot, Mapping) else {"": num_fewshot}
+    for name, count in by_name.items():
+        whole = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+        if count is not None and not whole:
+            raise ConfigError(
+                f"{count!r} is not a whole number of 0 or more",
+                where="eval.num_fewshot" + (f".{name}" if name else ""),
+                mend="Give the number of examples before each item; null keeps the task's own.",
+            )
+
+
+def kept_at_zero(suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> list[str]:
+    """One sentence for the tasks that stay without the examples that were asked for; or none."""
+    kept = {
+        task.name
+        for task in suite.tasks
+        if task.config.get("num_fewshot") == 0 and _wanted(task, suite, num_fewshot)
+    }
+    counts = {name: sum(task in kept for task in tasks) for name, tasks in suite.requested.items()}
+    parts = [
+        name
+        if suite.requested[name] == (name,)
+        else f"{name} ({count} of {len(suite.requested[name])} tasks)"
+        for name, count in counts.items()
+        if count
+    ]
+    if not parts:
+        return []
+    return [f"eval.num_fewshot is not heeded by tasks whose own files fix 0 examples: {', '.join(parts)}"]
+
+
+def relevant(primary: Mapping[str, str], suite: Suite) -> dict[str, str]:
+    """The main metrics of the names that the suite holds."""
+    names = {*(task.name for task in suite.tasks), *(group.name for group in suite.groups)}
+    return {name: metric for name, metric in sorted(primary.items()) if name in names}
+
+
+def check_choices(
+    suite: Suite,
+    catalogue: Catalogue,
+    *,
+    num_fewshot: int | Mapping[str, int] | None,
+    primary: Mapping[str, str],
+) -> None:
+    """Raises: ConfigError for a name that is nowhere, a metric its task has not, or too many examples.
+
+    A name that exists and is not asked for is let pass: a preset serves any choice from its tasks.
+    """
+    by_name = num_fewshot if isinstance(num_fewshot, Mapping) else {}
+    for key, names in (("num_fewshot", by_name), ("primary", primary)):
+        for name in names:
+            if catalogue.find(name) is None:
+                raise ConfigError(
+                    f"unknown task '{name}'", where=f"eval.{key}", mend=catalogue.suggestion(name)
+                )
+    for task in suite.tasks:
+        shots(task, suite, num_fewshot)
+    _check_metrics(suite, relevant(primary, suite))
+
+
+def _check_metrics(suite: Suite, primary: Mapping[str, str]) -> None:
+    tasks = {task.name: task for task in suite.tasks}
+    leaves = {**{name: (name,) for name in tasks}, **{group.name: group.tasks for group in suite.groups}}
+    for name, wanted in primary.items():
+        members = [tasks[leaf] for leaf in leaves[name]]
+        metric, _, filter_name = wanted.partition("/")
+        plain = metric if name in tasks else metric.removesuffix(MACRO)
+        known = {metric for member in members for metric in member.metrics}
+        filters = {part for member in members for part in member.filters}
+        if (known and plain not in known) or (filter_name and filter_name not in filters):
+            offered = ", ".join(f"{m}/{f}" if f else m for m in sorted(known) for f in sorted(filters))
+            raise ConfigError(
+                f"'{name}' has no metric '{wanted}'", where="eval.primary", mend=f"It has: {offered}."
+            )

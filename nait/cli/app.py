@@ -1,0 +1,345 @@
+"""The top floor: compose, instantiate, run the stages in order. The only file that sees Hydra's config."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.plugins import Plugins
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from nait.cli.command.config_errors import unresolved
+from nait.cli.command.config_groups import chosen
+from nait.cli.command.own_pool import check_asked
+from nait.cli.command.parameter_types import fit, fit_value
+from nait.core.errors import ConfigError, NaitError, did_you_mean
+from nait.core.inputs.paths import at_home as home_of
+from nait.core.inputs.paths import cannot_write
+from nait.core.ranks import workers_of
+
+log = logging.getLogger("nait")
+
+KEYS: dict[str, Any] = {
+    "seed": int,
+    "stages": list[str],
+    "beside": list[str],
+    "label": str | None,
+    "group": str | None,
+    "plan": bool,
+}
+"""What the keys of the root hold."""
+SEEDED = ("selector", "order", "template", "train", "eval", "data", "target")
+"""Groups whose keys may follow the run's seed."""
+STAGES = ("select", "train", "evaluate", "report")
+MADE_OF = {"layer_sets": ("model", "model.path"), "each_and_all": ("target", "target.paths")}
+"""What each resolver makes the values of a sweep of: one a sweep, so that they fit every job."""
+
+
+def _register_sweeper() -> None:
+    """Hydra's own search does not see into an editable install; it loads its plugins anew, so ours comes after."""
+    plugins = Plugins.instance()
+    from hydra_plugins.nait import Sweeper
+
+    plugins.register(Sweeper)
+
+
+_register_sweeper()
+
+
+@hydra.main(config_path="pkg://nait.conf", config_name="run", version_base="1.3")  # type: ignore[untyped-decorator]
+def run(config: DictConfig) -> None:
+    """One job."""
+    choices = HydraConfig.get()
+    names = {str(group): str(option) for group, option in choices.runtime.choices.items()}
+    folder = Path(choices.runtime.output_dir)
+    sweeping = str(choices.mode).endswith("MULTIRUN")
+    try:
+        _check_asked(config)
+        plain = {
+            **_resolve(config), "command": _command(choices.overrides.task, sweeping=sweeping), "options": names,
+            "seeded": seeded(config),
+        }  # fmt: skip
+        stages = check_stages(plain["stages"])
+        helps = workers_of(os.environ).rank > 0
+        if helps and plain["plan"]:
+            return
+        from nait.runs.assembly import assemble
+
+        job = assemble(plain, build, folder=folder, names=names, other_selector=_other_selector)
+        if helps:
+            job.help(stages)
+            return
+        if plain["plan"]:
+            from nait.runs.dry_run import preview
+
+            print(preview(job, stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
+            return
+        text = job.run(stages, last="report" in stages and not sweeping)
+    except Exception as error:
+        refused = error if isinstance(error, NaitError) else cannot_write(error, folder=folder)
+        if refused is None:
+            raise
+        log.error("%s", refused)
+        if sweeping:
+            raise refused from None  # Hydra marks this job as failed; the others go on
+        sys.exit(2)
+    if text and not sweeping:
+        print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
+
+
+def _check_asked(config: DictConfig) -> None:
+    """Raises: ConfigError for an own pool beside what the embedded world has, unless that is asked for."""
+    given = HydraConfig.get().overrides
+    builds = {
+        group: str(OmegaConf.select(config, f"{group}._target_")) for group in ("data", "model", "target")
+    }
+    loader = GlobalHydra.instance().config_loader()
+    check_asked(builds, lambda: chosen(loader, [*given.hydra, *given.task]))
+
+
+def _command(overrides: Any, *, sweeping: bool) -> str:
+    """What to type to repeat this job alone."""
+    return shlex.join(["nait", *overrides, *(["hydra.mode=RUN"] if sweeping else [])])
+
+
+def _other_selector(name: str) -> dict[str, Any]:
+    """The config of another selector, under this job's overrides of everything but the selector."""
+    given = HydraConfig.get().overrides.task
+    kept = [word for word in given if not word.lstrip("+~").startswith(("selector=", "selector.", "order"))]
+    config = hydra.compose(config_name="run", overrides=[*kept, f"selector={name}"])
+    found: dict[str, Any] = _resolve(config)["selector"]
+    return found
+
+
+def _resolve(config: DictConfig) -> dict[str, Any]:
+    """The config as plain dicts and lists. Raises: ConfigError for a value that is needed, or of the wrong kind."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = str(getattr(error, "full_key", "") or error).strip()
+        raise ConfigError("a value is needed", where=key, mend=f"Set {key}=...") from None
+    except OmegaConfBaseException as error:
+        refused = unresolved(error)
+        if refused is None:
+            raise
+        raise refused from None
+    assert isinstance(plain, dict)
+    typed = {str(key): fit_value(value, KEYS.get(str(key), Any), str(key)) for key, value in plain.items()}
+    fitted: dict[str, Any] = fit(typed, "")
+    return fitted
+
+
+def seeded(config: DictConfig) -> list[str]:
+    """The keys that follow `seed`: whose values are others under another one."""
+    other = copy.deepcopy(config)
+    other.seed = (config.seed if isinstance(config.seed, int) else 0) + 1
+    here, there = (
+        {key: value for group in SEEDED for key, value in _leaves(_plain(one[group]), group).items()}
+        for one in (config, other)
+    )
+    return sorted(key for key, value in here.items() if there.get(key) != value)
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def _leaves(node: Any, at: str = "") -> dict[str, Any]:
+    """Dotted key -> value."""
+    if not isinstance(node, dict):
+        return {at: node}
+    return {
+        key: value
+        for name, part in node.items()
+        for key, value in _leaves(part, f"{at}.{name}" if at else str(name)).items()
+    }
+
+
+def build(node: Any) -> Any:
+    """The object that a config node describes, its lists and dicts as plain Python ones.
+
+    Raises: the NaitError that a constructor raised, without Hydra's wrapping.
+    """
+    from hydra.errors import InstantiationException
+
+    try:
+        return hydra.utils.instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, NaitError):
+                raise cause from None
+            if isinstance(cause, (TypeError, ValueError)) and cause.__cause__ is None:
+                name = str(node.get("_target_", "")).rsplit(".", 1)[-1]
+                raise ConfigError(
+                    f"a value does not fit ({cause})", where=name, mend="See nait --cfg job."
+                ) from error
+            cause = cause.__cause__
+        raise
+
+
+def layer_sets(model: DictConfig, *, _root_: DictConfig) -> str:
+    """`${layer_sets:${model}}`: the values of `selector.layers` that `sweep=layers` runs, for the depth of a model.
+
+    Raises: ModelError when the model does not say how deep it is; ConfigError when several are swept over.
+    """
+    _refuse_sweeping(_root_, "layer_sets")
+    from nait.neurons.layer_sets import layer_sets as of_depth
+
+    sets = of_depth(build(_resolve(model)).depth())
+    return ",".join(str(one).replace(" ", "") for one in sets)
+
+
+def each_and_all(target: DictConfig, otherwise: Sequence[str], *, _root_: DictConfig) -> str:
+    """`${each_and_all:${target},[a,b]}`: the values of `target.capabilities` that `sweep=transfer` runs.
+
+    Each name in `target.paths` alone, then all: [a],[b],[a,b]. `otherwise`: the names where there are no paths.
+
+    Raises: ConfigError when there is one target only, or when several `target` are swept over.
+    """
+    _refuse_sweeping(_root_, "each_and_all")
+    if "capabilities" not in target:
+        mend = "Use target=files 'target.paths={NAME: FILE, NAME: FILE}'."
+        raise ConfigError("this sweep needs several targets", where="target", mend=mend)
+    names = _resolve(target).get("paths") or otherwise
+    quoted = [QuotedString(str(name), Quote.single).with_quotes() for name in names]
+    several = [quoted] if len(quoted) > 1 else []
+    return ",".join(f"[{','.join(one)}]" for one in [*([name] for name in quoted), *several])
+
+
+def _refuse_sweeping(root: DictConfig, resolver: str) -> None:
+    for one in OverridesParser.create().parse_overrides(list(root.hydra.overrides.task)):
+        if one.is_sweep_override() and one.key_or_group in MADE_OF[resolver]:
+            mend = "Run the sweep once for each, into one store."
+            raise ConfigError("this sweep's other values are made of it", where=one.key_or_group, mend=mend)
+
+
+def at_home(path: str) -> str:
+    """`${at_home:PATH}`: the path with the home folder for `~`, where Hydra itself makes the folder."""
+    return str(home_of(path))
+
+
+OmegaConf.register_new_resolver("at_home", at_home, replace=True)
+OmegaConf.register_new_resolver("layer_sets", layer_sets, replace=True)
+OmegaConf.register_new_resolver("each_and_all", each_and_all, replace=True)
+
+
+def check_stages(stages: Any) -> list[str]:
+    """The stages in their order. Raises: ConfigError for an unknown one."""
+    asked = [stages] if isinstance(stages, str) else list(stages or [])
+    for stage in asked:
+        if stage not in STAGES:
+            raise ConfigError(
+                f"'{stage}' is not a stage", where="stages", mend=did_you_mean(str(stage), STAGES)
+            )
+    if not asked:
+        raise ConfigError("no stage is asked for", where="stages", mend=f"Use any of {', '.join(STAGES)}.")
+    return [stage for stage in STAGES if stage in asked]
+
+
+class Sweep(Callback):  # type: ignore[misc]
+    """What a multirun shows: its jobs' progress when they run side by side, one leaderboard at the end."""
+
+    def __init__(self) -> None:
+        self.display: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to a job's process: not the display, whose thread belongs to this one."""
+        return {"display": None}
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Says what the sweep could find out."""
+        try:
+            OmegaConf.to_container(config.hydra.sweeper, resolve=True)
+        except OmegaConfBaseException:
+            return  # the sweeper meets it next, and what it raises is shown
+        if not config.plan and (said := _foreseen(config)):
+            log.info("%s", said)
+
+    def on_jobs_known(self, config: DictConfig, jobs: int) -> None:
+        """One display for jobs in processes of their own, whose bars clash. Our sweeper calls this, not Hydra."""
+        if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+            return
+        from nait.cli.display import Display
+
+        os.environ["TQDM_DISABLE"] = "1"  # for the jobs' processes
+        self.display = Display(Path(config.hydra.sweep.dir), jobs=jobs)
+        self.display.start()
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Prints the leaderboard of all jobs. Exits where it cannot: Hydra goes on after a callback's error."""
+        if self.display:
+            self.display.stop()
+        folder = Path(config.hydra.sweep.dir)
+        try:
+            self._summarise(config, folder)
+        except Exception as error:
+            refused = error if isinstance(error, NaitError) else cannot_write(error, folder=folder)
+            log.error("%s", refused or "The sweep cannot be summarised.", exc_info=refused is None)
+            sys.exit(1 if refused is None else 2)
+
+    def _summarise(self, config: DictConfig, folder: Path) -> None:
+        if config.plan:
+            from nait.core.estimates.plans import predicted_total
+
+            plans = [json.loads(path.read_text()) for path in folder.glob("*/plan.json")]
+            total = f"{len(plans)} jobs: {predicted_total(plans):.1f} s, as far as they are known."
+            print(" ".join([total, _foreseen(config)]).strip())  # noqa: T201
+            return
+        if "report" not in config.stages:
+            return
+        from nait.runs.sweep_summary import summarise_sweep
+
+        config.paths.run = str(folder)  # of the summary; a job's own is its output folder
+        plain = OmegaConf.to_container(
+            OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        )
+        assert isinstance(plain, dict)
+        text = summarise_sweep(
+            folder, store=str(config.paths.store), reporter=build(config.report), tracker=build(config.tracking),
+            config={str(key): value for key, value in plain.items()},
+        )  # fmt: skip
+        print(text, file=sys.stdout)  # noqa: T201  # as above
+
+
+def _swept(config: DictConfig) -> dict[str, int]:
+    """What is swept over -> how many values it has."""
+    words = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    given = {str(word).split("=")[0]: str(word) for word in [*words, *config.hydra.overrides.task]}
+    parsed = OverridesParser.create().parse_overrides(list(given.values()))
+    return {
+        one.key_or_group: len(list(one.sweep_string_iterator())) for one in parsed if one.is_sweep_override()
+    }
+
+
+def _foreseen(config: DictConfig) -> str:
+    """What the sweep's seeds could find out, one line; empty where it compares no evaluations of one suite."""
+    from nait.runs.sweep_summary import foresee
+
+    try:
+        swept = _swept(config)
+        if "evaluate" not in config.stages or any(name.split(".")[0] == "eval" for name in swept):
+            return ""
+        seeds, selectors = swept.get("seed", 1), swept.get("selector", 1)
+        lines = math.prod(swept.values()) // seeds
+        methods = max(
+            1, lines - lines // selectors if selectors > 1 else lines
+        )  # one selector is the control
+        return foresee(build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods)
+    except NaitError:
+        return ""  # each job says it, where it stops for it

@@ -1,0 +1,146 @@
+"""Errors about config keys: Hydra's and OmegaConf's in words of ours, and the one for a key that is not there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import GrammarParseError
+from yaml import YAMLError
+
+from nait.cli.command.config_groups import GroupOptions, compose, loader_of
+from nait.cli.command.config_keys import paths
+from nait.cli.command.quoting import quoted
+from nait.core.errors import ConfigError, did_you_mean, either
+from nait.core.inputs.repeated_keys import twice
+
+EXTRAS = {"hydra/launcher": "SLURM's launchers come with: pip install 'nait[slurm]'."}
+
+
+def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str:
+    """The message for an error of a config that these words make."""
+    text = str(error)
+    option = re.search(r"Could not find '([\w@/]+)/([^'/]*)'", text)
+    if option:
+        return _no_such_option(option.group(1), option.group(2), loader)
+    several = re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text)
+    if several:
+        return _several_values(several.group(1), GroupOptions(loader))
+    reference = unresolved(error)
+    if reference:
+        return str(reference)
+    full = re.search(r"full_key: (\S+)", text)
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(
+        r"Key '([^']+)' is not in struct", text
+    )
+    if key:
+        return _unknown(full.group(1) if full and "struct" in text else key.group(1), words, loader)
+    deleted = re.search(r"Could not delete from config. '([^']+)' does not exist", text)
+    if deleted:
+        return _unknown(deleted.group(1), words, loader)
+    plain = " ".join(re.sub(r"See https?://\S+.*|Set the environment variable.*", "", text).split())
+    return f"{plain.rstrip('.')}. See nait --help."
+
+
+def unreadable(error: YAMLError) -> ConfigError:
+    """The error for a config file that is not YAML, or has a key twice."""
+    mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", error))
+    where = f"{mark.name} line {mark.line + 1}" if mark else "--config-dir"
+    repeated = re.search(r"found duplicate key (.*)", problem)
+    return (
+        twice(repeated.group(1), where)
+        if repeated
+        else ConfigError(f"this is not YAML ({problem})", where=where)
+    )
+
+
+def unresolved(error: Exception) -> ConfigError | None:
+    """The error for a reference `${...}` in a value that leads nowhere; None for any other failure."""
+    text = str(error)
+    full = re.search(r"full_key: (\S+)", text)
+    where = full.group(1) if full else ""
+    literal = "Write \\${...} for text that is to be taken literally."
+    if found := re.search(r"Interpolation key '([^']+)' not found", text):
+        group = found.group(1).split(".")[0]
+        if having := GroupOptions(loader_of()).with_key(found.group(1)):
+            what = f"needs the key {found.group(1)}, which the chosen {group} does not have"
+            return ConfigError(what, where=where, mend=f"Choose {group}={either(having)}.")
+        return ConfigError(f"'${{{found.group(1)}}}' names no key of the config", where=where, mend=literal)
+    if found := re.search(r"Environment variable '([^']+)' not found", text):
+        mend = f"Set it, or write ${{oc.env:{found.group(1)},DEFAULT}}."
+        return ConfigError(f"the environment variable {found.group(1)} is not set", where=where, mend=mend)
+    if found := re.search(r"Unsupported interpolation type (\S+)", text):
+        return ConfigError(f"'${{{found.group(1)}:...}}' is not a resolver", where=where, mend=literal)
+    if isinstance(error, GrammarParseError):
+        return ConfigError("a '${' in a value cannot be read", where=where, mend=literal)
+    return None
+
+
+def _no_such_option(group: str, name: str, loader: ConfigLoader) -> str:
+    group = group.split("@")[0]
+    known = loader.get_group_options(group, ObjectType.CONFIG)
+    extra = EXTRAS.get(group, "")
+    return f"{group}={name}: there is no such option. {did_you_mean(name, known)} {extra}".strip()
+
+
+def _several_values(word: str, options: GroupOptions) -> str:
+    key, _, value = word.partition("=")
+    said = f"{key}: '{value}' is several values. To run each, add -m."
+    if options.is_group(key):
+        return said
+    as_list, as_text = shlex.quote(f"{key}=[{value}]"), shlex.quote(f"{key}={quoted(value)}")
+    return f"{said} As a list: {as_list}. As one text: {as_text}."
+
+
+def _unknown(key: str, words: Sequence[str], loader: ConfigLoader) -> str:
+    """The message for a key that the config of the chosen options does not have."""
+    options = GroupOptions(loader)
+    name = key.split("@")[0]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    choices = [
+        one.input_line for one in parsed if options.is_group(one.key_or_group) and not one.is_sweep_override()
+    ]
+    try:
+        config = compose(loader, choices)
+    except HydraException:
+        config = compose(loader, [])
+    return str(no_such_key(name, config, config.hydra.runtime.choices, options))
+
+
+def no_such_key(
+    key: str, config: DictConfig, choices: Mapping[str, str], options: GroupOptions
+) -> ConfigError:
+    """The error for a key that the config lacks: the options of its group that have it, or the nearest keys.
+
+    `choices` are the chosen options of the groups: {"budget": "ratio"}.
+    """
+    group = key.split(".")[0]
+    having = options.with_key(key)
+    if having:
+        chosen = f"{group}={choices[group]} has" if choices.get(group) else "there is"
+        return ConfigError(f"{chosen} no such key", where=key, mend=f"It needs {group}={either(having)}.")
+    known = {*paths(config), *options.groups, *options.keys(group)} - {key}
+    held = OmegaConf.select(config, group) if group in config else None
+    missing = (
+        [str(name) for name in held if OmegaConf.is_missing(held, name)]
+        if isinstance(held, DictConfig)
+        else []
+    )
+    needed = f" {group}.{missing[0]} has no value yet." if missing else ""
+    return ConfigError("there is no such key", where=key, mend=_nearest(key, sorted(known)) + needed)
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    """Keys that end as this one does, or look like it."""
+    ending = [one for one in known if one.split(".")[-1] == key and not one.startswith("hydra.")]
+    if ending:
+        return f"Did you mean {either([repr(one) for one in ending])}?"
+    own = [one for one in known if one.startswith(key.split(".")[0] + ".")]
+    near = did_you_mean(key, own or known)
+    return near if near.startswith("Did you") else did_you_mean(key, known) or "See nait --help."

@@ -1,0 +1,157 @@
+"""Words: `key=value` as people type it, made readable for Hydra without changing what it says.
+
+Hydra's grammar gives a meaning to `#`, quotes, brackets, `=`, `,`, `~` and letters beyond ASCII, or refuses them. A
+value that it cannot read is taken as text, as typed. In a path, `~` in front is the home folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from nait.core.errors import ConfigError
+from nait.core.inputs.paths import at_home
+from nait.core.inputs.repeated_keys import repeated_in_text, twice
+
+PATHS = ("path", "mirror", "store", "runs", "folder", "adapter", "moments")
+"""Keys, by their last part, whose value is a file or a folder."""
+TEXTS = (*PATHS, "name", "label", "group", "project", "entity", "subset", "revision", "split")
+"""Keys, by their last part, whose value is text, also where it looks like a number."""
+PERCENT = re.compile(r"\s*[\d.]+\s*%\s*")
+_PARSER = OverridesParser.create()
+
+
+def readable(words: Sequence[str]) -> list[str]:
+    """The words as Hydra reads them. Raises: ConfigError for a bracket that is not closed, a name given twice."""
+    return [read for word in words for read in _readable(word)]
+
+
+def _readable(word: str) -> list[str]:
+    key, equal, value = word.partition("=")
+    if (
+        equal
+        and not value.strip()
+        and (key.split(".")[-1] in PATHS or key in ("hydra.run.dir", "hydra.sweep.dir"))
+    ):
+        mend = f"Give a file or a folder, or leave {key}= out."
+        raise ConfigError("is an empty path", where=key, mend=mend)
+    text = not equal or key.split(".")[-1] in TEXTS  # a file's name may look like anything
+    if not text and (name := repeated_in_text(value)) is not None:
+        raise twice(name, key)
+    if not equal or key.startswith("hydra") or key[:1] == "~":
+        return [word]
+    if key == "budget" and _budget(value):
+        return _budget(value)
+    last = key.split(".")[-1]
+    if last not in TEXTS and all(PERCENT.fullmatch(part) for part in value.split(",")):
+        return [f"{key}={','.join(_share(part) for part in value.split(','))}"]
+    return [f"{key}={_value(word, last, value)}"]
+
+
+def _budget(value: str) -> list[str]:
+    """What `budget=10%`, `budget=0.1` and `budget=500` mean; empty for an option's name."""
+    parts = value.split(",")
+    if all(PERCENT.fullmatch(part) for part in parts):
+        return ["budget=ratio", f"budget.ratio={','.join(map(_share, parts))}"]
+    if all(re.fullmatch(r"0?\.\d+", part) for part in parts):
+        return ["budget=ratio", f"budget.ratio={value}"]
+    if all(re.fullmatch(r"[1-9]\d+|[2-9]", part) for part in parts):
+        return ["budget=count", f"budget.count={value}"]
+    return []
+
+
+def _share(percent: str) -> str:
+    """A percentage as a fraction, without the error that a division in binary makes: 7% is 0.07."""
+    return f"{float(percent.strip().rstrip('% ')) / 100:.12g}"
+
+
+def _value(word: str, last: str, value: str) -> str:
+    """The value, quoted where Hydra cannot read it or would take it for something else."""
+    parsed = _parse(word)
+    if last in PATHS and (parsed is None or value.startswith("~") or _names_one_file(parsed, value)):
+        return _paths(value)
+    if parsed is not None:
+        number = last in TEXTS and isinstance(parsed._value, bool | int | float)
+        return quoted(value) if number else value
+    mended = _container(value) if value[:1] in "[{" else _several(value)
+    if _parse(f"key={mended}") is None:
+        mend = f"Close every bracket and quote, and quote it for the shell: {shlex.quote('selector.layers=[1,2]')}."
+        raise ConfigError(f"'{value}' cannot be read", where=word.partition("=")[0], mend=mend)
+    return mended
+
+
+def _paths(value: str) -> str:
+    """One path, or several of a sweep where there is no file of that whole name."""
+    parts = [value] if Path(value).exists() else _split(value, ",")
+    return ",".join(quoted(_absolute(part) if part.startswith("~") else part) for part in parts)
+
+
+def _several(value: str) -> str:
+    return ",".join(map(_element, _split(value, ",")))
+
+
+def _names_one_file(parsed: Override, value: str) -> bool:
+    """Whether what reads as several values, or as a list, is the name of one file that is there."""
+    several = parsed.is_sweep_override() or not isinstance(parsed._value, str | QuotedString)
+    return several and Path(value).exists() and not all(Path(part).exists() for part in value.split(","))
+
+
+def _absolute(path: str) -> str:
+    """The path with the home folder for `~`; one that begins with the name of no user is a name in this folder."""
+    return os.path.abspath(at_home(path))  # noqa: PTH100  # Path.absolute leaves ".." in
+
+
+def quoted(text: str) -> str:
+    """The text as a quoted value of Hydra's grammar."""
+    return str(QuotedString(text, Quote.single).with_quotes())
+
+
+def _parse(word: str) -> Override | None:
+    try:
+        (override,) = _PARSER.parse_overrides([word])
+    except HydraException:
+        return None
+    return override
+
+
+def _container(value: str) -> str:
+    """A list or dict with quotes around each element that cannot be read without."""
+    first, last, inner = value[0], value[-1:], value[1:-1]
+    if (first, last) not in (("[", "]"), ("{", "}")):
+        return value
+    parts = [part.strip() for part in _split(inner, ",")]
+    if first == "[":
+        return f"[{','.join(map(_element, parts))}]"
+    pairs = [[one.strip() for one in _split(part, ":", most=1)] for part in parts]
+    return "{" + ",".join(":".join(map(_element, pair)) for pair in pairs) + "}"
+
+
+def _element(text: str) -> str:
+    if text[:1] in ("[", "{"):
+        return _container(text)
+    if text.startswith("~/"):
+        return quoted(_absolute(text))
+    return text if _parse(f"key=[{text}]") is not None else quoted(text)
+
+
+def _split(text: str, mark: str, *, most: int = -1) -> list[str]:
+    """The parts between marks that stand outside of brackets and quotes."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        depth += (letter in "[{") - (letter in "]}") if not quote else 0
+        if letter == mark and not quote and depth == 0 and most != len(parts) - 1:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts

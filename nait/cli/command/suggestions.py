@@ -1,0 +1,112 @@
+"""What to type instead of a word that is not `key=value`: a command, a file, an option's name, a flag."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from nait.cli.command.config_groups import GroupOptions
+from nait.core.errors import ConfigError, did_you_mean, either
+
+SELECT = (
+    "nait 'stages=[select]' model=local model.path=MODEL_FOLDER data=file data.path={pool} "
+    "target=file target.path=REFERENCE_FILE budget.ratio=0.1"
+)
+RUN = "The demo is: nait experiment=quickstart. Your own run: " + SELECT.format(pool="POOL_FILE") + "."
+EVALUATE = (
+    "Type nait 'stages=[select,train,evaluate]' and your model, data and target; train=none trains nothing."
+)
+COMMANDS = {
+    "run": RUN,
+    "demo": RUN,
+    "start": RUN,
+    "train": "Type nait 'stages=[select,train]' and your model, data and target.",
+    "eval": EVALUATE,
+    "evaluate": EVALUATE,
+    "report": "Type nait-leaderboard store --report for a report on everything in a store.",
+    "leaderboard": "Type nait-leaderboard store.",
+    "plan": "Add plan=true to the words of a run.",
+    "sweep": "Type nait sweep=methods; nait --help lists the others.",
+    "list": "Type nait --help for all groups, options and keys, or nait-leaderboard store for what a store holds.",
+    "doctor": "Add plan=true to the words of a run: it says what would run and what is missing.",
+    "config": "Type nait --cfg job, or nait --cfg job --package selector for one group.",
+}
+FLAGS = {
+    "top": "budget.ratio=0.1",
+    "model": "model=local model.path=MODEL_FOLDER",
+    "data": "data=file data.path=POOL_FILE",
+    "target": "target=file target.path=REFERENCE_FILE",
+    "output": "paths.runs=FOLDER",
+    "dry-run": "plan=true",
+}
+
+
+NEEDED = (
+    "selector", "order", "budget", "data", "model", "target", "template", "train", "eval", "tracking", "cost",
+    "report", "engine", "paths",
+)  # fmt: skip
+"""Groups that a run cannot do without."""
+
+
+def check_words(words: Sequence[str], options: GroupOptions) -> None:
+    """Raises: ConfigError for a word without `=`, with what to type in its place."""
+    bare = [word for word in words if "=" not in word and not word.startswith("~")]
+    spaced = [word for word in words if word.startswith("=")]
+    joined = _unclosed(words)
+    if joined:
+        what = "the shell has cut the value where it has a space"
+        raise ConfigError(what, where=joined.partition("=")[0], mend=f"Quote it: {shlex.quote(joined)}.")
+    if spaced:
+        mend = "Write key=value without spaces, and quote a value that has some: 'label=my run'."
+        raise ConfigError("there is a space beside '='", where=" ".join(words), mend=mend)
+    deleted = [word[1:] for word in words if word.startswith("~") and word[1:] in NEEDED]
+    if deleted:
+        group = deleted[0]
+        mend = f"Choose one: {group}={either(options.groups.get(group, []))}."
+        raise ConfigError("a run needs this group", where=f"~{group}", mend=mend)
+    if bare:
+        what = "each word is KEY=VALUE or GROUP=OPTION"
+        raise ConfigError(what, where=" ".join(map(shlex.quote, bare)), mend=_mend(bare, options))
+
+
+def _unclosed(words: Sequence[str]) -> str:
+    """A word that opens a bracket, with those after it up to where it is closed; "" where none is open."""
+    for i, word in enumerate(words):
+        if "=" not in word or not any(_depth(word, pair) > 0 for pair in ("{}", "[]")):
+            continue
+        for end in range(i + 2, len(words) + 1):
+            joined = " ".join(words[i:end])
+            if "=" not in words[end - 1] and not any(_depth(joined, pair) for pair in ("{}", "[]")):
+                return joined
+    return ""
+
+
+def _depth(text: str, pair: str) -> int:
+    return text.count(pair[0]) - text.count(pair[1])
+
+
+def _mend(bare: Sequence[str], options: GroupOptions) -> str:
+    first, *others = bare
+    files = [word for word in others or bare if Path(word).exists() or "." in word]
+    if first == "select" or (files and first == files[0]):
+        return f"Type {SELECT.format(pool=shlex.quote(files[0]) if files else 'POOL_FILE')}."
+    if first in COMMANDS:
+        return COMMANDS[first]
+    groups = [name for name, known in options.groups.items() if first in known]
+    if groups:
+        return f"Did you mean {either([f'{group}={first}' for group in groups])}?"
+    if first in options.groups:
+        return f"{first} is one of: {', '.join(options.groups[first])}."
+    near = did_you_mean(first, COMMANDS)
+    return "nait --help shows what can be typed." if not near.startswith("Did") else f"{near} {RUN}"
+
+
+def flag_mend(flag: str, known: Sequence[str]) -> str:
+    """What to type for a flag that is not known."""
+    name, _, value = flag.lstrip("-").partition("=")
+    if name in FLAGS:
+        return f"Values have no dashes: {FLAGS[name]}. See nait --help."
+    near = did_you_mean(name.replace("-", "_"), known)
+    offered = f" {near}" if near.startswith("Did") else ""
+    return f"Values have no dashes: KEY=VALUE{f', as in {name}={value}' if value else ''}.{offered} See nait --help."

@@ -1,0 +1,72 @@
+"""The sweeper of `nait -m`, installed as `hydra_plugins.nait`: Hydra takes plugins from no other package."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from omegaconf import OmegaConf
+
+from nait.cli.command.config_groups import chosen
+from nait.cli.command.own_pool import check_asked
+from nait.cli.command.sweep_jobs import expand
+
+GROUPS = ("data", "model", "target")
+log = logging.getLogger("nait")
+
+
+class Sweeper(BasicSweeper):  # type: ignore[misc]
+    """Hydra's own sweeper, with two differences in how jobs are made.
+
+    A key that only some of the chosen options have is set in their jobs alone, and said: Hydra's would end there.
+
+    Of a sweep's values each is composed once before the first job, as a check, not each combination of them: a tenth
+    of a second a job, in one process, is most of what a sweep costs that finds all its results in the store. What
+    only a combination shows, its job says, and the others run.
+    """
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Runs the jobs. Raises: ConfigError for a key that no job has."""
+        jobs = expand(self.hydra_context.config_loader, self.config, [*self._parse_config(), *arguments])
+        for sentence in jobs.said:
+            log.info("%s", sentence)
+        for callback in self.hydra_context.callbacks.callbacks:
+            if hasattr(callback, "on_jobs_known"):
+                callback.on_jobs_known(self.config, len(jobs.overrides))
+        self.validate_batch_is_legal(jobs.overrides)
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        size = self.max_batch_size or len(jobs.overrides)
+        returns = []
+        for start in range(0, len(jobs.overrides), size):
+            results = self.launcher.launch(jobs.overrides[start : start + size], initial_job_idx=start)
+            _ = [one.return_value for one in results]  # raises what a job raised
+            returns.append(results)
+        return returns
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Composes the first job, and for each further value the first that has it.
+
+        Raises: what composing does; ConfigError for a job that pairs an own pool with what the embedded world has.
+        """
+        loader = self.hydra_context.config_loader
+        for overrides in covering(batch):
+            config = loader.load_sweep_config(self.config, list(overrides))
+            builds = {group: str(OmegaConf.select(config, f"{group}._target_")) for group in GROUPS}
+            check_asked(builds, partial(chosen, loader, [*config.hydra.overrides.hydra, *overrides]))
+
+
+def covering(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """The jobs that bring an override which no job before them has."""
+    seen: set[str] = set()
+    kept = []
+    for overrides in batch:
+        if not seen.issuperset(overrides):
+            seen.update(overrides)
+            kept.append(overrides)
+    return kept

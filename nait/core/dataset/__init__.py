@@ -1,0 +1,1 @@
+"""The rows that a user brings: examples, their tokens and traits, their duplicates and contamination."""

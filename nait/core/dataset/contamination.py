@@ -1,0 +1,261 @@
+"""Contamination: texts of a pool or a reference set that are in the evaluation, or in each other.
+
+Three signs, from the strongest: two texts are equal after normalisation; a whole text of 8 words or more is part of
+another; two texts share a run of `ngram` words (13, as in the GPT-3 paper).
+`nait.core.dataset.text_hashes` says what a word is.
+Shapes: an n-gram is one 64-bit hash, a text's n-grams a sorted array of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.dataset.examples import Example, Pool, Target
+from nait.core.dataset.text_hashes import Hashes, digest, hashed, runs, words_of
+from nait.core.errors import DataError
+
+Kind = Literal["equal", "contained", "ngram"]
+Role = Literal["pool", "target", "task", ""]
+
+SHORTEST_EQUAL = 5
+"""Words a text must have for its equality with another to mean anything."""
+SHORTEST_CONTAINED = 8
+"""Words a text must have to be looked for inside another: the smallest N of the GPT-3 paper."""
+COMMON, COMMON_SHARE = 10, 0.01
+"""What more items than both say is the task's own wording: 10 is the GPT-3 paper's bound for n-grams."""
+BEYOND = "beyond eval.limit"
+"""What is said of an item that an evaluation leaves out."""
+REFUSED: tuple[Kind, ...] = ("equal", "contained")
+
+
+class Side(NamedTuple):
+    """One side of a comparison. The role is part of the identity: a target and a task may share a name.
+
+    The role is empty for hits of a store from before roles were recorded.
+    """
+
+    role: Role
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.name}".strip()
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row of `rows` (a pool or a target) that shares text with `other` (a task or a target), with both ids.
+
+    `evaluated`: the item is not beyond the limit of the evaluation.
+    """
+
+    rows: Side
+    id: str
+    other: Side
+    other_id: str
+    kind: Kind
+    evaluated: bool = True
+
+
+@dataclass(frozen=True)
+class EvaluationText:
+    """A text to be looked for: what an evaluation asks, or what a reference row says.
+
+    `evaluated`: False of an item beyond the evaluation's limit, which is a test item all the same.
+    """
+
+    id: str
+    texts: tuple[str, ...]
+    evaluated: bool = True
+
+
+@dataclass(frozen=True)
+class Contamination:
+    """How rows are compared, and what is done about a hit.
+
+    `ngram` words in common make a hit. `exclude` leaves the pool's hits out of every selection.
+    `allow_test_references` lets a reference set be used though it holds evaluation items.
+    """
+
+    ngram: int = 13
+    exclude: bool = False
+    allow_test_references: bool = False
+
+    def compare(self, rows: Pool | Target, others: Mapping[Side, Sequence[EvaluationText]]) -> list[Hit]:
+        """The hits of these rows among the others' items, the strongest of each row and other.
+
+        Items beyond an evaluation's limit are another side of it: a row may have a hit in both.
+        """
+        side, index = side_of(rows), _Index.of(others, self.ngram)
+        found: list[Hit] = []
+        for example in rows.examples:
+            texts = [_prepared(text, self.ngram) for text in texts_of(example)]
+            found += [Hit(side, example.id, *match) for match in index.find(texts)]
+        return found
+
+    def refuse_test_references(self, hits: Sequence[Hit], targets: Sequence[Target]) -> None:
+        """Raises: DataError for a reference set that holds evaluation items word for word."""
+        if self.allow_test_references:
+            return
+        for target in targets:
+            own = [hit for hit in hits if hit.rows == side_of(target) and hit.other.role == "task"]
+            whole = [hit for hit in own if hit.kind in REFUSED]
+            if whole:
+                beyond = "" if whole[0].evaluated else f", {BEYOND}"
+                raise DataError(
+                    f"{len({hit.id for hit in whole})} of its {len(target)} rows hold evaluation items, such as row "
+                    f"{whole[0].id} (item {whole[0].other_id} of {whole[0].other}{beyond})",
+                    where=f"target '{target.name}'",
+                    mend="Take rows of a training split, or set contamination.allow_test_references=true.",
+                )
+
+
+def side_of(rows: Pool | Target) -> Side:
+    """The pool or the target as a side of a comparison."""
+    return Side("pool" if isinstance(rows, Pool) else "target", rows.name)
+
+
+def as_items(target: Target) -> list[EvaluationText]:
+    """A reference set's rows as texts to be looked for."""
+    return [EvaluationText(example.id, texts_of(example)) for example in target.examples]
+
+
+def texts_of(example: Example) -> tuple[str, ...]:
+    """The system prompt; each turn's question with its input, the input, the answer.
+
+    An instruction apart from its input says too little: many rows share it.
+    """
+    texts: list[str] = [example.system]
+    for turn in example.turns:
+        texts += [f"{turn.instruction} {turn.input}".strip(), turn.input, turn.answer]
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def comparable(texts: Sequence[str]) -> bool:
+    """Whether any of these texts is long enough to be found at all."""
+    return any(len(words_of(text)) >= SHORTEST_EQUAL for text in texts)
+
+
+class _Text(NamedTuple):
+    """A text's digest (None: too short to mean anything), hashes of its shorter runs of words and of its n-grams.
+
+    `whole` is the hash of all its words, where they can be looked for inside another text and are below an n-gram.
+    """
+
+    digest: bytes | None
+    whole: Hashes
+    shorter: Hashes
+    grams: Hashes
+
+
+NONE = np.empty(0, dtype=np.uint64)
+
+
+def _prepared(text: str, ngram: int) -> _Text:
+    words = words_of(text)
+    *shorter, grams = runs(hashed(words), min(SHORTEST_CONTAINED, ngram), ngram)
+    place = len(words) - SHORTEST_CONTAINED
+    return _Text(
+        digest(words) if len(words) >= SHORTEST_EQUAL else None,
+        shorter[place] if 0 <= place < len(shorter) else NONE,
+        np.concatenate([NONE, *shorter]),
+        np.unique(grams),
+    )
+
+
+class _Places(NamedTuple):
+    """Sorted hashes [G], the same one once for each other that has it, and the item's number [G] there."""
+
+    hashes: Hashes
+    owners: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, parts: Sequence[_Places]) -> _Places:
+        hashes = np.concatenate([NONE, *(part.hashes for part in parts)])
+        owners = np.concatenate([np.empty(0, dtype=np.int64), *(part.owners for part in parts)])
+        order = np.argsort(hashes, kind="stable")
+        return cls(hashes[order], owners[order])
+
+    def owners_of(self, hashes: Hashes) -> list[int]:
+        """The items that own these hashes, each once; unknown hashes are skipped."""
+        first, last = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
+        places = np.flatnonzero(last > first)
+        found = (self.owners[first[place] : last[place]].tolist() for place in places)
+        return list(dict.fromkeys(number for numbers in found for number in numbers))
+
+
+@dataclass(frozen=True)
+class _Index:
+    """All items of all others, numbered through, by their whole texts and by their n-grams.
+
+    `short` are whole texts below an n-gram; `long` has the n-grams of each longer text of an item.
+    """
+
+    items: Sequence[tuple[Side, EvaluationText]]
+    equal: Mapping[bytes, Sequence[int]]
+    short: _Places
+    grams: _Places
+    long: Sequence[Sequence[Hashes]]
+
+    @staticmethod
+    def of(others: Mapping[Side, Sequence[EvaluationText]], ngram: int) -> _Index:
+        """The index without what many items of one other say: a task's own phrases are in all its prompts."""
+        numbered: list[tuple[Side, EvaluationText]] = []
+        equal: dict[bytes, list[int]] = {}
+        short, grams, long = [], [], []
+        for other, items in others.items():
+            most, start = max(COMMON, int(COMMON_SHARE * len(items))), len(numbered)
+            texts = [[_prepared(text, ngram) for text in item.texts] for item in items]
+            said = [dict.fromkeys(text.digest for text in own if text.digest) for own in texts]
+            counts, first = Counter(key for own in said for key in own), dict[bytes, int]()
+            for number, own_keys in enumerate(said, start):
+                for key in own_keys:
+                    first.setdefault(key, number)
+            for key, number in first.items():
+                if counts[key] <= most:
+                    equal.setdefault(key, []).append(number)
+            short.append(_rare([[text.whole for text in own] for own in texts], start, most))
+            grams.append(_rare([[text.grams for text in own] for own in texts], start, most))
+            long += [[text.grams for text in own if len(text.grams)] for own in texts]
+            numbered += [(other, item) for item in items]
+        return _Index(numbered, equal, _Places.of(short), _Places.of(grams), long)
+
+    def find(self, texts: Sequence[_Text]) -> Iterator[tuple[Side, str, Kind, bool]]:
+        """For each other the item that one of these texts equals, or else contains, or else shares words with.
+
+        One among its evaluated items, which come first, and one among those beyond the limit.
+        """
+        found: dict[tuple[Side, bool], tuple[str, Kind]] = {}
+        for number, kind in self._matches(texts):
+            other, item = self.items[number]
+            found.setdefault((other, item.evaluated), (item.id, kind))
+        for (other, evaluated), (key, kind) in sorted(found.items(), key=lambda one: not one[0][1]):
+            yield other, key, kind, evaluated
+
+    def _matches(self, texts: Sequence[_Text]) -> Iterator[tuple[int, Kind]]:
+        """Items by number, the strongest sign first."""
+        for text in texts:
+            yield from ((number, "equal") for number in self.equal.get(text.digest or b"", ()))
+        shared = [self.grams.owners_of(text.grams) for text in texts]
+        for text, numbers in zip(texts, shared, strict=True):
+            yield from ((number, "contained") for number in numbers if self._contains(text, number))
+            yield from ((number, "contained") for number in self.short.owners_of(text.shorter))
+        for numbers in shared:
+            yield from ((number, "ngram") for number in numbers)
+
+    def _contains(self, text: _Text, number: int) -> bool:
+        """Whether a whole longer text of this item is inside this one."""
+        return any(np.isin(grams, text.grams, assume_unique=True).all() for grams in self.long[number])
+
+
+def _rare(items: Sequence[Sequence[Hashes]], start: int, most: int) -> _Places:
+    """The first item of each hash that at most `most` of these items have; they are numbered from `start`."""
+    own = [np.unique(np.concatenate([NONE, *parts])) for parts in items]
+    numbers = np.repeat(np.arange(start, start + len(own)), [len(hashes) for hashes in own])
+    hashes, first, counts = np.unique(np.concatenate([NONE, *own]), return_index=True, return_counts=True)
+    return _Places(hashes[counts <= most], numbers[first[counts <= most]])

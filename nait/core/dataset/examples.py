@@ -1,0 +1,213 @@
+"""Examples, pools and targets: the rows a user brings, in one shape.
+
+A pool keeps its examples in the order of their ids, whatever the order of the file. So every number made
+from a pool is independent of row order by construction, and equal pools have equal fingerprints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from nait.core.addresses import digest_lines
+from nait.core.errors import ConfigError, DataError, did_you_mean
+
+ID_CHARS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One instruction (with its optional input) and the answer to it.
+
+    An answer that is not `trained` is context: it is shown to the model, never scored and never trained.
+    """
+
+    instruction: str
+    answer: str
+    input: str = ""
+    trained: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training row: a conversation of one or more turns. `row` is its 0-based place in the source."""
+
+    id: str
+    turns: tuple[Turn, ...]
+    system: str = ""
+    subtask: str = ""
+    row: int = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether any turn has an answer to train on with a visible character."""
+        return any(turn.trained and turn.answer.strip() for turn in self.turns)
+
+
+class RawRows(Protocol):
+    """A source that can give back the user's own rows, untouched."""
+
+    def lines(self, rows: Sequence[int]) -> Iterator[str]:
+        """The JSON text of these 0-based rows, in this order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidate examples in the order of their ids.
+
+    `duplicates` counts the rows with the content of another, whatever their ids, left out or not. `skipped` counts
+    the rows that were left out by an explicit option, by reason. `reading` tells how the
+    source's rows were read: format, columns, columns that were not used, what was counted.
+    """
+
+    name: str
+    examples: tuple[Example, ...]
+    fingerprint: str
+    source: RawRows | None = None
+    duplicates: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def blind(self) -> Pool:
+        """This pool without the way back to the user's own rows, whose other columns may hold the truth."""
+        return replace(self, source=None)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(example.id for example in self.examples)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A capability, given by a small in-domain reference set.
+
+    `derived` holds what a method made of a reference set that is not here (NAIT: its directions); then
+    `examples` is empty and `fingerprint` that of the artifact.
+    """
+
+    name: str
+    examples: tuple[Example, ...]
+    fingerprint: str
+    derived: Any = field(default=None, compare=False, repr=False)
+    duplicates: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    source: RawRows | None = field(default=None, compare=False, repr=False)
+    reading: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def without(self, ids: Collection[str], reason: str) -> Target:
+        """The target without the rows of these ids, which are counted as skipped; itself where there is none."""
+        kept = tuple(example for example in self.examples if example.id not in ids)
+        gone = len(self.examples) - len(kept)
+        if not gone:
+            return self
+        skipped = {**self.skipped, reason: self.skipped.get(reason, 0) + gone}
+        return replace(self, examples=kept, fingerprint=fingerprint(kept), skipped=skipped)
+
+
+def content_id(system: str, turns: Iterable[Turn]) -> str:
+    """The id of a row that brings none: a hash of its text alone."""
+    return hashlib.sha256(_text(system, turns).encode()).hexdigest()[:ID_CHARS]
+
+
+def fingerprint(examples: Iterable[Example]) -> str:
+    """What tells two example sets apart: ids, text and subtasks, not the place in the file."""
+    return digest_lines(
+        line
+        for example in examples
+        for line in (example.id, example.subtask, _text(example.system, example.turns))
+    )
+
+
+def _text(system: str, turns: Iterable[Turn]) -> str:
+    parts: list[str | bool] = [system]
+    for turn in turns:
+        parts += (turn.instruction, turn.input, turn.answer)
+        if not turn.trained:
+            parts.append(False)
+    return json.dumps(parts, ensure_ascii=False)
+
+
+def gather(
+    name: str,
+    examples: Iterable[Example],
+    *,
+    source: RawRows | None = None,
+    skipped: Mapping[str, int] | None = None,
+    reading: Mapping[str, Any] | None = None,
+    where: str = "",
+) -> Pool:
+    """A pool in id order. Rows with an empty id get one from their content; equal rows get `-2`, `-3`, ...
+
+    Raises: DataError when two rows bring the same id of the user's own, or when there is no row.
+    """
+    rows = list(examples)
+    if not rows:
+        raise DataError("there is no row", where=where or name, mend="Check its path and limit.")
+    named: dict[str, int] = {}
+    for example in rows:
+        if example.id and named.setdefault(example.id, example.row) != example.row:
+            raise DataError(
+                f"id '{example.id}' is in row {named[example.id]} and in row {example.row} (counted from 0)",
+                where=where or name,
+                mend="Make the ids unique, or set id_column=null to use content hashes.",
+            )
+    seen: Counter[str] = Counter()
+    finished = []
+    for example in rows:
+        key = content_id(example.system, example.turns)
+        seen[key] += 1
+        if not example.id:
+            own = key if seen[key] == 1 else f"{key}-{seen[key]}"
+            example = Example(own, example.turns, example.system, example.subtask, example.row)
+        finished.append(example)
+    finished.sort(key=lambda example: example.id)
+    duplicates = sum(count - 1 for count in seen.values())
+    ordered = tuple(finished)
+    return Pool(
+        name=name,
+        examples=ordered,
+        fingerprint=fingerprint(ordered),
+        source=source,
+        duplicates=duplicates,
+        skipped=dict(skipped or {}),
+        reading=dict(reading or {}),
+    )
+
+
+def chosen_names(wanted: str | Sequence[str] | None, known: Collection[str]) -> list[str]:
+    """The capabilities that `wanted` names, in its order; None: all that are `known`.
+
+    Raises: ConfigError for one that is not known.
+    """
+    if wanted is None:
+        return list(known)
+    names = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
+    for name in names:
+        if name not in known:
+            mend = did_you_mean(name, known)
+            raise ConfigError(f"there is no '{name}' to choose", where="target.capabilities", mend=mend)
+    return names
+
+
+def as_target(pool: Pool) -> Target:
+    """The pool's rows as a reference set of the same name."""
+    return Target(
+        name=pool.name,
+        examples=pool.examples,
+        fingerprint=pool.fingerprint,
+        duplicates=pool.duplicates,
+        skipped=pool.skipped,
+        source=pool.source,
+        reading=pool.reading,
+    )

@@ -1,0 +1,1 @@
+"""What a user types: paths and keys, and the errors about them."""

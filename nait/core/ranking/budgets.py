@@ -1,0 +1,82 @@
+"""Budgets: how many of the ranked rows are taken. Pure, like orders."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.errors import ConfigError
+from nait.core.ranking.orders import Ranking
+
+WHOLE = "100%"
+"""What a table shows as the budget of a method that takes every eligible row, whatever was asked for."""
+
+
+def _within(wanted: int, ranking: Ranking, *, allow_fewer: bool) -> int:
+    if wanted > len(ranking) > 0 and not allow_fewer:  # of an empty ranking, `cut` says why
+        raise ConfigError(
+            f"the budget asks for {wanted} rows, only {len(ranking)} are eligible",
+            where="budget",
+            mend="Lower the budget, or set budget.allow_fewer=true.",
+        )
+    return min(wanted, len(ranking))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A share of the pool's N rows, rounded down, at least one row. `ratio` in (0, 1]."""
+
+    ratio: float
+    allow_fewer: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio <= 1:
+            raise ConfigError(
+                f"{self.ratio} is not in (0, 1]",
+                where="budget.ratio",
+                mend="0.1 selects a tenth of the pool.",
+            )
+
+    def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
+        # 0.29 * 100 is 28.999999999999996: a hair below the whole number counts as the number.
+        wanted = max(1, math.floor(self.ratio * len(answer_tokens) + 1e-9))
+        return _within(wanted, ranking, allow_fewer=self.allow_fewer)
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of rows."""
+
+    count: int
+    allow_fewer: bool = False
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"{self.count} is below 1", where="budget.count", mend="Give 1 or more.")
+
+    def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:  # noqa: ARG002
+        return _within(self.count, ranking, allow_fewer=self.allow_fewer)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """As many of the first rows as fit into `tokens` answer tokens. Raises: ConfigError where the first does not."""
+
+    tokens: int
+
+    def __post_init__(self) -> None:
+        if self.tokens < 1:
+            raise ConfigError(f"{self.tokens} is below 1", where="budget.tokens", mend="Give 1 or more.")
+
+    def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
+        tokens_k = answer_tokens[ranking]
+        if len(tokens_k) and tokens_k[0] > self.tokens:
+            raise ConfigError(
+                f"the first row of the ranking has {tokens_k[0]} answer tokens, the budget is {self.tokens}",
+                where="budget.tokens",
+                mend=f"Give {tokens_k[0]} or more.",
+            )
+        return int((np.cumsum(tokens_k) <= self.tokens).sum())

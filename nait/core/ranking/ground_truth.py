@@ -1,0 +1,223 @@
+"""Ground truth: what a selection is, where the rows carry labels. No selector ever sees them.
+
+Shapes: N rows. In target: a row whose family is one of the targets' names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.errors import DataError
+from nait.core.ranking.rank_statistics import lowest_first, mean_ranks
+
+KEYS = ("family", "skill", "clean", "lookalike")
+LOOKALIKE = "lookalike_"
+"""A family of this name and a target's looks like that target alone."""
+FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The rows' labels, in the pool's order: [N] family, skill, clean, lookalike; None for those they lack.
+
+    A row without a family or skill has the label "".
+    """
+
+    family: npt.NDArray[np.str_] | None = None
+    skill: npt.NDArray[np.str_] | None = None
+    clean: npt.NDArray[np.bool_] | None = None
+    lookalike: npt.NDArray[np.bool_] | None = None
+
+    def at(self, places: Sequence[int]) -> Labels:
+        """The labels of the rows at these places, in this order."""
+        chosen = np.asarray(list(places), dtype=np.int64)
+
+        def part(values: Any) -> Any:
+            return None if values is None else values[chosen]
+
+        return Labels(part(self.family), part(self.skill), part(self.clean), part(self.lookalike))
+
+
+@dataclass(frozen=True)
+class TruthColumns:
+    """The names of the label columns in the user's own rows; null: none. Each is optional.
+
+    `clean` and `lookalike` hold true or false: booleans, 1 and 0, or the texts true, false, yes, no, 1, 0 in any
+    case. `lookalike` marks rows that only look in target: whatever the target, except for a row of the family
+    "lookalike_NAME", which looks like NAME alone.
+    """
+
+    family: str | None = None
+    skill: str | None = None
+    clean: str | None = None
+    lookalike: str | None = None
+
+    def labels(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        place: Callable[[int], str] = lambda row: f"row {row} (counted from 0)",
+    ) -> Labels:
+        """The labels of these rows. `place` tells where a row is, by its number here.
+
+        Raises: DataError for a row without a column that others have, or with a value that is neither true nor false.
+        """
+        present = self.present(rows)
+
+        def column(key: str, kind: Callable[[Any], Any]) -> Any:
+            name = getattr(self, key)
+            if name not in present:
+                return None
+            return np.array([_value(row, name, key, kind, number, place) for number, row in enumerate(rows)])
+
+        return Labels(
+            column("family", _text),
+            column("skill", _text),
+            column("clean", _flag),
+            column("lookalike", _flag),
+        )
+
+    def named(self) -> dict[str, str]:
+        """The columns' names by their keys, without those that are null."""
+        return {key: name for key in KEYS if (name := getattr(self, key)) is not None}
+
+    def present(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """The columns of these that any row has."""
+        return {name for name in self.named().values() if any(name in row for row in rows)}
+
+
+def _value(
+    row: Mapping[str, Any],
+    name: str,
+    key: str,
+    kind: Callable[[Any], Any],
+    number: int,
+    place: Callable[[int], str],
+) -> Any:
+    if name not in row:
+        raise DataError(
+            f"has no column '{name}' (truth.{key}), which other rows have",
+            where=place(number),
+            mend=f"Label every row, or set truth.{key}=null; truth=null uses no label.",
+        )
+    try:
+        return kind(row[name])
+    except ValueError as error:
+        raise DataError(
+            f"column '{name}' (truth.{key}) holds {row[name]!r}, which is neither true nor false",
+            where=place(number),
+            mend=f"Write true or false, yes or no, 1 or 0; or set truth.{key}=null.",
+        ) from error
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _flag(value: Any) -> bool:
+    """A label that is true or false. Raises: ValueError for any other."""
+    if isinstance(value, (bool, int, float, np.bool_, np.integer)) and value in (0, 1):
+        return bool(value)
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in FLAGS:
+        raise ValueError(value)
+    return FLAGS[word]
+
+
+def unlabelled(labels: Labels, targets: Sequence[str]) -> list[str]:
+    """The targets whose name no row has as its family."""
+    return [name for name in targets if labels.family is not None and name not in labels.family]
+
+
+def measure(
+    labels: Labels,
+    chosen: Sequence[int],
+    targets: Sequence[str],
+    scores: Mapping[str, npt.NDArray[np.floating[Any]]] | None = None,
+) -> dict[str, float]:
+    """What a selection of these rows is worth, in [0, 1]; what is not defined is left out.
+
+    precision: share in target; base_rate: that share in the whole pool; clean: share that is well-formed and
+    right; lookalike: share of rows out of target that only look in it; coverage: the effective number of the targets'
+    sub-skills among the chosen (the exponential of their entropy) over all there are; auc: how often a
+    row in target outscores another one, averaged over the score columns (0.5 is chance). With several targets
+    also "precision each": of as many rows from the top of each target's own column, averaged. When a target's name
+    is the family of no row, it is not known which rows are in target: only clean is defined.
+    """
+    rows = np.asarray(list(chosen), dtype=np.int64)
+    found: dict[str, float] = {}
+    known = bool(targets) and not unlabelled(labels, targets)
+    if known and labels.family is not None:
+        found |= _in_target(labels.family, labels.skill, rows, targets, scores or {})
+    if labels.clean is not None:
+        found["clean"] = _share(labels.clean[rows])
+    if labels.lookalike is not None and known:
+        found["lookalike"] = _share(_decoys(labels.lookalike, labels.family, targets)[rows])
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _in_target(
+    family: npt.NDArray[np.str_],
+    skill: npt.NDArray[np.str_] | None,
+    rows: npt.NDArray[np.int64],
+    targets: Sequence[str],
+    scores: Mapping[str, npt.NDArray[np.floating[Any]]],
+) -> dict[str, float]:
+    """The measures that ask which rows are in target; NaN where one is not defined."""
+    in_target = np.isin(family, list(targets))
+    found = {"precision": _share(in_target[rows]), "base_rate": _share(in_target)}
+    if skill is not None:
+        found["coverage"] = _coverage(skill[rows][in_target[rows]], skill[in_target])
+    columns = {name: values for name, values in scores.items() if name in targets}
+    if columns:
+        found["auc"] = float(np.mean([_auc(values, family == name) for name, values in columns.items()]))
+    if len(columns) > 1:
+        tops = [_top(values, len(rows), family == name) for name, values in columns.items()]
+        found["precision each"] = float(np.mean(tops))
+    return found
+
+
+def _decoys(
+    marked: npt.NDArray[np.bool_], family: npt.NDArray[np.str_] | None, targets: Sequence[str]
+) -> npt.NDArray[np.bool_]:
+    """[N] whether a row only looks in one of the targets."""
+    if family is None:
+        return marked
+    looks_like = np.isin(family, [f"{LOOKALIKE}{name}" for name in targets])
+    of_any = ~np.strings.startswith(family, LOOKALIKE)
+    decoys: npt.NDArray[np.bool_] = marked & ~np.isin(family, list(targets)) & (looks_like | of_any)
+    return decoys
+
+
+def _share(flags: npt.NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if len(flags) else float("nan")
+
+
+def _top(values: npt.NDArray[np.floating[Any]], count: int, positive: npt.NDArray[np.bool_]) -> float:
+    """The share of positives among the `count` highest values."""
+    places = lowest_first(-np.where(np.isfinite(values), values, -np.inf))[:count]
+    return _share(positive[places])
+
+
+def _coverage(chosen: npt.NDArray[np.str_], all_of_them: npt.NDArray[np.str_]) -> float:
+    kinds = len(np.unique(all_of_them))
+    if not len(chosen) or not kinds:
+        return 0.0
+    _, counts = np.unique(chosen, return_counts=True)
+    share = counts / counts.sum()
+    return math.exp(-float(np.sum(share * np.log(share)))) / kinds
+
+
+def _auc(values: npt.NDArray[np.floating[Any]], positive: npt.NDArray[np.bool_]) -> float:
+    """The Mann-Whitney statistic over its maximum, ties counted half; rows without a score are left out."""
+    scored = np.isfinite(values)
+    ranks, wins = mean_ranks(values[scored]), positive[scored]
+    n, m = int(wins.sum()), int((~wins).sum())
+    if not n or not m:
+        return float("nan")
+    return float((ranks[wins].sum() - n * (n + 1) / 2) / (n * m))

@@ -1,0 +1,98 @@
+"""Rows inside one JSON object: {"data": [...]}, pandas' columns, index and split, or a row by itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nait.core.errors import ConfigError, DataError
+from nait.data.columns.column_names import INPUTS, SPEAKERS, SYSTEMS
+from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, shown, value_at
+
+_SHARED = {name.casefold() for name in ("definition", "instruction", "prompt", *SYSTEMS, *INPUTS)} - {"input"}
+"""What an object says once, and each of its rows needs."""
+
+
+def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: str) -> list[Any]:
+    """The rows that the object holds; `field` is the path of the list they are in.
+
+    Raises: DataError when several of its keys hold lists of rows, ConfigError for a field that holds none.
+    """
+    if field is not None:
+        found = value_at(value, field)
+        if isinstance(found, Mapping):
+            return rows_of(found, field=None, where=where, group=group)
+        if not isinstance(found, list):
+            raise ConfigError(
+                f"'{field}' holds no list of rows in {where}",
+                where=f"{group}.field",
+                mend=f"It has {told(value)}.",
+            )
+        return found
+    lists = [name for name, held in value.items() if _is_table(held)]
+    if _is_split(value):
+        columns = [str(name) for name in value["columns"]]
+        return [
+            dict(zip(columns, row, strict=False)) if isinstance(row, list) else row for row in value["data"]
+        ]
+    if lists:
+        return _one_list(value, sorted(lists, key=lambda name: -len(value[name])), where=where, group=group)
+    return _columns_or_row(value)
+
+
+def _one_list(value: Mapping[str, Any], lists: list[str], *, where: str, group: str) -> list[Any]:
+    """The only list of rows. Raises: DataError for several, and for a text beside it that belongs to each row."""
+    shared = [name for name, held in value.items() if name.casefold() in _SHARED and not is_empty(held)]
+    beside = ""
+    if shared:
+        beside = (
+            f" {shown(shared[0])} beside them is not read: write it into each row where it belongs to them."
+        )
+    named = f"{group}.field={lists[0]}"
+    mend = f"{named if lists[0].isidentifier() else repr(named)}.{beside}"
+    if len(lists) > 1:
+        told_lists = ", ".join(shown(name) for name in lists[:SHOWN_NAMES])
+        raise DataError(f"holds several lists of rows: {told_lists}", where=where, mend=f"Name one: {mend}")
+    if shared:
+        what = f"holds {shown(shared[0])} beside its rows"
+        raise DataError(what, where=where, mend=f"To read the rows alone, set {mend}")
+    return _unwrapped(value[lists[0]])
+
+
+def _is_table(held: object) -> bool:
+    """Whether it is a list of objects, and not one of messages."""
+    if not isinstance(held, list) or not held or not all(isinstance(one, dict) for one in held[:SHOWN_NAMES]):
+        return False
+    return not any(speaker in held[0] for speaker in SPEAKERS)
+
+
+def _is_split(value: Mapping[str, Any]) -> bool:
+    return isinstance(value.get("columns"), list) and isinstance(value.get("data"), list)
+
+
+def _unwrapped(rows: list[Any]) -> list[Any]:
+    """The rows themselves, out of the {row_idx, row} in which the Hub's viewer hands them out."""
+    if all(isinstance(one.get("row"), dict) and "row_idx" in one for one in rows if isinstance(one, dict)):
+        return [one["row"] if isinstance(one, dict) else one for one in rows]
+    return rows
+
+
+def _columns_or_row(value: Mapping[str, Any]) -> list[Row]:
+    held = list(value.values())
+    if held and all(isinstance(one, dict) for one in held):
+        inner = held[0].keys()
+        if inner and all(str(key).isdigit() for key in inner):  # columns: {column: {number: value}}
+            numbers = list(dict.fromkeys(key for column in held for key in column))
+            return [{name: column.get(number) for name, column in value.items()} for number in numbers]
+        if len(value) > 1 or next(iter(value)).isdigit():  # index: {number or name: row}
+            return held
+    if len(held) > 1 and all(isinstance(one, list) for one in held) and len({len(one) for one in held}) == 1:
+        return [dict(zip(value, row, strict=True)) for row in zip(*held, strict=True)]
+    return [dict(value)]
+
+
+def told(value: Mapping[str, Any]) -> str:
+    """The keys and what they hold, at most so many, for a message."""
+    some = [f"{shown(name)} ({kind(held)})" for name, held in list(value.items())[:SHOWN_NAMES]]
+    more = f" and {len(value) - SHOWN_NAMES:,} more" if len(value) > SHOWN_NAMES else ""
+    return (", ".join(some) or "no column") + more

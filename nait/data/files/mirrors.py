@@ -1,0 +1,116 @@
+"""Files of a local mirror: folders `<owner>/<name>` laid out like repositories of the Hub.
+
+The block `configs:` at the head of each README.md says which files make which subset and split. They are
+read where they lie; nothing is copied to a cache.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.core.inputs.paths import at_home
+
+_REPO = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def checked_repo(repo: str) -> str:
+    """`repo`, which is "name" or "owner/name" and no path elsewhere. Raises: ConfigError."""
+    if not _REPO.fullmatch(repo) or {".", ".."} & set(repo.split("/")):
+        raise ConfigError(
+            f"'{repo}' is not the name of a Hub data set",
+            where="data.repo",
+            mend="Write it as owner/name; a file of your own is read with data=file data.path=FILE.",
+        )
+    return repo
+
+
+def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: str) -> tuple[Path, ...]:
+    """The files of a subset's split, in the order of their names. Raises: DataError, ConfigError."""
+    folder = at_home(mirror) / checked_repo(repo)
+    if not folder.is_dir():
+        raise _not_mirrored(at_home(mirror), repo)
+    readme = folder / "README.md"
+    splits = _splits(_config(_configs(readme), subset, readme), readme)
+    if split not in splits:
+        raise DataError(f"there is no split '{split}'", where=str(readme), mend=did_you_mean(split, splits))
+    found: list[Path] = []
+    for pattern in splits[split]:
+        files = sorted(path for path in folder.glob(_checked_pattern(pattern, readme)) if path.is_file())
+        if not files:
+            raise DataError(
+                f"no file fits '{pattern}'",
+                where=str(readme),
+                mend="Fetch the missing files into the mirror.",
+            )
+        found += files
+    return tuple(found)
+
+
+def _not_mirrored(mirror: Path, repo: str) -> DataError:
+    if not mirror.is_dir():
+        return DataError("there is no such folder", where=str(mirror), mend="Set data.mirror to the mirror.")
+    held = {path.parent.relative_to(mirror).as_posix() for path in mirror.glob("*/*/README.md")}
+    return DataError(f"the mirror has no '{repo}'", where=str(mirror), mend=did_you_mean(repo, held))
+
+
+def _configs(readme: Path) -> list[Mapping[str, Any]]:
+    mend = "Read its files one by one with data=file data.path=FILE."
+    try:
+        head = re.match(r"---\r?\n(.*?)\r?\n---", readme.read_text(encoding="utf-8-sig"), flags=re.DOTALL)
+        block = yaml.safe_load(head[1]) if head else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"cannot be read ({error})", where=str(readme), mend=mend) from error
+    configs = block.get("configs") if isinstance(block, Mapping) else None
+    if not isinstance(configs, list) or not all(isinstance(c, Mapping) for c in configs) or not configs:
+        raise DataError("has no block 'configs:' that names its files", where=str(readme), mend=mend)
+    return configs
+
+
+def _config(configs: list[Mapping[str, Any]], subset: str | None, readme: Path) -> Mapping[str, Any]:
+    by_name = {str(config.get("config_name", "default")): config for config in configs}
+    if subset is not None:
+        if subset not in by_name:
+            raise DataError(
+                f"there is no subset '{subset}'", where=str(readme), mend=did_you_mean(subset, by_name)
+            )
+        return by_name[subset]
+    marked = [config for config in configs if config.get("default")]
+    if marked or "default" in by_name or len(configs) == 1:
+        return marked[0] if marked else by_name.get("default", configs[0])
+    raise DataError(
+        "has several subsets", where=str(readme), mend=f"Set data.subset. {did_you_mean('', by_name)}"
+    )
+
+
+def _splits(config: Mapping[str, Any], readme: Path) -> dict[str, list[str]]:
+    """The patterns of each split. Files without the name of a split are the split "train", as on the Hub."""
+    entries = config.get("data_files")
+    if isinstance(entries, str) or (isinstance(entries, list) and all(isinstance(e, str) for e in entries)):
+        entries = [{"split": "train", "path": entries}]
+    if not isinstance(entries, list) or not all(isinstance(e, Mapping) and "path" in e for e in entries):
+        raise DataError(
+            "its 'data_files' is not a list of {split, path}",
+            where=str(readme),
+            mend="Read its files one by one with data=file data.path=FILE.",
+        )
+    splits: dict[str, list[str]] = {}
+    for entry in entries:
+        paths = entry["path"] if isinstance(entry["path"], list) else [entry["path"]]
+        splits.setdefault(str(entry.get("split", "train")), []).extend(str(path) for path in paths)
+    return splits
+
+
+def _checked_pattern(pattern: str, readme: Path) -> str:
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise DataError(
+            f"'{pattern}' leads out of the data set's folder",
+            where=str(readme),
+            mend="Correct the path there.",
+        )
+    return pattern

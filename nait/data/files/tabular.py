@@ -1,0 +1,191 @@
+"""Records of files that are tables: CSV and TSV, Parquet, Arrow."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from nait.core.errors import DataError
+from nait.data.files.file_io import MEGABYTE, Decoding, open_arrow, open_text, text_lines
+from nait.data.row_errors import Row, RowError, Unreadable, shown
+
+BATCH_ROWS = 1000
+_LONGEST_CELL = 2**31 - 1  # csv's own limit, 131,072 characters, is below the longest published answers
+_DAMAGE = (OSError, ValueError, KeyError, NotImplementedError, MemoryError)
+"""What pyarrow raises for a damaged file, beside its own errors: a length that is nonsense asks for all memory."""
+_SEPARATORS = (",", ";", "\t", "|")
+
+
+def csv_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | RowError]]:
+    """Each record with the 1-based line on which it begins. Every cell is text, an empty one is ""."""
+    csv.field_size_limit(min(decoding.most, _LONGEST_CELL))
+    with open_text(path, decoding) as text:
+        lines = text_lines(text, path, decoding)
+        separator, lines, skipped = _separator(lines, path, decoding)
+        reader = csv.reader(lines, delimiter=separator, strict=True)
+        try:
+            header = _header(_named(next(reader, [])), path)
+            begins = reader.line_num + 1
+            for cells in reader:
+                if cells:  # [] is a blank line
+                    yield begins + skipped, _cells_row(cells, header)
+                begins = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(
+                f"is not CSV ({error})",
+                where=f"{path} line {reader.line_num + skipped}",
+                mend='Quote cells that hold separators, quotes or line ends: "so ""quoted"" here".',
+            ) from None
+
+
+def _separator(lines: Iterator[str], path: Path, decoding: Decoding) -> tuple[str, Iterator[str], int]:
+    """The separator, the lines from the header on, and how many came before ("sep=;", as Excel writes)."""
+    first, blank = next(lines, ""), 0
+    while first and not first.strip():
+        first, blank = next(lines, ""), blank + 1
+    mark = first.rstrip("\r\n").strip('"')
+    if mark.lower().startswith("sep=") and len(mark) == 5:
+        return decoding.separator or mark[4], lines, blank + 1
+    found = decoding.separator or _seen(first, "\t" if ".tsv" in path.suffixes else ",")
+    return found, chain([first], lines), blank
+
+
+def _seen(header: str, usual: str) -> str:
+    """The usual separator where the header has it, else the one that makes the most cells of it."""
+    cells = {one: len(next(csv.reader([header[:MEGABYTE]], delimiter=one), [])) for one in _SEPARATORS}
+    return usual if cells[usual] > 1 else max(_SEPARATORS, key=lambda one: (cells[one], one == usual))
+
+
+def _named(names: list[str]) -> list[str]:
+    """The names of the columns; of several without a name, as a sheet leaves them, each gets its place."""
+    if names.count("") < 2:
+        return names
+    return [name or f"column {place}" for place, name in enumerate(names, 1)]
+
+
+def _header(names: list[str], path: Path) -> list[str]:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"the column {shown(twice[0])} is there twice",
+            where=f"{path} line 1",
+            mend="Rename one of the two.",
+        )
+    return names
+
+
+def _cells_row(cells: list[str], header: list[str]) -> Row | RowError:
+    if len(cells) == len(header):
+        return dict(zip(header, cells, strict=True))
+    return RowError(
+        "has more or fewer cells than the header",
+        mend=f"Give it {len(header)} cells, not {len(cells)}, and quote those that hold separators",
+    )
+
+
+def parquet_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | RowError]]:
+    """Each row with its 0-based number."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open_arrow(path) as stream:
+        try:
+            file = pq.ParquetFile(stream, pre_buffer=False)
+            _header(file.schema_arrow.names, path)
+            rows = _batch_rows(file.metadata, decoding.most)
+            batches = file.iter_batches(batch_size=rows, use_threads=False)
+            yield from enumerate(row for batch in batches for row in rows_of_batch(batch))
+        except (pa.ArrowException, *_DAMAGE) as error:
+            raise _unreadable(path, "Parquet", error) from error
+        finally:
+            pa.default_memory_pool().release_unused()  # else the file's pages stay for the rest of the run
+
+
+def _batch_rows(metadata: Any, most: int) -> int:
+    """So many rows a batch that they hold about as much as the largest row may."""
+    size = max((metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)), default=0)
+    rows = max((metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)), default=0)
+    return max(1, min(BATCH_ROWS, most * max(1, rows) // max(1, size)))
+
+
+def arrow_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | RowError]]:  # noqa: ARG001
+    """Each row of an Arrow file or stream, as `save_to_disk` writes, with its 0-based number."""
+    import pyarrow as pa
+
+    with open_arrow(path) as stream:
+        try:
+            is_file = stream.read(6) == b"ARROW1"
+            stream.seek(0)
+            if is_file:
+                whole = pa.ipc.open_file(stream)
+                batches = (whole.get_batch(i) for i in range(whole.num_record_batches))
+                _header(whole.schema.names, path)
+            else:
+                batches = iter(pa.ipc.open_stream(stream))
+            parts = (
+                batch.slice(at, BATCH_ROWS)
+                for batch in batches
+                for at in range(0, batch.num_rows, BATCH_ROWS)
+            )
+            yield from enumerate(row for part in parts for row in rows_of_batch(_sound(part)))
+        except (pa.ArrowException, *_DAMAGE) as error:
+            raise _unreadable(path, "Arrow", error) from error
+
+
+def _sound(batch: Any) -> Any:
+    """The batch, once its columns are checked: reading a damaged one would end the process.
+
+    Text that is not UTF-8 does not count as damage. Raises: pa.ArrowException.
+    """
+    import pyarrow as pa
+
+    for column in batch.columns:
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        raw = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
+        column.validate()
+        (column.view(raw) if is_text else column).validate(full=True)
+    return batch
+
+
+def _unreadable(path: Path, format: str, error: Exception) -> DataError:
+    return DataError(
+        f"is not {format} that can be read ({str(error)[:300]})",
+        where=str(path),
+        mend="Write or fetch it again.",
+    )
+
+
+def rows_of_batch(batch: Any) -> Sequence[Row]:
+    """The rows of an Arrow batch. A value that Python cannot hold becomes `Unreadable`, alone of its row."""
+    try:
+        return batch.to_pylist()  # type: ignore[no-any-return]
+    except Exception:  # noqa: BLE001  # one bad value: text that is not UTF-8, a date out of range, ...
+        names = batch.schema.names
+        columns = [[_value(one) for one in column] for column in batch.columns]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        raw = scalar.as_buffer().to_pybytes() if hasattr(scalar, "as_buffer") else b""
+        return Unreadable("holds bytes that are not UTF-8", raw.decode("utf-8", "replace"))
+    except Exception as error:  # noqa: BLE001  # whatever Arrow or a time zone's library raises for a value
+        return Unreadable(f"holds a value that cannot be read ({type(error).__name__})", _text_of(scalar))
+
+
+def _text_of(scalar: Any) -> str:
+    """A date or another value as Arrow itself writes it; of what it cannot write, its number."""
+    import pyarrow as pa
+
+    for write in (lambda: scalar.cast(pa.string()).as_py(), lambda: str(scalar.value)):
+        try:
+            return str(write())
+        except Exception:  # noqa: BLE001, S112  # the next way
+            continue
+    return ""

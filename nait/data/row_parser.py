@@ -1,0 +1,42 @@
+"""Readings: how rows are to become examples, as the keys of `data` and `target` say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nait.core.errors import ConfigError, did_you_mean
+from nait.data.columns.formats import Columns
+
+_CHOICES = {"on_bad": ("error", "skip"), "reasoning": ("keep", "drop"), "turns": ("refuse", "mend")}
+
+
+@dataclass(frozen=True)
+class RowParser:
+    """How rows become examples. `group` is the config group whose keys the messages name."""
+
+    format: str = "auto"
+    columns: Columns | None = None
+    id_column: str | None = "auto"
+    limit: int | None = None
+    on_bad: str = "error"
+    reasoning: str = "keep"
+    turns: str = "refuse"
+    group: str = "data"
+
+    def __post_init__(self) -> None:
+        for key, known in _CHOICES.items():
+            if getattr(self, key) not in known:
+                hint = did_you_mean(str(getattr(self, key)), known)
+                raise ConfigError(
+                    f"Unknown value '{getattr(self, key)}'", where=f"{self.group}.{key}", mend=hint
+                )
+        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+            mend = "Give a whole number from 1 on, or null for all rows."
+            raise ConfigError(
+                f"'{self.limit}' is not a number of rows", where=f"{self.group}.limit", mend=mend
+            )
+        columns: object = self.columns
+        if columns is not None and not isinstance(columns, Mapping):
+            mend = "Write {instruction: my_column, output: other_column}."
+            raise ConfigError("is not a mapping of fields", where=f"{self.group}.columns", mend=mend)

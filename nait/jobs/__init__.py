@@ -1,1 +1,0 @@
-"""One job: a selector, a target list and a seed, through the stages."""

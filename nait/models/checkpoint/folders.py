@@ -1,0 +1,153 @@
+"""Folders: whether one holds a causal language model that can be opened, told from names and headers alone.
+
+No weight is read: a download that broke off, a Git LFS pointer or a classifier is refused before 15 GB are hashed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nait.core.errors import ModelError, did_you_mean
+from nait.models.checkpoint.model_files import ADAPTER, TEXTS, WEIGHTS, check_fetched, files_read, read_object
+from nait.models.checkpoint.safetensors_headers import GGUF_MEND, refuse_other_weights, tensors_of
+
+TOKENIZERS = ("tokenizer*", "*.model", "vocab.json", "vocab*.txt", "*.tiktoken", "tekken.json")
+HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+_NO_GENERATOR = re.compile(r"For(SequenceClassification|TokenClassification|QuestionAnswering|MaskedLM|"
+                           r"MultipleChoice|ImageClassification|Regression)$|RewardModel$")  # fmt: skip
+HEADS = ("score.", "classifier.", "qa_outputs.")
+"""How weights of a head that rates or labels a text begin."""
+_OUTPUT = re.compile(r"head|embed_out|(^|\.)output\.")
+_BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
+OTHER_CODE = "--"
+"""Stands in `auto_map` between another repository's id and a class of its code."""
+
+
+def check_folder(folder: Path, given: str, *, trust_remote_code: bool) -> None:
+    """Raises: ModelError that names the file and the mend when `folder` holds no causal language model."""
+    _check_place(folder, given)
+    if (folder / ADAPTER).is_file():
+        _refuse_adapter(folder)
+    if not (folder / "config.json").is_file() and not any(folder.glob(WEIGHTS)):
+        refuse_other_weights(folder)
+    for name, path in files_read(folder).items():
+        if not name.endswith(".safetensors"):
+            _check_text(path)
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            "there is no config.json", where=str(folder), mend="Save the model with save_pretrained() there."
+        )
+    config = read_config(folder)
+    _check_code(folder, config, trust_remote_code=trust_remote_code)
+    _check_architecture(folder, config)
+    tensors = tensors_of(folder, config)
+    _check_head(folder, config, tensors)
+    _check_blocks(folder, config, tensors)
+    if not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
+        raise ModelError(
+            "there is no tokenizer", where=str(folder), mend="Save it with its save_pretrained() there."
+        )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's `config.json`. Raises: ModelError when it is not a JSON object."""
+    return read_object(folder / "config.json")
+
+
+def _check_place(folder: Path, given: str) -> None:
+    if folder.is_dir():
+        return
+    if folder.is_file():
+        raise ModelError(
+            "is a file, not a folder",
+            where=f"model.path={given}",
+            mend=GGUF_MEND if folder.suffix == ".gguf" else "Give the folder that holds config.json.",
+        )
+    beside = folder.parent.glob("*/") if folder.parent.is_dir() else ()
+    near = did_you_mean(folder.name, [path.name for path in beside])
+    hub = f"If it is a Hub id, use model=hf model.path={given}." if HUB_ID.fullmatch(given) else ""
+    raise ModelError(
+        "there is no such folder",
+        where=f"model.path={given}",
+        mend=" ".join(part for part in (near, hub) if part) or "Give the folder that holds config.json.",
+    )
+
+
+def _refuse_adapter(folder: Path) -> None:
+    base = read_object(folder / ADAPTER).get("base_model_name_or_path") or "its base"
+    alone = not (folder / "config.json").is_file()
+    what = "it holds an adapter without a model" if alone else "it holds an adapter beside a model"
+    raise ModelError(
+        f"{what} ({ADAPTER})",
+        where=str(folder),
+        mend=f"Merge it into {base} with PEFT (merge_and_unload(), then save_pretrained() to a new folder)"
+        + ("." if alone else ", or move the adapter's files to a folder of their own."),
+    )
+
+
+def _check_text(file: Path) -> None:
+    """Raises: ModelError for a text file that is empty, a Git LFS pointer, or JSON by its name alone."""
+    check_fetched(file)
+    if not file.stat().st_size and file.suffix in (".json", ".model"):
+        raise ModelError("is empty", where=str(file), mend="Fetch it again, or remove it.")
+    if file.suffix == ".json":
+        read_object(file, lists=file.name not in _OBJECTS)
+
+
+_OBJECTS = {name for name in TEXTS if "*" not in name} | {"tokenizer.json", "tokenizer_config.json"}
+
+
+def _check_code(folder: Path, config: Mapping[str, Any], *, trust_remote_code: bool) -> None:
+    """Raises: ModelError when model code that is to be run is elsewhere, where no fingerprint sees it change."""
+    names = config.get("auto_map")
+    for name in names.values() if trust_remote_code and isinstance(names, dict) else ():
+        if OTHER_CODE in str(name):
+            raise ModelError(
+                f"its code is in another repository ({name})",
+                where=str(folder / "config.json"),
+                mend=f"Copy that repository's *.py here, and write '{str(name).split(OTHER_CODE)[-1]}' in auto_map.",
+            )
+
+
+def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
+    names = config.get("architectures")
+    for name in names if isinstance(names, list) else ():
+        if _NO_GENERATOR.search(str(name)):
+            raise ModelError(
+                f"it is a {name}, not a causal language model",
+                where=str(folder / "config.json"),
+                mend="Give the model it was made from, whose output is the vocabulary's.",
+            )
+
+
+def _check_head(folder: Path, config: Mapping[str, Any], tensors: set[str]) -> None:
+    """Raises: ModelError for a head that rates texts, or an output layer that is neither there nor tied."""
+    rates = sorted(name for name in tensors if name.startswith(HEADS))
+    has_output = any(_OUTPUT.search(name) for name in tensors)
+    if rates and not has_output:
+        raise ModelError(
+            f"the weights are a classifier's ({rates[0]}), not a causal language model's",
+            where=str(folder),
+            mend="Give the model it was made from.",
+        )
+    if config.get("tie_word_embeddings") is False and not has_output:
+        raise ModelError(
+            "the weights have no output layer (lm_head), and config.json does not tie it to the embeddings",
+            where=str(folder),
+            mend='Save the whole model again, or set "tie_word_embeddings": true if it was trained so.',
+        )
+
+
+def _check_blocks(folder: Path, config: Mapping[str, Any], tensors: set[str]) -> None:
+    """Raises: ModelError when the weights have fewer blocks than the config says, whose rest would be random."""
+    depth = config.get("num_hidden_layers", config.get("n_layer"))
+    blocks = {int(found.group(1)) for name in tensors for found in _BLOCK.finditer(name)}
+    if isinstance(depth, int) and blocks and len(blocks) < depth:
+        raise ModelError(
+            f"the weights have {len(blocks)} blocks, config.json says {depth}",
+            where=str(folder),
+            mend="Take config.json and weights of one model.",
+        )

@@ -1,0 +1,127 @@
+"""Answers: where a chat template puts the assistant's text.
+
+Three ways, the first that applies: the template's own mask (`{% generation %}` blocks); a second rendering with
+a sentinel in the answer's place; the last match of the answer's text. A first match would take the "k" of a
+template's own "<think>" for the answer "k".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from nait.core.errors import ConfigError, DataError
+
+Message = dict[str, str]
+Render = Callable[[Sequence[Message], bool], str]
+"""(messages, whether the assistant is asked to answer) -> the template's text."""
+
+_GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
+_SENTINEL = "nait answer 7c1e"
+
+
+class PlacedAnswer(NamedTuple):
+    """What a template writes behind its generation prompt: its own text, the answer, its closing text."""
+
+    header: str
+    answer: str
+    closing: str
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A tokenizer's chat template; equal texts are equal."""
+
+    text: str
+    tokenizer: Any = field(compare=False, repr=False)
+    render: Render = field(compare=False, repr=False)
+
+
+def place_answer(
+    chat: Chat, messages: Sequence[Message], asked: str, whole: str, *, where: str
+) -> PlacedAnswer:
+    """The parts of `whole` behind `asked`; the last of `messages` is the answer.
+
+    Raises: ConfigError for a template that does not show the assistant's text, DataError for one that changes it.
+    """
+    rest, answer = whole[len(asked) :], messages[-1]["content"]
+    if _GENERATION.search(chat.text):
+        found = _masked(chat, messages, len(asked), whole)
+        if found is not None:
+            return found
+    try:
+        framed = _between(rest, answer, _frame(chat))
+    except DataError:  # a template that refuses a plain conversation: one that insists on a system message
+        framed = None
+    if framed is None:
+        mark = _absent(_SENTINEL, whole)
+        other = chat.render([*messages[:-1], {**messages[-1], "content": mark}], False)
+        header, seen, closing = other[len(asked) :].partition(mark)
+        framed = _between(rest, answer, (header, closing)) if seen and other.startswith(asked) else None
+    return framed or _last_match(rest, answer, where)
+
+
+@lru_cache(maxsize=8)
+def _frame(chat: Chat) -> tuple[str, str]:
+    """What the template puts before and behind the answer of a plain conversation: its check at the door."""
+    question = {"role": "user", "content": "?"}
+    asked = chat.render([question], True)
+    whole = chat.render([question, {"role": "assistant", "content": _SENTINEL}], False)
+    header, seen, closing = whole[len(asked) :].partition(_SENTINEL)
+    if not seen:
+        raise ConfigError(
+            "the model's chat template does not show the assistant's text",
+            where="template",
+            mend="Use template=alpaca or plain.",
+        )
+    return header, closing
+
+
+def _between(rest: str, answer: str, frame: tuple[str, str]) -> PlacedAnswer | None:
+    """The parts of `rest` when it is the answer in this frame, but for white space around it."""
+    header, closing = frame
+    if not (rest.startswith(header) and rest.endswith(closing) and len(header) + len(closing) <= len(rest)):
+        return None
+    shown = rest[len(header) : len(rest) - len(closing)]
+    return PlacedAnswer(header, shown, closing) if shown.strip() == answer.strip() else None
+
+
+def _absent(mark: str, text: str) -> str:
+    while mark in text:
+        mark += "x"
+    return mark
+
+
+def _masked(chat: Chat, messages: Sequence[Message], begin: int, whole: str) -> PlacedAnswer | None:
+    """By the template's own generation block: header outside, the answer and what follows it inside."""
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    texts, blocks = render_jinja_template(
+        conversations=[list(messages)],
+        chat_template=chat.text,
+        return_assistant_tokens_mask=True,
+        **chat.tokenizer.special_tokens_map,
+    )
+    last = [(start, stop) for start, stop in blocks[0] if stop > begin]
+    if texts[0] != whole or len(last) != 1:
+        return None
+    start, stop = max(begin, last[0][0]), last[0][1]
+    answer = messages[-1]["content"].strip()
+    at = whole.rfind(answer, start, stop) if answer else -1
+    end = at + len(answer) if at >= 0 else stop
+    return PlacedAnswer(whole[begin:start], whole[start:end], whole[end:])
+
+
+def _last_match(rest: str, answer: str, where: str) -> PlacedAnswer:
+    for text in (answer, answer.strip()):
+        at = rest.rfind(text)
+        if text and at >= 0:
+            return PlacedAnswer(rest[:at], text, rest[at + len(text) :])
+    raise DataError(
+        "the model's chat template changes the answer's text",
+        where=where,
+        mend="Use template=alpaca or plain.",
+    )

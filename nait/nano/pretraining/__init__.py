@@ -1,0 +1,1 @@
+"""Pretraining of the embedded model: text, tokenizer, training run, model card."""

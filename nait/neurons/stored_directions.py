@@ -1,0 +1,104 @@
+"""Directions as artifacts: opened, listed, compared and copied, without the reference rows they came from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nait.core.addresses import address
+from nait.core.dataset.examples import Target, chosen_names
+from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.core.inputs.paths import at_home
+from nait.neurons.directions import Directions
+from nait.store import MANIFEST, Store, read_json
+
+ARRAYS = "arrays.safetensors"
+
+
+def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
+    """The manifest and the directions in a folder of a store, or in a copy of one.
+
+    Raises: DataError when the folder holds none.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = at_home(folder)
+    for name in (MANIFEST, ARRAYS):
+        if not (path / name).is_file():
+            near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise DataError(f"there is no {name}", where=str(folder), mend=did_you_mean(path.name, near))
+    try:
+        return read_json(path / MANIFEST), Directions.of(load_file(path / ARRAYS))
+    except (SafetensorError, KeyError) as error:
+        raise DataError(
+            f"{ARRAYS} is damaged ({error})", where=str(folder), mend="Make it again from the reference rows."
+        ) from error
+
+
+def read_directions(
+    paths: Mapping[str, str], capabilities: str | Sequence[str] | None = None
+) -> list[Target]:
+    """One target a folder of directions, for `target=directions`; `capabilities` chooses among their names."""
+    if not isinstance(paths, Mapping) or not paths:
+        raise ConfigError(
+            "no folder is given", where="target.paths", mend="Set 'target.paths={math: FOLDER}'."
+        )
+    named = {str(name): folder for name, folder in paths.items()}
+    targets = []
+    for name in chosen_names(capabilities, named):
+        manifest, directions = open_directions(named[name])
+        content = address({"manifest": manifest["key"], "given": manifest["address"]})
+        targets.append(Target(name, (), content, derived=(manifest, directions)))
+    return targets
+
+
+def list_directions(store: Store) -> list[dict[str, Any]]:
+    """One line for each directions artifact of a store."""
+    return [
+        {
+            "address": artifact.address,
+            "target": artifact.manifest["target"],
+            "rows": artifact.manifest["rows"],
+            "kind": artifact.manifest["key"]["kind"],
+            "site": artifact.manifest["key"]["reading"]["site"],
+            "feature": artifact.manifest["key"]["reading"]["feature"],
+            "layers": len(artifact.manifest["sign_margin"]),
+            "model": str(artifact.manifest["model"])[:8],
+            "created": artifact.manifest["created"],
+        }
+        for artifact in store.artifacts("directions")
+    ]
+
+
+def publish(folder: str | Path, out: str | Path) -> Path:
+    """A copy of a directions artifact in a folder of your own, checked as it is read."""
+    open_directions(folder)
+    target = at_home(out)
+    if target.exists():
+        raise DataError("it exists already", where=str(out), mend="Name a new folder.")
+    shutil.copytree(at_home(folder), target)
+    return target
+
+
+def resolve(store: Store, name: str) -> Path:
+    """The folder that a path, or the beginning of an address in the store, means."""
+    path = at_home(name)
+    if (path / MANIFEST).is_file():
+        return path
+    found = [
+        a.path
+        for a in store.artifacts("directions")
+        if re.fullmatch(r"[0-9a-f]+", name) and a.address.startswith(name)
+    ]
+    if len(found) == 1:
+        return found[0]
+    known = [a.address[:8] for a in store.artifacts("directions")]
+    raise DataError(
+        f"{len(found)} directions begin with '{name}'",
+        where=str(store.root),
+        mend=f"Known: {', '.join(known) or 'none'}.",
+    )

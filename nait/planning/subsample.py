@@ -1,0 +1,61 @@
+"""Parts of a job that stand for the whole: rows drawn by id, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nait.core.addresses import unit_interval, unit_intervals
+from nait.core.dataset.examples import Example, Pool, Target, fingerprint
+from nait.core.estimates.plans import Ints
+from nait.core.ranking.orders import Ranking
+from nait.core.ranking.rank_statistics import lowest_first
+from nait.core.ranking.score_table import ScoreTable
+
+
+def draw(pool: Pool, rows: int, *, after: int = 0) -> Pool:
+    """At most so many rows, drawn by id, the first `after` left out; a larger draw holds a smaller one."""
+    if len(pool) <= rows and not after:
+        return pool
+    draws = np.array(unit_intervals("plan", keys=pool.ids))
+    drawn = (pool.examples[row] for row in lowest_first(draws)[after : after + rows])
+    return part_of(pool, sorted(drawn, key=lambda example: example.id))
+
+
+def part_of(pool: Pool, examples: Sequence[Example]) -> Pool:
+    return replace(
+        pool, name=f"{pool.name} in part", examples=tuple(examples), fingerprint=fingerprint(examples)
+    )
+
+
+def draw_target(target: Target, rows: int) -> Target:
+    if len(target) <= rows:
+        return target
+    drawn = sorted(target.examples, key=lambda example: unit_interval("plan", example.id))[:rows]
+    return replace(target, examples=tuple(drawn), fingerprint=fingerprint(drawn))
+
+
+def eligible(table: ScoreTable) -> Ranking:
+    """All eligible rows as they come: a rehearsal of an order would sort too few rows to tell."""
+    return np.flatnonzero(table.eligible)
+
+
+def first(ranking: Ranking, answer_tokens: Ints) -> int:  # noqa: ARG001
+    """One row, or none: the user's budget may ask for more than a rehearsal has."""
+    return min(1, len(ranking))
+
+
+def bytes_of(path: Path, sample: int, rows: int) -> int:
+    """What an array with an entry a row would take for all rows; another one takes what it takes."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    size = path.stat().st_size
+    return size + array.nbytes * (rows - sample) // sample if array.shape[0] == sample else size
+
+
+def updates_rows(recipe: Mapping[str, Any]) -> int:
+    """Rows in one update of a recipe."""
+    return int(recipe.get("batch_size", 1)) * int(recipe.get("gradient_accumulation", 1))

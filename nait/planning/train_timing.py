@@ -1,0 +1,63 @@
+"""Steps: what a training would take, from its first steps on some of the rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from nait.core.addresses import unit_interval
+from nait.core.contracts import Model, Trainer
+from nait.core.dataset.examples import Example, Pool
+from nait.core.estimates.plans import updates
+from nait.core.ranking.selection import Selection
+from nait.planning.dry_run_doubles import STEPS, Clock, Enough
+from nait.planning.inputs import Work
+from nait.planning.subsample import updates_rows
+from nait.stages.train import train_on
+from nait.store import Store
+
+
+def time_steps(
+    work: Work,
+    trainer: Trainer,
+    count: int,
+    selection: Selection | None,
+    *,
+    model: Model,
+    store: Store,
+    seconds: float,
+) -> tuple[float | None, str]:
+    """Seconds of a training on `count` rows, and where the number comes from. It ends after `seconds`, if not before.
+
+    The rows are the selection's where there is one. None for a recipe that does not say how many steps it takes.
+    """
+    steps = updates(trainer.recipe or {}, count)
+    if steps is None:
+        return None, "unknown: this recipe does not say how many steps it takes"
+    rows = _rows(work.pool, selection, min(count, STEPS * updates_rows(trainer.recipe or {})))
+    started = time.monotonic()
+    clock = Clock(started + seconds)
+    with suppress(Enough):
+        train_on(
+            rows,
+            model=model,
+            template=work.template,
+            trainer=trainer,
+            seed=work.seed,
+            store=store,
+            tracker=clock,
+        )
+    times = clock.times
+    if len(times) < 2:
+        return time.monotonic() - started, f"from {len(times)} step(s)"
+    a_step = (times[-1] - times[0]) / (len(times) - 1)
+    took = times[0] - started + (steps - 1) * a_step
+    return took, f"{steps} steps of {a_step:.3g} s on {count} rows, from {len(times)} of them"
+
+
+def _rows(pool: Pool, selection: Selection | None, count: int) -> Sequence[Example]:
+    if selection is not None:
+        return [pool.examples[row] for row in selection.rows[:count]]
+    answered = [example for example in pool.examples if example.answered]
+    return sorted(answered, key=lambda example: unit_interval("plan", example.id))[:count]

@@ -1,0 +1,28 @@
+"""Traits: what reading the pool's texts for the report would take, from two draws of its rows."""
+
+from __future__ import annotations
+
+import time
+
+from nait.core.contracts import Describer
+from nait.core.dataset.examples import Pool
+from nait.core.estimates.plans import per_unit
+from nait.planning.subsample import draw
+
+FEW_ROWS, MANY_ROWS = 200, 1200
+
+
+def time_traits(pool: Pool, describer: Describer) -> float:
+    """Seconds for all rows: the first time with all that a start costs, then by what more rows cost."""
+    first = _time(draw(pool, FEW_ROWS), describer)
+    if len(pool) <= FEW_ROWS:
+        return first
+    few, many = draw(pool, FEW_ROWS, after=FEW_ROWS), draw(pool, MANY_ROWS, after=2 * FEW_ROWS)
+    small, large = ((float(len(rows)), _time(rows, describer)) for rows in (few, many))
+    return first + per_unit(small, large) * (len(pool) - FEW_ROWS)
+
+
+def _time(rows: Pool, describer: Describer) -> float:
+    started = time.monotonic()
+    describer.read(rows.blind())
+    return time.monotonic() - started

@@ -1,0 +1,1 @@
+"""One run of the harness: its jobs, built from a config and taken through the stages."""

@@ -1,0 +1,80 @@
+"""Telling: what the log and the tracker hear of a selection and of an evaluation."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import numpy as np
+
+from nait.core.contracts import Tracker
+from nait.core.dataset.examples import Pool
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import Selection
+from nait.stages.artifacts.evaluation_files import read_results
+from nait.stages.artifacts.score_files import read_ranking
+from nait.stages.select import describe
+from nait.store import Artifact
+
+log = logging.getLogger("nait")
+
+SHOWN_ROWS = 20
+SHOWN_CHARACTERS = 500
+
+
+def tell_selection(
+    name: str,
+    table: ScoreTable,
+    scores: Artifact,
+    made: Artifact,
+    selection: Selection,
+    pool: Pool,
+    tracker: Tracker,
+    *,
+    heeded: bool = True,
+) -> None:
+    """The counts, diagnostics and histograms of the scores, and the first and last rows of the ranking.
+
+    `heeded`: whether the order ranks by the scores. Of those that it ignores nothing is said.
+    """
+    log.info("%s: %s; %d selected.", name, describe(table), len(selection))
+    if not heeded:
+        log.info("%s: the rows are drawn, whatever their scores say.", name)
+    for target, rho in scores.manifest["length_correlation"].items() if heeded else ():
+        if rho is not None:
+            log.info("%s: Spearman's rho of the score with token length: %s", target, rho)
+    for target, facts in scores.manifest["diagnostics"].items() if heeded else ():
+        log.info("%s: %s", target, json.dumps(facts))
+    for target in table.targets:
+        values = table.column(target)
+        tracker.histogram(f"scores/{target}", np.asarray(values[np.isfinite(values)]))
+    places = {key: row for row, key in enumerate(pool.ids)}
+    ranking = read_ranking(made)
+    for title, keys in (("top", ranking[:SHOWN_ROWS]), ("bottom", ranking[-SHOWN_ROWS:])):
+        rows = [_show(pool, places[key], table.values) for key in keys]
+        tracker.table(f"examples/{title}", ["id", "scores", "instruction", "answer"], rows)
+
+
+def _show(pool: Pool, row: int, values: Any) -> list[Any]:
+    example = pool.examples[row]
+    turn = example.turns[0]
+    scores = " ".join(f"{value:.4g}" for value in values[row])
+    asked = f"{turn.instruction}\n{turn.input}".strip()
+    return [example.id, scores, asked[:SHOWN_CHARACTERS], turn.answer[:SHOWN_CHARACTERS]]
+
+
+def tell_truth(truth: dict[str, float], tracker: Tracker) -> None:
+    """What the selection is worth by the rows' own labels, where they tell anything."""
+    if not truth:
+        return
+    tracker.summary({f"truth/{name}": value for name, value in truth.items()})
+    log.info("By the labels: %s.", ", ".join(f"{name} {value:.2f}" for name, value in truth.items()))
+
+
+def tell_evaluation(evaluation: Artifact, tracker: Tracker) -> None:
+    """Each task's primary metric, and a table of all."""
+    results = read_results(evaluation.path)
+    tracker.summary({f"eval/{r.task}/{r.metric}": r.value for r in results if r.primary})
+    columns = ["task", "metric", "filter", "value", "stderr", "n"]
+    tracker.table("evaluation", columns, [[getattr(r, column) for column in columns] for r in results])

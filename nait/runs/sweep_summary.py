@@ -1,0 +1,71 @@
+"""Summaries: what a sweep's jobs say together, printed, written and tracked as one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nait.core.contracts import Evaluator, Reporter, Tracker
+from nait.core.statistics.power import describe
+from nait.stages.checks.minimum_effect import foreseen
+from nait.stages.report import report
+from nait.store import Store, read_json
+from nait.store.provenance import provenance
+
+REPORT = "report"
+
+
+def foresee(evaluator: Evaluator, *, store: str, seeds: int, methods: int) -> str:
+    """One line on the smallest differences that these seeds could find; empty where the items are not known.
+
+    `methods`: how many lines will stand against the control.
+    """
+    found = foreseen(evaluator, Store(store), seeds=seeds, methods=methods)
+    return describe(found) if found else ""
+
+
+def summarise_sweep(
+    folder: Path, *, store: str, reporter: Reporter, tracker: Tracker, config: Mapping[str, Any]
+) -> str:
+    """One leaderboard of the jobs under a sweep's folder; failed jobs are named. Tracked as a run of its own."""
+    found = [read_json(path) for path in sorted(folder.glob("*/run.json"))]
+    runs = [str(record["links"]["run"]) for record in found if record["links"].get("run")]
+    failed = [
+        f"{record['selector']} (seed {record['seed']})" for record in found if record["status"] != "done"
+    ]
+    text = "No job reached a result."
+    if runs:
+        text = report(reporter, Store(store), runs, folder / REPORT)
+        _track(folder, found, tracker, config)
+    return text + (f"\nFailed: {', '.join(failed)}. Their folders under {folder} say why." if failed else "")
+
+
+def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: Mapping[str, Any]) -> None:
+    """The report in the group of the jobs: its tables, its pictures and its page, and all files as one artifact."""
+    labels = sorted(
+        {f"{name}={job[name]}" for job in jobs for name in ("selector", "target", "budget") if job[name]}
+    )
+    group = config["group"] or jobs[0]["pool"]
+    tracker.start(f"leaderboard-{folder.name}", {**config, **provenance()}, group=group, tags=["leaderboard"])
+    try:
+        files = sorted(path for path in (folder / REPORT).iterdir() if path.is_file())
+        for file in files:
+            if file.suffix == ".csv":
+                tracker.table(file.stem, *_table(file))
+            elif file.suffix == ".svg":
+                tracker.page(f"pictures/{file.stem}", file)
+            elif file.suffix == ".html":
+                tracker.page(file.stem, file)
+        tracker.summary({"jobs": len(jobs), "compared": labels})
+        tracker.artifact(f"report-{folder.name}", "report", files, {"jobs": len(jobs)})
+    finally:
+        tracker.finish()
+
+
+def _table(path: Path) -> tuple[list[str], list[list[Any]]]:
+    """The columns and rows of a CSV file; numbers as numbers, so that a tracker can sort and draw them."""
+    import pandas
+
+    frame = pandas.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+    return list(frame.columns), frame.to_numpy(object).tolist()

@@ -1,0 +1,106 @@
+"""Judging: a selection held against the labels in the user's own rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nait.core.dataset.examples import Pool, Target
+from nait.core.errors import ConfigError, did_you_mean
+from nait.core.ranking.ground_truth import Labels, TruthColumns, measure, unlabelled
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import Selection
+
+KINDS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of the rows of these ids. `said`: what they cannot tell."""
+
+    ids: tuple[str, ...]
+    labels: Labels
+    said: tuple[str, ...] = ()
+
+    def of(self, pool: Pool) -> Labels:
+        """The labels in the order of a pool, which may have lost rows since."""
+        places = {key: place for place, key in enumerate(self.ids)}
+        return self.labels.at([places[key] for key in pool.ids])
+
+
+def labels_of(pool: Pool, columns: TruthColumns | None, targets: Sequence[Target]) -> Labelled | None:
+    """The labels in the pool's rows, where the config names their columns.
+
+    Raises: ConfigError when no row has a column that the user named, or any of them. DataError for a row without
+    one that others have, or with a value that cannot be read.
+    """
+    if columns is None or pool.source is None:
+        return None
+    lines = pool.source.lines([example.row for example in pool.examples])
+    rows = [json.loads(line) for line in lines]
+    said = _missing(columns, rows)
+    labels = columns.labels(rows, lambda number: _place(pool, number))
+    return Labelled(pool.ids, labels, (*said, *_unlabelled(labels, [one.name for one in targets])))
+
+
+def _missing(columns: TruthColumns, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is left out because no row has its column.
+
+    A column that does not have its key's own name was named by the user. Raises: ConfigError when it is not there, or
+    when no column is.
+    """
+    present = columns.present(rows)
+    known = sorted({str(name) for row in rows for name in row})
+    have = f"The rows have: {', '.join(known)}."
+    lacking = {key: name for key, name in columns.named().items() if name not in present}
+    for key, name in lacking.items():
+        if name != key:
+            near = did_you_mean(name, known)
+            mend = near if near.startswith("Did") else have
+            raise ConfigError(f"no row has a column '{name}'", where=f"truth.{key}", mend=mend)
+    if not present:
+        raise ConfigError(
+            f"no row has any of the label columns ({', '.join(columns.named().values()) or 'all are null'})",
+            where="truth",
+            mend=f"truth.family=COLUMN is enough; truth=null uses none. {have}",
+        )
+    return [
+        f"The rows have no column '{name}' (truth.{key}): what it would tell is left out."
+        for key, name in lacking.items()
+    ]
+
+
+def _unlabelled(labels: Labels, targets: Sequence[str]) -> list[str]:
+    missing = unlabelled(labels, targets)
+    if labels.family is None or not missing:
+        return []
+    kinds = sorted({str(one) for one in labels.family} - {""})
+    shown = ", ".join(kinds[:KINDS_SHOWN]) + (", ..." if len(kinds) > KINDS_SHOWN else "")
+    names = " or ".join(f"'{name}'" for name in missing)
+    mend = "set target.name=LABEL to one of them" if len(targets) == 1 else "name each target as its label"
+    return [
+        f"No row is labelled {names}; the labels are {shown or 'all empty'}; {mend}. Which rows are in target is "
+        "not known, so precision, coverage and their like are left out."
+    ]
+
+
+def _place(pool: Pool, number: int) -> str:
+    row = pool.examples[number].row
+    place = getattr(pool.source, "place", None)
+    return str(place(row)) if place else f"{pool.name} row {row} (counted from 0)"
+
+
+def judge(
+    labels: Labels, selection: Selection, table: ScoreTable | None, targets: Sequence[Target]
+) -> dict[str, float]:
+    """What the selection is worth by the labels: precision, coverage, clean share and their like.
+
+    `table`: the scores that ranked it, None where its order ignored them: then nothing is said of scores.
+    """
+    names = [target.name for target in targets]
+    by_target = {name: table.column(name) for name in table.targets} if table else {}
+    return {
+        name: round(value, 4) for name, value in measure(labels, selection.rows, names, by_target).items()
+    }

@@ -1,0 +1,1 @@
+"""Backward passes: one gradient for each row, reduced while it is computed."""

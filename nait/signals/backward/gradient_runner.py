@@ -1,0 +1,103 @@
+"""Backward passes: every row's own gradient of a LoRA, a batch at a time, reduced while the backward runs.
+
+Shapes: B rows, P weights of the LoRA, R reference rows, S width of a projection. Memory holds one factor's
+gradients of a batch (unless whole ones are asked for), and the activations that any backward needs: several
+times a forward's, so batches want fewer tokens than a forward pass's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nait.core.dataset.token_table import TokenTable
+from nait.core.errors import ModelError
+from nait.models.anatomy import Anatomy, device_of, dissect
+from nait.models.tokens.batches import Rows, Side, collate, width_of
+from nait.signals.runtime.host_transfer import Arrival, joined
+from nait.signals.runtime.out_of_memory import Fitting
+from nait.signals.specs.gradients import Arrays, GradientSignal
+
+if TYPE_CHECKING:
+    import torch
+
+    from nait.signals.forward.lm_head import LmHead
+
+
+class GradientRunner:
+    """Runs the model forward and backward over batches; one backward gives all rows' own gradients.
+
+    Raises: ModelError when the model has no plain LoRA on it.
+    """
+
+    def __init__(self, network: Any, signals: Sequence[GradientSignal], *, padding: Side = "right") -> None:
+        from nait.signals.backward.per_example import Tap
+        from nait.signals.backward.reductions import Reducer
+
+        self.network = network
+        self.anatomy: Anatomy = dissect(network)
+        self.head: LmHead | None = None
+        self.device = device_of(network)
+        # Any id does, since no real token sees it; the pad id itself makes some models warn.
+        self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
+        self.padding: Side = padding
+        self.tap = Tap(network, self._take)
+        shapes = {name: tuple(factor.weight.shape) for name, factor in self.tap.factors.items()}
+        self.reducer = Reducer(signals, shapes, self.device)
+        self.seen: set[str] = set()
+        self.fitting = Fitting()
+
+    def __enter__(self) -> GradientRunner:
+        from nait.signals.forward.lm_head import head_of
+
+        self.tap.__enter__()
+        self.head = head_of(self.network, self.anatomy)  # looked at with dropout off
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.tap.__exit__(*error)
+
+    def begin(self, table: TokenTable, rows: Rows) -> list[Arrival]:
+        """The values of these rows, in parts. Out of memory halves the batch and goes on, saying so."""
+        width = width_of(int(table.lengths[rows].max()))
+        return self.fitting.read(lambda part: Arrival(self._read(table, part)), rows, width=width)
+
+    def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
+        """One array a signal for these rows."""
+        return joined(self.begin(table, rows))
+
+    def _read(self, table: TokenTable, rows: Rows) -> list[torch.Tensor]:
+        import torch
+
+        from nait.signals.backward.answer_loss import backward
+        from nait.signals.forward.output_meters import predicted
+
+        assert self.head is not None
+        batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
+        blank = ~predicted(batch, "answer").any(dim=1)
+        self.tap.rows, self.seen = len(rows), set()
+        self.reducer.start(len(rows))
+        if not bool(blank.all()):
+            backward(self.head, self.anatomy, batch)
+            self._check_all_seen()
+        # Without an answer there is no gradient, and Adam's momentum alone says nothing of the row.
+        return [torch.where(blank[:, None], torch.nan, value) for value in self.reducer.finish()]
+
+    def _take(self, name: str, gradient: torch.Tensor) -> None:
+        if name in self.seen:
+            raise ModelError(
+                f"{name} is used twice in one pass",
+                where="gradients",
+                mend="Leave this module out of train.lora.target_modules.",
+            )
+        self.seen.add(name)
+        self.reducer.take(name, gradient.flatten(1))
+
+    def _check_all_seen(self) -> None:
+        unseen = sorted(set(self.tap.factors) - self.seen)
+        if unseen:
+            raise ModelError(
+                f"the loss does not depend on {unseen[0]}",
+                where="gradients",
+                mend="Leave this module out of train.lora.target_modules; an adapter must not be merged.",
+            )

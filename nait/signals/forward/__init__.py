@@ -1,0 +1,1 @@
+"""Forward passes: activations, outputs, prefix caching and packing."""

@@ -1,0 +1,161 @@
+"""Meters: what turns a batch's activations into the signals' numbers while the decoder runs, and after it.
+
+Shapes: B rows, T tokens, D width, L layers, C directions. Every number is accumulated in float32, whatever the
+model's dtype. Nothing of size B x T survives a layer's hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from nait.models.anatomy import Anatomy, HookPoint
+from nait.models.tokens.batches import Batch
+from nait.signals.specs.activations import Features, Mean, Norms, Projections, Reading, ReadingSignal
+
+if TYPE_CHECKING:
+    import torch
+
+
+Hook = Callable[[HookPoint, Callable[["torch.Tensor"], None]], Any]
+"""Gives each activation at a point to a function; returns a handle that ends it."""
+
+
+class Meter(Protocol):
+    """Measures some of a pass's signals: hooks inside the decoder, the decoder's output, or both."""
+
+    def attach(self, hook: Hook) -> list[Any]:
+        """Handles of its hooks, made by `hook`; remove them when the pass ends."""
+        ...
+
+    def start(self, batch: Batch) -> None:
+        """Forget the last batch, expect this one."""
+        ...
+
+    def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:
+        """The batch's values, one tensor a signal, on any device.
+
+        `h_btd`: the decoder's output, after the final norm.
+        Where the pass stopped early (no meter of the output is there), it is what the last block that ran gave.
+        """
+        ...
+
+
+def hook(point: HookPoint, take: Callable[[torch.Tensor], None]) -> Any:
+    """The handle of a hook that gives each activation at `point` to `take`."""
+    if point.end == "input":
+
+        def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            take(args[0] if args else kwargs["hidden_states"])
+
+        return point.module.register_forward_pre_hook(before, with_kwargs=True)
+
+    def after(_module: Any, _args: Any, output: Any) -> None:
+        take(output[0] if isinstance(output, tuple) else output)
+
+    return point.module.register_forward_hook(after)
+
+
+class ReadingMeter:
+    """All signals of one reading: the reading is computed once a layer and shared by them."""
+
+    def __init__(
+        self, reading: Reading, signals: Sequence[ReadingSignal], anatomy: Anatomy, device: str
+    ) -> None:
+        import torch
+
+        self.reading = reading
+        self.signals = list(signals)
+        depth = anatomy.layers if reading.depth is None else reading.depth
+        self.layers = list(range(reading.first_layer, depth + 1))
+        self.points = [anatomy.point(reading.site, layer) for layer in self.layers]
+        self.batch: Batch | None = None
+        self.kept: dict[int, list[Any]] = {}
+        self.projected: list[Any] = []
+        projections = [signal for signal in self.signals if isinstance(signal, Projections)]
+        self.widths = [signal.directions.shape[0] for signal in projections]
+        self.centers = {
+            number: torch.from_numpy(np.array(signal.center, dtype=np.float32)).to(device)
+            for number, signal in enumerate(self.signals)
+            if isinstance(signal, Norms) and signal.center is not None
+        }
+        self.v_lcd: torch.Tensor | None = None
+        if projections:
+            stacked = np.concatenate([np.asarray(s.directions[:, : len(self.layers)]) for s in projections])
+            self.v_lcd = torch.from_numpy(
+                np.ascontiguousarray(stacked.transpose(1, 0, 2), dtype=np.float32)
+            ).to(device)
+
+    def attach(self, hook: Hook) -> list[Any]:
+        """Handles of the hooks, one a layer, made by `hook`; remove them when the pass ends."""
+        return [hook(point, partial(self._read, place)) for place, point in enumerate(self.points)]
+
+    def start(self, batch: Batch) -> None:
+        """Forget the last batch, expect this one."""
+        self.batch = batch
+        self.kept = {number: [] for number in range(len(self.signals))}
+        self.projected = []
+
+    def _read(self, place: int, activation: torch.Tensor) -> None:
+        batch = self.batch
+        assert batch is not None
+        rows, width = batch.input_ids.shape
+        f_bd = summarise(activation.reshape(rows, width, -1), batch.on(activation.device), self.reading)
+        f_bd = f_bd.to(batch.real.device)  # a spread model's blocks run on several
+        if self.v_lcd is not None:
+            self.projected.append(f_bd @ self.v_lcd[place].T)
+        for number, signal in enumerate(self.signals):
+            if isinstance(signal, Features):
+                self.kept[number].append(f_bd)
+            elif isinstance(signal, Norms):
+                center = self.centers.get(number)
+                self.kept[number].append((f_bd if center is None else f_bd - center[place]).norm(dim=1))
+            elif isinstance(signal, Mean):
+                self.kept[number].append(f_bd.double().sum(dim=0, keepdim=True))
+
+    def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:  # noqa: ARG002
+        """The batch's values, one tensor a signal: [B, L, D], [B, C, L], [B, L]; or sums [1, L, D]."""
+        import torch
+
+        values: list[torch.Tensor] = []
+        p_bcl = torch.stack(self.projected, dim=2) if self.projected else None
+        at, widths = 0, iter(self.widths)
+        for number, signal in enumerate(self.signals):
+            if isinstance(signal, Projections):
+                assert p_bcl is not None
+                width = next(widths)
+                values.append(p_bcl[:, at : at + width])
+                at += width
+            else:
+                values.append(torch.stack(self.kept[number], dim=1))
+        return values
+
+
+def summarise(h_btd: torch.Tensor, batch: Batch, reading: Reading) -> torch.Tensor:
+    """[B, D] in float32: `reading`'s summary of one layer's activations [B, T, D] (Reading has the formulas)."""
+    import torch
+
+    rows = torch.arange(h_btd.shape[0], device=h_btd.device)
+    start = batch.first if reading.origin == "first" else batch.prompt_end
+    if reading.feature in ("delta", "last"):
+        summary = h_btd[rows, batch.last].float()
+    else:
+        summary = _mean(h_btd, batch, reading)
+    if reading.feature in ("delta", "mean_delta"):
+        summary = summary - h_btd[rows, start].float()
+    return summary
+
+
+def _mean(h_btd: torch.Tensor, batch: Batch, reading: Reading) -> torch.Tensor:
+    import torch
+
+    weight = batch.real
+    if reading.origin == "prompt_end":
+        columns = torch.arange(h_btd.shape[1], device=h_btd.device)
+        weight = weight & (columns[None, :] > batch.prompt_end[:, None])
+    w_bt = weight.float()
+    count = w_bt.sum(dim=1, keepdim=True).clamp(min=1.0)
+    return torch.bmm(w_bt.unsqueeze(1), h_btd.float()).squeeze(1) / count

@@ -1,0 +1,99 @@
+"""The LM head: logits of chosen hidden states, as the network itself would give them.
+
+A network's logits are its output embeddings applied to the decoder's output, and in some families one step
+more: a soft cap (Gemma) or a scale (Cohere, Granite, Falcon-H1, HyperCLOVA X). Which step a network takes is
+found by trying those its config speaks of against its own logits, so an unknown one is refused, never mismeasured.
+
+Shapes: P positions, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from nait.core.errors import ModelError
+from nait.models.anatomy import Anatomy, device_of
+
+if TYPE_CHECKING:
+    import torch
+
+PROBE_TOKENS = 8
+TOLERANCE = {"float32": 1e-4, "float64": 1e-4}
+LOW_PRECISION_TOLERANCE = 2e-2
+
+Step = Callable[["torch.Tensor"], "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class LmHead:
+    """The output embeddings and the step behind them."""
+
+    module: Any
+    step: Step | None
+
+    def __call__(self, h_pd: torch.Tensor) -> torch.Tensor:
+        """[P, V] logits in float32; the matrix product runs in the network's dtype. The caller owns them."""
+        logits: torch.Tensor = self.module(h_pd)
+        return (logits if self.step is None else self.step(logits)).float()
+
+
+_FOUND: WeakKeyDictionary[Any, LmHead] = WeakKeyDictionary()
+"""Networks whose head was checked: each is checked once."""
+
+
+def head_of(network: Any, anatomy: Anatomy) -> LmHead:
+    """The network's head, checked once a network against its own logits of a few tokens.
+
+    Raises: ModelError when no known step gives the network's own logits.
+    """
+    if network not in _FOUND:
+        _FOUND[network] = _find(network, anatomy)
+    return _FOUND[network]
+
+
+def _find(network: Any, anatomy: Anatomy) -> LmHead:
+    import torch
+
+    base = network.get_base_model() if hasattr(network, "get_base_model") else network
+    module = base.get_output_embeddings()
+    if module is None:
+        raise ModelError(
+            f"{anatomy.name} has no LM head", where="model.path", mend="Use a causal language model."
+        )
+    ids = torch.arange(PROBE_TOKENS, device=device_of(base))[None] + 3
+    ids = ids % base.config.get_text_config(decoder=True).vocab_size
+    with torch.inference_mode():
+        # On one device, since a spread model's head and its inputs may be on two.
+        wanted = network(input_ids=ids, use_cache=False).logits[0].float().cpu()
+        h_pd = anatomy.decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
+        heads = [LmHead(module, step) for step in _steps(base)]
+        errors = [float((head(h_pd).cpu() - wanted).abs().max()) for head in heads]
+    best = min(range(len(heads)), key=errors.__getitem__)
+    allowed = TOLERANCE.get(str(h_pd.dtype).removeprefix("torch."), LOW_PRECISION_TOLERANCE)
+    if not errors[best] <= allowed * float(wanted.abs().max()):
+        raise ModelError(
+            f"{anatomy.name} makes its logits in a way that is not known here (off by {errors[best]:.3g})",
+            where="model.path",
+            mend="Use a selector that needs no losses (nait, rds, length), or add its step to signals/logits.py.",
+        )
+    return heads[best]
+
+
+def _steps(base: Any) -> Iterator[Step | None]:
+    """The steps that the config speaks of, then none: of two that fit equally the first is taken."""
+    config = base.config.get_text_config(decoder=True)
+    cap = getattr(config, "final_logit_softcapping", None)
+    if cap:
+        yield lambda logits: (logits / cap).tanh() * cap
+    for name in ("logit_scale", "logits_scaling", "lm_head_multiplier"):
+        scale = getattr(config, name, None)
+        if scale:
+            yield from (_times(scale), _times(1 / scale))
+    yield None
+
+
+def _times(factor: float) -> Step:
+    return lambda logits: logits * factor

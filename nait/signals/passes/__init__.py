@@ -1,0 +1,1 @@
+"""A pass over a pool: batches read, chunks written, work shared among processes."""

@@ -1,0 +1,222 @@
+"""Runners: what reads a batch's signals, in one forward of the decoder or one forward and backward of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nait.core.dataset.token_table import TokenTable
+from nait.core.errors import ModelError, NaitError
+from nait.models.anatomy import Anatomy, HookPoint, device_of, dissect
+from nait.models.tensor_parallel import is_split
+from nait.models.tokens.batches import Batch, Rows, Side, collate, width_of
+from nait.signals.backward.gradient_runner import GradientRunner
+from nait.signals.forward.activation_meters import Meter, ReadingMeter, hook
+from nait.signals.forward.lm_head import head_of
+from nait.signals.forward.output_meters import OutputMeter
+from nait.signals.forward.packing import Packing, When
+from nait.signals.forward.prefix_cache import NONE, Continuation, Ints, Prefixes, Take
+from nait.signals.runtime.host_transfer import Arrival, Values, joined
+from nait.signals.runtime.out_of_memory import Fitting, decoder_options
+from nait.signals.specs.activations import (
+    Choice,
+    Losses,
+    OutputSignal,
+    Reading,
+    ReadingSignal,
+    Signal,
+)
+from nait.signals.specs.gradients import GradientSignal
+
+if TYPE_CHECKING:
+    import torch
+
+
+def runner_of(
+    network: Any,
+    signals: Sequence[Signal],
+    *,
+    padding: Side = "right",
+    prefixes: Prefixes = NONE,
+    packing: When = "never",
+) -> Runner | GradientRunner:
+    """What reads these signals batch by batch: a forward pass, or one forward and backward.
+
+    Raises: NaitError for a request that mixes the two, which take different batches and memory; ModelError for
+    gradients of a split model.
+    """
+    backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
+    if backward and is_split(network):
+        raise ModelError(
+            "gradients are not taken of a model that is split among processes",
+            where="model.tensor_parallel=true",
+            mend="Use model.device_map=auto in one process.",
+        )
+    if not backward:
+        return Runner(network, signals, padding=padding, prefixes=prefixes, packing=packing)
+    if len(backward) < len(signals):
+        raise NaitError(
+            "gradients and readings were asked for together",
+            where="measure",
+            mend="Measure each kind in a request of its own.",
+        )
+    return GradientRunner(network, backward, padding=padding)
+
+
+def read_ahead(
+    runner: Runner | GradientRunner, table: TokenTable, batches: Iterable[Rows]
+) -> Iterator[tuple[Rows, list[Values]]]:
+    """Each batch's rows and values, one array a signal. While they are waited for, the next batch is on its way.
+
+    An interrupt that comes while a batch is begun is raised after the values of the batch before it.
+    """
+    waiting: tuple[Rows, list[Arrival]] | None = None
+    for rows in batches:
+        try:
+            begun = rows, runner.begin(table, rows)
+        except (KeyboardInterrupt, SystemExit):
+            if waiting is not None:
+                yield waiting[0], joined(waiting[1])
+            raise
+        if waiting is not None:
+            yield waiting[0], joined(waiting[1])
+        waiting = begun
+    if waiting is not None:
+        yield waiting[0], joined(waiting[1])
+
+
+class _Reached(Exception):  # noqa: N818 (no error: it ends a forward that has given all that is asked for)
+    """The block at the pass's depth has run; this is what it gave."""
+
+    def __init__(self, h_btd: torch.Tensor) -> None:
+        super().__init__()
+        self.h_btd = h_btd
+
+
+class Runner:
+    """Runs the decoder over batches, with the signals' hooks attached.
+
+    The LM head runs where a signal needs it, and only on the positions that it needs. Where every signal has a
+    depth, the decoder stops at the deepest: no later block runs, nor the final norm. Of a batch whose rows begin with
+    one of the `prefixes`, it reads the rest; other batches it reads without padding where `packing` says so.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        signals: Sequence[Signal],
+        *,
+        padding: Side = "right",
+        prefixes: Prefixes = NONE,
+        packing: When = "never",
+    ) -> None:
+        self.anatomy: Anatomy = dissect(network)
+        self.device = device_of(network)
+        # Any id does, since no real token sees it; the pad id itself makes some models warn.
+        self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
+        self.padding: Side = padding
+        self.meters = list(_meters(signals, network, self.anatomy, self.device))
+        split = is_split(network)
+        if split:
+            _check_split(signals)
+        # A split decoder runs in other processes too, which keep no prefixes and do not stop early.
+        self.depth = self.anatomy.layers if split else _depth(signals, self.anatomy)
+        self.handles: list[Any] = []
+        self.count = len(signals)
+        self.prefixes = prefixes if padding == "right" and not split else NONE
+        self.continuation = Continuation(self.anatomy.decoder, self.device)
+        self.packing = Packing(self.anatomy, packing)
+        self.fitting = Fitting(again=not split)
+
+    def __enter__(self) -> Runner:
+        self.handles = [handle for meter, _ in self.meters for handle in meter.attach(self._hook)]
+        if self.depth < self.anatomy.layers:  # behind the meters' own hooks on that block
+            self.handles.append(self._hook(self.anatomy.point("residual", self.depth), _stop))
+        return self
+
+    def _hook(self, point: HookPoint, take: Take) -> Any:
+        return hook(point, self.packing.taking(self.continuation.taking(take)))
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def begin(self, table: TokenTable, rows: Rows) -> list[Arrival]:
+        """The values of these rows on their way, in parts. Out of memory halves the batch and goes on, saying so."""
+        width = width_of(int(table.lengths[rows].max()))
+        return self.fitting.read(lambda part: Arrival(self._read(table, part)), rows, width=width)
+
+    def read(self, table: TokenTable, rows: Rows) -> list[Values]:
+        """One array a signal for these rows."""
+        return joined(self.begin(table, rows))
+
+    def _read(self, table: TokenTable, rows: Rows) -> list[torch.Tensor]:
+        import torch
+
+        batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
+        for meter, _ in self.meters:
+            meter.start(batch)
+        values: dict[int, torch.Tensor] = {}
+        with torch.inference_mode():
+            h_btd = self._forward(batch, self.prefixes.of(rows))
+            for meter, numbers in self.meters:
+                for number, value in zip(numbers, meter.finish(h_btd), strict=True):
+                    values[number] = value
+        return [values[number] for number in range(self.count)]
+
+    def _forward(self, batch: Batch, prefix: Ints | None) -> torch.Tensor:
+        """The decoder's output [B, T, D], or that of the block at which it stops."""
+        try:
+            output = self.continuation.read(batch.input_ids, prefix)
+            if output is None:
+                output = self.packing.read(batch)
+            if output is None:
+                options = decoder_options(self.anatomy, batch)
+                output = self.anatomy.decoder(
+                    input_ids=batch.input_ids, use_cache=False, **options
+                ).last_hidden_state
+        except _Reached as reached:
+            return reached.h_btd
+        return output
+
+
+def _stop(h_btd: torch.Tensor) -> None:
+    raise _Reached(h_btd)
+
+
+def _check_split(signals: Sequence[Signal]) -> None:
+    """Raises: ModelError for the site whose activations a split model holds in parts."""
+    if any(isinstance(signal, ReadingSignal) and signal.reading.site == "mlp" for signal in signals):
+        raise ModelError(
+            "the neurons of a block are split among processes",
+            where="model.tensor_parallel=true",
+            mend="Use selector.site=residual, mlp_out or attn_out, or model.device_map=auto in one process.",
+        )
+
+
+def _depth(signals: Sequence[Signal], anatomy: Anatomy) -> int:
+    """The last layer that any of the signals needs."""
+    depths = [signal.reading.depth if isinstance(signal, ReadingSignal) else None for signal in signals]
+    return max(anatomy.layers if depth is None else depth for depth in depths)
+
+
+def _meters(
+    signals: Sequence[Signal], network: Any, anatomy: Anatomy, device: str
+) -> Iterator[tuple[Meter, list[int]]]:
+    """One meter a reading and one for the decoder's output, each with the numbers of its signals."""
+    inside: dict[Reading, list[tuple[int, ReadingSignal]]] = {}
+    outputs: list[tuple[int, OutputSignal]] = []
+    for number, signal in enumerate(signals):
+        if isinstance(signal, OutputSignal):
+            outputs.append((number, signal))
+        elif isinstance(signal, ReadingSignal):
+            inside.setdefault(signal.reading, []).append((number, signal))
+        else:
+            raise TypeError(f"a forward pass has no meter for {type(signal).__name__}")
+    for reading, asked in inside.items():
+        meter = ReadingMeter(reading, [signal for _, signal in asked], anatomy, device)
+        yield meter, [number for number, _ in asked]
+    if outputs:
+        needs_head = any(isinstance(signal, Losses | Choice) for _, signal in outputs)
+        head = head_of(network, anatomy) if needs_head else None
+        yield OutputMeter([signal for _, signal in outputs], head), [number for number, _ in outputs]

@@ -1,0 +1,45 @@
+"""Together: an artifact that several processes make, one of which leads and writes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from nait.core.ranks import WAIT_SECONDS
+from nait.store import Artifact, Store
+
+
+def produce_together(
+    store: Store,
+    kind: str,
+    key: Mapping[str, Any],
+    write: Callable[[Path], Mapping[str, Any]],
+    join: Callable[[Path], None],
+) -> Artifact:
+    """The artifact of this key: found, or made here by `write(folder)`, as by a store's `produce`.
+
+    While another process makes it, `join(folder)` helps there, again and again. The lead passes on when its process
+    dies.
+    """
+    folder = store.folder(kind, key)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lead = FileLock(folder.with_suffix(".lead"))
+    helped = False
+    while (found := store.find(kind, key)) is None:
+        helped = True
+        try:
+            lead.acquire(blocking=False)
+        except Timeout:
+            join(folder.with_suffix(".part"))
+            time.sleep(WAIT_SECONDS)
+            continue
+        try:
+            return store.produce(kind, key, write)
+        finally:
+            lead.release()
+    return replace(found, fresh=helped)

@@ -1,0 +1,1 @@
+"""Device and memory management during a pass."""

@@ -1,0 +1,1 @@
+"""What a pass can be asked to measure, as plain data."""

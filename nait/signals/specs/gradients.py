@@ -1,0 +1,161 @@
+"""Gradient signals: what one backward pass can be asked to measure of each row, as plain data.
+
+Shapes: N rows, P weights of the adapter (every LoRA factor, flattened, in the order of the parameters' names),
+R reference rows, S width of a projection. A row's gradient is that of the mean NLL over its answer tokens,
+dropout off. A row without an answer token to predict has NaN.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.addresses import digest_file
+from nait.core.errors import ConfigError, StoreError, did_you_mean
+from nait.store import read_json
+
+Variant = Literal["less", "eps_outside", "no_momentum", "sgd"]
+VARIANTS: tuple[Variant, ...] = ("less", "eps_outside", "no_momentum", "sgd")
+VERSION = 1
+WORD_BITS = 64
+
+Arrays = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Adam's two moments at a checkpoint: `NAME.exp_avg` and `NAME.exp_avg_sq` in a safetensors file."""
+
+    path: Path = field(compare=False)
+    digest: str
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    def key(self) -> Mapping[str, Any]:
+        return {"digest": self.digest, "beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
+
+
+def find_moments(path: Path) -> Moments:
+    """The moments in this file, with Adam's constants from `epoch.json` beside it where there is one.
+
+    Raises: StoreError when there is no such file.
+    """
+    if not path.is_file():
+        raise StoreError(
+            "there is no such file",
+            where=str(path),
+            mend="Train with train.checkpoints=epoch, which keeps Adam's moments.",
+        )
+    record = path.with_name("epoch.json")
+    facts = read_json(record) if record.is_file() else {}
+    known = {name: float(facts[name]) for name in ("beta1", "beta2", "eps") if name in facts}
+    return Moments(path, digest_file(path), **known)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What is made of a gradient g: the step that Adam, with moments m and v, would take next.
+
+    less: (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + eps), as LESS's code has it: eps inside the root, no
+    bias correction. eps_outside: .../ (sqrt(b2 v + (1 - b2) g^2) + eps). no_momentum: g over LESS's root.
+    sgd: g itself.
+    """
+
+    variant: Variant = "sgd"
+    moments: Moments | None = None
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise ConfigError(
+                f"'{self.variant}' is not a choice",
+                where="selector.adam",
+                mend=did_you_mean(self.variant, VARIANTS),
+            )
+        if self.variant != "sgd" and self.moments is None:
+            raise ConfigError(
+                f"{self.variant} needs Adam's moments",
+                where="selector.adam",
+                mend="Give a checkpoint with moments, or use sgd.",
+            )
+
+    def key(self) -> Mapping[str, Any]:
+        used = self.moments if self.variant != "sgd" else None
+        return {"variant": self.variant, "moments": used.key() if used else None}
+
+
+PLAIN = Update()
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A random projection to `dim` numbers by a matrix of signs, each +-1 / sqrt(dim), that `seed` decides."""
+
+    dim: int = 8192
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dim < WORD_BITS or self.dim % WORD_BITS:
+            raise ConfigError(
+                f"{self.dim} is not a multiple of {WORD_BITS}",
+                where="selector.projection_dim",
+                mend="8192 is usual.",
+            )
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signs": VERSION, "dim": self.dim, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Each row's gradient after `update`, of unit norm: [N, P] in float32, or [N, S] projected.
+
+    Unprojected they are for reference sets, not for pools: P may be a hundred million.
+    """
+
+    update: Update = PLAIN
+    projection: Projection | None = None
+    per_row: bool = field(default=True, init=False)
+
+    def key(self) -> Mapping[str, Any]:
+        return {"signal": "gradients", "version": VERSION, **_how(self.update, self.projection)}
+
+
+@dataclass(frozen=True)
+class Influences:
+    """Cosines of each row's gradient after `update` with reference gradients: [N, R] in float32.
+
+    `references` is [R, P] (or [R, S], projected), its rows of unit norm; `digest` names its content. No [N, P]
+    is kept: inner products are taken parameter by parameter while the backward pass runs.
+    """
+
+    digest: str
+    references: Arrays = field(repr=False, compare=False)
+    update: Update = PLAIN
+    projection: Projection | None = None
+    per_row: bool = field(default=True, init=False)
+
+    def key(self) -> Mapping[str, Any]:
+        how = _how(self.update, self.projection)
+        return {"signal": "influences", "version": VERSION, "references": self.digest, **how}
+
+
+GradientSignal = Gradients | Influences
+
+
+def influences_of(references: Arrays, update: Update, projection: Projection | None = None) -> Influences:
+    """The signal of cosines with these reference gradients [R, P], named by their bytes."""
+    exact = np.ascontiguousarray(references, dtype=np.float32)
+    digest = hashlib.sha256(repr(exact.shape).encode())
+    digest.update(exact.data)
+    return Influences(digest.hexdigest()[:32], exact, update, projection)
+
+
+def _how(update: Update, projection: Projection | None) -> dict[str, Any]:
+    return {"update": update.key(), "projection": projection.key() if projection else None}

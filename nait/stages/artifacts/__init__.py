@@ -1,0 +1,1 @@
+"""Scores, selections and evaluations as files."""

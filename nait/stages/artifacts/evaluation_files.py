@@ -1,0 +1,108 @@
+"""Evaluations as files: `results.json` and `items.parquet`, one row for each task, item, metric and filter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from nait.core.errors import StoreError
+from nait.core.statistics.results import Evaluation, Item, Member, Result
+from nait.store import read_json, way_out, write_json
+
+RESULTS = "results.json"
+ITEMS = "items.parquet"
+Place = tuple[str, str, str]
+"""Task, metric, filter."""
+FIELDS = ("task", "doc_id", "metric", "filter", "value", "doc_hash")
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Writes both files into `folder`, each whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    items = evaluation.items
+    name = pa.dictionary(pa.int32(), pa.string())
+    kinds = dict(zip(FIELDS, (name, pa.int32(), name, name, pa.float64(), pa.string()), strict=True))
+    columns = {
+        field: pa.array([getattr(item, field) for item in items], kind) for field, kind in kinds.items()
+    }
+    part = folder / (ITEMS + ".part")
+    pq.write_table(pa.table(columns), part, compression="zstd")
+    part.replace(folder / ITEMS)
+    write_json(
+        folder / RESULTS,
+        {
+            "results": [asdict(result) for result in evaluation.results],
+            "missing": list(evaluation.missing),
+            "warnings": list(evaluation.warnings),
+            "versions": dict(evaluation.versions),
+        },
+    )
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """The evaluation that was written into `folder`.
+
+    Raises: StoreError when a file is missing, damaged or of another make.
+    """
+    kept = read_json(folder / RESULTS)
+    return Evaluation(
+        read_results(folder),
+        read_items(folder),
+        tuple(kept["missing"]),
+        tuple(kept["warnings"]),
+        dict(kept["versions"]),
+    )
+
+
+def read_results(folder: Path) -> tuple[Result, ...]:
+    """The typed results alone, without the items. Raises: StoreError, as above."""
+    try:
+        rows = read_json(folder / RESULTS)["results"]
+        return tuple(_result(row) for row in rows)
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _result(row: Mapping[str, Any]) -> Result:
+    members = tuple(Member(**member) for member in row.get("members", ()))
+    return Result(**{**row, "missing": tuple(row["missing"]), "members": members})
+
+
+def read_items(folder: Path) -> tuple[Item, ...]:
+    """The per-item outcomes. Raises: StoreError, as above."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        columns = pq.read_table(folder / ITEMS).to_pydict()
+        return tuple(Item(*row) for row in zip(*(columns[name] for name in FIELDS), strict=True))
+    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def read_outcomes(folder: Path) -> tuple[Item, ...]:
+    """The outcomes of the metrics whose value is the mean of them. Raises: StoreError, as above.
+
+    A perplexity is exp of a mean, a median none at all: what holds for the mean of their items says nothing of them.
+    """
+    items: dict[Place, list[Item]] = {}
+    for item in read_items(folder):
+        items.setdefault((item.task, item.metric, item.filter), []).append(item)
+    values = {(one.task, one.metric, one.filter): one.value for one in read_results(folder)}
+    return tuple(
+        item
+        for place, group in items.items()
+        if place in values
+        and math.isclose(fmean(one.value for one in group), values[place], rel_tol=1e-6, abs_tol=1e-9)
+        for item in group
+    )
+
+
+def _damaged(folder: Path, error: Exception) -> StoreError:
+    return StoreError(f"the evaluation cannot be read ({error})", where=str(folder), mend=way_out(folder))

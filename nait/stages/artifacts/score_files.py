@@ -1,0 +1,164 @@
+"""Score tables and selections as files: Parquet for numbers, JSON lines for the user's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.dataset.examples import Pool
+from nait.core.errors import StoreError
+from nait.core.ranking.orders import Ranking
+from nait.core.ranking.score_table import Contributions, ScoreTable
+from nait.core.ranking.selection import Selection
+from nait.store import Artifact
+
+SCORE_PREFIX = "score:"
+LAYERS, LAYER_PREFIX = "layers.parquet", "layer_"
+
+
+def write_scores(folder: Path, table: ScoreTable, answer_tokens: npt.NDArray[np.int64]) -> None:
+    """`scores.parquet`: id, `score:<target>` columns, the reason of an ineligible row, answer tokens."""
+    columns: dict[str, Any] = {"id": list(table.ids)}
+    columns |= {SCORE_PREFIX + name: _nullable(table.column(name)) for name in table.targets}
+    columns["reason"] = [table.reasons.get(key, "") for key in table.ids]
+    columns["answer_tokens"] = answer_tokens
+    write_parquet(folder / "scores.parquet", columns)
+
+
+def _nullable(values: npt.NDArray[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(np.asarray(values, dtype=np.float64), from_pandas=True)  # NaN becomes null
+
+
+def write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
+    """A Parquet file of these columns, written whole."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    part = path.with_name(path.name + ".part")
+    table = pa.table(dict(columns))
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    parquet.write_table(
+        table,
+        part,
+        compression="zstd",
+        use_dictionary=[name for name in table.column_names if name not in floats],  # scores hardly repeat
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),  # smaller, quicker both ways
+    )
+    part.replace(path)
+
+
+def read_scores(artifact: Artifact) -> tuple[ScoreTable, npt.NDArray[np.int64]]:
+    """The table of a `scores` artifact and the rows' answer tokens [N]."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(artifact.path / "scores.parquet")
+    names = list(artifact.manifest["targets"])
+    values = [table.column(SCORE_PREFIX + name).to_numpy(zero_copy_only=False) for name in names]
+    ids = tuple(table.column("id").to_pylist())
+    reasons = table.column("reason").to_pylist()
+    return (
+        ScoreTable(
+            ids=ids,
+            targets=tuple(names),
+            values=np.stack(values, dtype=np.float64).T,  # each column in one piece
+            unit=str(artifact.manifest["unit"]),
+            definition=str(artifact.manifest["definition"]),
+            reasons={key: reason for key, reason in zip(ids, reasons, strict=True) if reason},
+            exhaustive=bool(artifact.manifest["exhaustive"]),
+        ),
+        table.column("answer_tokens").to_numpy().astype(np.int64),
+    )
+
+
+def write_selection(
+    folder: Path,
+    table: ScoreTable,
+    ranking: Ranking,
+    selection: Selection,
+    answer_tokens: npt.NDArray[np.int64],
+) -> None:
+    """`scores.parquet`: id, scores, rank (from 1), selected, answer tokens, reason."""
+    import pyarrow as pa
+
+    rank = np.full(len(table.ids), -1, dtype=np.int64)
+    rank[ranking] = np.arange(1, len(ranking) + 1)
+    chosen = np.zeros(len(table.ids), dtype=bool)
+    chosen[list(selection.rows)] = True
+    columns: dict[str, Any] = {"id": list(table.ids)}
+    columns |= {SCORE_PREFIX + name: _nullable(table.column(name)) for name in table.targets}
+    columns["rank"] = pa.array(rank, mask=rank < 0)
+    columns["selected"] = chosen
+    columns["answer_tokens"] = answer_tokens
+    columns["reason"] = [table.reasons.get(key, "") for key in table.ids]
+    write_parquet(folder / "scores.parquet", columns)
+
+
+def write_layers(folder: Path, ids: Sequence[str], found: Sequence[Contributions]) -> dict[str, Any]:
+    """`layers.parquet`: id, target, `layer_<number>` columns, the rows of one target after the other.
+
+    Returns what joins the manifest: target -> layer -> the mean over all rows that could be chosen.
+    """
+    columns: dict[str, Any] = {
+        "id": [key for _ in found for key in ids],
+        "target": [one.target for one in found for _ in ids],
+    }
+    parts = np.concatenate([one.parts for one in found])
+    columns |= {f"{LAYER_PREFIX}{layer}": parts[:, k] for k, layer in enumerate(found[0].layers)}
+    write_parquet(folder / LAYERS, columns)
+    return {one.target: dict(zip(map(str, one.layers), one.means.tolist(), strict=True)) for one in found}
+
+
+def read_layers(artifact: Artifact) -> list[Contributions]:
+    """The layers' parts in the scores of a `selections` artifact's rows, best first; none where it has none."""
+    from pyarrow import compute, parquet
+
+    if not (artifact.path / LAYERS).is_file():
+        return []
+    table = parquet.read_table(artifact.path / LAYERS)
+    found = []
+    for target, means in artifact.manifest["layer_means"].items():
+        rows = table.filter(compute.equal(table.column("target"), target))
+        parts = [rows.column(LAYER_PREFIX + layer).to_numpy() for layer in means]
+        found.append(
+            Contributions(
+                target, tuple(map(int, means)), np.stack(parts, axis=1), np.array([*means.values()])
+            )
+        )
+    return found
+
+
+def read_ranking(artifact: Artifact) -> list[str]:
+    """The ids of a `selections` artifact's eligible rows, best first."""
+    from pyarrow import compute, parquet
+
+    table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank"])
+    ranked = table.filter(compute.is_valid(table.column("rank"))).sort_by("rank")
+    return list(ranked.column("id").to_pylist())
+
+
+def write_selected_rows(path: Path, pool: Pool, selection: Selection) -> None:
+    """`selected.jsonl`: the user's own rows, untouched, in rank order."""
+    if pool.source is None:
+        raise StoreError(f"pool '{pool.name}' cannot give back its rows", where=str(path))
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", newline="\n") as stream:
+        for line in pool.source.lines([pool.examples[row].row for row in selection.rows]):
+            stream.write(line + "\n")
+    part.replace(path)
+
+
+def read_selection(artifact: Artifact, pool: Pool) -> Selection:
+    """The selection of an artifact, its rows looked up in `pool`."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank", "selected"])
+    chosen = table.filter(table.column("selected")).sort_by("rank")
+    ids = tuple(chosen.column("id").to_pylist())
+    places = {key: row for row, key in enumerate(pool.ids)}
+    return Selection(ids, tuple(places[key] for key in ids), int(artifact.manifest["answer_tokens"]))

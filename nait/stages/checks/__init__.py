@@ -1,0 +1,1 @@
+"""Checks of a job's inputs and scores, each with its warnings or errors."""

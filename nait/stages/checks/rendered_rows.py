@@ -1,0 +1,157 @@
+"""Render: the rows that a template shows whole; the others are refused or left out before any pass."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from nait.core.contracts import Model
+from nait.core.dataset.examples import Example, Pool, Target, fingerprint
+from nait.core.errors import DataError
+from nait.models.prompts.templates import ChatTemplate, TextTemplate
+from nait.store import Artifact, Store, write_json
+
+VERSION = 3
+"""2: a row that the template shows in part is a fault. 3: answers whose white space it trims are counted."""
+FAULTS = "faults.json"
+NAMED_FAULTS = 20
+TRIMMED = "answers_trimmed"
+Rows = TypeVar("Rows", Pool, Target)
+_log = logging.getLogger(__name__)
+
+
+class Fault(NamedTuple):
+    """Why a template does not take a row, and the mend, without a full stop."""
+
+    what: str
+    mend: str
+
+
+Faults = Mapping[str, Fault]
+"""Row id -> its fault."""
+
+
+def rendered(rows: Rows, template: Any, *, model: Model, store: Store, group: str, on_bad: str) -> Rows:
+    """The rows that the template shows whole. `group` and `on_bad` are the config group of the rows and its key.
+
+    A template leaves a row out whose input, system message or other field it does not show; a model's own chat
+    template may refuse it, too. White space around answers may be trimmed: the rows are counted in their `reading`.
+    Raises: DataError that names file, row and mend unless `on_bad` is "skip", or when no row is left.
+    """
+    faults, trimmed = _looked_at(rows, template, model, store)
+    if trimmed:
+        _log.info(
+            "%s: the chat template trims white space around the answers of %s rows; the rest of them is scored",
+            rows.name,
+            f"{trimmed:,}",
+        )
+        rows = replace(rows, reading={**rows.reading, TRIMMED: trimmed})
+    if not faults:
+        return rows
+    if on_bad != "skip":
+        raise _refusal(rows, faults, f", or set {group}.on_bad=skip")
+    return _without(rows, faults)
+
+
+def check_method(scorer: Any, rows: Iterable[Pool | Target], *, model: Model, store: Store) -> None:
+    """Check the templates that a method brings for itself, one field of `scorer` each.
+
+    Rows are not left out for a method's own template: methods would choose from different pools.
+    Raises: DataError that names file, row and mend for a row that one does not show whole.
+    """
+    names = [field.name for field in fields(scorer)] if is_dataclass(scorer) else []
+    for name in names:
+        template = getattr(scorer, name)
+        for one in rows if isinstance(template, (TextTemplate, ChatTemplate)) else ():
+            faults, _ = _looked_at(one, template, model, store)
+            if faults:
+                raise _refusal(one, faults, f" (this template is selector.{name})")
+
+
+def _looked_at(rows: Pool | Target, template: Any, model: Model, store: Store) -> tuple[Faults, int]:
+    """The rows' faults, and how many rows have an answer that is trimmed. A text template needs no model."""
+    if isinstance(template, TextTemplate):
+        return _text_faults(rows, template), 0
+    if not isinstance(template, ChatTemplate) or not rows.examples:
+        return {}, 0
+    made = _rendering(rows, template, model, store)
+    return _read(made), int(made.manifest["trimmed"])
+
+
+def _text_faults(rows: Pool | Target, template: TextTemplate) -> Faults:
+    faults = {}
+    for example in rows.examples:
+        try:
+            template.check_row(example)
+        except DataError as error:
+            faults[example.id] = Fault(error.what, error.mend.rstrip("."))
+    return faults
+
+
+def _rendering(rows: Pool | Target, template: ChatTemplate, model: Model, store: Store) -> Artifact:
+    """The artifact of all faults: rendered once for these rows, this template and this model."""
+    key = {
+        "rendering": VERSION,
+        "model": model.fingerprint,
+        "template": template.digest,
+        "examples": rows.fingerprint,
+    }
+
+    def write(part: Path) -> Mapping[str, Any]:
+        tokenizer = model.load_tokenizer()
+        faults: dict[str, Fault] = {}
+        trimmed = 0
+        for example in rows.examples:
+            try:
+                spans = template.spans(example, tokenizer)
+            except DataError as error:
+                faults[example.id] = Fault(error.what, error.mend.rstrip("."))
+            else:
+                shown = [span.text for span in spans if span.kind == "answer"]
+                trimmed += shown != [turn.answer for turn in example.turns if turn.trained]
+        write_json(part / FAULTS, faults)
+        return {"rows": len(rows.examples), "faults": len(faults), "trimmed": trimmed}
+
+    return store.produce("renderings", key, write)
+
+
+def _read(artifact: Artifact) -> Faults:
+    found = json.loads((artifact.path / FAULTS).read_text(encoding="utf-8"))
+    return {key: Fault(*fault) for key, fault in found.items()}
+
+
+def _refusal(rows: Pool | Target, faults: Faults, end: str) -> DataError:
+    """The error for these rows: all are counted, the first of the file are named."""
+    bad = sorted((one for one in rows.examples if one.id in faults), key=lambda one: one.row)
+    first = faults[bad[0].id]
+    if len(bad) == 1:
+        return DataError(first.what, where=_place(rows, bad[0]), mend=f"{first.mend}{end}.")
+    lines = [f"\n  {_place(rows, one)}: {faults[one.id].what}" for one in bad[:NAMED_FAULTS]]
+    more = f"\n  and {len(bad) - NAMED_FAULTS:,} more" if len(bad) > NAMED_FAULTS else ""
+    return DataError(
+        f"{len(bad):,} rows cannot be used:{''.join(lines)}{more}",
+        where=rows.name,
+        mend=f"Of the first: {first.mend}{end}.",
+    )
+
+
+def _place(rows: Pool | Target, example: Example) -> str:
+    place = getattr(rows.source, "place", None)
+    return str(place(example.row)) if place else f"{rows.name} row {example.row} (counted from 0)"
+
+
+def _without(rows: Rows, faults: Faults) -> Rows:
+    kept = tuple(example for example in rows.examples if example.id not in faults)
+    counts = Counter(fault.what for fault in faults.values())
+    for what, count in counts.most_common():
+        _log.warning("%s: left out %s rows (%s)", rows.name, f"{count:,}", what)
+    if not kept:
+        what, mend = next(iter(faults.values()))
+        raise DataError(f"no row is left: {what}", where=rows.name, mend=f"{mend}.")
+    skipped = {**rows.skipped, **{what: rows.skipped.get(what, 0) + n for what, n in counts.items()}}
+    return replace(rows, examples=kept, fingerprint=fingerprint(kept), skipped=skipped)

@@ -1,0 +1,114 @@
+"""Alarms on score columns: constant, mostly missing, or a mirror of length. Loud, never silent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.contracts import Order
+from nait.core.errors import NaitError
+from nait.core.ranking.orders import Shuffled
+from nait.core.ranking.rank_statistics import spearman
+from nait.core.ranking.score_table import ScoreTable
+
+LOUD_LENGTH_RHO = 0.5
+LOUD_MISSING_SHARE = 0.2
+SHOWN_COLUMNS = 8
+SAMPLED_ROWS, SEED = 100_000, 0
+"""A column with more scores is correlated over so many of them: rho's error is about 0.003, seldom 0.01."""
+BROKEN = ("not a finite number", "no embedding", "zero-norm gradient", "no score")
+"""Reasons that tell of a broken number, not of a row that a method leaves out."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Spearman's rho of each column with the token length, and what must be said aloud.
+
+    Rho is that of all rows with a score, or of `SAMPLED_ROWS` of them, drawn by `SEED`, where there are more.
+    """
+
+    length_correlation: dict[str, float | None]
+    warnings: tuple[str, ...]
+
+
+def inspect(table: ScoreTable, lengths: npt.NDArray[Any]) -> Inspection:
+    """What is wrong with a table's columns. `lengths` [N] in tokens.
+
+    Raises: NaitError for a column that gives every row the same score, since any ranking of it is arbitrary.
+    """
+    missing: dict[str, float] = {}
+    correlations: dict[str, float | None] = {}
+    for name in table.targets:
+        values = np.asarray(table.column(name), dtype=np.float64)
+        finite = values[np.isfinite(values)]
+        missing[name] = 1 - len(finite) / max(1, len(values))
+        if table.exhaustive:
+            correlations[name] = None
+            continue
+        if len(finite) > 1 and float(finite.max()) == float(finite.min()):
+            raise NaitError(
+                f"every row has the same score ({finite[0]:.6g})",
+                where=f"score column '{name}'",
+                mend="Nothing can be ranked by it: check the selector's settings and the target.",
+            )
+        rho = _length_correlation(values, lengths)
+        correlations[name] = None if math.isnan(rho) else round(rho, 4)
+    return Inspection(correlations, (*_of_missing(missing), *_of_length(correlations), *_of_numbers(table)))
+
+
+def _length_correlation(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> float:
+    rows = np.flatnonzero(np.isfinite(values))
+    if len(rows) > SAMPLED_ROWS:
+        rows = rows[np.random.default_rng(SEED).choice(len(rows), SAMPLED_ROWS, replace=False, shuffle=False)]
+    return spearman(values[rows], lengths[rows])
+
+
+def heeds(order: Order) -> bool:
+    """Whether an order ranks by what the scores say; one that draws the rows only asks which of them have a score."""
+    return not isinstance(order, Shuffled)
+
+
+def heeded(scores: Mapping[str, Any], order: Order) -> list[str]:
+    """The warnings in a `scores` artifact's manifest that concern what `order` makes of the scores.
+
+    An order that draws the rows whatever their scores say does not follow length.
+    """
+    unheeded = () if heeds(order) else _of_length(scores["length_correlation"])
+    return [said for said in scores["warnings"] if said not in unheeded]
+
+
+def _of_missing(shares: Mapping[str, float]) -> list[str]:
+    loud = {name: share for name, share in shares.items() if share > LOUD_MISSING_SHARE}
+    if len(loud) > SHOWN_COLUMNS:
+        return [
+            f"{len(loud)} of {len(shares)} columns lack a score for up to {max(loud.values()):.0%} of the rows."
+        ]
+    return [f"{name}: {share:.0%} of the rows have no score." for name, share in loud.items()]
+
+
+def _of_length(correlations: Mapping[str, float | None]) -> list[str]:
+    loud = {name: rho for name, rho in correlations.items() if rho is not None and abs(rho) > LOUD_LENGTH_RHO}
+    mend = "compare with a length-matched control before crediting the content."
+    if len(loud) > SHOWN_COLUMNS:
+        top = max(loud.values(), key=abs)
+        head = f"{len(loud)} of {len(correlations)} columns follow length (Spearman rho up to {top:+.2f} with tokens)"
+        return [f"{head}: {mend}"]
+    return [
+        f"{name}: the score follows length (Spearman rho {rho:+.2f} with tokens): {mend}"
+        for name, rho in loud.items()
+    ]
+
+
+def _of_numbers(table: ScoreTable) -> list[str]:
+    """Rows that gave no number where one was due: an overflow, a vector of length 0."""
+    counts = table.ineligible_counts()
+    return [
+        f"{counts[reason]} of {len(table.ids)} rows: {reason}. Look at the model's dtype and at these rows."
+        for reason in BROKEN
+        if reason in counts
+    ]

@@ -1,0 +1,85 @@
+"""Discard: remove one artifact from a store, and nothing else: `python -m nait.store.discard FOLDER [--yes]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from nait.core.addresses import address
+from nait.core.errors import NaitError, StoreError
+from nait.core.inputs.paths import at_home
+from nait.store import MANIFEST, is_place
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show what would be removed, or with `--yes` remove it. Exit code 2: the folder is not an artifact's."""
+    parser = argparse.ArgumentParser(prog="python -m nait.store.discard", description=__doc__)
+    parser.add_argument("folder", help="the artifact's folder: STORE/KIND/ADDRESS")
+    parser.add_argument("--yes", action="store_true", help="remove it; without this flag nothing is removed")
+    given = parser.parse_args(arguments)
+    try:
+        folder = artifact_folder(Path(given.folder))
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        what = f"{folder} ({folder.parent.name}, {size:,} bytes)"
+        if given.yes:
+            discard(folder)
+    except NaitError as error:
+        sys.stderr.write(f"nait: {error}\n")
+        return 2
+    sys.stdout.write(f"Removed {what}.\n" if given.yes else f"Would remove {what}. Add --yes to do it.\n")
+    return 0
+
+
+def artifact_folder(given: Path) -> Path:
+    """The folder, if it is one whole artifact of a store.
+
+    Its manifest must be of this kind and address. One that cannot be read counts where the store's own lock is beside
+    the folder. Raises: StoreError for any other folder.
+    """
+    folder = at_home(given).absolute()
+    if folder.is_symlink() or not folder.is_dir() or not is_place(folder):
+        raise _refused(folder, "is not an artifact's folder, STORE/KIND/ADDRESS")
+    if not (folder / MANIFEST).is_file():
+        raise _refused(folder, f"has no {MANIFEST}")
+    try:
+        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        about = None
+    if not isinstance(about, dict):
+        if folder.with_name(folder.name + ".lock").is_file():
+            return folder
+        raise _refused(folder, f"has a {MANIFEST} that is not a store's")
+    if (about.get("kind"), about.get("address")) != (folder.parent.name, folder.name) or (
+        address(about.get("key")) != folder.name
+    ):
+        raise _refused(folder, f"has the {MANIFEST} of another artifact")
+    return folder
+
+
+def discard(folder: Path) -> None:
+    """Remove an artifact while no job writes it. Its manifest goes first: without it, what is left counts as absent.
+
+    Raises: StoreError when it cannot be removed.
+    """
+    try:
+        with FileLock(folder.with_name(folder.name + ".lock")):
+            (folder / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise StoreError(f"cannot be removed ({error})", where=str(folder), mend="Check rights.") from error
+
+
+def _refused(folder: Path, what: str) -> StoreError:
+    return StoreError(
+        what, where=str(folder), mend="Give the folder that the message named; nothing was removed."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

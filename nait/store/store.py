@@ -1,0 +1,227 @@
+"""The store: folders of artifacts, each complete or absent.
+
+An artifact lives at `<root>/<kind>/<address>/`. It is written as `<address>.part` and renamed when whole,
+with `manifest.json` as its last file. A `.part` folder that a killed run left is handed to the next writer,
+which may go on from what stands in it. Two jobs may share a store: a file lock lets one write, the other
+waits and reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from nait.core.addresses import address, canonical
+from nait.core.errors import StoreError
+from nait.core.inputs.paths import at_home, cannot_write, named
+from nait.store.energy import gauge
+
+MANIFEST = "manifest.json"
+MEND = "Set another folder: paths.store=FOLDER."
+_KIND = re.compile(r"[a-z_]+")
+_ADDRESS = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact: its folder, and the manifest written with it."""
+
+    kind: str
+    address: str
+    path: Path
+    manifest: Mapping[str, Any]
+    fresh: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds its making took, whenever that was and in however many attempts."""
+        return float(self.manifest.get("seconds", 0.0))
+
+    @property
+    def seconds_now(self) -> float:
+        """Those of them that this run spent: 0 where the artifact was there, none of an earlier attempt."""
+        return self.seconds - float(self.manifest.get("earlier_seconds", 0.0)) if self.fresh else 0.0
+
+    @property
+    def energy_wh(self) -> float | None:
+        """Watt-hours of the whole devices meanwhile; None where they did not tell."""
+        found = self.manifest.get("energy_wh")
+        return None if found is None else float(found)
+
+    @property
+    def energy_wh_now(self) -> float:
+        """Those of them that this run spent, where they are known."""
+        return (
+            (self.energy_wh or 0.0) - (self.manifest.get("earlier_energy_wh") or 0.0) if self.fresh else 0.0
+        )
+
+
+class Store:
+    """Artifacts by kind and address under one root folder."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(os.path.realpath(at_home(root)))  # `resolve` raises where links lead in a circle
+
+    def folder(self, kind: str, key: Mapping[str, Any] | str) -> Path:
+        """Where an artifact of this kind and key is, or would be."""
+        name = key if isinstance(key, str) else address(key)
+        if not _KIND.fullmatch(kind) or not re.fullmatch(r"[0-9a-f]+", name):
+            raise StoreError(f"'{kind}/{name}' is not an artifact's place", where=str(self.root))
+        return self.root / kind / name
+
+    def find(self, kind: str, key: Mapping[str, Any] | str) -> Artifact | None:
+        """The complete artifact, or None."""
+        folder = self.folder(kind, key)
+        return read_artifact(folder) if (folder / MANIFEST).is_file() else None
+
+    def produce(
+        self, kind: str, key: Mapping[str, Any], write: Callable[[Path], Mapping[str, Any]]
+    ) -> Artifact:
+        """The artifact of `key`: found, or made by `write(part)`, whose return value joins its manifest.
+
+        `part` may hold what a killed writer left. An error in `write` leaves `part` for the next try. A writer that
+        continues earlier attempts says what those took (`nait.store.attempts`): the manifest has the sum.
+        """
+        found = self.find(kind, key)
+        if found:
+            return found
+        folder = self.folder(kind, key)
+        with self._writing(folder) as part:
+            found = self.find(kind, key)
+            if found:
+                return found
+            started, since = time.monotonic(), gauge().joules()
+            facts = write(part)
+            seconds = time.monotonic() - started + float(facts.get("earlier_seconds", 0.0))
+            manifest = {
+                "kind": kind,
+                "address": folder.name,
+                "key": canonical(key),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": round(seconds, 3),
+                "energy_wh": _sum(gauge().watt_hours(since), facts.get("earlier_energy_wh", 0.0)),
+                "energy_of": list(gauge().names),
+                **facts,
+            }
+            write_json(part / MANIFEST, manifest)
+            part.replace(folder)
+        return Artifact(kind, folder.name, folder, manifest, fresh=True)
+
+    def adopt(self, folder: Path) -> Artifact:
+        """The artifact that was made elsewhere and stands in `folder` (`.../<kind>/<address>`), moved in here.
+
+        One that is there already stays. Raises: StoreError when the manifest is of another artifact.
+        """
+        made = read_artifact(folder)
+        about = made.manifest if isinstance(made.manifest, Mapping) else {}
+        place = (about.get("kind"), about.get("address"), address(about.get("key")))
+        if place != (made.kind, made.address, made.address):
+            raise StoreError(
+                f"its manifest is of {place[0]}/{place[1]}, its key of {place[2]}", where=str(folder)
+            )
+        target = self.folder(made.kind, made.address)
+        if self.find(made.kind, made.address) is None:
+            with self._writing(target) as part:
+                if self.find(made.kind, made.address) is None:
+                    shutil.rmtree(part)
+                    shutil.move(folder, part)
+                    part.replace(target)
+        return read_artifact(target)
+
+    @contextmanager
+    def _writing(self, folder: Path) -> Iterator[Path]:
+        """The locked `.part` folder of an artifact. Raises: StoreError when it cannot be made."""
+        part = folder.with_name(folder.name + ".part")
+        lock = FileLock(folder.with_name(folder.name + ".lock"))
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            refused = cannot_write(error, mend=MEND)
+            if refused is None:
+                refused = StoreError(f"cannot be written ({error})", where=str(folder.parent))
+            raise refused from error
+        try:
+            if folder.exists() and not (folder / MANIFEST).is_file():
+                shutil.rmtree(folder)  # an artifact has its manifest or is absent
+            if not folder.exists():
+                part.mkdir(exist_ok=True)
+            yield part
+        except Exception as error:
+            place = named(error) or part
+            refused = cannot_write(error, mend=MEND, folder=part) if place.is_relative_to(self.root) else None
+            if refused is None:
+                raise
+            raise refused from error
+        finally:
+            lock.release()
+
+    def artifacts(self, kind: str) -> list[Artifact]:
+        """All complete artifacts of a kind, in the order of their making."""
+        folders = sorted((self.root / kind).glob(f"*/{MANIFEST}"))
+        found = [read_artifact(path.parent) for path in folders if path.parent.suffix != ".part"]
+        return sorted(found, key=lambda artifact: (artifact.manifest.get("created", ""), artifact.address))
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """The artifact in `folder`. Raises: StoreError when its manifest cannot be read."""
+    manifest = read_json(folder / MANIFEST)
+    return Artifact(kind=folder.parent.name, address=folder.name, path=folder, manifest=manifest)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a file of ours. Raises: StoreError that names the file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot be read ({error})", where=str(path), mend=way_out(path)) from error
+
+
+def is_place(folder: Path) -> bool:
+    """Whether a path is `.../<kind>/<address>`, as an artifact's is."""
+    return bool(_ADDRESS.fullmatch(folder.name) and _KIND.fullmatch(folder.parent.name))
+
+
+def way_out(path: Path, otherwise: str = "Check the file; restore it from where it came.") -> str:
+    """The mend for a damaged file or folder: the command that removes the artifact it is in, and no more than that.
+
+    `otherwise` is the mend where it is in no artifact: then it is the user's own.
+    """
+    path = path.absolute()
+    for folder in (path, *path.parents):
+        if is_place(folder) and (folder / MANIFEST).is_file():
+            command = f"{shlex.quote(sys.executable)} -m nait.store.discard {shlex.quote(str(folder))} --yes"
+            return f"Run `{command}`, then the same command again: the artifact is made again."
+    return otherwise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole: to a `.part` file first, then renamed."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole: to a `.part` file first, then renamed."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)

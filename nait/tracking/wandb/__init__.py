@@ -1,0 +1,1 @@
+"""Weights & Biases: the tracker, its folders, saved views, and records pulled from a project."""

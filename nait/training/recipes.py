@@ -1,0 +1,237 @@
+"""Fine-tuning recipes: what `conf/train` builds, and the run of transformers' Trainer that follows one.
+
+The same model, rows, recipe and seed give the same bytes, also when the run was killed and went on from a
+checkpoint in between. (On MPS that holds for a run in one piece: the trainer does not save its generator.)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from nait.core.contracts import Model, Tracker
+from nait.core.dataset.token_table import TokenTable
+from nait.core.errors import ConfigError
+from nait.core.inputs import checks
+from nait.store import write_json
+from nait.store.attempts import Attempt
+from nait.training import adapter, health, schedules
+from nait.training import callbacks as watch
+from nait.training.adapter import LoraRecipe
+from nait.training.checkpoints import CHECKPOINTS, STATE, latest
+from nait.training.dataset import check_trainable, padding_id
+from nait.training.trainer_run import fit, stochastic_adamw
+
+VERSION = 2
+METHODS = ("lora", "full")
+PRECISIONS = ("model", "bf16", "bf16_weights")
+KEEPS = ("none", "epoch")
+STOCHASTIC = "adamw_8bit_stochastic"
+# Our word -> transformers'. The stochastic one is handed to the trainer as a class.
+OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit", STOCHASTIC: "adamw_torch"}
+PACKAGES = {"adamw_8bit": "bitsandbytes", STOCHASTIC: "torchao"}
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Supervised fine-tuning on the answer tokens, by LoRA or of all weights.
+
+    `batch_size` rows are on the device at once, and `gradient_accumulation` such batches make one update;
+    the loss is the mean over all answer tokens of an update. `max_steps` updates, where given, are made in
+    place of `epochs`. `warmup` is a share of all updates; a share below one update is none.
+
+    Trained weights are fp32 whatever the checkpoint's dtype, since steps of 2e-5 round to nothing in bfloat16:
+    the adapter's for LoRA, the whole model's for `method=full`. `precision=model` computes in the checkpoint's
+    dtype (a float16 one in bfloat16: float16 gradients underflow), `bf16` in bfloat16. `bf16_weights` keeps a
+    fully trained model in bfloat16 to save memory, and needs the optimiser with stochastic rounding.
+
+    `checkpoints=epoch` keeps each epoch's adapter with Adam's moments (LESS needs them).
+    `gradient_checkpointing` and `save_seconds` change time and memory, never the result; without
+    `deterministic`, two runs on a GPU may differ in their last bits.
+    """
+
+    method: Literal["lora", "full"] = "lora"
+    epochs: float = 3.0
+    max_steps: int | None = None
+    learning_rate: float = 2e-4
+    batch_size: int = 16
+    gradient_accumulation: int = 1
+    scheduler: str = "cosine"
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    optimizer: str = "adamw"
+    precision: Literal["model", "bf16", "bf16_weights"] = "model"
+    gradient_checkpointing: bool = False
+    deterministic: bool = True
+    checkpoints: Literal["none", "epoch"] = "none"
+    save_seconds: float = 300.0
+    lora: LoraRecipe | None = None
+
+    def __post_init__(self) -> None:
+        checks.one_of("train.method", self.method, METHODS)
+        checks.number("train.epochs", self.epochs, "(0, inf)")
+        if self.max_steps is not None:
+            checks.whole("train.max_steps", self.max_steps, least=1)
+        checks.number("train.learning_rate", self.learning_rate, "(0, inf)")
+        checks.whole("train.batch_size", self.batch_size, least=1)
+        checks.whole("train.gradient_accumulation", self.gradient_accumulation, least=1)
+        checks.one_of("train.scheduler", self.scheduler, schedules.NAMES)
+        checks.number("train.warmup", self.warmup, "[0, 1)")
+        checks.number("train.weight_decay", self.weight_decay, "[0, inf)")
+        checks.number("train.max_grad_norm", self.max_grad_norm, "[0, inf)")
+        checks.one_of("train.optimizer", self.optimizer, OPTIMIZERS)
+        checks.one_of("train.precision", self.precision, PRECISIONS)
+        checks.flag("train.gradient_checkpointing", self.gradient_checkpointing)
+        checks.flag("train.deterministic", self.deterministic)
+        checks.one_of("train.checkpoints", self.checkpoints, KEEPS)
+        checks.number("train.save_seconds", self.save_seconds, "[0, inf)")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if (self.method == "lora") != (self.lora is not None):
+            raise ConfigError(
+                f"method={self.method} {'needs' if self.method == 'lora' else 'does not use'} train.lora",
+                where="train.method",
+                mend=f"Choose train={self.method}.",
+            )
+        if (self.precision == "bf16_weights") != (self.optimizer == STOCHASTIC) or (
+            self.optimizer == STOCHASTIC and self.method != "full"
+        ):
+            raise ConfigError(
+                f"bfloat16 weights and {STOCHASTIC} need each other, and method=full",
+                where="train.precision",
+                mend=f"Set train=full train.precision=bf16_weights train.optimizer={STOCHASTIC}, or none of them.",
+            )
+        if package := PACKAGES.get(self.optimizer):
+            self._check_eight_bits(package)
+
+    def _check_eight_bits(self, package: str) -> None:
+        if self.checkpoints == "epoch":
+            raise ConfigError(
+                "8-bit moments cannot be kept by name",
+                where="train.checkpoints",
+                mend="Use train.optimizer=adamw.",
+            )
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"{self.optimizer} needs {package}",
+                where="train.optimizer",
+                mend=f"pip install {package}, or use train.optimizer=adamw.",
+            )
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Everything that decides the result: part of the artifact's address."""
+        return {
+            "kind": "fine_tune",
+            "version": VERSION,
+            "method": self.method,
+            "epochs": float(self.epochs),
+            "max_steps": self.max_steps,
+            "learning_rate": float(self.learning_rate),
+            "batch_size": self.batch_size,
+            "gradient_accumulation": self.gradient_accumulation,
+            "scheduler": self.scheduler,
+            "warmup": float(self.warmup),
+            "weight_decay": float(self.weight_decay),
+            "max_grad_norm": float(self.max_grad_norm),
+            "optimizer": self.optimizer,
+            "precision": self.precision,
+            "checkpoints": self.checkpoints,
+            "lora": self.lora.recipe if self.lora else None,
+        }
+
+    def train(
+        self, model: Model, rows: TokenTable, folder: Path, *, seed: int, tracker: Tracker
+    ) -> Mapping[str, Any]:
+        """What was done, in numbers; `folder` then holds the adapter or the model, and `curve.json`.
+
+        A killed run's checkpoint in `folder` is gone on from. Raises: NaitError when the loss is NaN.
+        """
+        check_trainable(rows)
+        from transformers import set_seed
+
+        network, tokenizer = model.load()
+        set_seed(seed)  # before the adapter, whose weights are drawn
+        dtype = network.dtype
+        network = self._trainable(network)
+        start = health.sample_weights(network)
+        whole = latest(folder / CHECKPOINTS)
+        attempt = Attempt(folder, kept=[whole / STATE] if whole else [])
+        bar = watch.Bar()
+        kept = [watch.Epochs(folder, model.name)] if self.checkpoints == "epoch" else []
+        try:
+            state = fit(
+                network,
+                rows,
+                self._options(dtype),
+                folder / CHECKPOINTS,
+                schedule=partial(schedules.scheduler, self.scheduler, share=float(self.warmup)),
+                optimizer=stochastic_adamw(self.learning_rate) if self.optimizer == STOCHASTIC else None,
+                pad_id=padding_id(tokenizer),
+                seed=seed,
+                deterministic=self.deterministic,
+                watchers=[
+                    watch.LossCurve(tracker),
+                    bar,
+                    *kept,
+                    watch.CheckpointSaves(self.save_seconds, attempt.keep),
+                ],
+            )
+        finally:
+            bar.close()
+        facts = watch.facts(state, network, rows, earlier_seconds=attempt.earlier_seconds)
+        trained = health.sample_weights(network)
+        if self.lora is None:
+            network.to(dtype)
+            tokenizer.save_pretrained(folder)
+        adapter.save(network, folder, base=model.name)
+        curve = watch.curve(state)
+        write_json(folder / "curve.json", curve)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        saved = health.sample_weights(network, list(start.values))
+        shares = {
+            "trained_share": start.changed(trained),
+            "saved_share": start.to(dtype if self.lora is None else None).changed(saved),
+        }
+        said = health.warnings(
+            curve,
+            **shares,
+            dtype=str(dtype).removeprefix("torch."),
+            zero_adapter=self.lora is not None and adapter.is_zero(network),
+        )
+        return {**facts, **shares, "warnings": said, **attempt.facts()}
+
+    def _trainable(self, network: Any) -> Any:
+        if self.lora:
+            return adapter.attach(network, self.lora)
+        network.requires_grad_(True)
+        return network.bfloat16() if self.precision == "bf16_weights" else network.float()
+
+    def _autocasts(self, dtype: Any) -> bool:
+        """Whether bfloat16 is computed in by casts: asked for, or the weights' dtype is not what is computed in."""
+        kind = str(dtype).removeprefix("torch.")
+        if self.precision == "model":
+            return kind == "float16" or (kind == "bfloat16" and self.method == "full")
+        return self.precision == "bf16"
+
+    def _options(self, dtype: Any) -> Mapping[str, Any]:
+        return {
+            "num_train_epochs": float(self.epochs),
+            "max_steps": self.max_steps or -1,
+            "learning_rate": self.learning_rate,
+            "per_device_train_batch_size": self.batch_size,
+            "gradient_accumulation_steps": self.gradient_accumulation,
+            "weight_decay": self.weight_decay,
+            "max_grad_norm": self.max_grad_norm,
+            "optim": OPTIMIZERS[self.optimizer],
+            "bf16": self._autocasts(dtype),
+            "activation_checkpointing": self.gradient_checkpointing,
+            "activation_checkpointing_kwargs": {"use_reentrant": False},
+        }

@@ -1,0 +1,1 @@
+"""Analyses of a sweep: transfer, overlap, composition, layers, costs, curves."""

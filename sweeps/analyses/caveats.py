@@ -1,0 +1,138 @@
+"""Provenance: what a report's numbers came from, as far as the store's records say it, and what to beware of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nait.core.errors import StoreError
+from nait.core.statistics.results import Row
+from nait.store import read_json
+from nait.sweeps.grouping.identities import is_shuffled
+from nait.sweeps.render.report_document import Block, Notes, Table
+from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.contrasts import BASE
+from nait.sweeps.stored_runs.stores import Shelf
+
+LOUD_RHO = 0.5
+
+
+def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[Block, ...]:
+    """What lessens the numbers' worth: few seeds, length, gaps, and what the scorers said themselves."""
+    said: list[str] = []
+    few = sorted(
+        {
+            f"{line.selector} ({', '.join(filter(None, (line.target, line.budget)))})"
+            for line in lines
+            if line.task and line.seeds < 3 and line.method != BASE
+        }
+    )
+    if few:
+        said.append(f"Fewer than three seeds: {_some(few)}.")
+    lengths = {
+        f"{line.selector}, {line.target}: the score follows token length (rho {line.checks['rho']:+.2f})."
+        for line in lines
+        if abs(line.checks.get("rho", 0.0)) > LOUD_RHO
+    }
+    said += sorted(lengths)
+    said += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
+    for kind, links in (
+        ("runs", _runs(rows)),
+        ("scores", _scores(store, rows)),
+        ("adapters", _adapters(rows)),
+        ("evaluations", _evaluations(rows)),
+    ):
+        told: dict[str, list[str]] = {}
+        for name, address in links:
+            found = store.find(kind, address)
+            for text in found.manifest.get("warnings", ()) if found else ():
+                told.setdefault(str(text), []).append(name)
+        said += [f"{_some(sorted(set(names)))}: {text}" for text, names in told.items()]
+    return (Notes(tuple(said)),)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+def _scores(store: Shelf, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    for address, row in {row.run: row for row in rows}.items():
+        found = store.find("runs", address)
+        heeded = found and row.method != BASE and not is_shuffled(found)
+        if found and heeded and found.manifest["links"].get("scores"):
+            yield row.selector, str(found.manifest["links"]["scores"])
+
+
+def _runs(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    return [(row.selector, row.run) for row in {row.run: row for row in rows}.values()]
+
+
+def _adapters(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    return [(row.selector, row.adapter) for row in {row.run: row for row in rows}.values() if row.adapter]
+
+
+def _evaluations(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    return [
+        (row.selector, row.evaluation) for row in {row.run: row for row in rows}.values() if row.evaluation
+    ]
+
+
+def provenance(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
+    """What went in, with which versions; each run's artifacts; each run's command, where it was recorded."""
+    runs = {row.run: row for row in rows}
+    facts: dict[str, set[str]] = {}
+    commands, places = [], []
+    for address, row in sorted(
+        runs.items(), key=lambda one: (one[1].selector, one[1].target, one[1].budget, one[1].seed)
+    ):
+        found = store.find("runs", address)
+        manifest: Mapping[str, Any] = found.manifest if found else {}
+        for name, value in _facts(store, manifest, row):
+            facts.setdefault(name, set()).add(value)
+        links = manifest.get("links", {})
+        if row.method == BASE:  # whatever its job selected, nothing was made of it
+            links = {kind: link for kind, link in links.items() if kind not in ("scores", "selection")}
+        named = [row.selector, row.target, row.budget, row.seed]
+        places.append([*named, *(str(links.get(kind) or "")[:12] for kind in LINKS), address[:12]])
+        if manifest.get("command"):
+            commands.append([*named, manifest["command"]])
+    body = [[name, value] for name, values in sorted(facts.items()) for value in sorted(values)]
+    header = ("selector", "target", "budget", "seed")
+    return (
+        Table.of("provenance", ["what", "which"], body, caption="What the numbers came from."),
+        Table.of("commands", [*header, "command"], commands, caption="To repeat a row.", code=True),
+        Table.of(
+            "artifacts", [*header, *LINKS, "run"], places, caption="Artifacts in the store, by address."
+        ),
+    )
+
+
+LINKS = ("scores", "selection", "adapter", "evaluation")
+
+
+def _facts(store: Shelf, manifest: Mapping[str, Any], row: Row) -> Iterable[tuple[str, str]]:
+    """Name and value of what a run rests on, the same of many runs."""
+    yield "model", row.model
+    yield from _flat(
+        "", {key: manifest[key] for key in ("versions", "git", "python", "platform") if key in manifest}
+    )
+    yield from _flat("fingerprint", manifest.get("fingerprints") or {})
+    yield from ((f"training {name}", str(value)) for name, value in manifest.get("training", {}).items())
+    evaluation = store.find("evaluations", row.evaluation) if row.evaluation else None
+    if evaluation:
+        suite = evaluation.manifest.get("key", {}).get("suite", {})
+        yield from (
+            (f"evaluation {k}", str(suite[k])) for k in ("limit", "seed", "apply_chat_template") if k in suite
+        )
+        try:
+            yield from _flat("version", read_json(evaluation.path / "results.json").get("versions", {}))
+        except StoreError:
+            return
+
+
+def _flat(prefix: str, value: Any) -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _flat(f"{prefix} {name}".strip(), part)
+    elif value is not None:
+        yield prefix, str(value)

@@ -1,0 +1,108 @@
+"""Composition: what each selection is made of, held against its pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nait.core.dataset.traits import LANGUAGE, Composition, Traits, chance_spread
+from nait.core.statistics.results import Row
+from nait.stages.describe_pool import read_traits
+from nait.sweeps.analyses.overlap import names
+from nait.sweeps.render.report_document import Table
+from nait.sweeps.render.svg import Grid
+from nait.sweeps.stored_runs.selections import Picks
+from nait.sweeps.stored_runs.stores import Shelf
+
+POOL, OTHERS = "the pool", "others"
+MOST_VALUES = 12
+"""Values of a label beside each other; rarer ones stand together."""
+SHOWN = 3
+STRONG = 3.0
+"""Standard deviations of a random selection."""
+
+
+def pool_traits(store: Shelf, rows: Sequence[Row], picks: Sequence[Picks]) -> Traits | None:
+    """The traits of the pool that these selections are of, where a run of them looked."""
+    wanted = {key for one in picks for chosen in one.by_seed.values() for key in chosen.chosen}
+    seen: set[str] = set()
+    for address in {row.run: None for row in rows if wanted}:
+        run = store.find("runs", address)
+        link = str(run.manifest["links"].get("traits") or "") if run else ""
+        found = store.find("traits", link) if link and link not in seen else None
+        seen.add(link)
+        traits = read_traits(found) if found else None
+        if traits and wanted <= traits.places.keys():
+            return traits
+    return None
+
+
+def composition_table(picks: Sequence[Picks], traits: Traits) -> Table:
+    """A line a selection, the pool's first: sizes, marks, and the most frequent values of each label."""
+    pool = traits.composition()
+    made = {POOL: pool, **_compositions(picks, traits)}
+    body = [
+        [
+            name, one.rows if name == POOL else _rows(picks[k - 1]),
+            *(f"{value:.0f}" for value in one.means.values()),
+            *(f"{value:.1%}" for value in one.marks.values()),
+            *(_tops(label, one, pool) for label in one.shares),
+        ]
+        for k, (name, one) in enumerate(made.items())
+    ]  # fmt: skip
+    header = ["selection", "rows", *pool.means, *pool.marks, *pool.shares]
+    caption = (
+        "What the selections are made of, mean over seeds: mean characters, share of the rows with code, share whose "
+        "question or answer another row of the pool repeats, most frequent values (× how often for once in the pool)."
+    )
+    return Table.of("composition", header, body, caption=caption)
+
+
+def departures(picks: Sequence[Picks], traits: Traits) -> list[Grid]:
+    """For each label but the language, the share of each value in each selection minus its share in the pool."""
+    pool = traits.composition()
+    made = _compositions(picks, traits)
+    found = []
+    for label, whole in pool.shares.items():
+        if label == LANGUAGE:
+            continue
+        shares = _grouped(whole, whole)
+        rows = [_grouped(one.shares[label], whole) for one in made.values()]
+        values = np.array([[row[name] - share for name, share in shares.items()] for row in rows])
+        spreads = np.array(
+            [[chance_spread(share, _rows(one), pool.rows) for share in shares.values()] for one in picks]
+        )
+        strong = np.abs(values) > STRONG * spreads
+        columns = [f"{name} ({share:.0%})" for name, share in shares.items()]
+        title = f"{label}: share minus the pool's"
+        found.append(Grid(title, list(made), columns, values, strong, np.zeros(values.shape, dtype=bool)))
+    return found
+
+
+def _compositions(picks: Sequence[Picks], traits: Traits) -> dict[str, Composition]:
+    """Each selection's composition over all of its seeds."""
+    chosen = [[key for one in line.by_seed.values() for key in one.chosen] for line in picks]
+    return {name: traits.composition(ids) for name, ids in zip(names(picks), chosen, strict=True)}
+
+
+def _rows(one: Picks) -> int:
+    return len(one.first.chosen)
+
+
+def _grouped(shares: Mapping[str, float], whole: Mapping[str, float]) -> dict[str, float]:
+    """The shares of the pool's most frequent values, those of all others as one."""
+    if len(whole) <= MOST_VALUES:
+        return {name: shares[name] for name in whole}
+    kept = list(whole)[: MOST_VALUES - 1]
+    return {name: shares[name] for name in kept} | {OTHERS: sum(shares[n] for n in whole if n not in kept)}
+
+
+def _tops(label: str, one: Composition, pool: Composition) -> str:
+    """The most frequent values of a label, each with its share and how many times its share in the pool that is."""
+    shares = one.shares[label]
+    top = sorted(shares, key=lambda name: -shares[name])[:SHOWN]
+    lifts = {
+        name: f" ×{shares[name] / pool.shares[label][name]:.1f}" if one is not pool else "" for name in top
+    }
+    return "; ".join(f"{name} {shares[name]:.1%}{lifts[name]}" for name in top if shares[name])

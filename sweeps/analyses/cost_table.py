@@ -1,0 +1,129 @@
+"""Costs: the store's runs into a table of what each method took, alone and with all that is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nait.core.statistics.results import Row
+from nait.store import Artifact, write_text
+from nait.sweeps.grouping.identities import is_base, is_shuffled, reference
+from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, written
+from nait.sweeps.render.report_document import Table
+from nait.sweeps.stored_runs.collect import sheets
+from nait.sweeps.stored_runs.cost_ledger import Amount, Amounts, RunCost, Spending, spendings
+from nait.sweeps.stored_runs.stores import Shelf
+
+HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "alone s", "shared s", "a target s",
+          "train s", "evaluate s", "device h", "Wh", "money")  # fmt: skip
+SAID = (
+    "As from an empty store. alone: selecting for one target, as if there were nothing else; shared: for all its "
+    "targets and seeds, a pass that serves several counted once; a target: that by their number; train, evaluate: a "
+    "run's mean; device h, Wh, money: of all of it. The last line has sums: alone of all scores, train and "
+    "evaluate of all runs."
+)
+COUNTED = "Wh are the whole devices', other work on them included: {}."
+UNKNOWN = "Wh: blank where a device did not tell."
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Writes `costs.md` and gives the table back: every run of the store, also those that only selected."""
+
+    def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
+        """The table to print, after the file was written into `folder`."""
+        found = sheets(store, runs)
+        tables = [(f"Table {one.number}: {one.head.said}", amortised(store, one.rows)) for one in found]
+        if len(found) == 1:
+            tables = [("", tables[0][1])]
+        elif found:
+            whole = amortised(store, [row for one in found for row in one.rows])
+            tables.append(("All tables", replace(whole, body=whole.body[-1:])))
+        said = list(dict.fromkeys(table.caption for _, table in tables))[-1:]
+
+        def text(form: str, mark: str) -> str:
+            parts = [
+                part
+                for title, table in tables
+                for part in (
+                    title and mark + written(title, form),
+                    tabulated(table.header, table.body, form),
+                )
+            ]
+            return "\n\n".join(filter(None, [*parts, *(written(text, form) for text in said)]))
+
+        write_text(folder / "costs.md", f"# Costs\n\n{text(MARKDOWN, '## ')}\n")
+        return f"{text('simple', '')}\nCosts: {folder / 'costs.md'}"
+
+
+def amortised(store: Shelf, rows: Sequence[Row]) -> Table:
+    """One line a method, model, pool and budget; then all of them together."""
+    runs = read_runs(store, rows)
+    counted = {
+        name
+        for run in runs
+        for place, amount in {**run.selecting, **run.rest}.items()
+        if amount.energy_wh is not None and (found := store.find(*place))
+        for name in found.manifest.get("energy_of", ())
+    }
+    caption = f"{SAID} {COUNTED.format(', '.join(sorted(counted))) if counted else UNKNOWN}"
+    return Table.of("amortised", HEADER, [_cells(one) for one in spendings(runs)], caption=caption)
+
+
+def _cells(one: Spending) -> list[object]:
+    taken = (one.alone, one.shared, one.a_target, one.train, one.evaluate)
+    energy = "" if one.energy_wh is None else f"{one.energy_wh:.2f}"
+    money = "" if one.money is None else f"{one.money:.2f} {one.currency}".strip()
+    return [*one.name, one.targets, one.seeds, one.runs, *map(seconds, taken),
+            f"{one.device_hours:.4f}", energy, money]  # fmt: skip
+
+
+def read_runs(store: Shelf, rows: Sequence[Row]) -> list[RunCost]:
+    """The rows' runs, each once, with what the store knows of the artifacts they rest on."""
+    records = [(row, store.find("runs", row.run)) for row in {row.run: row for row in rows}.values()]
+    return [_run(store, row, record) for row, record in records if record]
+
+
+def _run(store: Shelf, row: Row, record: Artifact) -> RunCost:
+    facts = record.manifest
+    links, seconds, energy = facts["links"], facts["phase_seconds"], facts.get("phase_energy_wh", {})
+    amounts = {
+        name: Amount(seconds.get(name, 0.0), energy.get(name)) for name in ("select", "train", "evaluate")
+    }
+    ignored = is_base(record) or is_shuffled(record)  # neither looks at a score
+    return RunCost(
+        row,
+        {} if ignored or not links.get("scores") else _selecting(store, links["scores"], amounts["select"]),
+        {
+            (kind, links[link]): amounts[phase]
+            for kind, link, phase in (("adapters", "adapter", "train"), ("evaluations", "evaluation", "evaluate"))
+            if links.get(link)
+        },
+        sum(amount.seconds for amount in amounts.values()),
+        facts["device_hours"],
+        facts["money"],
+        facts.get("currency", ""),
+        reference(store, record),
+    )  # fmt: skip
+
+
+def _selecting(store: Shelf, scores: str, whole: Amount) -> Amounts:
+    """What scores rest on, and themselves with what is left of `whole`: what they took from nothing.
+
+    What has gone from the store since stays in the rest.
+    """
+    found = store.find("scores", scores)
+    made_of: Sequence[tuple[str, str]] = found.manifest.get("made_of", ()) if found else ()
+    parts = [part for kind, name in made_of if (part := store.find(kind, name))]
+    shared = {(part.kind, part.address): Amount(part.seconds, part.energy_wh) for part in parts}
+    return {**shared, ("scores", scores): _beside(whole, shared)}
+
+
+def _beside(whole: Amount, shared: Mapping[tuple[str, str], Amount]) -> Amount:
+    """What is left of an amount without its parts."""
+    seconds = max(0.0, whole.seconds - sum(part.seconds for part in shared.values()))
+    known = [part.energy_wh for part in shared.values() if part.energy_wh is not None]
+    if whole.energy_wh is None or len(known) < len(shared):
+        return Amount(seconds)
+    return Amount(seconds, max(0.0, whole.energy_wh - sum(known)))

@@ -1,0 +1,242 @@
+"""Curves: a score against a setting that was varied in numbers, and quality against cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from nait.sweeps.grouping.names import aims, brief
+from nait.sweeps.grouping.target_benchmarks import Benchmarks, first_headline, owned
+from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.contrasts import TARGETLESS
+
+BUDGET = "budget"
+DIGESTS = ("pool", "pool content", "reference")
+"""Settings that name content: what looks like a number there is none."""
+LEAST = 3
+"""Fewer points than this are not a curve."""
+MOST_PANELS = 6
+MOST_LINES = 8
+_NUMBER = re.compile(r"^\[?\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(%| rows| tokens)?\s*\]?$")
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A place on a curve with half of its 95 % interval, None where unknown. `share`: of a share of items."""
+
+    x: float
+    y: float
+    half_width: float | None
+    share: bool = False
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The ends of its interval as they are drawn."""
+        return band(self.y, self.half_width, share=self.share)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One method at several values of a setting. `level`: a method that was not varied, across the panel.
+
+    `items_only`: a point of it has one seed, so that its interval is over items alone.
+    """
+
+    name: str
+    points: tuple[CurvePoint, ...]
+    level: bool = False
+    items_only: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What was measured (`y`) against what was varied (`x`)."""
+
+    x: str
+    y: str
+    curves: tuple[Curve, ...]
+
+
+def band(y: float, half_width: float | None, *, share: bool) -> tuple[float, float]:
+    """The ends of an interval; those of a share within [0, 1], beyond which no share lies."""
+    low, high = y - (half_width or 0.0), y + (half_width or 0.0)
+    return (max(0.0, low), min(1.0, high)) if share else (low, high)
+
+
+def number(text: str) -> float | None:
+    """The one number a setting stands for (`0.1`, `[3]`, `10%`), or None."""
+    found = _NUMBER.match(text)
+    return float(found.group(1)) if found else None
+
+
+def unit(text: str) -> str:
+    """What a budget counts: "%", " rows" or " tokens"."""
+    found = _NUMBER.match(text)
+    return (found.group(2) or "") if found else ""
+
+
+def varied(line: Line) -> dict[str, str]:
+    """What may stand on an x axis: the budget and the settings in which runs of the method differ."""
+    settings = {key: value for key, value in line.settings.items() if key not in DIGESTS}
+    return {**settings, BUDGET: line.budget}
+
+
+def panels(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Panel]:
+    """One panel a varied setting and benchmark; nothing where nothing was varied in three steps."""
+    found = []
+    for x in sorted({key for line in lines for key in varied(line)}, key=lambda key: (key != BUDGET, key)):
+        for y, measured in _measures(lines, benchmarks).items():
+            for shown, alike in _axes(measured, x).items():
+                curves = _curves(alike, x)
+                if curves:
+                    found.append(Panel(shown, y, tuple(curves)))
+    return found
+
+
+def _axes(lines: Sequence[Line], x: str) -> dict[str, list[Line]]:
+    """The name of each axis and its lines: budgets that count shares, rows and tokens have one each.
+
+    A reference, which no budget changes, is beside the lines of each.
+    """
+    if x != BUDGET:
+        return {x: list(lines)}
+    units = sorted({unit(line.budget) for line in lines if not line.budgetless})
+    return {
+        f"budget ({one.strip() or 'number'})": [
+            line for line in lines if line.budgetless or unit(line.budget) == one
+        ]
+        for one in units
+    }
+
+
+def _measures(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Line]]:
+    """What was measured -> its lines: the targets' own benchmarks, groups, the others; else what was selected."""
+    own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
+    found = {
+        (line.task not in own, not line.members, line.task) for line in lines if line.headline and line.task
+    }
+    if found:
+        return {task: [one for one in lines if one.task == task] for *_, task in sorted(found)[:MOST_PANELS]}
+    known = [name for name in ("precision", "auc", "coverage") if any(name in line.truth for line in lines)]
+    return {
+        name: [replace(one, value=one.truth[name], half_width=None) for one in lines if name in one.truth]
+        for name in known
+    }
+
+
+def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
+    """The methods' curves over `x`, and the levels of those that were not varied by it."""
+    groups: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        others = sorted((key, value) for key, value in varied(line).items() if key not in (x, BUDGET))
+        rest = [f"{key}={brief(key, value)}" for key, value in others]
+        target = "" if line.method in TARGETLESS else line.target
+        budget = "" if x == BUDGET or line.budgetless else line.budget
+        groups.setdefault((" ".join([line.method, *rest]), target, budget), []).append(line)
+    drawn = {key: points for key, group in groups.items() if len(points := _points(group, x)) >= LEAST}
+    targets = aims(target for _, target, _ in groups if target)
+    budgets = {budget for _, _, budget in drawn}
+
+    def curve_name(name: str, target: str, budget: str) -> str:
+        named = _name(name, target, targets)
+        return f"{named}, {budget}" if budget and len(budgets) > 1 else named
+
+    curves = [
+        Curve(curve_name(*key), points, items_only=_items_only(groups[key])) for key, points in drawn.items()
+    ]
+    curves.sort(key=lambda curve: (curve.name in TARGETLESS, curve.name))
+    levels = [
+        replace(_level(group), name=curve_name(*key))
+        for key, group in groups.items()
+        if drawn and key[0] in TARGETLESS and (group[0].budgetless or (key[2] in budgets and x != BUDGET))
+    ]
+    return [*curves, *levels][:MOST_LINES]
+
+
+def _items_only(lines: Sequence[Line]) -> bool:
+    return any(one.seeds == 1 and one.half_width is not None for one in lines)
+
+
+def _name(name: str, target: str, targets: Mapping[str, str]) -> str:
+    return f"{name}, {targets[target]}" if target and len(targets) > 1 else name
+
+
+def _points(lines: Sequence[Line], x: str) -> tuple[CurvePoint, ...]:
+    found: dict[float, CurvePoint] = {}
+    for line in lines:
+        place = None if x == BUDGET and line.budgetless else number(varied(line).get(x, ""))
+        if place is not None:
+            found.setdefault(place, CurvePoint(place, line.value, line.half_width, line.share))
+    return tuple(found[place] for place in sorted(found))
+
+
+def _level(lines: Sequence[Line]) -> Curve:
+    point = CurvePoint(0.0, lines[0].value, lines[0].half_width, lines[0].share)
+    return Curve(lines[0].method, (point,), level=True, items_only=_items_only(lines[:1]))
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A method's cost and quality: seconds of selection and training, the score, half of its interval.
+
+    `where`: its target, or its budget where there is one target alone. `items_only`: of one seed. `share`: of a
+    share of items.
+    """
+
+    method: str
+    where: str
+    seconds: float
+    y: float
+    half_width: float | None
+    items_only: bool = False
+    share: bool = False
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The ends of its interval as they are drawn."""
+        return band(self.y, self.half_width, share=self.share)
+
+
+def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]]:
+    """Benchmark -> every method's cost and quality there: the targets' own, two at most, else the first headline.
+
+    A method's settings are told apart as long as there are no more than `MOST_LINES` of them.
+    """
+    own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
+    tasks = tuple(sorted(own)) if 0 < len(own) < 3 else first_headline(lines)
+    found = {}
+    targets = aims(line.target for line in lines if line.method not in TARGETLESS)
+    few = len({line.selector for line in lines}) <= MOST_LINES
+    for task in tasks:
+        spots = [
+            Spot(
+                line.selector if few else line.method,
+                _where(line, targets),
+                seconds,
+                line.value,
+                line.half_width,
+                _items_only([line]),
+                line.share,
+            )
+            for line in _once(line for line in lines if line.task == task)
+            if (seconds := (line.seconds_select or 0.0) + (line.seconds_train or 0.0)) > 0
+        ]
+        if len({spot.method for spot in spots}) > 1:
+            found[task] = spots
+    return found
+
+
+def _once(lines: Iterable[Line]) -> list[Line]:
+    """Without a targetless method's repetitions for other targets."""
+    found: dict[tuple[str, str, str], Line] = {}
+    for line in lines:
+        target = "" if line.method in TARGETLESS else line.target
+        found.setdefault((line.selector, target, line.budget), line)
+    return list(found.values())
+
+
+def _where(line: Line, targets: Mapping[str, str]) -> str:
+    if len(targets) < 2:
+        return "" if line.budgetless else line.budget
+    return "" if line.method in TARGETLESS else targets[line.target]

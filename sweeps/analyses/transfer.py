@@ -1,0 +1,120 @@
+"""The transfer matrix: whose direction selected the data, against what the model then can do.
+
+Rows: targets, and "all" for runs that merged every one of them. Columns: benchmarks. Cells: score minus the control's
+at the same budget, over seeds.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nait.sweeps.grouping.target_benchmarks import Benchmarks, belongs
+from nait.sweeps.render.svg import Grid
+from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.contrasts import TARGETLESS
+from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One selector's differences at one budget. `targets` maps a row's name to the target's label."""
+
+    selector: str
+    budget: str
+    model: str
+    targets: Mapping[str, str]
+    tasks: tuple[str, ...]
+    cells: Mapping[tuple[str, str], Difference]
+    own: frozenset[tuple[str, str]]
+    table: int = 0
+
+    @property
+    def singles(self) -> list[str]:
+        return [name for name, label in self.targets.items() if "+" not in label]
+
+    @property
+    def title(self) -> str:
+        return f"{self.selector}, {self.budget}"
+
+
+def matrices(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Matrix]:
+    """The matrices of all selectors that were run for two targets or more; cells are the leaderboard's."""
+    tasks = columns(lines)
+    cells = [
+        line
+        for line in lines
+        if line.difference and line.task in tasks and line.method not in TARGETLESS and not line.targetless
+    ]
+    groups: dict[tuple[str, str, str], list[Line]] = {}
+    for line in cells:
+        groups.setdefault((line.model, line.selector, line.budget), []).append(line)
+    wanted = {
+        key for key, group in groups.items() if len({line.target for line in group}) > 1 and len(tasks) > 1
+    }
+    return [_matrix(key, groups[key], tasks, benchmarks) for key in sorted(wanted)]
+
+
+def columns(lines: Sequence[Line]) -> list[str]:
+    """The benchmarks asked for, without the means of others among them."""
+    asked = {line.task: line.members for line in lines if line.headline and line.task}
+    return sorted(task for task, members in asked.items() if not members or not set(members) <= set(asked))
+
+
+def _matrix(
+    key: tuple[str, str, str], lines: Sequence[Line], tasks: Sequence[str], benchmarks: Benchmarks
+) -> Matrix:
+    model, selector, budget = key
+    labels = sorted({line.target for line in lines}, key=lambda label: (label.count("+"), label))
+    singles = {label for label in labels if "+" not in label}
+    merged = [label for label in labels if "+" in label and singles <= set(label.split("+"))]
+    names = {ALL if [label] == merged else label: label for label in labels}  # "all" is one label or none
+    own = {(name, task) for name in names for task in tasks if belongs(name, task, benchmarks)}
+    place = {label: name for name, label in names.items()}
+    cells = {(place[line.target], line.task): line.difference for line in lines if line.difference}
+    filled = {task for _, task in cells}  # a task of which no items were kept has no difference
+    ordered = sorted(
+        (task for task in tasks if task in filled),
+        key=lambda task: [k for k, name in enumerate(names) if (name, task) in own] or [99],
+    )
+    return Matrix(selector, budget, model, names, tuple(ordered), cells, frozenset(own))
+
+
+def grid(matrix: Matrix) -> Grid:
+    """The matrix as a heat map: bold where significant, framed where a target meets its own benchmark.
+
+    Where every cell is of one seed, the title says that nothing was tested.
+    """
+    shape = (len(matrix.targets), len(matrix.tasks))
+    values, strong, framed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
+    for r, target in enumerate(matrix.targets):
+        for c, task in enumerate(matrix.tasks):
+            cell = matrix.cells.get((target, task))
+            framed[r, c] = (target, task) in matrix.own
+            if cell:
+                values[r, c], strong[r, c] = cell.value, cell.significant
+    tested = any(cell.tested for cell in matrix.cells.values())
+    title = matrix.title if tested else f"{matrix.title} ({ITEMS_ONLY})"
+    return Grid(title, list(matrix.targets), matrix.tasks, values, strong, framed)
+
+
+def as_csv(found: Sequence[Matrix]) -> str:
+    """One row a cell."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["table", "model", "selector", "budget", "target", "task", "own", "difference", "low", "high",
+                     "p", "p_holm", "significant", "seeds", "items", "interval over"])  # fmt: skip
+    for matrix in found:
+        named = [matrix.table, matrix.model, matrix.selector, matrix.budget]
+        for (target, task), cell in matrix.cells.items():
+            own = (target, task) in matrix.own
+            p, over = (cell.p, "items and seeds") if cell.tested else (None, ITEMS_ONLY)
+            writer.writerow([*named, target, task, own, cell.value, cell.low, cell.high, p, cell.adjusted,
+                             cell.significant, cell.seeds, cell.items, over])  # fmt: skip
+    return stream.getvalue()

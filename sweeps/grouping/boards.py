@@ -1,0 +1,230 @@
+"""Boards: recorded runs sorted into tables, one a model, pool, recipe and evaluation.
+
+Inside a table a run is named by its method and the settings in which the table's runs of that method differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from nait.core.ranking.budgets import WHOLE
+from nait.store import Artifact
+from nait.sweeps.grouping.headings import Heading, heads
+from nait.sweeps.grouping.identities import SHUFFLED, Facts, Identity, identity, name_of
+from nait.sweeps.grouping.names import some, titles
+from nait.sweeps.grouping.seeds import Seeded, settle
+from nait.sweeps.stats.contrasts import BASE, CONTROL, TARGETLESS
+from nait.sweeps.stored_runs.selections import selected
+from nait.sweeps.stored_runs.stores import Shelf
+
+REFERENCES = ("reference", "reference rows", "reference_template")
+
+
+@dataclass(frozen=True)
+class PlacedRun:
+    """A recorded run in a table: its line's name and the settings that tell it from the method's others there."""
+
+    record: Artifact
+    method: str
+    identity: Identity
+    name: str = ""
+    selected: str = ""
+    """The digest of the selected rows, empty where the store has no selection of the run."""
+    shown: Mapping[str, str] | None = None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return {name: str(value) for name, value in self.record.manifest["labels"].items()}
+
+    @property
+    def line(self) -> tuple[object, ...]:
+        """What runs of one line share."""
+        facts = tuple(sorted(self.identity.method.items()))
+        return (self.method, self.labels["target"], self.budget, facts)
+
+    @property
+    def budget(self) -> str:
+        """The budget that decided the rows: empty for a model that was not trained, all where every row is taken."""
+        if self.method == BASE:
+            return ""
+        return WHOLE if self.identity.exhaustive else self.labels["budget"]
+
+    @property
+    def budgetless(self) -> bool:
+        """Whether no budget changes its result."""
+        return self.method == BASE or self.identity.exhaustive
+
+    @property
+    def targetless(self) -> bool:
+        """Whether its scores are the same for every target."""
+        return self.method in TARGETLESS or self.identity.targetless
+
+    @property
+    def result(self) -> str:
+        """What the run came to: two runs of one evaluation, or else of the same selected rows, are one."""
+        links = self.record.manifest["links"]
+        return str(links.get("evaluation") or self.selected or links.get("selection") or self.record.address)
+
+
+@dataclass(frozen=True)
+class Board:
+    """One table's runs. `said`: what must be read beside it, of names, of doubles, of what is not known."""
+
+    number: int
+    head: Heading
+    runs: tuple[PlacedRun, ...]
+    said: tuple[str, ...] = ()
+
+
+def boards(store: Shelf, records: Sequence[Artifact]) -> list[Board]:
+    """The tables of these runs. A model that was not trained stands in each table of its model and evaluation."""
+    runs = _settled(store, records)
+    groups: dict[tuple[str, ...], list[PlacedRun]] = {}
+    for run in runs:
+        if run.method != BASE:
+            groups.setdefault(run.identity.table, []).append(run)
+    for run in runs:
+        if run.method == BASE:
+            at = run.identity.table
+            same = [key for key in groups if (key[0], key[3]) == (at[0], at[3])]
+            for key in same or [at]:
+                groups.setdefault(key, []).append(run)
+    known = heads(list(groups.values()))
+    made = [_board(head, *_parted(group)) for head, group in zip(known, groups.values(), strict=True)]
+    made.sort(key=lambda board: (not board.head.evaluation, board.head.said))
+    return [replace(board, number=number) for number, board in enumerate(made, 1)]
+
+
+def _settled(store: Shelf, records: Sequence[Artifact]) -> list[PlacedRun]:
+    """The runs with their identities, in which a seed that follows the run's own is not a difference."""
+    found = [
+        PlacedRun(record, name_of(record), identity(store, record), selected=selected(store, record))
+        for record in records
+    ]
+    seeded = [
+        Seeded(
+            seed=int(run.record.manifest["labels"]["seed"]),
+            identity=run.identity,
+            group=(run.method, run.labels["target"], run.budget),
+            follows=_follows(run.record),
+        )
+        for run in found
+    ]
+    return [replace(run, identity=one) for run, one in zip(found, settle(seeded), strict=True)]
+
+
+def _follows(record: Artifact) -> frozenset[str] | None:
+    said = record.manifest.get("seeded")
+    return None if said is None else frozenset(str(key).removeprefix("selector.") for key in said)
+
+
+def _parted(runs: Sequence[PlacedRun]) -> tuple[list[PlacedRun], list[str]]:
+    """The runs; those of one identity and seed with different results are lines of their own, and are named."""
+    results: dict[tuple[object, ...], dict[str, str]] = {}
+    for run in runs:
+        place = (*run.line, run.labels["seed"])
+        results.setdefault(place, {}).setdefault(run.result, run.record.address)
+    found, said = [], []
+    for run in runs:
+        doubles = results[(*run.line, run.labels["seed"])]
+        if len(doubles) > 1:
+            mark = {"run": doubles[run.result][:8]}
+            run = replace(run, identity=replace(run.identity, method={**run.identity.method, **mark}))
+            where = ", ".join(filter(None, (run.method, run.labels["target"], run.budget)))
+            said.append(
+                f"{where}: {len(doubles)} runs of seed {run.labels['seed']} have the same settings and different "
+                f"results. Each is a line of its own and no line's mean holds them: runs "
+                f"{', '.join(sorted(one[:8] for one in doubles.values()))}."
+            )
+        found.append(run)
+    return found, list(dict.fromkeys(said))
+
+
+def _board(head: Heading, runs: Sequence[PlacedRun], said: Sequence[str]) -> Board:
+    """The table with its lines' names."""
+    shown = differing(runs)
+    lines = {(run.method, tuple(one.items())): None for run, one in zip(runs, shown, strict=True)}
+    named, legend = titles([(method, dict(settings)) for method, settings in lines])
+    names = dict(zip(lines, named, strict=True))
+    placed = [
+        replace(run, name=names[(run.method, tuple(one.items()))], shown=one)
+        for run, one in zip(runs, shown, strict=True)
+    ]
+    return Board(0, head, tuple(placed), (*said, *legend, *_unknown(placed)))
+
+
+def _unknown(runs: Iterable[PlacedRun]) -> list[str]:
+    """Which runs are told apart by names and settings alone, since what they rest on is not there."""
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for run in runs:
+        if run.identity.unknown:
+            lacking.setdefault(run.identity.unknown, []).append(run.name)
+    return [
+        f"{some(list(dict.fromkeys(names)))}: the store no longer tells {', '.join(parts)}; their names and recorded "
+        "settings alone tell these runs apart."
+        for parts, names in lacking.items()
+    ]
+
+
+def differing(runs: Sequence[PlacedRun]) -> list[dict[str, str]]:
+    """For each run, the facts in which the table's runs of its method differ.
+
+    Reference sets are compared among runs for one target, budgets among those whose label is the same, and orders
+    apart for one target and for several: an order of several ranks one as `Highest` does, and the target's name says
+    which of the two a run is.
+    """
+    places = [(_everyone(run), _aimed(run), _sized(run), _merged(run)) for run in runs]
+    known: dict[tuple[str, ...], list[Facts]] = {}
+    for run, groups in zip(runs, places, strict=True):
+        for group in groups:
+            known.setdefault(group, []).append(run.identity.method)
+    varied = {group: _varied(facts) for group, facts in known.items()}
+    found = []
+    for run, (everyone, aimed, sized, merged) in zip(runs, places, strict=True):
+        facts = run.identity.method
+        among = dict.fromkeys(REFERENCES, aimed) | {"order": merged}
+        keys = [
+            key
+            for key in sorted(facts)
+            if key in varied[sized if key.startswith("budget") else among.get(key, everyone)]
+        ]
+        if "reference rows" in keys and _decided(known[aimed], "reference rows", "reference"):
+            keys = [key for key in keys if key != "reference"]  # the number of rows says it
+        if run.method == CONTROL and facts.get("order") == "Highest":
+            keys = [key for key in keys if key != "order"]  # the usual one
+        found.append({key: facts[key] for key in keys if facts[key]})
+    return found
+
+
+def _everyone(run: PlacedRun) -> tuple[str, ...]:
+    """The method. Controls that an order shuffled have no scores to differ in from those that were drawn."""
+    shuffled = run.method == CONTROL and run.identity.method.get("order") == SHUFFLED
+    return (run.method, SHUFFLED) if shuffled else (run.method,)
+
+
+def _aimed(run: PlacedRun) -> tuple[str, ...]:
+    return (run.method, "target", run.labels["target"])
+
+
+def _sized(run: PlacedRun) -> tuple[str, ...]:
+    return (run.method, "budget", run.budget)
+
+
+def _merged(run: PlacedRun) -> tuple[str, ...]:
+    several = "+" in run.labels["target"] and run.method != CONTROL
+    return (run.method, "order", "several" if several else "one")
+
+
+def _varied(group: Sequence[Facts]) -> set[str]:
+    """The keys that have several values in a group; to lack a key is one of them."""
+    keys = {key for facts in group for key in facts}
+    return {key for key in keys if len({facts.get(key) for facts in group}) > 1}
+
+
+def _decided(group: Sequence[Facts], by: str, key: str) -> bool:
+    """Whether the fact `by` leaves `key` one value."""
+    seen: dict[str | None, set[str | None]] = {}
+    for facts in group:
+        seen.setdefault(facts.get(by), set()).add(facts.get(key))
+    return all(len(values) == 1 for values in seen.values())

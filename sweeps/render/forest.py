@@ -1,0 +1,112 @@
+"""Forest plot: every line's difference to the control with its interval, one below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nait.sweeps.grouping.names import apart, fit
+from nait.sweeps.grouping.target_benchmarks import Benchmarks, belongs
+from nait.sweeps.render.svg import FAINT, INK, PALETTE, canvas
+from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.contrasts import TARGETLESS
+from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+OWN = "the target's own benchmark"
+MOST = 40
+"""More lines than this make no readable picture: the best are shown."""
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Names of lines, best first, and what was measured -> the difference of each line, None where it has none."""
+
+    names: tuple[str, ...]
+    panels: Mapping[str, tuple[Difference | None, ...]]
+
+
+def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
+    """On each target's own benchmark, and on the mean of all or the first; None with fewer than two lines."""
+    headlines = _headlines(lines)
+    groups: dict[tuple[str, str, str], list[Line]] = {}
+    for line in headlines:
+        target = "" if line.method in TARGETLESS else line.target
+        budget = "" if line.budgetless else line.budget
+        groups.setdefault((line.selector, target, budget), []).append(line)
+    if len(groups) < 2:
+        return None
+    named = dict(zip(apart(list(groups)), groups.values(), strict=True))
+    first = min((not line.members, line.task) for line in headlines)[1]
+    owned = {line.task for line in headlines if belongs(line.target, line.task, benchmarks)}
+    measures = {owned.pop() if len(owned) == 1 else OWN: None, first: first}
+    found = {name: _cells(group, measures, benchmarks) for name, group in named.items()}
+    tested = {name for name, cells in found.items() if any(cell.tested for cell in cells.values() if cell)}
+    if tested:
+        found = {name if name in tested else f"{name} ({ITEMS_ONLY})": cells for name, cells in found.items()}
+    titles = [title for title in measures if any(cells[title] for cells in found.values())]
+    order = sorted(found, key=lambda name: _place(found[name], titles))[:MOST]
+    return Forest(tuple(order), {title: tuple(found[name][title] for name in order) for title in titles})
+
+
+def _headlines(lines: Sequence[Line]) -> list[Line]:
+    return [line for line in lines if line.difference and line.headline]
+
+
+def _cells(
+    group: Sequence[Line], measures: Mapping[str, str | None], benchmarks: Benchmarks
+) -> dict[str, Difference | None]:
+    """Measure -> the line's difference on that task; on its target's own benchmark where the task is None."""
+    return {
+        title: next(
+            (
+                line.difference
+                for line in group
+                if (line.task == task if task else belongs(line.target, line.task, benchmarks))
+            ),
+            None,
+        )
+        for title, task in measures.items()
+    }
+
+
+def _place(cells: Mapping[str, Difference | None], titles: Sequence[str]) -> tuple[tuple[bool, float], ...]:
+    """Best first by the first panel; lines that have nothing there follow, by the next."""
+    values = [cells[title] for title in titles]
+    return tuple((one is None, -one.gain if one else 0.0) for one in values)
+
+
+def forest_plot(found: Forest, control: str) -> Figure:
+    """One panel a measure, the same lines in each: filled and coloured where significant, hollow where not.
+
+    A panel whose every line has one seed says so on its axis; a line of one seed among others says so in its name.
+    """
+    count, lines = len(found.panels), len(found.names)
+    figure, axes = canvas(3.2 + 2.6 * count, 0.9 + 0.2 * lines, 1, count)
+    for k, (ax, (title, cells)) in enumerate(zip(axes, found.panels.items(), strict=True)):
+        ax.axvline(0.0, color=INK, linewidth=0.8)
+        for y, cell in enumerate(cells):
+            if cell:
+                _draw(ax, y, cell)
+        ax.set_ylim(lines - 0.4, -0.6)
+        ax.set_yticks(range(lines), list(fit(found.names).values()) if k == 0 else [""] * lines)
+        ax.tick_params(axis="y", length=0)
+        ax.set_title(title, loc="left", color=INK)
+        tested = any(cell.tested for cell in cells if cell)
+        ax.set_xlabel(f"score minus {control}" + ("" if tested else f" ({ITEMS_ONLY})"))
+        ax.grid(axis="x", linewidth=0.6)
+        ax.spines["left"].set_visible(False)
+    return figure
+
+
+def _draw(ax: Axes, y: int, cell: Difference) -> None:
+    """A point and its 95 % interval."""
+    better, worse = PALETTE[0], PALETTE[1]
+    colour = (better if cell.gain > 0 else worse) if cell.significant else INK
+    face = colour if cell.significant else FAINT
+    ax.plot([cell.low, cell.high], [y, y], "-", color=colour, linewidth=1.2)
+    ax.plot([cell.value], [y], "o", color=colour, markerfacecolor=face, markersize=5)

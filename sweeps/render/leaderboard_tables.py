@@ -1,0 +1,165 @@
+"""Tables: the lines of a leaderboard as text, one row a method and one column a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nait.sweeps.grouping.target_benchmarks import Benchmarks, leading
+from nait.sweeps.render import markdown
+from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.contrasts import CONTROL
+from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
+
+LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random", "seeds", "n", "rows",
+        "answer tokens", "select s", "train s", "evaluate s")  # fmt: skip
+TRUTH = ("precision", "precision each", "coverage", "clean", "lookalike", "auc")
+CHECKS = ("rho", "margin", "top layer")
+HUGE = 1e6
+MARKDOWN = "github"
+"""The form of a file's tables; any other is tabulate's, for a terminal."""
+NONE: Benchmarks = {}
+
+
+def wide(lines: Sequence[Line], *, form: str, benchmarks: Benchmarks = NONE) -> str:
+    """One row a method, target and budget; one column a task; then ground truth, checks and seconds."""
+    header, body = wide_cells(lines, benchmarks)
+    return tabulated(header, body, form)
+
+
+def wide_cells(lines: Sequence[Line], benchmarks: Benchmarks = NONE) -> tuple[list[str], list[list[object]]]:
+    """Header and body of that table."""
+    tasks = sorted({line.task for line in lines if line.task})
+    known = [name for name in TRUTH if any(name in line.truth for line in lines)]
+    asked = CHECKS[:1] if tasks else CHECKS
+    checked = [name for name in asked if any(name in line.checks for line in lines)]
+    phases = ["select s", "train s", "eval s"][: 3 if tasks else 1 + trained(lines)]
+    header = ["selector", "target", "budget", "seeds", *tasks, *known, *checked, *phases]
+    body: list[list[object]] = []
+    for group in _methods(lines, lines, benchmarks):
+        first, cells = group[0], {line.task: score(line) for line in group}
+        truth = [f"{first.truth[name]:.2f}" if name in first.truth else "" for name in known]
+        checks = [f"{first.checks[name]:.2f}" if name in first.checks else "" for name in checked]
+        taken = [first.seconds_select, first.seconds_train, first.seconds_evaluate][: len(phases)]
+        body.append([first.selector, first.target, first.budget, seeds(first), *(cells.get(t, "") for t in tasks),
+                     *truth, *checks, *map(seconds, taken)])  # fmt: skip
+    return header, body
+
+
+def trained(lines: Sequence[Line]) -> bool:
+    """Whether any line was trained."""
+    return any(line.seconds_train is not None for line in lines)
+
+
+def differences(
+    lines: Sequence[Line], *, form: str, control: str = CONTROL, benchmarks: Benchmarks = NONE
+) -> str:
+    """The same rows and columns, each cell the difference to the control with its interval; empty without one."""
+    header, body = difference_cells(lines, control=control, benchmarks=benchmarks)
+    return tabulated(header, body, form) if body else ""
+
+
+def difference_cells(
+    lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmarks = NONE
+) -> tuple[list[str], list[list[object]]]:
+    """Header and body of that table."""
+    compared = [line for line in lines if line.difference]
+    tasks = sorted({line.task for line in compared})
+    body: list[list[object]] = []
+    for group in _methods(compared, lines, benchmarks):
+        cells = {line.task: difference(line.difference) for line in group if line.difference}
+        first = group[0]
+        body.append([first.selector, first.target, first.budget, *(cells.get(task, "") for task in tasks)])
+    return [f"minus {control}", "target", "budget", *tasks], body
+
+
+def long(lines: Sequence[Line], *, form: str, control: str = CONTROL) -> str:
+    """One row a task and method, everything beside it; empty where nothing was evaluated."""
+    header, body = long_cells(lines, control=control)
+    return tabulated(header, body, form) if body else ""
+
+
+def long_cells(lines: Sequence[Line], *, control: str = CONTROL) -> tuple[list[str], list[list[object]]]:
+    """Header and body of that table."""
+    body: list[list[object]] = []
+    for line in lines:
+        if not line.task:
+            continue
+        compared = difference(line.difference) if line.difference else ""
+        taken = (line.seconds_select, line.seconds_train, line.seconds_evaluate)
+        named = [line.task, line.metric, line.selector, line.target, line.budget, score(line), compared]
+        counted = [seeds(line), line.n, count(line.selected_rows), count(line.answer_tokens)]
+        body.append([*named, *counted, *map(seconds, taken)])
+    return [name.replace(CONTROL, control) for name in LONG], body
+
+
+def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benchmarks) -> list[list[Line]]:
+    """The lines of each method, target and budget; by target, then by its own benchmark, best first.
+
+    `everything`: all lines of the table, which say what was evaluated.
+    """
+    groups: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        groups.setdefault((line.model, line.target, line.budget, line.selector), []).append(line)
+    budgets = {line.budget for line in everything if not line.budgetless}
+    shared = (
+        budgets.pop() if len(budgets) == 1 else ""
+    )  # with one budget the references have a place among its lines
+    deciding = {target: leading(target, everything, benchmarks) for target in {line.target for line in lines}}
+
+    def place(group: list[Line]) -> tuple[str, str, str, bool, float, float]:
+        first = group[0]
+        values = [line.worth for line in group if line.task in deciding[first.target]]
+        mean = sum(values) / len(values) if values else 0.0
+        budget = shared if first.budgetless else first.budget
+        return first.model, first.target, budget, not values, -mean, -first.truth.get("precision", 0.0)
+
+    return sorted(groups.values(), key=place)
+
+
+def written(text: str, form: str) -> str:
+    """Text as this form shows it: escaped in Markdown."""
+    return markdown.escaped(text) if form == MARKDOWN else text
+
+
+def tabulated(header: Sequence[str], body: Sequence[Sequence[object]], form: str) -> str:
+    """A table as text in this form."""
+    if form == MARKDOWN:
+        return markdown.table(header, [[str(cell) for cell in row] for row in body])
+    from tabulate import tabulate
+
+    return str(tabulate(body, headers=header, tablefmt=form, disable_numparse=True))
+
+
+def seconds(value: float | None) -> str:
+    """Seconds with one decimal; blank where the phase did not take place."""
+    return "" if value is None else f"{value:.1f}"
+
+
+def count(value: int | None) -> str:
+    """A count; blank where there is none."""
+    return "" if value is None else str(value)
+
+
+def score(line: Line) -> str:
+    """The mean and the longer arm of its 95 % interval."""
+    return number(line.value) + (f" ± {number(line.half_width)}" if line.half_width is not None else "")
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Three decimals; from a million on, as a perplexity can be, four digits and a power of ten."""
+    return f"{value:{'+' if signed else ''}{'.3f' if not abs(value) >= HUGE else '.3e'}}"
+
+
+def seeds(line: Line) -> str:
+    """How many seeds; of one, and of the one evaluation of the base model, that its interval is over items alone."""
+    alone = line.seeds == 1 and line.task
+    return f"{line.seeds} ({ITEMS_ONLY})" if alone else str(line.seeds)
+
+
+def difference(found: Difference) -> str:
+    """The difference and its interval; one that is not significant is called what it is."""
+    value, low, high = (number(one, signed=True) for one in (found.value, found.low, found.high))
+    said = f"{value} [{low}, {high}]"
+    if not found.tested:
+        return f"{said} {ITEMS_ONLY}"
+    return said if found.significant else f"{said} n.s."

@@ -1,0 +1,98 @@
+"""The report: everything a sweep says, as one page, as Markdown, as LaTeX tables and as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nait.store import write_text
+from nait.sweeps.analyses.caveats import provenance, warnings
+from nait.sweeps.analyses.composition import pool_traits
+from nait.sweeps.analyses.contamination_summary import contamination
+from nait.sweeps.analyses.cost_table import amortised
+from nait.sweeps.analyses.transfer import as_csv as transfer_csv
+from nait.sweeps.analyses.transfer import matrices
+from nait.sweeps.grouping.target_benchmarks import Benchmarks
+from nait.sweeps.render.report_document import Document, Section, as_html, as_latex, as_markdown
+from nait.sweeps.reports.leaderboard import Leaderboard, Measured, measured
+from nait.sweeps.reports.sections import compared, costs, leaderboard, overview, selected, transferred, varied
+from nait.sweeps.stats.contrasts import CONTROL
+from nait.sweeps.stats.pairs import pairwise
+from nait.sweeps.stored_runs.selections import read_picks
+from nait.sweeps.stored_runs.stores import Shelf
+
+REASONING = ("logic", "math", "code")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Writes the leaderboard and, beside it, `report.{html,md}`, `tables.tex`, the pictures and the matrix.
+
+    Of several tables each has its own sections and pictures (`forest-2.svg` is of table 2).
+
+    `headlines_only` and `control`: as the leaderboard's. `benchmarks` gives a target's own benchmarks where their
+    names do not begin or end with the target's. `reasoning`: the targets that the paper says transfer best.
+    """
+
+    headlines_only: bool = True
+    control: str = CONTROL
+    benchmarks: Benchmarks = field(default_factory=dict)
+    reasoning: Sequence[str] = REASONING
+
+    def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
+        """The tables to print, after all files were written into `folder`."""
+        found = measured(store, runs, self.control)
+        printed = self._board.write(found, folder)
+        document = self.document(store, found)
+        for picture in document.pictures:
+            write_text(folder / f"{picture.name}.svg", picture.file + "\n")
+        crossed = [
+            replace(matrix, table=one.sheet.number)
+            for one in found
+            for matrix in matrices(one.lines, self.benchmarks)
+        ]
+        if crossed:
+            write_text(folder / "transfer.csv", transfer_csv(crossed))
+        write_text(folder / "report.md", as_markdown(document))
+        write_text(folder / "tables.tex", as_latex(document))
+        write_text(folder / "report.html", as_html(document))
+        return f"{printed}\nReport: {folder / 'report.html'}"
+
+    @property
+    def _board(self) -> Leaderboard:
+        return Leaderboard(self.headlines_only, self.control, self.benchmarks)
+
+    def document(self, store: Shelf, found: Sequence[Measured]) -> Document:
+        """The report's content, table after table; sections without data are left out."""
+        models = sorted({one.sheet.head.model for one in found})
+        sections = [Section("Tables", overview(found))] if len(found) > 1 else []
+        for one in found:
+            several = f"Table {one.sheet.number}: " if one.of > 1 else ""
+            mark = f"-{one.sheet.number}" if one.of > 1 else ""
+            sections += [section.marked(several, mark) for section in self._sections(store, one)]
+        return Document.of("Which data to tune on: " + ", ".join(models), sections)
+
+    def _sections(self, store: Shelf, one: Measured) -> list[Section]:
+        """What is said of one table."""
+        shown, rows, control = self._board.shown(one.lines), one.rows, self.control
+        picks = read_picks(store, rows)
+        crossed = matrices(one.lines, self.benchmarks)
+        return [
+            Section("Leaderboard", leaderboard(shown, self._board.notes(one), self.benchmarks)),
+            Section(f"Against {control}", compared(shown, control, self.benchmarks)),
+            Section(
+                "Any two methods",
+                pairwise(rows, shown, one.items, control=control, benchmarks=self.benchmarks),
+            ),
+            Section("Quality and cost", costs(shown, amortised(store, rows), self.benchmarks)),
+            Section("Curves", varied(shown, self.benchmarks)),
+            Section(
+                "Transfer",
+                transferred(crossed, rows, one.items, reasoning=self.reasoning, control=control),
+            ),
+            Section("What was selected", selected(picks, pool_traits(store, rows, picks))),
+            Section("Contamination", contamination(store, rows)),
+            Section("Warnings", warnings(store, rows, one.lines)),
+            Section("Provenance", provenance(store, rows)),
+        ]

@@ -1,0 +1,246 @@
+"""The report's sections: numbers into tables, pictures and notes. A section without data has no blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nait.core.dataset.traits import Traits
+from nait.core.statistics.results import Row
+from nait.sweeps.analyses.claims import Claim, claims
+from nait.sweeps.analyses.composition import composition_table, departures
+from nait.sweeps.analyses.curves import costs as spots_of
+from nait.sweeps.analyses.curves import panels
+from nait.sweeps.analyses.layer_shifts import layer_shifts
+from nait.sweeps.analyses.overlap import (
+    Core,
+    cores,
+    correlations,
+    distinct,
+    lengths,
+    names,
+    overlaps,
+    settled,
+)
+from nait.sweeps.analyses.transfer import Matrix, grid
+from nait.sweeps.grouping.names import legend
+from nait.sweeps.grouping.target_benchmarks import Benchmarks
+from nait.sweeps.render.curve_plots import cost_plot, curve_plot
+from nait.sweeps.render.forest import forest, forest_plot
+from nait.sweeps.render.leaderboard_tables import count, difference_cells, seconds, wide_cells
+from nait.sweeps.render.report_document import Block, Notes, Table
+from nait.sweeps.render.svg import Grid, heat_maps, picture
+from nait.sweeps.render.table_notes import how_judged
+from nait.sweeps.reports.leaderboard import Measured
+from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.contrasts import Items
+from nait.sweeps.stats.paired import ITEMS_ONLY
+from nait.sweeps.stored_runs.selections import Picks
+
+MOST_MATRICES = 6
+UNSEEDED = "does not depend on the seed"
+SHOWN, SHOWN_ALONE = 5, 2
+"""Example rows of a core subset, and of those that one target alone chose."""
+
+
+def overview(found: Sequence[Measured]) -> tuple[Block, ...]:
+    """The tables of a report and what each is about."""
+    body = [
+        [one.sheet.number, head.model, head.pool, head.recipe, head.evaluation or "none", lines]
+        for one in found
+        for head in [one.sheet.head]
+        for lines in [len({(row.selector, row.target, row.budget) for row in one.rows})]
+    ]
+    said = (
+        "Runs of different models, pools, recipes or evaluations are never held against each other: each of these "
+        "tables has its own control, ranks and pictures. Named are the settings in which the tables differ."
+    )
+    header = ["table", "model", "pool", "recipe", "evaluation", "lines"]
+    return (Notes((said,)), Table.of("tables", header, body, caption="The tables of this report."))
+
+
+def leaderboard(lines: Sequence[Line], said: Sequence[str], benchmarks: Benchmarks) -> tuple[Block, ...]:
+    """The leaderboard itself, and what must be known beside it."""
+    header, body = wide_cells(lines, benchmarks)
+    return (Table.of("leaderboard", header, body), Notes(tuple(said)))
+
+
+def compared(lines: Sequence[Line], control: str, benchmarks: Benchmarks) -> tuple[Block, ...]:
+    """Each line minus the control, as a picture and in numbers."""
+    header, body = difference_cells(lines, control=control, benchmarks=benchmarks)
+    caption = f"Score minus {control}, paired by item and seed, 95 % interval; {how_judged(lines, control)}."
+    table = Table.of("differences", header, body, caption=caption)
+    found = forest(lines, benchmarks)
+    if found is None:
+        return (table,)
+    alt = f"Score minus {control} with 95 % intervals, best first; filled: significant. {how_judged(lines, control)}."
+    return (picture("forest", forest_plot(found, control), alt), *_legend(found.names), table)
+
+
+def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tuple[Block, ...]:
+    """What each phase took, the picture of quality against it, and what the methods took with all they share."""
+    header = ["selector", "target", "budget", "rows", "answer tokens", "select s", "train s", "evaluate s",
+              "device h", "money"]  # fmt: skip
+    seen: dict[tuple[str, str, str, str], Line] = {}
+    for line in lines:
+        seen.setdefault((line.model, line.selector, line.target, line.budget), line)
+    body = [
+        [one.selector, one.target, one.budget, count(one.selected_rows), count(one.answer_tokens),
+         seconds(one.seconds_select),
+         seconds(one.seconds_train), seconds(one.seconds_evaluate), f"{one.device_hours:.3f}",
+         "" if one.money is None else f"{one.money:.2f}"]
+        for one in seen.values()
+    ]  # fmt: skip
+    caption = "Means over seeds. Select: from nothing, as if no other method had shared a pass."
+    blocks: list[Block] = [Table.of("costs", header, body, caption=caption), amortised]
+    found = spots_of(lines, benchmarks)
+    if found:
+        alt = "Score against the seconds that selecting and training took, with 95 % intervals."
+        spots = [name for spots in found.values() for spot in spots for name in (spot.method, spot.where)]
+        blocks[:0] = [picture("cost", cost_plot(found), alt), *_legend(spots)]
+    return tuple(blocks)
+
+
+def _legend(names: Iterable[str]) -> tuple[Notes, ...]:
+    """What names that a picture shortened stand for."""
+    said = legend(names)
+    return (Notes(said),) if said else ()
+
+
+def _maps(name: str, grids: Sequence[Grid], alt: str, *, diverging: bool = True) -> tuple[Block, ...]:
+    """Heat maps in one picture, and the legend of what they shorten."""
+    shown = picture(name, heat_maps(grids, diverging=diverging), alt)
+    return (shown, *_legend(one for grid in grids for one in (*grid.rows, *grid.columns)))
+
+
+def varied(lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[Block, ...]:
+    """Curves over what was varied."""
+    found = panels(lines, benchmarks)
+    if not found:
+        return ()
+    what = ", ".join(dict.fromkeys(panel.x for panel in found))
+    return (
+        picture("curves", curve_plot(found), f"Scores against {what}; bands: 95 % intervals of the scores."),
+        *_legend([curve.name for panel in found for curve in panel.curves]),
+    )
+
+
+def transferred(
+    found: Sequence[Matrix], rows: Sequence[Row], items: Items, *, reasoning: Sequence[str], control: str
+) -> tuple[Block, ...]:
+    """The matrices as heat maps, and each claim with its verdict."""
+    if not found:
+        return ()
+    alt = (
+        f"Score minus {control} by the target that selected (rows) and the benchmark (columns); bold: significant, "
+        "as in the table of differences; framed: the target's own benchmark."
+    )
+    blocks: list[Block] = [
+        *_maps("transfer", [grid(one) for one in found[:MOST_MATRICES]], alt),
+    ]
+    body = [
+        [
+            one.title,
+            claim.text + (f" ({claim.about})" if claim.about else ""),
+            claim.verdict,
+            *_numbers(claim),
+        ]
+        for one, claim in claims(found, rows, items, reasoning=reasoning, control=control)
+    ]
+    header = ["selector", "claim", "verdict", "difference", "p (Holm)"]
+    caption = (
+        "The paper's claims, held against these runs (arXiv 2603.13201). They are means over several differences and "
+        "one family of their own for Holm's correction; the matrix's cells have the verdicts of the leaderboard."
+    )
+    return (*blocks, Table.of("claims", header, body, caption=caption))
+
+
+def _numbers(claim: Claim) -> tuple[str, str]:
+    one = claim.found
+    shown = f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+    if not one.tested:
+        return f"{shown} {ITEMS_ONLY}", ""
+    return shown, small(one.p if one.adjusted is None else one.adjusted)
+
+
+def small(p: float) -> str:
+    """A p-value with four decimals; below them, its order."""
+    return f"{p:.4f}" if p >= 0.00005 else f"{p:.0e}"
+
+
+def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]:
+    """Overlap, correlation, core subsets, composition, layers, lengths and stability of the selections."""
+    lines = distinct(picks)
+    if not lines:
+        return ()
+    blocks: list[Block] = []
+    alike = overlaps(lines)
+    if alike:
+        alt = (
+            "Jaccard index between selections, mean over seeds; on the diagonal between a line's own seeds, where "
+            "they change it."
+        )
+        blocks += _maps("overlap", [alike], alt, diverging=False)
+    ranks = correlations(lines)
+    if ranks:
+        blocks.append(_grid_table("correlations", ranks))
+    for k, core in enumerate(cores(lines)):
+        blocks += _core(k, core)
+    if traits:
+        alt = (
+            "Share in each selection minus that in the pool, which is in brackets; mean over seeds. Bold: "
+            "further from it than three standard deviations of a random selection of as many rows."
+        )
+        blocks.append(composition_table(lines, traits))
+        blocks += _maps("composition", departures(lines, traits), alt)
+    layers = layer_shifts(lines)
+    if layers:
+        alt = (
+            "Each layer's mean part in the scores of the selected rows minus that in the pool's, in standard "
+            "deviations of the pool's scores; a line adds up to the number in brackets. Mean over seeds."
+        )
+        blocks += _maps("layers", layers, alt)
+    body = [[name, rows, *(f"{value:.1f}" for value in numbers)] for name, rows, *numbers in lengths(lines)]
+    blocks.append(
+        Table.of(
+            "lengths", ["selection", "rows", "mean", "25 %", "median", "75 %"], body,
+            caption="Answer tokens of the selected rows and of the pool; means over seeds.",
+        )
+    )  # fmt: skip
+    stable = [
+        [name, len(one.by_seed), UNSEEDED if one.stability is None else f"{one.stability:.2f}"]
+        for name, one in zip(names(lines), lines, strict=True)
+        if len(one.by_seed) > 1
+    ]
+    caption = (
+        "Stability: the Jaccard index of a method's selections between seeds, mean over pairs. A selection that no "
+        "seed enters has none."
+    )
+    blocks.append(Table.of("stability", ["selection", "seeds", "stability"], stable, caption=caption))
+    settings = [[name, keys, count, f"{value:.2f}"] for name, keys, count, value in settled(lines)]
+    caption = "The same between a method's settings, seed by seed: what the selection owes to each of them."
+    header = ["selection", "settings", "values", "stability"]
+    blocks.append(Table.of("settings", header, settings, caption=caption))
+    return tuple(blocks)
+
+
+def _grid_table(name: str, found: Grid) -> Table:
+    body = [
+        [row, *(f"{value:+.2f}" for value in values)]
+        for row, values in zip(found.rows, found.values, strict=True)
+    ]
+    return Table.of(name, ["", *found.columns], body, caption=f"{found.title}.")
+
+
+def _core(k: int, core: Core) -> list[Block]:
+    """How many rows most targets share, and the first of them."""
+    at = "" if core.seed is None else f", seed {core.seed}"
+    sizes = ", ".join(f"{target} {len(ids)}" for target, ids in core.specific.items())
+    said = (
+        f"{core.selector}, {core.budget}{at}: {len(core.core)} rows were chosen for more than half of {core.targets} "
+        f"targets; chosen for one target alone: {sizes}."
+    )
+    shown = [("core", key) for key in core.core[:SHOWN]]
+    shown += [(f"{target} alone", key) for target, ids in core.specific.items() for key in ids[:SHOWN_ALONE]]
+    body = [[where, key, core.texts.get(key, "")] for where, key in shown]
+    header = ["chosen for", "id", "row"]
+    return [Notes((said,)), Table.of(f"core-{k}", header, body, caption="The first of these rows.")]

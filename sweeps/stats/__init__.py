@@ -1,0 +1,1 @@
+"""Paired statistics of methods: contrasts, intervals, p-values, averages over seeds."""

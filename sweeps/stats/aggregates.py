@@ -1,0 +1,199 @@
+"""Lines of a leaderboard: runs that differ in the seed alone, averaged, each held against a control."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from nait.core.statistics.results import Row
+from nait.sweeps.stats.contrasts import CONTROL, Items, measurements, places
+from nait.sweeps.stats.estimates import Key, differences, scores
+from nait.sweeps.stats.paired import Z95, Difference, judged, share_half_width
+from nait.sweeps.stats.shares import shares
+
+
+@dataclass(frozen=True)
+class Line:
+    """A method's result on one task over its seeds.
+
+    `value` is NaN where nothing was evaluated, seconds None where a phase did not take place. `share`: a share
+    of items, so that score and interval lie in [0, 1].
+    `half_width`: of the 95 % interval, None where unknown. `difference`: to the control on the same items and
+    seeds, None for the control itself and where there is none beside it. `truth`: by the rows' labels. `checks`:
+    of the score columns. `itemised`: the score is the mean of known outcomes of items, which intervals and
+    differences need. `settings`: those in which runs of the method differ. `members`: a group's tasks.
+    `seeds`: how many distinct results the line's seeds came to. `budget`, `selected_rows`, `answer_tokens`,
+    `seconds_select` and `budgetless`: as a `Row`'s.
+    """
+
+    selector: str
+    target: str
+    budget: str
+    model: str
+    task: str
+    metric: str
+    value: float
+    half_width: float | None
+    seeds: int
+    n: int
+    selected_rows: int | None
+    answer_tokens: int | None
+    seconds_select: float | None
+    seconds_train: float | None
+    seconds_evaluate: float | None
+    device_hours: float
+    money: float | None
+    missing: str
+    headline: bool = True
+    difference: Difference | None = None
+    truth: Mapping[str, float] = field(default_factory=dict)
+    checks: Mapping[str, float] = field(default_factory=dict)
+    method: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    higher_is_better: bool = True
+    share: bool = False
+    itemised: bool = True
+    targetless: bool = False
+    budgetless: bool = False
+
+    @property
+    def worth(self) -> float:
+        """The value, turned where lower is better: what lines are ordered by. 0 where nothing was evaluated."""
+        if math.isnan(self.value):
+            return 0.0
+        return self.value if self.higher_is_better else -self.value
+
+
+def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str = CONTROL) -> list[Line]:
+    """Rows that differ in the seed alone, averaged; the best value of each task first.
+
+    `items`: the rows' outcomes, for the intervals and for the paired differences to `control`. Without them an
+    interval is over items (the tasks' standard errors, averaged in quadrature over the seeds, whose items are the
+    same) or, where it is wider, over seeds (Student's t).
+    """
+    groups = grouped(rows)
+    of_items = shares(groups, items or {})
+    scored = scores(groups, items or {}, of_items)
+    compared = differences(groups, rows, items or {}, control)
+    lines = [
+        replace(
+            _line(group, scored.get(key), compared.get(key), share=key in of_items),
+            itemised=items is None or all(place in items for row in group for place, _ in places(row)),
+        )
+        for key, group in groups.items()
+    ]
+    return sorted(
+        corrected(lines), key=lambda line: (line.model, line.task, line.metric, -line.worth, line.selector)
+    )
+
+
+def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
+    """The rows of each line: those that differ in the seed alone; the same evaluation counts once.
+
+    Of runs that came to the same, the last one that was judged by labels says what the selection is worth.
+    """
+    groups: dict[Key, dict[tuple[int, str], Row]] = {}
+    for row in rows:
+        key = (str(row.table), row.model, row.task, row.metric, row.target, row.budget, row.selector)
+        group = groups.setdefault(key, {})
+        known = group.setdefault((row.seed, row.outcome), row)
+        if row.truth:
+            group[row.seed, row.outcome] = replace(known, truth=row.truth)
+    return {key: list(group.values()) for key, group in groups.items()}
+
+
+def corrected(lines: Sequence[Line]) -> list[Line]:
+    """The same lines, their differences corrected as two families: one of the headlines, one of the other tasks.
+
+    So a difference has the same verdict in every table and picture, whatever else that shows.
+    """
+    found = list(lines)
+    for headline in (True, False):
+        places = [k for k, line in enumerate(found) if line.difference and line.headline is headline]
+        family = judged(one for k in places if (one := found[k].difference))
+        for k, one in zip(places, family, strict=True):
+            found[k] = replace(found[k], difference=one)
+    return found
+
+
+def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Each name's mean over the runs; names that one of them lacks are left out."""
+    names = [name for name in facts[0] if all(name in one for one in facts)]
+    return {name: sum(one[name] for one in facts) / len(facts) for name in names}
+
+
+def _line(
+    group: Sequence[Row], score: Difference | None, difference: Difference | None, *, share: bool
+) -> Line:
+    first, count = group[0], len(group)
+    values = [row.value for row in group if row.value is not None]
+    value = sum(values) / len(values) if values else math.nan
+    half_width = (score.high - score.low) / 2 if score else _without_items(group)
+    if half_width is not None and share:
+        half_width = share_half_width(value, half_width, first.n)
+
+    def average(name: str) -> float:
+        return float(sum(getattr(row, name) for row in group) / count)
+
+    def known(name: str) -> float | None:
+        return average(name) if all(getattr(row, name) is not None for row in group) else None
+
+    def counted(name: str) -> int | None:
+        return None if (mean := known(name)) is None else round(mean)
+
+    return Line(
+        selector=first.selector,
+        target=first.target,
+        budget=first.budget,
+        model=first.model,
+        task=first.task,
+        metric=first.metric,
+        value=value,
+        half_width=half_width,
+        seeds=measurements(group),
+        n=first.n,
+        selected_rows=counted("selected_rows"),
+        answer_tokens=counted("answer_tokens"),
+        seconds_select=known("seconds_select"),
+        seconds_train=known("seconds_train"),
+        seconds_evaluate=known("seconds_evaluate"),
+        device_hours=average("device_hours"),
+        money=known("money"),
+        missing=", ".join(dict.fromkeys(row.missing for row in group if row.missing)),
+        headline=first.headline,
+        difference=difference,
+        truth=_means([row.truth for row in group]),
+        checks=_means([row.checks for row in group]),
+        method=first.method or first.selector,
+        settings=first.settings,
+        members=tuple(member.task for member in first.members),
+        higher_is_better=first.higher_is_better,
+        share=share,
+        targetless=first.targetless,
+        budgetless=first.budgetless,
+    )
+
+
+def _without_items(group: Sequence[Row]) -> float | None:
+    """Half of the interval that standard errors and seeds give, the wider of both; a result counts once."""
+    group = list({row.outcome: row for row in group}.values())
+    errors = [row.stderr for row in group if row.stderr is not None and not math.isnan(row.stderr)]
+    over_items = Z95 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None
+    widths = [
+        width
+        for width in (over_items, _over_seeds([row.value for row in group if row.value is not None]))
+        if width is not None
+    ]
+    return max(widths) if widths else None
+
+
+def _over_seeds(values: Sequence[float]) -> float | None:
+    from scipy import stats
+
+    if len(values) < 2:
+        return None
+    mean = sum(values) / len(values)
+    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return float(stats.t.ppf(0.975, len(values) - 1)) * spread / math.sqrt(len(values))

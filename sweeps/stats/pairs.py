@@ -1,0 +1,117 @@
+"""Pairs: every two methods of a target and budget on one benchmark, each difference with its one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from nait.core.statistics.results import Row
+from nait.sweeps.grouping.names import cut
+from nait.sweeps.grouping.target_benchmarks import Benchmarks, leading
+from nait.sweeps.render.leaderboard_tables import difference
+from nait.sweeps.render.report_document import Block, Table
+from nait.sweeps.stats.aggregates import Line, grouped
+from nait.sweeps.stats.contrasts import Items, against, controls
+from nait.sweeps.stats.paired import Difference, estimate, judged
+
+MOST = 12
+Group = tuple[str, str, str]
+"""Model, target and budget."""
+
+
+def pairwise(
+    rows: Sequence[Row], lines: Sequence[Line], items: Items, *, control: str, benchmarks: Benchmarks
+) -> tuple[Block, ...]:
+    """A table for each target and budget, on the target's own benchmark, else on the first.
+
+    A pair with the control has the interval and the verdict of the leaderboard. All other pairs are a
+    family of their own.
+    """
+    groups: dict[Group, dict[str, tuple[Line, Sequence[Row]]]] = {}
+    runs = list(grouped(rows).values())
+    for line in lines:
+        if line.task in leading(line.target, lines, benchmarks)[:1]:
+            mine = next((group for group in runs if _is(line, group[0])), None)
+            if mine is None:
+                continue
+            for budget in _budgets(line, lines):
+                groups.setdefault((line.model, line.target, budget), {})[line.selector] = (line, mine)
+    wanted = {key: one for key, one in sorted(groups.items()) if 3 <= len(one) <= MOST}
+    found = {
+        (key, pair): one
+        for key, group in wanted.items()
+        for pair, one in _pairs(group, rows, items, control).items()
+    }
+    others = [place for place, (_, judged_already) in found.items() if not judged_already]
+    cells = {place: one for place, (one, _) in found.items()}
+    cells |= dict(zip(others, judged(cells[place] for place in others), strict=True))
+    return tuple(
+        _table(k, key, wanted[key], {pair: one for (of, pair), one in cells.items() if of == key}, control)
+        for k, key in enumerate(wanted)
+    )
+
+
+def _budgets(line: Line, lines: Sequence[Line]) -> list[str]:
+    """The budgets at which a line is compared: a reference, which no budget changes, at each of its target's."""
+    if not line.budgetless:
+        return [line.budget]
+    own = {one.budget for one in lines if one.target == line.target and not one.budgetless}
+    return sorted(own) or [""]
+
+
+def _is(line: Line, row: Row) -> bool:
+    names = ("model", "task", "metric", "target", "budget", "selector")
+    return all(getattr(line, name) == getattr(row, name) for name in names)
+
+
+def _pairs(
+    group: Mapping[str, tuple[Line, Sequence[Row]]], rows: Sequence[Row], items: Items, control: str
+) -> dict[tuple[str, str], tuple[Difference, bool]]:
+    """The differences between every two methods, and whether the leaderboard has judged it."""
+    found = {}
+    beside = {
+        name: {row.selector for row in controls(mine, rows, control)} for name, (_, mine) in group.items()
+    }
+    for a, b in combinations(group, 2):
+        (ours, mine), (theirs, other) = group[a], group[b]
+        held = [one.difference for one in (ours, theirs) if one.difference]
+        if beside[b] == {a} and theirs.difference:
+            found[a, b] = (theirs.difference.turned, True)
+        elif beside[a] == {b} and ours.difference:
+            found[a, b] = (ours.difference, True)
+        elif _unpaired(ours, b, control) or _unpaired(theirs, a, control):
+            continue  # the leaderboard has no difference of it to the control
+        elif part := against(mine, other, items):
+            told = len(held) == 2 and all(
+                len(one.sides) == 2 and one.seeds == len(part[0].d_si) for one in held
+            )
+            found[a, b] = (estimate(part, sides=[one.sides[0] for one in held] if told else None), False)
+    return found
+
+
+def _unpaired(line: Line, other: str, control: str) -> bool:
+    return line.budgetless and line.difference is None and other == control
+
+
+def _table(
+    k: int,
+    key: Group,
+    group: Mapping[str, tuple[Line, Sequence[Row]]],
+    cells: Mapping[tuple[str, str], Difference],
+    control: str,
+) -> Table:
+    order = list(group)
+    task = group[order[0]][0].task
+    shown = {pair: difference(one) for pair, one in cells.items()}
+    body = [[a, *(shown.get((a, b), "") for b in order[1:])] for a in order[:-1]]
+    pairs = [one.family for (a, b), one in cells.items() if one.tested and control not in (a, b)]
+    family = (
+        f" Pairs without {control} are a family of their own ({max(pairs)} for this leaderboard)."
+        if pairs
+        else ""
+    )
+    caption = (
+        f"{task}, target {cut(key[1])}, {key[2] or 'no budget'}: the row's method minus the column's. "
+        f"Pairs with {control} have the leaderboard's verdict.{family}"
+    )
+    return Table.of(f"pairs-{k}", ["", *order[1:]], body if cells else [], caption=caption)

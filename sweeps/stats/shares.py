@@ -1,0 +1,56 @@
+"""Shares: which columns of a table are shares of items, whose scores and intervals lie within [0, 1].
+
+An outcome of a share is 0 or 1. A score that only happens to lie in [0, 1] (a loss, BLEU, F1) is not one: its
+bounds are not known, so its interval is not cut off there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from nait.core.statistics.results import Row
+from nait.sweeps.stats.contrasts import Items, places
+
+Key = tuple[str, ...]
+Place = tuple[str, str, str]
+NEAR = 1e-6
+"""Relative difference at which a standard error is that of a share."""
+
+
+def shares(groups: Mapping[Key, Sequence[Row]], items: Items) -> frozenset[Key]:
+    """The lines whose score is a share of items: every outcome of every line of their column is 0 or 1.
+
+    Where no outcomes are known, the standard errors are to be those of shares.
+    """
+    rows = {(row.evaluation, row.task, row.metric): row for group in groups.values() for row in group}
+    columns: dict[Place, bool] = {}
+    for group in groups.values():
+        fits = all(_of_shares(place, items, rows) for row in group for place, _ in places(row))
+        columns[_column(group)] = columns.get(_column(group), True) and fits
+    return frozenset(key for key, group in groups.items() if columns[_column(group)])
+
+
+def _column(group: Sequence[Row]) -> Place:
+    first = group[0]
+    return f"{first.table} {first.model}", first.task, first.metric
+
+
+def _of_shares(place: Place, items: Items, rows: Mapping[Place, Row]) -> bool:
+    """Whether the outcomes at a place, or else the standard error of its row, are those of a share."""
+    outcomes = items.get(place)
+    if outcomes:
+        return set(outcomes.values()) <= {0.0, 1.0}
+    row = rows.get(place)
+    return row is not None and _has_error_of_share(row)
+
+
+def _has_error_of_share(row: Row) -> bool:
+    """Whether the standard error is that of a share of n items, divided by n - 1 or by n."""
+    if row.value is None or row.stderr is None or not 0 <= row.value <= 1 or row.n < 2:
+        return False
+    variance = row.value * (1 - row.value)
+    return any(
+        math.isclose(row.stderr, math.sqrt(variance / count), rel_tol=NEAR, abs_tol=NEAR)
+        for count in (row.n - 1, row.n)
+    )

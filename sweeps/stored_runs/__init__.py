@@ -1,0 +1,1 @@
+"""What a store holds: run records, selections and costs."""

@@ -1,0 +1,192 @@
+"""Collect: the store's run records into leaderboard rows, each traceable to its artifacts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from nait.core.errors import StoreError
+from nait.core.statistics.results import Result, Row
+from nait.stages.artifacts.evaluation_files import read_outcomes, read_results
+from nait.store import Artifact
+from nait.sweeps.grouping.boards import Board, PlacedRun, boards
+from nait.sweeps.grouping.headings import Heading
+from nait.sweeps.grouping.identities import is_shuffled
+from nait.sweeps.stats.contrasts import BASE, metric_name, places
+from nait.sweeps.stored_runs.stores import Shelf
+
+NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)
+PAID = ("select", "train", "evaluate")
+"""The phases that a run's device time and money count."""
+OF_SCORES = ("auc", "precision each")
+"""What the rows' labels say of scores, not of the selected rows."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table's rows. `said`: what must be read beside it."""
+
+    number: int
+    head: Heading
+    rows: tuple[Row, ...]
+    said: tuple[str, ...] = ()
+
+    @property
+    def evaluated(self) -> bool:
+        return any(row.task for row in self.rows)
+
+
+def collect(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Row]:
+    """The rows of these runs (None: of all in the store), table by table; with `primary`, one metric a task.
+
+    Raises: StoreError for a run whose evaluation is gone.
+    """
+    return [row for sheet in sheets(store, runs, primary=primary) for row in sheet.rows]
+
+
+def sheets(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Sheet]:
+    """The same, each table for itself. Raises: StoreError, as above."""
+    found = []
+    for board in boards(store, run_records(store, runs)):
+        rows = tuple(row for run in board.runs for row in _rows(store, board, run, primary=primary))
+        found.append(Sheet(board.number, board.head, rows, (*board.said, *_unjudged(rows))))
+    return found
+
+
+def _unjudged(rows: Sequence[Row]) -> list[str]:
+    """Which lines lack what labels tell, since some of their seeds were recorded without any."""
+    judged: dict[tuple[str, str, str], dict[int, bool]] = {}
+    for row in rows:
+        seeds = judged.setdefault((row.selector, row.target, row.budget), {})
+        seeds[row.seed] = seeds.get(row.seed, False) or bool(row.truth)
+    return [
+        f"{', '.join(filter(None, line))}: no labels judge the runs of seed {', '.join(lacking)}, so the line "
+        "does not show what they tell of its other seeds. Run those seeds again with truth=..."
+        for line, seeds in judged.items()
+        if any(seeds.values())
+        and (lacking := [str(seed) for seed, told in sorted(seeds.items()) if not told])
+    ]
+
+
+def run_records(store: Shelf, runs: Sequence[str] | None) -> list[Artifact]:
+    """The records of these runs (None: of all, the last of those that other labels alone tell apart).
+
+    Raises: StoreError for one that is not there.
+    """
+    if runs is None:
+        return list({_run_of(record): record for record in store.artifacts("runs")}.values())
+    return [_record(store, address) for address in dict.fromkeys(runs)]
+
+
+def _run_of(record: Artifact) -> str:
+    """What a record's key says without the judgement by the rows' labels."""
+    return json.dumps(
+        {name: part for name, part in record.manifest["key"].items() if name != "truth"}, sort_keys=True
+    )
+
+
+def outcomes(store: Shelf, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
+    """(evaluation, task, metric) -> item -> value, for the rows' own metrics and those of groups' tasks.
+
+    A metric that is not the mean of its items has none here.
+    """
+    found: dict[tuple[str, str, str], dict[str, float]] = {}
+    wanted = {place for row in rows if row.evaluation for place, _ in places(row)}
+    for address in sorted({row.evaluation for row in rows if row.evaluation}):
+        evaluation = store.find("evaluations", address)
+        for item in read_outcomes(evaluation.path) if evaluation else ():
+            place = (address, item.task, metric_name(item.metric, item.filter))
+            if place in wanted:
+                found.setdefault(place, {})[f"{item.doc_id}/{item.doc_hash}"] = item.value
+    return found
+
+
+def _record(store: Shelf, address: str) -> Artifact:
+    found = store.find("runs", address)
+    if found is None:
+        raise StoreError(f"there is no run {address}", where=str(store.root), mend="Run the job again.")
+    return found
+
+
+def _rows(store: Shelf, board: Board, run: PlacedRun, *, primary: bool) -> Iterable[Row]:
+    record = run.record
+    links, labels, seconds = (record.manifest[key] for key in ("links", "labels", "phase_seconds"))
+    if links.get("evaluation"):
+        evaluation = store.find("evaluations", str(links["evaluation"]))
+        if evaluation is None:
+            raise StoreError("its evaluation is gone", where=str(record.path), mend="Run the job again.")
+        requested = set(evaluation.manifest["key"]["suite"].get("requested", ()))
+        results = [one for one in read_results(evaluation.path) if one.primary or not primary]
+    else:
+        requested, results = {""}, [NOT_EVALUATED]
+    base, shuffled = run.method == BASE, is_shuffled(record)
+    checks = {} if base or shuffled else _checks(store, links.get("scores"))
+    truth = {} if base else record.manifest.get("truth") or {}
+    if shuffled:  # what a score says is not said of rows that were drawn whatever it says
+        truth = {key: value for key, value in truth.items() if key not in OF_SCORES}
+    paid = 1.0
+    if base or shuffled:
+        paid = 1 - seconds.get("select", 0.0) / (sum(seconds.get(name, 0.0) for name in PAID) or 1.0)
+        seconds = {**seconds, "select": 0.0}
+    for result in results:
+        yield Row(
+            selector=run.name,
+            target=labels["target"],
+            budget=run.budget,
+            seed=labels["seed"],
+            model=board.head.model,
+            task=result.task,
+            metric=metric_name(result.metric, result.filter),
+            value=result.value if result.task else None,
+            stderr=result.stderr,
+            n=result.n,
+            headline=result.task in requested,
+            selected_rows=None if base else record.manifest["selected_rows"],
+            answer_tokens=None if base else record.manifest["answer_tokens"],
+            seconds_select=None if base else seconds.get("select", 0.0),
+            seconds_train=seconds.get("train", 0.0) if links.get("adapter") and not base else None,
+            seconds_evaluate=seconds.get("evaluate", 0.0) if links.get("evaluation") else None,
+            device_hours=record.manifest["device_hours"] * paid,
+            money=None if record.manifest["money"] is None else record.manifest["money"] * paid,
+            selection="" if base else links.get("selection") or "",
+            adapter=links.get("adapter") or "",
+            evaluation=links.get("evaluation") or "",
+            run=record.address,
+            missing=", ".join(result.missing),
+            truth=truth,
+            checks=checks,
+            method=run.method,
+            settings=dict(run.shown or {}),
+            pool=board.head.pool,
+            table=board.number,
+            members=result.members,
+            higher_is_better=result.higher_is_better,
+            result=run.result,
+            targetless=run.targetless,
+            budgetless=run.budgetless,
+        )
+
+
+def _checks(store: Shelf, scores: str | None) -> dict[str, float]:
+    """What a reader should know of a score column, the worst of a run's targets.
+
+    rho: Spearman's correlation with token length, the one furthest from 0. Of methods that report layers:
+    margin: the mean of |mu . v| / |mu| over the layers used; top layer: the largest share of the score's variance.
+    """
+    found = store.find("scores", scores) if scores else None
+    if found is None:
+        return {}
+    rhos = [rho for rho in found.manifest["length_correlation"].values() if rho is not None]
+    checks = {"rho": max(rhos, key=abs)} if rhos else {}
+    layered = [one for one in found.manifest["diagnostics"].values() if "sign_margin" in one]
+    if layered:
+        shares = [one["layer_share_of_score_variance"] for one in layered]
+        margins = [
+            fmean(one["sign_margin"][layer] for layer in used)
+            for one, used in zip(layered, shares, strict=True)
+        ]
+        checks |= {"margin": min(margins), "top layer": max(max(used.values()) for used in shares)}
+    return checks
