@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import functools
+import hashlib
 import importlib.util
-from collections.abc import Iterator
+import io
+import tokenize
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -23,6 +27,48 @@ def sources(file: Path, package: str = "") -> list[Path]:
             names = _imports(path, home, state.st_size, state.st_mtime_ns)
             waiting += [place for name in names for place in _module(name)]
     return sorted(found)
+
+
+def code_digests(files: Sequence[Path]) -> list[str]:
+    """The sha256 of each file's code. Comments, docstrings, blank lines and imports do not count.
+
+    An imported module's code has a digest of its own, so a module that moves or is documented anew changes none.
+    """
+    states = [(file, file.stat()) for file in files]
+    return [_code_digest(file, state.st_size, state.st_mtime_ns) for file, state in states]
+
+
+@functools.lru_cache(maxsize=512)
+def _code_digest(file: Path, _size: int, _changed: int) -> str:
+    """The digest of one file's code, computed once a process for each state of the file."""
+    source = file.read_text(encoding="utf-8")
+    texts = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            texts[token.start[0] - 1] = texts[token.start[0] - 1][: token.start[1]]
+    lines = [text.encode() for text in texts]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)) or _is_text(node):
+            _blank(lines, node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+    code = b"\n".join(line.rstrip() for line in lines if line.strip())
+    return hashlib.sha256(code).hexdigest()
+
+
+def _blank(lines: list[bytes], row: int, column: int, last: int | None, end: int | None) -> None:
+    """Write spaces over a statement; the rest of its lines keeps its place. Rows count from 1, columns in bytes."""
+    for at in range(row, (last or row) + 1):
+        line = lines[at - 1]
+        start, stop = column if at == row else 0, end if at == last and end is not None else len(line)
+        lines[at - 1] = line[:start] + b" " * (stop - start) + line[stop:]
+
+
+def _is_text(node: ast.AST) -> TypeGuard[ast.Expr]:
+    """Whether a statement is a string alone: a docstring."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 @functools.lru_cache(maxsize=512)
@@ -44,7 +90,7 @@ def _names(file: Path, package: str) -> Iterator[str]:
 
 
 def _module(name: str) -> list[tuple[Path, str]]:
-    """The file and the package of a module of ours; nothing of others, or where the name is not a module."""
+    """The file and the package of a module of ours; nothing of others, or where the name is no module."""
     if name.split(".")[0] != PACKAGE:
         return []
     try:

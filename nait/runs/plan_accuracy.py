@@ -8,6 +8,7 @@ from typing import Any
 
 from nait.core.addresses import address
 from nait.runs import records
+from nait.stages.artifacts.stored_names import stored_names
 from nait.store import Store, read_json
 
 PLAN_VERSION = 1
@@ -16,8 +17,9 @@ PLAN_VERSION = 1
 def plan_file(store: Store, config: Mapping[str, Any], recipe: Any, *, scores: str) -> Path:
     """Where the plan of a job with these scores is kept."""
     key = {
-        "plan": PLAN_VERSION, "scores": scores, "order": config["order"], "budget": config["budget"],
-        "recipe": recipe, "seed": config["seed"], "eval": config["eval"],
+        "plan": PLAN_VERSION, "scores": scores, "order": stored_names(config["order"]),
+        "budget": stored_names(config["budget"]),
+        "recipe": recipe, "seed": config["seed"], "eval": stored_names(config["eval"]),
     }  # fmt: skip
     return store.root / "plans" / f"{address(key)}.json"
 

@@ -32,6 +32,7 @@ from nait.stages.artifacts.score_files import (
     write_selected_rows,
     write_selection,
 )
+from nait.stages.artifacts.stored_names import stored_names
 from nait.stages.checks.score_checks import inspect
 from nait.store import Artifact, Store
 from nait.store.energy import gauge
@@ -76,8 +77,8 @@ def select(
     key = {
         "selection": SELECTION_VERSION,
         "scores": scores.address,
-        "order": selector.config["order"],
-        "budget": selector.config["budget"],
+        "order": stored_names(selector.config["order"]),
+        "budget": stored_names(selector.config["budget"]),
     }
 
     def write(part: Path) -> Mapping[str, Any]:
@@ -138,7 +139,7 @@ def _key(
     """What decides the scores."""
     return {
         "scores": VERSION,
-        "selector": selector.config["selector"],
+        "selector": stored_names(selector.config["selector"]),
         "version": getattr(selector.scorer, "version", 1),
         **({"content": content()} if (content := getattr(selector.scorer, "content", None)) else {}),
         "pool": extractor.identity(pool),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nait.eval.suites.source_files import sources
+from nait.eval.suites.source_files import code_digests, sources
 
 TASKS = Path(__file__).parents[2] / "eval" / "tasks" / "nano" / "tasks.py"
 
@@ -15,7 +15,7 @@ def names(files: list[Path]) -> set[str]:
 
 def test_what_the_items_are_made_by_is_named_and_what_only_stands_beside_it_is_not() -> None:
     found = names(sources(TASKS))
-    assert {"nano/tasks.py", "nano/world.py", "nano/words.py", "families/logic.py"} <= found
+    assert {"nano/tasks.py", "nano/world.py", "nano/vocabulary.py", "families/logic.py"} <= found
     assert not found & {"nano/pools.py", "nano/pretrain.py", "nano/oracle.py"}
 
 
@@ -37,3 +37,28 @@ def test_a_changed_import_is_seen(tmp_path: Path) -> None:
     assert len(sources(file)) == 1
     file.write_text("import nait.nano.vocabulary\n")
     assert len(sources(file)) > 1
+
+
+def test_words_about_the_code_and_its_place_do_not_change_its_digest(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text(
+        '"""Rows."""\nfrom a.b import c\n\n\ndef rows():\n    """All."""\n    return c("# 1")  # so\n'
+    )
+    other.write_text('"""Items, as rows."""\nfrom b import c\n\ndef rows():\n    return c("# 1")\n')
+    assert code_digests([one]) == code_digests([other])
+
+
+def test_other_code_has_another_digest(tmp_path: Path) -> None:
+    file = tmp_path / "rows.py"
+    file.write_text("def rows():\n    return 1\n")
+    before = code_digests([file])
+    file.write_text("def rows():\n    return 2  # one more\n")
+    assert code_digests([file]) != before
+
+
+def test_code_beside_an_import_counts(tmp_path: Path) -> None:
+    file = tmp_path / "rows.py"
+    file.write_text("import json; ROWS = 1\n")
+    before = code_digests([file])
+    file.write_text("import json; ROWS = 2\n")
+    assert code_digests([file]) != before

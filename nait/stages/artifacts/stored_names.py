@@ -1,0 +1,37 @@
+"""Class names in store addresses: a class that moves to another module keeps the name that stores know it by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+STORED_MODULES = {
+    "nait.core.ranking.budgets": "nait.core.budgets",
+    "nait.core.ranking.orders": "nait.core.orders",
+    "nait.models.prompts.templates": "nait.models.templates",
+    "nait.training.recipes": "nait.training.trainer",
+    "nait.training.no_training": "nait.training.none",
+    "nait.baselines.shared.warmup": "nait.baselines.warmup",
+}
+STORED_CLASSES = {
+    "nait.baselines.random.LengthMatched": "nait.baselines.matched.LengthMatched",
+    "nait.baselines.references.Base": "nait.baselines.base.Base",
+    "nait.baselines.references.Full": "nait.baselines.full.Full",
+}
+
+
+def stored_names(config: Any) -> Any:
+    """The config with every `_target_` as store addresses have it."""
+    if isinstance(config, Mapping):
+        return {
+            key: _stored(value) if key == "_target_" and isinstance(value, str) else stored_names(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return [stored_names(value) for value in config]
+    return config
+
+
+def _stored(name: str) -> str:
+    module, _, own = name.rpartition(".")
+    return STORED_CLASSES.get(name, f"{STORED_MODULES.get(module, module)}.{own}")
