@@ -6,7 +6,6 @@ or from a function of its own. What the data are is part of an evaluation's addr
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from nait.core.addresses import address
 from nait.core.errors import ConfigError
 from nait.eval.local_data import files_digest, repository, split_files
-from nait.eval.suites.source_files import sources
+from nait.eval.suites.source_files import code_digests, sources
 from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import Function
 
@@ -90,15 +89,14 @@ def lacking(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str, str
 
 def task_digest(task: Task) -> str:
     """The address of a task's definition: its settings and the Python files they name."""
-    version = importlib.metadata.version("nait") if task.config.get("custom_dataset") else ""
-    return address({"definition": _plain(task.config), "nait": version})
+    return address({"definition": _plain(task.config)})
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Function):
         return {
             "function": value.spec,
-            "sources": sorted(files_digest(sources(value.file))) if value.file else [],
+            "sources": sorted(code_digests(sources(value.file))) if value.file else [],
         }
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items() if key not in _PLACES}

@@ -1,7 +1,8 @@
 """Stores stay valid: today's code gives the addresses and the scores that were recorded.
 
 `recorded.json` holds, of six selectors on 100 rows of the embedded world, the addresses of scores, selections and
-adapters, and the scores. A change that is meant to give other numbers writes it again: `python -m tests.app.test_recorded`.
+adapters, and the scores. A change that is meant to give other numbers writes it again with
+`python -m tests.app.test_recorded`.
 """
 
 from __future__ import annotations
