@@ -74,7 +74,7 @@ class Ifd:
         """What is measured of the pool: losses of two texts, with the tuned model if there is a warm-up."""
         conditioned = extractor.under(template=self.template, max_length=self.max_length)
         if self.warmup is not None:
-            conditioned = self.warmup.tuned(pool, conditioned)
+            conditioned = self.warmup.tuned(pool, conditioned, extractor)
         direct = conditioned.under(template=self.direct, behind=self.template, allowance=self.allowance)
         return [(conditioned, pool, [Losses("answer")]), (direct, pool, [Losses("answer")])]
 

@@ -24,7 +24,7 @@ ITERATIONS = 30
 class Warmup:
     """`rows_each` rows of each of `clusters` clusters of the prompts' mean last hidden state, and `trainer` on them.
 
-    Within a cluster, rows are drawn by id and `seed`.
+    Within a cluster, rows are drawn by id and `seed`, from those that have an answer to train on.
     """
 
     trainer: Trainer
@@ -39,21 +39,23 @@ class Warmup:
                     f"{getattr(self, key)} is below 1", where=f"selector.warmup.{key}", mend="Give 1 or more."
                 )
 
-    def tuned(self, pool: Pool, extractor: Extractor) -> Extractor:
-        """The same texts under the tuned model."""
+    def tuned(self, pool: Pool, extractor: Extractor, run: Extractor) -> Extractor:
+        """The extractor's texts under the tuned model. `run` reads the rows as the trainer does."""
         from nait.training.adapter import AdaptedModel
 
-        made = extractor.fine_tune(pool, self.choose(pool, extractor), self.trainer, seed=self.seed)
+        made = extractor.fine_tune(pool, self.choose(pool, extractor, run), self.trainer, seed=self.seed)
         return extractor.on(AdaptedModel(extractor.model, made.path, made.address))
 
-    def choose(self, pool: Pool, extractor: Extractor) -> list[str]:
-        """The ids of the rows to train on."""
+    def choose(self, pool: Pool, extractor: Extractor, run: Extractor) -> list[str]:
+        """The ids of the rows to train on: clustered by the extractor's texts, with an answer in the run's."""
         (h_nd,) = extractor.measure(pool, [Embedding("mean", part="prompt")])
         cluster_n = _clusters(h_nd, min(self.clusters, len(pool)), self.seed)
         draws = np.asarray([unit_interval("warmup", self.seed, key) for key in pool.ids])
+        answered_n = np.asarray([example.answered for example in pool.examples])
+        able_n = answered_n & (np.asarray(run.tokens(pool).answer_tokens) > 0)
         chosen: list[str] = []
         for cluster in np.unique(cluster_n):
-            rows = np.flatnonzero(cluster_n == cluster)
+            rows = np.flatnonzero((cluster_n == cluster) & able_n)
             chosen += [pool.ids[row] for row in rows[np.argsort(draws[rows])][: self.rows_each]]
         return sorted(chosen)
 

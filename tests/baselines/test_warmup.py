@@ -41,13 +41,28 @@ def tune(folder: Path, store: Path, trained: list[set[str]]) -> Any:
     return made
 
 
+def twice(x: Any) -> tuple[Any, Any]:
+    """The extractor whose texts are clustered, and the run's."""
+    return x, x
+
+
 def test_each_cluster_gives_a_few_rows(opened: Open) -> None:
-    chosen = WARMUP.choose(pool(), opened())
+    chosen = WARMUP.choose(pool(), *twice(opened()))
     assert len(chosen) == len(set(chosen))
     assert 2 <= len(chosen) <= 6
-    assert chosen == WARMUP.choose(pool(), opened())
-    assert Warmup(TRAINER, clusters=3, rows_each=2, seed=1).choose(pool(), opened()) != chosen
-    assert len(Warmup(TRAINER, clusters=100, rows_each=100).choose(pool(), opened())) == len(pool())
+    assert chosen == WARMUP.choose(pool(), *twice(opened()))
+    assert Warmup(TRAINER, clusters=3, rows_each=2, seed=1).choose(pool(), *twice(opened())) != chosen
+    assert len(Warmup(TRAINER, clusters=100, rows_each=100).choose(pool(), *twice(opened()))) == len(pool())
+
+
+def test_a_row_without_an_answer_is_not_trained_on(opened: Open) -> None:
+    from nait.core.dataset.examples import Example, Turn, gather
+
+    blank = Example("blank", (Turn("Do", " "),), row=98)
+    cut = Example("cut", (Turn("long " * 60, "gone"),), row=99)
+    rows = gather("rows", [*pool().examples, blank, cut])
+    every = Warmup(TRAINER, clusters=3, rows_each=100)
+    assert every.choose(rows, *twice(opened())) == list(pool().ids)
 
 
 def test_prompts_are_clustered_not_answers(opened: Open) -> None:
@@ -57,7 +72,7 @@ def test_prompts_are_clustered_not_answers(opened: Open) -> None:
     turns = [Turn("Count the trees", f"{'yes ' * i}no") for i in range(4)]
     turns += [Turn("??? 12345 +++", f"{'yes ' * i}no") for i in range(4)]
     rows = gather("two", [Example(f"id{i}", (turn,), row=i) for i, turn in enumerate(turns)])
-    chosen = Warmup(TRAINER, clusters=2, rows_each=1).choose(rows, opened())
+    chosen = Warmup(TRAINER, clusters=2, rows_each=1).choose(rows, *twice(opened()))
     assert [int(key[2:]) // 4 for key in chosen] == [0, 1]
 
 
@@ -66,7 +81,7 @@ def test_scores_are_those_of_the_tuned_model(opened: Open, folder: Path, tmp_pat
     x = opened(tune=tune(folder, tmp_path, trained))
     plain, warm = (Ifd(TEMPLATE, DIRECT, highest=None, warmup=warmup) for warmup in (None, WARMUP))
     table = warm.score(pool(), [], x)
-    assert set.union(*trained) == set(WARMUP.choose(pool(), x))
+    assert set.union(*trained) == set(WARMUP.choose(pool(), x, x))
     assert not np.allclose(table.values, plain.score(pool(), [], x).values)
     (view, _, _), _ = warm.requests(pool(), [], x)
     assert view.model_fingerprint != x.model_fingerprint
