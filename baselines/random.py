@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nait.core.addresses import unit_intervals
-from nait.core.contracts import Extractor, Requests, Scorer
+from nait.core.contracts import Extractor, Requests, Scorer, check_targets, content_of, version_of
 from nait.core.dataset.examples import Pool, Target
 from nait.core.ranking.orders import BestRank
 from nait.core.ranking.score_table import ScoreTable
@@ -51,6 +52,15 @@ class LengthMatched:
 
     like: Scorer
     seed: int = 0
+
+    def content(self) -> list[Any] | None:
+        """What decides the other method's scores beside its config: its version and its files' content."""
+        version, content = version_of(self.like), content_of(self.like)
+        return [version, content] if version > 1 or content else None
+
+    def check(self, targets: Sequence[Target]) -> None:
+        """Raises: NaitError for targets that the other method cannot score for."""
+        check_targets(self.like, targets)
 
     def requests(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor

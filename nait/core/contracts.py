@@ -13,6 +13,7 @@ from nait.core.dataset.contamination import EvaluationText
 from nait.core.dataset.examples import Pool, Target
 from nait.core.dataset.token_table import TokenTable
 from nait.core.dataset.traits import Traits
+from nait.core.errors import ConfigError
 from nait.core.ranking.orders import Ranking
 from nait.core.ranking.score_table import Contributions, ScoreTable
 from nait.core.statistics.results import Evaluation
@@ -25,7 +26,14 @@ class Order(Protocol):
 
 
 class Budget(Protocol):
-    """A pure function: how many of the ranked rows. `answer_tokens` [N] covers the whole pool."""
+    """A pure function: how many of the ranked rows. `answer_tokens` [N] covers the whole pool.
+
+    `label` is what tables call it, such as "10%" or "500 rows". Different budgets have different labels: a
+    leaderboard puts runs of one label into one group.
+    """
+
+    @property
+    def label(self) -> str: ...
 
     def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int: ...
 
@@ -77,13 +85,46 @@ class Extractor(Protocol):
 class Scorer(Protocol):
     """A selection method: rates every row of the pool for every target.
 
-    A scorer whose mathematics changes counts up a class attribute `version` (1 where there is none), so that
-    stored scores of the old one are not taken for the new one's. A scorer whose config names files has a method
-    `content() -> Any`, what these hold, so that another file under the same name is not taken for the old one.
-    One that takes every eligible row has a class attribute `exhaustive` of True, the base model `selects` of False.
+    `score` is all that a class must have. Three more members are optional, each with a default:
+
+    - `version: int`, 1 by default. Raise it when the mathematics changes, so that stored scores are made anew.
+    - `content() -> Any`, None by default: what the files hold that the config names, as JSON. Other content under the
+      same names gives other scores. None: the config says all.
+    - `check(targets) -> None`, by default accepts any targets. Raises a NaitError for targets that the method cannot
+      score for. A job calls it before it hashes or opens a model.
+
+    A scorer that takes every eligible row has a class attribute `exhaustive` of True, the base model `selects` of
+    False.
+
+    `version_of`, `content_of` and `check_targets` read them. A scorer that wraps another one passes them on.
     """
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable: ...
+
+
+def version_of(scorer: Scorer) -> int:
+    """The version of a scorer's mathematics. Raises: ConfigError for one that is not a whole number above 0."""
+    version = getattr(scorer, "version", 1)
+    if type(version) is not int or version < 1:
+        raise ConfigError(
+            f"{type(scorer).__name__}.version is {version!r}",
+            where="selector",
+            mend="Make it a whole number, 1 or more: it counts the changes of the mathematics.",
+        )
+    return version
+
+
+def content_of(scorer: Scorer) -> Any:
+    """What the files hold that a scorer's config names; None where the config says all."""
+    content = getattr(scorer, "content", None)
+    return None if content is None else content()
+
+
+def check_targets(scorer: Scorer, targets: Sequence[Target]) -> None:
+    """Raise what the scorer has to say against these targets; no model is needed for it."""
+    check = getattr(scorer, "check", None)
+    if check is not None:
+        check(targets)
 
 
 @runtime_checkable

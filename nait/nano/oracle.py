@@ -10,7 +10,7 @@ import numpy as np
 from nait.core.addresses import unit_interval
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
-from nait.core.errors import ConfigError
+from nait.core.errors import ConfigError, DataError
 from nait.core.ranking.score_table import ScoreTable
 from nait.nano import world
 
@@ -23,11 +23,24 @@ class Oracle:
     pool_seed: int = 0
     seed: int = 0
 
+    def check(self, targets: Sequence[Target]) -> None:
+        """Raises: DataError where no target is given, or one that the world does not have."""
+        if not targets:
+            raise DataError("the oracle needs a target", where="target", mend="Set target=nano.")
+        for target in targets:
+            if target.name not in world.CAPABILITIES:
+                raise DataError(
+                    "the embedded world has no such target",
+                    where=f"target '{target.name}'",
+                    mend="Set target=nano.",
+                )
+
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
         """A column a target: 1 to 2 for clean rows in target, 0 to 1 for the rest.
 
         Raises: ConfigError when the pool is not the world's of this size and seed.
         """
+        self.check(targets)
         rows = world.pool_rows(self.size, self.pool_seed)
         draws = {row["id"]: unit_interval("oracle", self.seed, row["id"]) for row in rows}
         left_out = sum(pool.skipped.values())

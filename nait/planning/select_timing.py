@@ -17,7 +17,7 @@ from nait.core.errors import ConfigError, ModelError, NaitError
 from nait.core.estimates.plans import Pass, per_unit
 from nait.planning.dry_run_doubles import Aside, Timed
 from nait.planning.inputs import Work
-from nait.planning.subsample import bytes_of, draw, draw_target, eligible, first, part_of
+from nait.planning.subsample import FirstRow, bytes_of, draw, draw_target, eligible, part_of
 from nait.planning.token_estimates import TokenEstimates, counted
 from nait.signals.extractor import StoredExtractor
 from nait.signals.specs.activations import Embedding
@@ -117,7 +117,7 @@ class Rehearsal:
 
     def _run(self, sample: Pool, targets: Sequence[Target]) -> None:
         """The select phase on these rows; one plain pass over them for a method that needs more of them."""
-        selector = replace(self.work.selector, order=eligible, budget=first)
+        selector = replace(self.work.selector, order=eligible, budget=FirstRow())
         try:
             _, _, scores = select(sample, targets, selector, self.extractor, self.aside)
             self.exhaustive = bool(scores.manifest["exhaustive"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,14 @@ def eligible(table: ScoreTable) -> Ranking:
     return np.flatnonzero(table.eligible)
 
 
-def first(ranking: Ranking, answer_tokens: Ints) -> int:  # noqa: ARG001
-    """One row, or none: the user's budget may ask for more than a rehearsal has."""
-    return min(1, len(ranking))
+@dataclass(frozen=True)
+class FirstRow:
+    """A budget of one row, or none: the user's budget may ask for more than a rehearsal has."""
+
+    label: str = "1 row"
+
+    def __call__(self, ranking: Ranking, answer_tokens: Ints) -> int:  # noqa: ARG002
+        return min(1, len(ranking))
 
 
 def bytes_of(path: Path, sample: int, rows: int) -> int:

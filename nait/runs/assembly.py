@@ -6,15 +6,16 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nait.core.contracts import Model
+from nait.core.contracts import Budget, Model, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError
 from nait.core.ranking.budgets import WHOLE
-from nait.runs.job import Job
+from nait.runs.job import Job, selects
 from nait.runs.processes import splits
 from nait.runs.truth_labels import labels_of
 from nait.stages.checks.rendered_rows import check_method, rendered
@@ -53,12 +54,15 @@ def assemble(
         order=build(config["order"]),
         budget=build(config["budget"]),
         config={"selector": scorer_config, "order": config["order"], "budget": config["budget"]},
-        beside=lambda: [
-            build(_without_name(other_selector(name)))
-            for name in config["beside"]
-            if name != names["selector"]
-        ],
+        beside=cache(
+            lambda: [
+                build(_without_name(other_selector(name)))
+                for name in config["beside"]
+                if name != names["selector"]
+            ]
+        ),
     )
+    check_selector(selector)
     parts = {key: build(config[key]) for key in ("template", "engine", "train", "cost", "report")}
     parts["reference_template"] = (
         build(config["reference_template"]) if config.get("reference_template") else None
@@ -74,6 +78,9 @@ def assemble(
     pool = build(config["data"])
     targets = list(build(config["target"]))
     _check_names(targets)
+    if selects(stages, parts["train"]):
+        for scorer in (selector.scorer, *selector.beside()):
+            check_targets(scorer, targets)
     _check_answers(pool)
     parts["labelled"] = labels_of(pool, parts["truth"], targets)
     pool, targets = _rendered(config, pool, targets, model=model, parts=parts)
@@ -93,7 +100,7 @@ def assemble(
     labels = {
         "selector": config["label"] or config["selector"].get("name") or names["selector"],
         "target": "+".join(target.name for target in targets),
-        "budget": _budget_label(config["budget"], selector),
+        "budget": _budget_label(selector),
         "seed": config["seed"],
         "model": str(model.name),
         "pool": pool.name,
@@ -185,16 +192,39 @@ def _check_names(targets: Sequence[Target]) -> None:
             )
 
 
-def _budget_label(budget: Mapping[str, Any], selector: Selector) -> str:
+def _budget_label(selector: Selector) -> str:
     """The budget as tables show it: empty where no row is selected, all of the pool where every row is taken."""
     if not selector.selects:
         return ""
-    if selector.exhaustive:
-        return WHOLE
-    if "ratio" in budget:
-        return f"{100 * float(budget['ratio']):.4g}%"
-    if "count" in budget:
-        return f"{budget['count']} rows"
-    if "tokens" in budget:
-        return f"{budget['tokens']} tokens"
-    raise ConfigError("this budget has no name", where="budget")
+    return WHOLE if selector.exhaustive else label_of(selector.budget)
+
+
+def label_of(budget: Budget) -> str:
+    """What tables call a budget. Raises: ConfigError for one that does not say."""
+    label = getattr(budget, "label", None)
+    if not isinstance(label, str) or not label.strip():
+        raise ConfigError(
+            f"{_name_of(budget)} has no label",
+            where="budget",
+            mend="Give it a property `label`, such as '10%' or '500 rows': tables group runs by it.",
+        )
+    return label
+
+
+def check_selector(selector: Selector) -> None:
+    """Raises: ConfigError for a scorer that cannot score, an order or a budget that cannot be called."""
+    for group, part, call in (
+        ("selector", selector.scorer, "score"),
+        ("order", selector.order, "__call__"),
+        ("budget", selector.budget, "__call__"),
+    ):
+        if not callable(getattr(part, call, None)):
+            raise ConfigError(
+                f"{_name_of(part)} has no method {call}",
+                where=f"{group}._target_",
+                mend="Name a class that fulfils the contract in nait/core/contracts.py.",
+            )
+
+
+def _name_of(part: object) -> str:
+    return getattr(part, "__name__", None) or type(part).__name__

@@ -59,6 +59,16 @@ TRAINING = ("model", "template", "recipe")
 """Of an adapter's key, what a run's record tells, which goes where the weights do not."""
 
 
+def trains(stages: Sequence[str], trainer: Trainer) -> bool:
+    """Whether these stages train a model: to evaluate one is to train it first."""
+    return bool({"train", "evaluate"} & set(stages)) and trainer.recipe is not None
+
+
+def selects(stages: Sequence[str], trainer: Trainer) -> bool:
+    """Whether these stages select rows: to train is to select first."""
+    return "select" in stages or trains(stages, trainer)
+
+
 @dataclass
 class Job:
     """Everything a job needs, built from its config before any model is opened."""
@@ -118,11 +128,11 @@ class Job:
 
     def trains(self, stages: Sequence[str]) -> bool:
         """Whether a model is to be trained: to evaluate one is to train it first."""
-        return bool({"train", "evaluate"} & set(stages)) and self.parts["train"].recipe is not None
+        return trains(stages, self.parts["train"])
 
     def selects(self, stages: Sequence[str]) -> bool:
         """Whether rows are to be selected: to train is to select first. For the base model none are."""
-        return self.selector.selects and ("select" in stages or self.trains(stages))
+        return self.selector.selects and selects(stages, self.parts["train"])
 
     def _announce(self) -> None:
         """The tracker's run begins."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.addresses import address
-from nait.core.contracts import Budget, Extractor, Layered, Order, Requests, Scorer
+from nait.core.contracts import Budget, Extractor, Layered, Order, Requests, Scorer, content_of, version_of
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError
 from nait.core.ranking.score_table import ScoreTable
@@ -137,11 +137,12 @@ def _key(
     pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor
 ) -> dict[str, Any]:
     """What decides the scores."""
+    content = content_of(selector.scorer)
     return {
         "scores": VERSION,
         "selector": stored_names(selector.config["selector"]),
-        "version": getattr(selector.scorer, "version", 1),
-        **({"content": content()} if (content := getattr(selector.scorer, "content", None)) else {}),
+        "version": version_of(selector.scorer),
+        **({} if content is None else {"content": content}),
         "pool": extractor.identity(pool),
         "targets": [extractor.identity(target) for target in targets],
         "names": [target.name for target in targets],

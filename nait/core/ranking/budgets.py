@@ -40,6 +40,11 @@ class Ratio:
                 mend="0.1 selects a tenth of the pool.",
             )
 
+    @property
+    def label(self) -> str:
+        """Percent of the pool."""
+        return f"{100 * float(self.ratio):.4g}%"
+
     def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
         # 0.29 * 100 is 28.999999999999996: a hair below the whole number counts as the number.
         wanted = max(1, math.floor(self.ratio * len(answer_tokens) + 1e-9))
@@ -57,6 +62,11 @@ class Count:
         if self.count < 1:
             raise ConfigError(f"{self.count} is below 1", where="budget.count", mend="Give 1 or more.")
 
+    @property
+    def label(self) -> str:
+        """The number of rows."""
+        return f"{self.count} rows"
+
     def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:  # noqa: ARG002
         return _within(self.count, ranking, allow_fewer=self.allow_fewer)
 
@@ -70,6 +80,11 @@ class Tokens:
     def __post_init__(self) -> None:
         if self.tokens < 1:
             raise ConfigError(f"{self.tokens} is below 1", where="budget.tokens", mend="Give 1 or more.")
+
+    @property
+    def label(self) -> str:
+        """The number of answer tokens."""
+        return f"{self.tokens} tokens"
 
     def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
         tokens_k = answer_tokens[ranking]
