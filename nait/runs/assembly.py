@@ -78,7 +78,7 @@ def assemble(
     pool = build(config["data"])
     targets = list(build(config["target"]))
     _check_names(targets)
-    if selects(stages, parts["train"]):
+    if selector.selects and selects(stages, parts["train"]):
         for scorer in (selector.scorer, *selector.beside()):
             check_targets(scorer, targets)
     _check_answers(pool)

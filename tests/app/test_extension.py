@@ -1,7 +1,8 @@
-"""A selector from outside the package is one class and one YAML, found by `_target_` alone."""
+"""A part from outside the package is one class and one YAML, found by `_target_` alone."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,119 @@ def test_a_selector_from_outside_needs_one_class_and_one_yaml(tmp_path: Path, or
     lengths = [len(line) for line in (home / "pool.jsonl").read_text().splitlines()]
     mean = sum(map(len, selected.read_text().splitlines())) / 4
     assert (mean < min(lengths) + 4) if not order else (mean > max(lengths) - 8)
+
+
+PARTS = """
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ByName:
+    \"\"\"By id, whatever the scores say.\"\"\"
+
+    def __call__(self, table):
+        return np.array(sorted(np.flatnonzero(table.eligible), key=lambda row: table.ids[row]), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Dozens:
+    dozens: int
+
+    @property
+    def label(self):
+        return f"{self.dozens} dozen"
+
+    def __call__(self, ranking, answer_tokens):
+        return min(12 * self.dozens, len(ranking))
+
+
+class Notes:
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def start(self, name, config, *, group, tags):
+        pass
+
+    log = summary = histogram = table = page = artifact = lambda self, *_, **__: None
+
+    def finish(self, *, failed=False):
+        try:
+            (self.folder / "notes.txt").write_text("failed" if failed else "done")
+        except OSError:
+            pass
+"""
+CONTRACTS = """
+from nait.testing import BudgetContract, OrderContract, ScorerContract, TrackerContract
+
+from outside import Shortest
+from parts import ByName, Dozens, Notes
+
+
+class TestShortest(ScorerContract):
+    def scorer(self):
+        return Shortest()
+
+
+class TestByName(OrderContract):
+    def order(self):
+        return ByName()
+
+
+class TestDozens(BudgetContract):
+    def budgets(self):
+        return [Dozens(1), Dozens(2)]
+
+
+class TestNotes(TrackerContract):
+    def tracker(self, folder):
+        return Notes(folder)
+"""
+
+
+def package(folder: Path) -> None:
+    """Another package, with the YAML of its parts in `mine`."""
+    (folder / "outside.py").write_text(CODE)
+    (folder / "parts.py").write_text(PARTS)
+    (folder / "test_parts.py").write_text(CONTRACTS)
+    options = {
+        "selector/shortest": CONFIG,
+        "order/by_name": "_target_: parts.ByName\n",
+        "budget/dozens": "_target_: parts.Dozens\ndozens: 1\n",
+        "tracking/notes": "_target_: parts.Notes\nfolder: ${paths.run}\n",
+    }
+    for option, text in options.items():
+        (folder / "mine" / option).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "mine" / f"{option}.yaml").write_text(text)
+
+
+def outcome(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    variables = environment()
+    variables["PYTHONPATH"] += f":{folder}"
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_order_a_budget_and_a_tracker_from_outside_work_from_config_to_leaderboard(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    package(tmp_path)
+    words = [word for word in given(home) if not word.startswith("tracking")]
+    words += ["selector=shortest", "order=by_name", "budget=dozens", "budget.dozens=2", "tracking=notes"]
+    done = outcome(tmp_path, "nait", "--config-dir", "mine", *words, "stages=[select,report]")
+    assert done.returncode == 0, done.stderr
+    (manifest,) = (tmp_path / "runs").rglob("run.json")
+    assert json.loads(manifest.read_text())["budget"] == "2 dozen"
+    assert (manifest.parent / "notes.txt").read_text() == "done"
+    ids = [json.loads(line)["mine"] for line in (manifest.parent / "selected.jsonl").read_text().splitlines()]
+    assert len(ids) == 24
+    assert "2 dozen" in done.stdout
+
+
+def test_another_package_runs_the_contracts(tmp_path: Path) -> None:
+    package(tmp_path)
+    done = outcome(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "test_parts.py")
+    assert done.returncode == 0, done.stdout
+    assert "failed" not in done.stdout

@@ -28,11 +28,12 @@ FLOORS: dict[str, set[str]] = {
     "nano": {"core", "models", "training"},
     "stages": {"core", "store", "models", "signals"},
     "planning": {"core", "store", "models", "signals", "stages"},
+    "testing": {"core", "store", "tracking", "models", "signals", "stages"},
     "runs": {"core", "store", "tracking", "signals", "stages", "planning"},
     "cli": {"core", "store", "neurons", "runs", "conf"},
     "__main__": {"core", "store", "runs", "cli"},
 }
-HUB = set(FLOORS) - {"planning", "runs", "cli", "__main__"}
+HUB = set(FLOORS) - {"planning", "testing", "runs", "cli", "__main__"}
 
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb/tracker.py"},

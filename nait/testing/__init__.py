@@ -1,0 +1,19 @@
+"""The kit for those who add a scorer, an order, a budget, a tracker or a store: contracts to subclass in pytest.
+
+    from nait.testing import ScorerContract
+
+    class TestShortest(ScorerContract):
+        def scorer(self):
+            return Shortest()
+
+Each method that begins with `test_` is one law; methods without the prefix are hooks, which a subclass may override.
+The kit brings a tiny random model, a pool and targets of its own: no network, no files but pytest's temporary ones.
+"""
+
+from nait.testing.budget_contract import BudgetContract
+from nait.testing.order_contract import OrderContract
+from nait.testing.scorer_contract import ScorerContract
+from nait.testing.store_contract import StoreContract
+from nait.testing.tracker_contract import TrackerContract
+
+__all__ = ["BudgetContract", "OrderContract", "ScorerContract", "StoreContract", "TrackerContract"]

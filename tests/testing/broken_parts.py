@@ -1,0 +1,349 @@
+"""Orders, budgets, trackers and stores that each break one law of their contract."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nait.core.addresses import address
+from nait.core.contracts import Budget, Order, Tracker
+from nait.core.errors import ConfigError, StoreError
+from nait.core.ranking.score_table import ScoreTable
+from nait.store import Artifact, Store, write_json
+from nait.testing import BudgetContract, OrderContract, StoreContract, TrackerContract
+from nait.tracking.file_tracker import FileTracker
+
+Law = tuple[type[Any], str, type[Exception], str]
+
+# Orders.
+
+
+class RanksAll:
+    def __call__(self, table: ScoreTable) -> Any:
+        return np.arange(len(table.ids))
+
+
+class RanksTwice:
+    def __call__(self, table: ScoreTable) -> Any:
+        return np.repeat(np.flatnonzero(table.eligible), 2)
+
+
+class RanksNames:
+    def __call__(self, table: ScoreTable) -> Any:
+        return np.flatnonzero(table.eligible).astype(str)
+
+
+class RefusesMissing:
+    def __call__(self, table: ScoreTable) -> Any:
+        if np.isnan(table.values).any():
+            raise ConfigError("a score is missing")
+        return np.arange(len(table.ids))
+
+
+class RefusesEvery:
+    def __call__(self, table: ScoreTable) -> Any:
+        raise ConfigError("no")
+
+
+class TiesByPlace:
+    def __call__(self, table: ScoreTable) -> Any:
+        rows = np.flatnonzero(table.eligible)
+        return rows[np.argsort(-np.nan_to_num(table.values[rows, 0]), kind="stable")]
+
+
+class RandomOrder:
+    def __call__(self, table: ScoreTable) -> Any:
+        return np.random.permutation(np.flatnonzero(table.eligible))
+
+
+class FillsIn:
+    def __call__(self, table: ScoreTable) -> Any:
+        rows = np.flatnonzero(table.eligible)
+        np.nan_to_num(table.values, copy=False)
+        return rows
+
+
+def order_contract(made: type[Any]) -> type[OrderContract]:
+    class Broken(OrderContract):
+        def order(self) -> Order:
+            order: Order = made()
+            return order
+
+    return Broken
+
+
+ORDER_LAWS: list[Law] = [
+    (RanksAll, "test_a_ranking_is_a_permutation_of_the_eligible_rows", AssertionError, "not a permutation"),
+    (RanksTwice, "test_a_ranking_is_a_permutation_of_the_eligible_rows", AssertionError, "not a permutation"),
+    (RanksNames, "test_a_ranking_is_a_permutation_of_the_eligible_rows", AssertionError, "whole numbers"),
+    (RefusesMissing, "test_a_number_of_columns_is_refused_always_or_never", AssertionError, "others are not"),
+    (
+        RefusesEvery,
+        "test_a_number_of_columns_is_refused_always_or_never",
+        AssertionError,
+        "refuses every table",
+    ),
+    (TiesByPlace, "test_the_order_of_the_rows_is_irrelevant", AssertionError, "order of the rows"),
+    (RandomOrder, "test_the_same_table_gives_the_same_ranking", AssertionError, "in another way"),
+    (FillsIn, "test_the_table_is_left_as_it_is", AssertionError, "changes the scores"),
+]
+
+# Budgets.
+
+
+@dataclass(frozen=True)
+class Sized:
+    size: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.size} of them"
+
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        return min(self.size, len(ranking))
+
+
+class Beyond(Sized):
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        return self.size
+
+
+class Share(Sized):
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        return self.size * len(ranking) / 40
+
+
+class AtLeastOne(Sized):
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        return max(1, super().__call__(ranking, answer_tokens))
+
+
+class Shrinking(Sized):
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        return min(31 - self.size, len(ranking))
+
+
+class Stuck(Sized):
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        return min(3, len(ranking))
+
+
+class ByPlace(Sized):
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        return int((ranking < self.size).sum())
+
+
+class Rolling(Sized):
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        return np.random.randint(1, len(ranking) + 1)
+
+
+class Sorting(Sized):
+    def __call__(self, ranking: Any, answer_tokens: Any) -> Any:
+        ranking.sort()
+        return super().__call__(ranking, answer_tokens)
+
+
+class Nameless(Sized):
+    @property
+    def label(self) -> str:
+        return ""
+
+
+class Alike(Sized):
+    @property
+    def label(self) -> str:
+        return "some rows"
+
+
+def budget_contract(made: type[Any]) -> type[BudgetContract]:
+    class Broken(BudgetContract):
+        def budgets(self) -> Sequence[Budget]:
+            return [made(5), made(20)]
+
+    return Broken
+
+
+BUDGET_LAWS: list[Law] = [
+    (Beyond, "test_a_budget_takes_some_of_the_ranked_rows", AssertionError, "takes 5 of 1 ranked rows"),
+    (Share, "test_a_budget_takes_some_of_the_ranked_rows", AssertionError, "not a whole number"),
+    (AtLeastOne, "test_of_no_ranked_row_none_is_taken", AssertionError, "takes 1 rows of none"),
+    (
+        Shrinking,
+        "test_a_smaller_budget_is_a_prefix_of_a_larger_one",
+        AssertionError,
+        r"takes fewer: \[26, 11\]",
+    ),
+    (Stuck, "test_a_smaller_budget_is_a_prefix_of_a_larger_one", AssertionError, "all budgets take 3 rows"),
+    (ByPlace, "test_the_order_of_the_pool_is_irrelevant", AssertionError, "order of the pool"),
+    (Rolling, "test_the_same_ranking_gives_the_same_number", AssertionError, "rows, then"),
+    (Sorting, "test_the_ranking_is_left_as_it_is", AssertionError, "changes the ranking"),
+    (Nameless, "test_labels_tell_budgets_apart", AssertionError, "the label is empty"),
+    (Alike, "test_labels_tell_budgets_apart", AssertionError, "share a label"),
+]
+
+# Trackers.
+
+
+class Base(FileTracker):
+    """A sound one, to break."""
+
+
+class Exact(Base):
+    def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
+        if any(not np.isfinite(value) for value in metrics.values()):
+            raise ValueError("not a finite number")
+
+
+class Reading(Base):
+    def page(self, name: str, path: Path) -> None:
+        path.read_text(encoding="utf-8")
+
+
+class NeedsAStart(Base):
+    started = False
+
+    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
+        self.started = True
+
+    def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
+        if not self.started:
+            raise RuntimeError("no run")
+
+
+class NeedsAFolder(Base):
+    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+
+class Popping(Base):
+    def start(self, name: str, config: Any, *, group: str, tags: Sequence[str]) -> None:
+        config.pop("seed", None)
+
+
+class Leaking(Base):
+    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
+        super().start(name, config, group=group, tags=tags)
+        self.summary({"environment": dict(os.environ)})
+
+
+def tracker_contract(made: type[Any]) -> type[TrackerContract]:
+    class Broken(TrackerContract):
+        def tracker(self, folder: Path) -> Tracker:
+            tracker: Tracker = made(folder)
+            return tracker
+
+    return Broken
+
+
+TRACKER_LAWS: list[Law] = [
+    (Exact, "test_a_run_is_logged_whatever_it_holds", AssertionError, "raises ValueError"),
+    (Reading, "test_files_that_are_missing_stop_no_run", AssertionError, "raises FileNotFoundError"),
+    (NeedsAStart, "test_calls_outside_a_run_raise_nothing", AssertionError, "raises RuntimeError"),
+    (
+        NeedsAFolder,
+        "test_a_folder_that_cannot_be_written_stops_no_run",
+        AssertionError,
+        "raises NotADirectory",
+    ),
+    (Popping, "test_what_is_logged_is_left_as_it_is", AssertionError, "changes the config"),
+    (Leaking, "test_secrets_are_never_written", AssertionError, "a key is in run/summary.json"),
+]
+
+# Stores.
+
+
+class Forgetful(Store):
+    """Makes everything anew."""
+
+    def produce(self, kind: str, key: Any, write: Any) -> Artifact:
+        folder = self.folder(kind, key)
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = {"key": dict(key), **write(folder)}
+        write_json(folder / "manifest.json", manifest)
+        return Artifact(kind, folder.name, folder, manifest, fresh=True)
+
+
+class InMemory(Store):
+    """Knows what it has made itself."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.made: dict[str, Artifact] = {}
+
+    def find(self, kind: str, key: Any) -> Artifact | None:
+        return self.made.get(address([kind, key]))
+
+    def produce(self, kind: str, key: Any, write: Any) -> Artifact:
+        made = super().produce(kind, key, write)
+        return self.made.setdefault(address([kind, key]), made)
+
+
+class ByNames(Store):
+    """Looks at the names in a key, not at their values."""
+
+    def folder(self, kind: str, key: Any) -> Path:
+        return super().folder(kind, key if isinstance(key, str) else dict.fromkeys(key))
+
+
+class Early(Store):
+    """Writes the manifest first."""
+
+    def produce(self, kind: str, key: Any, write: Any) -> Artifact:
+        folder = self.folder(kind, key)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "manifest.json", {"key": dict(key)})
+        write(folder)
+        return Artifact(kind, folder.name, folder, {}, fresh=True)
+
+
+class Careless(Store):
+    """Takes a folder for an artifact."""
+
+    def find(self, kind: str, key: Any) -> Artifact | None:
+        folder = self.folder(kind, key)
+        return Artifact(kind, folder.name, folder, {}) if folder.exists() else None
+
+
+class Blind(Store):
+    """Takes what it cannot read for absent."""
+
+    def find(self, kind: str, key: Any) -> Artifact | None:
+        try:
+            return super().find(kind, key)
+        except StoreError:
+            return None
+
+
+class Loose(Store):
+    """Takes any kind."""
+
+    def folder(self, kind: str, key: Any) -> Path:
+        return self.root / kind / (key if isinstance(key, str) else address(key))
+
+
+def store_contract(made: type[Any]) -> type[StoreContract]:
+    class Broken(StoreContract):
+        def store(self, root: Path) -> Store:
+            store: Store = made(root)
+            return store
+
+    return Broken
+
+
+STORE_LAWS: list[Law] = [
+    (Forgetful, "test_an_artifact_is_made_once", AssertionError, "called 2 times"),
+    (InMemory, "test_a_reopened_store_finds_what_was_made", AssertionError, "does not find the artifact"),
+    (ByNames, "test_a_key_is_its_content", AssertionError, "finds the artifact of"),
+    (Early, "test_a_failed_writer_leaves_nothing_to_find", AssertionError, "half an artifact is found"),
+    (Early, "test_a_killed_writer_leaves_nothing_to_find", AssertionError, "half an artifact is found"),
+    (Forgetful, "test_of_several_processes_one_writes", AssertionError, "3 processes write one artifact"),
+    (Careless, "test_a_folder_without_a_manifest_is_not_an_artifact", AssertionError, "is found"),
+    (Blind, "test_a_damaged_manifest_is_said", AssertionError, "or as none"),
+    (Loose, "test_no_kind_or_address_leaves_the_root", AssertionError, "give the folder"),
+]
