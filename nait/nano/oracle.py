@@ -28,7 +28,7 @@ class Oracle:
         if not targets:
             raise DataError("the oracle needs a target", where="target", mend="Set target=nano.")
         for target in targets:
-            if target.name not in world.CAPABILITIES:
+            if target.name not in world.capabilities():
                 raise DataError(
                     "the embedded world has no such target",
                     where=f"target '{target.name}'",

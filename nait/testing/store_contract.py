@@ -57,7 +57,7 @@ class StoreContract:
         """The order of a key's entries is irrelevant; another value is another artifact."""
         store = self.store(tmp_path)
         made = store.produce(KIND, KEY, _one_file)
-        same = store.find(KIND, dict(reversed(KEY.items())))
+        same = store.find(KIND, dict(reversed(list(KEY.items()))))
         assert same is not None, "the order of a key's entries matters"
         assert same.address == made.address, "equal keys have different addresses"
         for other in ({**KEY, "rows": 4}, {**KEY, "more": None}, {"what": "a test"}):

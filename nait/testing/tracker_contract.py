@@ -36,7 +36,11 @@ VALUES = (
     np.zeros(4),
     np.arange(6).reshape(2, 3),
 )
-ROWS = [["a", "one, two\nthree", np.float64(0.5)], ["b", "", None], [1, Path("x"), float("inf")]]
+ROWS: list[list[Any]] = [
+    ["a", "one, two\nthree", np.float64(0.5)],
+    ["b", "", None],
+    [1, Path("x"), float("inf")],
+]
 
 
 class TrackerContract:

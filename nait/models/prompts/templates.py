@@ -41,9 +41,14 @@ class Span:
 class Template(Protocol):
     """Renders an example; says what decides its text and its tokens."""
 
-    eos: Literal["never", "train", "always"]
-    join: Literal["text", "tokens"]
-    boundary: Literal["prefix", "offsets"]
+    @property
+    def eos(self) -> Literal["never", "train", "always"]: ...
+
+    @property
+    def join(self) -> Literal["text", "tokens"]: ...
+
+    @property
+    def boundary(self) -> Literal["prefix", "offsets"]: ...
 
     @property
     def digest(self) -> str: ...
