@@ -84,8 +84,7 @@ def assemble(
     _check_answers(pool)
     parts["labelled"] = labels_of(pool, parts["truth"], targets)
     pool, targets = _rendered(config, pool, targets, model=model, parts=parts)
-    trains = bool({"train", "evaluate"} & set(stages)) and parts["train"].recipe is not None
-    if "select" in stages or trains:
+    if selects(stages, parts["train"]):
         store = Store(config["paths"]["store"])
         for scorer in (selector.scorer, *selector.beside()):
             check_method(scorer, [pool, *targets], model=model, store=store)

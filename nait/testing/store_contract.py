@@ -101,9 +101,9 @@ class StoreContract:
             return _one_file(part)
 
         codes = _in_processes(3, lambda: self.store(tmp_path / "root").produce(KIND, KEY, write))
-        assert codes == [0, 0, 0], f"a process fails: {codes}"
         calls = (tmp_path / "calls").read_text(encoding="utf-8").split()
         assert len(calls) == 1, f"{len(calls)} processes write one artifact"
+        assert codes == [0, 0, 0], f"a process fails: {codes}"
 
     def test_a_folder_without_a_manifest_is_not_an_artifact(self, tmp_path: Path) -> None:
         """It is neither found nor listed, and is made anew."""

@@ -58,6 +58,10 @@ class TinyModel:
                     parameter.mul_(4.0)
         return network
 
+    def vocabulary(self) -> int | None:
+        """Rows of the embedding."""
+        return self.load_tokenizer().vocab_size
+
     def load_tokenizer(self) -> Any:
         """The tokenizer: <pad> 0, <s> 1, </s> 2, then the 256 bytes; <s> stands before each text."""
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors

@@ -65,7 +65,13 @@ def assembled(home: Path, folder: Path, *words: str, **names: str) -> Job:
         return found
 
     config = plain(*usual, *(word for word in words if word != "target=none"))
-    return assemble(config, build, folder=folder, names={"selector": "nait", **names}, other_selector=other)
+    return assemble(
+        config,
+        build,
+        folder=folder,
+        names={"selector": "nait", "train": "lora", **names},
+        other_selector=other,
+    )
 
 
 @pytest.mark.parametrize(

@@ -342,7 +342,7 @@ STORE_LAWS: list[Law] = [
     (ByNames, "test_a_key_is_its_content", AssertionError, "finds the artifact of"),
     (Early, "test_a_failed_writer_leaves_nothing_to_find", AssertionError, "half an artifact is found"),
     (Early, "test_a_killed_writer_leaves_nothing_to_find", AssertionError, "half an artifact is found"),
-    (Forgetful, "test_of_several_processes_one_writes", AssertionError, "3 processes write one artifact"),
+    (Forgetful, "test_of_several_processes_one_writes", AssertionError, "processes write one artifact"),
     (Careless, "test_a_folder_without_a_manifest_is_not_an_artifact", AssertionError, "is found"),
     (Blind, "test_a_damaged_manifest_is_said", AssertionError, "or as none"),
     (Loose, "test_no_kind_or_address_leaves_the_root", AssertionError, "give the folder"),

@@ -28,7 +28,7 @@ class TestCount(BudgetContract):
 
 class TestTokens(BudgetContract):
     def budgets(self) -> Sequence[Budget]:
-        return [Tokens(1), Tokens(100), Tokens(400), Tokens(1_000_000)]
+        return [Tokens(50), Tokens(100), Tokens(400), Tokens(1_000_000)]
 
 
 @pytest.mark.parametrize(
