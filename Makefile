@@ -18,13 +18,14 @@ setup: .venv/.stamp ## make .venv and install everything, pinned
 quickstart: setup ## the main job on the embedded world: select, fine-tune, evaluate, leaderboard
 	$(BIN)/nait experiment=quickstart
 
-test: setup ## the default test suite
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+test: setup ## the default test suite, with branch coverage
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov
 
-check: setup typed ## lint, format, types
+check: setup typed ## lint, format, strict types, architecture, documents, every YAML composes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=build/typed $(BIN)/mypy -p nait
+	$(BIN)/python -m pytest -n 0 tests/architecture tests/app/test_config.py
 
 # The wings live at the top level and are imported as nait.*: links show the type checker one package.
 typed:

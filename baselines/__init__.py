@@ -1,1 +1,1 @@
-"""The selectors NAIT is held against."""
+"""The selection methods that NAIT is compared with."""

@@ -1,1 +1,1 @@
-"""Evaluation by lm-evaluation-harness."""
+"""Evaluation with lm-evaluation-harness."""

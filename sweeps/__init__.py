@@ -1,1 +1,1 @@
-"""What many runs say together: leaderboards and statistics."""
+"""Leaderboards, statistics and reports over many runs."""

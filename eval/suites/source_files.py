@@ -90,7 +90,7 @@ def _names(file: Path, package: str) -> Iterator[str]:
 
 
 def _module(name: str) -> list[tuple[Path, str]]:
-    """The file and the package of a module of ours; nothing of others, or where the name is no module."""
+    """The file and the package of a module of ours; empty for other packages and for names that are not modules."""
     if name.split(".")[0] != PACKAGE:
         return []
     try:

@@ -1,1 +1,1 @@
-"""The command line: words and config in, jobs out."""
+"""The command line: arguments and config, help, display."""

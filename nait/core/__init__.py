@@ -1,1 +1,1 @@
-"""The ground floor: what every room speaks of. Standard library and numpy only."""
+"""Data types, contracts and mathematics that every room uses; standard library and numpy only."""

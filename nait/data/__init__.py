@@ -1,1 +1,1 @@
-"""What a user brings: files and Hub sets in, pools and targets out."""
+"""Reading pools and reference sets: files and Hub data sets of every common shape."""

@@ -1,1 +1,1 @@
-"""The Hugging Face Hub: whether it can be reached, and data sets fetched from it."""
+"""The Hugging Face Hub: reachability, and data set splits fetched from it."""

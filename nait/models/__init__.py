@@ -1,1 +1,1 @@
-"""Models, templates and batches: from text to token ids, and where a network's parts are."""
+"""Model folders, prompt templates, tokenization, batches, and the anatomy of a decoder."""

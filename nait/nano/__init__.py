@@ -1,4 +1,4 @@
-"""The embedded offline world: procedural instruction data with known truth, and a tiny pretrained model.
+"""The embedded offline world: procedural instruction data with ground truth, and a tiny pretrained model.
 
-`world` makes the data, `documents` the pretraining text, `pretrain` the model, `probe` measures both.
+`world` makes the data; `pretraining` makes the model, and its `probe` measures both.
 """

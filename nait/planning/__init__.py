@@ -1,1 +1,1 @@
-"""What a job would do, take and cost, before anything is started."""
+"""Dry runs: predict what a job costs from short rehearsals."""

@@ -1,1 +1,1 @@
-"""One run of the harness: its jobs, built from a config and taken through the stages."""
+"""One run: jobs are built from a config, taken through the stages, and recorded."""

@@ -1,1 +1,1 @@
-"""Every forward and backward pass made for selection."""
+"""Forward and backward passes that measure a pool for selection."""

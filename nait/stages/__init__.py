@@ -1,1 +1,1 @@
-"""The four stages: each reads an artifact, calls one contract, writes an artifact."""
+"""The four stages (select, train, evaluate, report): each reads artifacts, calls one contract, writes an artifact."""

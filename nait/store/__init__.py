@@ -1,4 +1,4 @@
-"""The artifact store, and what is recorded beside every artifact: energy and provenance."""
+"""The artifact store; energy and provenance of every artifact."""
 
 from nait.store.store import (
     MANIFEST,

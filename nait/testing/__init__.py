@@ -1,4 +1,4 @@
-"""The kit for those who add a scorer, an order, a budget, a tracker or a store: contracts to subclass in pytest.
+"""Contract tests to subclass for scorers, orders, budgets, trackers and stores.
 
     from nait.testing import ScorerContract
 

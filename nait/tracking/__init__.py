@@ -1,1 +1,1 @@
-"""Where a run is logged: files always, W&B on request. Nothing here may stop a run."""
+"""Trackers: local files always, Weights & Biases on request. A tracker never stops a run."""

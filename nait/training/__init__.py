@@ -1,1 +1,1 @@
-"""Fine-tuning: a recipe in, an adapter or a whole model out, the same bytes for the same seed."""
+"""Fine-tuning recipes: LoRA and full, reproducible by seed."""

@@ -170,13 +170,34 @@ def test_no_two_public_classes_share_a_name() -> None:
     assert {name: places for name, places in seen.items() if len(places) > 1} == {}
 
 
-def test_there_are_nine_floors_at_most() -> None:
+def heights() -> dict[str, int]:
+    """The floor of each room: one above the highest room that it may import."""
     height: dict[str, int] = {}
     rest = {room: below - {"conf"} for room, below in FLOORS.items()}
     while rest:
         for room in [room for room, below in rest.items() if below <= set(height)]:
             height[room] = 1 + max((height[one] for one in rest.pop(room)), default=0)
-    assert max(height.values()) <= MOST_FLOORS
+    return height
+
+
+def room_table() -> str:
+    """The rooms from the top floor to the ground, as CONTRIBUTING.md shows them."""
+    lines = ["| floor | room | what it holds | shows |", "|---|---|---|---|"]
+    rooms = [(floor, f"nait/{room}") for room, floor in heights().items() if room != "__main__"]
+    for floor, room in [(0, wing) for wing in WINGS] + sorted(rooms, key=lambda one: (-one[0], one[1])):
+        text = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8"))) or ""
+        inside = ", ".join(sorted(name.removesuffix(".py") for name in visible(ROOT / room)))
+        lines.append(f"| {floor or 'wing'} | `{room}` | {text.splitlines()[0]} | {inside} |")
+    return "\n".join(lines)
+
+
+def test_there_are_nine_floors_at_most() -> None:
+    assert max(heights().values()) <= MOST_FLOORS
+
+
+def test_contributing_shows_the_rooms_as_they_are() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert room_table() in text, f"The table of rooms in CONTRIBUTING.md should be:\n\n{room_table()}"
 
 
 def test_no_room_holds_more_than_a_fifth_of_the_lines() -> None:
