@@ -86,9 +86,12 @@ def test_every_file_begins_with_a_word_on_what_it_is(group: str, option: str) ->
 )
 def test_keys_stand_in_the_order_of_the_constructor(group: str, option: str) -> None:
     node = yaml.safe_load((conf_folder() / group / f"{option}.yaml").read_text())
-    if "_target_" not in node:
+    target = node.get("_target_") or (
+        "defaults" in node and composed(f"{group}={option}")[group].get("_target_")
+    )
+    if not target:
         return
-    order = list(inspect.signature(resolve(node["_target_"])).parameters)
+    order = list(inspect.signature(resolve(target)).parameters)
     keys = [key for key in node if key not in ("_target_", "defaults") and key in order]
     assert keys == sorted(keys, key=order.index)
 

@@ -23,8 +23,13 @@ from nait.signals.passes.options import Engine
 from nait.store import Store
 
 SIZE, CHOSEN = 1_000, 100
-SHIPPED = yaml.safe_load((files("nait.conf") / "template" / "nano.yaml").read_text(encoding="utf-8"))
-TEMPLATE = TextTemplate(**{key: value for key, value in SHIPPED.items() if key != "_target_"})
+FILES = [files("nait.conf") / "template" / f"{name}.yaml" for name in ("alpaca", "nano")]
+SHIPPED = {
+    key: value for file in FILES for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items()
+}
+TEMPLATE = TextTemplate(
+    **{key: value for key, value in SHIPPED.items() if key not in ("_target_", "defaults")}
+)
 
 
 @pytest.fixture(scope="module")

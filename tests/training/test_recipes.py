@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,6 @@ from nait.core.errors import ConfigError
 from nait.training.adapter import LoraRecipe, public_name
 from nait.training.no_training import NoTraining
 from nait.training.recipes import FineTune
-
-OPTIONS = Path(__file__).resolve().parents[2] / "conf" / "train"
 
 
 @pytest.mark.parametrize(
@@ -90,10 +87,11 @@ def test_equal_recipes_have_one_address_however_they_are_written() -> None:
 
 @pytest.mark.parametrize("option", ["lora", "full", "none"])
 def test_each_option_builds_what_its_file_says(option: str) -> None:
+    from hydra import compose, initialize_config_module
     from hydra.utils import instantiate
-    from omegaconf import OmegaConf
 
-    config = OmegaConf.load(OPTIONS / f"{option}.yaml")
+    with initialize_config_module("nait.conf", version_base="1.3"):
+        config = compose("run", overrides=[f"train={option}"]).train
     built = instantiate(config)
     if option == "none":
         assert built == NoTraining()
