@@ -235,6 +235,10 @@ class ClosedModel:
         """Raises: AssertionError."""
         raise AssertionError("the model is opened though the store has all that was measured")
 
+    def vocabulary(self) -> int | None:
+        """None: no config is read."""
+        return None
+
     def load_tokenizer(self) -> Any:
         """The model's tokenizer."""
         return self.model.load_tokenizer()

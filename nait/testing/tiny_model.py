@@ -60,7 +60,7 @@ class TinyModel:
 
     def vocabulary(self) -> int | None:
         """Rows of the embedding."""
-        return self.load_tokenizer().vocab_size
+        return int(self.load_tokenizer().vocab_size)
 
     def load_tokenizer(self) -> Any:
         """The tokenizer: <pad> 0, <s> 1, </s> 2, then the 256 bytes; <s> stands before each text."""
