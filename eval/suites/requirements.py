@@ -89,19 +89,23 @@ def lacking(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str, str
 
 def task_digest(task: Task) -> str:
     """The address of a task's definition: its settings and the Python files they name."""
-    return address({"definition": _plain(task.config)})
+    return address({"definition": _decisive(task.config)})
 
 
-def _plain(value: Any) -> Any:
+def _decisive(value: Any) -> Any:
+    """The part of a definition that decides the numbers, as JSON types.
+
+    A function counts by its name and its source code; the location of the data does not count.
+    """
     if isinstance(value, Function):
         return {
             "function": value.spec,
             "sources": sorted(code_digests(sources(value.file))) if value.file else [],
         }
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items() if key not in _PLACES}
+        return {str(key): _decisive(part) for key, part in value.items() if key not in _PLACES}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [_decisive(part) for part in value]
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 

@@ -149,13 +149,13 @@ def seeded(config: DictConfig) -> list[str]:
     other = copy.deepcopy(config)
     other.seed = (config.seed if isinstance(config.seed, int) else 0) + 1
     here, there = (
-        {key: value for group in SEEDED for key, value in _leaves(_plain(one[group]), group).items()}
+        {key: value for group in SEEDED for key, value in _leaves(_resolved(one[group]), group).items()}
         for one in (config, other)
     )
     return sorted(key for key, value in here.items() if there.get(key) != value)
 
 
-def _plain(node: Any) -> Any:
+def _resolved(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 

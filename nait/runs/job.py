@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -44,6 +43,7 @@ from nait.stages.select import Selector, assist, select, with_answers
 from nait.stages.train import cut_rows, train, train_on
 from nait.store import Artifact, Store, read_json, write_json
 from nait.store.energy import gauge
+from nait.store.jsonable import plain
 from nait.store.provenance import provenance
 from nait.tracking.bundles import RECORD, bundle
 from nait.tracking.sigterm import Termination
@@ -398,4 +398,4 @@ class Job:
         if scores:
             keys = ("definition", "unit", "ineligible", "length_correlation", "diagnostics")
             manifest["scores"] = {key: scores.manifest[key] for key in keys}
-        write_json(self.folder / "run.json", json.loads(json.dumps(manifest, default=str)))
+        write_json(self.folder / "run.json", plain(manifest, finite=False))

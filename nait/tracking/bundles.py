@@ -1,6 +1,6 @@
-"""Bundles: the files of the store that tell a run elsewhere, each by its own place `<kind>/<address>/<file>`.
+"""Bundles: the store's files that describe one run, named `<kind>/<address>/<file>`.
 
-They are what a leaderboard and a report read, and JSON or Parquet alone. A folder with some runs' bundles is a store.
+A bundle holds what a leaderboard and a report read: JSON and Parquet only. A folder of bundles is a store.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nait.core.addresses import ADDRESS_CHARS
 from nait.store import Store
 
 RECORD = "record"
-"""The type of a run's bundle in W&B; its name ends in the run's address."""
+"""The W&B artifact type of a bundle. The artifact's name ends in the run's address."""
 PARTS: Mapping[str, str] = {
     "contamination": "contamination",
     "traits": "traits",
@@ -22,14 +22,14 @@ PARTS: Mapping[str, str] = {
     "evaluations": "evaluation",
     "runs": "run",
 }
-"""Kind -> the run's link to it. Runs last: one that is there has all it points at."""
+"""Kind of artifact -> the name of the run's link to it. Runs come last: a stored run has all its artifacts."""
 LARGE = "samples.parquet"
-"""An evaluation's prompts and responses, which no table reads."""
+"""An evaluation's prompts and responses. No table reads them, so a bundle omits them."""
 PLACE = re.compile(rf"({'|'.join(PARTS)})/[0-9a-f]{{{ADDRESS_CHARS}}}/[a-z_]+\.(json|jsonl|parquet)")
 
 
 def bundle(store: Store, links: Mapping[str, str | None]) -> dict[str, Path]:
-    """Place -> file, of the artifacts that a run links to."""
+    """Place in the bundle -> file, for every artifact that a run links to."""
     linked = [(kind, links[link]) for kind, link in PARTS.items() if links.get(link)]
     found = [artifact for kind, name in linked if (artifact := store.find(kind, str(name)))]
     placed = {
@@ -39,5 +39,5 @@ def bundle(store: Store, links: Mapping[str, str | None]) -> dict[str, Path]:
 
 
 def is_place(name: str) -> bool:
-    """Whether a name can be a file's place in a bundle."""
+    """Whether `name` is a valid place in a bundle."""
     return PLACE.fullmatch(name) is not None

@@ -1,4 +1,4 @@
-"""The tracker that is always on: a run's metrics, tables and histograms as files in its own folder."""
+"""The file tracker: a run's metrics, tables and histograms as files in the run's folder."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ import numpy.typing as npt
 
 from nait.core.contracts import Files
 from nait.store import write_json
+from nait.store.jsonable import plain
 from nait.tracking.guard import Guard
-from nait.tracking.jsonable import histogram, plain
+from nait.tracking.histograms import histogram
 
 
 class FileTracker:
-    """Writes into `folder`:
+    """Writes to `folder`:
 
-    - `metrics.jsonl`: one line a log call (`time`, `phase`, `step`, `values`), on the disk at once;
-    - `summary.json`; `tables/NAME.csv`; `histograms/NAME.json`.
+    - `metrics.jsonl`: one line per log call (`time`, `phase`, `step`, `values`), on disk when the call returns;
+    - `summary.json`, `tables/NAME.csv` and `histograms/NAME.json`.
 
-    A second run into one folder adds to `metrics.jsonl` and replaces the rest. Config and artifacts need no
-    copy: the run's manifest and the files themselves stand in the same folder.
+    A second run in the same folder appends to `metrics.jsonl` and replaces the other files. Config and artifacts
+    are not copied: the manifest and the artifact files are already in the folder.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -34,34 +35,34 @@ class FileTracker:
         self._guard = Guard("files")
 
     def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:  # noqa: ARG002
-        """Nothing; makes the folder."""
+        """Create the folder and reset the summary."""
         self._summary = {}
         self._guard = Guard("files")
         with self._guard:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
-        """Nothing; adds a line. A NaN is null."""
+        """Append one line to `metrics.jsonl`; NaN becomes null."""
         row = {"time": round(time.time(), 3), "phase": phase, "step": step, "values": plain(metrics)}
-        # Opened anew each time: a line is whole on the disk whatever happens to the process after it.
+        # Reopened for each call, so that the line is on disk even if the process is killed afterwards.
         with self._guard, (self.folder / "metrics.jsonl").open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def summary(self, values: Mapping[str, Any]) -> None:
-        """Nothing; adds to what the run ends with."""
+        """Add final values to `summary.json`."""
         with self._guard:
             self._summary |= plain(values)
             write_json(self.folder / "summary.json", self._summary)
 
     def histogram(self, name: str, values: npt.NDArray[Any]) -> None:
-        """Write counts, edges and how many values are not numbers."""
+        """Write a histogram's counts and edges, and the number of values that are not finite."""
         with self._guard:
             counts, edges, nonfinite = histogram(values)
             shape = {"counts": plain(counts), "edges": plain(edges), "nonfinite": nonfinite}
             write_json(self._place("histograms", name, ".json"), shape)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Nothing; writes a CSV file with a header."""
+        """Write a CSV file with a header."""
         with (
             self._guard,
             self._place("tables", name, ".csv").open("w", encoding="utf-8", newline="") as stream,
@@ -71,13 +72,13 @@ class FileTracker:
             writer.writerows([plain(cell) for cell in row] for row in rows)
 
     def page(self, name: str, path: Path) -> None:
-        """Nothing: the page is where it was made."""
+        """Do nothing: the page is already in the run's folder."""
 
     def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
-        """Nothing: the files are where they were made."""
+        """Do nothing: the artifact's files are already on disk."""
 
     def finish(self, *, failed: bool = False) -> None:
-        """Nothing: each call has already written what it had."""
+        """Do nothing: every call has already written its data."""
 
     def _place(self, kind: str, name: str, suffix: str) -> Path:
         folder = self.folder / kind

@@ -1,4 +1,4 @@
-"""A guard around every tracker call: the first failure is warned about, none is raised."""
+"""A guard around tracker calls: it logs the first failure and suppresses all of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SECRETS = ("WANDB_API_KEY", "HF_TOKEN")
 
 
 class Guard:
-    """A context that swallows exceptions, warns of the first and stays silent after it.
+    """A context manager that suppresses exceptions and logs a warning for the first one.
 
-    What ends a process (KeyboardInterrupt, SystemExit) passes.
+    KeyboardInterrupt and SystemExit are not suppressed.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,17 +33,17 @@ class Guard:
         return True
 
     def warn(self, what: str) -> None:
-        """Nothing; logs the first warning only."""
+        """Log a warning, the first time only."""
         if not self.warned:
             self.warned = True
             text = without_secrets(what)
             log.warning(
-                "%s: a call failed and the run continues; later ones are not shown. %s", self.name, text
+                "%s: a call failed; the run continues and later failures are not logged. %s", self.name, text
             )
 
 
 def without_secrets(text: str) -> str:
-    """The first line of `text`, with the values of known secret variables struck out."""
+    """The first line of `text`, with the values of the variables in `SECRETS` replaced by their names."""
     for name in SECRETS:
         value = os.environ.get(name)
         if value:

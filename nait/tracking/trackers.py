@@ -1,4 +1,4 @@
-"""Several trackers as one, and the combinations that `conf/tracking` names."""
+"""Several trackers used as one, and the combinations that `conf/tracking` offers."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from nait.tracking.wandb.tracker import Mode, WandbTracker
 
 
 class Trackers:
-    """Hands each call to all trackers. One that raises is warned about once, and the rest go on."""
+    """Passes each call to every tracker. If one raises, a warning is logged once and the others still run."""
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._guarded = [(tracker, Guard(type(tracker).__name__)) for tracker in trackers]
 
     def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
-        """Nothing; begins a run in each tracker."""
+        """Begin a run in each tracker."""
         self._each(lambda tracker: tracker.start(name, config, group=group, tags=tags))
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
-        """Nothing; logs numbers of a phase, at a step of its own axis."""
+        """Log metrics of a phase. Each phase has its own step axis."""
         self._each(lambda tracker: tracker.log(metrics, phase=phase, step=step))
 
     def summary(self, values: Mapping[str, Any]) -> None:
-        """Nothing; adds to what the run ends with."""
+        """Add final values to the run's summary."""
         self._each(lambda tracker: tracker.summary(values))
 
     def histogram(self, name: str, values: npt.NDArray[Any]) -> None:
-        """Nothing; logs how values are distributed."""
+        """Log a histogram of the finite values."""
         self._each(lambda tracker: tracker.histogram(name, values))
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Nothing; logs a table."""
+        """Log a table."""
         self._each(lambda tracker: tracker.table(name, columns, rows))
 
     def page(self, name: str, path: Path) -> None:
-        """Nothing; shows an HTML page."""
+        """Log an HTML page."""
         self._each(lambda tracker: tracker.page(name, path))
 
     def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
-        """Nothing; records files with what they are."""
+        """Record files as an artifact with a kind and metadata."""
         self._each(lambda tracker: tracker.artifact(name, kind, files, metadata))
 
     def finish(self, *, failed: bool = False) -> None:
-        """Nothing; ends the run in each tracker."""
+        """End the run in each tracker."""
         self._each(lambda tracker: tracker.finish(failed=failed))
 
     def _each(self, call: Callable[[Tracker], None]) -> None:
@@ -73,7 +73,7 @@ def files_and_wandb(
     init_timeout: float = 20.0,
     finish_timeout: float = 120.0,
 ) -> Trackers:
-    """The file tracker and W&B, whose files go to `folder`/wandb."""
+    """The file tracker and W&B, which writes to `folder`/wandb."""
     online = WandbTracker(
         folder=folder,
         mode=mode,

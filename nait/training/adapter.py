@@ -19,6 +19,7 @@ from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
 from nait.core.inputs import checks
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.store import read_json, way_out, write_json
+from nait.store.jsonable import plain
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -144,7 +145,7 @@ def save(network: Any, folder: Path, *, base: str) -> None:
     config = network.peft_config["default"].to_dict()
     config |= {"base_model_name_or_path": public_name(base), "inference_mode": True}
     # Sets have another order in each process; sorted, equal adapters are equal files.
-    write_json(folder / ADAPTER_CONFIG, {key: _plain(value) for key, value in sorted(config.items())})
+    write_json(folder / ADAPTER_CONFIG, plain(dict(sorted(config.items())), finite=False))
 
 
 def is_zero(network: Any) -> bool:
@@ -165,12 +166,6 @@ def public_name(name: str) -> str:
     path = Path(name)
     is_place = path.is_absolute() or len(path.parts) > 2 or name.startswith((".", "~"))
     return path.name if is_place else name
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    return getattr(value, "value", value)  # peft's enums
 
 
 def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:

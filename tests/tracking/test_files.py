@@ -13,7 +13,7 @@ import pytest
 
 from nait.tracking.file_tracker import FileTracker
 from nait.tracking.guard import Guard, without_secrets
-from nait.tracking.jsonable import histogram, plain
+from nait.tracking.histograms import histogram
 from nait.tracking.trackers import Trackers, files
 
 
@@ -117,18 +117,6 @@ def test_a_guard_lets_an_interrupt_pass() -> None:
 def test_a_secret_is_struck_from_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "s3cret")
     assert without_secrets("key s3cret is bad\nmore") == "key <WANDB_API_KEY> is bad"
-
-
-def test_plain_values_by_hand() -> None:
-    given = {
-        "a": (1, np.float32(0.5)),
-        2: {"z", "y"},
-        "p": Path("x/y"),
-        "n": np.array([1, 2]),
-        "i": float("inf"),
-    }
-    assert plain(given) == {"a": [1, 0.5], "2": ["y", "z"], "p": "x/y", "n": [1, 2], "i": None}
-    assert plain(np.bool_(True)) is True
 
 
 def test_a_histogram_of_nothing_is_empty() -> None:

@@ -14,8 +14,8 @@ from nait.core.errors import NaitError
 from nait.store import Store, read_json, write_json
 from nait.sweeps.stored_runs.collect import collect
 from nait.tracking.bundles import PARTS, bundle, is_place
-from nait.tracking.wandb.pull import pull, take
-from nait.tracking.wandb.tracker import asking
+from nait.tracking.wandb.pull import pull, pull_runs
+from nait.tracking.wandb.tracker import public_api
 from tests.sweeps.fixtures import put
 
 from .fakes import Api, Record, Run, record, serve
@@ -51,8 +51,8 @@ def files(store: Store) -> dict[str, bytes]:
 
 def test_a_pulled_folder_is_the_store_it_came_from(made: Store, sent: Record, here: Store) -> None:
     (made.artifacts("evaluations")[0].path / "samples.parquet").write_bytes(b"large, and read by no table")
-    pulled = take([Run("a", [sent])], here)
-    assert (pulled.fetched, pulled.known, pulled.without, pulled.refused) == (1, 0, 0, [])
+    pulled = pull_runs([Run("a", [sent])], here)
+    assert (pulled.fetched, pulled.known, pulled.without_record, pulled.refused) == (1, 0, 0, [])
     expected = {place: content for place, content in files(made).items() if "samples" not in place}
     assert files(here) == expected
     assert pulled.size == sum(map(len, expected.values()))
@@ -61,16 +61,16 @@ def test_a_pulled_folder_is_the_store_it_came_from(made: Store, sent: Record, he
 
 
 def test_a_run_that_is_here_is_not_fetched_again(sent: Record, here: Store) -> None:
-    take([Run("a", [sent])], here)
-    again = take([Run("a", [sent]), Run("again", [sent])], here)
+    pull_runs([Run("a", [sent])], here)
+    again = pull_runs([Run("a", [sent]), Run("again", [sent])], here)
     assert (again.fetched, again.known, again.size, sent.downloads) == (0, 2, 0, 1)
 
 
 def test_runs_without_a_record_are_counted_and_summaries_are_not(sent: Record, here: Store) -> None:
     other = Record("selection-abc:v0", {}, type="selection")
     summary = Run("leaderboard-1", tags=["leaderboard"])
-    pulled = take([Run("old"), Run("older", [other]), summary, Run("a", [sent])], here)
-    assert (pulled.fetched, pulled.without) == (1, 2)
+    pulled = pull_runs([Run("old"), Run("older", [other]), summary, Run("a", [sent])], here)
+    assert (pulled.fetched, pulled.without_record) == (1, 2)
     assert "2 runs have none" in str(pulled)
 
 
@@ -94,7 +94,7 @@ def test_a_bundle_holds_what_the_run_links_to_and_no_more(made: Store) -> None:
 )  # fmt: skip
 def test_only_places_of_a_store_are_fetched(place: str, sent: Record, here: Store) -> None:
     sent.manifest.entries[place] = SimpleNamespace(path=place, size=1, ref=None)
-    pulled = take([Run("hostile", [sent])], here)
+    pulled = pull_runs([Run("hostile", [sent])], here)
     assert (pulled.fetched, sent.downloads) == (0, 0)
     assert "hostile: " in pulled.refused[0]
     assert not here.root.exists()
@@ -108,7 +108,7 @@ def test_a_reference_or_a_file_of_unknown_size_is_refused(
     sent.manifest.entries[place] = SimpleNamespace(
         **{"path": place, "size": entry.size, "ref": None} | change
     )
-    assert len(take([Run("a", [sent])], here).refused) == 1
+    assert len(pull_runs([Run("a", [sent])], here).refused) == 1
     assert sent.downloads == 0
 
 
@@ -119,7 +119,7 @@ def test_a_manifest_of_another_key_is_refused_and_the_run_is_not_there(
     (artifact,) = made.artifacts(kind)
     manifest = read_json(artifact.path / "manifest.json")
     write_json(artifact.path / "manifest.json", manifest | {"key": {**manifest["key"], "seed": 99}})
-    pulled = take([Run("a", [Record(sent.name, sent.files)])], here)
+    pulled = pull_runs([Run("a", [Record(sent.name, sent.files)])], here)
     assert "its key of" in pulled.refused[0]
     assert here.artifacts("runs") == []
 
@@ -127,7 +127,7 @@ def test_a_manifest_of_another_key_is_refused_and_the_run_is_not_there(
 @pytest.mark.parametrize("kind", ["runs", "scores", "selections", "evaluations"])
 def test_a_record_that_lacks_an_artifact_is_refused(kind: str, sent: Record, here: Store) -> None:
     rest = {place: file for place, file in sent.files.items() if not place.startswith(kind)}
-    pulled = take([Run("a", [Record(sent.name, rest)])], here)
+    pulled = pull_runs([Run("a", [Record(sent.name, rest)])], here)
     assert len(pulled.refused) == 1
     assert files(here) == {}
 
@@ -135,13 +135,13 @@ def test_a_record_that_lacks_an_artifact_is_refused(kind: str, sent: Record, her
 def test_a_file_that_is_not_as_long_as_stated_is_refused(sent: Record, here: Store) -> None:
     place = next(place for place in sent.files if place.startswith("runs/"))
     sent.files[place].write_text(json.dumps({"links": {}}))
-    assert "as long" in take([Run("a", [sent])], here).refused[0]
+    assert "expected" in pull_runs([Run("a", [sent])], here).refused[0]
     assert list(here.root.iterdir()) == []
 
 
 def test_a_name_that_is_no_records_is_refused(sent: Record, here: Store) -> None:
     sent.name = "record-latest:v3"
-    assert "not a record's name" in take([Run("a", [sent])], here).refused[0]
+    assert "not a record's name" in pull_runs([Run("a", [sent])], here).refused[0]
 
 
 def test_only_finished_runs_and_one_group_are_asked_for(
@@ -156,29 +156,29 @@ def test_only_finished_runs_and_one_group_are_asked_for(
 
 def test_a_project_without_a_record_is_an_error(here: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, Api("team/nait", [Run("old")]))
-    with pytest.raises(NaitError, match=r"team/nait: no record to take.* 1 runs have none"):
+    with pytest.raises(NaitError, match=r"team/nait: no record to fetch.* 1 runs have none"):
         pull("team/nait", here)
 
 
 def test_a_project_that_is_not_there_is_an_error(here: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, Api("team/nait"))
-    with pytest.raises(NaitError, match=r"team/other: W&B gives nothing .Could not find project"):
+    with pytest.raises(NaitError, match=r"team/other: W&B refuses the request .Could not find project"):
         pull("team/other", here)
 
 
 def test_a_name_that_is_no_project_is_an_error() -> None:
-    with pytest.raises(NaitError, match="Write it as ENTITY/PROJECT"), asking("nait"):
+    with pytest.raises(NaitError, match="Write it as ENTITY/PROJECT"), public_api("nait"):
         raise AssertionError
 
 
 def test_without_a_key_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb, "login", lambda **_: False)
     monkeypatch.setattr(wandb, "Api", lambda: pytest.fail("asked"))
-    with pytest.raises(NaitError, match="wandb login"), asking("team/nait"):
+    with pytest.raises(NaitError, match="wandb login"), public_api("team/nait"):
         raise AssertionError
 
 
 def test_without_wandb_the_mend_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(NaitError, match="pip install wandb"), asking("team/nait"):
+    with pytest.raises(NaitError, match="pip install wandb"), public_api("team/nait"):
         raise AssertionError

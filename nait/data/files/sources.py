@@ -189,18 +189,18 @@ def _line(record: Record) -> str:
         return record.removesuffix(b"\n").removesuffix(b"\r").decode()
     row = parsed(record)
     try:
-        text = json.dumps(row, ensure_ascii=False, default=_plain)
+        text = json.dumps(row, ensure_ascii=False, default=_as_text)
         text.encode()
     except RecursionError as error:
         raise DataError(
             "a row is nested too deeply to be written", where=str(error), mend="Flatten its columns."
         ) from error
     except UnicodeEncodeError:  # half a surrogate pair: JSON can spell it, UTF-8 cannot hold it
-        return json.dumps(row, default=_plain)
+        return json.dumps(row, default=_as_text)
     return text
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     """Values that Parquet has and JSON lacks, as text: bytes in base64, dates in ISO 8601."""
     if isinstance(value, Unreadable):
         return value.text

@@ -1,4 +1,4 @@
-"""Where W&B puts what it writes: beside the run, or nowhere."""
+"""Folders that W&B writes to: always inside the run's folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def staged_in(folder: Path) -> Iterator[None]:
-    """Keeps what W&B stages for a table beside the run, for `wandb sync`, instead of in the home folder."""
+    """Context in which W&B stages files in `folder`, where `wandb sync` finds them, not in the home folder."""
     before = os.environ.get("WANDB_DATA_DIR")
     os.environ["WANDB_DATA_DIR"] = before or str(folder)
     try:
@@ -22,7 +22,10 @@ def staged_in(folder: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Nothing. Raises: OSError; wandb itself would quietly write to a temporary folder instead."""
+    """Create `folder` and check that it is writable; wandb would silently use a temporary folder instead.
+
+    Raises: OSError.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass

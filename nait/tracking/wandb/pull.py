@@ -1,7 +1,7 @@
-"""Pull: the records that a W&B project's runs left, into a store of this machine.
+"""Fetch the records of a W&B project's runs into a local store.
 
-Names and files come from others: only places of a bundle are taken, only where the manifest and its address agree,
-and nothing is opened but JSON.
+Names and files are untrusted input. Only valid places of a bundle are accepted, an artifact's manifest must match
+its address, and only JSON is parsed.
 """
 
 from __future__ import annotations
@@ -19,56 +19,56 @@ from nait.core.addresses import ADDRESS_CHARS
 from nait.core.errors import NaitError, StoreError
 from nait.store import Artifact, Store
 from nait.tracking.bundles import PARTS, RECORD, is_place
-from nait.tracking.wandb.tracker import asking
+from nait.tracking.wandb.tracker import public_api
 
 SUMMARY = "leaderboard"
-"""The tag of a sweep's summary, a run without a record."""
+"""The tag of a sweep's summary, which has no record."""
 
 
 @dataclass
-class Pulled:
-    """What became of a project's finished runs. `size` in bytes, of what was fetched."""
+class PullCounts:
+    """Counts of a project's finished runs by outcome. `size`: bytes fetched."""
 
     fetched: int = 0
     known: int = 0
-    without: int = 0
+    without_record: int = 0
     size: int = 0
     refused: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        said = [f"{self.fetched} records fetched ({self.size / 1e6:.1f} MB), {self.known} were here"]
-        if self.without:
-            said.append(f"{self.without} runs have none (an older version, or they reached no result)")
+        parts = [f"{self.fetched} records fetched ({self.size / 1e6:.1f} MB), {self.known} already stored"]
+        if self.without_record:
+            parts.append(f"{self.without_record} runs have none (older version, or no result)")
         if self.refused:
-            said.append(f"{len(self.refused)} refused: {'; '.join(self.refused)}")
-        return ". ".join(said) + "."
+            parts.append(f"{len(self.refused)} refused: {'; '.join(self.refused)}")
+        return ". ".join(parts) + "."
 
 
-def pull(project: str, store: Store, *, group: str | None = None) -> Pulled:
-    """What was done to bring the records of ENTITY/PROJECT's finished runs (of one group) into `store`.
+def pull(project: str, store: Store, *, group: str | None = None) -> PullCounts:
+    """Fetch the records of ENTITY/PROJECT's finished runs, optionally of one group, into `store`.
 
-    Raises: NaitError without a key, a network, such a project, or a single record.
+    Returns counts by outcome. Raises: NaitError without an API key, network access, such a project, or any record.
     """
     filters = {"state": "finished", **({"group": group} if group else {})}
-    with asking(project) as api:
-        pulled = take(api.runs(project, filters=filters), store)
+    with public_api(project) as api:
+        pulled = pull_runs(api.runs(project, filters=filters), store)
     if not pulled.fetched and not pulled.known:
         raise NaitError(
-            f"no record to take. {pulled}",
+            f"no record to fetch. {pulled}",
             where=project,
-            mend="Run the jobs with tracking.mode=online, or wandb sync.",
+            mend="Run the jobs with tracking.mode=online, or send them with wandb sync.",
         )
     return pulled
 
 
-def take(runs: Iterable[Any], store: Store) -> Pulled:
-    """The same of runs as W&B's API gives them. A record that is not in order is named, and the rest go on."""
-    pulled = Pulled()
+def pull_runs(runs: Iterable[Any], store: Store) -> PullCounts:
+    """Fetch the records of these runs of W&B's API into `store`. An invalid record is refused and named."""
+    pulled = PullCounts()
     for run in tqdm(runs, desc="Pull", unit="run", disable=None):
         if SUMMARY in run.tags:
             continue
         records = [one for one in run.logged_artifacts() if one.type == RECORD]
-        pulled.without += not records
+        pulled.without_record += not records
         for record in records:
             try:
                 at = _address(record.name)
@@ -90,7 +90,7 @@ def _address(name: str) -> str:
 
 
 def _fetch(record: Any, at: str, store: Store) -> int:
-    """Bytes fetched; the record's artifacts are in the store. Raises: StoreError, and then the run is not there."""
+    """Fetch a record's artifacts into the store; returns bytes. Raises: StoreError, with the run not stored."""
     entries = list(record.manifest.entries.values())
     for entry in entries:
         if not is_place(entry.path) or entry.ref is not None or entry.size is None:
@@ -100,24 +100,26 @@ def _fetch(record: Any, at: str, store: Store) -> int:
     with tempfile.TemporaryDirectory(dir=store.root, suffix=".part") as folder:
         record.download(root=folder, skip_cache=True)
         for entry in entries:
-            if (Path(folder) / entry.path).stat().st_size != entry.size:
-                raise StoreError(f"'{entry.path}' is not as long as it was said to be", where=record.name)
+            got = (Path(folder) / entry.path).stat().st_size
+            if got != entry.size:
+                what = f"size mismatch of '{entry.path}': expected {entry.size} bytes, got {got}"
+                raise StoreError(what, where=record.name)
         for artifact in _linked(Store(folder), at):
             store.adopt(artifact.path)
     return int(size)
 
 
 def _linked(staged: Store, at: str) -> list[Artifact]:
-    """What the run links to, itself last. Raises: StoreError where one is missing."""
+    """The artifacts that the run links to, then the run. Raises: StoreError for a missing one."""
     run = staged.find("runs", at)
     links = run.manifest.get("links") if run and isinstance(run.manifest, Mapping) else None
     if not isinstance(links, Mapping):
-        raise StoreError("there is no run in its record", where=at)
+        raise StoreError("the record holds no run", where=at)
     found = []
     for kind, link in PARTS.items():
         name = {**links, "run": at}.get(link)
         artifact = staged.find(kind, str(name)) if name else None
         if name and not artifact:
-            raise StoreError(f"its {link} is missing", where=at)
+            raise StoreError(f"the record lacks the run's {link}", where=at)
         found += [artifact] if artifact else []
     return found

@@ -1,8 +1,8 @@
-"""Weights & Biases. The only importer of wandb.
+"""The Weights & Biases tracker. The only importer of wandb.
 
-Whatever W&B does or does not do, the run goes on: no key or no network means offline, an unwritable folder
-means none, and every call is guarded. A run's own object is used, never wandb's global one, so that two runs
-in one process cannot mix.
+W&B never stops a run: without an API key or a network it logs offline, without a writable folder not at all, and
+every call is guarded. Each run uses its own object, not wandb's global one, so that two runs in one process stay
+separate.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from nait.core.contracts import Files
 from nait.core.errors import ConfigError, NaitError, did_you_mean
+from nait.store.jsonable import plain
 from nait.tracking.guard import Guard, without_secrets
-from nait.tracking.jsonable import histogram, plain
+from nait.tracking.histograms import histogram
 from nait.tracking.sigterm import Termination
 from nait.tracking.wandb.directories import check_writable, staged_in
 
@@ -28,15 +29,15 @@ log = logging.getLogger(__name__)
 
 Mode = Literal["offline", "online", "disabled"]
 MODES = ("offline", "online", "disabled")
-# W&B refuses longer ones, and with them the run.
+# W&B rejects a run with longer tags or names.
 TAG_CHARS = 64
 NAME_CHARS = 128
 
 
 class WandbTracker:
-    """A W&B run in `folder`/wandb. `group`, where given, wins over the run's own; `tags` are added to its.
+    """A W&B run in `folder`/wandb. `group`, if given, replaces the run's group; `tags` are added to the run's tags.
 
-    `mode=online` without a key or a network goes on offline after at most `init_timeout` seconds.
+    `mode=online` falls back to offline without an API key, or after `init_timeout` seconds without a server.
     """
 
     def __init__(
@@ -66,8 +67,8 @@ class WandbTracker:
         self._termination = Termination()
 
     def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
-        """Nothing; begins a run, offline where the server cannot be had."""
-        self.finish(failed=True)  # a run that a failed job left open is not to take this one's records
+        """Begin a run; offline if the server cannot be reached."""
+        self.finish(failed=True)  # a run that a failed job left open
         self._guard = Guard("W&B")
         self._axes = set()
         if self.mode == "disabled":
@@ -81,7 +82,7 @@ class WandbTracker:
                 "tags": list(dict.fromkeys(str(tag)[:TAG_CHARS] for tag in [*tags, *self.tags] if tag)),
             }
             self._run = self._begin(about)
-            self._termination.take()
+            self._termination.install()
 
     def _begin(self, about: Mapping[str, Any]) -> Any:
         if self.mode == "online":
@@ -90,7 +91,7 @@ class WandbTracker:
                 run = self._init("online", about)
                 log.info("W&B run: %s", run.url)
                 return run
-            except Exception as error:  # noqa: BLE001 - whatever it is, the run can be sent later
+            except Exception as error:  # noqa: BLE001 - the offline run can be sent later, whatever the error
                 log.warning(
                     "W&B cannot be reached; this run is logged offline. %s", without_secrets(str(error))
                 )
@@ -104,12 +105,12 @@ class WandbTracker:
         settings = wandb.Settings(
             init_timeout=self.init_timeout,
             finish_timeout=self.finish_timeout,
-            x_transaction_log_flush_interval=0.2,  # 15 s by default: what a killed run would lose
+            x_transaction_log_flush_interval=0.2,  # a killed run loses at most this; 15 s by default
             console="off",
             silent=True,
             save_code=False,
             disable_code=True,
-            disable_git=True,  # versions and git state stand in the config
+            disable_git=True,  # the config has versions and git state
             x_save_requirements=False,
         )
         return wandb.init(
@@ -123,7 +124,7 @@ class WandbTracker:
         )
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
-        """Nothing; logs `phase/NAME` over `phase/step`, each phase on an axis of its own."""
+        """Log `phase/NAME` over `phase/step`. Each phase has its own step axis."""
         if self._run is None:
             return
         with self._guard:
@@ -140,14 +141,14 @@ class WandbTracker:
             self._axes.add(phase)
 
     def summary(self, values: Mapping[str, Any]) -> None:
-        """Nothing; adds to what the run ends with."""
+        """Add final values to the run's summary."""
         if self._run is None:
             return
         with self._guard:
             self._run.summary.update(plain(values))
 
     def histogram(self, name: str, values: npt.NDArray[Any]) -> None:
-        """Nothing; logs how the finite values are distributed."""
+        """Log a histogram of the finite values."""
         if self._run is None:
             return
         with self._guard:
@@ -157,7 +158,7 @@ class WandbTracker:
             self._run.log({name: wandb.Histogram(np_histogram=(counts, edges))})
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Nothing; logs a table."""
+        """Log a table."""
         if self._run is None:
             return
         with self._guard:
@@ -169,7 +170,7 @@ class WandbTracker:
                 self._run.log({name: table})
 
     def page(self, name: str, path: Path) -> None:
-        """Nothing; shows an HTML page beside the charts, as it is."""
+        """Log an HTML page, unchanged."""
         if self._run is None:
             return
         with self._guard:
@@ -179,7 +180,7 @@ class WandbTracker:
                 self._run.log({name: wandb.Html(path.read_text(encoding="utf-8"), inject=False)})
 
     def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
-        """Nothing; records files as they are, without a copy of them: an artifact of ours never changes."""
+        """Record files as a W&B artifact. They are not copied, since files of the store never change."""
         if self._run is None:
             return
         with self._guard:
@@ -193,27 +194,27 @@ class WandbTracker:
             self._run.log_artifact(artifact)
 
     def finish(self, *, failed: bool = False) -> None:
-        """Nothing; ends the run and gives SIGTERM back."""
+        """End the run and restore the previous SIGTERM handler."""
         run, self._run = self._run, None
         if run is None:
             return
         with self._guard:
-            self._termination.give_back()
+            self._termination.restore()
             run.finish(exit_code=int(failed))
 
 
 def _log_in() -> None:
-    """Nothing. Raises: PermissionError without a key; `wandb.init` would ask for one and wait for ever."""
+    """Log in with the stored API key. Raises: PermissionError without one; `wandb.init` would prompt and block."""
     import wandb
 
-    wandb.setup(wandb.Settings(silent=True))  # or login asks the server whose key it is, for a greeting
+    wandb.setup(wandb.Settings(silent=True))  # otherwise login asks the server for the user's name
     if not wandb.login(prompt=False, verify=False):
         raise PermissionError("There is no API key: run `wandb login`, or set WANDB_API_KEY")
 
 
 @contextmanager
-def asking(project: str) -> Iterator[Any]:
-    """W&B's public API, to read ENTITY/PROJECT with. Raises: NaitError for all that W&B refuses meanwhile."""
+def public_api(project: str) -> Iterator[Any]:
+    """W&B's public API for reading ENTITY/PROJECT. W&B's errors inside the context become NaitError."""
     if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
         raise NaitError("this is not a W&B project", where=project, mend="Write it as ENTITY/PROJECT.")
     try:
@@ -222,7 +223,7 @@ def asking(project: str) -> Iterator[Any]:
         from wandb.sdk.lib.service.service_connection import WandbApiFailedError
     except ImportError as error:
         raise NaitError(f"W&B is not installed ({error})", where=project, mend="pip install wandb") from error
-    # ValueError: what the API says of a project that is not there.
+    # The API raises ValueError for a project that does not exist.
     refused = (wandb.Error, WandbApiFailedError, requests.RequestException, TimeoutError, ValueError)
     try:
         _log_in()
@@ -231,7 +232,7 @@ def asking(project: str) -> Iterator[Any]:
         raise NaitError(str(error), where=project) from error
     except refused as error:
         raise NaitError(
-            f"W&B gives nothing ({without_secrets(str(error))})",
+            f"W&B refuses the request ({without_secrets(str(error))})",
             where=project,
-            mend="Check the name, the key's rights and the network.",
+            mend="Check the project's name, the API key's permissions and the network.",
         ) from error

@@ -1,6 +1,6 @@
-"""Workspaces: a saved view of a W&B project. The only importer of wandb_workspaces.
+"""Saved views of a W&B project. The only importer of wandb_workspaces.
 
-What it shows follows from what the project's runs have logged: `names`, the keys of their summaries.
+A view's panels depend on what the project's runs have logged: `names`, the keys of their summaries.
 """
 
 from __future__ import annotations
@@ -9,34 +9,34 @@ from collections.abc import Collection
 from typing import Any
 
 from nait.core.errors import NaitError
-from nait.tracking.wandb.tracker import asking
+from nait.tracking.wandb.tracker import public_api
 
 TITLE = "Selectors"
 GROUP = "labels.selector"
-"""The config key by which runs are grouped; by a tag W&B cannot."""
+"""The config key that groups runs; W&B cannot group by a tag."""
 TABLES = ("leaderboard", "transfer")
 CURVES = ("train/loss", "train/grad_norm", "train/learning_rate")
 BARS = {"Benchmarks": "eval/", "Ground truth": "truth/", "Seconds": "seconds/"}
-"""Section -> how the names of its numbers begin."""
+"""Section -> prefix of its metrics' names."""
 PICTURES = "pictures/"
 SHOWN_RUNS = 500
 
 
 def save_view(project: str) -> str:
-    """The address of a new saved view of ENTITY/PROJECT.
+    """Save a new view of ENTITY/PROJECT; returns its URL.
 
-    Raises: NaitError without wandb-workspaces, a key, a network or such a project.
+    Raises: NaitError without wandb-workspaces, an API key, network access or such a project.
     """
     _library()
-    with asking(project) as api:
+    with public_api(project) as api:
         names = {name for run in api.runs(project, lazy=False) for name in run.summary_metrics}
-        made = view(project, names)
-        made.save()
-        return str(made.url)
+        workspace = view(project, names)
+        workspace.save()
+        return str(workspace.url)
 
 
 def view(project: str, names: Collection[str]) -> Any:
-    """The view of ENTITY/PROJECT, not yet saved; a section without data is left out. Raises: NaitError, as above."""
+    """An unsaved view of ENTITY/PROJECT, without sections that have no data. Raises: NaitError, see `save_view`."""
     ws, wr, expr = _library()
     entity, _, short = project.partition("/")
     scores = [f"summary:{name}" for name in sorted(names) if name.startswith(BARS["Benchmarks"])]
@@ -57,7 +57,7 @@ def view(project: str, names: Collection[str]) -> Any:
 
 
 def _panels(wr: Any, names: Collection[str]) -> list[tuple[str, int, list[Any]]]:
-    """Each section's title, its columns and its panels."""
+    """(title, columns, panels) of each section."""
     by = {"groupby": wr.Config(GROUP), "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
 
     def bars(prefix: str) -> list[Any]:
