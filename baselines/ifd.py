@@ -18,7 +18,8 @@ from nait.baselines.shared.single_column import Floats, mean_nll, one_column
 from nait.baselines.shared.warmup import Warmup
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Template
 from nait.signals.specs.activations import Losses, Signal
@@ -48,16 +49,8 @@ class Ifd:
     warmup: Warmup | None = None
 
     def __post_init__(self) -> None:
-        if self.ratio not in RATIOS:
-            raise ConfigError(
-                f"'{self.ratio}' is not a choice",
-                where="selector.ratio",
-                mend=did_you_mean(self.ratio, RATIOS),
-            )
-        if self.allowance < 0:
-            raise ConfigError(
-                f"{self.allowance} is below 0", where="selector.allowance", mend="4 and 1 are published."
-            )
+        check_choice("selector.ratio", self.ratio, RATIOS)
+        check_whole("selector.allowance", self.allowance, least=0, mend="4 and 1 are published.")
         if self.lowest is not None and self.highest is not None and self.lowest >= self.highest:
             raise ConfigError(
                 f"no IFD lies between {self.lowest:g} and {self.highest:g}",

@@ -11,7 +11,7 @@ import numpy as np
 from nait.baselines.shared.single_column import one_column
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.inputs.checks import check_choice
 from nait.core.ranking.score_table import ScoreTable
 
 Unit = Literal["answer_tokens", "tokens", "characters"]
@@ -25,10 +25,7 @@ class Length:
     unit: Unit = "answer_tokens"
 
     def __post_init__(self) -> None:
-        if self.unit not in UNITS:
-            raise ConfigError(
-                f"'{self.unit}' is not a choice", where="selector.unit", mend=did_you_mean(self.unit, UNITS)
-            )
+        check_choice("selector.unit", self.unit, UNITS)
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
         """One column for all targets; unit: `unit`. Opens no model."""

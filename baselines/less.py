@@ -22,7 +22,8 @@ import numpy.typing as npt
 from nait.core.addresses import address, digest_file, unit_interval
 from nait.core.contracts import Extractor, Trainer
 from nait.core.dataset.examples import Pool, Target
-from nait.core.errors import ConfigError, DataError, StoreError, did_you_mean
+from nait.core.errors import ConfigError, DataError, StoreError
+from nait.core.inputs.checks import check_choice, check_number
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Template
 from nait.signals.specs.gradients import (
@@ -100,14 +101,8 @@ class Less:
             ("projection", self.projection, PROJECTIONS),
             ("reduce", self.reduce, REDUCTIONS),
         ):
-            if value not in known:
-                raise ConfigError(
-                    f"'{value}' is not a choice", where=f"selector.{key}", mend=did_you_mean(value, known)
-                )
-        if not 0 < self.warmup_ratio <= 1:
-            raise ConfigError(
-                f"{self.warmup_ratio} is not in (0, 1]", where="selector.warmup_ratio", mend="0.05 is usual."
-            )
+            check_choice(f"selector.{key}", value, known)
+        check_number("selector.warmup_ratio", self.warmup_ratio, "(0, 1]", mend="0.05 is usual.")
         _ = self._projection
         if self.checkpoints is None:
             _check_warmup(self.warmup)

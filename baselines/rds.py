@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
-from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.core.errors import DataError
+from nait.core.inputs.checks import check_choice
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Template
 from nait.signals.specs.activations import Embedding, Pooling, Signal
@@ -42,12 +43,7 @@ class Rds:
 
     def __post_init__(self) -> None:
         Embedding(self.pooling)  # refuses a pooling that is none
-        if self.reduce not in REDUCTIONS:
-            raise ConfigError(
-                f"'{self.reduce}' is not a choice",
-                where="selector.reduce",
-                mend=did_you_mean(self.reduce, REDUCTIONS),
-            )
+        check_choice("selector.reduce", self.reduce, REDUCTIONS)
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: DataError where there is no reference row to be similar to, before a model is opened."""

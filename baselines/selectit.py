@@ -15,7 +15,8 @@ import numpy.typing as npt
 from nait.baselines.shared.single_column import Floats, one_column
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Example, Pool, Target
-from nait.core.errors import ConfigError, ModelError, did_you_mean
+from nait.core.errors import ConfigError, ModelError
+from nait.core.inputs.checks import check_choice, check_number
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Span, Template
 from nait.signals.specs.activations import Choice, Signal
@@ -79,18 +80,12 @@ class SelectIt:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise ConfigError(
-                f"'{self.level}' is not a choice",
-                where="selector.level",
-                mend=did_you_mean(self.level, LEVELS),
-            )
+        check_choice("selector.level", self.level, LEVELS)
         if not self.prompts:
             raise ConfigError(
                 "there is no rating prompt", where="selector.prompts", mend="Five are published."
             )
-        if self.alpha < 0:
-            raise ConfigError(f"{self.alpha} is below 0", where="selector.alpha", mend="0.2 is published.")
+        check_number("selector.alpha", self.alpha, "[0, inf)", mend="0.2 is published.")
 
     def requests(
         self,

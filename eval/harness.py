@@ -21,6 +21,7 @@ from typing import Any
 from nait.core.contracts import Model
 from nait.core.dataset.contamination import EvaluationText
 from nait.core.errors import ConfigError, ModelError
+from nait.core.inputs.checks import check_whole
 from nait.core.statistics.results import Evaluation
 from nait.eval.chat_prompts import Chats, chat_warnings
 from nait.eval.context_limits import CutPrompts, cap_answers, context_warnings
@@ -78,8 +79,8 @@ class LmEval:
         check_shots(self.num_fewshot)
         for name in ("limit", "max_gen_toks"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ConfigError(f"{value} is not a whole number above 0", where=f"eval.{name}")
+            if value is not None:
+                check_whole(f"eval.{name}", value, least=1)
         if self.batch_size != "auto" and (isinstance(self.batch_size, str) or self.batch_size < 1):
             raise ConfigError(f"'{self.batch_size}' is neither above 0 nor 'auto'", where="eval.batch_size")
         if self.fewshot_as_multiturn and not self.apply_chat_template:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nait.core.addresses import unit_interval
 from nait.core.contracts import Extractor, Trainer
 from nait.core.dataset.examples import Pool
-from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_whole
 from nait.signals.specs.activations import Embedding
 
 ITERATIONS = 30
@@ -34,10 +34,7 @@ class Warmup:
 
     def __post_init__(self) -> None:
         for key in ("clusters", "rows_each"):
-            if getattr(self, key) < 1:
-                raise ConfigError(
-                    f"{getattr(self, key)} is below 1", where=f"selector.warmup.{key}", mend="Give 1 or more."
-                )
+            check_whole(f"selector.warmup.{key}", getattr(self, key), least=1)
 
     def tuned(self, pool: Pool, extractor: Extractor, run: Extractor) -> Extractor:
         """The extractor's texts under the tuned model. `run` reads the rows as the trainer does."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_choice
 from nait.data.columns.formats import Columns
 
 _CHOICES = {"on_bad": ("error", "skip"), "reasoning": ("keep", "drop"), "turns": ("refuse", "mend")}
@@ -26,11 +27,7 @@ class RowParser:
 
     def __post_init__(self) -> None:
         for key, known in _CHOICES.items():
-            if getattr(self, key) not in known:
-                hint = did_you_mean(str(getattr(self, key)), known)
-                raise ConfigError(
-                    f"Unknown value '{getattr(self, key)}'", where=f"{self.group}.{key}", mend=hint
-                )
+            check_choice(f"{self.group}.{key}", getattr(self, key), known)
         if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
             mend = "Give a whole number from 1 on, or null for all rows."
             raise ConfigError(

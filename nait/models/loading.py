@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nait.core.addresses import address
-from nait.core.errors import ConfigError, ModelError, NaitError, did_you_mean, first_line
+from nait.core.errors import ConfigError, ModelError, NaitError, first_line
+from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.inputs.paths import at_home
 from nait.core.ranks import workers_of
 from nait.models.checkpoint.file_hashes import file_digests, identity
@@ -47,12 +48,8 @@ class LocalModel:
     fingerprints: str | None = None
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ConfigError(
-                f"'{self.dtype}' is not a dtype", where="model.dtype", mend=did_you_mean(self.dtype, DTYPES)
-            )
-        if self.max_length < 2:
-            raise ConfigError(f"{self.max_length} is below 2", where="model.max_length", mend="512 is usual.")
+        check_choice("model.dtype", self.dtype, DTYPES)
+        check_whole("model.max_length", self.max_length, least=2, mend="512 is usual.")
         check_device(self.device)
         self._check_spread()
         if self.name is None:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.ranking.score_table import Contributions, ScoreTable
 from nait.models.anatomy import Site
 from nait.neurons.derivations import Derivation, check_references
@@ -77,15 +78,9 @@ class Nait:
             ("layer_weight", self.layer_weight, LAYER_WEIGHTS),
             ("merge", self.merge, ("none", "directions")),
         ):
-            if value not in known:
-                raise ConfigError(
-                    f"'{value}' is not a choice", where=f"selector.{key}", mend=did_you_mean(value, known)
-                )
-        for key, least in (("components", 1), ("pool_sample", 2)):
-            if getattr(self, key) < least:
-                raise ConfigError(
-                    f"{getattr(self, key)} is below {least}", where=f"selector.{key}", mend="Give more."
-                )
+            check_choice(f"selector.{key}", value, known)
+        check_whole("selector.components", self.components, least=1)
+        check_whole("selector.pool_sample", self.pool_sample, least=2)
         if self.direction == "contrast" and self.components != 1:
             raise ConfigError(
                 "a contrast has one component", where="selector.components", mend="Set it to 1."

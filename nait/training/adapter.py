@@ -16,7 +16,7 @@ from typing import Any
 from nait.core.addresses import address
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
-from nait.core.inputs import checks
+from nait.core.inputs.checks import check_number, check_whole
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.store import read_json, way_out, write_json
 from nait.store.jsonable import plain
@@ -43,9 +43,9 @@ class LoraRecipe:
     target_modules: str | Sequence[str] = ALL_LINEAR
 
     def __post_init__(self) -> None:
-        checks.whole("train.lora.r", self.r, least=1)
-        checks.number("train.lora.alpha", self.alpha, "(0, inf)")
-        checks.number("train.lora.dropout", self.dropout, "[0, 1)")
+        check_whole("train.lora.r", self.r, least=1)
+        check_number("train.lora.alpha", self.alpha, "(0, inf)")
+        check_number("train.lora.dropout", self.dropout, "[0, 1)")
         if not self.target_modules:
             raise ConfigError("is empty", where=TARGETS, mend="Give all-linear or names.")
         if isinstance(self.target_modules, str) and self.target_modules != ALL_LINEAR:

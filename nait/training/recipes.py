@@ -17,7 +17,7 @@ from typing import Any, Literal
 from nait.core.contracts import Model, Tracker
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
-from nait.core.inputs import checks
+from nait.core.inputs.checks import check_choice, check_flag, check_number, check_whole
 from nait.store import write_json
 from nait.store.attempts import Attempt
 from nait.training import adapter, health, schedules
@@ -74,23 +74,23 @@ class FineTune:
     lora: LoraRecipe | None = None
 
     def __post_init__(self) -> None:
-        checks.one_of("train.method", self.method, METHODS)
-        checks.number("train.epochs", self.epochs, "(0, inf)")
+        check_choice("train.method", self.method, METHODS)
+        check_number("train.epochs", self.epochs, "(0, inf)")
         if self.max_steps is not None:
-            checks.whole("train.max_steps", self.max_steps, least=1)
-        checks.number("train.learning_rate", self.learning_rate, "(0, inf)")
-        checks.whole("train.batch_size", self.batch_size, least=1)
-        checks.whole("train.gradient_accumulation", self.gradient_accumulation, least=1)
-        checks.one_of("train.scheduler", self.scheduler, schedules.NAMES)
-        checks.number("train.warmup", self.warmup, "[0, 1)")
-        checks.number("train.weight_decay", self.weight_decay, "[0, inf)")
-        checks.number("train.max_grad_norm", self.max_grad_norm, "[0, inf)")
-        checks.one_of("train.optimizer", self.optimizer, OPTIMIZERS)
-        checks.one_of("train.precision", self.precision, PRECISIONS)
-        checks.flag("train.gradient_checkpointing", self.gradient_checkpointing)
-        checks.flag("train.deterministic", self.deterministic)
-        checks.one_of("train.checkpoints", self.checkpoints, KEEPS)
-        checks.number("train.save_seconds", self.save_seconds, "[0, inf)")
+            check_whole("train.max_steps", self.max_steps, least=1)
+        check_number("train.learning_rate", self.learning_rate, "(0, inf)")
+        check_whole("train.batch_size", self.batch_size, least=1)
+        check_whole("train.gradient_accumulation", self.gradient_accumulation, least=1)
+        check_choice("train.scheduler", self.scheduler, schedules.NAMES)
+        check_number("train.warmup", self.warmup, "[0, 1)")
+        check_number("train.weight_decay", self.weight_decay, "[0, inf)")
+        check_number("train.max_grad_norm", self.max_grad_norm, "[0, inf)")
+        check_choice("train.optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("train.precision", self.precision, PRECISIONS)
+        check_flag("train.gradient_checkpointing", self.gradient_checkpointing)
+        check_flag("train.deterministic", self.deterministic)
+        check_choice("train.checkpoints", self.checkpoints, KEEPS)
+        check_number("train.save_seconds", self.save_seconds, "[0, inf)")
         self._check_together()
 
     def _check_together(self) -> None:

@@ -151,7 +151,7 @@ def test_an_id_used_twice_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"on_bad": "skipp"}, r"data.on_bad: Unknown value 'skipp'. Did you mean 'skip'\?"),
+        ({"on_bad": "skipp"}, r"data.on_bad: 'skipp' is not a choice. Did you mean 'skip'\?"),
         ({"limit": 0}, r"data.limit: '0' is not a number of rows. Give a whole number"),
         ({"limit": "ten"}, r"data.limit: 'ten' is not a number of rows"),
         (

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from nait.core.dataset.examples import Example, Pool, Target, content_id, fingerprint
-from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.core.errors import DataError
+from nait.core.inputs.checks import check_choice
 
 RULES = ("keep", "first", "error")
 IDENTICAL = "identical to another row"
@@ -24,10 +25,7 @@ def settled(pool: Pool, rule: str, *, group: str, place: Callable[[int], str]) -
 
     Raises: ConfigError for an unknown rule; DataError that names two rows under the rule `error`.
     """
-    if rule not in RULES:
-        raise ConfigError(
-            f"Unknown value '{rule}'", where=f"{group}.duplicates", mend=did_you_mean(str(rule), RULES)
-        )
+    check_choice(f"{group}.duplicates", rule, RULES)
     if rule == "keep" or not pool.duplicates:
         return pool
     first: dict[str, Example] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,9 @@ class Cost:
     currency: str = "USD"
 
     def __post_init__(self) -> None:
-        if self.devices < 1:
-            raise ConfigError(f"{self.devices} is below 1", where="cost.devices", mend="Give 1 or more.")
-        if self.price_per_device_hour is not None and self.price_per_device_hour < 0:
-            raise ConfigError(
-                "a price is not negative", where="cost.price_per_device_hour", mend="Give 0 or more."
-            )
+        check_whole("cost.devices", self.devices, least=1)
+        if self.price_per_device_hour is not None:
+            check_number("cost.price_per_device_hour", self.price_per_device_hour, "[0, inf)")
 
     def device_hours(self, seconds: float) -> float:
         return seconds * self.devices / 3600

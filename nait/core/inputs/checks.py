@@ -1,4 +1,4 @@
-"""What a recipe's values must be, said by config key before a model is opened."""
+"""Checks of config values: choices, numbers, whole numbers, flags. Each raises a ConfigError that names the key."""
 
 from __future__ import annotations
 
@@ -7,32 +7,40 @@ from collections.abc import Iterable
 from nait.core.errors import ConfigError, did_you_mean
 
 
-def one_of(key: str, value: object, known: Iterable[str]) -> None:
-    """Nothing, when `value` is one of the known words. Raises: ConfigError with the nearest of them."""
-    if value not in tuple(known):
-        raise ConfigError(f"'{value}' is unknown", where=key, mend=did_you_mean(str(value), known))
+def check_choice(key: str, value: object, known: Iterable[str]) -> None:
+    """Raises: ConfigError for a value that is not one of `known`, with the nearest of them."""
+    known = tuple(known)
+    if value not in known:
+        raise ConfigError(f"'{value}' is not a choice", where=key, mend=did_you_mean(str(value), known))
 
 
-def number(key: str, value: object, interval: str) -> None:
-    """Nothing, when `value` is a number in an interval such as "[0, 1)". Raises: ConfigError."""
+def check_number(key: str, value: object, interval: str, *, mend: str = "") -> None:
+    """Raises: ConfigError for a value that is not a number in `interval`, such as "[0, 1)" or "(0, inf)".
+
+    `mend` replaces the general advice of the message.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"{value!r} is not a number", where=key, mend=mend or f"Give one in {interval}.")
     low, high = (float(end) for end in interval[1:-1].split(","))
-    inside = (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and (low <= value if interval[0] == "[" else low < value)
-        and (value <= high if interval[-1] == "]" else value < high)
-    )
-    if not inside:
-        raise ConfigError(f"{value} is not a number in {interval}", where=key, mend="Give one that is")
+    above = low <= value if interval[0] == "[" else low < value
+    below = value <= high if interval[-1] == "]" else value < high
+    if not (above and below):
+        raise ConfigError(f"{value} is not in {interval}", where=key, mend=mend or "Give a number that is.")
 
 
-def whole(key: str, value: object, *, least: int) -> None:
-    """Nothing, when `value` is an integer of `least` or more. Raises: ConfigError."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{value} is not a whole number", where=key, mend=f"Give {least} or more.")
+def check_whole(key: str, value: object, *, least: int, mend: str = "") -> None:
+    """Raises: ConfigError for a value that is not a whole number, or one below `least`.
+
+    `mend` replaces the general advice of the message.
+    """
+    mend = mend or f"Give {least} or more."
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{value!r} is not a whole number", where=key, mend=mend)
+    if value < least:
+        raise ConfigError(f"{value} is below {least}", where=key, mend=mend)
 
 
-def flag(key: str, value: object) -> None:
-    """Nothing, when `value` is true or false. Raises: ConfigError."""
+def check_flag(key: str, value: object) -> None:
+    """Raises: ConfigError for a value that is neither true nor false."""
     if not isinstance(value, bool):
-        raise ConfigError(f"{value} is neither true nor false", where=key, mend="Give one of the two.")
+        raise ConfigError(f"{value!r} is neither true nor false", where=key, mend="Set it to true or false.")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_number, check_whole
 from nait.core.ranking.orders import Ranking
 
 WHOLE = "100%"
@@ -33,12 +34,7 @@ class Ratio:
     allow_fewer: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.ratio <= 1:
-            raise ConfigError(
-                f"{self.ratio} is not in (0, 1]",
-                where="budget.ratio",
-                mend="0.1 selects a tenth of the pool.",
-            )
+        check_number("budget.ratio", self.ratio, "(0, 1]", mend="0.1 selects a tenth of the pool.")
 
     @property
     def label(self) -> str:
@@ -59,8 +55,7 @@ class Count:
     allow_fewer: bool = False
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ConfigError(f"{self.count} is below 1", where="budget.count", mend="Give 1 or more.")
+        check_whole("budget.count", self.count, least=1)
 
     @property
     def label(self) -> str:
@@ -78,8 +73,7 @@ class Tokens:
     tokens: int
 
     def __post_init__(self) -> None:
-        if self.tokens < 1:
-            raise ConfigError(f"{self.tokens} is below 1", where="budget.tokens", mend="Give 1 or more.")
+        check_whole("budget.tokens", self.tokens, least=1)
 
     @property
     def label(self) -> str:

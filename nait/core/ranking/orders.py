@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from nait.core.addresses import unit_intervals
 from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_number
 from nait.core.ranking.rank_statistics import lowest_first
 from nait.core.ranking.score_table import Floats, ScoreTable, id_order
 
@@ -95,8 +96,7 @@ class FromQuantile:
     q: float = 0.33
 
     def __post_init__(self) -> None:
-        if not 0 <= self.q < 1:
-            raise ConfigError(f"{self.q} is not in [0, 1)", where="order.q", mend="0.33 is published.")
+        check_number("order.q", self.q, "[0, 1)", mend="0.33 is published.")
 
     def __call__(self, table: ScoreTable) -> Ranking:
         ranking = _ascending(-_one_column(table, "from_quantile"), id_order(table.ids))

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from nait.core.addresses import address
 from nait.core.dataset.examples import Example, Turn
 from nait.core.errors import ConfigError, DataError, first_line
+from nait.core.inputs.checks import check_choice
 from nait.core.inputs.paths import at_home
 from nait.core.inputs.repeated_keys import repeated_in_yaml, twice
 from nait.models.prompts.answer_span import Chat, place_answer
@@ -59,11 +60,6 @@ class Template(Protocol):
     def spans(self, example: Example, tokenizer: Any) -> list[Span]: ...
 
 
-def _choice(key: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ConfigError(f"'{value}' is not a choice", where=key, mend=f"Use {', '.join(known)}.")
-
-
 @dataclass(frozen=True)
 class TextTemplate:
     """A template written down as text: `{instruction}`, `{input}`, `{user}` and `{system}` are the fields.
@@ -95,9 +91,9 @@ class TextTemplate:
     unconditional: bool = False
 
     def __post_init__(self) -> None:
-        _choice("template.join", self.join, ("text", "tokens"))
-        _choice("template.boundary", self.boundary, ("prefix", "offsets"))
-        _choice("template.eos", self.eos, ("never", "train", "always"))
+        check_choice("template.join", self.join, ("text", "tokens"))
+        check_choice("template.boundary", self.boundary, ("prefix", "offsets"))
+        check_choice("template.eos", self.eos, ("never", "train", "always"))
         check_names(self.system, SYSTEM, key="system")
         for key in ("suffix", "separator"):
             check_names(getattr(self, key), (), key=key)
@@ -195,8 +191,8 @@ class ChatTemplate:
     date: str = DAY
 
     def __post_init__(self) -> None:
-        _choice("template.eos", self.eos, ("never", "train", "always"))
-        _choice("template.boundary", self.boundary, ("prefix", "offsets"))
+        check_choice("template.eos", self.eos, ("never", "train", "always"))
+        check_choice("template.boundary", self.boundary, ("prefix", "offsets"))
         midnight(self.date)
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.dataset.token_table import TokenTable
-from nait.core.errors import ConfigError, NaitError, did_you_mean
+from nait.core.inputs.checks import check_choice, check_number, check_whole
 from nait.models.tokens.batches import Side
 from nait.signals.forward.packing import WHEN, When
 from nait.signals.forward.prefix_cache import NONE, Prefixes, find_prefixes, worthwhile
@@ -35,22 +35,10 @@ class Engine:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        if self.packing not in WHEN:
-            raise ConfigError(
-                f"'{self.packing}' is not a way of packing",
-                where="engine.packing",
-                mend=did_you_mean(str(self.packing), WHEN),
-            )
-        for key in ("batch_tokens", "chunk_tokens"):
-            if getattr(self, key) < 1:
-                raise NaitError(
-                    f"{getattr(self, key)} is below 1", where=f"engine.{key}", mend="Give 1 or more."
-                )
-
-        if self.save_seconds < 0:
-            raise NaitError(
-                f"{self.save_seconds} is below 0", where="engine.save_seconds", mend="Give 0 or more."
-            )
+        check_choice("engine.packing", self.packing, WHEN)
+        check_whole("engine.batch_tokens", self.batch_tokens, least=1)
+        check_whole("engine.chunk_tokens", self.chunk_tokens, least=1)
+        check_number("engine.save_seconds", self.save_seconds, "[0, inf)")
 
     def prefixes(self, table: TokenTable) -> Prefixes:
         """The prefixes that a forward pass over the table reads once, where that pays."""

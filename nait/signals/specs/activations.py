@@ -13,14 +13,15 @@ its key.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_choice
 from nait.models.anatomy import SITES, Site
 
 Feature = Literal["delta", "mean", "last", "mean_delta"]
@@ -61,7 +62,7 @@ class Reading:
             ("selector.feature", self.feature, FEATURES),
             ("selector.origin", self.origin, ORIGINS),
         ):
-            _check_choice(key, value, known)
+            check_choice(key, value, known)
         if self.depth is not None and self.depth < self.first_layer:
             raise ConfigError(
                 f"{self.depth} is above no layer",
@@ -173,7 +174,7 @@ class Losses:
     per_row: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        _check_choice("selector.scope", self.scope, SCOPES)
+        check_choice("selector.scope", self.scope, SCOPES)
 
     def key(self) -> Mapping[str, Any]:
         return {"signal": "losses", "version": VERSION, "scope": self.scope}
@@ -192,8 +193,8 @@ class Embedding:
     per_row: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        _check_choice("selector.pooling", self.pooling, POOLINGS)
-        _check_choice("selector.part", self.part, PARTS)
+        check_choice("selector.pooling", self.pooling, POOLINGS)
+        check_choice("selector.part", self.part, PARTS)
 
     def key(self) -> Mapping[str, Any]:
         return {"signal": "embedding", "version": VERSION, "pooling": self.pooling, "part": self.part}
@@ -231,8 +232,3 @@ def first_layers(signal: Signal, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     assert signal.reading.depth is not None
     count = signal.reading.depth - signal.reading.first_layer + 1
     return values[:, :, :count] if isinstance(signal, Projections) else values[:, :count]
-
-
-def _check_choice(key: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ConfigError(f"'{value}' is not a choice", where=key, mend=did_you_mean(value, known))

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.addresses import digest_file
-from nait.core.errors import ConfigError, StoreError, did_you_mean
+from nait.core.errors import ConfigError, StoreError
+from nait.core.inputs.checks import check_choice
 from nait.store import read_json
 
 Variant = Literal["less", "eps_outside", "no_momentum", "sgd"]
@@ -72,12 +73,7 @@ class Update:
     moments: Moments | None = None
 
     def __post_init__(self) -> None:
-        if self.variant not in VARIANTS:
-            raise ConfigError(
-                f"'{self.variant}' is not a choice",
-                where="selector.adam",
-                mend=did_you_mean(self.variant, VARIANTS),
-            )
+        check_choice("selector.adam", self.variant, VARIANTS)
         if self.variant != "sgd" and self.moments is None:
             raise ConfigError(
                 f"{self.variant} needs Adam's moments",

@@ -18,7 +18,8 @@ from typing import Any, Literal
 import numpy.typing as npt
 
 from nait.core.contracts import Files
-from nait.core.errors import ConfigError, NaitError, did_you_mean
+from nait.core.errors import NaitError
+from nait.core.inputs.checks import check_choice
 from nait.store.jsonable import plain
 from nait.tracking.guard import Guard, without_secrets
 from nait.tracking.histograms import histogram
@@ -51,8 +52,7 @@ class WandbTracker:
         init_timeout: float = 20.0,
         finish_timeout: float = 120.0,
     ) -> None:
-        if mode not in MODES:
-            raise ConfigError(f"'{mode}' is unknown", where="tracking.mode", mend=did_you_mean(mode, MODES))
+        check_choice("tracking.mode", mode, MODES)
         self.folder = Path(folder)
         self.mode = mode
         self.project = str(project)  # a name may look like a number
