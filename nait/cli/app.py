@@ -79,17 +79,18 @@ def run(config: DictConfig) -> None:
         if helps and plain["plan"]:
             return
         from nait.runs.assembly import assemble
+        from nait.runs.execution import assist_run, run_job
 
         job = assemble(plain, build, folder=folder, names=names, other_selector=_other_selector)
         if helps:
-            job.help(stages)
+            assist_run(job, stages)
             return
         if plain["plan"]:
             from nait.runs.dry_run import preview
 
             print(preview(job, stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
             return
-        text = job.run(stages, last="report" in stages and not sweeping)
+        text = run_job(job, stages, last="report" in stages and not sweeping)
     except Exception as error:
         refused = error if isinstance(error, NaitError) else cannot_write(error, folder=folder)
         if refused is None:

@@ -1,68 +1,83 @@
-"""Previews: a job's plan, as text, in its folder, and kept in the store for the run that follows."""
+"""Dry runs: the plan of a job as text, in its folder and in the store. The job itself is left unchanged."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from nait.core.dataset.contamination import Contamination
+from nait.core.dataset.examples import Pool
+from nait.core.estimates.plans import Plan
 from nait.planning.dry_run_doubles import Aside, NotStored
 from nait.planning.inputs import Work
 from nait.planning.plan_text import describe
 from nait.planning.planner import make_plan
 from nait.runs.job import Job
-from nait.runs.plan_accuracy import plan_file
-from nait.stages.checks.detect_contamination import UNCHECKED, contaminate, decontaminated, read_hits
+from nait.runs.records.plan_accuracy import plan_file
+from nait.stages.checks.detect_contamination import UNCHECKED, check_contamination
 from nait.store import write_json
 
 log = logging.getLogger("nait")
 
+UNKNOWN_CONTAMINATION = "Which rows are in the evaluation is not known yet: the plan counts them."
+
 
 def preview(job: Job, stages: Sequence[str]) -> str:
-    """What the stages would do and take, as text; left as `plan.json` and in the store."""
-    trains = job.trains(stages)
+    """The plan of these stages as text. Writes it to `plan.json` and to the store."""
     with tempfile.TemporaryDirectory(prefix="nait-plan-") as name:
-        _leave_out_if_known(job, Path(name) / "contamination")
-        describer = job.parts["traits"] if "report" in stages and job.selects(stages) else None
-        work = Work(
-            pool=job.pool, targets=job.targets, selector=job.selector, model=job.model,
-            template=job.parts["template"], engine=job.parts["engine"], extractor=job.extractor,
-            seed=job.config["seed"], cost=job.parts["cost"], select=job.selects(stages),
-            trainer=job.parts["train"] if trains else None,
-            evaluator=job.parts["eval"] if "evaluate" in stages else None,
-            describer=describer, given=job.given_labels if describer else {},
-        )  # fmt: skip
-        made = make_plan(work, job.store, Path(name))
-    record = {**made.record(), "notes": [*made.notes, *job.warnings]}
+        scratch = Path(name)
+        pool, notes = _planned_pool(job, scratch / "contamination")
+        for note in notes:
+            log.warning("%s", note)
+        plan = make_plan(_work(replace(job, pool=pool), stages), job.store, scratch)
+    record = {**plan.record(), "notes": [*plan.notes, *job.warnings, *notes]}
     write_json(job.folder / "plan.json", record)
-    if made.scores:
-        kept = plan_file(job.store, job.config, job.parts["train"].recipe, scores=made.scores)
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_json(kept, record)
-        except OSError as error:
-            log.warning("The run itself will not know of this plan: %s", error)
+    _keep(job, plan, record)
     labels = job.labels
     named = (labels["selector"], labels["target"] or "no target", labels["budget"], f"seed {labels['seed']}")
-    return f"{', '.join(filter(None, named))}: {job.folder / 'plan.json'}\n{describe(made)}"
+    return f"{', '.join(filter(None, named))}: {job.folder / 'plan.json'}\n{describe(plan)}"
 
 
-def _leave_out_if_known(job: Job, scratch: Path) -> None:
-    """Leaves out the rows that stand in the evaluation, where an earlier run has found them."""
-    rule: Contamination | None = job.parts["contamination"]
-    if rule is None:
-        job.warn([UNCHECKED])
-        return
+def _planned_pool(job: Job, scratch: Path) -> tuple[Pool, list[str]]:
+    """The pool that the run would use, as far as the store knows its contamination, and notes on the check.
+
+    Raises: DataError for what the run would refuse.
+    """
+    rule = job.parts.contamination
     store = Aside(scratch, job.store, refused=("contamination",))
     try:
-        made = contaminate(job.pool, job.targets, evaluator=job.parts.get("eval"), rule=rule, store=store)
+        check = check_contamination(
+            job.pool, job.targets, evaluator=job.parts.evaluator, rule=rule, store=store
+        )
     except NotStored:
-        if rule.exclude:
-            job.warn(["Which rows are in the evaluation is not known yet: the plan counts them."])
+        return job.pool, [UNKNOWN_CONTAMINATION] if rule is not None and rule.exclude else []
+    check.refuse_test_references()
+    return check.clean_pool(), [UNCHECKED] if rule is None else []
+
+
+def _work(job: Job, stages: Sequence[str]) -> Work:
+    """The inputs of the plan of a job."""
+    parts, selects = job.parts, job.selects(stages)
+    describer = parts.describer if "report" in stages and selects else None
+    return Work(
+        pool=job.pool, targets=job.targets, selector=parts.selector, model=parts.model, template=parts.template,
+        engine=parts.engine, extractor=job.extractor, seed=job.seed, cost=parts.cost, select=selects,
+        trainer=parts.trainer if job.trains(stages) else None,
+        evaluator=parts.evaluator if "evaluate" in stages else None,
+        describer=describer, given=job.given_labels if describer else {},
+    )  # fmt: skip
+
+
+def _keep(job: Job, plan: Plan, record: Mapping[str, Any]) -> None:
+    """Write the plan to the store, where the run finds it. A store that cannot be written is a warning."""
+    if not plan.scores:
         return
-    hits = read_hits(made)
-    rule.refuse_test_references(hits, job.targets)
-    if rule.exclude:
-        job.pool = decontaminated(job.pool, hits)
+    kept = plan_file(job.store, job.recorded, job.parts.trainer.recipe, scores=plan.scores)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, record)
+    except OSError as error:
+        log.warning("The run itself will not know of this plan: %s", error)

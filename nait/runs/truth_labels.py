@@ -22,7 +22,7 @@ class Labelled:
 
     ids: tuple[str, ...]
     labels: Labels
-    said: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def of(self, pool: Pool) -> Labels:
         """The labels in the order of a pool, which may have lost rows since."""

@@ -9,7 +9,8 @@ from typing import Any
 from nait.core.addresses import ADDRESS_CHARS, digest_lines
 from nait.core.dataset.contamination import BEYOND, Hit, Side
 from nait.core.statistics.results import Row
-from nait.stages.checks.detect_contamination import describe, describe_look, evaluated, read_hits
+from nait.stages.checks.contamination_text import describe, describe_look, evaluated
+from nait.stages.checks.detect_contamination import read_hits
 from nait.store import Artifact
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.stored_runs.stores import Shelf

@@ -20,8 +20,9 @@ from nait.core.ranking.budgets import Count
 from nait.core.ranking.orders import Highest
 from nait.models.loading import LocalModel
 from nait.neurons.scorer import Nait
-from nait.runs.assembly import assemble, check_selector, label_of
+from nait.runs.assembly import assemble
 from nait.runs.job import Job
+from nait.runs.job_checks import check_selector, label_of
 from nait.stages.select import Selector
 from tests.app.test_main import given, make_home
 

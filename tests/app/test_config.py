@@ -19,8 +19,8 @@ from nait.cli.app import build, seeded
 from nait.cli.command.config_keys import paths
 from nait.cli.help import conf_folder, groups, help_text
 from nait.core.errors import ConfigError
-from nait.runs import records
-from nait.runs.assembly import check_label
+from nait.runs.job_checks import check_label
+from nait.runs.records import recorded_config
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 GLOBAL = ("experiment", "sweep")
@@ -169,10 +169,10 @@ def test_a_label_that_passes_a_method_off_as_another_is_refused(label: str, sele
 
 
 def test_the_recorded_settings_keep_what_changes_numbers_at_any_depth() -> None:
-    config: dict[str, Any] = {group: {} for group in records.SETTINGS}
+    config: dict[str, Any] = {group: {} for group in recorded_config.SETTINGS}
     config |= {"train": {"batch_size": 4, "save_seconds": 9}, "eval": {"seed": 3, "batch_size": 8}}
     config |= {"selector": {"seed": 1, "name": "n"}, "order": {"seed": 2}, "model": {"device": "cpu"}}
-    assert records.settings(config) == {
+    assert recorded_config.settings(config) == {
         "train.batch_size": "4",
         "eval.seed": "3",
         "seed": "1",

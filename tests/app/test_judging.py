@@ -70,12 +70,12 @@ def test_labels_follow_the_rows_that_are_left(tmp_path: Path) -> None:
 
 def test_a_target_that_no_row_is_labelled_with_is_said_once_with_the_labels(tmp_path: Path) -> None:
     rows = pool(tmp_path / "rows.csv", "q0,a0,math,1,0\nq1,a1,code,1,0\n")
-    (column, said) = labelled(rows, DEFAULT, "ref").said
+    (column, said) = labelled(rows, DEFAULT, "ref").warnings
     assert "no column 'skill' (truth.skill)" in column
     assert "No row is labelled 'ref'; the labels are code, math; set target.name=LABEL" in said
-    (_, said) = labelled(rows, DEFAULT, "math", "ref").said
+    (_, said) = labelled(rows, DEFAULT, "math", "ref").warnings
     assert "No row is labelled 'ref'; the labels are code, math; name each target as its label" in said
-    assert len(labelled(rows, DEFAULT, "math", "code").said) == 1
+    assert len(labelled(rows, DEFAULT, "math", "code").warnings) == 1
 
 
 def test_a_label_column_that_the_user_names_is_there(tmp_path: Path) -> None:

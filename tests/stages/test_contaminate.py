@@ -9,14 +9,8 @@ from typing import Any
 
 from nait.core.dataset.contamination import Contamination, EvaluationText, Side
 from nait.core.dataset.examples import Example, Turn, as_target, gather
-from nait.stages.checks.detect_contamination import (
-    HITS,
-    contaminate,
-    decontaminated,
-    describe,
-    evaluated,
-    read_hits,
-)
+from nait.stages.checks.contamination_text import describe, evaluated
+from nait.stages.checks.detect_contamination import HITS, contaminate, decontaminated, read_hits
 from nait.store import Store
 
 ASKED = "how many grey geese fly south over the water today"

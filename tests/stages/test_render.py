@@ -199,20 +199,23 @@ def test_a_job_asks_each_group_of_rows_for_its_own_on_bad(
     from nait.runs.assembly import _rendered
 
     pool, targets = read_pool(file), read_target(file)
-    parts: dict[str, Any] = {"template": ChatTemplate(), "reference_template": None}
+    templates: dict[str, Any] = {"template": ChatTemplate(), "reference_template": None}
     config: dict[str, Any] = {
-        "paths": {"store": tmp_path / "store"},
         "data": {"on_bad": "skip"},
         "target": {},
     }
     with pytest.raises(DataError, match=r"set target\.on_bad=skip"):
-        _rendered(config, pool, targets, model=model, parts=parts)
+        _rendered(config, pool, targets, model=model, store=Store(tmp_path / "store"), **templates)
     config["target"] = {"on_bad": "skip"}
-    kept, (left,) = _rendered(config, pool, targets, model=model, parts=parts)
+    kept, (left,) = _rendered(
+        config, pool, targets, model=model, store=Store(tmp_path / "store"), **templates
+    )
     assert len(kept) == len(left) == 2
     config["target"] = {}
-    parts["reference_template"] = TextTemplate(prompt="{user}\n")
-    kept, (left,) = _rendered(config, pool, targets, model=model, parts=parts)
+    templates["reference_template"] = TextTemplate(prompt="{user}\n")
+    kept, (left,) = _rendered(
+        config, pool, targets, model=model, store=Store(tmp_path / "store"), **templates
+    )
     assert (len(kept), len(left)) == (2, 3)
 
 
@@ -324,7 +327,7 @@ def test_an_answer_that_is_changed_inside_is_a_fault(inside: str) -> None:
 def test_trimmed_answers_are_counted_once_in_log_and_manifest(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from nait.runs.records import read_rows
+    from nait.runs.records.run_facts import read_rows
 
     rows = [{"instruction": f"q{i}", "output": f" a{i}\n" if i % 2 else f"a{i}"} for i in range(5)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -1,17 +1,15 @@
-"""Contaminate: pool, reference sets and evaluation items in, the texts they share out; kept in the store."""
+"""Detect contamination: texts that the pool or a reference set shares with the evaluation, kept in the store."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nait.core.contracts import Evaluator
 from nait.core.dataset.contamination import (
-    BEYOND,
-    SHORTEST_EQUAL,
     Contamination,
     Hit,
     Side,
@@ -22,6 +20,7 @@ from nait.core.dataset.contamination import (
 )
 from nait.core.dataset.examples import Pool, Target, fingerprint
 from nait.core.errors import DataError
+from nait.stages.checks.contamination_text import NO_EVALUATION, describe, describe_look
 from nait.store import Artifact, Store, write_json
 
 VERSION = 2
@@ -30,8 +29,70 @@ LIMIT_VERSION = 1
 """Of looks under a limit. 1: items beyond it are marked, and a row may have a hit on both sides of it."""
 HITS = "contamination.json"
 UNCHECKED = "Contamination was not checked: contamination=null."
-NO_EVALUATION = "The evaluation was not looked at: the job has no stage 'evaluate'."
-LISTED = 6
+
+
+@dataclass(frozen=True)
+class ContaminationCheck:
+    """The outcome of a check. `artifact` is None, and there are no hits, where the config asks for no check."""
+
+    rule: Contamination | None
+    pool: Pool
+    targets: Sequence[Target]
+    evaluated: bool
+    artifact: Artifact | None = None
+    hits: Sequence[Hit] = ()
+
+    @property
+    def excludes(self) -> bool:
+        """Whether rows that are in the evaluation leave the pool."""
+        return self.rule is not None and self.rule.exclude and self.evaluated
+
+    def findings(self) -> list[str]:
+        """What was compared, what was not, and whether it was clean."""
+        return describe_look(self.artifact.manifest) if self.artifact else [UNCHECKED]
+
+    def record(self) -> dict[str, Any]:
+        """The entry of a run's manifest."""
+        if self.artifact is None:
+            return {"checked": False, "said": self.findings()}
+        counts = self.artifact.manifest["looked"]
+        return {"checked": True, "hits": len(self.hits), "said": self.findings(), **counts}
+
+    def warnings(self) -> list[str]:
+        """Warnings: shared texts, a missing check, an exclusion without an evaluation."""
+        if self.rule is None:
+            return [UNCHECKED]
+        idle = self.rule.exclude and not self.evaluated
+        extra = [f"contamination.exclude=true leaves nothing out. {NO_EVALUATION}"] if idle else []
+        return [*describe(self.hits), *extra]
+
+    def refuse_test_references(self) -> None:
+        """Raises: DataError for a reference set that holds evaluation items, unless the rule allows them."""
+        if self.rule is not None:
+            self.rule.refuse_test_references(self.hits, self.targets)
+
+    def clean_pool(self) -> Pool:
+        """The pool, without rows that are in the evaluation if the rule excludes them.
+
+        Raises: DataError when no row is left.
+        """
+        return decontaminated(self.pool, self.hits) if self.excludes else self.pool
+
+
+def check_contamination(
+    pool: Pool,
+    targets: Sequence[Target],
+    *,
+    evaluator: Evaluator | None,
+    rule: Contamination | None,
+    store: Store,
+) -> ContaminationCheck:
+    """The check that `rule` asks for, from the store where it has it."""
+    evaluated = evaluator is not None
+    if rule is None:
+        return ContaminationCheck(None, pool, targets, evaluated)
+    made = contaminate(pool, targets, evaluator=evaluator, rule=rule, store=store)
+    return ContaminationCheck(rule, pool, targets, evaluated, made, read_hits(made))
 
 
 def contaminate(
@@ -111,104 +172,6 @@ def read_hits(artifact: Artifact) -> list[Hit]:
 
 def _below(item: str, limit: int | None) -> bool:
     return not limit or not item.isdigit() or int(item) < limit
-
-
-def describe(hits: Iterable[Hit]) -> list[str]:
-    """A line for each pair of sides that share texts: what is said aloud."""
-    pairs: dict[tuple[Side, Side], list[Hit]] = {}
-    for hit in hits:
-        pairs.setdefault((hit.rows, hit.other), []).append(hit)
-    return [
-        f"Contamination: {len({hit.id for hit in found})} row(s) of {rows} share text with {other}, such as row "
-        f"{found[0].id} with {found[0].other_id} ({found[0].kind}).{_beyond(found)}"
-        for (rows, other), found in pairs.items()
-    ]
-
-
-def _beyond(hits: Sequence[Hit]) -> str:
-    """How many rows share text with items that are evaluated, where others do with items beyond the limit."""
-    if all(hit.evaluated for hit in hits):
-        return ""
-    among = {hit.id for hit in hits if hit.evaluated}
-    rest = len({hit.id for hit in hits} - among)
-    return (
-        f" Of these rows {len(among)} share text with an item that is evaluated, {rest} with items {BEYOND} alone, "
-        "which are test items too."
-    )
-
-
-def describe_look(manifest: Mapping[str, Any]) -> list[str]:
-    """What was looked at, what was not, and whether it was clean: from the manifest of a look."""
-    looked = manifest.get("looked")
-    if looked is None:
-        return [f"{manifest.get('items', 0):,} evaluation items were looked for (by an earlier version)."]
-    tasks, targets = looked["tasks"], looked["targets"]
-    said = []
-    if tasks:
-        among = _among({"pool": {looked["pool"]["name"]: looked["pool"]}, "target": targets})
-        said.append(f"{_listed('task', tasks, 'items')} were looked for in {among}.")
-        said += _limited(manifest)
-    if targets:
-        said.append(
-            f"{_listed('target', targets, 'rows')} were looked for in the pool {looked['pool']['name']}."
-        )
-    said += _not_looked(manifest, looked)
-    if not looked["hits_in_tasks"] and any(one["rows"] > one["too_short"] for one in tasks.values()):
-        sides = [f"the pool {looked['pool']['name']}", *(f"the target {name}" for name in targets)]
-        said.append(f"No text of the tasks {', '.join(tasks)} was found in {' or '.join(sides)}.")
-    return said
-
-
-def evaluated(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """Task -> how many of the items that were looked for the evaluation asks, under its limit."""
-    limit = (manifest["key"].get("suite") or {}).get("limit")
-    tasks: Mapping[str, Mapping[str, int]] = (manifest.get("looked") or {}).get("tasks", {})
-    return {name: one.get("evaluated", min(one["rows"], limit or one["rows"])) for name, one in tasks.items()}
-
-
-def _limited(manifest: Mapping[str, Any]) -> list[str]:
-    """How many of the items are evaluated, where a limit leaves some out."""
-    asked, total = (
-        sum(evaluated(manifest).values()),
-        sum(one["rows"] for one in manifest["looked"]["tasks"].values()),
-    )
-    if asked == total:
-        return []
-    limit = manifest["key"]["suite"]["limit"]
-    return [
-        f"Under eval.limit={limit}, {asked:,} of these {total:,} items are evaluated; the others are test items too."
-    ]
-
-
-def _among(sides: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
-    return " and in ".join(_listed(role, named, "rows") for role, named in sides.items() if named)
-
-
-def _listed(role: str, named: Mapping[str, Mapping[str, int]], what: str) -> str:
-    """The count, then the names: "1,319 items of the task gsm8k"."""
-    names = list(named)
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    total = sum(one["rows"] for one in named.values())
-    return f"{total:,} {what} of the {role}{'s' if len(names) > 1 else ''} {', '.join(names[:LISTED])}{more}"
-
-
-def _not_looked(manifest: Mapping[str, Any], looked: Mapping[str, Any]) -> list[str]:
-    """What could not be compared, one line each."""
-    said = [] if manifest["key"]["suite"] else [NO_EVALUATION]
-    said += [f"The task {task} was not looked at: its data are missing." for task in looked["missing"]]
-    for role, what in (("task", "items"), ("target", "rows")):
-        named = looked[f"{role}s"]
-        said += [
-            f"The {role} {name} has no {what} to look at." for name, one in named.items() if not one["rows"]
-        ]
-        short = {name: one for name, one in named.items() if one["too_short"]}
-        if short:
-            count = sum(one["too_short"] for one in short.values())
-            which = _listed(role, short, what).split(" of the ", 1)[1]
-            said.append(
-                f"{count:,} {what} of the {which} are below {SHORTEST_EQUAL} words: no copy of them is found."
-            )
-    return said
 
 
 def decontaminated(pool: Pool, hits: Sequence[Hit]) -> Pool:

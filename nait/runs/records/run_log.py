@@ -1,4 +1,4 @@
-"""Telling: what the log and the tracker hear of a selection and of an evaluation."""
+"""Summaries of a selection and an evaluation for the log and the tracker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN_ROWS = 20
 SHOWN_CHARACTERS = 500
 
 
-def tell_selection(
+def log_selection(
     name: str,
     table: ScoreTable,
     scores: Artifact,
@@ -34,13 +34,13 @@ def tell_selection(
     *,
     heeded: bool = True,
 ) -> None:
-    """The counts, diagnostics and histograms of the scores, and the first and last rows of the ranking.
+    """Report counts, diagnostics and histograms of the scores, and the first and last rows of the ranking.
 
-    `heeded`: whether the order ranks by the scores. Of those that it ignores nothing is said.
+    `heeded`: whether the order ranks by the scores. Diagnostics of ignored scores are omitted.
     """
     log.info("%s: %s; %d selected.", name, describe(table), len(selection))
     if not heeded:
-        log.info("%s: the rows are drawn, whatever their scores say.", name)
+        log.info("%s: rows are drawn at random, independently of their scores.", name)
     for target, rho in scores.manifest["length_correlation"].items() if heeded else ():
         if rho is not None:
             log.info("%s: Spearman's rho of the score with token length: %s", target, rho)
@@ -64,16 +64,16 @@ def _show(pool: Pool, row: int, values: Any) -> list[Any]:
     return [example.id, scores, asked[:SHOWN_CHARACTERS], turn.answer[:SHOWN_CHARACTERS]]
 
 
-def tell_truth(truth: dict[str, float], tracker: Tracker) -> None:
-    """What the selection is worth by the rows' own labels, where they tell anything."""
+def log_truth(truth: dict[str, float], tracker: Tracker) -> None:
+    """Report the quality of the selection by the rows' labels; do nothing without any."""
     if not truth:
         return
     tracker.summary({f"truth/{name}": value for name, value in truth.items()})
     log.info("By the labels: %s.", ", ".join(f"{name} {value:.2f}" for name, value in truth.items()))
 
 
-def tell_evaluation(evaluation: Artifact, tracker: Tracker) -> None:
-    """Each task's primary metric, and a table of all."""
+def log_evaluation(evaluation: Artifact, tracker: Tracker) -> None:
+    """Report each task's primary metric and a table of all metrics."""
     results = read_results(evaluation.path)
     tracker.summary({f"eval/{r.task}/{r.metric}": r.value for r in results if r.primary})
     columns = ["task", "metric", "filter", "value", "stderr", "n"]

@@ -1,0 +1,229 @@
+"""Execution of a job: checks, then select, train, evaluate and report."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nait.core.ranking.budgets import WHOLE
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import Selection
+from nait.runs.job import Job
+from nait.runs.processes import alone, companions, splits
+from nait.runs.records.run_log import log_evaluation, log_selection, log_truth
+from nait.runs.records.run_record import RunRecord
+from nait.runs.truth_labels import judge
+from nait.stages.artifacts.score_files import LAYERS, read_scores, write_selected_rows
+from nait.stages.checks.detect_contamination import check_contamination
+from nait.stages.checks.opened_models import model_warnings
+from nait.stages.checks.prompt_mismatch import prompt_mismatch, try_prompts
+from nait.stages.checks.score_checks import heeded, heeds
+from nait.stages.describe_pool import characterise
+from nait.stages.evaluate import evaluate
+from nait.stages.report import report
+from nait.stages.select import assist, select, with_answers
+from nait.stages.train import cut_rows, train
+from nait.store import Artifact, read_json, write_json
+from nait.tracking.sigterm import Termination
+
+if TYPE_CHECKING:
+    from nait.signals.extractor import StoredExtractor
+
+log = logging.getLogger("nait")
+
+
+def run_job(job: Job, stages: Sequence[str], *, last: bool) -> str:
+    """Run the stages of a job. Returns the text to print; with `last`, it ends with this run's leaderboard."""
+    with Termination():
+        return Execution(job, stages, RunRecord([*job.warnings])).run(last=last)
+
+
+def assist_run(job: Job, stages: Sequence[str]) -> None:
+    """Compute a share of the passes of a job that another process runs. Writes to the store only."""
+    if splits(job.parts.model):
+        job.parts.model.follow()
+    elif job.selects(stages):
+        with Termination():
+            Execution(job, stages, RunRecord([*job.warnings])).assist()
+
+
+@dataclass
+class Execution:
+    """One run of a job. Checks replace `job` by one with a cleaned pool and cleaned targets."""
+
+    job: Job
+    stages: Sequence[str]
+    record: RunRecord
+
+    def run(self, *, last: bool) -> str:
+        """Run the stages and record them, also when one fails."""
+        failed = True
+        try:
+            self.record.start(self.job)
+            with companions(self.job.parts.model):
+                text = self._run(last=last)
+            failed = False
+        finally:
+            self.record.end(self.job, failed=failed)
+        return text
+
+    def assist(self) -> None:
+        """Compute a share of the selection's passes."""
+        self._check_contamination()
+        job = self.job
+        extractor = job.extractor(job.store, job.parts.model)
+        assist(job.pool, job.targets, job.parts.selector, extractor, job.store)
+        extractor.close()
+
+    def _run(self, *, last: bool) -> str:
+        lines = []
+        selection: Selection | None = None
+        adapter: Artifact | None = None
+        self._check_contamination()
+        mismatch = self._check_prompts()
+        job, stages, record = self.job, self.stages, self.record
+        if job.selects(stages):
+            selection = self._select()
+            lines.append(
+                f"Selected {len(selection)} of {len(job.pool)} rows: {job.folder / 'selected.jsonl'}"
+            )
+        elif not job.parts.selector.selects:
+            log.info("%s: no rows are selected; the model is evaluated unchanged.", job.labels["selector"])
+        if "report" in stages and selection is not None:
+            self._describe_pool()
+        if job.trains(stages) and selection is not None:
+            adapter = self._train(selection)
+        if "evaluate" in stages:
+            evaluation = self._evaluate(adapter)
+            write_json(job.folder / "results.json", read_json(evaluation.path / "results.json"))
+        unused = model_warnings(job.parts.model, job.store)
+        record.warn(unused)
+        if {"evaluate", "report"} & set(stages) and {"selection", "evaluation"} & set(record.links):
+            record.store_run(self.job, selection, adapter, caveats=[*mismatch, *unused])
+        run = record.links.get("run")
+        if last and run:
+            with record.phase(self.job, "report"):
+                lines.append(report(job.parts.reporter, job.store, [run], job.folder / "report"))
+        return "\n".join(lines)
+
+    def _check_contamination(self) -> None:
+        """Search the pool and the targets for evaluation items; the rule may exclude rows from the pool."""
+        job, record = self.job, self.record
+        check = check_contamination(
+            job.pool,
+            job.targets,
+            evaluator=job.parts.evaluator,
+            rule=job.parts.contamination,
+            store=job.store,
+        )
+        record.contamination = check.record()
+        check.refuse_test_references()
+        if check.artifact:
+            log.info("Contamination: %s", " ".join(check.findings()))
+        record.warn(check.warnings())
+        if check.artifact:
+            record.links["contamination"] = check.artifact.address
+        self.job = replace(job, pool=check.clean_pool())
+        if check.excludes:
+            log.info("%d rows that are in the evaluation were left out.", len(job.pool) - len(self.job.pool))
+
+    def _check_prompts(self) -> list[str]:
+        """Warnings where training and evaluation prompt differently.
+
+        Raises: NaitError for a task whose prompt the chat template refuses.
+        """
+        job, stages, evaluator = self.job, self.stages, self.job.parts.evaluator
+        if evaluator is None:
+            return []
+        mismatch = prompt_mismatch(job.parts.template, evaluator) if job.trains(stages) else []
+        self.record.warn(mismatch)
+        if job.selects(stages):
+            with alone():
+                try_prompts(job.parts.model, evaluator, job.store)
+        return mismatch
+
+    def _select(self) -> Selection:
+        store, selector, record = self.job.store, self.job.parts.selector, self.record
+        with record.phase(self.job, "select"):
+            extractor = self.job.extractor(store, self.job.parts.model)
+            self._drop_unanswered(extractor)
+            job = self.job
+            selection, made, scores = select(job.pool, job.targets, selector, extractor, store)
+            extractor.close()
+            for name in ("scores.parquet", LAYERS):
+                if (made.path / name).is_file():  # few methods have layers
+                    shutil.copyfile(made.path / name, job.folder / name)
+            write_selected_rows(job.folder / "selected.jsonl", job.pool, selection)
+        record.phases["select"] = record.phases["select"].costing(
+            float(scores.manifest["seconds_from_nothing"]),
+            scores.manifest.get("energy_wh_from_nothing"),
+            fresh=scores.fresh,
+        )
+        record.links |= {"scores": scores.address, "selection": made.address}
+        record.warn(heeded(scores.manifest, selector.order))
+        table, _ = read_scores(scores)
+        if table.exhaustive:
+            self.job = replace(job, labels={**job.labels, "budget": WHOLE})
+        log_selection(
+            job.labels["selector"], table, scores, made, selection, job.pool, job.tracker,
+            heeded=heeds(selector.order),
+        )  # fmt: skip
+        self._compare_with_labels(selection, table)
+        return selection
+
+    def _drop_unanswered(self, extractor: StoredExtractor) -> None:
+        """Drop reference rows without an answer within the length limit, with a warning."""
+        before = self.job.targets
+        after = with_answers(before, extractor)
+        dropped = [(new.name, len(old) - len(new)) for old, new in zip(before, after, strict=True)]
+        self.job = replace(self.job, targets=tuple(after))
+        self.record.warn(
+            [
+                f"Target {name}: {count} reference row(s) are left out, for their answer is empty or cut off."
+                for name, count in dropped
+                if count
+            ]
+        )
+
+    def _compare_with_labels(self, selection: Selection, table: ScoreTable) -> None:
+        """Judge the selection by the labels of the pool's rows, if the config names their columns."""
+        job = self.job
+        if job.truth_labels is None:
+            return
+        ranked = table if heeds(job.parts.selector.order) else None
+        self.record.truth = judge(job.truth_labels, selection, ranked, job.targets)
+        log_truth(self.record.truth, job.tracker)
+
+    def _describe_pool(self) -> None:
+        """Store the pool's traits, with which the report compares selections."""
+        job, describer = self.job, self.job.parts.describer
+        if describer is None:
+            return
+        with self.record.phase(job, "traits"):
+            made = characterise(job.pool, describer, job.store, given=job.given_labels)
+        self.record.credit("traits", made, link="traits")
+
+    def _train(self, selection: Selection) -> Artifact | None:
+        job, parts, record = self.job, self.job.parts, self.record
+        with record.phase(job, "train"), alone():
+            adapter = train(
+                selection, job.pool, model=parts.model, template=parts.template, trainer=parts.trainer,
+                seed=job.seed, store=job.store, tracker=job.tracker,
+            )  # fmt: skip
+        if adapter:
+            record.credit("train", adapter, link="adapter")
+            record.warn([*adapter.manifest.get("warnings", ()), *cut_rows(adapter.manifest)])
+        return adapter
+
+    def _evaluate(self, adapter: Artifact | None) -> Artifact:
+        job, evaluator, record = self.job, self.job.parts.evaluator, self.record
+        assert evaluator is not None
+        with record.phase(job, "evaluate"), alone():
+            evaluation = evaluate(job.parts.model, adapter, evaluator=evaluator, store=job.store)
+        record.credit("evaluate", evaluation, link="evaluation")
+        record.warn(evaluation.manifest["warnings"])
+        log_evaluation(evaluation, job.tracker)
+        return evaluation

@@ -1,0 +1,45 @@
+"""Phases of a run: the time and energy of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+
+@dataclass(frozen=True)
+class PhaseRecord:
+    """Cost of one phase.
+
+    `seconds` and `energy_wh` are the cost of producing the phase's result, even when the store had it. `elapsed` is
+    the time that this run spent. `fresh`: whether this run produced the result; None for a phase without an artifact.
+    `energy_wh` is None where nothing measures energy.
+    """
+
+    seconds: float
+    elapsed: float
+    energy_wh: float | None
+    fresh: bool | None = None
+
+    def costing(self, seconds: float, energy_wh: float | None, *, fresh: bool) -> Self:
+        """This phase with the recorded cost of its result."""
+        return replace(self, seconds=seconds, energy_wh=energy_wh, fresh=fresh)
+
+
+Phases = Mapping[str, PhaseRecord]
+"""Name -> phase, in the order in which they ran."""
+
+
+def phase_seconds(phases: Phases) -> dict[str, float]:
+    """Name -> seconds, rounded to milliseconds."""
+    return rounded({name: one.seconds for name, one in phases.items()})
+
+
+def phase_energy(phases: Phases) -> dict[str, float | None]:
+    """Name -> watt-hours; None where nothing measured them."""
+    return {name: one.energy_wh for name, one in phases.items()}
+
+
+def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by name, rounded to milliseconds."""
+    return {name: round(value, 3) for name, value in seconds.items()}

@@ -1,0 +1,72 @@
+"""The resolved config as a run records it; no part of a run takes a setting from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nait.stages.artifacts.stored_names import stored_names
+
+SETTINGS = ("selector", "order", "template", "reference_template", "train", "model", "eval")
+"""Groups whose keys distinguish runs of one selector. Tables show those that differ."""
+OPTIONS = ("template", "train", "eval", "model", "data", "target", "selector", "order")
+"""Groups whose chosen option is recorded as a short name for a long config."""
+NO_SETTING = {
+    "selector.name", "model.name", "model.path", "model.fingerprints", "model.device", "model.device_map",
+    "model.attn_implementation", "model.tensor_parallel", "model.trust_remote_code", "model.download",
+    "template.path", "reference_template.path", "train.save_seconds", "train.deterministic",
+    "train.gradient_checkpointing", "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial",
+}  # fmt: skip
+"""Keys that change no result, or whose content is recorded as a fingerprint."""
+
+
+@dataclass(frozen=True)
+class RecordedConfig:
+    """A job's resolved config, kept for its manifest, its record in the store, its tracker and its plan's key."""
+
+    resolved: Mapping[str, Any]
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages asked for."""
+        return list(self.resolved["stages"])
+
+    def described(self) -> dict[str, Any]:
+        """Settings, label, chosen options, seeded keys and command: the config's part of a run's record."""
+        config = self.resolved
+        return {
+            "settings": settings(config),
+            "label": config["label"],
+            "options": {group: config.get("options", {}).get(group) for group in OPTIONS},
+            "seeded": list(config.get("seeded", ())),
+            "command": config.get("command", ""),
+        }
+
+    def plan_key(self) -> dict[str, Any]:
+        """The config's part of the key of a plan: order, budget, seed and evaluation."""
+        config = self.resolved
+        return {
+            "order": stored_names(config["order"]),
+            "budget": stored_names(config["budget"]),
+            "seed": config["seed"],
+            "eval": stored_names(config["eval"]),
+        }
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Settings of a run, flat: `layers` for selector.layers, `train.epochs`, ..."""
+    found: dict[str, str] = {}
+
+    def walk(node: Any, path: list[str]) -> None:
+        if isinstance(node, Mapping):
+            for key, value in node.items():
+                if ".".join([*path, str(key)]) not in NO_SETTING:
+                    walk(value, [*path, str(key)])
+        elif path[-1] != "_target_" or path[0] in ("order", "selector"):
+            name = ".".join(path).removeprefix("selector.").removesuffix("._target_")
+            found[name] = str(node).rsplit(".", 1)[-1] if path[-1] == "_target_" else str(node)
+
+    for group in SETTINGS:
+        walk(config[group], [group])
+    return found

@@ -1,0 +1,55 @@
+"""Facts of a run: its costs, and the fingerprints and counts of what it read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nait.core.contracts import Model
+from nait.core.dataset.examples import Pool, Target
+from nait.core.estimates.costs import Cost
+from nait.core.ranking.selection import Selection
+from nait.runs.records.phases import Phases, phase_energy, phase_seconds
+from nait.runs.records.recorded_config import RecordedConfig
+
+
+def facts(
+    recorded: RecordedConfig, selection: Selection | None, phases: Phases, cost: Cost
+) -> dict[str, Any]:
+    """Costs and settings of a run, for its artifact in the store. Counts are None without a selection."""
+    seconds = {name: one.seconds for name, one in phases.items()}
+    total = sum(seconds.get(name, 0.0) for name in ("select", "train", "evaluate"))
+    return {
+        "selected_rows": len(selection) if selection else None,
+        "answer_tokens": selection.answer_tokens if selection else None,
+        "phase_seconds": phase_seconds(phases),
+        "phase_energy_wh": phase_energy(phases),
+        "device_hours": cost.device_hours(total),
+        "money": cost.money(total),
+        "currency": cost.currency,
+        **recorded.described(),
+    }
+
+
+def fingerprints(model: Model, pool: Pool, targets: Sequence[Target], template: Any) -> dict[str, Any]:
+    """Fingerprints of the inputs."""
+    return {
+        "model": model.fingerprint,
+        "pool": pool.fingerprint,
+        "targets": {target.name: target.fingerprint for target in targets},
+        "template": template.digest,
+    }
+
+
+def read_rows(pool: Pool, targets: Sequence[Target]) -> dict[str, Any]:
+    """Row counts of the pool and of each target. They are separate since a target may share the pool's name."""
+    return {
+        "pool": {"name": pool.name, **counts(pool)},
+        "targets": {target.name: counts(target) for target in targets},
+    }
+
+
+def counts(rows: Pool | Target) -> dict[str, Any]:
+    """Rows kept, merged duplicates, skipped rows by reason, and how the file was read."""
+    counted = {"rows": len(rows), "duplicates": rows.duplicates, "skipped": dict(rows.skipped)}
+    return {**counted, "reading": dict(rows.reading)}

@@ -1,0 +1,140 @@
+"""The record of a run in progress, and its outputs: manifest `run.json`, stored artifact, tracker entry."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from nait.core.ranking.selection import Selection
+from nait.runs.job import Job
+from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds
+from nait.runs.records.plan_accuracy import plan_accuracy, plan_file
+from nait.runs.records.run_facts import facts, fingerprints, read_rows
+from nait.stages.report import record_run
+from nait.store import Artifact, write_json
+from nait.store.energy import gauge
+from nait.store.jsonable import plain
+from nait.store.provenance import provenance
+from nait.tracking.bundles import RECORD, bundle
+
+log = logging.getLogger("nait")
+
+SCORE_FACTS = ("definition", "unit", "ineligible", "length_correlation", "diagnostics")
+"""Facts of a `scores` artifact that the manifest repeats."""
+TRAINING = ("model", "template", "recipe")
+"""Keys of an adapter that the run's artifact repeats: the artifact is shared without the weights."""
+
+
+@dataclass
+class RunRecord:
+    """What a run has produced so far. Methods take the job, whose pool and targets a run may clean."""
+
+    warnings: list[str]
+    phases: dict[str, PhaseRecord] = field(default_factory=dict)
+    links: dict[str, str | None] = field(default_factory=dict)
+    truth: dict[str, float] = field(default_factory=dict)
+    contamination: dict[str, Any] = field(default_factory=dict)
+    stage: str = "start"
+
+    def start(self, job: Job) -> None:
+        """Start the tracker's run."""
+        labels = job.labels
+        job.tracker.start(
+            f"{labels['selector']}-{labels['target']}-s{labels['seed']}",
+            {**job.recorded.resolved, "labels": labels, "fingerprints": inputs_of(job), **provenance()},
+            group=job.group,
+            tags=[f"{name}={labels[name]}" for name in ("selector", "target", "budget") if labels[name]],
+        )
+
+    def end(self, job: Job, *, failed: bool) -> None:
+        """Write the manifest and finish the tracker's run."""
+        self.write_manifest(job, "failed" if failed else "done")
+        job.tracker.summary({"warnings": self.warnings})
+        self._track(job)
+        job.tracker.finish(failed=failed)
+
+    def _track(self, job: Job) -> None:
+        """Give the tracker the run's artifact, or its selection where there is no such artifact."""
+        link = "run" if self.links.get("run") else "selection"
+        kind = RECORD if link == "run" else link
+        if self.links.get(link):
+            files = bundle(job.store, self.links)
+            job.tracker.artifact(f"{kind}-{self.links[link]}", kind, files, job.labels)
+
+    def warn(self, messages: Sequence[str]) -> None:
+        """Log warnings and keep them for the manifest."""
+        for message in messages:
+            self.warnings.append(message)
+            log.warning("%s", message)
+
+    @contextmanager
+    def phase(self, job: Job, name: str) -> Iterator[None]:
+        """Time a phase. The manifest names it from its start."""
+        started, since = time.monotonic(), gauge().joules()
+        self.stage = name
+        self.write_manifest(job, "running")
+        yield
+        elapsed = time.monotonic() - started
+        job.tracker.summary({f"seconds/{name}": round(elapsed, 3)})
+        log.info("%s took %.1f s.", name.capitalize(), elapsed)
+        self.phases[name] = PhaseRecord(elapsed, elapsed, gauge().watt_hours(since))
+
+    def credit(self, phase: str, made: Artifact, *, link: str) -> None:
+        """Link the artifact of a phase and record what it cost to produce."""
+        self.phases[phase] = self.phases[phase].costing(made.seconds, made.energy_wh, fresh=made.fresh)
+        self.links[link] = made.address
+
+    def store_run(
+        self, job: Job, selection: Selection | None, adapter: Artifact | None, *, caveats: Sequence[str]
+    ) -> None:
+        """Store the run's artifact. `caveats`: the warnings that concern its results."""
+        known = facts(job.recorded, selection, self.phases, job.parts.cost)
+        known |= {
+            "warnings": [*caveats],
+            "truth": self.truth if job.labelled else None,
+            "fingerprints": inputs_of(job),
+            **provenance(),
+        }
+        if adapter:
+            known["training"] = {name: adapter.manifest["key"][name] for name in TRAINING}
+        known["reference_rows"] = {target.name: len(target) for target in job.targets}
+        self.links["run"] = record_run(job.store, dict(self.links), job.labels, known).address
+
+    def write_manifest(self, job: Job, status: str) -> None:
+        """Write `run.json`. Values that JSON cannot hold become text."""
+        scores = self.links.get("scores")
+        manifest: dict[str, Any] = {
+            "status": status,
+            "stage": self.stage,
+            "stages": job.recorded.stages,
+            **job.labels,
+            "budget": job.labels["budget"] or None,
+            "links": self.links,
+            "truth": self.truth,
+            "fingerprints": inputs_of(job),
+            "rows": read_rows(job.pool, job.targets),
+            "contamination": self.contamination,
+            "seconds": phase_seconds(self.phases),
+            "energy_wh": phase_energy(self.phases),
+            "plan": self._plan_accuracy(job, scores) if scores else None,
+            "warnings": self.warnings,
+            "config": job.recorded.resolved,
+            **provenance(),
+        }
+        found = job.store.find("scores", scores) if scores else None
+        if found:
+            manifest["scores"] = {key: found.manifest[key] for key in SCORE_FACTS}
+        write_json(job.folder / "run.json", plain(manifest, finite=False))
+
+    def _plan_accuracy(self, job: Job, scores: str) -> dict[str, Any] | None:
+        plan = plan_file(job.store, job.recorded, job.parts.trainer.recipe, scores=scores)
+        return plan_accuracy(plan, self.phases)
+
+
+def inputs_of(job: Job) -> dict[str, Any]:
+    """Fingerprints of the job's inputs."""
+    return fingerprints(job.parts.model, job.pool, job.targets, job.parts.template)

@@ -1,0 +1,110 @@
+"""Contamination as text: warnings about shared texts, and what a check compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nait.core.dataset.contamination import BEYOND, SHORTEST_EQUAL, Hit, Side
+
+NO_EVALUATION = "The evaluation was not looked at: the job has no stage 'evaluate'."
+LISTED = 6
+"""Names shown in a list; the rest is counted."""
+
+
+def describe(hits: Iterable[Hit]) -> list[str]:
+    """A line for each pair of sides that share texts: what is said aloud."""
+    pairs: dict[tuple[Side, Side], list[Hit]] = {}
+    for hit in hits:
+        pairs.setdefault((hit.rows, hit.other), []).append(hit)
+    return [
+        f"Contamination: {len({hit.id for hit in found})} row(s) of {rows} share text with {other}, such as row "
+        f"{found[0].id} with {found[0].other_id} ({found[0].kind}).{_beyond(found)}"
+        for (rows, other), found in pairs.items()
+    ]
+
+
+def _beyond(hits: Sequence[Hit]) -> str:
+    """How many rows share text with items that are evaluated, where others do with items beyond the limit."""
+    if all(hit.evaluated for hit in hits):
+        return ""
+    among = {hit.id for hit in hits if hit.evaluated}
+    rest = len({hit.id for hit in hits} - among)
+    return (
+        f" Of these rows {len(among)} share text with an item that is evaluated, {rest} with items {BEYOND} alone, "
+        "which are test items too."
+    )
+
+
+def describe_look(manifest: Mapping[str, Any]) -> list[str]:
+    """What was looked at, what was not, and whether it was clean: from the manifest of a look."""
+    looked = manifest.get("looked")
+    if looked is None:
+        return [f"{manifest.get('items', 0):,} evaluation items were looked for (by an earlier version)."]
+    tasks, targets = looked["tasks"], looked["targets"]
+    said = []
+    if tasks:
+        among = _among({"pool": {looked["pool"]["name"]: looked["pool"]}, "target": targets})
+        said.append(f"{_listed('task', tasks, 'items')} were looked for in {among}.")
+        said += _limited(manifest)
+    if targets:
+        said.append(
+            f"{_listed('target', targets, 'rows')} were looked for in the pool {looked['pool']['name']}."
+        )
+    said += _not_looked(manifest, looked)
+    if not looked["hits_in_tasks"] and any(one["rows"] > one["too_short"] for one in tasks.values()):
+        sides = [f"the pool {looked['pool']['name']}", *(f"the target {name}" for name in targets)]
+        said.append(f"No text of the tasks {', '.join(tasks)} was found in {' or '.join(sides)}.")
+    return said
+
+
+def evaluated(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Task -> how many of the items that were looked for the evaluation asks, under its limit."""
+    limit = (manifest["key"].get("suite") or {}).get("limit")
+    tasks: Mapping[str, Mapping[str, int]] = (manifest.get("looked") or {}).get("tasks", {})
+    return {name: one.get("evaluated", min(one["rows"], limit or one["rows"])) for name, one in tasks.items()}
+
+
+def _limited(manifest: Mapping[str, Any]) -> list[str]:
+    """How many of the items are evaluated, where a limit leaves some out."""
+    asked, total = (
+        sum(evaluated(manifest).values()),
+        sum(one["rows"] for one in manifest["looked"]["tasks"].values()),
+    )
+    if asked == total:
+        return []
+    limit = manifest["key"]["suite"]["limit"]
+    return [
+        f"Under eval.limit={limit}, {asked:,} of these {total:,} items are evaluated; the others are test items too."
+    ]
+
+
+def _among(sides: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
+    return " and in ".join(_listed(role, named, "rows") for role, named in sides.items() if named)
+
+
+def _listed(role: str, named: Mapping[str, Mapping[str, int]], what: str) -> str:
+    """The count, then the names: "1,319 items of the task gsm8k"."""
+    names = list(named)
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    total = sum(one["rows"] for one in named.values())
+    return f"{total:,} {what} of the {role}{'s' if len(names) > 1 else ''} {', '.join(names[:LISTED])}{more}"
+
+
+def _not_looked(manifest: Mapping[str, Any], looked: Mapping[str, Any]) -> list[str]:
+    """What could not be compared, one line each."""
+    said = [] if manifest["key"]["suite"] else [NO_EVALUATION]
+    said += [f"The task {task} was not looked at: its data are missing." for task in looked["missing"]]
+    for role, what in (("task", "items"), ("target", "rows")):
+        named = looked[f"{role}s"]
+        said += [
+            f"The {role} {name} has no {what} to look at." for name, one in named.items() if not one["rows"]
+        ]
+        short = {name: one for name, one in named.items() if one["too_short"]}
+        if short:
+            count = sum(one["too_short"] for one in short.values())
+            which = _listed(role, short, what).split(" of the ", 1)[1]
+            said.append(
+                f"{count:,} {what} of the {which} are below {SHORTEST_EQUAL} words: no copy of them is found."
+            )
+    return said
