@@ -73,8 +73,10 @@ def work(name: str, device: str, dtype: str, rows: int, folder: str) -> None:
         write(chunks, number, *others)
 
     Chunks.write = noted  # type: ignore[method-assign]
-    signals = [project_on(Reading(), directions(extractor.network().config))]
-    over(extractor.network(), extractor.tokens(pool), signals, batch_tokens=ENGINE.batch_tokens)  # to be warm
+    signals = [project_on(Reading(), directions(extractor.encodings.network().config))]
+    over(
+        extractor.encodings.network(), extractor.tokens(pool), signals, batch_tokens=ENGINE.batch_tokens
+    )  # to be warm
     Path(folder, f"ready-{os.environ['RANK']}").touch()
     while len(list(Path(folder).glob("ready-*"))) < int(os.environ["WORLD_SIZE"]):
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Used: the artifacts that a score was made of, and what they took."""
+"""Lineage: the artifacts that a result was computed from, and their cost."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from nait.core.estimates.costs import from_nothing
 from nait.store import Artifact
 
 
-class Used:
-    """Artifacts by their address; one of this run stays marked as fresh."""
+class Lineage:
+    """Artifacts by address, in the order of their first use. One made in this run stays marked as fresh."""
 
     def __init__(self) -> None:
         self._artifacts: dict[str, Artifact] = {}
@@ -18,24 +18,24 @@ class Used:
         return iter(self._artifacts.values())
 
     def add(self, artifact: Artifact) -> Artifact:
-        """The artifact as it was first noted."""
+        """Record an artifact. Returns it as it was first recorded."""
         return self._artifacts.setdefault(artifact.address, artifact)
 
     def since(self, earlier: set[str]) -> list[Artifact]:
-        """Those that were noted after these addresses were all."""
+        """Artifacts recorded since this snapshot of `addresses`."""
         return [artifact for artifact in self if artifact.address not in earlier]
 
     @property
     def addresses(self) -> set[str]:
-        """The addresses of all."""
+        """Snapshot of the addresses recorded so far."""
         return set(self._artifacts)
 
     def seconds(self, elapsed: float) -> float:
-        """What `elapsed` seconds in which these were used would have been from an empty store."""
+        """Seconds from an empty store: `elapsed`, with the full cost of every artifact found in the store."""
         return from_nothing(elapsed, [(artifact.seconds, artifact.seconds_now) for artifact in self])
 
     def energy_wh(self, spent: float | None) -> float | None:
-        """The same of watt-hours; None where those of any part are unknown."""
+        """Watt-hours from an empty store; None if `spent` or the energy of any artifact is unknown."""
         parts = [(artifact.energy_wh, artifact.energy_wh_now) for artifact in self]
         known = [(energy, now) for energy, now in parts if energy is not None]
         return None if spent is None or len(known) < len(parts) else from_nothing(spent, known)

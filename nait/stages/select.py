@@ -22,8 +22,8 @@ from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection, cut
-from nait.signals.extractor import NotMeasured, StoredExtractor
-from nait.signals.lineage import Used
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.stored_signals import NotMeasured
 from nait.stages.artifacts.score_files import (
     read_scores,
     read_selection,
@@ -115,7 +115,9 @@ def _layers(
     rows = np.array(selection.rows, dtype=np.int64)
     try:
         found = list(
-            scorer.contributions(pool.blind(), targets, extractor.reading(), rows=rows, among=table.eligible)
+            scorer.contributions(
+                pool.blind(), targets, extractor.stored_only(), rows=rows, among=table.eligible
+            )
         )
     except NotMeasured:
         log.warning("The signals are gone from the store: what each layer adds to the scores is not told.")
@@ -156,11 +158,11 @@ def _scores(
         seen = pool.blind()
         measure_together(seen, targets, [selector.scorer, *selector.beside()], extractor)
         started, since = time.monotonic(), gauge().joules()
-        extractor.used = Used()  # what this method used, others' measurements not
-        table = selector.scorer.score(seen, targets, extractor)
-        answer_tokens = np.asarray(extractor.tokens(pool).answer_tokens)
+        traced = extractor.traced()  # the cost of this method, without the measurements for other methods
+        table = selector.scorer.score(seen, targets, traced)
+        answer_tokens = np.asarray(traced.tokens(pool).answer_tokens)
         table = table.without(ineligible(pool, answer_tokens))
-        report = inspect(table, extractor.lengths(pool))
+        report = inspect(table, traced.lengths(pool))
         write_scores(part, table, answer_tokens)
         elapsed, energy = time.monotonic() - started, gauge().watt_hours(since)
         return {
@@ -173,9 +175,9 @@ def _scores(
             "length_correlation": report.length_correlation,
             "diagnostics": dict(table.diagnostics),
             "warnings": [*table.warnings, *report.warnings],
-            "seconds_from_nothing": extractor.used.seconds(elapsed),
-            "energy_wh_from_nothing": extractor.used.energy_wh(energy),
-            "made_of": [[artifact.kind, artifact.address] for artifact in extractor.used],
+            "seconds_from_nothing": traced.lineage.seconds(elapsed),
+            "energy_wh_from_nothing": traced.lineage.energy_wh(energy),
+            "made_of": [[artifact.kind, artifact.address] for artifact in traced.lineage],
         }
 
     return store.produce("scores", _key(pool, targets, selector, extractor), write)
@@ -228,7 +230,7 @@ def _with_answers(target: Target, extractor: StoredExtractor) -> Target:
         found = found.without({key for key, why in reasons.items() if why == reason}, reason)
     if not found.examples:
         raise DataError(
-            f"none of its {len(target)} rows has an answer within {extractor.max_length} tokens",
+            f"none of its {len(target)} rows has an answer within {extractor.encodings.max_length} tokens",
             where=f"target '{target.name}'",
             mend="Give rows with answers, or raise model.max_length.",
         )

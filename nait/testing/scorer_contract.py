@@ -135,8 +135,8 @@ class ScorerContract:
         """A run whose signals are in the store opens no model and gives the same bytes."""
         root, usual = self._usual(tmp_path_factory)
         extractor = self.extractor(root, QUIET)
-        extractor.model = ClosedModel(extractor.model)
-        again = self.scorer().score(self.pool(), self.targets(), extractor)
+        closed = extractor.on(ClosedModel(extractor.model))
+        again = self.scorer().score(self.pool(), self.targets(), closed)
         _same(usual, again, "a second run on the same store")
 
     def test_labels_are_never_seen(self, tmp_path_factory: Any) -> None:
@@ -180,7 +180,7 @@ class ScorerContract:
         rows = np.flatnonzero(table.eligible)
         found = list(
             scorer.contributions(
-                self.pool(), self.targets(), self.extractor(root, QUIET).reading(),
+                self.pool(), self.targets(), self.extractor(root, QUIET).stored_only(),
                 rows=rows, among=table.eligible,
             )
         )  # fmt: skip

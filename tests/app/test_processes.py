@@ -22,7 +22,7 @@ from pathlib import Path
 
 from nait.__main__ import main
 from nait.signals.passes.chunks import Chunks
-from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.stored_signals import StoredSignals
 
 notes, rank, count = Path(sys.argv.pop(1)), os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))
 dies, write = sys.argv.pop(1), Chunks.write
@@ -37,14 +37,14 @@ def noted(chunks, number, *others):
     write(chunks, number, *others)
 
 def together(self, *asked):
-    self.network()
+    self.encodings.network()
     (notes / f"ready-{rank}").touch()
     while len(list(notes.glob("ready-*"))) < count:
         time.sleep(0.01)
     measure(self, *asked)
 
 Chunks.write = noted
-measure, StoredExtractor._measure = StoredExtractor._measure, together
+measure, StoredSignals.run_pass = StoredSignals.run_pass, together
 main()
 """
 COMMAND = (

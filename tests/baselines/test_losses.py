@@ -15,7 +15,10 @@ from nait.baselines.shared.single_column import mean_nll, one_column
 from nait.core.dataset.examples import Example, Pool, Turn, gather
 from nait.core.errors import ConfigError
 from nait.models.prompts.templates import TextTemplate
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.signals.specs.activations import Embedding, Losses
+from nait.store import Store
 from tests.baselines.conftest import TEMPLATE, Open
 from tests.families import pool
 
@@ -31,7 +34,7 @@ def mean_nll_of(x: Any, prompt: str, answer: str) -> float:
     """Mean NLL of the answer's tokens behind the prompt, from the network's own logits."""
     ids = x.tokenizer()(prompt + answer)["input_ids"]
     with torch.no_grad():
-        logp = x.network()(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+        logp = x.encodings.network()(torch.tensor([ids])).logits[0].double().log_softmax(-1)
     first = len(x.tokenizer()(prompt)["input_ids"])
     return float(-np.mean([float(logp[t - 1, ids[t]]) for t in range(first, len(ids))]))
 
@@ -104,7 +107,7 @@ def test_methods_share_a_pass_through_their_requests(opened: Open) -> None:
     signals = [signal for _, _, asked in requests for signal in asked]
     assert signals == [Losses("answer"), Losses("whole")]
     x.measure(pool(), [*signals, Embedding()])
-    x.network().get_decoder().register_forward_hook(lambda *_: forwards.append(1))
+    x.encodings.network().get_decoder().register_forward_hook(lambda *_: forwards.append(1))
     Perplexity().score(pool(), [], x)
     Perplexity("whole").score(pool(), [], x)
     assert forwards == []
@@ -112,8 +115,11 @@ def test_methods_share_a_pass_through_their_requests(opened: Open) -> None:
 
 def test_scores_do_not_depend_on_how_the_pass_is_cut(opened: Open) -> None:
     usual = [scorer.score(pool(), [], opened()).values for scorer in (Perplexity(), ALL)]
-    x = opened(batch_tokens=50, padding="left")
-    x.store = type(x.store)(x.store.root / "other")
+    engine = Engine(batch_tokens=50, padding="left", progress=False)
+    first = opened()
+    x = StoredExtractor(
+        first.model, Store(first.store.root / "other"), first.encodings.template, engine=engine
+    )
     for scorer, values in zip((Perplexity(), ALL), usual, strict=True):
         np.testing.assert_allclose(scorer.score(pool(), [], x).values, values, rtol=1e-5)
 

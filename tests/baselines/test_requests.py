@@ -30,8 +30,8 @@ SCORERS: list[Any] = [
 
 
 def forwards_of(x: Any, counts: list[int]) -> None:
-    head_of(x.network(), dissect(x.network()))  # its check of the LM head is not a pass
-    x.network().get_decoder().register_forward_hook(lambda *_: counts.append(1))
+    head_of(x.encodings.network(), dissect(x.encodings.network()))  # its check of the LM head is not a pass
+    x.encodings.network().get_decoder().register_forward_hook(lambda *_: counts.append(1))
 
 
 @pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: type(scorer).__name__)

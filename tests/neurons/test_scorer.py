@@ -19,7 +19,8 @@ from nait.neurons.diagnostics import warnings
 from nait.neurons.directions import Directions
 from nait.neurons.scorer import Nait
 from nait.neurons.stored_directions import read_directions
-from nait.signals.extractor import NotMeasured, StoredExtractor
+from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.stored_signals import NotMeasured
 from nait.signals.specs.activations import Features, Reading
 from tests.families import HIDDEN, LAYERS, pool, save, target
 from tests.neurons.conftest import Open
@@ -117,7 +118,7 @@ def test_the_layers_parts_of_a_row_add_up_to_its_score(options: dict[str, Any], 
     one = Nait(**options)
     table = one.score(pool(), [MATH, CODE], x)
     rows, among = np.array([5, 0, 17]), np.arange(len(pool())) != 3
-    found = list(one.contributions(pool(), [MATH, CODE], x.reading(), rows=rows, among=among))
+    found = list(one.contributions(pool(), [MATH, CODE], x.stored_only(), rows=rows, among=among))
     assert [part.target for part in found] == list(table.targets)
     for part in found:
         values = table.column(part.target)
@@ -131,7 +132,11 @@ def test_the_layers_parts_of_a_row_add_up_to_its_score(options: dict[str, Any], 
 def test_layers_parts_are_read_and_never_measured(opened: Open, tmp_path: Path, no_network: Forbid) -> None:
     no_network()
     asked = Nait().contributions(
-        pool(), [MATH], opened(tmp_path).reading(), rows=np.array([0]), among=np.ones(len(pool()), dtype=bool)
+        pool(),
+        [MATH],
+        opened(tmp_path).stored_only(),
+        rows=np.array([0]),
+        among=np.ones(len(pool()), dtype=bool),
     )
     with pytest.raises(NotMeasured):
         list(asked)
@@ -172,7 +177,7 @@ def test_with_a_constant_first_token_delta_and_last_rank_alike(site: Any, x: Sto
 
 def test_without_a_constant_first_token_they_differ(opened: Open, tmp_path: Path) -> None:
     x = opened(tmp_path / "store", save(tmp_path / "bare", bos=False))
-    x.template = x.reference_template = TextTemplate(prompt="{user}\nA: ")
+    x = x.under(template=TextTemplate(prompt="{user}\nA: "))
     rows = gather("p", [Example(f"{i}", (Turn(f"{chr(65 + i)} {i}", f"is {i}"),), row=i) for i in range(12)])
     delta, last = (Nait(feature=feature).score(rows, [MATH], x) for feature in ("delta", "last"))
     gap = (last.values - delta.values)[:, 0]
@@ -340,7 +345,7 @@ def test_the_end_token_is_read_on_both_sides_as_under_eos_always(
 ) -> None:
     plain = Nait(**options).score(pool(), [MATH, CODE], x)
     always = opened(x.store.root)
-    always.template = always.reference_template = replace(always.template, eos="always")
+    always = always.under(template=replace(always.encodings.template, eos="always"))
     wanted = Nait(**options).score(pool(), [MATH, CODE], always)
     no_network()  # the texts are the same, and so are their addresses
     ended = Nait(**options, end_token=True)
@@ -413,8 +418,9 @@ def test_directions_of_another_model_or_template_are_refused(
     other = opened(tmp_path / "a", save(tmp_path / "other", "mistral"))
     with pytest.raises(ConfigError, match="made with model="):
         Nait().score(pool(), [given], other)
-    other = opened(tmp_path / "b")
-    other.reference_template = TextTemplate(prompt="Question: {user}\nA: ")
+    plain, question = opened(tmp_path / "b"), TextTemplate(prompt="Question: {user}\nA: ")
+    template = plain.encodings.template
+    other = StoredExtractor(plain.model, plain.store, template, reference_template=question)
     with pytest.raises(ConfigError, match="made with template="):
         Nait().score(pool(), [given], other)
 

@@ -209,9 +209,9 @@ def every_signal() -> list[Signal]:
 
 def test_one_pass_serves_every_kind_of_signal(folder: Path, tmp_path: Path) -> None:
     x = extractor(folder, tmp_path)
-    head_of(x.network(), dissect(x.network()))
+    head_of(x.encodings.network(), dissect(x.encodings.network()))
     forwards: list[int] = []
-    x.network().get_decoder().register_forward_hook(lambda *_: forwards.append(1))
+    x.encodings.network().get_decoder().register_forward_hook(lambda *_: forwards.append(1))
     together = x.measure(pool(), every_signal())
     assert forwards == [1]
     for number, signal in enumerate(every_signal()):

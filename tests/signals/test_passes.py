@@ -41,7 +41,7 @@ def directions(count: int, seed: int = 0) -> np.ndarray:
 
 def slow_readings(x: StoredExtractor, reading: Reading) -> np.ndarray:
     """Row by row, token by token, from the library's hidden states (last layer left out: it is normed)."""
-    table, network = x.tokens(pool()), x.network()
+    table, network = x.tokens(pool()), x.encodings.network()
     rows = []
     for i in range(len(table)):
         ids, answer = table.row(i)
@@ -117,7 +117,7 @@ def test_one_pass_serves_every_signal_and_target(
 
 def count_forwards(x: StoredExtractor, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts = [0]
-    decoder = x.network().get_decoder()
+    decoder = x.encodings.network().get_decoder()
     original = decoder.forward
 
     def counted(*args: Any, **kwargs: Any) -> Any:
@@ -144,12 +144,12 @@ def test_what_changes_the_numbers_changes_the_address(folder: Path, tmp_path: Pa
     extractor(folder, tmp_path).measure(pool(), [signal])
     x, rows = extractor(folder, tmp_path), pool()
     if change == "template":
-        x.template = TextTemplate(prompt="Question: {user}\nA: ")
+        x = x.under(template=TextTemplate(prompt="Question: {user}\nA: "))
     elif change == "max_length":
         x = x.under(max_length=64)
     elif change == "weights":
         other = save(tmp_path / "other", "mistral")
-        x.model = LocalModel(str(other), device="cpu", max_length=128)
+        x = x.on(LocalModel(str(other), device="cpu", max_length=128))
     elif change == "pool":
         rows = pool(23)
     else:
@@ -292,17 +292,17 @@ def test_a_resumed_pass_took_what_all_its_attempts_took(folder: Path, tmp_path: 
     x, started = extractor(folder, tmp_path, **BATCHES), time.monotonic()
     x.measure(pool(), kept_signals())
     elapsed = time.monotonic() - started
-    (made,) = (one for one in x.used if one.kind == "passes")
+    (made,) = (one for one in x.lineage if one.kind == "passes")
     earlier = made.manifest["earlier_seconds"]
     assert earlier >= 0.4
     assert made.fresh
     assert earlier < made.seconds <= earlier + elapsed
     assert made.seconds_now == pytest.approx(made.seconds - earlier)
-    encoded = sum(one.seconds for one in x.used if one.kind == "encodings")
-    assert x.used.seconds(elapsed) == pytest.approx(elapsed + earlier + encoded), "each second once"
+    encoded = sum(one.seconds for one in x.lineage if one.kind == "encodings")
+    assert x.lineage.seconds(elapsed) == pytest.approx(elapsed + earlier + encoded), "each second once"
     again = extractor(folder, tmp_path, **BATCHES)
     again.measure(pool(), kept_signals())
-    assert again.used.seconds(0.0) == pytest.approx(made.seconds)
+    assert again.lineage.seconds(0.0) == pytest.approx(made.seconds)
 
 
 def test_an_interrupt_comes_after_the_batch_that_was_read() -> None:
@@ -366,7 +366,7 @@ def test_a_gpu_reads_what_a_processor_reads(folder: Path, tmp_path: Path) -> Non
     ]
     usual = extractor(folder, tmp_path / "a", batch_tokens=256).measure(pool(), signals)
     x = extractor(folder, tmp_path / "b", batch_tokens=256)
-    x.model = LocalModel(str(folder), device="cuda", max_length=128)
+    x = x.on(LocalModel(str(folder), device="cuda", max_length=128))
     for a, b in zip(usual, x.measure(pool(), signals), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 

@@ -65,11 +65,33 @@ def test_a_text_behind_another_prompt_gets_the_room_that_prompt_leaves(folder: P
 
 def test_views_share_one_open_model(folder: Path, tmp_path: Path) -> None:
     x = extractor(folder, tmp_path)
-    network = x.network()
-    assert x.under(template=BARE).network() is network
+    network = x.encodings.network()
+    assert x.under(template=BARE).encodings.network() is network
     other = x.on(LocalModel(str(folder), device="cpu", max_length=80, dtype="bfloat16"))
-    assert other.network() is not network
+    assert other.encodings.network() is not network
     assert other.identity(pool())["model"] != x.identity(pool())["model"]
+
+
+@pytest.mark.parametrize("name", ["model", "store", "template", "engine", "encodings", "lineage"])
+def test_the_attributes_of_an_extractor_are_read_only(name: str, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(AttributeError):
+        setattr(extractor(folder, tmp_path), name, None)
+
+
+def test_a_traced_view_and_its_own_views_record_apart_from_the_rest(folder: Path, tmp_path: Path) -> None:
+    x = extractor(folder, tmp_path)
+    (norms,) = x.measure(pool(), [Norms(Reading())])
+    traced = x.traced()
+    assert list(traced.lineage) == []
+    before = x.lineage.addresses
+    (again,) = traced.under(max_length=80).measure(pool(), [Norms(Reading())])
+    np.testing.assert_array_equal(again, norms)
+    (used,) = traced.lineage
+    assert used.kind == "passes"
+    assert not used.fresh
+    traced.under(template=BARE).tokens(pool())
+    assert [one.kind for one in traced.lineage] == ["passes", "encodings"]
+    assert x.lineage.addresses == before
 
 
 def test_signals_of_a_view_are_kept_apart(folder: Path, tmp_path: Path) -> None:
@@ -97,9 +119,9 @@ def test_a_view_to_the_end_token_adds_it_to_pool_and_reference_rows(folder: Path
 def test_a_reference_template_keeps_its_words_where_the_end_token_is_read(
     folder: Path, tmp_path: Path
 ) -> None:
-    x = extractor(folder, tmp_path)
-    x.reference_template = BARE
-    assert x.under(end_token=True).reference_template == replace(BARE, eos="always")
+    model = LocalModel(str(folder), device="cpu", max_length=80)
+    x = StoredExtractor(model, Store(tmp_path), LONG, reference_template=BARE)
+    assert x.under(end_token=True).encodings.reference_template == replace(BARE, eos="always")
 
 
 def test_a_template_that_cannot_be_copied_is_refused_with_the_mend() -> None:

@@ -1,4 +1,4 @@
-"""Opened: the one model whose weights are in memory, and every tokenizer that was asked for."""
+"""The model in memory: one network at a time, and every tokenizer that was opened."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nait.core.contracts import Model
 log = logging.getLogger(__name__)
 
 
-class Opened:
-    """Shared by an extractor and its views."""
+class LoadedModel:
+    """The network of one model, and the tokenizers of all; an extractor and its views share one."""
 
     def __init__(self) -> None:
         self._fingerprint = ""
@@ -20,7 +20,7 @@ class Opened:
         self._tokenizers: dict[str, Any] = {}
 
     def network(self, model: Model) -> Any:
-        """The model, opened once; another one that was open is let go."""
+        """The model's network, loaded at the first call. The network of any other model is freed."""
         if self._network is None or self._fingerprint != model.fingerprint:
             self.close()
             log.info("Opening %s.", model.name)
@@ -28,13 +28,13 @@ class Opened:
         return self._network
 
     def tokenizer(self, model: Model) -> Any:
-        """The model's tokenizer, opened once."""
+        """The model's tokenizer, loaded at the first call."""
         if model.fingerprint not in self._tokenizers:
             self._tokenizers[model.fingerprint] = model.load_tokenizer()
         return self._tokenizers[model.fingerprint]
 
     def close(self) -> None:
-        """Lets go of the model's memory."""
+        """Free the network's memory; tokenizers stay."""
         if self._network is not None:
             self._network = None
             gc.collect()

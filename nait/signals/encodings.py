@@ -1,0 +1,114 @@
+"""Encodings: the texts of examples as token ids, kept in the store.
+
+Shapes: N examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.contracts import Model
+from nait.core.dataset.examples import Pool, Target
+from nait.core.dataset.token_table import TokenTable
+from nait.models.prompts.templates import Template, ended
+from nait.models.tokens.encoding import VERSION, encode_blocks
+from nait.signals.lineage import Lineage
+from nait.signals.runtime.loaded_model import LoadedModel
+from nait.signals.token_store import read_tokens, write_tokens
+from nait.store import Store
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """Token tables of pools (under `template`) and targets (under `reference_template`), cut at `max_length` tokens.
+
+    `behind` is (template, allowance): a row is cut at max_length - n + allowance tokens, where n is the length of its
+    prompt under that template. Every table that is read is recorded in `lineage`.
+    """
+
+    model: Model
+    store: Store
+    template: Template
+    reference_template: Template
+    max_length: int
+    behind: tuple[Template, int] | None = None
+    lineage: Lineage = field(default_factory=Lineage, repr=False, compare=False)
+    loaded: LoadedModel = field(default_factory=LoadedModel, repr=False, compare=False)
+
+    def under(
+        self, *, template: Template | None = None, max_length: int | None = None,
+        behind: Template | None = None, allowance: int = 0, end_token: bool = False,
+    ) -> Encodings:  # fmt: skip
+        """Encodings of other texts of the same examples; see `StoredExtractor.under`."""
+        ours = self.template if template is None else template
+        reference = self.reference_template if template is None else template
+        return replace(
+            self,
+            template=ended(ours) if end_token else ours,
+            reference_template=ended(reference) if end_token else reference,
+            max_length=max_length or self.max_length,
+            behind=(behind, allowance) if behind is not None else None,
+        )
+
+    def identity(self, examples: Pool | Target) -> dict[str, Any]:
+        """The part of a key that determines the token ids of `examples`, and so every signal of them."""
+        return {
+            "model": self.model.fingerprint,
+            "template": self._template(examples).digest,
+            "max_length": self.max_length,
+            "examples": examples.fingerprint,
+            **({"behind": [self.behind[0].digest, self.behind[1]]} if self.behind else {}),
+        }
+
+    def tokens(self, examples: Pool | Target) -> TokenTable:
+        """Token ids of the examples' scored texts, memory-mapped from the store."""
+
+        def write(part: Path) -> Mapping[str, Any]:
+            blocks = encode_blocks(
+                examples.examples,
+                self._template(examples),
+                self.tokenizer(),
+                max_length=self._limits(examples),
+                purpose="score",
+                vocabulary=self.model.vocabulary(),
+            )
+            return write_tokens(part, blocks)
+
+        key = {"encoding": VERSION, "purpose": "score", **self.identity(examples)}
+        missing = self.store.find("encodings", key) is None
+        found = self.store.produce("encodings", key, write)
+        # An encoding that another process made while this one waited took time of this run: it counts as fresh.
+        return read_tokens(self.lineage.add(replace(found, fresh=missing)).path)
+
+    def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
+        """[N] tokens before each row's first answer token, the beginning token included."""
+        return self.tokens(examples).prompt_lengths
+
+    def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
+        """[N] tokens of each scored text."""
+        return self.tokens(examples).lengths
+
+    def network(self) -> Any:
+        """The model's network, loaded at the first call. The network of any other model is freed."""
+        return self.loaded.network(self.model)
+
+    def tokenizer(self) -> Any:
+        """The model's tokenizer, loaded at the first call."""
+        return self.loaded.tokenizer(self.model)
+
+    def _template(self, examples: Pool | Target) -> Template:
+        return self.template if isinstance(examples, Pool) else self.reference_template
+
+    def _limits(self, examples: Pool | Target) -> int | npt.NDArray[np.int64]:
+        """Maximum tokens of a text: one number for all rows, or [N]."""
+        if self.behind is None:
+            return self.max_length
+        template, allowance = self.behind
+        prompts = self.under(template=template).prompt_lengths(examples)
+        return np.asarray(self.max_length - prompts + allowance)
