@@ -20,7 +20,7 @@ from nait.data.chat.conversations import CONTEXT
 from nait.data.chat.reasoning import Handling
 from nait.data.columns.formats import OPTIONAL_NAMES, find_layout
 from nait.data.columns.layouts import Layout
-from nait.data.columns.unused_text import Texts
+from nait.data.columns.unused_text import TextColumns
 from nait.data.files.file_io import MEGABYTE
 from nait.data.files.named_files import bare_name
 from nait.data.files.sources import Source
@@ -87,7 +87,7 @@ class _Walk:
     bad: int = 0
     layout: Layout | None = None
     id_column: str | None = None
-    texts: Texts = field(default_factory=Texts)
+    text_columns: TextColumns = field(default_factory=TextColumns)
     ids: dict[str, Place] = field(default_factory=dict)
 
     @property
@@ -132,7 +132,7 @@ class _Walk:
             return False
         self.id_column = self._id_column(rows)
         for row in rows:
-            self.texts.seen.update(dict.fromkeys(row))
+            self.text_columns.seen.update(dict.fromkeys(row))
         _log.info("%s: %s", self.source.name, self.layout)
         return True
 
@@ -151,7 +151,7 @@ class _Walk:
 
     def _example(self, place: Place, row: Row, handling: Handling) -> Example | None:
         assert self.layout is not None
-        new = self.texts.notice(row, self.layout)
+        new = self.text_columns.observe(row, self.layout)
         if any(name.strip().casefold() in OPTIONAL_NAMES for name in new):
             self._late(row)
         try:
@@ -176,11 +176,13 @@ class _Walk:
         assert old is not None
         try:
             new = find_layout(
-                dict.fromkeys(self.texts.seen, "") | row, format=old.format, columns=self.reading.columns
+                dict.fromkeys(self.text_columns.seen, "") | row,
+                format=old.format,
+                columns=self.reading.columns,
             )
         except (RowError, ConfigError):
             return
-        if dict(new.required) == dict(old.required) and new.spread == old.spread:
+        if dict(new.required) == dict(old.required) and new.option_columns == old.option_columns:
             merged = {name: old.optional.get(name) or column for name, column in new.optional.items()}
             self.layout = replace(old, optional=merged)
 
@@ -226,7 +228,7 @@ class _Walk:
                 count,
                 note,
             )
-        if self.layout and (unused := self.texts.unused(self.layout, self.id_column)):
+        if self.layout and (unused := self.text_columns.unused(self.layout, self.id_column)):
             more = f" and {len(unused) - SHOWN_NAMES:,} more" if len(unused) > SHOWN_NAMES else ""
             _log.info(
                 "%s: text that is not used: %s%s",
@@ -253,10 +255,10 @@ class _Walk:
         layout = self.layout
         if layout is None:
             return {}
-        unused = self.texts.unused(layout, self.id_column)
+        unused = self.text_columns.unused(layout, self.id_column)
         columns = {name: column for name, column in {**layout.required, **layout.optional}.items() if column}
-        if layout.spread:
-            columns["options"] = ", ".join(layout.spread)
+        if layout.option_columns:
+            columns["options"] = ", ".join(layout.option_columns)
         return {
             "format": layout.format,
             "columns": columns,

@@ -48,7 +48,7 @@ def read_pool(
     counted. `id_column`: "auto" takes a column `id` where there is one, null makes ids from the content.
     `duplicates`: of rows with the same content, whatever their ids, "first" keeps one, "keep" all; "error" refuses.
     `reasoning` of an answer is kept before it as <think>...</think>, or left out ("drop"). `turns`: a conversation
-    whose speakers do not take turns to an answer is a row that cannot be used ("refuse"), or is mended ("mend"):
+    whose speaker_roles do not take turns to an answer is a row that cannot be used ("refuse"), or is mended ("mend"):
     first messages of the assistant and a last one of the user are cut off, and consecutive ones of a speaker joined.
     `encoding`, `separator`, `field` and `max_row_mb` are those of `Decoding`.
 

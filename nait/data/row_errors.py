@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nait.core.errors import DataError
-from nait.data.columns.nested_texts import MOST_NAMES, part_of
+from nait.data.columns.nested_texts import MAX_NAMES, best_text_path
 
 Row = dict[str, Any]
 
-SHOWN_NAMES = MOST_NAMES
+SHOWN_NAMES = MAX_NAMES
 _SHOWN_CHARACTERS = 60
 _LONGEST_MEND = 1500
 _KEYS = re.compile(r"\bdata\.(?=(?:turns|columns|id_column|max_row_mb|encoding|field|separator)=)")
@@ -149,7 +149,7 @@ def checked_text(value: object, column: str, at: str = "") -> str:
 
 def _as_text(value: object, column: str, at: str) -> str:
     """How a value that is not text becomes one: a part of a list or an object can be named."""
-    path = part_of(value)
+    path = best_text_path(value)
     if path is None or at:
         return "Write it as text"
     several = isinstance(value, list) and len(value) > 1 and path.startswith(".0")

@@ -72,7 +72,7 @@ REFUSED = {
     "f08_sharegpt_raw": "5 rows cannot be used:.*set data.on_bad=skip",
     "f27_dpo_lists": "data.columns={messages: chosen}",
     "f34_openai_tools": "4 rows cannot be used:.*line 2, .*data.on_bad=skip",
-    "f42c_csv_cp1252": "is not UTF-8. Set data.encoding, such as cp1252",
+    "f42c_csv_cp1252": "is not UTF-8. Set data.encoding, for example to cp1252",
     "f64_wildchat_last_user": "line 4, .*data.turns=mend, or set data.on_bad=skip",
 }
 

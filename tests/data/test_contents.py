@@ -61,14 +61,14 @@ def test_a_pointer_of_git_lfs_is_named_under_every_suffix(tmp_path: Path, kind: 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("raw", [PAGE, b'\n<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>'])
 def test_a_page_in_place_of_data_is_named_under_every_suffix(tmp_path: Path, kind: str, raw: bytes) -> None:
-    assert "is a web page or XML, not data. Fetch the file itself" in fault(tmp_path, f"a{kind}", raw)
+    assert "is a web page or XML, not data. Download the file itself" in fault(tmp_path, f"a{kind}", raw)
 
 
 @pytest.mark.parametrize(
     "raw", [b"Entry not found", b"404: Not Found\n", b'{"error": "Repository not found"}']
 )
 def test_a_server_s_error_in_place_of_data_is_named(tmp_path: Path, raw: bytes) -> None:
-    assert "holds a server's error message" in fault(tmp_path, "a.jsonl", raw)
+    assert "is a server's error message" in fault(tmp_path, "a.jsonl", raw)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_server_s_error_in_place_of_data_is_named(tmp_path: Path, raw: bytes) 
         ("arrow", "is Arrow. Give it a name that ends in .arrow"),
         ("zip", "is a ZIP archive, or an Excel or OpenDocument file. Unpack it, or save the sheet as CSV"),
         ("tar", "is a TAR archive. Unpack it first"),
-        ("numpy", "is an array of NumPy. Write it as JSONL or Parquet"),
+        ("numpy", "is a NumPy array. Write it as JSONL or Parquet"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv"])
@@ -89,7 +89,7 @@ def test_a_file_of_another_kind_is_named_for_what_it_is(
 
 
 def test_a_pickle_and_a_database_are_named_and_not_opened(tmp_path: Path) -> None:
-    assert "is a pickle. Nothing is unpickled" in fault(tmp_path, "a.jsonl", pickle.dumps([{"a": 1}]))
+    assert "is a pickle. Pickle files are not read" in fault(tmp_path, "a.jsonl", pickle.dumps([{"a": 1}]))
     with sqlite3.connect(tmp_path / "a.db") as base:
         base.execute("create table t(a)")
     base.close()
@@ -112,11 +112,11 @@ def test_feather_and_arrow_are_read_under_all_their_names(tmp_path: Path, suffix
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("a.txt", "Name it by what it holds"),
-        ("a", "its name has no suffix. Name it by what it holds"),
-        ("README.md", "It is a page: give the path of the data"),
+        ("a.txt", "Rename it by its content"),
+        ("a", "the file name has no suffix. Rename it by its content"),
+        ("README.md", "It is a document: give the path of the data"),
         ("a.sqlite", "Export the table as CSV or Parquet"),
-        ("a.tar.gz", "the suffix '.tar.gz' is not known. Unpack it first"),
+        ("a.tar.gz", "the suffix '.tar.gz' is not supported. Unpack it first"),
         ("a.jsonl.lz4", "Unpack it first"),
         ("a.yaml", "Write it as JSONL or Parquet"),
         ("a.npz", "Write it as JSONL or Parquet"),
@@ -130,7 +130,7 @@ def test_every_suffix_that_is_not_read_has_a_way_out(tmp_path: Path, name: str, 
 def test_a_key_that_is_there_twice_is_not_read(tmp_path: Path, name: str) -> None:
     row = '{"instruction": "q", "output": "a", "output": "b", "note": 1, "note": 2}'
     raw = row if name == "a.jsonl" else f"[{row}]"
-    assert "field 'output': is there twice in one object" in fault(tmp_path, name, raw.encode())
+    assert "field 'output': occurs twice in one object" in fault(tmp_path, name, raw.encode())
     (tmp_path / name).write_text(raw.replace('"output": "a", ', ""))
     pool = read_pool(tmp_path / name)
     assert pool.examples[0].turns == (Turn("q", "b"),)  # not a fault: no field is read from "note"
@@ -139,7 +139,7 @@ def test_a_key_that_is_there_twice_is_not_read(tmp_path: Path, name: str) -> Non
 def test_field_is_refused_for_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"instruction": "q", "output": "a"}\n' * 2)
-    with pytest.raises(ConfigError, match=r"data\.field: is for a JSON file that is one object"):
+    with pytest.raises(ConfigError, match=r"data\.field: applies only to a JSON file that is one object"):
         read_pool(path, field="rows")
 
 
@@ -147,11 +147,14 @@ def test_a_text_beside_the_rows_of_an_object_is_not_lost_in_silence(tmp_path: Pa
     rows = [{"input": f"q{i}", "output": "a"} for i in range(3)]
     task = {"Definition": ["Do."], "Positive Examples": rows[:1], "Instances": rows}
     said = fault(tmp_path, "task.json", json.dumps(task).encode())
-    assert "Name one: data.field=Instances. 'Definition' beside them is not read" in said
+    assert "Name one: data.field=Instances. This ignores 'Definition'" in said
     said = fault(tmp_path, "a.json", json.dumps({"system_prompt": "s", "my rows": rows}).encode())
-    assert "holds 'system_prompt' beside its rows. To read the rows alone, set 'data.field=my rows'" in said
+    assert (
+        "holds the text 'system_prompt' next to its rows. To read only the rows, set 'data.field=my rows'"
+        in said
+    )
     assert len(read_pool(tmp_path / "a.json", field="my rows")) == 3
-    assert "holds no list" not in fault(
+    assert "is not a list" not in fault(
         tmp_path, "b.json", json.dumps({"version": "1", "data": [{"x": 1}]}).encode()
     )
 
@@ -169,9 +172,9 @@ def test_lines_that_are_lists_are_named_as_rows(tmp_path: Path) -> None:
     [
         (
             b"{'instruction': 'q', 'output': 'a'}\n",
-            "It is written as Python writes a dict: write it by json.dumps",
+            "It is a Python dict literal: write it with json.dumps",
         ),
-        (b"instruction,output\nq,a\n", "A row is one object a line, {...}; a table belongs in a .csv file"),
+        (b"instruction,output\nq,a\n", "JSONL has one object per line, {...}; save a table as .csv"),
     ],
 )
 def test_a_line_that_is_not_json_is_named_for_what_it_is(tmp_path: Path, raw: bytes, said: str) -> None:
@@ -180,7 +183,7 @@ def test_a_line_that_is_not_json_is_named_for_what_it_is(tmp_path: Path, raw: by
 
 def test_a_comma_behind_the_last_row_of_an_array_is_named(tmp_path: Path) -> None:
     raw = b'[{"instruction": "q", "output": "a"},\n]'
-    assert "line 2: has a comma behind the last row" in fault(tmp_path, "a.json", raw)
+    assert "line 2: has a comma after the last row" in fault(tmp_path, "a.json", raw)
 
 
 def test_blank_lines_before_a_header_and_columns_without_a_name_are_no_fault(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError
-from nait.data.chat.messages import shows_call, shows_template
+from nait.data.chat.messages import has_template_markers, has_tool_call
 from nait.data.columns.formats import FORMATS, SHAPES, find_layout
 from nait.data.columns.layouts import Content
 from nait.data.row_errors import Row, RowError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).filter(
-    lambda one: not (shows_template(one) or shows_call(one))
+    lambda one: not (has_template_markers(one) or has_tool_call(one))
 )
 turns = st.lists(st.builds(Turn, instruction=texts, answer=texts), min_size=1, max_size=3)
 QUESTION = {"role": "user", "content": "Sum?"}
@@ -37,7 +37,7 @@ def fault(row: Row, **options: Any) -> RowError:
     return caught.value
 
 
-@settings(deadline=None)  # a layout is sought once a file, and here 12 times an example
+@settings(deadline=None)  # a layout is found once a file, and here 12 times an example
 @given(said=turns, system=texts, subtask=texts)
 def test_chat_and_sharegpt_say_the_same(said: list[Turn], system: str, subtask: str) -> None:
     chat = conversation(said, system, ("role", "content", "system", "user", "assistant"))
@@ -58,7 +58,7 @@ def test_pairs_of_columns_and_a_conversation_of_one_turn_say_the_same(
 ) -> None:
     content = Content((Turn(question, answer),), system, "")
     for shape in SHAPES:
-        if shape.format in ("messages", "sharegpt", "text") or shape.chooses:
+        if shape.format in ("messages", "sharegpt", "text") or shape.needs_options:
             continue
         row = {**dict(zip(shape.required.values(), (question, answer), strict=True)), "system": system}
         assert find_layout(row).read(row) == content
@@ -145,28 +145,28 @@ def test_an_optional_column_can_be_switched_off() -> None:
             "is true or false",
             "subtask: null",
         ),
-        ({"messages": []}, "messages", "", "holds no message of a user", "take turns"),
+        ({"messages": []}, "messages", "", "has no user message", "turns=mend"),
         (
             {"messages": [{"role": "system", "content": "s"}]},
             "messages",
             "",
-            "holds no message",
-            "take turns",
+            "has no user message",
+            "turns=mend",
         ),
-        ({"messages": [QUESTION]}, "messages", "", "ends with the user", "take turns"),
-        ({"messages": [ANSWER]}, "messages", "[0]", "begins with the assistant", "take turns"),
+        ({"messages": [QUESTION]}, "messages", "", "ends with the user", "turns=mend"),
+        ({"messages": [ANSWER]}, "messages", "[0]", "begins with the assistant", "turns=mend"),
         (
             {"messages": [QUESTION, QUESTION, ANSWER]},
             "messages",
             "[1]",
-            "two messages of the user",
-            "take turns",
+            "two user messages",
+            "turns=mend",
         ),
         (
             {"messages": [QUESTION, ANSWER, ANSWER]},
             "messages",
             "[2]",
-            "two messages of the assistant",
+            "two assistant messages",
             "turns",
         ),
         (
@@ -174,21 +174,21 @@ def test_an_optional_column_can_be_switched_off() -> None:
             "messages",
             "[1]",
             "system message",
-            "turns",
+            "system message first",
         ),
         (
             {"messages": [QUESTION, {"role": "tool", "content": "x"}]},
             "messages",
             "[1]",
-            "a call to a tool",
-            "leave",
+            "a tool call",
+            "remove",
         ),
         (
             {"messages": [QUESTION, {**ANSWER, "tool_calls": [{}]}]},
             "messages",
             "[1]",
-            "a call to a tool",
-            "leave",
+            "a tool call",
+            "remove",
         ),
         (
             {"messages": [QUESTION, {"role": "assistent"}]},
@@ -209,7 +209,7 @@ def test_an_optional_column_can_be_switched_off() -> None:
             {"messages": [QUESTION, "5"]},
             "messages",
             "[1]",
-            "holds text in place of a message",
+            "holds text instead of a message",
             "{role: ..., content: ...}",
         ),
         (
@@ -217,7 +217,7 @@ def test_an_optional_column_can_be_switched_off() -> None:
             "messages",
             "[0].content[0]",
             "not text",
-            "parts only",
+            "parts",
         ),
         (
             {"conversations": [{"from": "human", "value": "a"}]},
@@ -272,7 +272,7 @@ def test_columns_that_fit_no_format_are_shown_with_the_formats() -> None:
             {"columns": {"instruction": "qq"}},
             r"data.columns.instruction: there is no column 'qq' in the first row",
         ),
-        ({"columns": {"output": None}}, r"'output' must be a column. Only optional fields may be null"),
+        ({"columns": {"output": None}}, r"required field 'output' is null. Give it a column"),
         ({"format": "alpaca", "columns": {"prompt": "q"}}, r"Unknown field 'prompt'"),
     ],
 )

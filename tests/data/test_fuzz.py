@@ -106,7 +106,7 @@ def test_a_damaged_arrow_file_does_not_end_the_process(tmp_path: Path) -> None:
         b"\x00\x00\x00\x00\x01\x00\x00\x00", b"\x00\x00\x00\x00\x01\x00\x00\x70"
     )
     (tmp_path / "a.arrow").write_bytes(offsets)
-    with pytest.raises(DataError, match="is not Arrow that can be read"):
+    with pytest.raises(DataError, match="cannot be read as Arrow"):
         read_pool(tmp_path / "a.arrow")
 
 
@@ -187,9 +187,9 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
 def test_links_that_lead_nowhere_are_named_as_such(tmp_path: Path) -> None:
     (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
     (tmp_path / "gone.jsonl").symlink_to("elsewhere.jsonl")
-    with pytest.raises(DataError, match="is a symbolic link that leads to itself"):
+    with pytest.raises(DataError, match="is a symbolic link that points to itself"):
         read_pool(tmp_path / "loop.jsonl")
-    with pytest.raises(DataError, match=r"is a symbolic link to 'elsewhere\.jsonl', which is not there"):
+    with pytest.raises(DataError, match=r"is a symbolic link to 'elsewhere\.jsonl', which does not exist"):
         read_pool(tmp_path / "gone.jsonl")
 
 
@@ -198,8 +198,8 @@ def test_links_that_lead_nowhere_are_named_as_such(tmp_path: Path) -> None:
     [
         ("hf://datasets/owner/name/data.parquet", "data=hub data.path=owner/name"),
         ("https://huggingface.co/datasets/owner/name/resolve/main/a.jsonl", "data=hub data.path=owner/name"),
-        ("s3://bucket/a.jsonl", "Fetch the file"),
-        ("file:///data/a.jsonl", "Give the path itself: /data/a.jsonl"),
+        ("s3://bucket/a.jsonl", "Download the file"),
+        ("file:///data/a.jsonl", "Give the path without 'file://': /data/a.jsonl"),
         ("owner/name", "data=hub data.path=owner/name"),
         ("nowhere/*.jsonl", "Check the folder and the pattern"),
         ("a\x00b", "no such file"),
@@ -220,5 +220,5 @@ def test_ids_beyond_64_bits_are_ids(tmp_path: Path) -> None:
     pool = read_pool(tmp_path / "a.jsonl")
     assert pool.ids == (str(10**30), str(10**30 + 1))
     (tmp_path / "b.jsonl").write_text(json.dumps(ROW) + '\n{"id": ' + "9" * 5000 + "}\n")
-    with pytest.raises(DataError, match="line 2: is not JSON that can be read"):
+    with pytest.raises(DataError, match="line 2: cannot be parsed as JSON"):
         read_pool(tmp_path / "b.jsonl")

@@ -11,7 +11,7 @@ import pytest
 
 from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError, DataError
-from nait.data.columns.hints import caution, guess, written
+from nait.data.columns.hints import guess_mapping, mapping_caveats, mapping_text
 from nait.data.pools import read_pool
 
 Row = dict[str, Any]
@@ -76,7 +76,7 @@ def refusal(folder: Path, row: Row, **keys: Any) -> str:
 def test_the_mapping_that_is_named_reads_question_and_answer(
     tmp_path: Path, row: Row, mapping: dict[str, str]
 ) -> None:
-    assert f"data.columns={written(mapping)}" in refusal(tmp_path, row)
+    assert f"data.columns={mapping_text(mapping)}" in refusal(tmp_path, row)
     turns = read_pool(write(tmp_path, row), columns=mapping).examples[0].turns
     assert [(turn.instruction, turn.answer) for turn in turns] == [("q", "a")]
 
@@ -93,7 +93,7 @@ def test_the_mapping_that_is_named_reads_question_and_answer(
     ],
 )
 def test_labels_and_dates_are_never_offered_as_question_or_answer(tmp_path: Path, row: Row) -> None:
-    assert guess(row) is None
+    assert guess_mapping(row) is None
     assert "data.columns={prompt: COLUMN, completion: COLUMN}" in refusal(tmp_path, row)
 
 
@@ -117,19 +117,19 @@ def test_rows_that_no_mapping_reads_are_offered_none(tmp_path: Path, row: Row, s
 
 def test_the_message_says_what_its_mapping_leaves_out(tmp_path: Path) -> None:
     row = {"prompt": "q", "response_0": "a", "response_1": "b", "safer_response_id": 1}
-    assert "leave out 'response_1'" in refusal(tmp_path, row)
-    assert "Only the first item of each list" in caution({"q": ["a", "b"]}, {"prompt": "q.0"})
-    assert caution({"q": ["a"]}, {"prompt": "q.0"}) == ""
-    assert "as JSON text" in caution({"q": '["a"]'}, {"prompt": "q"})
+    assert "omit 'response_1'" in refusal(tmp_path, row)
+    assert "Only the first item of each list" in mapping_caveats({"q": ["a", "b"]}, {"prompt": "q.0"})
+    assert mapping_caveats({"q": ["a"]}, {"prompt": "q.0"}) == ""
+    assert "as JSON text" in mapping_caveats({"q": '["a"]'}, {"prompt": "q"})
 
 
 def test_a_column_with_special_characters_is_named_in_quotes() -> None:
-    assert written({"prompt": "Correct Answer"}) == "{prompt: Correct Answer}"
-    assert written({"prompt": 'it\'s "a": (b)'}) == '{prompt: "it\'s \\"a\\": (b)"}'
+    assert mapping_text({"prompt": "Correct Answer"}) == "{prompt: Correct Answer}"
+    assert mapping_text({"prompt": 'it\'s "a": (b)'}) == '{prompt: "it\'s \\"a\\": (b)"}'
 
 
 def test_tools_that_a_row_offers_are_told_before_a_mapping_is_tried(tmp_path: Path) -> None:
-    assert "offers tools" in refusal(tmp_path, {"query": "q", "answers": "[]", "tools": '[{"name": "f"}]'})
+    assert "has tools" in refusal(tmp_path, {"query": "q", "answers": "[]", "tools": '[{"name": "f"}]'})
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_tools_that_a_row_offers_are_told_before_a_mapping_is_tried(tmp_path: Pa
 )
 def test_a_part_that_calls_a_tool_is_named_as_one(tmp_path: Path, part: Row) -> None:
     row = {"messages": [ASK, {"role": "assistant", "content": [part]}]}
-    assert "holds a call to a tool or its result" in refusal(tmp_path, row)
+    assert "holds a tool call or a tool result" in refusal(tmp_path, row)
 
 
 def test_nan_is_a_value_that_is_missing(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_nan_is_a_value_that_is_missing(tmp_path: Path) -> None:
 def test_a_comma_behind_a_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "pool.jsonl"
     path.write_text('{"instruction": "q", "output": "a"},\n' * 2)
-    with pytest.raises(DataError, match="Leave out the comma behind the object"):
+    with pytest.raises(DataError, match="Remove the comma after the object"):
         read_pool(path)
 
 
@@ -255,7 +255,7 @@ def test_marks_around_a_transcript_are_no_text(tmp_path: Path, text: str) -> Non
 
 
 def test_a_list_that_python_wrote_and_a_strange_separator_are_named(tmp_path: Path) -> None:
-    assert "write it by json.dumps" in refusal(tmp_path, {"messages": "[{'role': 'user', 'content': 'q'}]"})
+    assert "write it with json.dumps" in refusal(tmp_path, {"messages": "[{'role': 'user', 'content': 'q'}]"})
     path = tmp_path / "pool.csv"
     path.write_text("instruction#output\nq#a\n")
     with pytest.raises(DataError, match=r"set data\.separator='#'"):
@@ -324,7 +324,7 @@ def test_a_part_of_a_question_beside_a_prompt_of_messages_is_refused(tmp_path: P
 
 
 def test_a_name_that_reads_as_a_number_is_offered_in_quotes() -> None:
-    assert written({"prompt": "2", "completion": "true"}) == '{prompt: "2", completion: "true"}'
+    assert mapping_text({"prompt": "2", "completion": "true"}) == '{prompt: "2", completion: "true"}'
 
 
 def test_the_mark_before_a_system_text_in_a_column_of_its_own_is_cut_off(tmp_path: Path) -> None:

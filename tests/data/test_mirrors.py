@@ -77,8 +77,11 @@ def test_the_default_subset_is_taken_where_none_is_named(mirror: Path) -> None:
         ({"subset": "mian"}, r"README.md: there is no subset 'mian'. Did you mean 'main'\?"),
         ({"subset": "main", "split": "tset"}, r"README.md: there is no split 'tset'. Did you mean 'test'\?"),
         ({"repo": "owner/sett"}, r"the mirror has no 'owner/sett'. Did you mean 'owner/set'\?"),
-        ({"revision": "main"}, r"data.revision: a mirror holds one revision, .* Leave it null"),
-        ({"mirror": "nowhere"}, r"nowhere: there is no such folder. Set data.mirror"),
+        (
+            {"revision": "main"},
+            r"data.revision: cannot be combined with data.mirror.* Set data.revision=null",
+        ),
+        ({"mirror": "nowhere"}, r"nowhere: there is no such folder. Correct data.mirror"),
     ],
 )
 def test_what_the_mirror_lacks_is_named_with_what_it_has(
@@ -101,11 +104,11 @@ def test_a_repository_that_is_a_path_elsewhere_is_refused(mirror: Path, repo: st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# no block", r"has no block 'configs:' .* data=file data.path=FILE"),
+        ("# no block", r"has no 'configs:' block .* data=file data.path=FILE"),
         ("---\nconfigs: [\n---\n", r"README.md: cannot be read"),
-        ("---\nconfigs:\n- data_files: '../../secret.jsonl'\n---\n", r"'../../secret.jsonl' leads out of"),
-        ("---\nconfigs:\n- data_files: /etc/hosts\n---\n", r"'/etc/hosts' leads out of"),
-        ("---\nconfigs:\n- data_files: 'no/*.parquet'\n---\n", r"no file fits 'no/\*.parquet'. Fetch"),
+        ("---\nconfigs:\n- data_files: '../../secret.jsonl'\n---\n", r"'../../secret.jsonl' points outside"),
+        ("---\nconfigs:\n- data_files: /etc/hosts\n---\n", r"'/etc/hosts' points outside"),
+        ("---\nconfigs:\n- data_files: 'no/*.parquet'\n---\n", r"no file matches 'no/\*.parquet'. Download"),
         ("---\nconfigs:\n- data_dir: main\n---\n", r"'data_files' is not a list of \{split, path\}"),
         (
             "---\nconfigs:\n- {config_name: a}\n- {config_name: b}\n---\n",

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nait.core.errors import ConfigError, DataError
-from nait.data.files.file_records import parsed
+from nait.data.files.file_records import parse_record
 from nait.data.files.json_stream import array_items
 from nait.data.files.sources import FileSource, HubSource, file_source
 from nait.data.row_errors import RowError
@@ -216,37 +216,37 @@ def test_bad_lines_go_to_the_one_who_takes_them(write: Write) -> None:
     ("name", "raw", "where", "what", "mend"),
     [
         ("a.jsonl", b'{"a": 1}\n\n{"a" 2}\n', "a.jsonl line 3", "is not JSON", "character 6"),
-        ("a.jsonl", b'{"a": 1}\n[2]\n', "a.jsonl line 2", "is a list", ".json file"),
+        ("a.jsonl", b'{"a": 1}\n[2]\n', "a.jsonl line 2", "is a list", "as .json"),
         ("a.jsonl", b"\n\xff\xfe{\n", "a.jsonl line 2", "is not UTF-8", "byte 1"),
-        ("a.jsonl", b"1" * 5000, "a.jsonl line 1", "is not JSON that can be read", "Correct the line"),
-        ("a.json", b'"a text"', "a.json line 1", "does not begin with '['", "or an object that holds one"),
+        ("a.jsonl", b"1" * 5000, "a.jsonl line 1", "cannot be parsed as JSON", "Correct the line"),
+        ("a.json", b'"a text"', "a.json line 1", "does not begin with '['", "or an object that contains one"),
         ("a.json", b'[{"a": 1},\n{"a" 2}]', "a.json line 2", "Expecting ':'", "one array"),
         ("a.json", b'[{"a": 1}\n {"a": 2}]', "a.json line 2", "',' or ']'", "one array"),
         ("a.json", b'[{"a": 1},\n', "a.json line 2", "is not JSON", "one array"),
-        ("a.json", b'[{"a": 1}', "a.json line 1", "ends early", "one array"),
-        ("a.json", b'[{"a": 1}]\n[]', "a.json line 2", "continues after", "one array"),
+        ("a.json", b'[{"a": 1}', "a.json line 1", "ends inside", "one array"),
+        ("a.json", b'[{"a": 1}]\n[]', "a.json line 2", "has text after", "one array"),
         ("a.json", b"[{}, 3]", "a.json row 1", "is a number", "Write each row"),
-        ("a.json", b'[{"a": "\xff"}]', "a.json", "is not UTF-8", "save it"),
+        ("a.json", b'[{"a": "\xff"}]', "a.json", "is not UTF-8", "save the file"),
         ("a.csv", b"a,b\n1,2\n1\n", "a.csv line 3", "fewer cells", "2 cells, not 1"),
         ("a.csv", b'a,b\n"1\n2",3\n"4"5,6\n', "a.csv line 4", "is not CSV", "Quote cells"),
         ("a.csv", b"a,a\n1,2\n", "a.csv line 1", "twice", "Rename"),
-        ("a.csv", b"a,b\n\xff,2\n", "a.csv", "is not UTF-8", "save it"),
-        ("a.parquet", b"PAR1 or not", "a.parquet", "is not Parquet", "again"),
+        ("a.csv", b"a,b\n\xff,2\n", "a.csv", "is not UTF-8", "save the file"),
+        ("a.parquet", b"PAR1 or not", "a.parquet", "cannot be read as Parquet", "again"),
         (
             "a.jsonl.xz",
             lzma.compress(b'{"a": 1}\n' * 9)[:-9],
             "a.jsonl.xz",
             "cannot be read",
-            "fetch it again",
+            "download it again",
         ),
-        ("a.jsonl.bz2", bz2.compress(b'{"a": 1}\n' * 9)[:-9], "a.jsonl.bz2", "cannot be read", "fetch"),
-        ("a.jsonl.gz", b"no gzip", "a.jsonl.gz", "cannot be read", "fetch it again"),
+        ("a.jsonl.bz2", bz2.compress(b'{"a": 1}\n' * 9)[:-9], "a.jsonl.bz2", "cannot be read", "download"),
+        ("a.jsonl.gz", b"no gzip", "a.jsonl.gz", "cannot be read", "download it again"),
         (
             "a.jsonl.gz",
             gzip.compress(b'{"a": 1}\n' * 9, mtime=0)[:-4],
             "a.jsonl.gz",
             "Truncated",
-            "fetch it again",
+            "download it again",
         ),
         (
             "a.csv.zst",
@@ -273,17 +273,17 @@ def test_a_missing_file_offers_its_neighbours(write: Write) -> None:
         DataError, match=r"alpaca_52.parquet: there is no such file. Did you mean 'alpaca_52k"
     ):
         file_source(path.with_name("alpaca_52.parquet"))
-    with pytest.raises(DataError, match=r"There is no folder '.*nowhere' either"):
+    with pytest.raises(DataError, match=r"Its folder '.*nowhere' does not exist either"):
         file_source(path.parent / "nowhere" / "a.jsonl")
 
 
 def test_an_unknown_suffix_lists_the_known_ones(write: Write) -> None:
     with pytest.raises(
         ConfigError,
-        match=r"pool.xlsx: the suffix '.xlsx' is not known. Save the sheet as CSV .* Known: .jsonl",
+        match=r"pool.xlsx: the suffix '.xlsx' is not supported. Save the sheet as CSV .* Supported: .jsonl",
     ):
         file_source(write("pool.xlsx", b""))
-    with pytest.raises(ConfigError, match=r"each also with .gz or .zst"):
+    with pytest.raises(ConfigError, match=r"each optionally followed by .gz or .zst"):
         file_source(write("pool.gz", b""))
 
 
@@ -303,7 +303,7 @@ def test_a_row_that_is_not_there_is_an_error(write: Write) -> None:
 
 def test_a_record_that_is_a_fault_is_raised() -> None:
     with pytest.raises(RowError):
-        parsed(RowError("is bad", mend="Mend it"))
+        parse_record(RowError("is bad", mend="Mend it"))
 
 
 def test_a_split_held_by_datasets_is_streamed_like_a_file() -> None:

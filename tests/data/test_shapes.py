@@ -190,7 +190,7 @@ def test_options_that_are_one_text_are_shown_as_they_are(read: Any) -> None:
 
 
 def test_a_number_that_names_no_option_is_a_fault(read: Any) -> None:
-    with pytest.raises(DataError, match=r"field 'answer': names none of the options"):
+    with pytest.raises(DataError, match=r"field 'answer': matches none of the options"):
         read({"question": "q", "choices": ["w", "x"], "answer": -1})
 
 
@@ -237,14 +237,14 @@ def test_reasoning_is_kept_or_dropped_by_a_key_and_counted(read: Any, key: str) 
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"messages": [CHAT[0], {**CHAT[1], "tool_calls": [{"id": 1}]}]}, "call to a tool"),
-        ({"messages": [CHAT[0], {**CHAT[1], "function_call": {"name": "f"}}]}, "call to a tool"),
-        ({"messages": CHAT, "tools": [{"type": "function"}]}, "offers tools"),
+        ({"messages": [CHAT[0], {**CHAT[1], "tool_calls": [{"id": 1}]}]}, "tool call"),
+        ({"messages": [CHAT[0], {**CHAT[1], "function_call": {"name": "f"}}]}, "tool call"),
+        ({"messages": CHAT, "tools": [{"type": "function"}]}, "has tools"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, CHAT[1]]},
             "not text",
         ),
-        ({"messages": [{"role": "user", "content": "<image>\nWhat?"}, CHAT[1]]}, "placeholder of an image"),
+        ({"messages": [{"role": "user", "content": "<image>\nWhat?"}, CHAT[1]]}, "placeholder"),
         (
             {
                 "image": "a.jpg",
@@ -252,10 +252,10 @@ def test_reasoning_is_kept_or_dropped_by_a_key_and_counted(read: Any, key: str) 
             },
             "image",
         ),
-        ({"messages": [CHAT[0], {**CHAT[1], "weight": 0.5}]}, "weight between"),
+        ({"messages": [CHAT[0], {**CHAT[1], "weight": 0.5}]}, "weight other than"),
         ({"messages": [*CHAT, CHAT[0]]}, "ends with the user"),
-        ({"prompt": "q", "completion": "a", "label": False}, "not wanted"),
-        ({"text": "USER: q ASSISTANT: a FUNCTION\nFUNCTION RESPONSE: b"}, "call to a tool"),
+        ({"prompt": "q", "completion": "a", "label": False}, "undesirable"),
+        ({"text": "USER: q ASSISTANT: a FUNCTION\nFUNCTION RESPONSE: b"}, "tool call"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -310,7 +310,9 @@ def test_a_label_that_is_no_mark_is_text_that_is_not_used(read: Any) -> None:
 def test_a_column_the_user_assigns_leaves_the_defaults(read: Any) -> None:
     row = {"input": "q", "output": "a"}
     assert only(read(row, columns={"instruction": "input"})).turns == PLAIN
-    with pytest.raises(ConfigError, match=r"data.columns.input: 'input' is instruction already"):
+    with pytest.raises(
+        ConfigError, match=r"data.columns.input: column 'input' is already assigned to 'instruction'"
+    ):
         read(row, columns={"instruction": "input", "input": "input"})
 
 
@@ -374,7 +376,7 @@ def test_a_number_is_an_answer_where_the_user_has_assigned_its_column(
     read: Any, value: Any, text: str
 ) -> None:
     row = {"question": "q", "answer": value}
-    with pytest.raises(DataError, match=r"take it as it is written by data\.columns={completion: answer}"):
+    with pytest.raises(DataError, match=r"convert it as written with data\.columns={completion: answer}"):
         read(row)
     assert only(read(row, columns={"completion": "answer"})).turns == (Turn("q", text),)
 
@@ -382,7 +384,7 @@ def test_a_number_is_an_answer_where_the_user_has_assigned_its_column(
 def test_rows_that_are_no_examples_say_what_they_are(read: Any) -> None:
     with pytest.raises(DataError, match="Each row is one message"):
         read({"role": "prompter", "text": "q", "parent_id": None})
-    with pytest.raises(DataError, match="One text a row is neither a question nor an answer"):
+    with pytest.raises(DataError, match="Each row is one text, without the role markers"):
         read({"text": "Once upon a time."})
 
 
@@ -465,10 +467,10 @@ def test_an_object_of_several_lists_names_them_and_a_key_chooses(tmp_path: Path)
         read_pool(path)
     assert len(read_pool(path, field="test")) == 1
     with pytest.raises(
-        ConfigError, match=r"data.field: 'tset' holds no list of rows.* It has 'train' \(a list\)"
+        ConfigError, match=r"data.field: 'tset' is not a list of rows.* It has 'train' \(a list\)"
     ):
         read_pool(path, field="tset")
-    with pytest.raises(ConfigError, match=r"data\.field: is for"):
+    with pytest.raises(ConfigError, match=r"data\.field: applies"):
         read_pool(json_file(tmp_path / "b.json", ALPACA), field="train")
 
 
@@ -533,7 +535,7 @@ def test_a_folder_of_several_sets_names_them(tmp_path: Path) -> None:
     for name in ("train.jsonl", "test.jsonl"):
         write(tmp_path / name, ALPACA)
     with pytest.raises(
-        DataError, match=r"several sets or kinds: test .*; train .* Name one: data.path='.*test.jsonl'"
+        DataError, match=r"several sets or file types: test .*; train .* Name one: data.path='.*test.jsonl'"
     ):
         read_pool(tmp_path)
 

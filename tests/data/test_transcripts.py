@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nait.core.errors import DataError
-from nait.data.chat.marks import way_of
+from nait.data.chat.marks import style_of
 from nait.data.chat.reasoning import Handling
 from nait.data.chat.transcripts import read_transcript
 from nait.data.pools import read_pool
@@ -78,14 +78,14 @@ def test_further_turns_and_an_input_are_read() -> None:
 def test_options_are_not_answers() -> None:
     for name in ("Q", "Question"):
         assert turns(f"{name}: q\nA: 3\nB: 4\nAnswer: B") == [("q\nA: 3\nB: 4", "", "B")]
-    assert way_of("Q: q\nA: 3\nB: 4\n") is None
+    assert style_of("Q: q\nA: 3\nB: 4\n") is None
 
 
 @pytest.mark.parametrize(
     "text", ["A story. Q: who? He went. A: no.", "As he said:\nQuestion: x\nAnswer: y", "FAQ: x\nA: y"]
 )
 def test_ordinary_text_that_holds_such_marks_is_not_cut_up(text: str) -> None:
-    assert way_of(text) is None
+    assert style_of(text) is None
 
 
 def test_a_call_to_a_tool_is_refused() -> None:
@@ -96,7 +96,7 @@ def test_a_call_to_a_tool_is_refused() -> None:
 def test_a_transcript_in_another_column_is_met_with_its_marks_and_the_key(tmp_path: Path) -> None:
     path = save(tmp_path / "pool.jsonl", [{"content": "Q: q\nA: a"}])
     with pytest.raises(
-        DataError, match=r"'content' is a transcript with the marks 'Q:' and 'A:'\."
+        DataError, match=r"'content' is a transcript with the markers 'Q:' and 'A:'\."
     ) as caught:
         read_pool(path)
     assert "data.columns={text: content}" in str(caught.value)

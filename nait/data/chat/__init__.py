@@ -1,1 +1,1 @@
-"""Conversations: messages, turns and transcripts."""
+"""Chat data: message lists, turns, reasoning and transcripts."""

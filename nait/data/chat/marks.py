@@ -1,4 +1,4 @@
-"""Marks: the ways of writing a conversation as one text, by what stands before each speaker's words. Pure."""
+"""Role markers of transcripts: the text that introduces each speaker, per style. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ENDS = r"</s>|<\|endoftext\|>"
 
 
 class Marks(NamedTuple):
-    """A way of writing: patterns before a speaker's text, patterns that are cut off its end."""
+    """Role markers of one transcript style: regular expressions before each text, and end markers to strip."""
 
     user: str
     assistant: str
@@ -17,13 +17,13 @@ class Marks(NamedTuple):
     input: str = r"(?!)"
     end: str = r"(?!)"
     preamble: bool = False
-    """Whether the text before the first mark is the way's own words, and not a system message."""
+    """Whether text before the first marker is boilerplate of the style rather than a system message."""
     first: bool = False
-    """Whether the text must begin with a mark: these marks are found inside ordinary text too."""
+    """Whether the text must begin with a marker, because ordinary text contains these markers too."""
 
 
 def _lines(user: str, assistant: str, *, system: str = "", input: str = "") -> Marks:
-    """Names with a colon at the head of a line, maybe in bold."""
+    """Style with names and a colon at the start of a line, optionally in bold."""
 
     def mark(names: str) -> str:
         return rf"(?:^|\n)[ \t]*(?:\*\*)?(?:{names})(?:\*\*)?[:\uff1a](?:\*\*)?" if names else r"(?!)"
@@ -31,7 +31,7 @@ def _lines(user: str, assistant: str, *, system: str = "", input: str = "") -> M
     return Marks(mark(user), mark(assistant), mark(system), mark(input), end=_ENDS, first=True)
 
 
-WAYS = (
+STYLES = (
     Marks(
         r"<\|im_start\|>\s*user\s*\n", r"<\|im_start\|>\s*assistant\s*\n", r"<\|im_start\|>\s*system\s*\n",
         end=r"<\|im_end\|>|<\|endoftext\|>",
@@ -90,7 +90,7 @@ WAYS = (
     ),
     _lines("Human|User|user|USER", "Assistant|assistant|ASSISTANT|AI|Bot|GPT|ChatGPT|Model", system="System|system"),
     _lines("Question|\u95ee\u9898", "Answer|\u56de\u7b54|\u7b54\u6848"),
-    # Options "A: ...", "B: ..." are no answers.
+    # "A:" followed by a line "B:" is an answer option, not an answer.
     _lines("Q|\u95ee", r"(?:A(?!:[^\n]*\n[ \t]*B:)|Answer|\u7b54)"),
     _lines("Instruction|Instruct", "Response|Output|Answer", input="Input"),
     _lines("Prompt", "Completion|Response"),
@@ -101,36 +101,36 @@ KNOWN = (
     "'### Human:' '### Assistant:', 'User:' 'Assistant:', 'Q:' 'A:', '### Instruction:' '### Response:', "
     "<|im_start|>, <|user|>, [INST], <start_of_turn>"
 )
-"""Some of the marks, for messages."""
+"""Common markers, listed in error messages."""
 
 
-def way_of(text: object) -> Marks | None:
-    """The way in which a text is written: the first whose user and then assistant it marks."""
+def style_of(text: object) -> Marks | None:
+    """First style whose user marker, then assistant marker, occur in the text; None when no style matches."""
     if not isinstance(text, str):
         return None
-    for way in WAYS:
-        asked = re.search(way.user, text)
-        if asked is None or (way.first and not _is_first(text, asked.start(), way)):
+    for style in STYLES:
+        question = re.search(style.user, text)
+        if question is None or (style.first and not _is_first(text, question.start(), style)):
             continue
-        if re.search(way.assistant, text[asked.end() :]):
-            return way
+        if re.search(style.assistant, text[question.end() :]):
+            return style
     return None
 
 
-def _is_first(text: str, start: int, way: Marks) -> bool:
-    system = re.search(way.system, text[:start])
+def _is_first(text: str, start: int, style: Marks) -> bool:
+    system = re.search(style.system, text[:start])
     return not text[: system.start() if system else start].strip()
 
 
-def awaits(text: str) -> bool:
-    """Whether a transcript ends with the mark of an answer: it is a prompt, and its answer is elsewhere."""
-    way = way_of(text)
-    return way is not None and re.search(rf"(?:{way.assistant})$", text.rstrip()) is not None
+def awaits_answer(text: str) -> bool:
+    """Whether a transcript ends with an assistant marker: a prompt whose answer is in another column."""
+    style = style_of(text)
+    return style is not None and re.search(rf"(?:{style.assistant})$", text.rstrip()) is not None
 
 
-def named(text: str) -> str:
-    """The first two marks of a transcript as they are written in it: "'Q:' and 'A:'"; "" where it has none."""
-    way = way_of(text)
-    asked = re.search(way.user, text) if way else None
-    answer = re.search(way.assistant, text[asked.end() :]) if way and asked else None
-    return f"'{asked[0].strip()}' and '{answer[0].strip()}'" if asked and answer else ""
+def first_markers(text: str) -> str:
+    """First user and assistant markers of a transcript, as written: "'Q:' and 'A:'"; "" without markers."""
+    style = style_of(text)
+    question = re.search(style.user, text) if style else None
+    answer = re.search(style.assistant, text[question.end() :]) if style and question else None
+    return f"'{question[0].strip()}' and '{answer[0].strip()}'" if question and answer else ""

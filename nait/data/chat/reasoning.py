@@ -1,4 +1,4 @@
-"""Reasonings: what is thought before an answer, kept in front of it or left out. Pure."""
+"""Reasoning traces: kept before the answer as <think>...</think>, or dropped. Pure."""
 
 from __future__ import annotations
 
@@ -15,42 +15,44 @@ _PAIRS = (
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("[THINK]", "[/THINK]"),
 )
-"""Marks around reasoning at the head of an answer."""
+"""Markers around reasoning at the start of an answer."""
 _SOLUTION = re.compile(r"<\|begin_of_solution\|>\s*(.*?)\s*(?:<\|end_of_solution\|>\s*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Handling:
-    """What is done with parts of a conversation: `reasoning` keep or drop, `turns` refuse or mend."""
+    """Options for conversations: `reasoning` is "keep" or "drop", `turns` is "refuse" or "mend"."""
 
     reasoning: str = "keep"
     turns: str = "refuse"
 
 
-def with_reasoning(
-    text: str, thought: object, column: str, at: str, handling: Handling, notes: list[str]
+def join_reasoning(
+    text: str, reasoning: object, column: str, at: str, handling: Handling, notes: list[str]
 ) -> str:
-    """The answer with its reasoning before it, as <think>...</think>, or without any. Raises: RowError."""
-    if isinstance(thought, bool) or (isinstance(thought, str) and thought.strip().casefold() in SWITCHES):
+    """Answer with its reasoning before it as <think>...</think>, or with reasoning dropped. Raises: RowError."""
+    if isinstance(reasoning, bool) or (
+        isinstance(reasoning, str) and reasoning.strip().casefold() in SWITCHES
+    ):
         notes.append(SWITCHED)
-        thought = ""
-    end = _thought_end(text, opened=not is_empty(thought))
+        reasoning = ""
+    end = _reasoning_end(text, opened=not is_empty(reasoning))
     if handling.reasoning == "drop":
-        if end or not is_empty(thought):
+        if end or not is_empty(reasoning):
             notes.append(DROPPED)
-        return _solution(text[end:].lstrip()) if end else text
-    if is_empty(thought):
+        return _solution_text(text[end:].lstrip()) if end else text
+    if is_empty(reasoning):
         return text
-    said = checked_text(thought, column, at)
+    trace = checked_text(reasoning, column, at)
     notes.append(KEPT)
-    return text if end else f"<think>\n{said.strip()}\n</think>\n\n{text}"
+    return text if end else f"<think>\n{trace.strip()}\n</think>\n\n{text}"
 
 
-def _thought_end(text: str, *, opened: bool) -> int:
-    """Where the reasoning at the head of a text ends; 0 where there is none.
+def _reasoning_end(text: str, *, opened: bool) -> int:
+    """End offset of the reasoning at the start of a text; 0 when there is none.
 
-    Reasoning without an end, as of an answer that was cut off, is the whole text. A template may have opened it:
-    then only its end is there, unless all reasoning must be `opened`.
+    Reasoning without an end marker (a truncated answer) spans the whole text. An end marker alone counts when the
+    chat template may have written the start marker, unless `opened` requires both.
     """
     head = text.lstrip()
     blanks = len(text) - len(head)
@@ -63,7 +65,7 @@ def _thought_end(text: str, *, opened: bool) -> int:
     return 0
 
 
-def _solution(text: str) -> str:
-    """The text inside OpenThoughts' marks of a solution."""
+def _solution_text(text: str) -> str:
+    """Text inside OpenThoughts' solution markers."""
     found = _SOLUTION.fullmatch(text)
     return found[1] if found else text

@@ -1,1 +1,1 @@
-"""Which columns of a row hold the instruction, the answer and the rest."""
+"""Column layouts: which columns of a row hold the instruction, the answer and other fields."""

@@ -1,9 +1,9 @@
-"""Words: how public data sets and exports call the parts of an example. Order is precedence. Pure."""
+"""Column and key names used by public data sets and exports, in order of precedence. Pure."""
 
 from __future__ import annotations
 
 SPEAKERS = ("role", "from", "speaker", "author", "sender")
-"""Keys under which a message names who speaks."""
+"""Message keys for the role."""
 CONVERSATIONS = ("messages", "conversation", "conversations")
 MORE_CONVERSATIONS = ("dialogue", "dialog", "chat", "data", "contents")
 PAIRS = (
@@ -35,9 +35,9 @@ PAIRS = (
     ("input", "answer"),
     ("message_1", "message_2"),
 )
-"""A question and its answer."""
+"""Question and answer columns."""
 FIRST_PAIRS = 5
-"""So many of them are tried before anything else that is rarer."""
+"""Number of `PAIRS` tried before the rarer layouts."""
 CHOICE_PAIRS = (
     ("question", "answer_index"),
     ("question", "answer_idx"),
@@ -52,7 +52,7 @@ CHOICE_PAIRS = (
     ("sentence", "answer"),
     ("query", "gold"),
 )
-"""A question and what names one of its options, where a row has options."""
+"""Question column and the column that selects one of the options, in rows with options."""
 SYSTEMS = (
     "system",
     "system_prompt",
@@ -63,16 +63,16 @@ SYSTEMS = (
     "preamble",
 )
 INPUTS = ("input", "context", "passage", "article", "story", "paragraph", "body")
-DEFINED = ("definition", "targets", ("inputs",))
-"""An instruction that a task's rows share, the answers, and the inputs (Natural Instructions)."""
+TASK_DEFINITION = ("definition", "targets", ("inputs",))
+"""Task definition, answers and inputs (Natural Instructions)."""
 LABELS = ("label", "kto_tag")
-"""What marks an answer as wanted or not (KTO)."""
+"""Columns that mark an answer as desirable or not (KTO)."""
 WEIGHTS = ("weight", "train", "training", "loss")
 ROW_WEIGHTS = ("weight", "train")
-"""What says of an answer, and of a whole row, whether it is trained."""
+"""Message keys and row columns that control whether an answer is trained."""
 HISTORIES = ("history", "chat_history")
 OPTIONS = ("options", "choices", "endings")
-SPREAD_OPTIONS = (
+OPTION_COLUMNS = (
     ("A", "B", "C", "D", "E"),
     ("A", "B", "C", "D"),
     ("opa", "opb", "opc", "opd"),
@@ -80,32 +80,32 @@ SPREAD_OPTIONS = (
     ("option1", "option2"),
     ("sol1", "sol2"),
 )
-"""Options that have a column each."""
+"""Option columns: one option per column."""
 REASONINGS = ("reasoning_content", "thinking", "reasoning", "complex_cot")
 SWITCHES = frozenset({"on", "off", "yes", "no", "true", "false", "none", "low", "medium", "high"})
-"""What a column of that name says when it only tells whether, or how much, was reasoned."""
+"""Values of a reasoning column that hold only a setting (on, off or an effort level)."""
 TOOLS = ("tools", "functions")
 MEDIA = ("image", "images", "video", "videos", "audio", "audios")
 SUBTASKS = ("subtask",)
-ASKING = (
+QUESTION_WORDS = (
     "prompt", "question", "instruction", "query", "problem", "input", "text", "article", "document", "dialogue",
     "turn",
 )  # fmt: skip
-ANSWERING = (
+ANSWER_WORDS = (
     "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
     "correct_answer", "best_answer", "correct", "target", "summary", "highlights", "code", "label", "reference",
     "annotation", "ground_truth",
 )  # fmt: skip
-"""Words by which a message guesses the mapping of a row that no layout fits."""
-SAYING = ("text", "content")
-"""Columns that hold the answer where another one is named as the question."""
+"""Words that identify question and answer columns when an error message suggests a mapping."""
+TEXT_COLUMNS = ("text", "content")
+"""Columns that hold the answer when another column is the question."""
 CHOSEN = ("chosen", "preferred")
 REJECTED = ("rejected", "non_preferred", "incorrect", "wrong")
-"""Pieces of the names of a preference pair's two halves."""
-ASIDES = frozenset({
+"""Name parts of the chosen and rejected columns of preference pairs."""
+METADATA_WORDS = frozenset({
     "id", "uid", "role", "status", "score", "uuid", "hash", "index", "idx", "type", "kind", "source", "url", "model",
     "language", "lang",
     "date", "time", "timestamp", "at", "category", "topic", "title", "name", "key", "split", "prefix", "system",
     "meta instruction", "version", "author", "node",
 })  # fmt: skip
-"""Last pieces of names, in the singular, that are neither a question nor an answer."""
+"""Last words of metadata names, in the singular: neither question nor answer."""

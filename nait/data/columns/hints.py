@@ -1,7 +1,7 @@
-"""Guesses: what is said of a row that no layout fits, and the mapping that may read it. Pure.
+"""Hints for rows that no layout fits, and guesses of a column mapping that may read them. Pure.
 
-A guess is made from names and forms alone. A row for which it finds no question and no answer gets none: a mapping
-that reads the wrong columns is worse than a message that names the columns there are.
+A guess uses names and value types only. Without both a question and an answer there is no guess: a mapping to the
+wrong columns is worse than a list of the columns.
 """
 
 from __future__ import annotations
@@ -10,54 +10,54 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from nait.data.chat.marks import KNOWN, awaits, named, way_of
-from nait.data.chat.messages import ASSISTANT, SHAREGPT, USER, is_messages, looks_like, speakers
-from nait.data.columns import column_names as words
-from nait.data.columns.nested_texts import is_aside, pieces, text_paths
+from nait.data.chat.marks import KNOWN, awaits_answer, first_markers, style_of
+from nait.data.chat.messages import ASSISTANT, SHAREGPT, USER, is_conversation, is_messages, speaker_roles
+from nait.data.columns.column_names import ANSWER_WORDS, CHOSEN, QUESTION_WORDS, REJECTED, TEXT_COLUMNS, TOOLS
+from nait.data.columns.nested_texts import is_metadata, name_words, text_paths
 from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, shown, value_at
 
 _DEPTH = 8
 _LONGEST_NAME = 4
 _PLAIN = re.compile(r"[\w .-]*\w")
 _SEPARATOR = re.compile(r"\w+([^\w\s.-])\w+(?:\1\w+)*")
-_ORDINAL = re.compile(r"(?:(?:^|_)[a-z]|_?[0-9])$", re.IGNORECASE)
-_TYPED = re.compile(r"[+-]?[0-9._]+|null|none|true|false|nan|inf", re.IGNORECASE)
+_NUMBER_SUFFIX = re.compile(r"(?:(?:^|_)[a-z]|_?[0-9])$", re.IGNORECASE)
+_YAML_SCALAR = re.compile(r"[+-]?[0-9._]+|null|none|true|false|nan|inf", re.IGNORECASE)
 
 
 def hint(row: Row) -> str:
-    """What a row is that is not an example."""
+    """Sentence that identifies a row which is not an example; "" when nothing is recognised."""
     if _is_message(row):
-        return "Each row is one message: write one conversation a row, {messages: [...]}. "
+        return "Each row is one message: write one conversation per row, {messages: [...]}. "
     if _is_tree(row):
-        return "Each row is a tree of messages: write one path of it a row, {messages: [...]}. "
-    if _numbered_turns(row):
+        return "Each row is a tree of messages: write one path through it per row, {messages: [...]}. "
+    if _is_turn_object(row):
         return "The turns are an object: write them as a list, {messages: [...]}. "
     if any(isinstance(one, str) and one.lstrip()[:3] in ("[{'", "{'") for one in row.values()):
-        return "A list is written as Python writes it: write it by json.dumps. "
+        return "A list is a Python literal: write it with json.dumps. "
     mark = _SEPARATOR.fullmatch(next(iter(row))) if len(row) == 1 else None
     if mark:
         return f"If '{mark[1]}' separates columns, set data.separator='{mark[1]}'. "
-    unknown = _unknown_turns(row) if guess(row) is None else ""
+    unknown = _unknown_turns(row) if guess_mapping(row) is None else ""
     if unknown:
         return unknown
-    if len(row) == 1 and isinstance(next(iter(row.values())), str) and guess(row) is None:
+    if len(row) == 1 and isinstance(next(iter(row.values())), str) and guess_mapping(row) is None:
         return (
-            "One text a row is neither a question nor an answer, and its speakers have no marks that are read "
-            f"({KNOWN}): write these, or {{instruction, output}}. "
+            "Each row is one text, without the role markers of a transcript "
+            f"({KNOWN}): add such markers, or write {{instruction, output}}. "
         )
-    if "text" in (guess(row) or {}):
+    if "text" in (guess_mapping(row) or {}):
         return _transcript(row)
-    return "It offers tools, which are not supported. " if _tools(row) else ""
+    return "It has tools, which are not supported. " if _has_tools(row) else ""
 
 
 def _transcript(row: Row) -> str:
-    """That a column is a transcript, by its marks as they are written."""
-    path = (guess(row) or {})["text"]
-    return f"'{path}' is a transcript with the marks {named(str(value_at(row, path)))}. "
+    """Sentence that names the column of a transcript and its role markers."""
+    path = (guess_mapping(row) or {})["text"]
+    return f"'{path}' is a transcript with the markers {first_markers(str(value_at(row, path)))}. "
 
 
 def _unknown_turns(row: Row) -> str:
-    """The form of a list of objects that are not messages in any known way."""
+    """Sentence about a list of objects in no known message notation; "" without one."""
     for name, value in list(row.items())[:SHOWN_NAMES]:
         if isinstance(value, list) and value and isinstance(value[0], dict) and any(text_paths(value[0])):
             keys = ", ".join(map(shown, list(value[0])[:SHOWN_NAMES]))
@@ -65,27 +65,31 @@ def _unknown_turns(row: Row) -> str:
     return ""
 
 
-def no_columns(row: Row) -> bool:
-    """Whether no mapping of columns can read such a row: it must be written anew."""
-    return _is_message(row) or _is_tree(row) or _numbered_turns(row)
+def must_be_rewritten(row: Row) -> bool:
+    """Whether no column mapping can read the row, so that it must be rewritten."""
+    return _is_message(row) or _is_tree(row) or _is_turn_object(row)
 
 
-def caution(row: Row, mapping: Mapping[str, str]) -> str:
-    """What the mapping leaves out or takes as it is written: other answers, other items, JSON text."""
-    said, firsts = [], []
+def mapping_caveats(row: Row, mapping: Mapping[str, str]) -> str:
+    """Sentences on what the mapping omits or reads literally: other answers, further items, JSON text."""
+    caveats, firsts = [], []
     for path in mapping.values():
         column = path.split(".")[0]
-        others = [name for name in row if name != column and _stem(name) and _stem(name) == _stem(column)]
+        others = [
+            name
+            for name in row
+            if name != column and _numbered_stem(name) and _numbered_stem(name) == _numbered_stem(column)
+        ]
         if others:
-            said.append(f"The columns named below leave out '{others[0]}'. ")
+            caveats.append(f"The columns named below omit '{others[0]}'. ")
         if _takes_first_of_several(row, path):
             firsts.append(f"'{path}'")
         if isinstance(value_at(row, path), (bool, int)):
-            said.append(f"'{path}' is {kind(value_at(row, path))}, which is taken as it is written. ")
+            caveats.append(f"'{path}' is {kind(value_at(row, path))}, which is read as its JSON text. ")
         if _is_json_list(value_at(row, path)):
-            said.append(f"'{path}' holds a list as JSON text, which is taken as it is written. ")
+            caveats.append(f"'{path}' holds a list as JSON text, which is read literally. ")
     if firsts:
-        said.append(f"Only the first item of each list is read by {' and '.join(firsts)}. ")
+        caveats.append(f"Only the first item of each list is read with {' and '.join(firsts)}. ")
     rows = {path.rpartition(".0.")[0] for path in mapping.values()}
     if (
         len(mapping) == 2
@@ -93,91 +97,100 @@ def caution(row: Row, mapping: Mapping[str, str]) -> str:
         and "." in "".join(rows)
         and all(".0." in path for path in mapping.values())
     ):
-        said.append(f"If the file is one object and its rows are a list in it, set data.field={rows.pop()}. ")
-    return "".join(dict.fromkeys(said))
+        caveats.append(
+            f"If the file is one object and its rows are a list in it, set data.field={rows.pop()}. "
+        )
+    return "".join(dict.fromkeys(caveats))
 
 
-def written(mapping: Mapping[str, str]) -> str:
-    """The mapping as it is typed; a name with special characters is in quotes."""
-    return "{" + ", ".join(f"{name}: {_quoted(column)}" for name, column in mapping.items()) + "}"
+def mapping_text(mapping: Mapping[str, str]) -> str:
+    """Mapping as typed on the command line; names with special characters are quoted."""
+    return "{" + ", ".join(f"{name}: {_yaml_quoted(column)}" for name, column in mapping.items()) + "}"
 
 
-def guess(row: Row) -> dict[str, str] | None:
-    """The mapping that may read a row that no layout fits: a preference pair's better half, or parts of columns."""
-    if no_columns(row):
+def guess_mapping(row: Row) -> dict[str, str] | None:
+    """Mapping that may read a row that no layout fits: the chosen answer of a preference pair, or nested texts."""
+    if must_be_rewritten(row):
         return None
-    held = {
+    columns = {
         name: value
         for name, value in list(row.items())[:SHOWN_NAMES]
-        if not any(word in name for word in words.REJECTED)
+        if not any(word in name for word in REJECTED)
     }
-    if isinstance(held.get("prompt"), list) and isinstance(held.get("chosen"), list):
+    if isinstance(columns.get("prompt"), list) and isinstance(columns.get("chosen"), list):
         return {"prompt": "prompt", "completion": "chosen"}
-    return _guessed_conversation(held) or _guessed_pair(held)
+    return _guessed_conversation(columns) or _guessed_pair(columns)
 
 
-def _guessed_conversation(held: Row) -> dict[str, str] | None:
-    """A conversation in any part of the row; of a question and an answer apart, both."""
-    found = list(_talks(held))
-    found.sort(key=lambda one: not any(word in one[0] for word in words.CHOSEN))
-    asked = next((path for path, who in found if who[-1] == USER), None)
+def _guessed_conversation(columns: Row) -> dict[str, str] | None:
+    """Mapping to a conversation anywhere in the row, or to a question and an answer in separate columns."""
+    found = list(_conversations(columns))
+    found.sort(key=lambda one: not any(word in one[0] for word in CHOSEN))
+    question = next((path for path, who in found if who[-1] == USER), None)
     answer = next((path for path, who in found if who[0] == ASSISTANT), None)
     whole = next((path for path, who in found if who[0] != ASSISTANT and who[-1] == ASSISTANT), None)
-    texts = [path for path in _texts(held) if not any(path.startswith(f"{talk}.") for talk, _ in found)]
+    texts = [
+        path
+        for path in _text_paths(columns)
+        if not any(path.startswith(f"{conversation}.") for conversation, _ in found)
+    ]
     if whole is None:
-        asked = asked or (
-            _named([path for path in texts if not _inside_answer(path)], words.ASKING) if answer else None
+        question = question or (
+            _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
+            if answer
+            else None
         )
-        answer = answer or (_named(texts, words.ANSWERING) if asked else None)
-        if asked and answer:
-            return {"prompt": asked, "completion": answer}
-    for text in _texts(held):
-        value = value_at(held, text)
-        if isinstance(value, str) and way_of(value) is not None and not awaits(value):
+        answer = answer or (_first_named(texts, ANSWER_WORDS) if question else None)
+        if question and answer:
+            return {"prompt": question, "completion": answer}
+    for text in _text_paths(columns):
+        value = value_at(columns, text)
+        if isinstance(value, str) and style_of(value) is not None and not awaits_answer(value):
             return {"text": text}
-    talk = whole or asked
-    if talk is None:
+    conversation = whole or question
+    if conversation is None:
         return None
-    return {"conversations" if looks_like(value_at(held, talk), SHAREGPT) else "messages": talk}
+    field = "conversations" if is_conversation(value_at(columns, conversation), SHAREGPT) else "messages"
+    return {field: conversation}
 
 
-def _talks(value: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, list[str]]]:
-    """The paths of the conversations in a value, and who speaks; of a list only its first item is looked at."""
+def _conversations(value: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, list[str]]]:
+    """Paths of the conversations in a value, and their roles; lists contribute their first item only."""
     if path and is_messages(value):
-        yield path, speakers(value)
+        yield path, speaker_roles(value)
     elif depth and isinstance(value, (dict, list)):
         inner = list(value.items())[:SHOWN_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
         for name, one in inner:
-            yield from _talks(one, f"{path}.{name}" if path else str(name), depth - 1)
+            yield from _conversations(one, f"{path}.{name}" if path else str(name), depth - 1)
 
 
-def _guessed_pair(held: Row) -> dict[str, str] | None:
-    """Paths of texts whose names say question and answer; of exactly two texts the first and the second.
+def _guessed_pair(columns: Row) -> dict[str, str] | None:
+    """Mapping to texts whose names suggest question and answer; of exactly two texts, the first and the second.
 
-    A number that is named as an answer (a class) answers one text that is alone.
+    A number in an answer column (a class) answers a single text.
     """
-    texts = list(_texts(held))
-    asked = _named([path for path in texts if not _inside_answer(path)], words.ASKING)
-    answer = _named([path for path in texts if path != asked], words.ANSWERING)
-    if asked and not answer:
-        answer = next((path for path in texts if path in words.SAYING and path != asked), None)
-    numbers = [name for name, one in held.items() if isinstance(one, (bool, int)) and name in words.ANSWERING]
+    texts = list(_text_paths(columns))
+    question = _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
+    answer = _first_named([path for path in texts if path != question], ANSWER_WORDS)
+    if question and not answer:
+        answer = next((path for path in texts if path in TEXT_COLUMNS and path != question), None)
+    numbers = [name for name, one in columns.items() if isinstance(one, (bool, int)) and name in ANSWER_WORDS]
     if len(texts) == 1 and len(numbers) == 1:
         return {"prompt": texts[0], "completion": numbers[0]}
-    if len(texts) == 2 and not (asked and answer) and not numbers and all(map(_is_name, texts)):
-        asked = asked or next(path for path in texts if path != answer)
-        answer = answer or next(path for path in texts if path != asked)
-    return {"prompt": asked, "completion": answer} if asked and answer else None
+    if len(texts) == 2 and not (question and answer) and not numbers and all(map(_is_name, texts)):
+        question = question or next(path for path in texts if path != answer)
+        answer = answer or next(path for path in texts if path != question)
+    return {"prompt": question, "completion": answer} if question and answer else None
 
 
-def _texts(held: Row) -> Iterator[str]:
-    paths = (name + path for name, value in held.items() for path in text_paths(value, depth=_DEPTH))
-    return (path for path in paths if not is_aside(path))
+def _text_paths(columns: Row) -> Iterator[str]:
+    paths = (name + path for name, value in columns.items() for path in text_paths(value, depth=_DEPTH))
+    return (path for path in paths if not is_metadata(path))
 
 
-def _named(paths: Sequence[str], known: Sequence[str]) -> str | None:
-    """The first path through a name that is one of these, in the words' order; else one that has it as a piece."""
-    for cut in (_names, _singular_names, pieces):
+def _first_named(paths: Sequence[str], known: Sequence[str]) -> str | None:
+    """First path with one of these words as a name, in order of the words; else with the word inside a name."""
+    for cut in (_names, _singular_names, name_words):
         for word in known:
             found = next((path for path in paths if word in cut(path)), None)
             if found:
@@ -190,12 +203,12 @@ def _singular_names(path: str) -> list[str]:
 
 
 def _inside_answer(path: str) -> bool:
-    """Whether a path leads into an object that is named as an answer."""
-    return any(name in words.ANSWERING for name in [*_names(path)[:-1], *_singular_names(path)[:-1]])
+    """Whether a path leads into an object with an answer name."""
+    return any(name in ANSWER_WORDS for name in [*_names(path)[:-1], *_singular_names(path)[:-1]])
 
 
 def _is_name(path: str) -> bool:
-    """Whether it is like a column's name, and not like a cell: a question, a number, a sentence."""
+    """Whether a text looks like a column name rather than a cell (a question, a number, a sentence)."""
     return "?" not in path and not path[:1].isdigit() and len(path.split()) <= _LONGEST_NAME
 
 
@@ -203,8 +216,8 @@ def _names(path: str) -> list[str]:
     return path.casefold().split(".")
 
 
-def _stem(name: str) -> str:
-    return _ORDINAL.sub("", name) if _ORDINAL.search(name) else ""
+def _numbered_stem(name: str) -> str:
+    return _NUMBER_SUFFIX.sub("", name) if _NUMBER_SUFFIX.search(name) else ""
 
 
 def _takes_first_of_several(row: Row, path: str) -> bool:
@@ -222,8 +235,8 @@ def _is_json_list(value: object) -> bool:
         return False
 
 
-def _quoted(column: str) -> str:
-    if _PLAIN.fullmatch(column) and column == column.strip() and not _TYPED.fullmatch(column):
+def _yaml_quoted(column: str) -> str:
+    if _PLAIN.fullmatch(column) and column == column.strip() and not _YAML_SCALAR.fullmatch(column):
         return column
     return '"' + column.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -233,7 +246,7 @@ def _is_message(row: Row) -> bool:
 
 
 def _is_tree(row: Row) -> bool:
-    """Whether a row is a tree of messages: replies in replies (OASST), or nodes with parents (a ChatGPT export)."""
+    """Whether a row is a tree of messages: nested replies (OASST) or linked nodes (a ChatGPT export)."""
     for value in (row, *list(row.values())[:SHOWN_NAMES]):
         if not isinstance(value, dict):
             continue
@@ -245,8 +258,8 @@ def _is_tree(row: Row) -> bool:
     return False
 
 
-def _numbered_turns(row: Row) -> bool:
-    """Whether a column is an object of turns, {turn_1: {...}, turn_2: {...}}."""
+def _is_turn_object(row: Row) -> bool:
+    """Whether a column holds turns as an object, {turn_1: {...}, turn_2: {...}}."""
     return any(
         isinstance(value, dict)
         and bool(value)
@@ -255,5 +268,5 @@ def _numbered_turns(row: Row) -> bool:
     )
 
 
-def _tools(row: Row) -> bool:
-    return any(not is_empty(row.get(name)) for name in words.TOOLS)
+def _has_tools(row: Row) -> bool:
+    return any(not is_empty(row.get(name)) for name in TOOLS)

@@ -1,4 +1,4 @@
-"""Layouts: a format, and the columns that hold its fields; what a row says by it. Pure."""
+"""Layouts: a format with the columns of its fields, and the parsing of rows by it. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from nait.core.dataset.examples import Turn
-from nait.data.chat.conversations import ENDS, Dialogue, read_conversation, take_turns
-from nait.data.chat.marks import way_of
+from nait.data.chat.conversations import ENDS, Dialogue, read_conversation, turns_from_messages
+from nait.data.chat.marks import style_of
 from nait.data.chat.messages import (
     ASSISTANT,
     CALLED,
@@ -18,18 +18,18 @@ from nait.data.chat.messages import (
     PLACEHOLDER,
     SHAREGPT,
     TEMPLATE,
-    Said,
+    Message,
+    has_media_placeholder,
+    has_template_markers,
+    has_tool_call,
+    is_conversation,
     is_messages,
-    looks_like,
-    messages_of,
-    shows_call,
-    shows_media,
-    shows_template,
-    spoken,
+    read_messages,
+    text_and_reasoning,
 )
-from nait.data.chat.reasoning import Handling, with_reasoning
+from nait.data.chat.reasoning import Handling, join_reasoning
 from nait.data.chat.transcripts import read_transcript
-from nait.data.columns.hints import guess, written
+from nait.data.columns.hints import guess_mapping, mapping_text
 from nait.data.columns.multiple_choice import AnswerOptions, chosen_label, read_options, with_options
 from nait.data.row_errors import (
     Row,
@@ -45,19 +45,22 @@ from nait.data.row_errors import (
     value_at,
 )
 
-_SYSTEM_MARK = re.compile(r"^\s*SYSTEM:\s*")
-"""How a system text begins that belongs to a transcript in another column (Glaive)."""
-WEIGHED = "a weight of the row, which is not used"
+_SYSTEM_MARKER = re.compile(r"^\s*SYSTEM:\s*")
+"""Marker at the start of a system text whose transcript is in another column (Glaive)."""
+UNUSED_WEIGHT = "a weight of the row, which is not used"
 KEYS = {"messages": CHAT, "sharegpt": SHAREGPT}
 TEXT = "text"
-_REFUSED = {
-    "tools": ("offers tools", "Tools are not supported: leave such rows out"),
-    "media": ("holds an image, a video or a sound", "A language model sees none: leave such rows out"),
+_UNSUPPORTED = {
+    "tools": ("has tools", "Tools are not supported: remove such rows"),
+    "media": (
+        "holds an image, video or audio",
+        "Images, video and audio are not supported: remove such rows",
+    ),
 }
 
 
 class Content(NamedTuple):
-    """What a row says, and what was done to it."""
+    """Parsed content of a row, and notes on what was changed or not used."""
 
     turns: tuple[Turn, ...]
     system: str
@@ -67,70 +70,70 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """A format and the columns that hold its fields; None for an optional field that no column holds.
+    """A format and the columns of its fields; None for an optional field without a column.
 
-    `spread` are the columns of options that have one each, `assigned` the fields whose columns the user has named.
+    `option_columns` hold one answer option each. `assigned` are the fields whose columns the user has named.
     """
 
     format: str
     required: Mapping[str, str]
     optional: Mapping[str, str | None] = field(default_factory=dict)
-    spread: tuple[str, ...] = ()
+    option_columns: tuple[str, ...] = ()
     assigned: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         held = {name: column for name, column in {**self.required, **self.optional}.items() if column}
-        told = [f"{name} in {shown(column)}" for name, column in held.items()]
-        if self.spread:
-            told.append(f"options in {', '.join(map(shown, self.spread))}")
-        return f"format {self.format}, " + ", ".join(told)
+        parts = [f"{name} in {shown(column)}" for name, column in held.items()]
+        if self.option_columns:
+            parts.append(f"options in {', '.join(map(shown, self.option_columns))}")
+        return f"format {self.format}, " + ", ".join(parts)
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns that are read; of a path the column in which it begins, too."""
+        """Columns that are read; a path also contributes its first column."""
         held = [
             *self.required.values(),
-            *self.spread,
+            *self.option_columns,
             *(column for column in self.optional.values() if column),
         ]
         return frozenset([*held, *(column.split(".")[0] for column in held)])
 
     def read(self, row: Row, handling: Handling = Handling()) -> Content:  # noqa: B008  # frozen
-        """What the row says. Raises: RowError."""
-        for name, (what, mend) in _REFUSED.items():
+        """Content of the row. Raises: RowError."""
+        for name, (what, mend) in _UNSUPPORTED.items():
             column = self.optional.get(name)
             if column and not is_empty(value_at(row, column)):
                 raise RowError(what, column=column, mend=f"{mend}, or set data.columns={{{name}: null}}")
-        self._check_wanted(row)
+        self._check_trained(row)
         system = _system(row, self.optional.get("system"))
         if self.format == TEXT:
-            system = _SYSTEM_MARK.sub("", system)
-        turns, said, notes = self._dialogue(row, handling)
-        if system and said and system != said:
+            system = _SYSTEM_MARKER.sub("", system)
+        turns, own_system, notes = self._dialogue(row, handling)
+        if system and own_system and system != own_system:
             raise RowError(
-                "differs from the conversation's own system message",
+                "differs from the system message of the conversation",
                 column=self.optional["system"] or "",
                 mend="Keep one of the two, or set data.columns={system: null}",
             )
-        if any(shows_template(text) for turn in turns for text in (turn.instruction, turn.answer)):
+        if any(has_template_markers(text) for turn in turns for text in (turn.instruction, turn.answer)):
             notes = (*notes, TEMPLATE)
-        if any(shows_call(turn.answer) for turn in turns):
+        if any(has_tool_call(turn.answer) for turn in turns):
             notes = (*notes, CALLED)
         weight = value_at(row, self.optional.get("weight"))
         if not is_missing(weight) and weight != 1:
-            notes = (*notes, WEIGHED)
-        return Content(turns, said or system, _subtask(row, self.optional.get("subtask")), notes)
+            notes = (*notes, UNUSED_WEIGHT)
+        return Content(turns, own_system or system, _subtask(row, self.optional.get("subtask")), notes)
 
-    def _check_wanted(self, row: Row) -> None:
-        """Raises: RowError for a row whose label or weight says that its answer is not to be learned."""
+    def _check_trained(self, row: Row) -> None:
+        """Raises: RowError for a row whose label or weight excludes its answer from training."""
         for name, what in (
-            ("label", "marks the answer as not wanted"),
+            ("label", "marks the answer as undesirable"),
             ("weight", "marks the row as not trained"),
         ):
             column = self.optional.get(name)
             value = value_at(row, column)
             if column and (value is False or (name == "weight" and value == 0)):
-                mend = f"Leave such rows out, or set data.columns={{{name}: null}}"
+                mend = f"Remove such rows, or set data.columns={{{name}: null}}"
                 raise RowError(what, column=column, mend=mend)
 
     def _dialogue(self, row: Row, handling: Handling) -> Dialogue:
@@ -144,18 +147,19 @@ class Layout:
         return self._pair(row, first, rest[0], handling)
 
     def _conversation(self, row: Row, column: str, handling: Handling) -> Dialogue:
-        """The turns of a conversation; where it ends with the user, the column that may hold the answer is named."""
+        """Turns of a conversation. When it ends with the user, the error suggests a column for the answer."""
         try:
             return read_conversation(row, column, KEYS[self.format], handling)
         except RowError as error:
-            found = guess(row) if error.what == ENDS else None
+            found = guess_mapping(row) if error.what == ENDS else None
             if not found or "completion" not in found:
                 raise
-            mend = f"If {shown(found['completion'])} is its answer, set data.columns={written(found)}. {error.mend}"
+            answer = f"If {shown(found['completion'])} is its answer"
+            mend = f"{answer}, set data.columns={mapping_text(found)}. {error.mend}"
             raise RowError(error.what, column=error.column, at=error.at, mend=mend) from None
 
     def _pair(self, row: Row, first: str, last: str, handling: Handling) -> Dialogue:
-        """A question and its answer in columns of their own, behind the turns of a history."""
+        """Turn of a question and an answer column, after the turns of the history."""
         notes: list[str] = []
         options = self._options(row)
         question = with_options(required_text(row, first), options)
@@ -163,10 +167,12 @@ class Layout:
         answer = chosen_label(
             value_at(row, last), options, last, field=field, assigned=field in self.assigned
         )
-        thought = value_at(row, self.optional.get("reasoning"))
-        answer = with_reasoning(answer, thought, self.optional.get("reasoning") or last, "", handling, notes)
+        reasoning = value_at(row, self.optional.get("reasoning"))
+        answer = join_reasoning(
+            answer, reasoning, self.optional.get("reasoning") or last, "", handling, notes
+        )
         turn = Turn(question, answer, self._input(row))
-        if shows_media(question) or shows_media(turn.input):
+        if has_media_placeholder(question) or has_media_placeholder(turn.input):
             notes.append(PLACEHOLDER)
         history = self.optional.get("history")
         if history is None or is_empty(value_at(row, history)):
@@ -186,60 +192,62 @@ class Layout:
 
     def _options(self, row: Row) -> AnswerOptions | str | None:
         held = self.optional.get("options")
-        return read_options(row, self.spread or ((held,) if held else ()))
+        return read_options(row, self.option_columns or ((held,) if held else ()))
 
     def _messages(self, row: Row, first: str, last: str, handling: Handling) -> Dialogue:
-        """Prompt and completion as messages: an answer in the prompt is context, as in TRL."""
+        """Turns of prompt and completion messages. Answers in the prompt are context, as in TRL."""
         notes: list[str] = []
-        said: list[Said] = []
-        self._check_alone(row)
+        messages: list[Message] = []
+        self._check_no_question_parts(row)
         for column, speaker in ((first, "user"), (last, "assistant")):
             value = value_at(row, column)
             if isinstance(value, list) or is_messages(value):
-                found = messages_of(value, column, CHAT, handling, notes)
+                found = read_messages(value, column, CHAT, handling, notes)
                 if (
                     column == last
-                    and said
-                    and [one[:2] for one in found[: len(said)]] == [one[:2] for one in said]
+                    and messages
+                    and [one[:2] for one in found[: len(messages)]] == [one[:2] for one in messages]
                 ):
-                    found = found[len(said) :]  # the whole conversation, prompt included
+                    found = found[len(messages) :]  # the completion repeats the prompt
             else:
-                found = [Said(speaker, checked_text(value, column))]
-            said += [one._replace(trained=False) for one in found] if column == first else found
-        thought = value_at(row, self.optional.get("reasoning"))
-        if said[-1].role == ASSISTANT and not (is_empty(thought) and isinstance(value, list)):
-            text = with_reasoning(said[-1].text, thought, last, "", handling, notes)
-            said[-1] = said[-1]._replace(text=text)
-        return take_turns(said, last, handling, notes)
+                found = [Message(speaker, checked_text(value, column))]
+            messages += [one._replace(trained=False) for one in found] if column == first else found
+        reasoning = value_at(row, self.optional.get("reasoning"))
+        if messages[-1].role == ASSISTANT and not (is_empty(reasoning) and isinstance(value, list)):
+            text = join_reasoning(messages[-1].text, reasoning, last, "", handling, notes)
+            messages[-1] = messages[-1]._replace(text=text)
+        return turns_from_messages(messages, last, handling, notes)
 
-    def _check_alone(self, row: Row) -> None:
-        """Raises: RowError for a part of a question beside a prompt that is a conversation."""
+    def _check_no_question_parts(self, row: Row) -> None:
+        """Raises: RowError for an input, options or history next to a prompt that is a conversation."""
         for name in ("input", "options", "history"):
             column = self.optional.get(name)
             if column and not is_empty(value_at(row, column)):
                 mend = f"Write it into the first message, or set data.columns={{{name}: null}}"
-                raise RowError("stands beside a prompt that is a conversation", column=column, mend=mend)
+                raise RowError(
+                    "cannot be combined with a prompt that is a conversation", column=column, mend=mend
+                )
 
     def fits(self, row: Row) -> bool:
-        """Whether the row has all required columns, and values of the right form in them."""
+        """Whether the row has all required columns with values of the right type."""
         if not all(has_column(row, column) for column in self.required.values()):
             return False
         first = value_at(row, next(iter(self.required.values())))
         if self.format == TEXT:
-            return way_of(first) is not None
-        return self.format not in KEYS or looks_like(first, KEYS[self.format])
+            return style_of(first) is not None
+        return self.format not in KEYS or is_conversation(first, KEYS[self.format])
 
 
 def _system(row: Row, column: str | None) -> str:
-    """The system text; one that is written as a message or in parts is read as such."""
+    """System text, which may also be a message or a list of text parts."""
     value = value_at(row, column) if column else None
     if isinstance(value, (dict, list)) and value:
-        return spoken(value, column or "", "")[0]
+        return text_and_reasoning(value, column or "", "")[0]
     return optional_text(row, column)
 
 
 def _subtask(row: Row, column: str | None) -> str:
-    """The row's subtask; a number is taken as its digits. Strings are shared: there are few."""
+    """Subtask of the row; a number becomes its digits. Strings are interned to save memory."""
     value: Any = value_at(row, column) if column else None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

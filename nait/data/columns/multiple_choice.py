@@ -1,7 +1,7 @@
-"""Choices: a question with options as one text, and the label that answers it. Pure.
+"""Multiple-choice rows: prompt with options, and the label of the answer. Pure.
 
-The prompt is the question with a line for each option, "A. ...", and the answer is a label, as in
-lm-evaluation-harness' MMLU. An answer that is text stays as it is written.
+The prompt is the question followed by one line per option, "A. ...", and the answer is a label, as in
+lm-evaluation-harness' MMLU. An answer that is text is unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TEXTS = ("text", "texts", "content")
 
 
 class AnswerOptions(NamedTuple):
-    """The labels and texts of a question's options."""
+    """Labels and texts of a question's options."""
 
     labels: tuple[str, ...]
     texts: tuple[str, ...]
@@ -29,7 +29,7 @@ class AnswerOptions(NamedTuple):
 
 
 def read_options(row: Row, columns: Sequence[str]) -> AnswerOptions | str | None:
-    """The options in these columns, in one or in one each; text that lists them itself; None where there are none.
+    """Options in one column or in a column each; text that already lists them; None without options.
 
     Raises: RowError.
     """
@@ -55,7 +55,7 @@ def read_options(row: Row, columns: Sequence[str]) -> AnswerOptions | str | None
 
 
 def _of_object(value: dict[str, Any], column: str) -> AnswerOptions:
-    """Options as {text: [...], label: [...]}, or as {A: ..., B: ...}."""
+    """Options of {text: [...], label: [...]} or {A: ..., B: ...}."""
     texts = next((value[name] for name in _TEXTS if isinstance(value.get(name), list)), None)
     if texts is None:
         held = [(name, text) for name, text in value.items() if text is not None]
@@ -81,7 +81,7 @@ def _of_list(value: object, column: str) -> AnswerOptions:
 
 
 def _text(value: object, column: str, at: str) -> str:
-    """An option's text; a number is taken as its digits."""
+    """Text of an option; a number becomes its digits."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     return checked_text(value, column, at)
@@ -91,14 +91,14 @@ def _options(texts: Sequence[str], labels: Sequence[Any] | None, column: str) ->
     if labels is None:
         labels = string.ascii_uppercase[: len(texts)]
     if len(labels) != len(texts):
-        mend = f"Give at most {len(string.ascii_uppercase)} options, each with its label"
-        raise RowError("has another number of labels than of options", column=column, mend=mend)
+        mend = f"Give each option one label; without labels, at most {len(string.ascii_uppercase)} options"
+        raise RowError("has different numbers of labels and options", column=column, mend=mend)
     named = tuple(_text(label, column, ".label") for label in labels)
     return AnswerOptions(named, _without_labels(named, texts))
 
 
 def _without_labels(labels: Sequence[str], texts: Sequence[str]) -> tuple[str, ...]:
-    """The texts; where every one begins with its own label, "A)21" or "(B) 22", without the labels."""
+    """Option texts; labels are stripped when every text begins with its own, as in "A)21" or "(B) 22"."""
     found = [
         re.match(rf"\s*(?:\({re.escape(label)}\)|{re.escape(label)}(?:[):]|\.(?!\d)))\s*", text)
         for label, text in zip(labels, texts, strict=True)
@@ -109,14 +109,14 @@ def _without_labels(labels: Sequence[str], texts: Sequence[str]) -> tuple[str, .
 
 
 def with_options(question: str, options: AnswerOptions | str | None) -> str:
-    """The question with a line for each option, unless it lists them itself."""
-    if options is None or (isinstance(options, AnswerOptions) and _lists(question, options)):
+    """Question followed by one line per option, unless it already lists them."""
+    if options is None or (isinstance(options, AnswerOptions) and _shows_options(question, options)):
         return question
     return f"{question}\n{options}"
 
 
-def _lists(question: str, options: AnswerOptions) -> bool:
-    """Whether the question has every option in it, behind its label."""
+def _shows_options(question: str, options: AnswerOptions) -> bool:
+    """Whether the question contains every option preceded by its label."""
     text = "".join(question.split())
     return bool(options.labels) and all(
         any(f"{label}{mark}{''.join(option.split())}" in text for mark in ").:")
@@ -127,20 +127,20 @@ def _lists(question: str, options: AnswerOptions) -> bool:
 def chosen_label(
     value: object, options: AnswerOptions | str | None, column: str, *, field: str, assigned: bool = False
 ) -> str:
-    """The answer's text: a label, or an option's text, as it is; of a number the label at that place from 0.
+    """Answer text: a label or an option's text unchanged; a number becomes the label at that index, from 0.
 
-    Without options a number, or true or false, is taken as JSON writes it where the user has assigned the column.
-    Raises: RowError for a number that names no option, or anything else that is not text.
+    Without options, a number or boolean becomes its JSON text if the user has `assigned` the column.
+    Raises: RowError for a number outside the options, or any other value that is not text.
     """
     if not isinstance(options, AnswerOptions):
         if not isinstance(value, (bool, int, float)) or is_missing(value):
             return checked_text(value, column)
         if assigned:
             return json.dumps(value)
-        mend = f"Write it as text, or take it as it is written by data.columns={{{field}: {column}}}"
+        mend = f"Write it as text, or convert it as written with data.columns={{{field}: {column}}}"
         raise RowError(f"is {kind(value)}, not text", column=column, mend=mend)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], int):
-        value = value[0]  # AGIEval: the one number of a list
+        value = value[0]  # AGIEval: a list with one number
     if isinstance(value, str):
         text = value.strip()
         if (
@@ -164,5 +164,5 @@ def chosen_label(
 
 
 def _no_option(column: str) -> RowError:
-    mend = "Write the label of an option, or its number from 0"
-    return RowError("names none of the options", column=column, mend=mend)
+    mend = "Write the label of an option, or its index from 0"
+    return RowError("matches none of the options", column=column, mend=mend)

@@ -1,55 +1,55 @@
-"""Parts: the paths of texts inside a value, and which of them is what somebody says. Pure."""
+"""Paths of texts inside nested values, and the path most likely to be message content. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from nait.data.columns import column_names as words
+from nait.data.columns.column_names import METADATA_WORDS, SPEAKERS
 
-MOST_NAMES = 20
-_PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
-_SAYING = ("content", "text", "value", "answer", "output", "response")
-"""Names of the text in an object, the likeliest first."""
+MAX_NAMES = 20
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_TEXT_NAMES = ("content", "text", "value", "answer", "output", "response")
+"""Keys that usually hold the text of an object, most likely first."""
 
 
 def text_paths(value: object, *, depth: int = 3) -> Iterator[str]:
-    """The paths of the texts in a value, each step behind a dot; of a list that of its first item alone."""
+    """Paths of the texts in a value, each step preceded by a dot; lists contribute their first item only."""
     if isinstance(value, str):
         yield ""
     elif depth and isinstance(value, (dict, list)):
-        inner = list(value.items())[:MOST_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
+        inner = list(value.items())[:MAX_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
         for step, held in inner:
             yield from (f".{step}{path}" for path in text_paths(held, depth=depth - 1))
 
 
-def part_of(value: object) -> str | None:
-    """The path of the part that says the most: a conversation, else a text whose name tells that it is one."""
-    talk = _conversation(value, 3)
-    if talk is not None:
-        return talk
-    paths = [path for path in text_paths(value) if not is_aside(path)]
-    named = [path for name in _SAYING for path in paths if path.split(".")[-1].casefold() == name]
+def best_text_path(value: object) -> str | None:
+    """Path of a conversation inside the value, else of the text whose key suggests content; None without text."""
+    conversation = _conversation(value, 3)
+    if conversation is not None:
+        return conversation
+    paths = [path for path in text_paths(value) if not is_metadata(path)]
+    named = [path for name in _TEXT_NAMES for path in paths if path.split(".")[-1].casefold() == name]
     return next(iter([*named, *paths]), None)
 
 
 def _conversation(value: object, depth: int) -> str | None:
-    if isinstance(value, list) and value and isinstance(value[0], dict) and {*words.SPEAKERS} & {*value[0]}:
+    if isinstance(value, list) and value and isinstance(value[0], dict) and {*SPEAKERS} & {*value[0]}:
         return ""
-    for name, held in list(value.items())[:MOST_NAMES] if isinstance(value, dict) and depth else ():
+    for name, held in list(value.items())[:MAX_NAMES] if isinstance(value, dict) and depth else ():
         path = _conversation(held, depth - 1)
         if path is not None:
             return f".{name}{path}"
     return None
 
 
-def pieces(path: str) -> list[str]:
-    """The words a path is made of, in the singular: "answers.input_text.0" has "answer", "input", "text", "0"."""
-    return [piece.casefold().removesuffix("s") for piece in _PIECES.findall(path)]
+def name_words(path: str) -> list[str]:
+    """Words of a path, in the singular: "answers.input_text.0" gives "answer", "input", "text", "0"."""
+    return [piece.casefold().removesuffix("s") for piece in _WORDS.findall(path)]
 
 
-def is_aside(path: str) -> bool:
-    """Whether the last name of a path is that of a label or a date, and not of what somebody says."""
+def is_metadata(path: str) -> bool:
+    """Whether the last name of a path is metadata (an id, a label, a date) rather than content."""
     last = next((name for name in reversed(path.split(".")) if not name.isdigit()), path)
-    found = pieces(last)
-    return bool(found) and (found[-1] in words.ASIDES or " ".join(found) in words.ASIDES)
+    found = name_words(last)
+    return bool(found) and (found[-1] in METADATA_WORDS or " ".join(found) in METADATA_WORDS)

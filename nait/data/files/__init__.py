@@ -1,1 +1,1 @@
-"""Files in every format that people have: found, opened, decompressed and read record by record."""
+"""Data files: path resolution, decompression, decoding and record-by-record reading."""

@@ -1,4 +1,4 @@
-"""Bytes and texts of a file, plain or compressed, in any encoding, with a bound on what is held at a time."""
+"""Streaming access to the bytes, text and lines of plain or compressed files, with bounded memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nait.data.files.named_files import missing
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 MEGABYTE = 1 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
-_MARKS = {
+_ENCODING_MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
@@ -31,16 +31,16 @@ _MARKS = {
     b"\x00{": "utf-16-be",
     b"\x00[": "utf-16-be",
 }
-"""How a file that is not UTF-8 begins: by a byte order mark, or by JSON in 16-bit characters."""
+"""First bytes of files that are not plain UTF-8: a byte order mark, or JSON in 16-bit characters."""
 _UTF8 = ("utf-8", "utf-8-sig")
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How bytes become records.
+    """Options for decoding files to records.
 
-    `encoding`: None is UTF-8, or what a byte order mark says. `separator`: of CSV; None finds it in the header.
-    `field`: where in a JSON object the rows are. `max_row_mb`: the largest row, in MB of text, that is held.
+    `encoding`: None detects a byte order mark and defaults to UTF-8. `separator`: of CSV; None detects it in the
+    header. `field`: path of the rows in a JSON object. `max_row_mb`: largest row that is read, in MB of text.
     """
 
     encoding: str | None = None
@@ -54,35 +54,39 @@ class Decoding:
             try:
                 codecs.lookup(self.encoding)
             except (LookupError, TypeError, ValueError):
-                mend = "Use utf-8, cp1252, latin-1, utf-16, gb18030, shift_jis or another name that Python knows."
+                mend = "Use utf-8, cp1252, latin-1, utf-16, gb18030, shift_jis or another Python codec."
                 raise ConfigError(
                     f"Unknown encoding '{self.encoding}'", where=f"{self.group}.encoding", mend=mend
                 ) from None
         if self.separator is not None and (not isinstance(self.separator, str) or len(self.separator) != 1):
-            mend = "Give one character, such as ';', or null: it is found in the header."
+            mend = "Give one character, such as ';', or null to detect it in the header."
             raise ConfigError(
                 f"'{self.separator}' is not a separator", where=f"{self.group}.separator", mend=mend
             )
         if not isinstance(self.max_row_mb, int) or self.max_row_mb < 1:
             raise ConfigError(
-                f"'{self.max_row_mb}' is not a size", where=f"{self.group}.max_row_mb", mend="64 is usual."
+                f"'{self.max_row_mb}' is not a size in MB",
+                where=f"{self.group}.max_row_mb",
+                mend="Give a whole number; the default is 64.",
             )
 
     @property
-    def most(self) -> int:
-        """Bytes, or characters, of the largest row."""
+    def max_size(self) -> int:
+        """Size limit of a row, in bytes or characters."""
         return self.max_row_mb * MEGABYTE
 
     def not_decoded(self, path: Path, encoding: str) -> DataError:
-        """The error for bytes that are not text in this encoding."""
+        """Error for bytes that are not valid in this encoding."""
         name = "UTF-8" if encoding in _UTF8 else encoding
-        mend = f"Set {self.group}.encoding, such as cp1252 (Excel) or latin-1, or save it as UTF-8."
+        mend = (
+            f"Set {self.group}.encoding, for example to cp1252 (Excel) or latin-1, or save the file as UTF-8."
+        )
         return DataError(f"is not {name}", where=str(path), mend=mend)
 
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """A stream of the file's bytes, uncompressed. Raises: DataError when it cannot be read to its end."""
+    """Binary stream of the decompressed file. Raises: DataError when it cannot be read completely."""
     try:
         with _uncompressed(path, compression(path)) as stream:
             yield stream
@@ -90,12 +94,12 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         raise missing(path) from None
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise DataError(
-            f"cannot be read ({error})", where=str(path), mend="Check its rights, or fetch it again."
+            f"cannot be read ({error})", where=str(path), mend="Check its permissions, or download it again."
         ) from error
 
 
 def compression(path: Path) -> str | None:
-    """How a file is compressed: what the file's first bytes say, whatever its name; else what its name says."""
+    """Compression of a file, by its first bytes, else by its suffix; None for a plain file."""
     with path.open("rb") as plain:
         head = plain.read(6)
     seen = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
@@ -113,16 +117,16 @@ def _uncompressed(path: Path, compression: str | None) -> Iterator[BinaryIO]:
     else:
         import pyarrow as pa
 
-        # Not the package zstandard: it takes a file that was cut off for one that ends there.
+        # Not the zstandard package, which reports no error for a truncated file.
         with io.BufferedReader(pa.input_stream(str(path), compression=compression)) as stream:
             yield cast(BinaryIO, stream)
 
 
 @contextmanager
 def open_arrow(path: Path) -> Iterator[Any]:
-    """The same bytes in a file of Arrow's own; a compressed file goes through a temporary one on disk.
+    """Arrow file handle on the decompressed bytes; a compressed file is unpacked to a temporary file.
 
-    Arrow reads ahead in threads of its own: a file object of Python's could be gone before they end.
+    Arrow's read-ahead threads may outlive a Python file object, so Arrow opens the file itself.
     """
     import pyarrow as pa
 
@@ -139,17 +143,17 @@ def open_arrow(path: Path) -> Iterator[Any]:
 
 
 def encoding_of(path: Path, decoding: Decoding) -> str:
-    """The user's encoding, else what the file's first bytes say."""
+    """Encoding set by the user, else detected from the first bytes of the file."""
     if decoding.encoding:
         return decoding.encoding
     with open_bytes(path) as stream:
         head = stream.read(4)
-    return next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
+    return next((name for mark, name in _ENCODING_MARKS.items() if head.startswith(mark)), "utf-8")
 
 
 @contextmanager
 def open_text(path: Path, decoding: Decoding) -> Iterator[TextIO]:
-    """The file's text, line ends as they are. Raises: DataError for bytes that are not text."""
+    """Text stream of the file, line ends unchanged. Raises: DataError for bytes that are not valid text."""
     encoding = encoding_of(path, decoding)
     with open_bytes(path) as stream:
         try:
@@ -157,38 +161,38 @@ def open_text(path: Path, decoding: Decoding) -> Iterator[TextIO]:
             yield io.TextIOWrapper(stream, encoding=name, newline="")
         except UnicodeError as error:
             raise decoding.not_decoded(path, encoding) from error
-        except (LookupError, TypeError) as error:  # a codec of another kind, such as "hex"
+        except (LookupError, TypeError) as error:  # a codec that is not a text encoding, such as "hex"
             raise ConfigError(
-                f"'{encoding}' is not an encoding of text",
+                f"'{encoding}' is not a text encoding",
                 where=f"{decoding.group}.encoding",
-                mend="utf-8 is usual.",
+                mend="Use utf-8, cp1252, latin-1 or another text encoding.",
             ) from error
 
 
 def text_lines(text: TextIO, path: Path, decoding: Decoding) -> Iterator[str]:
-    """The lines, line ends included. Raises: DataError for one beyond the largest row."""
+    """Lines, line ends included. Raises: DataError for a line larger than the row limit."""
     number = 0
-    while line := text.readline(decoding.most + 1):
+    while line := text.readline(decoding.max_size + 1):
         number += 1
-        if len(line) > decoding.most:
+        if len(line) > decoding.max_size:
             raise too_long(f"{path} line {number}", decoding)
         yield line
 
 
 def byte_lines(path: Path, decoding: Decoding) -> Iterator[tuple[int, bytes | None]]:
-    """The lines that are not blank, in UTF-8 and with their 1-based numbers; None for one beyond the largest row."""
+    """Non-blank lines in UTF-8 with their 1-based numbers; None for a line larger than the row limit."""
     encoding = encoding_of(path, decoding)
     if encoding in _UTF8:
         with open_bytes(path) as stream:
-            yield from _split(iter(lambda: stream.read(MEGABYTE), b""), decoding.most)
+            yield from _split_lines(iter(lambda: stream.read(MEGABYTE), b""), decoding.max_size)
         return
     with open_text(path, decoding) as text:
         chunks = (chunk.encode("utf-8", "surrogatepass") for chunk in iter(lambda: text.read(MEGABYTE), ""))
-        yield from _split(chunks, decoding.most)
+        yield from _split_lines(chunks, decoding.max_size)
 
 
-def _split(chunks: Iterator[bytes], most: int) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered lines of chunks, without blank ones; of a line that is too long only the size is kept."""
+def _split_lines(chunks: Iterator[bytes], max_size: int) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered non-blank lines of chunks; of an oversized line only the size is kept, and None is yielded."""
     number, held, size = 1, list[bytes](), 0
     for chunk in chunks:
         if not held and not size and not chunk.strip():  # many blank lines at once
@@ -199,23 +203,23 @@ def _split(chunks: Iterator[bytes], most: int) -> Iterator[tuple[int, bytes | No
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             size += len(piece)
-            line = b"".join([*held, piece]) if size <= most else None
+            line = b"".join([*held, piece]) if size <= max_size else None
             held, size = [], 0
             if line is None or line.strip():
                 yield number, line
             number += 1
         size += len(rest)
-        held = [*held, rest] if rest and size <= most else held if size <= most else []
-    if size > most:
+        held = [*held, rest] if rest and size <= max_size else held if size <= max_size else []
+    if size > max_size:
         yield number, None
     elif (line := b"".join(held)).strip():
         yield number, line
 
 
 def too_long(where: str, decoding: Decoding) -> DataError:
-    """The error for a row beyond the bound."""
+    """Error for a row larger than the limit."""
     return DataError(
         f"holds more than {decoding.max_row_mb} MB",
         where=where,
-        mend=f"Write one row a line, or raise {decoding.group}.max_row_mb.",
+        mend=f"Write one row per line, or raise {decoding.group}.max_row_mb.",
     )

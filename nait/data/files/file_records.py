@@ -1,7 +1,7 @@
-"""Records of one file, streamed: a line, an item or a row at a time, by the kind its suffix names.
+"""Streaming record reader for one file, chosen by its suffix.
 
-A record that cannot be a row is passed on as the `RowError` that says why: whether that ends the run is not
-the file's to decide. What makes the whole file unreadable is raised.
+A record that is not a valid row is yielded as a `RowError`; the caller decides whether it ends the run. Faults of
+the whole file are raised.
 """
 
 from __future__ import annotations
@@ -23,56 +23,56 @@ from nait.data.files.file_io import (
     too_long,
 )
 from nait.data.files.json_objects import rows_of
-from nait.data.files.json_stream import ArrayError, array_items, once, values
+from nait.data.files.json_stream import ArrayError, array_items, mark_repeated_keys, values
 from nait.data.files.named_files import bare_name
 from nait.data.files.signatures import check_content
 from nait.data.files.tabular import arrow_records, csv_records, parquet_records
 from nait.data.row_errors import Place, Row, RowError, kind
 
-# A line of JSON not yet read, a row, or what is wrong with the row that is there.
+# An unparsed JSON line, a row, or the fault of the row.
 Record = bytes | Row | RowError
 Numbered = Iterator[tuple[int, Record]]
 
 LINE, ROW = "line {}", "row {} (counted from 0)"
-OBJECT_ROWS = 16
-"""An object that holds all rows is held whole: it may be so many times as large as the largest row."""
+OBJECT_SIZE_FACTOR = 16
+"""Size limit of an object that holds all rows, as a multiple of the row limit: it is loaded whole."""
 _BOM = b"\xef\xbb\xbf"
-_LOOK = 4096
-_OTHERS = {
+_HEAD_BYTES = 4096
+_UNSUPPORTED = {
     **dict.fromkeys(
         (".zip", ".tar", ".tgz", ".7z", ".rar", ".lz4", ".z", ".br", ".lzma"), "Unpack it first."
     ),
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the sheet as CSV (UTF-8)."),
     **dict.fromkeys(
-        (".pkl", ".pickle", ".pt", ".joblib"), "Nothing is unpickled: write it as JSONL or Parquet."
+        (".pkl", ".pickle", ".pt", ".joblib"), "Pickle files are not read: write it as JSONL or Parquet."
     ),
     **dict.fromkeys((".sqlite", ".sqlite3", ".db", ".duckdb"), "Export the table as CSV or Parquet."),
     **dict.fromkeys(
         ("", ".txt", ".text", ".log"),
-        "Name it by what it holds, such as NAME.jsonl for one JSON object a line.",
+        "Rename it by its content, for example NAME.jsonl for one JSON object per line.",
     ),
-    **dict.fromkeys((".md", ".html", ".htm"), "It is a page: give the path of the data."),
+    **dict.fromkeys((".md", ".html", ".htm"), "It is a document: give the path of the data."),
 }
-"""The way out for suffixes that are not read; of all others: write it anew."""
+"""Advice for unsupported suffixes."""
 
 
 def records(path: Path, decoding: Decoding) -> Iterator[tuple[Place, Record]]:
-    """The file's records with their places, whose row numbers count from 0. Raises: DataError, ConfigError."""
+    """Records of the file with their places; row numbers count from 0. Raises: DataError, ConfigError."""
     form, read = _reader(path, decoding)
     for row, (number, record) in enumerate(read):
         yield Place(row, str(path), form, number), record
 
 
 def check_kind(path: Path) -> str:
-    """The suffix that names the file's kind, below that of a compression. Raises: ConfigError when it is unknown."""
+    """Suffix of the file type, without that of a compression. Raises: ConfigError when it is unknown."""
     suffix = bare_name(path)[1]
     if suffix not in _KINDS:
-        other = _OTHERS.get(suffix, "Write it as JSONL or Parquet.")
+        other = _UNSUPPORTED.get(suffix, "Write it as JSONL or Parquet.")
         shown = path.suffix if suffix == path.suffix.lower() else f"{suffix}{path.suffix}"
         raise ConfigError(
-            f"the suffix '{shown}' is not known" if shown else "its name has no suffix",
+            f"the suffix '{shown}' is not supported" if shown else "the file name has no suffix",
             where=str(path),
-            mend=f"{other} Known: {', '.join(_KINDS)}, each also with {' or '.join(COMPRESSIONS)} behind it.",
+            mend=f"{other} Supported: {', '.join(_KINDS)}, each optionally followed by {' or '.join(COMPRESSIONS)}.",
         )
     return suffix
 
@@ -87,64 +87,62 @@ def _reader(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
     ):
         if value is not None and suffix not in kinds:
             raise ConfigError(
-                f"is for {', '.join(kinds)} files, not for {path}",
+                f"applies to {', '.join(kinds)} files, not to {path}",
                 where=f"{decoding.group}.{key}",
                 mend="Leave it null.",
             )
     return _KINDS[suffix](path, decoding)
 
 
-def parsed(record: Record) -> Row:
-    """The row that a record holds. NaN and Infinity are read, as Python's json does. Raises: RowError."""
+def parse_record(record: Record) -> Row:
+    """Row of a record. NaN and Infinity are accepted, as in Python's json. Raises: RowError."""
     if isinstance(record, RowError):
         raise record
     if isinstance(record, dict):
         return record
     try:
-        value = json.loads(record.decode(), object_pairs_hook=once)
+        value = json.loads(record.decode(), object_pairs_hook=mark_repeated_keys)
     except UnicodeDecodeError as error:
         raise RowError(
             "is not UTF-8",
-            mend=f"Correct byte {error.start + 1} of the line, or set data.encoding=cp1252 or the like",
+            mend=f"Correct byte {error.start + 1} of the line, or set data.encoding, for example to cp1252",
         ) from None
     except json.JSONDecodeError as error:
         mend = f"Correct the line at character {error.pos + 1} ({error.msg})"
         if record.rstrip().endswith(b"},"):
-            mend = "Leave out the comma behind the object"
+            mend = "Remove the comma after the object"
         elif record.lstrip().startswith(b"{'"):
-            mend = "It is written as Python writes a dict: write it by json.dumps"
+            mend = "It is a Python dict literal: write it with json.dumps"
         elif record.lstrip()[:1] not in b'{["':
-            mend += ". A row is one object a line, {...}; a table belongs in a .csv file"
+            mend += ". JSONL has one object per line, {...}; save a table as .csv"
         raise RowError("is not JSON", mend=mend) from None
     except (ValueError, RecursionError) as error:
-        raise RowError(
-            "is not JSON that can be read", mend=f"Correct the line ({str(error)[:200]})"
-        ) from None
+        raise RowError("cannot be parsed as JSON", mend=f"Correct the line ({str(error)[:200]})") from None
     if not isinstance(value, dict):
-        raise _no_object(value)
+        raise _not_an_object(value)
     return value
 
 
-def _no_object(value: object) -> RowError:
+def _not_an_object(value: object) -> RowError:
     return RowError(
         f"is {kind(value)}, not an object",
         mend="Write each row as {column: value}, a conversation as {messages: [...]}; "
-        "an array of rows belongs in a .json file",
+        "save an array of rows as .json",
     )
 
 
 def _json_lines(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
-    """Each line that is not blank, with its 1-based number. An array or indented objects are read as such."""
+    """Non-blank lines with their 1-based numbers; falls back to JSON for an array or indented objects."""
     head = _head(path, decoding)
-    if _lists(head):
+    if _starts_with_list(head):
         return LINE, _lines(path, decoding)
     if decoding.field or head.startswith("[") or head.split("\n", 1)[0].strip() == "{":
         return _json(path, decoding)
     return LINE, _lines(path, decoding)
 
 
-def _lists(head: str) -> bool:
-    """Whether a text begins with a line that is a list by itself, and another one follows."""
+def _starts_with_list(head: str) -> bool:
+    """Whether the first line is a complete JSON list and another list follows."""
     first, _, rest = head.partition("\n")
     try:
         return rest.lstrip().startswith("[") and isinstance(json.loads(first), list)
@@ -155,7 +153,7 @@ def _lists(head: str) -> bool:
 def _lines(path: Path, decoding: Decoding) -> Numbered:
     for number, line in byte_lines(path, decoding):
         if line is None:
-            mend = f"Write one row a line, or set data.max_row_mb={2 * decoding.max_row_mb} or more"
+            mend = f"Write one row per line, or set data.max_row_mb={2 * decoding.max_row_mb} or more"
             yield number, RowError(f"holds more than {decoding.max_row_mb} MB", mend=mend)
             continue
         text = line.removeprefix(_BOM) if number == 1 else line
@@ -164,59 +162,61 @@ def _lines(path: Path, decoding: Decoding) -> Numbered:
 
 
 def _json(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
-    """The items of an array, objects one after the other, or the rows in one object; lines under the wrong suffix."""
+    """Rows of an array, of consecutive objects or of one object; falls back to JSON lines."""
     head = _head(path, decoding)
     if decoding.field and not head.startswith("{"):
-        raise _one_object(path, decoding)
-    if not decoding.field and head.startswith("{") and _holds_lines(path, decoding):
+        raise _field_needs_one_object(path, decoding)
+    if not decoding.field and head.startswith("{") and _holds_json_lines(path, decoding):
         return LINE, _lines(path, decoding)
     return ROW, _items(path, decoding, whole=head.startswith("{"))
 
 
 def _head(path: Path, decoding: Decoding) -> str:
-    """How the text begins, without blanks; "" for what is not text: its lines will say so."""
+    """First characters of the text, without leading blanks; invalid bytes are replaced."""
     with open_bytes(path) as stream:
-        raw = stream.read(_LOOK)
+        raw = stream.read(_HEAD_BYTES)
     encoding = encoding_of(path, decoding)
     return raw.decode(encoding, "replace").removeprefix("\ufeff").lstrip()
 
 
-def _holds_lines(path: Path, decoding: Decoding) -> bool:
-    """Whether the first line is an object by itself and others follow: many a published .json is so."""
+def _holds_json_lines(path: Path, decoding: Decoding) -> bool:
+    """Whether the first line is a complete object and others follow, as in many published .json files."""
     lines = list(islice(_lines(path, decoding), 2))
     try:
-        return len(lines) == 2 and bool(parsed(lines[0][1]))
+        return len(lines) == 2 and bool(parse_record(lines[0][1]))
     except RowError:
         return False
 
 
 def _items(path: Path, decoding: Decoding, *, whole: bool) -> Numbered:
-    """The rows of an array; with `whole` those of one or more objects."""
+    """Rows of an array, or with `whole` of one or more objects."""
     with open_text(path, decoding) as text:
         try:
-            found = _objects(text, path, decoding) if whole else array_items(text, most=decoding.most)
+            found = _objects(text, path, decoding) if whole else array_items(text, max_size=decoding.max_size)
             for number, item in enumerate(found):
-                yield number, item if isinstance(item, dict) else _no_object(item)
+                yield number, item if isinstance(item, dict) else _not_an_object(item)
         except ArrayError as error:
             raise _not_rows(path, error, decoding) from None
 
 
 def _objects(text: TextIO, path: Path, decoding: Decoding) -> Iterator[Any]:
-    """Objects that follow each other; of one that is alone the rows that it holds."""
-    found = values(text, most=OBJECT_ROWS * decoding.most)
+    """Consecutive objects; a single object is expanded to the rows in it."""
+    found = values(text, max_size=OBJECT_SIZE_FACTOR * decoding.max_size)
     first = list(islice(found, 2))
     if len(first) == 1 and isinstance(first[0], dict):
         yield from rows_of(first[0], field=decoding.field, where=str(path), group=decoding.group)
         return
     if decoding.field:
-        raise _one_object(path, decoding)
+        raise _field_needs_one_object(path, decoding)
     yield from first
     yield from found
 
 
-def _one_object(path: Path, decoding: Decoding) -> ConfigError:
+def _field_needs_one_object(path: Path, decoding: Decoding) -> ConfigError:
     mend = f"Leave {decoding.group}.field null for {path}."
-    return ConfigError("is for a JSON file that is one object", where=f"{decoding.group}.field", mend=mend)
+    return ConfigError(
+        "applies only to a JSON file that is one object", where=f"{decoding.group}.field", mend=mend
+    )
 
 
 def _not_rows(path: Path, error: ArrayError, decoding: Decoding) -> DataError:
@@ -224,8 +224,8 @@ def _not_rows(path: Path, error: ArrayError, decoding: Decoding) -> DataError:
     if error.large:
         return too_long(where, decoding)
     mend = (
-        "A .json file is one array of rows, [{...}, {...}], or an object that holds one. "
-        "A file with one row a line is called .jsonl."
+        "A .json file is one array of rows, [{...}, {...}], or an object that contains one. "
+        "Use .jsonl for a file with one row per line."
     )
     return DataError(str(error), where=where, mend=mend)
 

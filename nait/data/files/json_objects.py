@@ -1,4 +1,4 @@
-"""Rows inside one JSON object: {"data": [...]}, pandas' columns, index and split, or a row by itself. Pure."""
+"""Extraction of rows from one JSON object: {"data": [...]}, pandas exports, or a single row. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nait.data.columns.column_names import INPUTS, SPEAKERS, SYSTEMS
 from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, shown, value_at
 
 _SHARED = {name.casefold() for name in ("definition", "instruction", "prompt", *SYSTEMS, *INPUTS)} - {"input"}
-"""What an object says once, and each of its rows needs."""
+"""Keys of texts that apply to every row of the object."""
 
 
 def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: str) -> list[Any]:
-    """The rows that the object holds; `field` is the path of the list they are in.
+    """Rows of the object; `field` is the path of the list that holds them.
 
-    Raises: DataError when several of its keys hold lists of rows, ConfigError for a field that holds none.
+    Raises: DataError when several of its keys hold lists of rows, ConfigError for a field without a list.
     """
     if field is not None:
         found = value_at(value, field)
@@ -24,9 +24,9 @@ def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: s
             return rows_of(found, field=None, where=where, group=group)
         if not isinstance(found, list):
             raise ConfigError(
-                f"'{field}' holds no list of rows in {where}",
+                f"'{field}' is not a list of rows in {where}",
                 where=f"{group}.field",
-                mend=f"It has {told(value)}.",
+                mend=f"It has {describe_keys(value)}.",
             )
         return found
     lists = [name for name, held in value.items() if _is_table(held)]
@@ -41,26 +41,24 @@ def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: s
 
 
 def _one_list(value: Mapping[str, Any], lists: list[str], *, where: str, group: str) -> list[Any]:
-    """The only list of rows. Raises: DataError for several, and for a text beside it that belongs to each row."""
+    """Rows of the only list. Raises: DataError for several lists, and for a shared text next to the list."""
     shared = [name for name, held in value.items() if name.casefold() in _SHARED and not is_empty(held)]
     beside = ""
     if shared:
-        beside = (
-            f" {shown(shared[0])} beside them is not read: write it into each row where it belongs to them."
-        )
+        beside = f" This ignores {shown(shared[0])}: copy it into each row if it applies to them."
     named = f"{group}.field={lists[0]}"
     mend = f"{named if lists[0].isidentifier() else repr(named)}.{beside}"
     if len(lists) > 1:
-        told_lists = ", ".join(shown(name) for name in lists[:SHOWN_NAMES])
-        raise DataError(f"holds several lists of rows: {told_lists}", where=where, mend=f"Name one: {mend}")
+        listed = ", ".join(shown(name) for name in lists[:SHOWN_NAMES])
+        raise DataError(f"holds several lists of rows: {listed}", where=where, mend=f"Name one: {mend}")
     if shared:
-        what = f"holds {shown(shared[0])} beside its rows"
-        raise DataError(what, where=where, mend=f"To read the rows alone, set {mend}")
+        what = f"holds the text {shown(shared[0])} next to its rows"
+        raise DataError(what, where=where, mend=f"To read only the rows, set {mend}")
     return _unwrapped(value[lists[0]])
 
 
 def _is_table(held: object) -> bool:
-    """Whether it is a list of objects, and not one of messages."""
+    """Whether a value is a list of objects that are not messages."""
     if not isinstance(held, list) or not held or not all(isinstance(one, dict) for one in held[:SHOWN_NAMES]):
         return False
     return not any(speaker in held[0] for speaker in SPEAKERS)
@@ -71,7 +69,7 @@ def _is_split(value: Mapping[str, Any]) -> bool:
 
 
 def _unwrapped(rows: list[Any]) -> list[Any]:
-    """The rows themselves, out of the {row_idx, row} in which the Hub's viewer hands them out."""
+    """Rows, unwrapped from the {row_idx, row} objects of the Hub's dataset viewer."""
     if all(isinstance(one.get("row"), dict) and "row_idx" in one for one in rows if isinstance(one, dict)):
         return [one["row"] if isinstance(one, dict) else one for one in rows]
     return rows
@@ -91,8 +89,8 @@ def _columns_or_row(value: Mapping[str, Any]) -> list[Row]:
     return [dict(value)]
 
 
-def told(value: Mapping[str, Any]) -> str:
-    """The keys and what they hold, at most so many, for a message."""
+def describe_keys(value: Mapping[str, Any]) -> str:
+    """Keys and value types, for an error message; at most `SHOWN_NAMES` of them."""
     some = [f"{shown(name)} ({kind(held)})" for name, held in list(value.items())[:SHOWN_NAMES]]
     more = f" and {len(value) - SHOWN_NAMES:,} more" if len(value) > SHOWN_NAMES else ""
     return (", ".join(some) or "no column") + more

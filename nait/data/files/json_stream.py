@@ -1,4 +1,4 @@
-"""JSON values of a text, one after the other, without the whole text in memory."""
+"""Streaming JSON parser: array items or consecutive values, without loading the whole text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nait.data.row_errors import Unreadable
 _BLANK = re.compile(r"[ \t\r\n]*")
 _CHUNK = 1 << 20
 _EDGE = 16
-"""Characters before the window's end in which an error may only mean that the window ends too early."""
+"""Errors this close to the end of the window, in characters, may be caused by truncation."""
 
 
 class ArrayError(ValueError):
-    """The text is not what was awaited. `line` is 1-based. `large`: a value is beyond the bound."""
+    """Unexpected text at the 1-based `line`. `large`: a value exceeds the size limit."""
 
     def __init__(self, what: str, line: int, *, large: bool = False) -> None:
         self.line = line
@@ -25,24 +25,24 @@ class ArrayError(ValueError):
         super().__init__(what)
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs; a key that is there twice has a value that no field can be read from."""
+def mark_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Object of these pairs; the value of a repeated key becomes `Unreadable`."""
     made = dict(pairs)
     if len(made) < len(pairs):
         for name, count in Counter(name for name, _ in pairs).items():
             if count > 1:
                 text = json.dumps(made[name], default=str, ensure_ascii=False)
-                made[name] = Unreadable("is there twice in one object", text)
+                made[name] = Unreadable("occurs twice in one object", text)
     return made
 
 
-def array_items(text: TextIO, *, most: int | None = None) -> Iterator[Any]:
-    """The array's items, of which only one and a stretch of the file are held at a time, of `most` characters.
+def array_items(text: TextIO, *, max_size: int | None = None) -> Iterator[Any]:
+    """Items of a JSON array; memory holds one item of at most `max_size` characters and a window of the file.
 
-    The items should be objects: a bare number that lies across the window's edge is not put together.
-    NaN and Infinity are read, as Python's json reads them. Raises: ArrayError.
+    Items should be objects: a bare number split by the window's edge is parsed wrongly.
+    NaN and Infinity are accepted, as in Python's json. Raises: ArrayError.
     """
-    window = _Window(text, most)
+    window = _Window(text, max_size)
     if window.take() != "[":
         raise ArrayError("does not begin with '['", window.line)
     if window.peek() == "]":
@@ -51,45 +51,50 @@ def array_items(text: TextIO, *, most: int | None = None) -> Iterator[Any]:
         yield window.item()
         while (mark := window.take()) == ",":
             if window.peek() == "]":
-                raise ArrayError("has a comma behind the last row", window.line)
+                raise ArrayError("has a comma after the last row", window.line)
             yield window.item()
         if mark != "]":
-            raise ArrayError(f"has {mark!r} in place of ',' or ']'" if mark else "ends early", window.line)
+            raise ArrayError(
+                f"has {mark!r} instead of ',' or ']'" if mark else "ends inside the array", window.line
+            )
     if window.peek():
-        raise ArrayError("continues after the array's end", window.line)
+        raise ArrayError("has text after the end of the array", window.line)
 
 
-def values(text: TextIO, *, most: int | None = None) -> Iterator[Any]:
-    """The values that follow each other with nothing but blanks between them. Raises: ArrayError."""
-    window = _Window(text, most)
+def values(text: TextIO, *, max_size: int | None = None) -> Iterator[Any]:
+    """Consecutive values separated by white space. Raises: ArrayError."""
+    window = _Window(text, max_size)
     while window.peek():
         yield window.item()
 
 
 class _Window:
-    """A stretch of the text, and the place in it that is read next."""
+    """Sliding window over the text, with a read position."""
 
-    def __init__(self, text: TextIO, most: int | None) -> None:
+    def __init__(self, text: TextIO, max_size: int | None) -> None:
         self._text = text
-        self._most = most
+        self._max_size = max_size
         self._held = ""
         self._at = 0
         self._lines_before = 0
-        self._decoder = json.JSONDecoder(object_pairs_hook=once)
+        self._decoder = json.JSONDecoder(object_pairs_hook=mark_repeated_keys)
 
     @property
     def line(self) -> int:
-        """The 1-based line of the place that is read next."""
+        """1-based line of the read position."""
         return self._line_of(self._at)
 
     def _line_of(self, at: int) -> int:
         return self._lines_before + self._held.count("\n", 0, at) + 1
 
     def _grow(self) -> bool:
-        """Whether there was more text to hold; what has been read is dropped."""
-        if self._most is not None and len(self._held) - self._at > self._most:
-            raise ArrayError("is too large a value", self.line, large=True)
-        # As much again as is held: an item longer than the window is then tried a few times only.
+        """Load more text and drop what has been read; returns whether there was more.
+
+        Raises: ArrayError when a value exceeds the size limit.
+        """
+        if self._max_size is not None and len(self._held) - self._at > self._max_size:
+            raise ArrayError("has a value that is too large", self.line, large=True)
+        # Double the window, so that a long item is parsed only a few times.
         more = self._text.read(max(_CHUNK, len(self._held) - self._at))
         self._lines_before += self._held.count("\n", 0, self._at)
         self._held = self._held[self._at :] + more
@@ -97,7 +102,7 @@ class _Window:
         return bool(more)
 
     def peek(self) -> str:
-        """The next character that is not blank, "" at the end."""
+        """Next non-blank character without consuming it; "" at the end."""
         while True:
             match = _BLANK.match(self._held, self._at)
             self._at = match.end() if match else self._at
@@ -107,13 +112,13 @@ class _Window:
                 return ""
 
     def take(self) -> str:
-        """The same character; the place moves behind it."""
+        """Next non-blank character, consumed; "" at the end."""
         found = self.peek()
         self._at += len(found)
         return found
 
     def item(self) -> Any:
-        """The JSON value that begins at the next character that is not blank."""
+        """Next JSON value, consumed. Raises: ArrayError."""
         self.peek()
         while True:
             try:
@@ -128,7 +133,7 @@ class _Window:
             return value
 
     def _may_be_cut(self, error: Exception) -> bool:
-        """Whether the text that is held may just end inside the value."""
+        """Whether the window may end inside the value."""
         if not isinstance(error, json.JSONDecodeError):
             return False
         return error.msg.startswith("Unterminated string") or error.pos >= len(self._held) - _EDGE

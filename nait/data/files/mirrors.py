@@ -1,7 +1,6 @@
-"""Files of a local mirror: folders `<owner>/<name>` laid out like repositories of the Hub.
+"""Data set lookup in a local mirror: folders `<owner>/<name>` with the layout of Hub repositories.
 
-The block `configs:` at the head of each README.md says which files make which subset and split. They are
-read where they lie; nothing is copied to a cache.
+The `configs:` block of each README.md maps subsets and splits to files. Files are read in place, without a cache.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ _REPO = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def checked_repo(repo: str) -> str:
-    """`repo`, which is "name" or "owner/name" and no path elsewhere. Raises: ConfigError."""
+    """`repo`, validated as "name" or "owner/name". Raises: ConfigError."""
     if not _REPO.fullmatch(repo) or {".", ".."} & set(repo.split("/")):
         raise ConfigError(
             f"'{repo}' is not the name of a Hub data set",
             where="data.repo",
-            mend="Write it as owner/name; a file of your own is read with data=file data.path=FILE.",
+            mend="Write it as owner/name; to read a local file, set data=file data.path=FILE.",
         )
     return repo
 
 
 def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: str) -> tuple[Path, ...]:
-    """The files of a subset's split, in the order of their names. Raises: DataError, ConfigError."""
+    """Files of a split of a subset, sorted by name within each pattern. Raises: DataError, ConfigError."""
     folder = at_home(mirror) / checked_repo(repo)
     if not folder.is_dir():
         raise _not_mirrored(at_home(mirror), repo)
@@ -44,9 +43,9 @@ def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: 
         files = sorted(path for path in folder.glob(_checked_pattern(pattern, readme)) if path.is_file())
         if not files:
             raise DataError(
-                f"no file fits '{pattern}'",
+                f"no file matches '{pattern}'",
                 where=str(readme),
-                mend="Fetch the missing files into the mirror.",
+                mend="Download the missing files into the mirror.",
             )
         found += files
     return tuple(found)
@@ -54,7 +53,7 @@ def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: 
 
 def _not_mirrored(mirror: Path, repo: str) -> DataError:
     if not mirror.is_dir():
-        return DataError("there is no such folder", where=str(mirror), mend="Set data.mirror to the mirror.")
+        return DataError("there is no such folder", where=str(mirror), mend="Correct data.mirror.")
     held = {path.parent.relative_to(mirror).as_posix() for path in mirror.glob("*/*/README.md")}
     return DataError(f"the mirror has no '{repo}'", where=str(mirror), mend=did_you_mean(repo, held))
 
@@ -68,7 +67,7 @@ def _configs(readme: Path) -> list[Mapping[str, Any]]:
         raise DataError(f"cannot be read ({error})", where=str(readme), mend=mend) from error
     configs = block.get("configs") if isinstance(block, Mapping) else None
     if not isinstance(configs, list) or not all(isinstance(c, Mapping) for c in configs) or not configs:
-        raise DataError("has no block 'configs:' that names its files", where=str(readme), mend=mend)
+        raise DataError("has no 'configs:' block that lists its files", where=str(readme), mend=mend)
     return configs
 
 
@@ -89,7 +88,7 @@ def _config(configs: list[Mapping[str, Any]], subset: str | None, readme: Path) 
 
 
 def _splits(config: Mapping[str, Any], readme: Path) -> dict[str, list[str]]:
-    """The patterns of each split. Files without the name of a split are the split "train", as on the Hub."""
+    """File patterns of each split. Files without a split name belong to "train", as on the Hub."""
     entries = config.get("data_files")
     if isinstance(entries, str) or (isinstance(entries, list) and all(isinstance(e, str) for e in entries)):
         entries = [{"split": "train", "path": entries}]
@@ -109,8 +108,8 @@ def _splits(config: Mapping[str, Any], readme: Path) -> dict[str, list[str]]:
 def _checked_pattern(pattern: str, readme: Path) -> str:
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise DataError(
-            f"'{pattern}' leads out of the data set's folder",
+            f"'{pattern}' points outside the data set's folder",
             where=str(readme),
-            mend="Correct the path there.",
+            mend="Correct the path in its configs block.",
         )
     return pattern

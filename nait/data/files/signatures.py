@@ -1,4 +1,4 @@
-"""Contents: what a file's first bytes say it is, whatever its name, where that is not what its suffix says."""
+"""File signatures: detection of files whose content does not match their suffix."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from nait.core.errors import DataError
 from nait.data.files.file_io import compression, open_bytes
 
-_LOOK = 512
+_HEAD_BYTES = 512
 _UNPACK = "Unpack it first."
 _WRITE = "Write it as JSONL or Parquet."
-_SIGNS: tuple[tuple[bytes, str, str], ...] = (
+_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (
         b"PK\x03\x04",
         "is a ZIP archive, or an Excel or OpenDocument file",
@@ -28,56 +28,56 @@ _SIGNS: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", "is a PDF", _WRITE),
     (b"7z\xbc\xaf", "is a 7z archive", _UNPACK),
     (b"Rar!", "is a RAR archive", _UNPACK),
-    (b"\x04\x22\x4d\x18", "is compressed by LZ4", _UNPACK),
-    (b"\x93NUMPY", "is an array of NumPy", _WRITE),
+    (b"\x04\x22\x4d\x18", "is compressed with LZ4", _UNPACK),
+    (b"\x93NUMPY", "is a NumPy array", _WRITE),
     (b"\x89HDF", "is HDF5", _WRITE),
     (b"Obj\x01", "is Avro", _WRITE),
     (b"ORC", "is ORC", _WRITE),
 )
-"""First bytes, what they say, the way out."""
+"""First bytes, description, advice."""
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
-_ANSWER = re.compile(
+_WEB_PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
+_SERVER_ERROR = re.compile(
     rb"""\s*(404: not found|not found|entry not found|access denied|\{"(error|detail)": *"[^"]*"\})\W*$""",
     re.IGNORECASE,
 )
 _LFS = b"version https://git-lfs.github.com/spec/"
-_OWN = {b"PAR1": (".parquet",), b"ARROW1": (".arrow", ".feather", ".ipc")}
+_EXPECTED_SUFFIXES = {b"PAR1": (".parquet",), b"ARROW1": (".arrow", ".feather", ".ipc")}
 _TABLES = (".parquet", ".arrow", ".feather", ".ipc", ".csv", ".tsv")
 
 
 def check_content(path: Path, suffix: str) -> None:
-    """Raises: DataError for a file that is not of the kind that its suffix names, and says what it is instead."""
+    """Raises: DataError for a file whose content is not of the type of its suffix."""
     try:
         with path.open("rb") as plain:
-            raw = plain.read(_LOOK)
+            raw = plain.read(_HEAD_BYTES)
     except OSError:
-        return  # whoever reads it says so
-    found = _foreign(raw, suffix)
+        return  # the reader reports it
+    found = _mismatch(raw, suffix)
     if found is None and compression(path) is not None:
         with open_bytes(path) as stream:
-            found = _foreign(stream.read(_LOOK), suffix)
+            found = _mismatch(stream.read(_HEAD_BYTES), suffix)
     if found:
         raise DataError(found[0], where=str(path), mend=found[1])
 
 
-def _foreign(head: bytes, suffix: str) -> tuple[str, str] | None:
-    """What such bytes are, and the way out; None for bytes that may be of the suffix' kind."""
+def _mismatch(head: bytes, suffix: str) -> tuple[str, str] | None:
+    """Description of and advice for content of another type; None for content that may match the suffix."""
     if head.startswith(_LFS):
         mend = "Run `git lfs pull` in its folder, or download the file again."
         return "is a Git LFS pointer, not the file itself", mend
-    if _PAGE.match(head):
-        mend = "Fetch the file itself: on the Hub its address has /resolve/ in place of /blob/."
+    if _WEB_PAGE.match(head):
+        mend = "Download the file itself: its Hub URL contains /resolve/ instead of /blob/."
         return "is a web page or XML, not data", mend
-    if _ANSWER.match(head):
-        return "holds a server's error message in place of data", "Fetch it again."
-    for sign, what, mend in _SIGNS:
-        if head.startswith(sign):
-            return None if suffix in _OWN.get(sign, ()) else (what, mend)
+    if _SERVER_ERROR.match(head):
+        return "is a server's error message, not data", "Download it again."
+    for signature, what, mend in _SIGNATURES:
+        if head.startswith(signature):
+            return None if suffix in _EXPECTED_SUFFIXES.get(signature, ()) else (what, mend)
     if _PICKLE.match(head):
-        return "is a pickle", "Nothing is unpickled: write it as JSONL or Parquet."
+        return "is a pickle", "Pickle files are not read: write it as JSONL or Parquet."
     if head[257:262] == b"ustar":
         return "is a TAR archive", _UNPACK
     if suffix in _TABLES and head.lstrip().startswith((b'{"', b'[{"')):
-        return "is JSON", "Give it a name that ends in .jsonl, or in .json where it is one array."
+        return "is JSON", "Give it a name that ends in .jsonl, or in .json if it is one array."
     return None

@@ -1,6 +1,6 @@
-"""Sources of rows, files and Hub sets: rows out, and the user's own rows given back.
+"""Row sources: files and Hub data sets, with access to parsed rows and to their original text.
 
-A source is opened anew for each walk: it holds no file open and, at any time, one batch of rows.
+A source reopens its files for each iteration and holds at most one batch of rows in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from nait.core.dataset.examples import RawRows
 from nait.core.errors import ConfigError, DataError
 from nait.data.files.file_io import Decoding
-from nait.data.files.file_records import ROW, Record, check_kind, parsed, records
+from nait.data.files.file_records import ROW, Record, check_kind, parse_record, records
 from nait.data.files.mirrors import checked_repo, mirrored_files
 from nait.data.files.named_files import Paths, existing_file, named_files
 from nait.data.files.tabular import BATCH_ROWS, rows_of_batch
@@ -25,28 +25,28 @@ from nait.hub.splits import fetched_split
 
 
 class Source(RawRows, Protocol):
-    """Where rows come from. They are numbered from 0 in the order of the source."""
+    """Iterable collection of raw rows, numbered from 0 in the order of the source."""
 
     @property
     def name(self) -> str:
-        """The file or Hub set, for messages."""
+        """Name of the file or Hub data set, for messages."""
         ...
 
     def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[Place, Row]]:
-        """The good ones of the first `limit` rows, with their places.
+        """Valid rows among the first `limit` rows, with their places.
 
-        Raises: DataError at a bad row, unless `on_bad` is there to take it.
+        Invalid rows are passed to `on_bad`. Raises: DataError for an invalid row when `on_bad` is None.
         """
         ...
 
     def place(self, row: int) -> str:
-        """Where a row is, for messages, by another walk: "pool.jsonl line 8"."""
+        """Place of a row, for messages: "pool.jsonl line 8". Iterates over the source again."""
         ...
 
 
 @dataclass(frozen=True)
 class FileSource:
-    """Rows of one file, or of several one after the other. `stamps`: each one's size and time of change."""
+    """Rows of one or more files, in order. `stamps`: size and modification time of each file."""
 
     name: str
     paths: tuple[Path, ...]
@@ -54,10 +54,10 @@ class FileSource:
     decoding: Decoding = Decoding()  # noqa: RUF009  # frozen
 
     def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[Place, Row]]:
-        return _rows(self._records(), limit, on_bad)
+        return _parsed_rows(self._records(), limit, on_bad)
 
     def lines(self, rows: Sequence[int]) -> Iterator[str]:
-        """The JSON text of these rows, in this order: of JSONL the very line, else all columns in order.
+        """JSON text of these rows, in this order: the original line of JSONL, else all columns in order.
 
         Raises: DataError when a file has changed since it was opened.
         """
@@ -65,9 +65,9 @@ class FileSource:
             raise DataError(
                 "has changed since it was read",
                 where=self.name,
-                mend="Run again: everything is then read again.",
+                mend="Run again to read the new content.",
             )
-        return _chosen(self.name, (record for _, record in self._records()), rows)
+        return _lines_of_rows(self.name, (record for _, record in self._records()), rows)
 
     def place(self, row: int) -> str:
         return str(next(islice(self._records(), row, None))[0])
@@ -83,33 +83,33 @@ class FileSource:
 
 @dataclass(frozen=True)
 class HubSource:
-    """Rows of a split as `datasets` holds it, in Arrow files on disk."""
+    """Rows of a split loaded by `datasets`, memory-mapped from Arrow files."""
 
     name: str
     table: Any
 
     def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[Place, Row]]:
         placed = ((Place(row, self.name, ROW, row), record) for row, record in enumerate(self._records()))
-        return _rows(placed, limit, on_bad)
+        return _parsed_rows(placed, limit, on_bad)
 
     def lines(self, rows: Sequence[int]) -> Iterator[str]:
-        """The JSON text of these rows, in this order, all columns in theirs."""
-        return _chosen(self.name, self._records(), rows)
+        """JSON text of these rows, in this order, with all columns in order."""
+        return _lines_of_rows(self.name, self._records(), rows)
 
     def place(self, row: int) -> str:
         return str(Place(row, self.name, ROW, row))
 
     def _records(self) -> Iterator[Record]:
-        # As Arrow: otherwise images and sounds in columns nobody reads would be decoded.
+        # Arrow format, because `datasets` would otherwise decode images and audio in unused columns.
         for batch in self.table.with_format("arrow").iter(batch_size=BATCH_ROWS):
             for part in batch.to_batches():
                 yield from rows_of_batch(part)
 
 
 def file_source(path: Paths, decoding: Decoding = Decoding(), *, key: str = "data.path") -> FileSource:  # noqa: B008
-    """The rows of the files that `path` names, whose suffixes say what they are. `key` is named in messages.
+    """Source for the files that `path` names. Messages name the config key `key`.
 
-    Raises: DataError when one is not there, ConfigError when a suffix is unknown.
+    Raises: DataError when a file does not exist, ConfigError when a suffix is unknown.
     """
     paths = named_files(path, key=key)
     name = str(path) if isinstance(path, (str, Path)) else f"{paths[0]} and {len(paths) - 1} more"
@@ -125,9 +125,9 @@ def hub_source(
     mirror: str | Path | None = None,
     decoding: Decoding = Decoding(),  # noqa: B008  # frozen
 ) -> FileSource | HubSource:
-    """The rows of a Hub set's split: from `mirror`, a local folder, or else from the Hub or its cache.
+    """Source for a split of a Hub data set: from the local folder `mirror`, else from the Hub or its cache.
 
-    Raises: DataError when it cannot be had, ConfigError when `repo` is a path elsewhere.
+    Raises: DataError when it is not available, ConfigError when `repo` is not a Hub name.
     """
     checked_repo(repo)
     name = " ".join(part for part in (repo, subset, split) if part)
@@ -135,16 +135,16 @@ def hub_source(
         return HubSource(name, fetched_split(repo, subset=subset, split=split, revision=revision))
     if revision is not None:
         raise ConfigError(
-            "a mirror holds one revision, which it does not name",
+            "cannot be combined with data.mirror: a mirror holds one unnamed revision",
             where="data.revision",
-            mend="Leave it null together with data.mirror.",
+            mend="Set data.revision=null, or data.mirror=null.",
         )
     return _file_source(name, mirrored_files(mirror, repo, subset=subset, split=split), decoding)
 
 
 def _file_source(name: str, paths: tuple[Path, ...], decoding: Decoding) -> FileSource:
     for path in paths:
-        check_kind(path)  # raises at the door, not at the first row
+        check_kind(path)  # fail before the first row is read
     return FileSource(name, paths, tuple(_stamp(path) for path in paths), decoding)
 
 
@@ -153,12 +153,12 @@ def _stamp(path: Path) -> tuple[int, int]:
     return facts.st_size, facts.st_mtime_ns
 
 
-def _rows(
+def _parsed_rows(
     placed: Iterable[tuple[Place, Record]], limit: int | None, on_bad: OnBad | None
 ) -> Iterator[tuple[Place, Row]]:
     for place, record in islice(placed, limit):
         try:
-            row = parsed(record)
+            row = parse_record(record)
         except RowError as error:
             if on_bad is None:
                 raise error.at_place(place) from error
@@ -167,8 +167,8 @@ def _rows(
             yield place, row
 
 
-def _chosen(name: str, records: Iterable[Record], rows: Sequence[int]) -> Iterator[str]:
-    """The JSON text of the records with these numbers, in this order. No other record is held."""
+def _lines_of_rows(name: str, records: Iterable[Record], rows: Sequence[int]) -> Iterator[str]:
+    """JSON text of the records with these numbers, in this order; other records are not held."""
     wanted = set(rows)
     found: dict[int, str] = {}
     for number, record in enumerate(records):
@@ -178,30 +178,28 @@ def _chosen(name: str, records: Iterable[Record], rows: Sequence[int]) -> Iterat
             break
     for row in rows:
         if row not in found:
-            raise DataError(
-                f"there is no row {row}", where=name, mend="Run again: everything is then read again."
-            )
+            raise DataError(f"there is no row {row}", where=name, mend="Run again to read the new content.")
         yield found[row]
 
 
 def _line(record: Record) -> str:
     if isinstance(record, bytes):
         return record.removesuffix(b"\n").removesuffix(b"\r").decode()
-    row = parsed(record)
+    row = parse_record(record)
     try:
-        text = json.dumps(row, ensure_ascii=False, default=_as_text)
+        text = json.dumps(row, ensure_ascii=False, default=_json_default)
         text.encode()
     except RecursionError as error:
         raise DataError(
             "a row is nested too deeply to be written", where=str(error), mend="Flatten its columns."
         ) from error
-    except UnicodeEncodeError:  # half a surrogate pair: JSON can spell it, UTF-8 cannot hold it
-        return json.dumps(row, default=_as_text)
+    except UnicodeEncodeError:  # a lone surrogate: valid in JSON escapes, not in UTF-8
+        return json.dumps(row, default=_json_default)
     return text
 
 
-def _as_text(value: Any) -> str:
-    """Values that Parquet has and JSON lacks, as text: bytes in base64, dates in ISO 8601."""
+def _json_default(value: Any) -> str:
+    """Text of values that JSON lacks: bytes in base64, dates in ISO 8601."""
     if isinstance(value, Unreadable):
         return value.text
     if isinstance(value, bytes):

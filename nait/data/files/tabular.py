@@ -1,4 +1,4 @@
-"""Records of files that are tables: CSV and TSV, Parquet, Arrow."""
+"""Readers for tables: CSV, TSV, Parquet and Arrow."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from nait.data.files.file_io import MEGABYTE, Decoding, open_arrow, open_text, t
 from nait.data.row_errors import Row, RowError, Unreadable, shown
 
 BATCH_ROWS = 1000
-_LONGEST_CELL = 2**31 - 1  # csv's own limit, 131,072 characters, is below the longest published answers
-_DAMAGE = (OSError, ValueError, KeyError, NotImplementedError, MemoryError)
-"""What pyarrow raises for a damaged file, beside its own errors: a length that is nonsense asks for all memory."""
+_MAX_CELL = 2**31 - 1  # the csv default, 131,072 characters, is shorter than some published answers
+_DAMAGE_ERRORS = (OSError, ValueError, KeyError, NotImplementedError, MemoryError)
+"""Errors besides `ArrowException` that pyarrow raises for damaged files; an invalid length causes MemoryError."""
 _SEPARATORS = (",", ";", "\t", "|")
 
 
 def csv_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | RowError]]:
-    """Each record with the 1-based line on which it begins. Every cell is text, an empty one is ""."""
-    csv.field_size_limit(min(decoding.most, _LONGEST_CELL))
+    """Records with the 1-based line on which each begins. Every cell is text; an empty cell is ""."""
+    csv.field_size_limit(min(decoding.max_size, _MAX_CELL))
     with open_text(path, decoding) as text:
         lines = text_lines(text, path, decoding)
-        separator, lines, skipped = _separator(lines, path, decoding)
+        separator, lines, skipped = _split_header(lines, path, decoding)
         reader = csv.reader(lines, delimiter=separator, strict=True)
         try:
-            header = _header(_named(next(reader, [])), path)
+            header = _unique_names(_filled_names(next(reader, [])), path)
             begins = reader.line_num + 1
             for cells in reader:
                 if cells:  # [] is a blank line
@@ -42,36 +42,36 @@ def csv_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | Row
             ) from None
 
 
-def _separator(lines: Iterator[str], path: Path, decoding: Decoding) -> tuple[str, Iterator[str], int]:
-    """The separator, the lines from the header on, and how many came before ("sep=;", as Excel writes)."""
+def _split_header(lines: Iterator[str], path: Path, decoding: Decoding) -> tuple[str, Iterator[str], int]:
+    """Separator, lines from the header on, and the number of lines before it (blank, or Excel's "sep=;")."""
     first, blank = next(lines, ""), 0
     while first and not first.strip():
         first, blank = next(lines, ""), blank + 1
     mark = first.rstrip("\r\n").strip('"')
     if mark.lower().startswith("sep=") and len(mark) == 5:
         return decoding.separator or mark[4], lines, blank + 1
-    found = decoding.separator or _seen(first, "\t" if ".tsv" in path.suffixes else ",")
+    found = decoding.separator or _detect_separator(first, "\t" if ".tsv" in path.suffixes else ",")
     return found, chain([first], lines), blank
 
 
-def _seen(header: str, usual: str) -> str:
-    """The usual separator where the header has it, else the one that makes the most cells of it."""
+def _detect_separator(header: str, usual: str) -> str:
+    """The usual separator if the header contains it, else the one that yields the most cells."""
     cells = {one: len(next(csv.reader([header[:MEGABYTE]], delimiter=one), [])) for one in _SEPARATORS}
     return usual if cells[usual] > 1 else max(_SEPARATORS, key=lambda one: (cells[one], one == usual))
 
 
-def _named(names: list[str]) -> list[str]:
-    """The names of the columns; of several without a name, as a sheet leaves them, each gets its place."""
+def _filled_names(names: list[str]) -> list[str]:
+    """Column names; several empty names, as in spreadsheet exports, become "column N"."""
     if names.count("") < 2:
         return names
     return [name or f"column {place}" for place, name in enumerate(names, 1)]
 
 
-def _header(names: list[str], path: Path) -> list[str]:
+def _unique_names(names: list[str], path: Path) -> list[str]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(
-            f"the column {shown(twice[0])} is there twice",
+            f"the column {shown(twice[0])} occurs twice",
             where=f"{path} line 1",
             mend="Rename one of the two.",
         )
@@ -88,32 +88,32 @@ def _cells_row(cells: list[str], header: list[str]) -> Row | RowError:
 
 
 def parquet_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | RowError]]:
-    """Each row with its 0-based number."""
+    """Rows with their 0-based numbers."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with open_arrow(path) as stream:
         try:
             file = pq.ParquetFile(stream, pre_buffer=False)
-            _header(file.schema_arrow.names, path)
-            rows = _batch_rows(file.metadata, decoding.most)
+            _unique_names(file.schema_arrow.names, path)
+            rows = _batch_rows(file.metadata, decoding.max_size)
             batches = file.iter_batches(batch_size=rows, use_threads=False)
             yield from enumerate(row for batch in batches for row in rows_of_batch(batch))
-        except (pa.ArrowException, *_DAMAGE) as error:
+        except (pa.ArrowException, *_DAMAGE_ERRORS) as error:
             raise _unreadable(path, "Parquet", error) from error
         finally:
-            pa.default_memory_pool().release_unused()  # else the file's pages stay for the rest of the run
+            pa.default_memory_pool().release_unused()  # otherwise Arrow keeps the memory for the rest of the run
 
 
-def _batch_rows(metadata: Any, most: int) -> int:
-    """So many rows a batch that they hold about as much as the largest row may."""
+def _batch_rows(metadata: Any, max_size: int) -> int:
+    """Rows per batch, so that a batch holds about as much as the row limit."""
     size = max((metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)), default=0)
     rows = max((metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)), default=0)
-    return max(1, min(BATCH_ROWS, most * max(1, rows) // max(1, size)))
+    return max(1, min(BATCH_ROWS, max_size * max(1, rows) // max(1, size)))
 
 
 def arrow_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | RowError]]:  # noqa: ARG001
-    """Each row of an Arrow file or stream, as `save_to_disk` writes, with its 0-based number."""
+    """Rows of an Arrow file or stream, as `save_to_disk` writes, with their 0-based numbers."""
     import pyarrow as pa
 
     with open_arrow(path) as stream:
@@ -123,7 +123,7 @@ def arrow_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | R
             if is_file:
                 whole = pa.ipc.open_file(stream)
                 batches = (whole.get_batch(i) for i in range(whole.num_record_batches))
-                _header(whole.schema.names, path)
+                _unique_names(whole.schema.names, path)
             else:
                 batches = iter(pa.ipc.open_stream(stream))
             parts = (
@@ -131,15 +131,15 @@ def arrow_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | R
                 for batch in batches
                 for at in range(0, batch.num_rows, BATCH_ROWS)
             )
-            yield from enumerate(row for part in parts for row in rows_of_batch(_sound(part)))
-        except (pa.ArrowException, *_DAMAGE) as error:
+            yield from enumerate(row for part in parts for row in rows_of_batch(_validated(part)))
+        except (pa.ArrowException, *_DAMAGE_ERRORS) as error:
             raise _unreadable(path, "Arrow", error) from error
 
 
-def _sound(batch: Any) -> Any:
-    """The batch, once its columns are checked: reading a damaged one would end the process.
+def _validated(batch: Any) -> Any:
+    """The batch, after validation: reading damaged columns would crash the process.
 
-    Text that is not UTF-8 does not count as damage. Raises: pa.ArrowException.
+    Text that is not UTF-8 passes. Raises: pa.ArrowException.
     """
     import pyarrow as pa
 
@@ -153,14 +153,14 @@ def _sound(batch: Any) -> Any:
 
 def _unreadable(path: Path, format: str, error: Exception) -> DataError:
     return DataError(
-        f"is not {format} that can be read ({str(error)[:300]})",
+        f"cannot be read as {format} ({str(error)[:300]})",
         where=str(path),
-        mend="Write or fetch it again.",
+        mend="Write or download it again.",
     )
 
 
 def rows_of_batch(batch: Any) -> Sequence[Row]:
-    """The rows of an Arrow batch. A value that Python cannot hold becomes `Unreadable`, alone of its row."""
+    """Rows of an Arrow batch. A value that Python cannot represent becomes `Unreadable`; the others are kept."""
     try:
         return batch.to_pylist()  # type: ignore[no-any-return]
     except Exception:  # noqa: BLE001  # one bad value: text that is not UTF-8, a date out of range, ...
@@ -175,12 +175,12 @@ def _value(scalar: Any) -> Any:
     except UnicodeDecodeError:
         raw = scalar.as_buffer().to_pybytes() if hasattr(scalar, "as_buffer") else b""
         return Unreadable("holds bytes that are not UTF-8", raw.decode("utf-8", "replace"))
-    except Exception as error:  # noqa: BLE001  # whatever Arrow or a time zone's library raises for a value
+    except Exception as error:  # noqa: BLE001  # Arrow and time zone libraries raise various errors
         return Unreadable(f"holds a value that cannot be read ({type(error).__name__})", _text_of(scalar))
 
 
 def _text_of(scalar: Any) -> str:
-    """A date or another value as Arrow itself writes it; of what it cannot write, its number."""
+    """Text of a value as Arrow formats it, else of its underlying number; "" if both fail."""
     import pyarrow as pa
 
     for write in (lambda: scalar.cast(pa.string()).as_py(), lambda: str(scalar.value)):
