@@ -7,17 +7,16 @@ from typing import Any
 
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Row
-from nait.store import read_json
 from nait.sweeps.grouping.identities import is_shuffled
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.contrasts import BASE
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.run_set import RunSet
 
 LOUD_RHO = 0.5
 
 
-def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[Block, ...]:
+def warnings(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[Block, ...]:
     """What lessens the numbers' worth: few seeds, length, gaps, and what the scorers said themselves."""
     said: list[str] = []
     few = sorted(
@@ -38,13 +37,13 @@ def warnings(store: Shelf, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
     said += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
     for kind, links in (
         ("runs", _runs(rows)),
-        ("scores", _scores(store, rows)),
+        ("scores", _scores(runs, rows)),
         ("adapters", _adapters(rows)),
         ("evaluations", _evaluations(rows)),
     ):
         told: dict[str, list[str]] = {}
         for name, address in links:
-            found = store.find(kind, address)
+            found = runs.find(kind, address)
             for text in found.manifest.get("warnings", ()) if found else ():
                 told.setdefault(str(text), []).append(name)
         said += [f"{_some(sorted(set(names)))}: {text}" for text, names in told.items()]
@@ -55,9 +54,9 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
-def _scores(store: Shelf, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+def _scores(runs: RunSet, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
     for address, row in {row.run: row for row in rows}.items():
-        found = store.find("runs", address)
+        found = runs.find("runs", address)
         heeded = found and row.method != BASE and not is_shuffled(found)
         if found and heeded and found.manifest["links"].get("scores"):
             yield row.selector, str(found.manifest["links"]["scores"])
@@ -77,17 +76,17 @@ def _evaluations(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
     ]
 
 
-def provenance(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
+def provenance(runs: RunSet, rows: Sequence[Row]) -> tuple[Block, ...]:
     """What went in, with which versions; each run's artifacts; each run's command, where it was recorded."""
-    runs = {row.run: row for row in rows}
+    by_run = {row.run: row for row in rows}
     facts: dict[str, set[str]] = {}
     commands, places = [], []
     for address, row in sorted(
-        runs.items(), key=lambda one: (one[1].selector, one[1].target, one[1].budget, one[1].seed)
+        by_run.items(), key=lambda one: (one[1].selector, one[1].target, one[1].budget, one[1].seed)
     ):
-        found = store.find("runs", address)
+        found = runs.find("runs", address)
         manifest: Mapping[str, Any] = found.manifest if found else {}
-        for name, value in _facts(store, manifest, row):
+        for name, value in _facts(runs, manifest, row):
             facts.setdefault(name, set()).add(value)
         links = manifest.get("links", {})
         if row.method == BASE:  # whatever its job selected, nothing was made of it
@@ -110,7 +109,7 @@ def provenance(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
 LINKS = ("scores", "selection", "adapter", "evaluation")
 
 
-def _facts(store: Shelf, manifest: Mapping[str, Any], row: Row) -> Iterable[tuple[str, str]]:
+def _facts(runs: RunSet, manifest: Mapping[str, Any], row: Row) -> Iterable[tuple[str, str]]:
     """Name and value of what a run rests on, the same of many runs."""
     yield "model", row.model
     yield from _flat(
@@ -118,14 +117,14 @@ def _facts(store: Shelf, manifest: Mapping[str, Any], row: Row) -> Iterable[tupl
     )
     yield from _flat("fingerprint", manifest.get("fingerprints") or {})
     yield from ((f"training {name}", str(value)) for name, value in manifest.get("training", {}).items())
-    evaluation = store.find("evaluations", row.evaluation) if row.evaluation else None
+    evaluation = runs.find("evaluations", row.evaluation) if row.evaluation else None
     if evaluation:
         suite = evaluation.manifest.get("key", {}).get("suite", {})
         yield from (
             (f"evaluation {k}", str(suite[k])) for k in ("limit", "seed", "apply_chat_template") if k in suite
         )
         try:
-            yield from _flat("version", read_json(evaluation.path / "results.json").get("versions", {}))
+            yield from _flat("version", runs.versions(evaluation))
         except StoreError:
             return
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from nait.core.dataset.traits import LANGUAGE, Composition, Traits, chance_spread
 from nait.core.statistics.results import Row
-from nait.stages.describe_pool import read_traits
 from nait.sweeps.analyses.overlap import names
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.render.svg import Grid
-from nait.sweeps.stored_runs.selections import Picks
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.picks import Picks
+from nait.sweeps.stored_runs.run_set import RunSet
 
 POOL, OTHERS = "the pool", "others"
 MOST_VALUES = 12
@@ -23,16 +22,15 @@ STRONG = 3.0
 """Standard deviations of a random selection."""
 
 
-def pool_traits(store: Shelf, rows: Sequence[Row], picks: Sequence[Picks]) -> Traits | None:
+def pool_traits(runs: RunSet, rows: Sequence[Row], picks: Sequence[Picks]) -> Traits | None:
     """The traits of the pool that these selections are of, where a run of them looked."""
     wanted = {key for one in picks for chosen in one.by_seed.values() for key in chosen.chosen}
     seen: set[str] = set()
     for address in {row.run: None for row in rows if wanted}:
-        run = store.find("runs", address)
+        run = runs.find("runs", address)
         link = str(run.manifest["links"].get("traits") or "") if run else ""
-        found = store.find("traits", link) if link and link not in seen else None
+        traits = runs.traits(link) if link and link not in seen else None
         seen.add(link)
-        traits = read_traits(found) if found else None
         if traits and wanted <= traits.places.keys():
             return traits
     return None

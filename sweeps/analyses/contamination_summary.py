@@ -10,20 +10,19 @@ from nait.core.addresses import ADDRESS_CHARS, digest_lines
 from nait.core.dataset.contamination import BEYOND, Hit, Side
 from nait.core.statistics.results import Row
 from nait.stages.checks.contamination_text import describe, describe_look, evaluated
-from nait.stages.checks.detect_contamination import read_hits
 from nait.store import Artifact
 from nait.sweeps.render.report_document import Block, Notes, Table
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.run_set import RunSet
 
 SHOWN_HITS = 50
 SHOWN_RUNS = 6
 SHORT = 8
 
 
-def contamination(store: Shelf, rows: Sequence[Row]) -> tuple[Block, ...]:
+def contamination(runs: RunSet, rows: Sequence[Row]) -> tuple[Block, ...]:
     """What each run's look for shared texts found, and what it looked at; the runs without one are named."""
-    looks, without = _looks(store, rows)
-    hits = dict.fromkeys(hit for look in looks for hit in _named(look, looks))
+    looks, without = _looks(runs, rows)
+    hits = dict.fromkeys(hit for look in looks for hit in _named(runs, look, looks))
     said = dict.fromkeys(line for look in looks for line in describe_look(look.manifest))
     notes = [*describe(hits), *said, *_unchecked(without, len({row.run for row in rows}))]
     found = [
@@ -49,14 +48,14 @@ def _asked(hit: Hit) -> str:
     return "yes" if hit.evaluated else BEYOND
 
 
-def _looks(store: Shelf, rows: Sequence[Row]) -> tuple[list[Artifact], list[str]]:
+def _looks(runs: RunSet, rows: Sequence[Row]) -> tuple[list[Artifact], list[str]]:
     """The looks that the runs link to, each once, and the names of the runs without one."""
     looks: dict[str, Artifact] = {}
     without = []
     for address, row in {row.run: row for row in rows}.items():
-        run = store.find("runs", address)
+        run = runs.find("runs", address)
         link = run.manifest["links"].get("contamination") if run else None
-        found = store.find("contamination", str(link)) if link else None
+        found = runs.find("contamination", str(link)) if link else None
         if found is None:
             named = (row.target or "no target", row.budget, f"seed {row.seed}")
             without.append(f"{row.selector} ({', '.join(filter(None, named))})")
@@ -65,19 +64,19 @@ def _looks(store: Shelf, rows: Sequence[Row]) -> tuple[list[Artifact], list[str]
     return list(looks.values()), without
 
 
-def _unchecked(without: Sequence[str], runs: int) -> list[str]:
+def _unchecked(without: Sequence[str], count: int) -> list[str]:
     if not without:
         return []
     names = sorted(set(without))
     more = f" and {len(names) - SHOWN_RUNS} more" if len(names) > SHOWN_RUNS else ""
     return [
-        f"Contamination was not checked in {len(without)} of {runs} runs: {', '.join(names[:SHOWN_RUNS])}{more}."
+        f"Contamination was not checked in {len(without)} of {count} runs: {', '.join(names[:SHOWN_RUNS])}{more}."
     ]
 
 
-def _named(look: Artifact, looks: Sequence[Artifact]) -> Iterator[Hit]:
+def _named(runs: RunSet, look: Artifact, looks: Sequence[Artifact]) -> Iterator[Hit]:
     """The hits of a look, whose sides have names that are unique among the looks."""
-    for hit in read_hits(look):
+    for hit in runs.hits(look):
         yield replace(hit, rows=_unique(hit.rows, look, looks), other=_unique(hit.other, look, looks))
 
 

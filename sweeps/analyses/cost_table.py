@@ -13,7 +13,8 @@ from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, 
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.stored_runs.collect import sheets
 from nait.sweeps.stored_runs.cost_ledger import Amount, Amounts, RunCost, Spending, spendings
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.run_set import RunSet
+from nait.sweeps.stored_runs.stores import ReadableStore
 
 HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "alone s", "shared s", "a target s",
           "train s", "evaluate s", "device h", "Wh", "money")  # fmt: skip
@@ -31,14 +32,15 @@ UNKNOWN = "Wh: blank where a device did not tell."
 class Costs:
     """Writes `costs.md` and gives the table back: every run of the store, also those that only selected."""
 
-    def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
+    def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
         """The table to print, after the file was written into `folder`."""
-        found = sheets(store, runs)
-        tables = [(f"Table {one.number}: {one.head.said}", amortised(store, one.rows)) for one in found]
+        loaded = RunSet.load(store, runs)
+        found = sheets(loaded)
+        tables = [(f"Table {one.number}: {one.head.said}", amortised(loaded, one.rows)) for one in found]
         if len(found) == 1:
             tables = [("", tables[0][1])]
         elif found:
-            whole = amortised(store, [row for one in found for row in one.rows])
+            whole = amortised(loaded, [row for one in found for row in one.rows])
             tables.append(("All tables", replace(whole, body=whole.body[-1:])))
         said = list(dict.fromkeys(table.caption for _, table in tables))[-1:]
 
@@ -57,18 +59,18 @@ class Costs:
         return f"{text('simple', '')}\nCosts: {folder / 'costs.md'}"
 
 
-def amortised(store: Shelf, rows: Sequence[Row]) -> Table:
+def amortised(runs: RunSet, rows: Sequence[Row]) -> Table:
     """One line a method, model, pool and budget; then all of them together."""
-    runs = read_runs(store, rows)
+    costs = read_costs(runs, rows)
     counted = {
         name
-        for run in runs
+        for run in costs
         for place, amount in {**run.selecting, **run.rest}.items()
-        if amount.energy_wh is not None and (found := store.find(*place))
+        if amount.energy_wh is not None and (found := runs.find(*place))
         for name in found.manifest.get("energy_of", ())
     }
     caption = f"{SAID} {COUNTED.format(', '.join(sorted(counted))) if counted else UNKNOWN}"
-    return Table.of("amortised", HEADER, [_cells(one) for one in spendings(runs)], caption=caption)
+    return Table.of("amortised", HEADER, [_cells(one) for one in spendings(costs)], caption=caption)
 
 
 def _cells(one: Spending) -> list[object]:
@@ -79,13 +81,13 @@ def _cells(one: Spending) -> list[object]:
             f"{one.device_hours:.4f}", energy, money]  # fmt: skip
 
 
-def read_runs(store: Shelf, rows: Sequence[Row]) -> list[RunCost]:
+def read_costs(runs: RunSet, rows: Sequence[Row]) -> list[RunCost]:
     """The rows' runs, each once, with what the store knows of the artifacts they rest on."""
-    records = [(row, store.find("runs", row.run)) for row in {row.run: row for row in rows}.values()]
-    return [_run(store, row, record) for row, record in records if record]
+    records = [(row, runs.find("runs", row.run)) for row in {row.run: row for row in rows}.values()]
+    return [_run(runs, row, record) for row, record in records if record]
 
 
-def _run(store: Shelf, row: Row, record: Artifact) -> RunCost:
+def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
     facts = record.manifest
     links, seconds, energy = facts["links"], facts["phase_seconds"], facts.get("phase_energy_wh", {})
     amounts = {
@@ -94,7 +96,7 @@ def _run(store: Shelf, row: Row, record: Artifact) -> RunCost:
     ignored = is_base(record) or is_shuffled(record)  # neither looks at a score
     return RunCost(
         row,
-        {} if ignored or not links.get("scores") else _selecting(store, links["scores"], amounts["select"]),
+        {} if ignored or not links.get("scores") else _selecting(runs, links["scores"], amounts["select"]),
         {
             (kind, links[link]): amounts[phase]
             for kind, link, phase in (("adapters", "adapter", "train"), ("evaluations", "evaluation", "evaluate"))
@@ -104,18 +106,18 @@ def _run(store: Shelf, row: Row, record: Artifact) -> RunCost:
         facts["device_hours"],
         facts["money"],
         facts.get("currency", ""),
-        reference(store, record),
+        reference(runs, record),
     )  # fmt: skip
 
 
-def _selecting(store: Shelf, scores: str, whole: Amount) -> Amounts:
+def _selecting(runs: RunSet, scores: str, whole: Amount) -> Amounts:
     """What scores rest on, and themselves with what is left of `whole`: what they took from nothing.
 
     What has gone from the store since stays in the rest.
     """
-    found = store.find("scores", scores)
+    found = runs.find("scores", scores)
     made_of: Sequence[tuple[str, str]] = found.manifest.get("made_of", ()) if found else ()
-    parts = [part for kind, name in made_of if (part := store.find(kind, name))]
+    parts = [part for kind, name in made_of if (part := runs.find(kind, name))]
     shared = {(part.kind, part.address): Amount(part.seconds, part.energy_wh) for part in parts}
     return {**shared, ("scores", scores): _beside(whole, shared)}
 

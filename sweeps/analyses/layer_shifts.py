@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from nait.sweeps.analyses.overlap import names
 from nait.sweeps.render.svg import Grid
-from nait.sweeps.stored_runs.selections import Chosen, Picks
+from nait.sweeps.stored_runs.picks import Picks
+from nait.sweeps.stored_runs.selections import Chosen
 
 MOST_COLUMNS = 16
 """Layers beside each other; those of a deeper model stand in several maps."""

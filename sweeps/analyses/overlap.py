@@ -17,7 +17,8 @@ from nait.core.ranking.rank_statistics import spearman
 from nait.sweeps.grouping.names import aims, apart
 from nait.sweeps.render.svg import Grid
 from nait.sweeps.stats.contrasts import CONTROL
-from nait.sweeps.stored_runs.selections import Chosen, Picks, jaccard
+from nait.sweeps.stored_runs.picks import Picks
+from nait.sweeps.stored_runs.selections import Chosen, jaccard
 
 MOST = 24
 """More lines than this make no readable picture."""

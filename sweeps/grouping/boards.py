@@ -15,8 +15,7 @@ from nait.sweeps.grouping.identities import SHUFFLED, Facts, Identity, identity,
 from nait.sweeps.grouping.names import some, titles
 from nait.sweeps.grouping.seeds import Seeded, settle
 from nait.sweeps.stats.contrasts import BASE, CONTROL, TARGETLESS
-from nait.sweeps.stored_runs.selections import selected
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.run_set import RunSet
 
 REFERENCES = ("reference", "reference rows", "reference_template")
 
@@ -77,14 +76,14 @@ class Board:
     said: tuple[str, ...] = ()
 
 
-def boards(store: Shelf, records: Sequence[Artifact]) -> list[Board]:
+def boards(runs: RunSet) -> list[Board]:
     """The tables of these runs. A model that was not trained stands in each table of its model and evaluation."""
-    runs = _settled(store, records)
+    placed = _settled(runs)
     groups: dict[tuple[str, ...], list[PlacedRun]] = {}
-    for run in runs:
+    for run in placed:
         if run.method != BASE:
             groups.setdefault(run.identity.table, []).append(run)
-    for run in runs:
+    for run in placed:
         if run.method == BASE:
             at = run.identity.table
             same = [key for key in groups if (key[0], key[3]) == (at[0], at[3])]
@@ -96,11 +95,11 @@ def boards(store: Shelf, records: Sequence[Artifact]) -> list[Board]:
     return [replace(board, number=number) for number, board in enumerate(made, 1)]
 
 
-def _settled(store: Shelf, records: Sequence[Artifact]) -> list[PlacedRun]:
+def _settled(runs: RunSet) -> list[PlacedRun]:
     """The runs with their identities, in which a seed that follows the run's own is not a difference."""
     found = [
-        PlacedRun(record, name_of(record), identity(store, record), selected=selected(store, record))
-        for record in records
+        PlacedRun(record, name_of(record), identity(runs, record), selected=runs.selected_digest(record))
+        for record in runs.records
     ]
     seeded = [
         Seeded(

@@ -13,7 +13,7 @@ from typing import Any
 from nait.core.addresses import address
 from nait.store import Artifact
 from nait.sweeps.stats.contrasts import BASE, CONTROL, FULL, TARGETLESS
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.run_set import RunSet
 
 ANY = "any"
 """The column of a method that gives one score for all targets."""
@@ -86,9 +86,9 @@ def is_base(record: Artifact) -> bool:
     return bool(record.manifest["links"].get("evaluation")) and not record.manifest["labels"]["trained"]
 
 
-def identity(store: Shelf, record: Artifact) -> Identity:
+def identity(runs: RunSet, record: Artifact) -> Identity:
     """The identity of a recorded run."""
-    source = _Source(store, record)
+    source = _Source(runs, record)
     base = is_base(record)
     return Identity(
         method={} if base else source.method(),
@@ -105,7 +105,7 @@ def identity(store: Shelf, record: Artifact) -> Identity:
 class _Source:
     """What the store and the record of one run say."""
 
-    def __init__(self, store: Shelf, record: Artifact) -> None:
+    def __init__(self, runs: RunSet, record: Artifact) -> None:
         self.facts: Mapping[str, Any] = record.manifest
         self.name = method_name(record)
         self.settings = {
@@ -115,7 +115,7 @@ class _Source:
         }
         links = record.manifest["links"]
         found = {
-            kind: store.find(kind, str(links[link])) if links.get(link) else None
+            kind: runs.find(kind, str(links[link])) if links.get(link) else None
             for kind, link in (
                 ("scores", "scores"),
                 ("selections", "selection"),
@@ -130,7 +130,7 @@ class _Source:
         )
         self.training: Mapping[str, Any] = self.facts.get("training") or {}
         if not self.training and links.get("adapter"):
-            adapter = store.find("adapters", str(links["adapter"])) if _is_address(links["adapter"]) else None
+            adapter = runs.find("adapters", str(links["adapter"])) if _is_address(links["adapter"]) else None
             self.training = adapter.manifest["key"] if adapter else {}
         self.text: Mapping[str, Any] = _mapping(self.scores.get("pool"))
         self.prints: Mapping[str, Any] = self.facts.get("fingerprints") or {}
@@ -336,9 +336,9 @@ def _is_class(value: object) -> bool:
     return isinstance(value, Mapping) and "_target_" in value
 
 
-def reference(store: Shelf, record: Artifact) -> str:
+def reference(runs: RunSet, record: Artifact) -> str:
     """The content of a run's reference sets, empty where the store and the record do not tell."""
-    return _Source(store, record).reference
+    return _Source(runs, record).reference
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

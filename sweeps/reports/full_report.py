@@ -19,8 +19,9 @@ from nait.sweeps.reports.leaderboard import Leaderboard, Measured, measured
 from nait.sweeps.reports.sections import compared, costs, leaderboard, overview, selected, transferred, varied
 from nait.sweeps.stats.contrasts import CONTROL
 from nait.sweeps.stats.pairs import pairwise
-from nait.sweeps.stored_runs.selections import read_picks
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.picks import read_picks
+from nait.sweeps.stored_runs.run_set import RunSet
+from nait.sweeps.stored_runs.stores import ReadableStore
 
 REASONING = ("logic", "math", "code")
 
@@ -40,11 +41,12 @@ class Report:
     benchmarks: Benchmarks = field(default_factory=dict)
     reasoning: Sequence[str] = REASONING
 
-    def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
+    def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
         """The tables to print, after all files were written into `folder`."""
-        found = measured(store, runs, self.control)
+        loaded = RunSet.load(store, runs)
+        found = measured(loaded, self.control)
         printed = self._board.write(found, folder)
-        document = self.document(store, found)
+        document = self.document(loaded, found)
         for picture in document.pictures:
             write_text(folder / f"{picture.name}.svg", picture.file + "\n")
         crossed = [
@@ -63,20 +65,20 @@ class Report:
     def _board(self) -> Leaderboard:
         return Leaderboard(self.headlines_only, self.control, self.benchmarks)
 
-    def document(self, store: Shelf, found: Sequence[Measured]) -> Document:
+    def document(self, runs: RunSet, found: Sequence[Measured]) -> Document:
         """The report's content, table after table; sections without data are left out."""
         models = sorted({one.sheet.head.model for one in found})
         sections = [Section("Tables", overview(found))] if len(found) > 1 else []
         for one in found:
             several = f"Table {one.sheet.number}: " if one.of > 1 else ""
             mark = f"-{one.sheet.number}" if one.of > 1 else ""
-            sections += [section.marked(several, mark) for section in self._sections(store, one)]
+            sections += [section.marked(several, mark) for section in self._sections(runs, one)]
         return Document.of("Which data to tune on: " + ", ".join(models), sections)
 
-    def _sections(self, store: Shelf, one: Measured) -> list[Section]:
+    def _sections(self, runs: RunSet, one: Measured) -> list[Section]:
         """What is said of one table."""
         shown, rows, control = self._board.shown(one.lines), one.rows, self.control
-        picks = read_picks(store, rows)
+        picks = read_picks(runs, rows)
         crossed = matrices(one.lines, self.benchmarks)
         return [
             Section("Leaderboard", leaderboard(shown, self._board.notes(one), self.benchmarks)),
@@ -85,14 +87,14 @@ class Report:
                 "Any two methods",
                 pairwise(rows, shown, one.items, control=control, benchmarks=self.benchmarks),
             ),
-            Section("Quality and cost", costs(shown, amortised(store, rows), self.benchmarks)),
+            Section("Quality and cost", costs(shown, amortised(runs, rows), self.benchmarks)),
             Section("Curves", varied(shown, self.benchmarks)),
             Section(
                 "Transfer",
                 transferred(crossed, rows, one.items, reasoning=self.reasoning, control=control),
             ),
-            Section("What was selected", selected(picks, pool_traits(store, rows, picks))),
-            Section("Contamination", contamination(store, rows)),
-            Section("Warnings", warnings(store, rows, one.lines)),
-            Section("Provenance", provenance(store, rows)),
+            Section("What was selected", selected(picks, pool_traits(runs, rows, picks))),
+            Section("Contamination", contamination(runs, rows)),
+            Section("Warnings", warnings(runs, rows, one.lines)),
+            Section("Provenance", provenance(runs, rows)),
         ]

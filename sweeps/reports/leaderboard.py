@@ -22,7 +22,8 @@ from nait.sweeps.render.table_notes import notes
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.contrasts import BASE, CONTROL, Items
 from nait.sweeps.stored_runs.collect import Sheet, outcomes, sheets
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.run_set import RunSet
+from nait.sweeps.stored_runs.stores import ReadableStore
 
 INNER = ("members", "result", "targetless", "budgetless")
 """What serves the statistics and pictures alone."""
@@ -61,9 +62,9 @@ class Leaderboard:
     control: str = CONTROL
     benchmarks: Benchmarks = field(default_factory=dict)
 
-    def report(self, store: Shelf, runs: Sequence[str] | None, folder: Path) -> str:
+    def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
         """The tables to print; the files hold every task."""
-        return self.write(measured(store, runs, self.control), folder)
+        return self.write(measured(RunSet.load(store, runs), self.control), folder)
 
     def write(self, found: Sequence[Measured], folder: Path) -> str:
         """The same, of tables that were collected and summarised before."""
@@ -109,12 +110,12 @@ def several_controls(lines: Sequence[Line], control: str) -> list[str]:
     ]
 
 
-def measured(store: Shelf, runs: Sequence[str] | None, control: str = CONTROL) -> list[Measured]:
+def measured(runs: RunSet, control: str = CONTROL) -> list[Measured]:
     """The tables worth printing, each with its items and lines."""
-    kept = _worth_a_table(sheets(store, runs))
+    kept = _worth_a_table(sheets(runs))
     found = []
     for sheet in kept:
-        items = outcomes(store, sheet.rows)
+        items = outcomes(runs, sheet.rows)
         found.append(Measured(sheet, items, summarise(sheet.rows, items, control=control), len(kept)))
     return found
 

@@ -34,7 +34,7 @@ from nait.sweeps.reports.leaderboard import Measured
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.contrasts import Items
 from nait.sweeps.stats.paired import ITEMS_ONLY
-from nait.sweeps.stored_runs.selections import Picks
+from nait.sweeps.stored_runs.picks import Picks
 
 MOST_MATRICES = 6
 UNSEEDED = "does not depend on the seed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,11 @@ from statistics import fmean
 
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Result, Row
-from nait.stages.artifacts.evaluation_files import read_outcomes, read_results
-from nait.store import Artifact
 from nait.sweeps.grouping.boards import Board, PlacedRun, boards
 from nait.sweeps.grouping.headings import Heading
 from nait.sweeps.grouping.identities import is_shuffled
 from nait.sweeps.stats.contrasts import BASE, metric_name, places
-from nait.sweeps.stored_runs.stores import Shelf
+from nait.sweeps.stored_runs.run_set import RunSet
 
 NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)
 PAID = ("select", "train", "evaluate")
@@ -39,19 +36,19 @@ class Sheet:
         return any(row.task for row in self.rows)
 
 
-def collect(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Row]:
+def collect(runs: RunSet, *, primary: bool = True) -> list[Row]:
     """The rows of these runs (None: of all in the store), table by table; with `primary`, one metric a task.
 
     Raises: StoreError for a run whose evaluation is gone.
     """
-    return [row for sheet in sheets(store, runs, primary=primary) for row in sheet.rows]
+    return [row for sheet in sheets(runs, primary=primary) for row in sheet.rows]
 
 
-def sheets(store: Shelf, runs: Sequence[str] | None = None, *, primary: bool = True) -> list[Sheet]:
+def sheets(runs: RunSet, *, primary: bool = True) -> list[Sheet]:
     """The same, each table for itself. Raises: StoreError, as above."""
     found = []
-    for board in boards(store, run_records(store, runs)):
-        rows = tuple(row for run in board.runs for row in _rows(store, board, run, primary=primary))
+    for board in boards(runs):
+        rows = tuple(row for run in board.runs for row in _rows(runs, board, run, primary=primary))
         found.append(Sheet(board.number, board.head, rows, (*board.said, *_unjudged(rows))))
     return found
 
@@ -71,24 +68,7 @@ def _unjudged(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def run_records(store: Shelf, runs: Sequence[str] | None) -> list[Artifact]:
-    """The records of these runs (None: of all, the last of those that other labels alone tell apart).
-
-    Raises: StoreError for one that is not there.
-    """
-    if runs is None:
-        return list({_run_of(record): record for record in store.artifacts("runs")}.values())
-    return [_record(store, address) for address in dict.fromkeys(runs)]
-
-
-def _run_of(record: Artifact) -> str:
-    """What a record's key says without the judgement by the rows' labels."""
-    return json.dumps(
-        {name: part for name, part in record.manifest["key"].items() if name != "truth"}, sort_keys=True
-    )
-
-
-def outcomes(store: Shelf, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
+def outcomes(runs: RunSet, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
     """(evaluation, task, metric) -> item -> value, for the rows' own metrics and those of groups' tasks.
 
     A metric that is not the mean of its items has none here.
@@ -96,34 +76,27 @@ def outcomes(store: Shelf, rows: Sequence[Row]) -> dict[tuple[str, str, str], di
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     wanted = {place for row in rows if row.evaluation for place, _ in places(row)}
     for address in sorted({row.evaluation for row in rows if row.evaluation}):
-        evaluation = store.find("evaluations", address)
-        for item in read_outcomes(evaluation.path) if evaluation else ():
+        evaluation = runs.find("evaluations", address)
+        for item in runs.outcomes(evaluation) if evaluation else ():
             place = (address, item.task, metric_name(item.metric, item.filter))
             if place in wanted:
                 found.setdefault(place, {})[f"{item.doc_id}/{item.doc_hash}"] = item.value
     return found
 
 
-def _record(store: Shelf, address: str) -> Artifact:
-    found = store.find("runs", address)
-    if found is None:
-        raise StoreError(f"there is no run {address}", where=str(store.root), mend="Run the job again.")
-    return found
-
-
-def _rows(store: Shelf, board: Board, run: PlacedRun, *, primary: bool) -> Iterable[Row]:
+def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Iterable[Row]:
     record = run.record
     links, labels, seconds = (record.manifest[key] for key in ("links", "labels", "phase_seconds"))
     if links.get("evaluation"):
-        evaluation = store.find("evaluations", str(links["evaluation"]))
+        evaluation = runs.find("evaluations", str(links["evaluation"]))
         if evaluation is None:
             raise StoreError("its evaluation is gone", where=str(record.path), mend="Run the job again.")
         requested = set(evaluation.manifest["key"]["suite"].get("requested", ()))
-        results = [one for one in read_results(evaluation.path) if one.primary or not primary]
+        results = [one for one in runs.results(evaluation) if one.primary or not primary]
     else:
         requested, results = {""}, [NOT_EVALUATED]
     base, shuffled = run.method == BASE, is_shuffled(record)
-    checks = {} if base or shuffled else _checks(store, links.get("scores"))
+    checks = {} if base or shuffled else _checks(runs, links.get("scores"))
     truth = {} if base else record.manifest.get("truth") or {}
     if shuffled:  # what a score says is not said of rows that were drawn whatever it says
         truth = {key: value for key, value in truth.items() if key not in OF_SCORES}
@@ -170,13 +143,13 @@ def _rows(store: Shelf, board: Board, run: PlacedRun, *, primary: bool) -> Itera
         )
 
 
-def _checks(store: Shelf, scores: str | None) -> dict[str, float]:
+def _checks(runs: RunSet, scores: str | None) -> dict[str, float]:
     """What a reader should know of a score column, the worst of a run's targets.
 
     rho: Spearman's correlation with token length, the one furthest from 0. Of methods that report layers:
     margin: the mean of |mu . v| / |mu| over the layers used; top layer: the largest share of the score's variance.
     """
-    found = store.find("scores", scores) if scores else None
+    found = runs.find("scores", scores) if scores else None
     if found is None:
         return {}
     rhos = [rho for rho in found.manifest["length_correlation"].values() if rho is not None]

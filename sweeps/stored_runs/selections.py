@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.addresses import digest_lines
 from nait.core.ranking.score_table import Contributions
-from nait.core.statistics.results import Row
 from nait.stages.artifacts.score_files import read_layers
 from nait.store import Artifact
-from nait.sweeps.stats.contrasts import BASE, TARGETLESS
-from nait.sweeps.stored_runs.stores import Shelf
 
 ROWS = "selected.jsonl"
 SHORT = 220
@@ -49,73 +43,10 @@ class Chosen:
         )
 
 
-@dataclass(frozen=True)
-class Picks:
-    """The selections of one leaderboard line, by seed. All are of one pool. `targetless`: no target changes them."""
-
-    method: str
-    selector: str
-    target: str
-    budget: str
-    by_seed: Mapping[int, Chosen]
-    settings: Mapping[str, str]
-    targetless: bool = False
-
-    @property
-    def first(self) -> Chosen:
-        return self.by_seed[min(self.by_seed)]
-
-    @property
-    def unseeded(self) -> bool:
-        """Whether every seed has the same artifact, or one of the same scores and rows."""
-        return all(one.like(self.first) for one in self.by_seed.values())
-
-    @property
-    def stability(self) -> float | None:
-        """The mean Jaccard index between seeds; None with one seed, or where no seed changes scores or rows."""
-        if self.unseeded:
-            return None
-        pairs = list(combinations(self.by_seed.values(), 2))
-        return float(np.mean([jaccard(a.chosen, b.chosen) for a, b in pairs])) if pairs else None
-
-
-def read_picks(store: Shelf, rows: Sequence[Row]) -> list[Picks]:
-    """The selections behind these rows, of the largest group of runs that share a pool; all and no data left out."""
-    known: dict[str, Chosen | None] = {}
-    groups: dict[tuple[str, str, str, str, str], dict[int, Chosen]] = {}
-    settings = {row.selector: row.settings for row in rows}
-    targetless = {row.selector: row.targetless or row.method in TARGETLESS for row in rows}
-    for row in rows:
-        if not row.selection or row.method in ("full", BASE):
-            continue
-        if row.selection not in known:
-            known[row.selection] = read_chosen(store, row.selection)
-        chosen = known[row.selection]
-        if chosen:
-            key = (row.pool, row.method, row.selector, row.target, row.budget)
-            groups.setdefault(key, {}).setdefault(row.seed, chosen)
-    pools = Counter(key[0] for key in groups)
-    pool = pools.most_common(1)[0][0] if pools else ""
-    met = {selector: place for place, (_, _, selector, _, _) in reversed(list(enumerate(groups)))}
-
-    def place(key: tuple[str, ...]) -> tuple[bool, str, int, str]:
-        _, method, selector, target, _ = key
-        return method in TARGETLESS, method, met[selector], target
-
-    return [
-        Picks(*key[1:], groups[key], settings[key[2]], targetless[key[2]])
-        for key in sorted(groups, key=place)
-        if key[0] == pool
-    ]
-
-
-def read_chosen(store: Shelf, address: str) -> Chosen | None:
-    """A `selections` artifact's ids, texts and columns; None where the store has it no more."""
+def read_chosen(found: Artifact) -> Chosen:
+    """The ids, texts and columns of a `selections` artifact."""
     from pyarrow import parquet
 
-    found = store.find("selections", address)
-    if found is None:
-        return None
     table = parquet.read_table(found.path / "scores.parquet")
     ids = tuple(table.column("id").to_pylist())
     chosen = table.filter(table.column("selected")).sort_by("rank").column("id").to_pylist()
@@ -129,19 +60,7 @@ def read_chosen(store: Shelf, address: str) -> Chosen | None:
     if (found.path / ROWS).is_file():
         with (found.path / ROWS).open(encoding="utf-8") as stream:
             texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
-    return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), address)
-
-
-def selected(store: Shelf, record: Artifact) -> str:
-    """The digest of the rows that a run selected, from the ids where its artifact holds none; empty without one."""
-    link = record.manifest["links"].get("selection")
-    found = store.find("selections", str(link)) if link else None
-    if found is None:
-        return ""
-    if found.manifest.get("digest"):
-        return str(found.manifest["digest"])
-    chosen = read_chosen(store, found.address)
-    return digest_lines(sorted(chosen.chosen)) if chosen else ""
+    return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), found.address)
 
 
 def shorten(line: str) -> str:

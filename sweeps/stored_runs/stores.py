@@ -9,7 +9,7 @@ from typing import Protocol
 from nait.store import Artifact, Store
 
 
-class Shelf(Protocol):
+class ReadableStore(Protocol):
     """What is read of a store."""
 
     @property

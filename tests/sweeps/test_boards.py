@@ -22,6 +22,7 @@ from nait.sweeps.reports.sections import compared
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.contrasts import by_seed, controls
 from nait.sweeps.stored_runs.collect import Sheet, collect, outcomes, sheets
+from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put
 
@@ -29,7 +30,7 @@ OTHER_MODEL = {"model.model": "m1"}
 
 
 def lines_of(store: Store) -> list[Line]:
-    return summarise([row for row in collect(store) if row.task == "nano_math"])
+    return summarise([row for row in collect(RunSet.load(store)) if row.task == "nano_math"])
 
 
 def names(sheet: Sheet) -> set[str]:
@@ -55,12 +56,14 @@ def test_runs_of_two_batch_sizes_are_two_tables_each_with_its_own_control(tmp_pa
         for seed in range(2):
             put(store, "random", seed=seed, share=0.3, **{"train.batch_size": str(size)})
             put(store, "nait", seed=seed, share=0.3 + gain, **{"train.batch_size": str(size)})
-    small, large = sheets(store)
+    small, large = sheets(RunSet.load(store))
     assert {small.head.recipe, large.head.recipe} == {
         "lora, 3 epochs, batch_size=32", "lora, 3 epochs, batch_size=4",
     }  # fmt: skip
     assert names(small) == names(large) == {"nait", "random"}
-    found = {line.difference.value for one in measured(store, None) for line in one.lines if line.difference}
+    found = {
+        line.difference.value for one in measured(RunSet.load(store)) for line in one.lines if line.difference
+    }
     assert len(found) > 1
     assert 0 not in found
     assert {line.seeds for line in lines_of(store)} == {2}
@@ -71,8 +74,8 @@ def test_two_models_whose_folders_share_a_name_are_two_tables_told_apart_by_cont
     for settings in ({}, OTHER_MODEL):
         put(store, "nait", **settings)
         put(store, "random", **settings)
-    assert {one.head.model for one in sheets(store)} == {"m (m0)", "m (m1)"}
-    assert {row.model for row in collect(store)} == {"m (m0)", "m (m1)"}
+    assert {one.head.model for one in sheets(RunSet.load(store))} == {"m (m0)", "m (m1)"}
+    assert {row.model for row in collect(RunSet.load(store))} == {"m (m0)", "m (m1)"}
     assert all(line.seeds == 1 for line in lines_of(store))
 
 
@@ -80,14 +83,17 @@ def test_evaluations_of_two_seeds_are_two_tables(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in ("1", "2"):
         put(store, "nait", **{"eval.seed": seed})
-    assert sorted(one.head.evaluation.rsplit(", ", 1)[-1] for one in sheets(store)) == ["seed=1", "seed=2"]
+    assert sorted(one.head.evaluation.rsplit(", ", 1)[-1] for one in sheets(RunSet.load(store))) == [
+        "seed=1",
+        "seed=2",
+    ]
 
 
 def test_two_templates_are_two_tables_named_by_their_option(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for digest, name in (("aaaa", "mine"), ("bbbb", "tulu")):
         put(store, "nait", facts={"options": {"template": name}}, **{"template.template": digest})
-    assert sorted(one.head.recipe for one in sheets(store)) == [
+    assert sorted(one.head.recipe for one in sheets(RunSet.load(store))) == [
         "lora, 3 epochs, template=mine", "lora, 3 epochs, template=tulu",
     ]  # fmt: skip
 
@@ -101,7 +107,7 @@ def test_two_pools_of_one_name_are_two_tables(tmp_path: Path) -> None:
     other = store.produce("scores", key, lambda _: facts).address
     (run,) = store.artifacts("runs")
     record_again(store, run, scores=other)
-    assert {one.head.pool for one in sheets(store)} == {"p (beef00)", "p (c0ffee)"}
+    assert {one.head.pool for one in sheets(RunSet.load(store))} == {"p (beef00)", "p (c0ffee)"}
 
 
 @pytest.mark.parametrize("said", [True, False])
@@ -156,7 +162,7 @@ def test_two_results_of_one_identity_and_seed_are_never_averaged(tmp_path: Path)
     key = {**evaluation.manifest["key"], "name": "other"}
     other = store.produce("evaluations", key, lambda part: _copy(evaluation.path, part))
     record_again(store, record, evaluation=other.address)
-    (sheet,) = sheets(store)
+    (sheet,) = sheets(RunSet.load(store))
     found = {line.selector: line.seeds for line in lines_of(store) if line.method == "nait"}
     assert sorted(found.values()) == [1, 1, 1]
     assert sum(" run=" in name for name in found) == 2
@@ -246,7 +252,7 @@ def test_the_base_model_stands_in_every_table_of_its_model_and_evaluation(tmp_pa
     for epochs in ("1", "2"):
         put(store, "random", **{"train.epochs": epochs})
     put(store, "random", **OTHER_MODEL)
-    held = {one.head.said: "base (not trained)" in names(one) for one in sheets(store)}
+    held = {one.head.said: "base (not trained)" in names(one) for one in sheets(RunSet.load(store))}
     assert sorted(held.values()) == [False, True, True]
 
 
@@ -256,10 +262,10 @@ def test_a_control_is_one_line_of_the_same_table(tmp_path: Path) -> None:
         put(store, "random", seed=seed, share=0.3)
         put(store, "random", seed=seed, share=0.9, order="Lowest")
         put(store, "nait", seed=seed, share=0.5)
-    rows = collect(store)
+    rows = collect(RunSet.load(store))
     group = [row for row in rows if row.selector == "nait" and row.task == "nano_math"]
     assert {row.selector for row in controls(group, rows)} == {"random"}
-    (one,) = measured(store, None)
+    (one,) = measured(RunSet.load(store))
     assert "2 lines are random: random, random order=Lowest" in " ".join(Leaderboard().notes(one))
 
 
@@ -270,7 +276,7 @@ def test_what_the_store_no_longer_tells_is_said(tmp_path: Path) -> None:
     for kind in ("scores", "selections"):
         for artifact in store.artifacts(kind):
             (artifact.path / "manifest.json").unlink()
-    (sheet,) = sheets(store)
+    (sheet,) = sheets(RunSet.load(store))
     for part in ("the pool's rows", "the selector's settings", "the training recipe"):
         assert part in " ".join(sheet.said)
 
@@ -285,7 +291,7 @@ def test_a_name_is_short_and_its_legend_says_the_rest(tmp_path: Path) -> None:
             cue=f"The answer {k} is what I say now:",
             level=f"a{k}",
         )
-    (sheet,) = sheets(store)
+    (sheet,) = sheets(RunSet.load(store))
     assert len(names(sheet)) == 3
     assert all(len(name) <= MOST and "\n" not in name for name in names(sheet))
     assert sum("### Instruction:" in said for said in sheet.said) == 3
@@ -319,7 +325,10 @@ def test_a_mixed_store_is_several_tables_in_every_file(tmp_path: Path) -> None:
         assert (out / f"transfer-{k}.svg").is_file()
     assert "| table | model" in page
     assert (out / "leaderboard.md").read_text().count("## Table ") == 3
-    held = summarise(rows := [row for row in collect(store) if row.table == 1], outcomes(store, rows))
+    held = summarise(
+        rows := [row for row in collect(RunSet.load(store)) if row.table == 1],
+        outcomes(RunSet.load(store), rows),
+    )
     assert len({(line.selector, line.target, line.task) for line in held}) == len(held)
 
 
@@ -330,7 +339,7 @@ def test_a_picture_s_names_have_forty_characters_at_most_and_a_legend(tmp_path: 
         put(store, "random", target=target, share=0.3)
         for site in ("mlp", "residual"):
             put(store, "nait", target=target, layers="[1, 2]", site=site, share=0.5)
-    (one,) = measured(store, None)
+    (one,) = measured(RunSet.load(store))
     found = forest(one.lines, {})
     assert found is not None
     (ax, *_) = forest_plot(found, "random").axes
@@ -373,7 +382,7 @@ def test_a_curve_of_each_budget_has_its_own_name_and_its_own_random(tmp_path: Pa
         put(store, "random", budget=budget, rows=rows)
         for layers in ("[1]", "[2]", "[3]"):
             put(store, "nait", budget=budget, rows=rows, layers=layers)
-    panel = panels(summarise(collect(store)), {})[0]
+    panel = panels(summarise(collect(RunSet.load(store))), {})[0]
     assert [(curve.name, curve.level) for curve in panel.curves] == [
         ("nait, 10%", False), ("nait, 20%", False), ("random, 10%", True), ("random, 20%", True),
     ]  # fmt: skip
@@ -388,7 +397,7 @@ def test_a_shuffled_order_beside_random_takes_nothing_from_the_control_s_name(tm
         put(store, "random", seed=seed, share=0.5, facts={"seeded": []}, **{"selector.seed": "5"})
         put(store, "nait", seed=seed, share=0.3, **{"order": "Shuffled", "order.seed": "3"})
         put(store, "full", seed=seed, share=0.9)
-    (sheet,) = sheets(store)
+    (sheet,) = sheets(RunSet.load(store))
     assert names(sheet) == {"random", "random seed=5", "random order=Shuffled", "length", "full"}
     for name in ("length", "full"):
         group = [row for row in sheet.rows if (row.selector, row.task) == (name, "nano_math")]

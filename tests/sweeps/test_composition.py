@@ -16,7 +16,8 @@ from nait.sweeps.analyses.composition import OTHERS, composition_table, departur
 from nait.sweeps.analyses.overlap import distinct
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.stored_runs.collect import collect
-from nait.sweeps.stored_runs.selections import Picks, read_picks
+from nait.sweeps.stored_runs.picks import Picks, read_picks
+from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import POOL, put
 
@@ -48,9 +49,9 @@ def given(
     for name in names:
         for seed in range(2):
             put(store, name, seed=seed, also=link)
-    found = collect(store)
-    picks = distinct(read_picks(store, found))
-    traits = pool_traits(store, found, picks)
+    found = collect(RunSet.load(store))
+    picks = distinct(read_picks(RunSet.load(store), found))
+    traits = pool_traits(RunSet.load(store), found, picks)
     assert traits is not None
     return picks, traits
 
@@ -91,8 +92,8 @@ def test_traits_of_another_pool_are_not_taken(tmp_path: Path) -> None:
     store = Store(tmp_path)
     other = gather("p", [Example(f"x{k}", (Turn("a", "b"),), row=k) for k in range(9)])
     put(store, "nait", also={"traits": characterise(other, Planted(), store).address})
-    found = collect(store)
-    assert pool_traits(store, found, read_picks(store, found)) is None
+    found = collect(RunSet.load(store))
+    assert pool_traits(RunSet.load(store), found, read_picks(RunSet.load(store), found)) is None
 
 
 def test_the_report_shows_the_composition_where_a_run_looked(tmp_path: Path) -> None:

@@ -19,14 +19,15 @@ from nait.sweeps.stats.aggregates import Line, corrected, summarise
 from nait.sweeps.stats.contrasts import BASE, between, controls
 from nait.sweeps.stats.pairs import pairwise
 from nait.sweeps.stored_runs.collect import collect, outcomes, sheets
+from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import Stores
 
 from .fixtures import TASKS, put
 
 
 def lines_of(store: Store, control: str = "random") -> list[Line]:
-    rows = collect(store)
-    return summarise(rows, outcomes(store, rows), control=control)
+    rows = collect(RunSet.load(store))
+    return summarise(rows, outcomes(RunSet.load(store), rows), control=control)
 
 
 def one(rows: list[Row], selector: str, task: str, **wanted: object) -> list[Row]:
@@ -74,7 +75,7 @@ def test_random_of_another_target_is_a_control_where_its_own_is_missing(tmp_path
         put(store, "random", target="math", seed=seed)
         put(store, "nait", target="code", seed=seed)
     put(store, "random", target="code", seed=0)
-    rows = collect(store)
+    rows = collect(RunSet.load(store))
     found = controls(one(rows, "nait", "nano_math"), rows)
     assert {(row.seed, row.target) for row in found} == {(0, "code"), (1, "math")}
     assert not controls(one(rows, "random", "nano_math"), rows)
@@ -85,10 +86,10 @@ def test_a_control_has_the_same_budget_and_was_trained_alike(tmp_path: Path) -> 
     put(store, "random", budget="20%", **{"train.epochs": "3"})
     put(store, "random", **{"train.epochs": "1"})
     put(store, "nait", **{"train.epochs": "3", "layers": "[1]"})
-    rows = collect(store)
+    rows = collect(RunSet.load(store))
     assert not controls(one(rows, "nait", "nano_math"), rows)
     put(store, "random", seed=0, **{"train.epochs": "3"})
-    rows = collect(store)
+    rows = collect(RunSet.load(store))
     (found,) = controls(one(rows, "nait", "nano_math"), rows)
     assert (found.selector, found.table) == ("random", one(rows, "nait", "nano_math")[0].table)
 
@@ -98,8 +99,8 @@ def test_any_two_rows_can_be_compared_and_any_row_can_be_the_control(tmp_path: P
     for seed in range(2):
         put(store, "nait", seed=seed, share=0.7)
         put(store, "length", seed=seed, share=0.4)
-    rows = collect(store)
-    items = outcomes(store, rows)
+    rows = collect(RunSet.load(store))
+    items = outcomes(RunSet.load(store), rows)
     a, b = one(rows, "nait", "nano"), one(rows, "length", "nano")
     there, back = between(a, b, items), between(b, a, items)
     assert there is not None
@@ -115,7 +116,10 @@ def test_reference_sets_of_one_target_are_never_averaged(tmp_path: Path) -> None
     store = Store(tmp_path)
     put(store, "nait", facts={"reference_rows": {"math": 8}})
     put(store, "nait", seed=1, facts={"reference_rows": {"math": 32}})
-    assert {row.selector for row in collect(store)} == {"nait reference rows=8", "nait reference rows=32"}
+    assert {row.selector for row in collect(RunSet.load(store))} == {
+        "nait reference rows=8",
+        "nait reference rows=32",
+    }
 
 
 def test_a_shuffled_order_makes_any_selector_the_random_control(tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ def test_a_model_that_was_not_trained_is_not_judged_by_rows_it_never_saw(tmp_pat
     store = Store(tmp_path)
     put(store, "random", trained=False, facts={"truth": {"precision": 0.1}})
     put(store, "random", facts={"truth": {"precision": 0.1}})
-    found = {row.method: row.truth for row in collect(store)}
+    found = {row.method: row.truth for row in collect(RunSet.load(store))}
     assert found == {BASE: {}, "random": {"precision": 0.1}}
 
 
@@ -147,7 +151,7 @@ def test_a_run_that_is_judged_by_other_labels_shows_what_they_tell(tmp_path: Pat
     again = put(store, "random", facts={"truth": {"precision": 0.1}})
     assert again != first
     assert put(store, "random", facts={"truth": {"precision": 0.1}}) == again
-    assert {(row.run, row.truth["precision"]) for row in collect(store)} == {(again, 0.1)}
+    assert {(row.run, row.truth["precision"]) for row in collect(RunSet.load(store))} == {(again, 0.1)}
 
 
 def test_a_run_that_is_recorded_without_labels_hides_none_that_another_record_tells(tmp_path: Path) -> None:
@@ -169,7 +173,7 @@ def test_a_line_whose_seeds_are_not_all_judged_by_labels_says_so(tmp_path: Path)
     assert {line.selector: dict(line.truth) for line in lines_of(store) if line.task == "nano"} == {
         "nait": {}, "random": {"precision": pytest.approx(0.2)},
     }  # fmt: skip
-    (said,) = sheets(store)[0].said
+    (said,) = sheets(RunSet.load(store))[0].said
     assert said.startswith("nait, math, 10%: no labels judge the runs of seed 2,")
 
 
@@ -188,9 +192,9 @@ def test_the_same_evaluation_reached_twice_is_one_seed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     first = put(store, "random", seed=0)
     put(store, "random", seed=1)
-    (row, *_) = [row for row in collect(store) if row.run == first and row.task == "nano"]
+    (row, *_) = [row for row in collect(RunSet.load(store)) if row.run == first and row.task == "nano"]
     again = replace(row, run="another")
-    rows = [row for row in collect(store) if row.task == "nano"]
+    rows = [row for row in collect(RunSet.load(store)) if row.task == "nano"]
     assert summarise([*rows, again])[0].half_width == summarise(rows)[0].half_width
 
 
@@ -208,8 +212,8 @@ def test_a_score_has_an_interval_over_items_and_seeds(tmp_path: Path) -> None:
 def test_an_untrained_model_owes_nothing_to_seeds(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run = put(store, "base", seed=0)
-    rows = [row for row in collect(store) if row.run == run and row.task == "nano_math"]
-    items = outcomes(store, rows)
+    rows = [row for row in collect(RunSet.load(store)) if row.run == run and row.task == "nano_math"]
+    items = outcomes(RunSet.load(store), rows)
     (once,) = summarise(rows, items)
     (thrice,) = summarise([replace(rows[0], seed=seed) for seed in range(3)], items)
     assert thrice.half_width == once.half_width
@@ -221,7 +225,7 @@ def test_stores_of_several_machines_are_one_table(tmp_path: Path) -> None:
     put(here, "random")
     put(there, "random")
     put(there, "nait", seed=1)
-    both = Stores([here, there])
+    both = RunSet.load(Stores([here, there]))
     rows = collect(both)
     assert len({row.run for row in rows}) == 3
     assert len(summarise(rows, outcomes(both, rows))) == 2 * 4
@@ -235,8 +239,8 @@ def test_one_difference_has_one_verdict_in_every_table(tmp_path: Path) -> None:
         put(store, "random", seed=seed, share=0.4)
         for name, share in gains.items():
             put(store, name, seed=seed, share=share)
-    rows = collect(store)
-    items = outcomes(store, rows)
+    rows = collect(RunSet.load(store))
+    items = outcomes(RunSet.load(store), rows)
     lines = summarise(rows, items)
     (pairs,) = pairwise(rows, lines, items, control="random", benchmarks={})
     assert isinstance(pairs, Table)
@@ -273,9 +277,9 @@ def test_methods_of_the_same_runs_tell_a_column_nothing_twice(tmp_path: Path) ->
         put(store, "random", seed=seed, share=0.4)
         for name in ("a", "b", "c"):
             put(store, name, seed=seed, share=0.5)
-    rows = collect(store)
+    rows = collect(RunSet.load(store))
     again = [replace(row, target="other") for row in rows if row.method == "a"]
-    once, twice = (summarise(some, outcomes(store, some)) for some in (rows, [*rows, *again]))
+    once, twice = (summarise(some, outcomes(RunSet.load(store), some)) for some in (rows, [*rows, *again]))
     held = {(line.selector, line.target, line.task): line.difference for line in twice}
     for line in once:
         other = held[line.selector, line.target, line.task]

@@ -21,10 +21,11 @@ from nait.stages.report import record_run
 from nait.stages.select import Selector, select
 from nait.store import Artifact, Store
 from nait.sweeps.__main__ import main
-from nait.sweeps.analyses.cost_table import Costs, read_runs
+from nait.sweeps.analyses.cost_table import Costs, read_costs
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.stored_runs.collect import collect
 from nait.sweeps.stored_runs.cost_ledger import ALL, Spending, spendings
+from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put
 
@@ -74,7 +75,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def by_name(store: Store) -> Mapping[str, Spending]:
-    return {one.name[0]: one for one in spendings(read_runs(store, collect(store)))}
+    return {
+        one.name[0]: one for one in spendings(read_costs(RunSet.load(store), collect(RunSet.load(store))))
+    }
 
 
 def test_a_line_is_the_sum_of_its_artifacts_each_once(store: Store) -> None:
@@ -196,5 +199,9 @@ def test_methods_that_ran_for_two_targets_took_less_together_than_alone(tmp_path
     for name in ("nait", "rds"):
         assert 0 < found[name].shared < 2 * found[name].alone
     assert found[ALL].shared < found["nait"].shared + found["rds"].shared
-    kinds = {kind for run in read_runs(store, collect(store)) for kind, _ in run.selecting}
+    kinds = {
+        kind
+        for run in read_costs(RunSet.load(store), collect(RunSet.load(store)))
+        for kind, _ in run.selecting
+    }
     assert {"scores", "passes", "encodings"} <= kinds

@@ -11,12 +11,13 @@ from nait.sweeps.analyses.curves import costs, number, panels, unit
 from nait.sweeps.render.curve_plots import cost_plot, curve_plot
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put
 
 
 def lines_of(store: Store) -> list[Line]:
-    return summarise(collect(store))
+    return summarise(collect(RunSet.load(store)))
 
 
 def test_a_number_is_read_from_what_a_table_shows() -> None:

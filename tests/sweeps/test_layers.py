@@ -12,7 +12,8 @@ from nait.core.ranking.score_table import Contributions
 from nait.store import Store
 from nait.sweeps.analyses.layer_shifts import MOST_COLUMNS, layer_shifts
 from nait.sweeps.stored_runs.collect import collect
-from nait.sweeps.stored_runs.selections import Picks, read_picks
+from nait.sweeps.stored_runs.picks import Picks, read_picks
+from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put
 
@@ -35,7 +36,7 @@ def picks(tmp_path: Path, *names: str) -> list[Picks]:
     store = Store(tmp_path)
     for name in names:
         put(store, name)
-    return read_picks(store, collect(store))
+    return read_picks(RunSet.load(store), collect(RunSet.load(store)))
 
 
 def test_a_line_adds_up_to_the_shift_of_the_whole_score(tmp_path: Path) -> None:

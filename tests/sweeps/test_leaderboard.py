@@ -23,6 +23,7 @@ from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.paired import Difference
 from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.run_set import RunSet
 
 
 def put(store: Store, selector: str, seed: int, value: float, **settings: str) -> str:
@@ -64,7 +65,7 @@ def test_runs_that_differ_in_the_seed_alone_are_one_line(tmp_path: Path) -> None
     store = Store(tmp_path)
     for seed, value in enumerate([0.2, 0.4, 0.6]):
         put(store, "nait", seed, value)
-    (line,) = [line for line in summarise(collect(store)) if line.task == "toy"]
+    (line,) = [line for line in summarise(collect(RunSet.load(store))) if line.task == "toy"]
     assert line.seeds == 3
     assert line.value == pytest.approx(0.4)
     wanted = stats.t.interval(0.95, 2, loc=0.4, scale=stats.sem([0.2, 0.4, 0.6]))
@@ -76,7 +77,7 @@ def test_runs_that_differ_in_more_are_kept_apart_and_named_by_it(tmp_path: Path)
     put(store, "nait", 0, 0.2, layers="all", site="mlp")
     put(store, "nait", 0, 0.3, layers="last", site="mlp")
     put(store, "random", 0, 0.3)
-    names = {line.selector for line in summarise(collect(store))}
+    names = {line.selector for line in summarise(collect(RunSet.load(store)))}
     assert names == {"nait layers=all", "nait layers=last", "random"}
 
 
@@ -84,7 +85,7 @@ def test_the_interval_is_never_narrower_than_the_items_allow(tmp_path: Path) -> 
     store = Store(tmp_path)
     for seed in range(3):
         put(store, "nait", seed, 0.5)
-    (line,) = [line for line in summarise(collect(store)) if line.task == "toy"]
+    (line,) = [line for line in summarise(collect(RunSet.load(store))) if line.task == "toy"]
     assert line.half_width == pytest.approx(1.959964 * 0.05)
 
 
@@ -99,8 +100,8 @@ def test_a_share_of_zero_has_an_interval() -> None:
 def test_only_primary_metrics_are_rows_unless_asked(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait", 0, 0.2)
-    assert {row.metric for row in collect(store)} == {"acc"}
-    assert {row.metric for row in collect(store, primary=False)} == {"acc", "other"}
+    assert {row.metric for row in collect(RunSet.load(store))} == {"acc"}
+    assert {row.metric for row in collect(RunSet.load(store), primary=False)} == {"acc", "other"}
 
 
 def test_the_files_say_the_same_and_the_print_shows_what_was_asked_for(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_the_files_say_the_same_and_the_print_shows_what_was_asked_for(tmp_path:
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait", 0, 0.2)
-    rows = [replace(row, missing="bbh_snarks") for row in collect(store)]
+    rows = [replace(row, missing="bbh_snarks") for row in collect(RunSet.load(store))]
     said = " ".join(notes(summarise(rows)))
     for word in ("No random control", "Fewer than three seeds", "lacks bbh_snarks"):
         assert word in said
@@ -129,7 +130,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 
 def test_a_run_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no run"):
-        collect(Store(tmp_path), ["ab" * 16])
+        RunSet.load(Store(tmp_path), ["ab" * 16])
 
 
 def test_missing_standard_errors_do_not_hide_the_value() -> None:
@@ -226,7 +227,7 @@ def test_money_is_blank_where_one_run_has_no_price(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in range(2):
         put(store, "nait", seed, 0.2)
-    rows = [replace(row, money=1.0 if row.seed == 0 else None) for row in collect(store)]
+    rows = [replace(row, money=1.0 if row.seed == 0 else None) for row in collect(RunSet.load(store))]
     assert {one.money for one in summarise(rows)} == {None}
 
 

@@ -14,13 +14,15 @@ from nait.sweeps.analyses.overlap import cores, correlations, distinct, lengths,
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.sections import selected
 from nait.sweeps.stored_runs.collect import collect
-from nait.sweeps.stored_runs.selections import Picks, jaccard, read_picks, shorten
+from nait.sweeps.stored_runs.picks import Picks, read_picks
+from nait.sweeps.stored_runs.run_set import RunSet
+from nait.sweeps.stored_runs.selections import jaccard, shorten
 
 from .fixtures import POOL, put
 
 
 def picks_of(store: Store) -> list[Picks]:
-    return distinct(read_picks(store, collect(store)))
+    return distinct(read_picks(RunSet.load(store), collect(RunSet.load(store))))
 
 
 def test_jaccard_is_what_a_hand_computes() -> None:
@@ -102,7 +104,7 @@ def test_columns_of_a_target_s_reference_rows_are_one_by_the_largest(tmp_path: P
     store = Store(tmp_path)
     put(store, "nait")
     put(store, "rds")
-    first, second = read_picks(store, collect(store))
+    first, second = read_picks(RunSet.load(store), collect(RunSet.load(store)))
     low, high = np.arange(POOL) / POOL, np.arange(POOL)[::-1] / POOL
     chosen = replace(second.first, scores={"math/a": low, "math/b": high})
     found = correlations([first, replace(second, by_seed={0: chosen})])
@@ -114,7 +116,7 @@ def test_an_untrained_model_has_no_selection(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "random", trained=False)
     put(store, "nait")
-    assert [one.selector for one in read_picks(store, collect(store))] == ["nait"]
+    assert [one.selector for one in read_picks(RunSet.load(store), collect(RunSet.load(store)))] == ["nait"]
 
 
 def test_a_text_is_shortened_whatever_its_format() -> None:

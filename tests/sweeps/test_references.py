@@ -25,6 +25,7 @@ from nait.sweeps.stats.contrasts import BASE
 from nait.sweeps.stats.estimates import scores
 from nait.sweeps.stats.paired import share_half_width
 from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import ITEMS, TASKS, put
 
@@ -45,12 +46,12 @@ def store(tmp_path: Path) -> Store:
 
 
 def lines_of(store: Store) -> dict[str, Line]:
-    (one,) = measured(store, None)
+    (one,) = measured(RunSet.load(store))
     return {line.method: line for line in one.lines if line.task == "nano"}
 
 
 def shown(store: Store, method: str) -> dict[str, str]:
-    (one,) = measured(store, None)
+    (one,) = measured(RunSet.load(store))
     header, body = long_cells(one.lines)
     rows = [dict(zip(header, map(str, row), strict=True)) for row in body]
     return next(row for row in rows if row["selector"] == method and row["task"] == "nano")
@@ -63,7 +64,7 @@ def test_the_base_model_has_no_budget_rows_tokens_labels_or_training(store: Stor
     assert not line.truth
     assert not line.checks
     assert line.device_hours == pytest.approx(0.1 * 5 / 10)  # without the 5 s of a selection
-    Leaderboard().write(measured(store, None), tmp_path)
+    Leaderboard().write(measured(RunSet.load(store)), tmp_path)
     records = [
         one for one in json.loads((tmp_path / "leaderboard.json").read_text()) if one["method"] == BASE
     ]
@@ -80,14 +81,16 @@ def test_the_full_pool_is_all_of_it_whatever_budget_was_asked_for(store: Store) 
     assert shown(store, "random")["budget"] == "10%"
     put(store, "full", rows=200, share=0.6, budget="30%")
     assert [
-        one.budget for one in summarise(collect(store)) if one.method == "full" and one.task == "nano"
+        one.budget
+        for one in summarise(collect(RunSet.load(store)))
+        if one.method == "full" and one.task == "nano"
     ] == ["100%"]
 
 
 def test_one_evaluation_of_three_seeds_is_one_evaluation_everywhere(store: Store, tmp_path: Path) -> None:
     assert shown(store, BASE)["seeds"] == "1 (items only)"
     assert shown(store, "full")["seeds"] == "3"
-    Leaderboard().write(measured(store, None), tmp_path)
+    Leaderboard().write(measured(RunSet.load(store)), tmp_path)
     records = json.loads((tmp_path / "leaderboard.json").read_text())
     assert sum(one["method"] == BASE and one["task"] == "nano" for one in records) == 1
     assert sum(one["method"] == "full" and one["task"] == "nano" for one in records) == SEEDS
@@ -104,7 +107,7 @@ def test_the_base_model_s_level_in_a_curve_says_items_only(store: Store) -> None
     for layers in ("[1]", "[2]", "[3]"):
         for seed in range(SEEDS):
             put(store, "nait", seed=seed, layers=layers, share=0.5)
-    curves = {curve.name: curve for curve in panels(summarise(collect(store)), {})[0].curves}
+    curves = {curve.name: curve for curve in panels(summarise(collect(RunSet.load(store))), {})[0].curves}
     assert curves[BASE].level
     assert curves[BASE].items_only
     assert curves["full"].level
@@ -119,7 +122,7 @@ def test_references_are_compared_at_the_one_budget_and_drawn_without_it(store: S
     assert set(found.names) == {BASE, "full", "nait"}
     _, body = wide_cells([*lines.values()])
     assert [row[0] for row in body] == ["full", "nait", "random", BASE]  # no budget splits them
-    document = Report().document(store, measured(store, None))
+    document = Report().document(RunSet.load(store), measured(RunSet.load(store)))
     (pairs,) = (s for s in document.sections if s.title == "Any two methods")
     named = {
         name
@@ -134,12 +137,12 @@ def test_with_two_budgets_a_reference_is_held_against_neither_and_it_is_said(sto
     for seed in range(SEEDS):
         put(store, "random", seed=seed, budget="30%", rows=60)
         put(store, "nait", seed=seed, budget="30%", rows=60)
-    (one,) = measured(store, None)
+    (one,) = measured(RunSet.load(store))
     assert not any(line.difference for line in one.lines if line.method in (BASE, "full"))
     assert all(line.difference for line in one.lines if line.method == "nait")
     said = " ".join(notes(one.lines))
     assert f"{BASE}, full: no budget of random is theirs" in said
-    (against,) = measured(store, None, BASE)
+    (against,) = measured(RunSet.load(store), BASE)
     assert all(line.difference for line in against.lines if line.method != BASE)
 
 
@@ -149,7 +152,7 @@ def test_a_drawn_selection_keeps_nothing_of_the_scores_that_it_ignored_whatever_
     store = Store(tmp_path)
     put(store, "mine", order="Shuffled", facts={"label": "mine", "truth": {"precision": 0.2, "auc": 0.9}})
     put(store, "nait")
-    rows = {row.method: row for row in collect(store) if row.task == "nano"}
+    rows = {row.method: row for row in collect(RunSet.load(store)) if row.task == "nano"}
     assert rows["nait"].checks == {"rho": 0.6}
     assert rows["mine"].checks == {}
     assert rows["mine"].truth == {"precision": 0.2}
@@ -161,7 +164,7 @@ def test_seeds_that_selected_the_same_rows_are_one_selection(tmp_path: Path) -> 
     for seed in range(SEEDS):
         put(store, "nait", seed=seed, evaluated=False)
         put(store, "random", seed=seed, evaluated=False)
-    seeds = {line.method: line.seeds for line in summarise(collect(store))}
+    seeds = {line.method: line.seeds for line in summarise(collect(RunSet.load(store)))}
     assert seeds == {"nait": 1, "random": SEEDS}
 
 
@@ -180,7 +183,7 @@ def test_only_a_share_of_items_is_bounded_by_one(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait")
     put(store, "random")
-    rows = collect(store)
+    rows = collect(RunSet.load(store))
     right, right_items = evaluated_as(rows, [1.0] * 19 + [0.0])
     loss, loss_items = evaluated_as(rows, [0.9, 0.99, 0.95, 0.2] * 5, "loss")
     both = {line.metric: line for line in summarise([*right, *loss], {**right_items, **loss_items})}
@@ -201,7 +204,9 @@ def test_without_outcomes_the_standard_error_tells_a_share(
 ) -> None:
     store = Store(tmp_path)
     put(store, "nait")
-    rows = [replace(row, value=0.9, stderr=stderr) for row in collect(store) if row.task == TASKS[0]]
+    rows = [
+        replace(row, value=0.9, stderr=stderr) for row in collect(RunSet.load(store)) if row.task == TASKS[0]
+    ]
     (line,) = summarise(rows)
     assert line.share is share
     wide = 1.959964 * stderr

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyarrow import parquet
 
+from nait.core.dataset.examples import Example, Turn, gather
 from nait.stages.checks.detect_contamination import HITS
-from nait.store import Store
+from nait.stages.describe_pool import characterise
+from nait.store import Artifact, Store
 from nait.sweeps.render.report_document import Document, Notes, Section, Table, as_html, as_latex, as_markdown
 from nait.sweeps.reports.full_report import Report
 
-from .fixtures import put
+from .fixtures import POOL, put
+from .test_composition import Planted
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "<script>alert(1)</script> & [a](b) `c` | d_e % \\ $"
@@ -49,6 +57,17 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         assert self.open, f"closed without being open: {tag}"
         assert self.open.pop() == tag
+
+
+def check(store: Store) -> Artifact:
+    """A contamination check that found one shared text."""
+    hit = {"rows": "p", "id": "row7", "other": "nano_math", "other_id": "17", "kind": "exact"}
+
+    def write(part: Path) -> dict[str, int]:
+        (part / HITS).write_text(json.dumps([hit]))
+        return {"hits": 1}
+
+    return store.produce("contamination", {"pool": "p"}, write)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +143,49 @@ def test_the_same_store_gives_the_same_bytes(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
 
 
+def test_a_report_reads_each_file_of_the_store_at_most_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "store")
+    rows = gather("p", [Example(f"row{k:03d}", (Turn("a", "b"),), row=k) for k in range(POOL)])
+    links = {
+        "contamination": check(store).address,
+        "traits": characterise(rows, Planted(), store).address,
+    }
+    for seed in range(2):
+        for target in ("math", "code"):
+            put(store, "random", target=target, seed=seed, also=links)
+            put(store, "nait", target=target, seed=seed, texts=True, also=links)
+        put(store, "base", seed=seed, trained=False)
+        put(store, "nait", seed=seed, also=links, **{"train.epochs": "1"})
+        put(store, "random", seed=seed, also=links, **{"train.epochs": "1"})
+    read = record_reads(monkeypatch, store.root)
+    Report().report(store, None, tmp_path)
+    names = {f"{path.parent.parent.name}/{path.name}" for path in read}
+    assert {
+        "runs/manifest.json", "scores/manifest.json", "selections/scores.parquet", "selections/selected.jsonl",
+        "evaluations/results.json", "evaluations/items.parquet", f"contamination/{HITS}", "traits/traits.parquet",
+    } <= names  # fmt: skip
+    assert {str(path): count for path, count in Counter(read).items() if count > 1} == {}
+
+
+def record_reads(monkeypatch: pytest.MonkeyPatch, root: Path) -> list[Path]:
+    """A list that grows by each file below `root` that is opened."""
+    read: list[Path] = []
+
+    def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any, *rest: Any, **options: Any) -> Any:
+            if isinstance(path, Path) and path.is_relative_to(root):
+                read.append(path)
+            return function(path, *rest, **options)
+
+        return call
+
+    monkeypatch.setattr("io.open", recorded(io.open))
+    monkeypatch.setattr("pyarrow.parquet.read_table", recorded(parquet.read_table))
+    return read
+
+
 def test_sections_without_data_are_left_out(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     put(store, "nait")
@@ -146,13 +208,7 @@ def test_runs_that_only_selected_have_a_report_too(tmp_path: Path) -> None:
 
 def test_texts_that_the_evaluation_shares_are_listed_with_both_ids(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    hit = {"rows": "p", "id": "row7", "other": "nano_math", "other_id": "17", "kind": "exact"}
-
-    def write(part: Path) -> dict[str, int]:
-        (part / HITS).write_text(json.dumps([hit]))
-        return {"hits": 1}
-
-    found = store.produce("contamination", {"pool": "p"}, write).address
+    found = check(store).address
     put(store, "nait", also={"contamination": found})
     put(store, "random", also={"contamination": found})
     Report().report(store, None, tmp_path)

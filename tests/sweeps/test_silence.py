@@ -24,7 +24,8 @@ from nait.sweeps.reports.leaderboard import Leaderboard, measured
 from nait.sweeps.stats.aggregates import summarise
 from nait.sweeps.stored_runs.collect import collect, sheets
 from nait.sweeps.stored_runs.cost_ledger import RunCost, spendings
-from nait.sweeps.stored_runs.selections import read_picks
+from nait.sweeps.stored_runs.picks import read_picks
+from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put
 from .test_boards import record_again
@@ -59,7 +60,7 @@ def test_runs_that_selected_the_same_rows_are_one_whatever_their_selection_s_add
     store = Store(tmp_path)
     put(store, "random", evaluated=False)
     with_reference(store, "random", "other00")
-    (sheet,) = sheets(store)
+    (sheet,) = sheets(RunSet.load(store))
     assert {row.selector for row in sheet.rows} == {"random"}
     assert not any("different results" in said for said in sheet.said)
     assert {line.seeds for line in summarise(sheet.rows)} == {1}
@@ -74,7 +75,7 @@ def test_a_method_that_reads_no_target_is_one_line_for_all_reference_sets(
     put(store, "length", evaluated=False, **settings)  # type: ignore[arg-type]
     with_reference(store, "length", "other00")
     of_any_target(store)
-    names = {row.selector for row in collect(store)}
+    names = {row.selector for row in collect(RunSet.load(store))}
     assert len(names) == (2 if wraps else 1)
     assert wraps or names == {"length"}
 
@@ -83,7 +84,7 @@ def test_what_was_not_measured_is_empty_in_every_file(tmp_path: Path) -> None:
     store, out = Store(tmp_path / "store"), tmp_path / "out"
     out.mkdir()
     put(store, "nait", evaluated=False)
-    Leaderboard().write(measured(store, None), out)
+    Leaderboard().write(measured(RunSet.load(store)), out)
     (record,) = json.loads((out / "leaderboard.json").read_text())
     names = ("value", "seconds_train", "seconds_evaluate")
     assert [record[name] for name in names] == [None] * 3
@@ -95,7 +96,7 @@ def test_answer_tokens_are_those_of_all_seeds(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in range(3):
         put(store, "random", seed=seed)
-    (one,) = read_picks(store, collect(store))
+    (one,) = read_picks(RunSet.load(store), collect(RunSet.load(store)))
     means = []
     for chosen in one.by_seed.values():
         places = [chosen.ids.index(key) for key in chosen.chosen]
@@ -111,7 +112,7 @@ def test_a_name_s_bar_backslash_and_markup_stay_in_its_cell(tmp_path: Path) -> N
     assert r"x&#92;\|y\|&lt;b&gt;\*z\*" in body
     store = Store(tmp_path / "store")
     put(store, "mine|<i>")
-    Leaderboard().write(measured(store, None), tmp_path)
+    Leaderboard().write(measured(RunSet.load(store)), tmp_path)
     text = (tmp_path / "leaderboard.md").read_text()
     assert r"mine\|&lt;i&gt;" in text
     assert "mine|" not in text
@@ -148,7 +149,7 @@ def test_targets_are_counted_by_content_and_a_draw_a_seed_is_no_second_one(tmp_p
 def test_a_table_of_the_untrained_model_alone_says_that_nothing_was_trained(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "random", trained=False)
-    (one,) = measured(store, None)
+    (one,) = measured(RunSet.load(store))
     said = " ".join(Leaderboard().notes(one))
     assert "Nothing was trained here" in said
     assert "No random control" not in said
@@ -160,7 +161,7 @@ def test_bands_of_shares_end_where_shares_do(tmp_path: Path) -> None:
     assert CurvePoint(0.0, 0.02, 0.1).band == pytest.approx((-0.08, 0.12))
     store = Store(tmp_path)
     put(store, "nait", share=0.02)
-    (one,) = measured(store, None)
+    (one,) = measured(RunSet.load(store))
     assert all(line.share for line in one.lines)
     beyond = {place: dict.fromkeys(found, 20.0) for place, found in one.items.items()}
     assert not any(line.share for line in summarise(one.rows, beyond))
@@ -184,7 +185,7 @@ def test_outcomes_that_do_not_average_to_the_score_make_no_interval_and_no_diffe
     for seed in (0, 1):
         with_perplexity(store, "random", seed, [-2.0, -3.0, -4.0 - seed])
         with_perplexity(store, "nait", seed, [-1.0, -2.0, -3.0 - seed])
-    (one,) = measured(store, None)
+    (one,) = measured(RunSet.load(store))
     assert {line.difference for line in one.lines} == {None}
     values = {
         line.selector: (line.value, line.half_width) for line in one.lines if line.metric == "perplexity"

@@ -16,6 +16,7 @@ from nait.sweeps.analyses.transfer import Matrix, as_csv, grid, matrices
 from nait.sweeps.grouping.target_benchmarks import belongs
 from nait.sweeps.stats.aggregates import summarise
 from nait.sweeps.stored_runs.collect import collect, outcomes
+from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import TASKS, put
 
@@ -43,8 +44,8 @@ def diagonal(size: float) -> dict[str, dict[str, float]]:
 
 
 def found_in(store: Store) -> tuple[Matrix, dict[str, Claim]]:
-    rows = collect(store)
-    items = outcomes(store, rows)
+    rows = collect(RunSet.load(store))
+    items = outcomes(RunSet.load(store), rows)
     (matrix,) = matrices(summarise(rows, items), {})
     said = claims([matrix], rows, items, reasoning=("math", "code"), control="random")
     return matrix, {claim.text.split(" ")[0] + claim.text.split(" ")[1]: claim for _, claim in said}
@@ -97,7 +98,7 @@ def test_what_reasoning_gives_to_others_benchmarks_is_what_its_claim_measures(tm
     _, said = found_in(store)
     claim = said["Reasoningand"]
     assert claim.verdict == "yes"
-    lines = [line for line in summarise(collect(store)) if line.method == "nait"]
+    lines = [line for line in summarise(collect(RunSet.load(store))) if line.method == "nait"]
     score = {(line.target, line.task): line.value for line in lines}
     wanted = [
         score["code", "nano_math"] - score["facts", "nano_math"],
@@ -116,8 +117,8 @@ def test_the_csv_has_every_cell(tmp_path: Path) -> None:
 
 def test_one_target_is_no_matrix(tmp_path: Path) -> None:
     store = filled(Store(tmp_path), {"math": {}})
-    rows = collect(store)
-    assert matrices(summarise(rows, outcomes(store, rows)), {}) == []
+    rows = collect(RunSet.load(store))
+    assert matrices(summarise(rows, outcomes(RunSet.load(store), rows)), {}) == []
 
 
 def test_claims_are_made_over_the_seeds_that_all_runs_share(tmp_path: Path) -> None:
@@ -131,8 +132,8 @@ def test_claims_are_made_over_the_seeds_that_all_runs_share(tmp_path: Path) -> N
 
 def test_a_cell_has_the_verdict_of_the_leaderboard(tmp_path: Path) -> None:
     store = filled(Store(tmp_path), diagonal(0.3))
-    rows = collect(store)
-    lines = summarise(rows, outcomes(store, rows))
+    rows = collect(RunSet.load(store))
+    lines = summarise(rows, outcomes(RunSet.load(store), rows))
     (matrix,) = matrices(lines, {})
     held = {(line.target, line.task): line.difference for line in lines if line.method == "nait"}
     assert matrix.cells == {place: held[place] for place in matrix.cells}
@@ -161,8 +162,8 @@ def test_one_seed_tests_no_claim_and_marks_no_cell(tmp_path: Path) -> None:
 
 def test_the_claims_of_all_matrices_are_one_family(tmp_path: Path) -> None:
     store = filled(Store(tmp_path), {**diagonal(0.3), ALL: {}})
-    rows = collect(store)
-    items = outcomes(store, rows)
+    rows = collect(RunSet.load(store))
+    items = outcomes(RunSet.load(store), rows)
     found = matrices(summarise(rows, items), {})
     once = claims(found, rows, items, reasoning=("math",), control="random")
     twice = claims([*found, *found], rows, items, reasoning=("math",), control="random")
@@ -174,8 +175,8 @@ def test_a_claim_holds_where_lower_is_better_and_the_own_direction_is_lower(tmp_
     store = filled(
         Store(tmp_path), {name: dict.fromkeys(TASKS, 0.5) | {f"nano_{name}": 0.0} for name in NAMES}
     )
-    rows = [replace(row, higher_is_better=False) for row in collect(store)]
-    items = outcomes(store, rows)
+    rows = [replace(row, higher_is_better=False) for row in collect(RunSet.load(store))]
+    items = outcomes(RunSet.load(store), rows)
     found = matrices(summarise(rows, items), {})
     said = {
         claim.text: claim.verdict for _, claim in claims(found, rows, items, reasoning=(), control="random")

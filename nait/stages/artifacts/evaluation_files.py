@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -52,7 +52,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     """
     kept = read_json(folder / RESULTS)
     return Evaluation(
-        read_results(folder),
+        typed_results(kept, folder),
         read_items(folder),
         tuple(kept["missing"]),
         tuple(kept["warnings"]),
@@ -62,9 +62,13 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 def read_results(folder: Path) -> tuple[Result, ...]:
     """The typed results alone, without the items. Raises: StoreError, as above."""
+    return typed_results(read_json(folder / RESULTS), folder)
+
+
+def typed_results(kept: Any, folder: Path) -> tuple[Result, ...]:
+    """The typed results in the parsed `results.json` of `folder`. Raises: StoreError when a field is missing."""
     try:
-        rows = read_json(folder / RESULTS)["results"]
-        return tuple(_result(row) for row in rows)
+        return tuple(_result(row) for row in kept["results"])
     except (KeyError, TypeError) as error:
         raise _damaged(folder, error) from error
 
@@ -87,14 +91,19 @@ def read_items(folder: Path) -> tuple[Item, ...]:
 
 
 def read_outcomes(folder: Path) -> tuple[Item, ...]:
-    """The outcomes of the metrics whose value is the mean of them. Raises: StoreError, as above.
+    """The items of the metrics that are means over items. Raises: StoreError, as above."""
+    return itemised(read_results(folder), read_items(folder))
 
-    A perplexity is exp of a mean, a median none at all: what holds for the mean of their items says nothing of them.
+
+def itemised(results: Iterable[Result], found: Iterable[Item]) -> tuple[Item, ...]:
+    """The items of the metrics whose value is the mean of their items.
+
+    Perplexities and medians are not such means, so a statistic over their items does not describe them.
     """
     items: dict[Place, list[Item]] = {}
-    for item in read_items(folder):
+    for item in found:
         items.setdefault((item.task, item.metric, item.filter), []).append(item)
-    values = {(one.task, one.metric, one.filter): one.value for one in read_results(folder)}
+    values = {(one.task, one.metric, one.filter): one.value for one in results}
     return tuple(
         item
         for place, group in items.items()
