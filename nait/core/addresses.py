@@ -1,8 +1,8 @@
-"""Addresses: the sha256 of what decides an artifact's content.
+"""Addresses: the sha256 of everything that determines an artifact's content.
 
-Two computations share an address exactly when they must give the same numbers. So an address is made of
-the signal or recipe, its version, the model's, template's and examples' fingerprints and the dtype, and
-never of batch size, device or worker count.
+Two computations share an address exactly when they must give the same numbers. An address therefore covers the
+signal or recipe, its version, the fingerprints of model, template and examples, and the dtype, but never the batch
+size, the device or the number of processes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ ADDRESS_CHARS = 32
 
 
 def canonical(value: Any) -> Any:
-    """`value` as plain JSON types, the same for equal values: dataclasses become dicts, tuples lists."""
+    """`value` as plain JSON types, equal for equal values: dataclasses become dicts, tuples become lists.
+
+    Raises: TypeError for a type without a canonical form.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"type": type(value).__name__, **fields}
@@ -36,7 +39,7 @@ def canonical(value: Any) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """One line of JSON: keys sorted, no blanks, non-ASCII kept."""
+    """One line of JSON: keys sorted, no spaces, non-ASCII characters unescaped."""
     return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -56,18 +59,18 @@ def digest_lines(lines: Iterable[str]) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """The sha256 of a file's bytes, in full."""
+    """The full sha256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def unit_interval(*parts: object) -> float:
-    """A number in [0, 1) that depends on `parts` alone: a seeded draw without a generator's state."""
+    """A number in [0, 1) that depends only on `parts`: a seeded draw without generator state."""
     return _drawn(canonical_json(list(parts)))
 
 
 def unit_intervals(*parts: object, keys: Iterable[str]) -> list[float]:
-    """`unit_interval(*parts, key)` for each key; what the keys share is written once."""
+    """`unit_interval(*parts, key)` for each key; the shared prefix is serialised once."""
     head = "".join(canonical_json(part) + "," for part in parts)
     quoted = json.JSONEncoder(ensure_ascii=False).encode
     return [_drawn(f"[{head}{quoted(key)}]") for key in keys]

@@ -1,4 +1,4 @@
-"""The contracts the wings fulfil. Each is a Protocol: a class that fits is one, wherever it lives."""
+"""Contracts: the protocols that selectors, trainers, evaluators, trackers and reporters implement."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from nait.core.statistics.results import Evaluation
 
 
 class Order(Protocol):
-    """A pure function: a score table in, its eligible rows out, best first."""
+    """A pure function from a score table to its eligible rows, best first."""
 
     def __call__(self, table: ScoreTable) -> Ranking: ...
 
 
 class Budget(Protocol):
-    """A pure function: how many of the ranked rows. `answer_tokens` [N] covers the whole pool.
+    """A pure function that returns the number of rows to select. `answer_tokens` [N] covers the whole pool.
 
-    `label` is what tables call it, such as "10%" or "500 rows". Different budgets have different labels: a
-    leaderboard puts runs of one label into one group.
+    `label` names the budget in tables, such as "10%" or "500 rows". Different budgets need different labels: a
+    leaderboard groups runs by label.
     """
 
     @property
@@ -39,12 +39,11 @@ class Budget(Protocol):
 
 
 class Extractor(Protocol):
-    """Every forward and backward pass made for selection, answered from the store where it can be.
+    """All forward and backward passes for selection, cached in the store.
 
-    `measure` runs all missing signals in one pass over `examples`; results come back in the order of the
-    request, as arrays whose first axis is the examples'. `derive` keeps what a scorer computes from them.
-    `under` is a view on other texts of the same examples, `on` on another model, such as one that `fine_tune`
-    made.
+    `measure` computes all missing signals in one pass over `examples` and returns arrays in the order of the
+    request; their first axis is the examples. `derive` stores what a scorer computes from them. `under` is a view
+    with another encoding of the same examples, `on` a view with another model, such as the result of `fine_tune`.
     """
 
     @property
@@ -85,25 +84,26 @@ class Extractor(Protocol):
 class Scorer(Protocol):
     """A selection method: rates every row of the pool for every target.
 
-    `score` is all that a class must have. Three more members are optional, each with a default:
+    Only `score` is required. Three more members are optional, each with a default:
 
-    - `version: int`, 1 by default. Raise it when the mathematics changes, so that stored scores are made anew.
-    - `content() -> Any`, None by default: what the files hold that the config names, as JSON. Other content under the
-      same names gives other scores. None: the config says all.
-    - `check(targets) -> None`, by default accepts any targets. Raises a NaitError for targets that the method cannot
-      score for. A job calls it before it hashes or opens a model.
+    - `version: int`, 1 by default. Increase it when the mathematics changes, so that stored scores are recomputed.
+    - `content() -> Any`, None by default: the content of files that the config names, as JSON, so that scores are
+      recomputed when a file changes. None: the config alone determines the scores.
+    - `check(targets) -> None`, accepts any targets by default. Raises a NaitError for unsupported targets. A job
+      calls it before it hashes or opens a model.
 
-    A scorer that takes every eligible row has a class attribute `exhaustive` of True, the base model `selects` of
-    False.
+    A scorer that selects every eligible row has a class attribute `exhaustive = True`; one that selects no rows (the
+    base model) has `selects = False`.
 
-    `version_of`, `content_of` and `check_targets` read them. A scorer that wraps another one passes them on.
+    `version_of`, `content_of` and `check_targets` read these members. A scorer that wraps another one forwards
+    them.
     """
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable: ...
 
 
 def version_of(scorer: Scorer) -> int:
-    """The version of a scorer's mathematics. Raises: ConfigError for one that is not a whole number above 0."""
+    """The version of a scorer's mathematics. Raises: ConfigError unless it is a whole number above 0."""
     version = getattr(scorer, "version", 1)
     if type(version) is not int or version < 1:
         raise ConfigError(
@@ -115,13 +115,13 @@ def version_of(scorer: Scorer) -> int:
 
 
 def content_of(scorer: Scorer) -> Any:
-    """What the files hold that a scorer's config names; None where the config says all."""
+    """The content of files that a scorer's config names; None when the config alone determines the scores."""
     content = getattr(scorer, "content", None)
     return None if content is None else content()
 
 
 def check_targets(scorer: Scorer, targets: Sequence[Target]) -> None:
-    """Raise what the scorer has to say against these targets; no model is needed for it."""
+    """Check that the scorer supports these targets, without a model. Raises: NaitError from the scorer's `check`."""
     check = getattr(scorer, "check", None)
     if check is not None:
         check(targets)
@@ -129,9 +129,9 @@ def check_targets(scorer: Scorer, targets: Sequence[Target]) -> None:
 
 @runtime_checkable
 class Requests(Protocol):
-    """A scorer that says beforehand what it will measure of the pool, so that several can share a pass.
+    """A scorer that declares what it measures of the pool, so that several scorers can share a pass.
 
-    Each request is an extractor (a view, if the scorer reads other texts), the rows and the signals.
+    A request is an extractor (a view, when the scorer uses another encoding), the rows and the signals.
     """
 
     def requests(
@@ -140,12 +140,12 @@ class Requests(Protocol):
 
 
 Files = Sequence[Path] | Mapping[str, Path]
-"""Files under their own names, or each by the place it is to have."""
+"""Files that keep their names, or a mapping of destination path to file."""
 
 
 @runtime_checkable
 class Layered(Protocol):
-    """A scorer whose scores are sums over layers, and which can say what each layer adds."""
+    """A scorer whose scores are sums over layers, with the contribution of each layer."""
 
     def contributions(
         self,
@@ -156,12 +156,12 @@ class Layered(Protocol):
         rows: npt.NDArray[np.int64],
         among: npt.NDArray[np.bool_],
     ) -> Iterable[Contributions]:
-        """For each score column, the parts of `rows` [n] and the mean parts of the rows where `among` [N]."""
+        """For each score column, the contributions for `rows` [n] and their means over the rows of `among` [N]."""
         ...
 
 
 class Describer(Protocol):
-    """Reads what a pool's rows are by their texts. `key` is what decides it."""
+    """Describes a pool's rows by their texts. `key` identifies the description: equal keys give equal traits."""
 
     def key(self) -> Mapping[str, Any]: ...
 
@@ -169,7 +169,7 @@ class Describer(Protocol):
 
 
 class Tracker(Protocol):
-    """Where a run is logged. No call may raise because the tracker is away, slow or refusing."""
+    """A log of a run. No call may raise because the tracker is unreachable, slow or refuses."""
 
     def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None: ...
 
@@ -189,10 +189,10 @@ class Tracker(Protocol):
 
 
 class Model(Protocol):
-    """A model that is opened only when something must be computed with it.
+    """A model that is loaded only when a computation needs it.
 
-    `load` gives the network (in eval mode, on its device, in its dtype) and its tokenizer, made anew at
-    each call. `fingerprint` changes with the weights, the config or the tokenizer, without opening them.
+    `load` returns a new network (in eval mode, on its device, in its dtype) and tokenizer at each call.
+    `fingerprint` identifies the weights, the config and the tokenizer without loading them.
     """
 
     @property
@@ -215,9 +215,9 @@ class Model(Protocol):
 
 @runtime_checkable
 class Splittable(Protocol):
-    """A model whose layers may be split among a launcher's processes; the first of them measures with it.
+    """A model whose layers may be split over the ranks of a launcher (tensor parallelism). Rank 0 measures with it.
 
-    `follow` runs another process's part of it until the first one calls `dismiss`.
+    `follow` serves another rank's part of each forward pass until rank 0 calls `dismiss`.
     """
 
     @property
@@ -229,11 +229,11 @@ class Splittable(Protocol):
 
 
 class Trainer(Protocol):
-    """A fine-tuning recipe. `recipe` is what decides the result; `train` writes an adapter into `folder`."""
+    """A fine-tuning recipe. `recipe` identifies the result; `train` writes an adapter or a model into `folder`."""
 
     @property
     def recipe(self) -> Mapping[str, Any] | None:
-        """None: nothing is trained, the base model is evaluated."""
+        """None: no training; the base model is evaluated."""
         ...
 
     def train(
@@ -242,16 +242,16 @@ class Trainer(Protocol):
 
 
 class Evaluator(Protocol):
-    """A benchmark suite. `key` is what decides the numbers, the tasks' own definitions included."""
+    """A benchmark suite. `key` identifies the results, task definitions included."""
 
     def check(self) -> None:
-        """Raises a clear error when the suite cannot run, before any model is opened."""
+        """Check that the suite can run, before any model is opened. Raises: NaitError."""
         ...
 
     def key(self) -> Mapping[str, Any]: ...
 
     def items(self) -> Mapping[str, Sequence[EvaluationText]]:
-        """Task -> what its test items say, to be looked for in pools and reference sets; all, whatever the limit."""
+        """Task -> the texts of all its test items, whatever the limit, for the contamination check."""
         ...
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation: ...
@@ -259,23 +259,23 @@ class Evaluator(Protocol):
 
 @runtime_checkable
 class Prompting(Protocol):
-    """A suite that can write a prompt of each task with a model's tokenizer alone, before anything is trained."""
+    """A suite that can render a prompt of each task with only a model's tokenizer, before training."""
 
     def check_prompts(self, model: Model) -> None:
-        """Raises a clear error when the model's chat template does not take a task's prompt."""
+        """Check that the model's chat template accepts each task's prompt. Raises: NaitError."""
         ...
 
 
 @runtime_checkable
 class Sizes(Protocol):
-    """A suite that may know how many items its tasks have without reading them."""
+    """A suite that may know the number of items of its tasks without reading them."""
 
     def sizes(self) -> Mapping[str, int]:
-        """Task -> its number of items; {} where that of any is not known."""
+        """Task -> its number of items; {} when that of any task is unknown."""
         ...
 
 
 class Reporter(Protocol):
-    """Writes a leaderboard of the store's runs (None: all) into `folder`; gives back the text to print."""
+    """Writes a leaderboard of the store's runs (None: all) into `folder` and returns the text to print."""
 
     def report(self, store: Any, runs: Sequence[str] | None, folder: Path) -> str: ...

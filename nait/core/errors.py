@@ -1,4 +1,4 @@
-"""Errors a user can mend: what is wrong, where, and what to do about it."""
+"""Errors that a user can fix: what is wrong, where, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 
 class NaitError(Exception):
-    """One clear message: what is wrong, where it stands, how to mend it.
+    """An error with one clear message: what is wrong, where, and how to fix it.
 
-    `where` names a file, row, field or config key. The command line prints the message and ends with
-    exit code 2; anything that is not a `NaitError` is a defect of ours and shows its traceback.
+    `where` names a file, row, field or config key. The command line prints the message and exits with code 2.
+    Any other exception is a bug in this package and shows its traceback.
     """
 
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
@@ -27,43 +27,44 @@ class NaitError(Exception):
 
 
 class ConfigError(NaitError):
-    """A config key or value that cannot be used."""
+    """A config key or value is invalid."""
 
 
 class DataError(NaitError):
-    """A file, row or field that cannot be used."""
+    """A file, row or field is invalid."""
 
 
 class ModelError(NaitError):
-    """A model that lacks what was asked of it."""
+    """A model cannot be used as requested."""
 
 
 class StoreError(NaitError):
-    """An artifact that is damaged or cannot be written."""
+    """An artifact is damaged or cannot be written."""
 
 
 MANY = 40
-"""A longer list of known words helps nobody."""
+"""The longest list of known words that a message shows."""
 
 
 MARGIN = 0.1
-"""Words that are less like it than the nearest by more than this are not offered beside it."""
+"""Suggestions are at most this much less similar than the best one."""
 
 
 _NEAR = 0.55
+"""The least similarity of a suggestion."""
 
 
-def _likeness(name: str, word: str) -> float:
-    """How alike two words are, from 0 to 1; 0 where they cannot reach the bound."""
+def _similarity(name: str, word: str) -> float:
+    """The similarity of two words in [0, 1]; 0 below `_NEAR`."""
     matcher = difflib.SequenceMatcher(None, name, word)
     return matcher.ratio() if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= _NEAR else 0.0
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence that offers the nearest known words, whatever their case, or lists them when none is near."""
+    """A sentence that suggests the nearest known words, ignoring case, or lists all when none is near."""
     names = sorted(set(known))
     folded = word.casefold()
-    scored = sorted(((_likeness(name.casefold(), folded), name) for name in names), reverse=True)[:3]
+    scored = sorted(((_similarity(name.casefold(), folded), name) for name in names), reverse=True)[:3]
     near = [name for one, name in scored if one >= _NEAR and one > scored[0][0] - MARGIN]
     if near:
         return "Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
@@ -77,6 +78,6 @@ def either(names: Sequence[str]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's message, its error's name where there is none: enough to go into one of ours."""
+    """The first line of an exception's message, at most 300 characters; its class name when it has no message."""
     message = str(error).strip()
     return message.splitlines()[0][:300] if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""Workers: the processes of one command, as their launcher numbers them."""
+"""Ranks: the processes of one command, as numbered by their launcher."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Workers:
-    """The processes that share the passes of a run: this one's number, and how many they are.
+    """Rank and world size of the processes that share a run's passes.
 
-    `local` is its number on its machine, None where the launcher gives none; `local_count` of them run there.
+    `local` is the rank on this machine, None without a launcher; `local_count` processes run on this machine.
     """
 
     rank: int = 0
@@ -21,11 +21,11 @@ class Workers:
 
 ALONE = Workers()
 WAIT_SECONDS = 0.05
-"""Between two looks at what another process is making."""
+"""The polling interval while another process computes a chunk."""
 
 
 def workers_of(environment: Mapping[str, str]) -> Workers:
-    """The processes that torchrun, or who names them likewise, has started."""
+    """Rank and world size from torchrun-style environment variables; rank 0 of 1 without them."""
     count = int(environment.get("WORLD_SIZE", 1))
     local = int(environment["LOCAL_RANK"]) if count > 1 and "LOCAL_RANK" in environment else None
     local_count = int(environment.get("LOCAL_WORLD_SIZE", count))

@@ -30,7 +30,7 @@ def test_a_key_twice_in_an_override_is_refused_by_its_name(word: str, name: str)
     with pytest.raises(ConfigError, match=f"'{name}' is given twice") as caught:
         readable([word])
     assert caught.value.where == word.partition("=")[0]
-    assert "the last alone" in str(caught.value)
+    assert "only the last value" in str(caught.value)
 
 
 @pytest.mark.parametrize(

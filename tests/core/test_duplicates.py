@@ -69,7 +69,7 @@ def test_a_reference_set_keeps_its_duplicates_counts_them_and_leaves_them_out_wh
     file = save(tmp_path / "math.jsonl", NAMED)
     (kept,) = read_target(file)
     assert (len(kept), kept.duplicates) == (6, 3)
-    assert "each weighs again" in describe_duplicates(kept)[0]
+    assert "each counts again" in describe_duplicates(kept)[0]
     for read in (read_target(file, duplicates="first"), read_targets({"math": file}, duplicates="first")):
         assert (len(read[0]), read[0].skipped) == (3, {IDENTICAL: 3})
     (drawn,) = read_target(file, rows=1)

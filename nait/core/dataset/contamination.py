@@ -1,8 +1,8 @@
-"""Contamination: texts of a pool or a reference set that are in the evaluation, or in each other.
+"""Contamination: overlap between the texts of a pool, its reference sets and an evaluation.
 
-Three signs, from the strongest: two texts are equal after normalisation; a whole text of 8 words or more is part of
-another; two texts share a run of `ngram` words (13, as in the GPT-3 paper).
-`nait.core.dataset.text_hashes` says what a word is.
+Three kinds of overlap, strongest first: two texts are equal after normalisation; a text of 8 words or more is part
+of another; two texts share a run of `ngram` words (13, as in the GPT-3 paper).
+`nait.core.dataset.text_hashes` defines a word.
 Shapes: an n-gram is one 64-bit hash, a text's n-grams a sorted array of them.
 """
 
@@ -24,20 +24,20 @@ Kind = Literal["equal", "contained", "ngram"]
 Role = Literal["pool", "target", "task", ""]
 
 SHORTEST_EQUAL = 5
-"""Words a text must have for its equality with another to mean anything."""
+"""The least words of a text that is compared for equality."""
 SHORTEST_CONTAINED = 8
-"""Words a text must have to be looked for inside another: the smallest N of the GPT-3 paper."""
+"""The least words of a text that is searched for inside others: the smallest N of the GPT-3 paper."""
 COMMON, COMMON_SHARE = 10, 0.01
-"""What more items than both say is the task's own wording: 10 is the GPT-3 paper's bound for n-grams."""
+"""A text in more items than both bounds is boilerplate of the task; 10 is the GPT-3 paper's bound for n-grams."""
 BEYOND = "beyond eval.limit"
-"""What is said of an item that an evaluation leaves out."""
+"""How messages mark an item that the evaluation leaves out."""
 REFUSED: tuple[Kind, ...] = ("equal", "contained")
 
 
 class Side(NamedTuple):
     """One side of a comparison. The role is part of the identity: a target and a task may share a name.
 
-    The role is empty for hits of a store from before roles were recorded.
+    The role is empty in hits from older stores, which do not record roles.
     """
 
     role: Role
@@ -49,9 +49,9 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Hit:
-    """A row of `rows` (a pool or a target) that shares text with `other` (a task or a target), with both ids.
+    """A row of `rows` (a pool or a target) that overlaps with an item of `other` (a task or a target).
 
-    `evaluated`: the item is not beyond the limit of the evaluation.
+    `evaluated`: the item is within the limit of the evaluation.
     """
 
     rows: Side
@@ -64,9 +64,9 @@ class Hit:
 
 @dataclass(frozen=True)
 class EvaluationText:
-    """A text to be looked for: what an evaluation asks, or what a reference row says.
+    """The texts to search for of one evaluation item or reference row.
 
-    `evaluated`: False of an item beyond the evaluation's limit, which is a test item all the same.
+    `evaluated`: False for an item beyond the evaluation's limit, which is still a test item.
     """
 
     id: str
@@ -76,10 +76,10 @@ class EvaluationText:
 
 @dataclass(frozen=True)
 class Contamination:
-    """How rows are compared, and what is done about a hit.
+    """How overlap is detected and what happens to the rows that have it.
 
-    `ngram` words in common make a hit. `exclude` leaves the pool's hits out of every selection.
-    `allow_test_references` lets a reference set be used though it holds evaluation items.
+    A run of `ngram` shared words is a hit. `exclude` makes the pool's hits ineligible.
+    `allow_test_references` permits a reference set that contains evaluation items.
     """
 
     ngram: int = 13
@@ -87,9 +87,9 @@ class Contamination:
     allow_test_references: bool = False
 
     def compare(self, rows: Pool | Target, others: Mapping[Side, Sequence[EvaluationText]]) -> list[Hit]:
-        """The hits of these rows among the others' items, the strongest of each row and other.
+        """The hits of these rows among the others' items: the strongest for each pair of row and other.
 
-        Items beyond an evaluation's limit are another side of it: a row may have a hit in both.
+        Items within and beyond an evaluation's limit are compared separately: a row may have a hit in both.
         """
         side, index = side_of(rows), _Index.of(others, self.ngram)
         found: list[Hit] = []
@@ -99,7 +99,7 @@ class Contamination:
         return found
 
     def refuse_test_references(self, hits: Sequence[Hit], targets: Sequence[Target]) -> None:
-        """Raises: DataError for a reference set that holds evaluation items word for word."""
+        """Raises: DataError for a reference set that contains whole evaluation items."""
         if self.allow_test_references:
             return
         for target in targets:
@@ -121,14 +121,15 @@ def side_of(rows: Pool | Target) -> Side:
 
 
 def as_items(target: Target) -> list[EvaluationText]:
-    """A reference set's rows as texts to be looked for."""
+    """The rows of a reference set as texts to search for."""
     return [EvaluationText(example.id, texts_of(example)) for example in target.examples]
 
 
 def texts_of(example: Example) -> tuple[str, ...]:
-    """The system prompt; each turn's question with its input, the input, the answer.
+    """The texts of an example that are compared: the system prompt, and each turn's instruction with its input, its
+    input and its answer.
 
-    An instruction apart from its input says too little: many rows share it.
+    An instruction alone is left out, since many rows share it.
     """
     texts: list[str] = [example.system]
     for turn in example.turns:
@@ -137,14 +138,14 @@ def texts_of(example: Example) -> tuple[str, ...]:
 
 
 def comparable(texts: Sequence[str]) -> bool:
-    """Whether any of these texts is long enough to be found at all."""
+    """Whether any of these texts is long enough to be compared."""
     return any(len(words_of(text)) >= SHORTEST_EQUAL for text in texts)
 
 
 class _Text(NamedTuple):
-    """A text's digest (None: too short to mean anything), hashes of its shorter runs of words and of its n-grams.
+    """Hashes of a text: its digest (None: too short to compare), its n-grams, and its runs below n-gram length.
 
-    `whole` is the hash of all its words, where they can be looked for inside another text and are below an n-gram.
+    `whole` is the hash of all its words when the text is shorter than an n-gram and long enough to search for.
     """
 
     digest: bytes | None
@@ -169,7 +170,7 @@ def _prepared(text: str, ngram: int) -> _Text:
 
 
 class _Places(NamedTuple):
-    """Sorted hashes [G], the same one once for each other that has it, and the item's number [G] there."""
+    """Sorted hashes [G], one per other that has it, and the number [G] of its first item there."""
 
     hashes: Hashes
     owners: npt.NDArray[np.int64]
@@ -182,7 +183,7 @@ class _Places(NamedTuple):
         return cls(hashes[order], owners[order])
 
     def owners_of(self, hashes: Hashes) -> list[int]:
-        """The items that own these hashes, each once; unknown hashes are skipped."""
+        """The distinct items that have any of these hashes."""
         first, last = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
         places = np.flatnonzero(last > first)
         found = (self.owners[first[place] : last[place]].tolist() for place in places)
@@ -191,9 +192,9 @@ class _Places(NamedTuple):
 
 @dataclass(frozen=True)
 class _Index:
-    """All items of all others, numbered through, by their whole texts and by their n-grams.
+    """An index of all items, numbered consecutively over all others, by whole text and by n-gram.
 
-    `short` are whole texts below an n-gram; `long` has the n-grams of each longer text of an item.
+    `short` holds whole texts shorter than an n-gram; `long` the n-grams of each longer text of an item.
     """
 
     items: Sequence[tuple[Side, EvaluationText]]
@@ -204,16 +205,16 @@ class _Index:
 
     @staticmethod
     def of(others: Mapping[Side, Sequence[EvaluationText]], ngram: int) -> _Index:
-        """The index without what many items of one other say: a task's own phrases are in all its prompts."""
+        """The index of these items, without texts that many items of one task share, such as its boilerplate."""
         numbered: list[tuple[Side, EvaluationText]] = []
         equal: dict[bytes, list[int]] = {}
         short, grams, long = [], [], []
         for other, items in others.items():
             most, start = max(COMMON, int(COMMON_SHARE * len(items))), len(numbered)
             texts = [[_prepared(text, ngram) for text in item.texts] for item in items]
-            said = [dict.fromkeys(text.digest for text in own if text.digest) for own in texts]
-            counts, first = Counter(key for own in said for key in own), dict[bytes, int]()
-            for number, own_keys in enumerate(said, start):
+            keys = [dict.fromkeys(text.digest for text in own if text.digest) for own in texts]
+            counts, first = Counter(key for own in keys for key in own), dict[bytes, int]()
+            for number, own_keys in enumerate(keys, start):
                 for key in own_keys:
                     first.setdefault(key, number)
             for key, number in first.items():
@@ -226,9 +227,9 @@ class _Index:
         return _Index(numbered, equal, _Places.of(short), _Places.of(grams), long)
 
     def find(self, texts: Sequence[_Text]) -> Iterator[tuple[Side, str, Kind, bool]]:
-        """For each other the item that one of these texts equals, or else contains, or else shares words with.
+        """The strongest match of these texts in each other, as (other, item id, kind, evaluated).
 
-        One among its evaluated items, which come first, and one among those beyond the limit.
+        At most one match within the evaluation's limit, which comes first, and one beyond it.
         """
         found: dict[tuple[Side, bool], tuple[str, Kind]] = {}
         for number, kind in self._matches(texts):
@@ -238,7 +239,7 @@ class _Index:
             yield other, key, kind, evaluated
 
     def _matches(self, texts: Sequence[_Text]) -> Iterator[tuple[int, Kind]]:
-        """Items by number, the strongest sign first."""
+        """Matching item numbers, strongest kind first."""
         for text in texts:
             yield from ((number, "equal") for number in self.equal.get(text.digest or b"", ()))
         shared = [self.grams.owners_of(text.grams) for text in texts]
@@ -249,12 +250,12 @@ class _Index:
             yield from ((number, "ngram") for number in numbers)
 
     def _contains(self, text: _Text, number: int) -> bool:
-        """Whether a whole longer text of this item is inside this one."""
+        """Whether this text contains one of the item's longer texts."""
         return any(np.isin(grams, text.grams, assume_unique=True).all() for grams in self.long[number])
 
 
 def _rare(items: Sequence[Sequence[Hashes]], start: int, most: int) -> _Places:
-    """The first item of each hash that at most `most` of these items have; they are numbered from `start`."""
+    """Each hash that at most `most` of these items have, with its first item; items are numbered from `start`."""
     own = [np.unique(np.concatenate([NONE, *parts])) for parts in items]
     numbers = np.repeat(np.arange(start, start + len(own)), [len(hashes) for hashes in own])
     hashes, first, counts = np.unique(np.concatenate([NONE, *own]), return_index=True, return_counts=True)

@@ -1,7 +1,7 @@
-"""Duplicates: rows of one source with the same content, whatever their ids and subtasks.
+"""Duplicates: rows of one source with equal content, whatever their ids and subtasks.
 
-Content is what is encoded: the system prompt and every turn, letter by letter. Rows that differ in white space or
-case are encoded differently and are not duplicates.
+Content is the system prompt and every turn, compared exactly. Rows that differ in white space or case have different
+tokens and are not duplicates.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ IDENTICAL = "identical to another row"
 
 
 def settled(pool: Pool, rule: str, *, group: str, place: Callable[[int], str]) -> Pool:
-    """The pool after its duplicates are kept, left out and counted as skipped, or refused.
+    """The pool after a rule is applied to its duplicates: `keep` all, keep the `first`, or raise an `error`.
 
-    `first` keeps the one whose id is first in the pool's order, so that the order of the file changes nothing.
-    `place` names a row of the source by its number; `group` is the config group whose key the messages name.
+    `first` keeps the row whose id sorts first, so that the order of the file does not matter, and counts the others
+    as skipped. `place` names the location of a source row by its number; `group` is the config group that messages
+    name.
 
-    Raises: ConfigError for an unknown rule; DataError that names two rows under the rule `error`.
+    Raises: ConfigError for an unknown rule; DataError that names two duplicates under `error`.
     """
     check_choice(f"{group}.duplicates", rule, RULES)
     if rule == "keep" or not pool.duplicates:
@@ -44,18 +45,18 @@ def settled(pool: Pool, rule: str, *, group: str, place: Callable[[int], str]) -
 
 
 def duplicates_in(examples: Iterable[Example]) -> int:
-    """How many of these have the content of another one before them."""
+    """The number of examples whose content an earlier one has."""
     contents = [_content(example) for example in examples]
     return len(contents) - len(set(contents))
 
 
 def describe_duplicates(rows: Pool | Target) -> list[str]:
-    """What is said aloud about the duplicates of a pool or a target; empty where it has none."""
+    """Log lines about the duplicates of a pool or a target; empty when there are none."""
     if not rows.duplicates:
         return []
     role, effect = ("Pool", "all can be selected")
     if isinstance(rows, Target):
-        role, effect = ("Target", "each weighs again in what is made of the reference set")
+        role, effect = ("Target", "each counts again in the reference set")
     if IDENTICAL in rows.skipped:
         effect = "one of each is kept"
     return [f"{role} {rows.name}: {rows.duplicates:,} rows are identical to another: {effect}."]

@@ -1,7 +1,7 @@
-"""Examples, pools and targets: the rows a user brings, in one shape.
+"""Examples, pools and targets: the user's rows in one common form.
 
-A pool keeps its examples in the order of their ids, whatever the order of the file. So every number made
-from a pool is independent of row order by construction, and equal pools have equal fingerprints.
+A pool sorts its examples by id. Every number computed from a pool is therefore independent of the row order of the
+file, and equal pools have equal fingerprints.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ID_CHARS = 16
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One instruction (with its optional input) and the answer to it.
+    """One instruction with its optional input, and the answer.
 
-    An answer that is not `trained` is context: it is shown to the model, never scored and never trained.
+    An answer that is not `trained` is context: the model sees it, but it is never scored or trained on.
     """
 
     instruction: str
@@ -34,7 +34,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training row: a conversation of one or more turns. `row` is its 0-based place in the source."""
+    """One training row: a conversation of one or more turns. `row` is its 0-based position in the source."""
 
     id: str
     turns: tuple[Turn, ...]
@@ -44,25 +44,25 @@ class Example:
 
     @property
     def answered(self) -> bool:
-        """Whether any turn has an answer to train on with a visible character."""
+        """Whether any trained answer has a visible character."""
         return any(turn.trained and turn.answer.strip() for turn in self.turns)
 
 
 class RawRows(Protocol):
-    """A source that can give back the user's own rows, untouched."""
+    """A source that can return the user's rows unchanged."""
 
     def lines(self, rows: Sequence[int]) -> Iterator[str]:
-        """The JSON text of these 0-based rows, in this order."""
+        """The JSON texts of these 0-based rows, in this order."""
         ...
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidate examples in the order of their ids.
+    """Candidate examples, sorted by id.
 
-    `duplicates` counts the rows with the content of another, whatever their ids, left out or not. `skipped` counts
-    the rows that were left out by an explicit option, by reason. `reading` tells how the
-    source's rows were read: format, columns, columns that were not used, what was counted.
+    `duplicates` counts the rows with the content of another row, whatever their ids, whether they are kept or not.
+    `skipped` counts the rows that an option left out, by reason. `reading` records how the source was read: format,
+    columns, unused columns, counts.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Pool:
     reading: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def blind(self) -> Pool:
-        """This pool without the way back to the user's own rows, whose other columns may hold the truth."""
+        """This pool without access to the source rows, whose other columns may hold ground truth."""
         return replace(self, source=None)
 
     def __len__(self) -> int:
@@ -87,10 +87,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class Target:
-    """A capability, given by a small in-domain reference set.
+    """A capability, defined by a small in-domain reference set.
 
-    `derived` holds what a method made of a reference set that is not here (NAIT: its directions); then
-    `examples` is empty and `fingerprint` that of the artifact.
+    `derived` holds an artifact computed from a reference set that is not available (NAIT: its directions). Then
+    `examples` is empty and `fingerprint` is the artifact's.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Target:
         return len(self.examples)
 
     def without(self, ids: Collection[str], reason: str) -> Target:
-        """The target without the rows of these ids, which are counted as skipped; itself where there is none."""
+        """The target without these rows, which are counted as skipped; itself when it has none of them."""
         kept = tuple(example for example in self.examples if example.id not in ids)
         gone = len(self.examples) - len(kept)
         if not gone:
@@ -116,12 +116,12 @@ class Target:
 
 
 def content_id(system: str, turns: Iterable[Turn]) -> str:
-    """The id of a row that brings none: a hash of its text alone."""
+    """The id of a row without an id of its own: a hash of its text."""
     return hashlib.sha256(_text(system, turns).encode()).hexdigest()[:ID_CHARS]
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
-    """What tells two example sets apart: ids, text and subtasks, not the place in the file."""
+    """The digest of an example set: ids, texts and subtasks, but not positions in the file."""
     return digest_lines(
         line
         for example in examples
@@ -147,9 +147,9 @@ def gather(
     reading: Mapping[str, Any] | None = None,
     where: str = "",
 ) -> Pool:
-    """A pool in id order. Rows with an empty id get one from their content; equal rows get `-2`, `-3`, ...
+    """A pool sorted by id. An empty id becomes a hash of the row's content; equal rows get `-2`, `-3`, ...
 
-    Raises: DataError when two rows bring the same id of the user's own, or when there is no row.
+    Raises: DataError when two rows of the source have the same id, or when there is no row.
     """
     rows = list(examples)
     if not rows:
@@ -186,9 +186,9 @@ def gather(
 
 
 def chosen_names(wanted: str | Sequence[str] | None, known: Collection[str]) -> list[str]:
-    """The capabilities that `wanted` names, in its order; None: all that are `known`.
+    """The capabilities that `wanted` names, in its order; all `known` ones for None.
 
-    Raises: ConfigError for one that is not known.
+    Raises: ConfigError for an unknown name.
     """
     if wanted is None:
         return list(known)
@@ -201,7 +201,7 @@ def chosen_names(wanted: str | Sequence[str] | None, known: Collection[str]) -> 
 
 
 def as_target(pool: Pool) -> Target:
-    """The pool's rows as a reference set of the same name."""
+    """The pool as a reference set of the same name."""
     return Target(
         name=pool.name,
         examples=pool.examples,

@@ -1,7 +1,7 @@
-"""Words: what of a text counts when it is compared, and runs of words as 64-bit hashes.
+"""Text hashes: normalised words, and runs of words as 64-bit rolling hashes.
 
-A word is a run of letters and digits: case, punctuation, underscores, invisible characters, ligatures and the way an
-accent is encoded do not count. A character of a script that is written without spaces is a word of its own.
+A word is a run of letters and digits. Case, punctuation, underscores, invisible characters, ligatures and the
+encoding of accents are normalised away. In scripts without spaces, each character is a word.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BASE = 0x9E3779B97F4A7C15
 
 
 def words_of(text: str) -> list[str]:
-    """The text's words in the form in which they are compared."""
+    """The normalised words of a text."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).casefold()
         text = unicodedata.normalize("NFKC", text)
@@ -37,19 +37,19 @@ def words_of(text: str) -> list[str]:
 
 
 def digest(words: Sequence[str]) -> bytes:
-    """What two texts of the same words share."""
+    """The digest of a sequence of words."""
     return hashlib.blake2b(" ".join(words).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def hashed(words: Sequence[str]) -> Hashes:
-    """A hash of each word [W]."""
+    """Hashes [W] of the words."""
     return np.fromiter(map(_word, words), dtype=np.uint64, count=len(words))
 
 
 def runs(hashes: Hashes, shortest: int, longest: int) -> list[Hashes]:
-    """For each length from `shortest` to `longest`, a hash of each run of so many words, from the words' own [W].
+    """For each length from `shortest` to `longest`, the hashes of all runs of that many words, from word hashes [W].
 
-    The hash is a polynomial in them, modulo 2^64, so that a longer run's is made from a shorter one's.
+    A run's hash is a polynomial of its word hashes modulo 2^64, so each length extends the previous one.
     """
     base, total = np.uint64(_BASE), np.zeros(len(hashes), dtype=np.uint64)
     found = []

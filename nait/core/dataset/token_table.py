@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class TokenTable:
-    """Token ids [S] (int32), which of them belong to an answer [S] (bool), row borders [N + 1] (int64).
+    """Token ids [S] (int32), the answer mask [S] (bool) and row offsets [N + 1] (int64).
 
     `truncated` [N] marks rows that were cut at the length limit.
     """
@@ -34,12 +34,12 @@ class TokenTable:
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """[N] tokens a row."""
+        """Token counts [N]."""
         return np.diff(self.starts).astype(np.int64)
 
     @property
     def answer_tokens(self) -> npt.NDArray[np.int64]:
-        """[N] answer tokens a row; 0 where truncation left none. Counted in blocks: S may be large."""
+        """Answer token counts [N]; 0 when truncation left none. Counted in blocks, since S may be large."""
         counts = np.zeros(len(self), dtype=np.int64)
         for at in range(0, len(self), BLOCK_ROWS):
             starts = np.asarray(self.starts[at : at + BLOCK_ROWS + 1])
@@ -50,7 +50,7 @@ class TokenTable:
 
     @property
     def prompt_lengths(self) -> npt.NDArray[np.int64]:
-        """[N] tokens before a row's first answer token; the row's length where it has none."""
+        """Counts [N] of tokens before the first answer token; the row's length when it has no answer token."""
         first = self.lengths
         for at in range(0, len(self), BLOCK_ROWS):
             starts = np.asarray(self.starts[at : at + BLOCK_ROWS + 1])
@@ -63,7 +63,7 @@ class TokenTable:
         return first
 
     def row(self, i: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-        """The ids and the answer mask of row i."""
+        """Token ids and answer mask of row i."""
         span = slice(int(self.starts[i]), int(self.starts[i + 1]))
         return self.input_ids[span], self.answer[span]
 
@@ -71,7 +71,7 @@ class TokenTable:
 def token_table(
     ids: Sequence[Sequence[int]], answers: Sequence[Sequence[bool]], truncated: Sequence[bool]
 ) -> TokenTable:
-    """A table of these rows."""
+    """The token table of these rows."""
     starts = np.concatenate([[0], np.cumsum([len(row) for row in ids], dtype=np.int64)]).astype(np.int64)
     flat = np.fromiter((t for row in ids for t in row), dtype=np.int32, count=int(starts[-1]))
     mask = np.fromiter((a for row in answers for a in row), dtype=bool, count=int(starts[-1]))

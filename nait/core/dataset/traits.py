@@ -1,6 +1,6 @@
-"""Traits: what a pool's rows are by their texts, and what a part of them is made of.
+"""Traits: properties of a pool's rows by their texts, and the composition of a subset.
 
-Shapes: N rows of a pool, n of a part of it.
+Shapes: N rows of a pool, n rows of a subset.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ CHARACTERS = "characters"
 
 @dataclass(frozen=True)
 class Composition:
-    """What some rows are made of; NaN throughout where there is no row.
+    """The composition of a set of rows; all values are NaN when it is empty.
 
-    `shares`: label -> value -> share, which add up to 1, the pool's most frequent value first; `marks`: the share
-    of the rows that have each; `means`: of each size.
+    `shares`: label -> value -> share of the rows, summing to 1, the pool's most frequent value first. `marks`: mark
+    -> share of the rows that have it. `means`: size -> mean over the rows.
     """
 
     rows: int
@@ -36,8 +36,8 @@ class Composition:
 class Traits:
     """The traits of the rows `ids`, each [N].
 
-    `labels` give a row one value, such as its topic; `marks` say whether it has something, such as code; `sizes`
-    are numbers, such as its characters.
+    `labels` are categories, such as the topic; `marks` are flags, such as containing code; `sizes` are numbers, such
+    as the number of characters.
     """
 
     ids: tuple[str, ...]
@@ -52,11 +52,11 @@ class Traits:
 
     @cached_property
     def places(self) -> Mapping[str, int]:
-        """The row of each id."""
+        """The row number of each id."""
         return {key: row for row, key in enumerate(self.ids)}
 
     def composition(self, chosen: Sequence[str] | None = None) -> Composition:
-        """What the rows of these ids are made of (None: the whole pool). Raises: KeyError for an unknown id."""
+        """The composition of the rows with these ids (None: the whole pool). Raises: KeyError for an unknown id."""
         rows = np.arange(len(self.ids))
         if chosen is not None:
             rows = np.fromiter((self.places[key] for key in chosen), dtype=np.int64, count=len(chosen))
@@ -69,9 +69,9 @@ class Traits:
 
 
 def chance_spread(share: float, rows: int, pool_rows: int) -> float:
-    """The standard deviation of a value's share among `rows` random rows of a pool where it is `share`.
+    """The standard deviation of a value's share among `rows` random rows of a pool where its share is `share`.
 
-    That of the hypergeometric distribution, over `rows`: drawn without replacement.
+    Rows are drawn without replacement: the standard deviation of a hypergeometric count, divided by `rows`.
     """
     if rows < 1 or pool_rows < 2:
         return 0.0

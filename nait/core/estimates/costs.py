@@ -1,4 +1,4 @@
-"""Costs: seconds into device-hours and money; and what a work would have taken with nothing there before."""
+"""Costs: device-hours and money from seconds, and the cost of a job from an empty store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nait.core.inputs.checks import check_number, check_whole
 
 @dataclass(frozen=True)
 class Cost:
-    """A price list: how many devices a job holds, and what one costs an hour (null: unknown)."""
+    """The price of a job: its number of devices, and the price of one per hour (null: unknown)."""
 
     devices: int = 1
     price_per_device_hour: float | None = None
@@ -25,17 +25,17 @@ class Cost:
         return seconds * self.devices / 3600
 
     def money(self, seconds: float) -> float | None:
-        """In `currency`; None where no price is known."""
+        """The price in `currency`; None when it is unknown."""
         if self.price_per_device_hour is None:
             return None
         return self.device_hours(seconds) * self.price_per_device_hour
 
 
 def from_nothing(spent: float, parts: Collection[tuple[float, float]]) -> float:
-    """What `spent` (seconds, watt-hours) would have been from an empty store, without an interruption.
+    """The cost of a job from an empty store, without interruptions, given what it `spent` (seconds or watt-hours).
 
-    `parts`: what each artifact that was used took, and how much of that is in `spent`: all of it where it was made
-    just now, the last attempt's share where it continued a killed one, 0 where it was there.
+    `parts`: for each artifact used, its full cost and the part of it in `spent`: all of it when this job made it, the
+    last attempt's share when the job resumed a killed one, 0 when it was in the store.
     """
     now = sum(amount for _, amount in parts)
     return max(0.0, spent - now) + sum(amount for amount, _ in parts)

@@ -1,4 +1,4 @@
-"""Plans: what a job would do, take and cost, as plain data, and the arithmetic of its predictions."""
+"""Plans: the predicted work, time, memory and cost of a job, and the arithmetic of the predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass over the pool: what it measures, whether the store has that, and the bytes its results take."""
+    """One pass over the pool: its signals, whether the store has them, and the size of their results."""
 
     signals: tuple[str, ...]
     stored: bool
@@ -27,9 +27,9 @@ class Pass:
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a job. `stored`: what it makes is in the store; None: its address is not known yet.
+    """One phase of a job. `stored`: its artifact is in the store; None: its address is not known yet.
 
-    `seconds`: None where nothing tells them. `how`: where they come from.
+    `seconds`: the prediction, None when there is none. `how`: the source of the prediction.
     """
 
     name: str
@@ -40,14 +40,16 @@ class Phase:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a job would do. `tokens` are those of the pool as it is scored; `padded_share` that of its batches.
+    """The plan of a job.
 
-    `shared_tokens`: those of them that many rows begin with, and that a pass reads once. `counted_rows`: the rows
-    from whose tokens all of these are expected, None where every row was counted. `opening_seconds` are part
-    of the select phase: the model and its tokenizer, opened once. `passes`: None where they are not known.
-    `memory_bytes`: of select, the weights and one chunk of results. `training_memory`: one sentence.
-    `scores`: the address; `pool`: the fingerprint.
-    `detectable`: what the evaluation could find, with this job's one seed none and with three.
+    - `tokens`: tokens of the pool as encoded for scoring. `padded_share`: the share of padding in its batches.
+    - `shared_tokens`: tokens in prefixes that many rows share, which a pass reads once.
+    - `counted_rows`: the number of sampled rows behind the token estimates; None when every row was counted.
+    - `opening_seconds`: the time to load the model and its tokenizer once, part of the select phase.
+    - `memory_bytes`: memory of the select phase: the weights and one chunk of results.
+    - `training_memory`: one sentence about the memory of training.
+    - `scores`: the address of the scores. `pool`: the fingerprint of the pool.
+    - `detectable`: minimum detectable effects of the evaluation.
     """
 
     rows: int
@@ -72,12 +74,12 @@ class Plan:
 
     @property
     def seconds(self) -> dict[str, float | None]:
-        """Predicted seconds a phase."""
+        """Predicted seconds by phase."""
         return {phase.name: phase.seconds for phase in self.phases}
 
     @property
     def disk_bytes(self) -> int:
-        """What the passes that would run leave in the store."""
+        """Bytes that the missing passes add to the store."""
         return sum(one.disk_bytes for one in self.passes if not one.stored)
 
     def record(self) -> dict[str, Any]:
@@ -86,12 +88,12 @@ class Plan:
 
 
 def known_seconds(phases: Sequence[Phase]) -> float:
-    """The sum of what is known."""
+    """The sum of all predicted seconds."""
     return sum(phase.seconds or 0.0 for phase in phases)
 
 
 def predicted_total(plans: Sequence[Mapping[str, Any]]) -> float:
-    """The known seconds of several jobs' plans on one store: the same scores are made once, a pool's traits too."""
+    """Predicted seconds of several jobs with one store, which computes equal scores and a pool's traits once."""
     total, made = 0.0, set()
     for plan in plans:
         for name, seconds in plan["seconds"].items():
@@ -103,7 +105,7 @@ def predicted_total(plans: Sequence[Mapping[str, Any]]) -> float:
 
 
 def characters(examples: Sequence[Example]) -> Ints:
-    """[N] characters of each example's text."""
+    """Character counts [N] of the examples."""
     return np.asarray(
         [
             len(example.system)
@@ -115,12 +117,12 @@ def characters(examples: Sequence[Example]) -> Ints:
 
 
 def expected(chars_n: Ints, drawn: Ints, measured: Ints, *, most: int) -> Ints:
-    """[N] tokens expected of each row: a straight line in its characters, through the rows that were drawn.
+    """Expected token counts [N]: a linear fit in characters to the sampled rows.
 
-    `measured` are the tokens of the rows `drawn`; no row has fewer than 1 or more than `most`.
+    `measured` are the token counts of the rows `drawn`; estimates are clipped to [1, `most`].
     """
     x = np.stack([np.ones(len(drawn)), chars_n[drawn]], axis=1)
-    uncut = measured < most  # a row that was cut tells nothing of the slope
+    uncut = measured < most  # truncated rows would bias the slope
     if len(np.unique(chars_n[drawn][uncut])) > 1:
         base, slope = np.linalg.lstsq(x[uncut], measured[uncut].astype(np.float64), rcond=None)[0]
         return np.asarray(np.clip(np.rint(base + slope * chars_n), 1, most), dtype=np.int64)
@@ -128,13 +130,13 @@ def expected(chars_n: Ints, drawn: Ints, measured: Ints, *, most: int) -> Ints:
 
 
 def per_unit(small: tuple[float, float], large: tuple[float, float]) -> float:
-    """Seconds a unit of size, from two (size, seconds) of the same work; 0 where noise says less."""
+    """Seconds per unit of size, from two (size, seconds) of the same work; at least 0."""
     (size, seconds), (more, longer) = small, large
     return max(0.0, (longer - seconds) / (more - size)) if more > size else 0.0
 
 
 def updates(recipe: Mapping[str, Any], rows: int) -> int | None:
-    """How many updates a recipe makes of so many rows; None for a recipe of another kind than ours."""
+    """The number of updates that a recipe makes on `rows` rows; None for a recipe of another package."""
     if recipe.get("max_steps"):
         return int(recipe["max_steps"])
     try:

@@ -1,7 +1,7 @@
-"""The memory that a fine-tuning holds from its first update to its last, by its recipe.
+"""Training memory: the bytes that a fine-tuning recipe holds throughout training.
 
-Weights, gradients, Adam's moments and the bfloat16 copies that autocast keeps. Activations come on top: they depend
-on batch and length, and `gradient_checkpointing` lowers them.
+Included are weights, gradients, Adam's moments and the bfloat16 copies of autocast. Activations are extra: they
+depend on batch size and length, and `gradient_checkpointing` reduces them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 FP32, BF16 = 4, 2
 MOMENTS = {"adamw": 2 * FP32, "adamw_8bit": 2, "adamw_8bit_stochastic": 2}
-"""Bytes of Adam's two moments a trained weight."""
+"""Bytes of Adam's two moments per trained weight."""
 FULL = (("bf16", "adamw"), ("bf16", "adamw_8bit"), ("bf16_weights", "adamw_8bit_stochastic"))
-"""The ways to train all weights of a 16-bit checkpoint, the most exact first."""
+"""Settings for full fine-tuning of a 16-bit checkpoint, most precise first."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """A network: its weights, their bytes as loaded, and the inputs plus outputs of each linear layer by name."""
+    """The size of a network: parameters, bytes as loaded, and input plus output features of each linear layer."""
 
     parameters: int
     weight_bytes: int
@@ -27,11 +27,11 @@ class Size:
 
 
 NO_SIZE = Size(0, 0, {})
-"""Of a network that was not opened."""
+"""The size of a network that was not loaded."""
 
 
 def training_bytes(recipe: Mapping[str, Any], size: Size) -> int | None:
-    """Bytes that a recipe of ours holds; None for a recipe of another kind."""
+    """Bytes that a recipe holds; None for a recipe of another package."""
     if recipe.get("kind") != "fine_tune":
         return None
     moments = MOMENTS[recipe["optimizer"]]
@@ -44,7 +44,7 @@ def training_bytes(recipe: Mapping[str, Any], size: Size) -> int | None:
 
 
 def adapter_parameters(lora: Mapping[str, Any], size: Size) -> int:
-    """Weights of the adapter: r x (inputs + outputs) of each layer that it is put on."""
+    """Parameters of the adapter: r x (inputs + outputs) for each adapted layer."""
     names = lora["target_modules"]
     on = [
         features
@@ -59,27 +59,27 @@ def _listed(names: str | Sequence[str]) -> Sequence[str]:
 
 
 def describe(recipe: Mapping[str, Any], size: Size) -> str:
-    """One sentence for a plan; of full fine-tuning with what the other ways would hold. Empty where unknown."""
+    """A sentence for a plan, with the alternatives for full fine-tuning; empty when the size is unknown."""
     held = training_bytes(recipe, size)
     if held is None:
         return ""
-    said = (
+    summary = (
         f"Training holds {bytes_text(held)} of weights, gradients and moments ({size.parameters:,} weights), "
     )
-    said += "activations not counted."
+    summary += "activations not counted."
     if recipe["method"] != "full":
-        return said
+        return summary
     ways = []
     for precision, optimizer in FULL:
         other = {**recipe, "precision": precision, "optimizer": optimizer}
         ways.append(
             f"{bytes_text(training_bytes(other, size) or 0)} with precision={precision} optimizer={optimizer}"
         )
-    return f"{said} Full fine-tuning holds {'; '.join(ways)}."
+    return f"{summary} Full fine-tuning holds {'; '.join(ways)}."
 
 
 def bytes_text(count: float) -> str:
-    """A number of bytes with three digits and a decimal unit: "40.4 GB"."""
+    """A number of bytes with three digits and a decimal unit, such as "40.4 GB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Paths as people write them, and the error for a file system that refuses a write."""
+"""Home folders in paths, and clear errors for failed writes."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ TEXTS = {
     "Read-only file system": errno.EROFS,
     "Permission denied": errno.EACCES,
 }
-"""What libraries say that raise errors of their own (safetensors, pyarrow)."""
+"""Messages of libraries that raise their own errors (safetensors, pyarrow), with the errno of each."""
 TORCH = "PytorchStreamWriter failed writing file"
 MEND = "Set another folder: paths.runs=FOLDER for runs, paths.store=FOLDER for artifacts, TMPDIR for scratch files."
 MANY = 200
-"""Characters of a path that are shown."""
+"""The most characters of a path that a message shows."""
 FREE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def cannot_write(error: BaseException, *, mend: str = MEND, folder: Path | None = None) -> StoreError | None:
-    """The error for a file system that refuses a write; None for any other failure.
+    """The StoreError for a failed write; None when the error has another cause.
 
-    `mend` says how another folder is chosen; `folder` is where an error was met that names no file.
+    `mend` explains how to choose another folder. `folder` is reported when the error names no file.
     """
     number = _number(error)
     cause = REFUSED.get(number) if number is not None else None
@@ -60,7 +60,7 @@ def cannot_write(error: BaseException, *, mend: str = MEND, folder: Path | None 
 
 
 def _number(error: BaseException) -> int | None:
-    """The system's number of the failure, from a library's words where the error does not have it."""
+    """The errno of the failure, from the message when the error has none."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if isinstance(error, OSError) or type(error).__name__ in (
@@ -73,7 +73,7 @@ def _number(error: BaseException) -> int | None:
 
 
 def _makes_a_folder(trace: TracebackType | None) -> bool:
-    """Whether the innermost call is `mkdir`: what it does not find is the place for the folder, no file to read."""
+    """Whether the innermost call is `mkdir`, so that a missing path is a parent folder and not an input file."""
     name = ""
     while trace is not None:
         name, trace = trace.tb_frame.f_code.co_name, trace.tb_next
@@ -81,7 +81,7 @@ def _makes_a_folder(trace: TracebackType | None) -> bool:
 
 
 def named(error: BaseException) -> Path | None:
-    """The file that an error names, of a copy the one that was written."""
+    """The file that an error names; the destination when it names two."""
     for name in (getattr(error, "filename2", None), getattr(error, "filename", None)):
         if isinstance(name, str | os.PathLike):
             return Path(os.fspath(name))
@@ -89,7 +89,7 @@ def named(error: BaseException) -> Path | None:
 
 
 def _place(error: BaseException, folder: Path | None) -> str:
-    """The path that was refused; of one with a file on the way to it, that file. Shortened in its middle."""
+    """The refused path, or the file among its parents that blocks it. The middle of a long path is cut out."""
     path = named(error) or folder
     if path is None:
         return "a file"
@@ -100,5 +100,5 @@ def _place(error: BaseException, folder: Path | None) -> str:
 
 
 def at_home(path: str | Path) -> Path:
-    """The path with the home folder for `~`; a `~name` that is not a user's stays as it is: it is a file's name."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111  # pathlib raises for such a name
+    """The path with `~` expanded to the home folder; `~name` stays when no user has that name."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # pathlib raises for an unknown user

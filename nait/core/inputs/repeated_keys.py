@@ -1,4 +1,4 @@
-"""Repeated keys: a key that one mapping has twice, of which a reader would take the last and drop the others."""
+"""Repeated keys in YAML and overrides, of which parsers silently keep only the last."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ OPEN, CLOSED = "{[(", "}])"
 
 
 def twice(key: str, where: str) -> ConfigError:
-    """The error for a key that is there twice."""
-    mend = "Give each key once: of two values the last alone would be read."
+    """The error for a key that one mapping has twice."""
+    mend = "Give each key once: only the last value would be used."
     return ConfigError(f"'{key}' is given twice", where=where, mend=mend)
 
 
 def repeated_in_text(text: str) -> str | None:
-    """The first key that a mapping in an override's value has twice: `a` of `{a: x, a: y}`; None without one."""
+    """The first repeated key in an override's value, such as `a` in `{a: x, a: y}`; None when there is none."""
     levels: list[tuple[str, set[str]]] = []
     start, quote = 0, ""
     for place, letter in enumerate(text):
@@ -41,9 +41,9 @@ def repeated_in_text(text: str) -> str | None:
 
 
 def repeated_in_yaml(node: Any) -> tuple[str, int] | None:
-    """The first key that a mapping has twice in a composed YAML document, and its line from 1; None without one.
+    """The first repeated key in a composed YAML document and its line, from 1; None when there is none.
 
-    A key that a merge (`<<`) brings is not a repetition: the mapping's own comes before it.
+    A key from a merge (`<<`) is not a repetition: the mapping's own key overrides it.
     """
     seen: set[str] = set()
     for part in node.value if isinstance(getattr(node, "value", None), list) else ():

@@ -1,4 +1,4 @@
-"""Budgets: how many of the ranked rows are taken. Pure, like orders."""
+"""Budgets: how many of the ranked rows are selected. Pure functions, like orders."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nait.core.inputs.checks import check_number, check_whole
 from nait.core.ranking.orders import Ranking
 
 WHOLE = "100%"
-"""What a table shows as the budget of a method that takes every eligible row, whatever was asked for."""
+"""The label, in tables, of a method that selects every eligible row, whatever its budget."""
 
 
 def _within(wanted: int, ranking: Ranking, *, allow_fewer: bool) -> int:
-    if wanted > len(ranking) > 0 and not allow_fewer:  # of an empty ranking, `cut` says why
+    if wanted > len(ranking) > 0 and not allow_fewer:  # `cut` reports an empty ranking
         raise ConfigError(
             f"the budget asks for {wanted} rows, only {len(ranking)} are eligible",
             where="budget",
@@ -42,7 +42,7 @@ class Ratio:
         return f"{100 * float(self.ratio):.4g}%"
 
     def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
-        # 0.29 * 100 is 28.999999999999996: a hair below the whole number counts as the number.
+        # 0.29 * 100 is 28.999999999999996: a rounding error below the whole number counts as the number.
         wanted = max(1, math.floor(self.ratio * len(answer_tokens) + 1e-9))
         return _within(wanted, ranking, allow_fewer=self.allow_fewer)
 
@@ -68,7 +68,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Tokens:
-    """As many of the first rows as fit into `tokens` answer tokens. Raises: ConfigError where the first does not."""
+    """The first rows whose answer tokens fit into `tokens`. Raises: ConfigError when the first row does not fit."""
 
     tokens: int
 

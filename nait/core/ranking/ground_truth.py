@@ -1,6 +1,6 @@
-"""Ground truth: what a selection is, where the rows carry labels. No selector ever sees them.
+"""Ground truth: the quality of a selection by labels in the rows. Selectors never see the labels.
 
-Shapes: N rows. In target: a row whose family is one of the targets' names.
+Shapes: N rows. A row is in target when its family is the name of a target.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from nait.core.ranking.rank_statistics import lowest_first, mean_ranks
 
 KEYS = ("family", "skill", "clean", "lookalike")
 LOOKALIKE = "lookalike_"
-"""A family of this name and a target's looks like that target alone."""
+"""The family "lookalike_NAME" looks like the target NAME only."""
 FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The rows' labels, in the pool's order: [N] family, skill, clean, lookalike; None for those they lack.
+    """Labels [N] of the pool's rows, in its order; None for a label that no row has.
 
     A row without a family or skill has the label "".
     """
@@ -35,7 +35,7 @@ class Labels:
     lookalike: npt.NDArray[np.bool_] | None = None
 
     def at(self, places: Sequence[int]) -> Labels:
-        """The labels of the rows at these places, in this order."""
+        """The labels of the rows at these positions, in this order."""
         chosen = np.asarray(list(places), dtype=np.int64)
 
         def part(values: Any) -> Any:
@@ -46,11 +46,11 @@ class Labels:
 
 @dataclass(frozen=True)
 class TruthColumns:
-    """The names of the label columns in the user's own rows; null: none. Each is optional.
+    """The names of the label columns in the user's rows. Each is optional; null: no such label.
 
     `clean` and `lookalike` hold true or false: booleans, 1 and 0, or the texts true, false, yes, no, 1, 0 in any
-    case. `lookalike` marks rows that only look in target: whatever the target, except for a row of the family
-    "lookalike_NAME", which looks like NAME alone.
+    case. `lookalike` marks rows that resemble a target without being in it: any target, except for a row of the
+    family "lookalike_NAME", which resembles only NAME.
     """
 
     family: str | None = None
@@ -63,9 +63,9 @@ class TruthColumns:
         rows: Sequence[Mapping[str, Any]],
         place: Callable[[int], str] = lambda row: f"row {row} (counted from 0)",
     ) -> Labels:
-        """The labels of these rows. `place` tells where a row is, by its number here.
+        """The labels of these rows. `place` names the location of a row, given its position here, for messages.
 
-        Raises: DataError for a row without a column that others have, or with a value that is neither true nor false.
+        Raises: DataError when a row lacks a column that others have, or a flag is neither true nor false.
         """
         present = self.present(rows)
 
@@ -83,11 +83,11 @@ class TruthColumns:
         )
 
     def named(self) -> dict[str, str]:
-        """The columns' names by their keys, without those that are null."""
+        """Column names by key, without null ones."""
         return {key: name for key in KEYS if (name := getattr(self, key)) is not None}
 
     def present(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        """The columns of these that any row has."""
+        """The named columns that any row has."""
         return {name for name in self.named().values() if any(name in row for row in rows)}
 
 
@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
 
 
 def _flag(value: Any) -> bool:
-    """A label that is true or false. Raises: ValueError for any other."""
+    """A label as a flag. Raises: ValueError when it is neither true nor false."""
     if isinstance(value, (bool, int, float, np.bool_, np.integer)) and value in (0, 1):
         return bool(value)
     word = value.strip().lower() if isinstance(value, str) else ""
@@ -130,7 +130,7 @@ def _flag(value: Any) -> bool:
 
 
 def unlabelled(labels: Labels, targets: Sequence[str]) -> list[str]:
-    """The targets whose name no row has as its family."""
+    """The targets without a row whose family is their name."""
     return [name for name in targets if labels.family is not None and name not in labels.family]
 
 
@@ -140,14 +140,19 @@ def measure(
     targets: Sequence[str],
     scores: Mapping[str, npt.NDArray[np.floating[Any]]] | None = None,
 ) -> dict[str, float]:
-    """What a selection of these rows is worth, in [0, 1]; what is not defined is left out.
+    """Quality measures of a selection, each in [0, 1]. Undefined measures are left out.
 
-    precision: share in target; base_rate: that share in the whole pool; clean: share that is well-formed and
-    right; lookalike: share of rows out of target that only look in it; coverage: the effective number of the targets'
-    sub-skills among the chosen (the exponential of their entropy) over all there are; auc: how often a
-    row in target outscores another one, averaged over the score columns (0.5 is chance). With several targets
-    also "precision each": of as many rows from the top of each target's own column, averaged. When a target's name
-    is the family of no row, it is not known which rows are in target: only clean is defined.
+    - precision: the share of selected rows in target.
+    - base_rate: the share of the pool in target.
+    - clean: the share of selected rows that are well-formed and correct.
+    - lookalike: the share of selected rows that resemble a target without being in it.
+    - coverage: the effective number of the targets' skills in the selection (the exponential of their entropy),
+      divided by the number of skills in the pool.
+    - auc: the probability that a row in target outscores another row, averaged over the score columns; 0.5 is chance.
+    - precision each, with several targets: the precision of an equally large selection by each target's own column,
+      averaged.
+
+    When no row's family is the name of some target, the rows in target are unknown and only clean is defined.
     """
     rows = np.asarray(list(chosen), dtype=np.int64)
     found: dict[str, float] = {}
@@ -168,7 +173,7 @@ def _in_target(
     targets: Sequence[str],
     scores: Mapping[str, npt.NDArray[np.floating[Any]]],
 ) -> dict[str, float]:
-    """The measures that ask which rows are in target; NaN where one is not defined."""
+    """The measures that depend on which rows are in target; NaN when undefined."""
     in_target = np.isin(family, list(targets))
     found = {"precision": _share(in_target[rows]), "base_rate": _share(in_target)}
     if skill is not None:
@@ -185,7 +190,7 @@ def _in_target(
 def _decoys(
     marked: npt.NDArray[np.bool_], family: npt.NDArray[np.str_] | None, targets: Sequence[str]
 ) -> npt.NDArray[np.bool_]:
-    """[N] whether a row only looks in one of the targets."""
+    """Which rows [N] resemble one of the targets without being in it."""
     if family is None:
         return marked
     looks_like = np.isin(family, [f"{LOOKALIKE}{name}" for name in targets])
@@ -204,8 +209,8 @@ def _top(values: npt.NDArray[np.floating[Any]], count: int, positive: npt.NDArra
     return _share(positive[places])
 
 
-def _coverage(chosen: npt.NDArray[np.str_], all_of_them: npt.NDArray[np.str_]) -> float:
-    kinds = len(np.unique(all_of_them))
+def _coverage(chosen: npt.NDArray[np.str_], available: npt.NDArray[np.str_]) -> float:
+    kinds = len(np.unique(available))
     if not len(chosen) or not kinds:
         return 0.0
     _, counts = np.unique(chosen, return_counts=True)
@@ -214,7 +219,7 @@ def _coverage(chosen: npt.NDArray[np.str_], all_of_them: npt.NDArray[np.str_]) -
 
 
 def _auc(values: npt.NDArray[np.floating[Any]], positive: npt.NDArray[np.bool_]) -> float:
-    """The Mann-Whitney statistic over its maximum, ties counted half; rows without a score are left out."""
+    """The normalised Mann-Whitney U statistic, ties counted half; rows without a score are ignored."""
     scored = np.isfinite(values)
     ranks, wins = mean_ranks(values[scored]), positive[scored]
     n, m = int(wins.sum()), int((~wins).sum())

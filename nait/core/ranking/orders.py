@@ -1,7 +1,7 @@
-"""Orders: a score table in, a ranking of its eligible rows out (row numbers, best first).
+"""Orders: from a score table to a ranking of its eligible rows (row numbers, best first).
 
-An order is pure. Ties break by id, so the order of the file never matters, and a smaller budget always
-selects a prefix of a larger one.
+An order is a pure function. Ties break by id, so the order of rows in the file never matters, and a smaller
+budget always selects a prefix of a larger one.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from nait.core.ranking.rank_statistics import lowest_first
 from nait.core.ranking.score_table import Floats, ScoreTable, id_order
 
 Ranking = npt.NDArray[np.int64]
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 THREADS = 4
-"""Columns that are worked on at a time: numpy sorts outside the interpreter's lock."""
+"""Columns that are processed at a time: numpy releases the GIL when it sorts."""
 TURNS = 1024
-"""Rows of a queue that are looked at together."""
+"""Rows of a queue that are examined together."""
 
 
 def _one_column(table: ScoreTable, order: str) -> Floats:
@@ -45,8 +45,8 @@ def _ascending(values: Floats, by_id: Ranking) -> Ranking:
     return by_id[lowest_first(values[by_id])]
 
 
-def _of_columns(table: ScoreTable, work: Callable[[int], Found]) -> Iterator[Found]:
-    """What `work` gives for each column's number, in the columns' order; at most `THREADS` results are waiting."""
+def _map_columns(table: ScoreTable, work: Callable[[int], Value]) -> Iterator[Value]:
+    """`work(t)` for each column t, in order; at most `THREADS` results are held."""
     columns = range(len(table.targets))
     with ThreadPoolExecutor(THREADS) as threads:
         for start in columns[::THREADS]:
@@ -55,7 +55,7 @@ def _of_columns(table: ScoreTable, work: Callable[[int], Found]) -> Iterator[Fou
 
 def _rankings(table: ScoreTable, by_id: Ranking) -> Iterator[Ranking]:
     """Each column's finite rows by value, highest first; ties by id."""
-    return _of_columns(table, lambda t: by_id[lowest_first(-table.values[by_id, t])])
+    return _map_columns(table, lambda t: by_id[lowest_first(-table.values[by_id, t])])
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Lowest:
 
 @dataclass(frozen=True)
 class Middle:
-    """The median first, then outwards: its prefixes are the centred middles of every size."""
+    """The median first, then outwards: each prefix is the centred middle of its size."""
 
     def __call__(self, table: ScoreTable) -> Ranking:
         ranking = _ascending(_one_column(table, "middle"), id_order(table.ids))
@@ -87,10 +87,10 @@ class Middle:
 
 @dataclass(frozen=True)
 class FromQuantile:
-    """Downwards from a place within: of N eligible rows, highest first, the one at int(q N) comes first.
+    """Downwards from a quantile: of N eligible rows, highest first, the row at int(q N) comes first.
 
-    The rows above that place follow at the end, nearest first, so that every eligible row is ranked and a budget
-    that the rows below cannot fill still grows by the nearest row. `q=0` is `highest`.
+    The rows above it follow at the end, nearest first, so that every eligible row is ranked and larger budgets
+    extend to the nearest rows. `q=0` is `highest`.
     """
 
     q: float = 0.33
@@ -106,12 +106,14 @@ class FromQuantile:
 
 @dataclass(frozen=True)
 class RoundRobin:
-    """Each target in turn takes its best row not yet taken."""
+    """Each target in turn takes its best row that is not yet taken."""
 
     def __call__(self, table: ScoreTable) -> Ranking:
         taken = bytearray(len(table.ids))
         columns = _rankings(table, id_order(table.ids))
-        queues = deque(_turns(column.astype(np.int32), taken) for column in columns)  # int32: all are kept
+        queues = deque(
+            _turns(column.astype(np.int32), taken) for column in columns
+        )  # int32 halves the memory
         ranking: list[int] = []
         while queues:
             queue = queues.popleft()
@@ -122,30 +124,30 @@ class RoundRobin:
 
 
 def _turns(column: npt.NDArray[np.int32], taken: bytearray) -> Iterator[int]:
-    """At each turn the column's next row that is not taken, which then is. `taken` [N] is shared by all columns."""
+    """The column's next free row at each turn, which it marks in `taken` [N], shared by all columns."""
     flags = np.frombuffer(taken, dtype=np.bool_)
     for start in range(0, len(column), TURNS):
         rows = column[start : start + TURNS]
         for row in rows[~flags[rows]].tolist():
-            if not taken[row]:  # since these rows were looked at
+            if not taken[row]:  # by another column, since `flags` was read
                 taken[row] = True
                 yield row
 
 
 @dataclass(frozen=True)
 class BestRank:
-    """By the best rank over the targets: each prefix is a union of the targets' top k."""
+    """By the best rank over all targets: each prefix is a union of the targets' top k."""
 
     def __call__(self, table: ScoreTable) -> Ranking:
         by_id = id_order(table.ids)
         best = np.full(len(by_id), len(by_id), dtype=np.int32)
-        for ranks in _of_columns(table, lambda t: _ranks(table.values[by_id, t])):
+        for ranks in _map_columns(table, lambda t: _ranks(table.values[by_id, t])):
             np.minimum(best, ranks, out=best)
         return by_id[lowest_first(np.where(best < len(by_id), best, np.nan))]
 
 
 def _ranks(values: Floats) -> npt.NDArray[np.int32]:
-    """[N] the rank of each value, 0 that of the largest, ties by place; N of what is NaN."""
+    """Ranks [N], 0 for the largest value; ties by position; N for NaN."""
     ranking = lowest_first(-values)
     ranks = np.full(len(values), len(values), dtype=np.int32)
     ranks[ranking] = np.arange(len(ranking), dtype=np.int32)
@@ -154,7 +156,7 @@ def _ranks(values: Floats) -> npt.NDArray[np.int32]:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """Eligible rows in an order drawn from `seed` and the ids, whatever the scores say."""
+    """Eligible rows in a random order that depends on `seed` and the ids, not on the scores."""
 
     seed: int = 0
 
@@ -165,16 +167,16 @@ class Shuffled:
 
 @dataclass(frozen=True)
 class MeanZScore:
-    """By the mean of the columns' z-scores, largest first: their sum, where a row has them all.
+    """By the mean of the columns' z-scores, largest first.
 
-    A column is standardised over the rows that it can rank; one that is constant there gives each of them 0. A row
-    that some columns cannot rank has the mean over the others.
+    A column is standardised over the rows that it has scores for; a constant column gives each of them 0. A row
+    without a score in some columns has the mean over the others.
     """
 
     def __call__(self, table: ScoreTable) -> Ranking:
         total = np.zeros(len(table.ids))
         counts = np.zeros(len(table.ids))
-        for ranked, scores in _of_columns(table, lambda t: _z_scores(table.values[:, t].astype(np.float64))):
+        for ranked, scores in _map_columns(table, lambda t: _z_scores(table.values[:, t].astype(np.float64))):
             total[ranked] += scores
             counts += ranked
         means = np.divide(total, counts, out=np.full(len(total), np.nan), where=counts > 0)
@@ -182,11 +184,11 @@ class MeanZScore:
 
 
 def _z_scores(column: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """Which rows [N] have a value, and those less their mean, in standard deviations; 0 where all are equal."""
+    """Which rows [N] have a score, and the z-scores of those rows; 0 when all scores are equal."""
     ranked = ~np.isnan(column)
     values = column[ranked]
     if not len(values) or values.min() == values.max():
         return ranked, np.zeros_like(values)
-    scaled = (values - values.min()) / np.ptp(values)  # so that no square underflows
-    ascending = np.sort(scaled)  # a sum's last bits depend on its order, and ties on them
+    scaled = (values - values.min()) / np.ptp(values)  # prevents underflow of squares
+    ascending = np.sort(scaled)  # independent of row order to the last bit
     return ranked, (scaled - ascending.mean()) / ascending.std()

@@ -1,4 +1,4 @@
-"""Rankings of numbers: places in the order of their values; rank correlation, ties sharing their mean rank."""
+"""Rank statistics: a stable sort of scores, mean ranks, and Spearman's rank correlation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 
 def lowest_first(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The places of `values` [N] that are not NaN, lowest value first; equal values in the order of their places.
+    """Positions of the values [N] that are not NaN, lowest value first; ties by position.
 
-    One sort of integers, quicker than an argsort of floats: the upper bits of each are those of a value, the lower
-    bits its place. Values that are alike in the upper bits are put in order afterwards, so nothing is rounded.
+    Sorts integers, which is faster than an argsort of floats: the upper bits hold the value, the lower bits its
+    position. Values with equal upper bits are sorted again by their full value, so the order is exact.
     """
     words = _words(values)
     places = np.flatnonzero(~np.isnan(values))
@@ -20,22 +20,22 @@ def lowest_first(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     keys = (words[places] & ~low) | places
     keys.sort()
     ranking = keys & low
-    alike = keys[1:] & ~low == keys[:-1] & ~low
-    if alike.any():
-        either = np.append(alike, False) | np.append(False, alike)
+    equal = keys[1:] & ~low == keys[:-1] & ~low
+    if equal.any():
+        either = np.append(equal, False) | np.append(False, equal)
         tied = ranking[either]
         ranking[either] = tied[np.argsort(words[tied], kind="stable")]
     return np.asarray(ranking)
 
 
 def _words(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """[N] integers in the order of the float64s: a negative float's bits but the sign's count the other way."""
+    """Integers [N] that sort like the float64 values: all bits but the sign are flipped for negative values."""
     bits = (np.asarray(values, dtype=np.float64) + 0.0).view(np.int64)  # -0.0 + 0.0 is 0.0
     return bits ^ ((bits >> 63) & np.iinfo(np.int64).max)
 
 
 def mean_ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """[N] 1-based ranks of `values` [N], none of which is NaN; ties get the mean of their places."""
+    """1-based ranks [N] of `values` [N], none of which is NaN; ties share their mean rank."""
     order = lowest_first(values)
     ordered = np.asarray(values)[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
@@ -47,7 +47,7 @@ def mean_ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Spearman's rho over the rows where both are finite; NaN when either is constant there."""
+    """Spearman's rho over the rows where both are finite; NaN when either is constant."""
     both = np.isfinite(a) & np.isfinite(b)
     if both.sum() < 2:
         return float("nan")

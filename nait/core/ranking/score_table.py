@@ -1,6 +1,6 @@
-"""Score tables: what a scorer says of each row, for each target.
+"""Score tables: a scorer's number for each row and target.
 
-Shapes: N rows, T targets. NaN means "not eligible", with the reason beside it; it is never ranked.
+Shapes: N rows, T targets. NaN marks an ineligible row, which is never ranked; `reasons` explains it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Floats = npt.NDArray[np.floating[Any]]
 class ScoreTable:
     """Scores [N, T] of the rows `ids` for the columns `targets`.
 
-    `unit` and `definition` say what a number means. `reasons` maps the id of a row that no column can
-    rank to why. `exhaustive` marks the full-data reference, whose selection is every eligible row.
+    `unit` and `definition` explain the numbers. `reasons` maps the id of a row without any score to the reason.
+    `exhaustive` marks the full-data reference, whose selection is every eligible row.
     """
 
     ids: tuple[str, ...]
@@ -48,11 +48,11 @@ class ScoreTable:
 
     @property
     def eligible(self) -> npt.NDArray[np.bool_]:
-        """[N] whether any column can rank the row."""
+        """Which rows [N] have a score in any column."""
         return np.asarray(~np.isnan(self.values).all(axis=1))
 
     def column(self, target: str) -> Floats:
-        """[N] the scores for one target."""
+        """Scores [N] for one target."""
         return self.values[:, self.targets.index(target)]
 
     def without(self, reasons: Mapping[str, str]) -> ScoreTable:
@@ -64,17 +64,17 @@ class ScoreTable:
         return replace(self, values=values, reasons={**self.reasons, **reasons})
 
     def ineligible_counts(self) -> dict[str, int]:
-        """How many rows are not eligible, by reason; every such row is counted once."""
+        """The number of ineligible rows by reason; each row counts once."""
         keys = [key for key, ok in zip(self.ids, self.eligible, strict=True) if not ok]
         return dict(sorted(Counter(self.reasons.get(key, "no score") for key in keys).items()))
 
 
 @dataclass(frozen=True)
 class Contributions:
-    """Each layer's part in the scores for one target; the parts of a row add up to its score.
+    """Contributions of each layer to the scores for one target. A row's contributions add up to its score.
 
-    `parts` [n, L] are those of some rows, `means` [L] the means over all rows that could be chosen. `layers` [L] are
-    the layers' numbers.
+    `parts` [n, L]: contributions for some rows. `means` [L]: means over all candidate rows. `layers` [L]: layer
+    numbers.
     """
 
     target: str
@@ -84,5 +84,5 @@ class Contributions:
 
 
 def id_order(ids: Sequence[str]) -> npt.NDArray[np.int64]:
-    """[N] the rows in the order of their ids: how every tie is broken. Quick where they stand so, as a pool's do."""
+    """Row numbers [N] in the order of their ids, which breaks every tie. Fast when the ids are already sorted."""
     return np.argsort(np.asarray(ids, dtype=object), kind="stable")

@@ -1,4 +1,4 @@
-"""A selection: the rows that an order ranked first and a budget cut off."""
+"""Selections: the first rows of a ranking, as many as the budget allows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nait.core.ranking.score_table import ScoreTable
 
 @dataclass(frozen=True)
 class Selection:
-    """The selected ids in rank order, and their rows in the pool they came from."""
+    """The selected ids in rank order, their row numbers in the pool, and their answer tokens in total."""
 
     ids: tuple[str, ...]
     rows: tuple[int, ...]
@@ -26,12 +26,15 @@ class Selection:
 
     @property
     def digest(self) -> str:
-        """What training depends on: the set of ids, not their order."""
+        """The digest of the set of ids. Training does not depend on their order."""
         return digest_lines(sorted(self.ids))
 
 
 def cut(table: ScoreTable, ranking: Ranking, count: int, answer_tokens: npt.NDArray[np.int64]) -> Selection:
-    """The first `count` rows of `ranking`; of an exhaustive table, every ranked row."""
+    """The first `count` rows of `ranking`; every ranked row when the table is exhaustive.
+
+    Raises: NaitError when no row is eligible.
+    """
     if not len(ranking):
         counts = ", ".join(f"{count} {reason}" for reason, count in table.ineligible_counts().items())
         raise NaitError(

@@ -1,9 +1,9 @@
-"""Differences: how small a true one between two methods an evaluation can find, before anything is run.
+"""Power analysis: the minimum detectable effect of an evaluation, before anything is run.
 
-The test is the one of the leaderboards (`nait/core/statistics/significance.py`), corrected for as many comparisons
-as the table will hold. A method and its control have equal spreads over seeds here. What nobody has measured is
-assumed on the careful side: methods disagree on the same items whatever the seed, so that more seeds do not average
-that away.
+The test is the one that leaderboards use (`nait/core/statistics/significance.py`), corrected for the number of
+comparisons in the table. A method and its control are assumed to vary equally over seeds. Unmeasured quantities have
+conservative defaults: methods disagree on the same items at every seed, so that more seeds do not average the
+disagreement out.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from nait.core.statistics.significance import ALPHA, Arm, smallest
 
 FEWEST = 3
-"""Seeds that establish a difference. One seed finds none; what three would find is said instead."""
+"""The number of seeds to report for a single-seed job, which cannot detect any difference."""
 LEAST_METHODS, LENT = 3, 0.5
-"""As in `sweeps/stats/seed_spread.py`: from this many methods on, the control's spread is estimated apart from
-theirs, and methods share degrees of freedom."""
+"""As in `sweeps/stats/seed_spread.py`: with this many methods or more, the control's variance is estimated
+separately, and methods share degrees of freedom."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What blurs a difference. `disagreement`: the mean square of two methods' paired outcomes' differences, for
-    right or wrong the share on which they disagree. `lasting`: the share of it that is the same at every seed.
-    `seed_sd`: of their mean difference, from seed to seed.
+    """The variance of a difference between two methods.
 
-    `pairs`, `seed_pairs`: from how many pairs of methods each was measured; 0: it is assumed.
+    `disagreement`: the mean squared difference of paired outcomes; for binary outcomes, the share of items on which
+    the methods disagree. `lasting`: the share of it that is the same at every seed. `seed_sd`: the standard deviation
+    of the mean difference over seeds. `pairs`, `seed_pairs`: the number of method pairs behind each estimate; 0 for
+    an assumed value.
     """
 
     disagreement: float = 0.25
@@ -38,7 +39,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """What a table will hold: how many methods stand against one control, and how many differences are corrected."""
+    """The comparisons of a table: methods compared with one control, and differences in Holm's correction."""
 
     methods: int = 1
     differences: int = 1
@@ -46,9 +47,10 @@ class Comparisons:
 
 @dataclass(frozen=True)
 class Detectable:
-    """The smallest true difference found with power 0.8 at 5 % after correction. `of` names the items.
+    """The smallest true difference that is detected with power 0.8 at 5 % after correction. `of` names the items.
 
-    `planned`: how many seeds there will be. `seeds`: with how many it is found: as planned, but three of one.
+    `planned`: the planned number of seeds. `seeds`: the number that `difference` assumes: `planned`, or three for a
+    single seed.
     """
 
     of: str
@@ -63,9 +65,9 @@ class Detectable:
 def foresee(
     items: Mapping[str, int], seeds: int, noises: Mapping[str, Noise], comparisons: Comparisons
 ) -> tuple[Detectable, ...]:
-    """What the mean over all items can show; and the smallest of the tasks, where there are several.
+    """The minimum detectable effect on the mean over all items and, with several tasks, on the smallest task.
 
-    `items`: a task -> how many it has. `noises`: by task, that of all items under "".
+    `items`: task -> number of items. `noises`: task -> its noise; "" for all items together.
     """
     if not items:
         return ()
@@ -83,35 +85,37 @@ def foresee(
 
 
 def describe(found: tuple[Detectable, ...]) -> str:
-    """One line of it, with what it rests on."""
+    """One line for a log, with its assumptions."""
     first = found[0]
     shown = "; ".join(f"{at_most_one(one.difference)} on {one.of} ({one.items:,})" for one in found)
     count = first.comparisons.differences
     family = f" after Holm's correction for {count} comparisons" if count > 1 else ""
     alone = "One seed finds no difference: its intervals are over items only. " if first.planned < 2 else ""
-    said = f"Smallest true difference found with power 0.8{family}, with {first.seeds} seeds: {shown}."
-    return f"{alone}{said} {_rests_on(first)}"
+    summary = f"Smallest true difference found with power 0.8{family}, with {first.seeds} seeds: {shown}."
+    return f"{alone}{summary} {_assumptions(first)}"
 
 
 def at_most_one(difference: float) -> str:
-    """The difference with three decimals; what is above 1 no two shares differ by."""
+    """The difference with three decimals, or "above 1", which no difference of two shares can reach."""
     return f"{difference:.3f}" if difference <= 1 else "above 1"
 
 
-def _rests_on(one: Detectable) -> str:
+def _assumptions(one: Detectable) -> str:
     noise = one.noise
-    said = [
+    sources = [
         (noise.pairs, f"two methods disagree on {noise.disagreement:.0%} of all items"),
         (noise.seed_pairs, f"seeds spread their difference by {noise.seed_sd:.3f}"),
     ]
-    groups = {"Assumed": [text for pairs, text in said if not pairs]}
-    groups["From the store"] = [text for pairs, text in said if pairs]
+    groups = {"Assumed": [text for pairs, text in sources if not pairs]}
+    groups["From the store"] = [text for pairs, text in sources if pairs]
     return " ".join(f"{word}: {', '.join(texts)}." for word, texts in groups.items() if texts)
 
 
 def detectable_before(items: int, seeds: int, noise: Noise, comparisons: Comparisons) -> float:
-    """The smallest true difference found with power 0.8 at 5 % after correction; infinite with one seed."""
-    passing = (1 - noise.lasting) * noise.disagreement / items  # of a seed's mean, from single outcomes
+    """The smallest true difference that is detected with power 0.8 at 5 % after correction; infinite for one seed."""
+    passing = (
+        (1 - noise.lasting) * noise.disagreement / items
+    )  # variance of a seed's mean from single outcomes
     over_items = noise.lasting * noise.disagreement / items + passing / max(seeds, 1)
     variance = noise.seed_sd**2
     if comparisons.methods < LEAST_METHODS:

@@ -1,4 +1,4 @@
-"""Results: what an evaluation measured, and the rows of a leaderboard made of them."""
+"""Results of evaluations, and the leaderboard rows made from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Member:
-    """One task of a group's mean: value = sum of weight * the member's own value."""
+    """A task in a group's weighted mean: the group's value is the sum of weight * value over its members."""
 
     task: str
     metric: str
@@ -18,9 +18,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Result:
-    """One metric of one task. `stderr` is None where the metric has none; `n` counts the items.
+    """One metric of one task. `stderr` is None when the metric has none; `n` is the number of items.
 
-    `is_group`: this is the mean of a group of tasks, `members`. `missing` names those of them that could not be run.
+    `is_group`: the value is the mean of a group of tasks, `members`. `missing` names members that could not be run.
     """
 
     task: str
@@ -39,7 +39,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Item:
-    """The outcome of one evaluation item: what paired statistics are made of."""
+    """The outcome of one evaluation item, for paired statistics."""
 
     task: str
     doc_id: int
@@ -51,7 +51,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything one evaluation measured. `missing` names the subtasks that could not be run."""
+    """All results of one evaluation. `missing` names subtasks that could not be run."""
 
     results: tuple[Result, ...]
     items: tuple[Item, ...]
@@ -62,20 +62,21 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a leaderboard: a result, what produced it, what it cost, where it is kept.
+    """One row of a leaderboard: a result, the run behind it, its cost, and its addresses in the store.
 
-    `headline` marks the names the user asked for; the others are subtasks of them. `truth` holds what the
-    selection is worth by the rows' own labels, where they carry any; `checks` what a reader should know of the
-    scores (see `sweeps/stored_runs/collect.py`). A run that was not evaluated has one row, without a task.
-    `method` is the selector's own name, `selector` that name with `settings`, in which runs of it differ within
-    their table.
-    `table` numbers the rows that share model, pool, recipe and evaluation. `members` are a group's tasks.
-    `higher_is_better`: of the metric; of a perplexity it is false. `value`, `seconds_train` and `seconds_evaluate`
-    are None where the run was not evaluated or trained. `result` names what the run came to: its evaluation, or else
-    the rows that it selected. `targetless`: its scores are the same for every target.
-
-    `budget` is empty where no row was selected, and `WHOLE` where all were, whatever was asked for (`budgetless`: one
-    of the two). `selected_rows`, `answer_tokens` and `seconds_select` are None where no row was selected.
+    - `headline`: the task is one that the user asked for, not a subtask of it.
+    - `truth`: quality of the selection by ground-truth labels, when the rows have labels.
+    - `checks`: diagnostics of the scores (see `sweeps/stored_runs/collect.py`).
+    - `method`: the selector's name. `selector`: that name with `settings`, by which its runs in the table differ.
+    - `table`: a number shared by rows with the same model, pool, recipe and evaluation.
+    - `members`: the tasks of a group.
+    - `higher_is_better`: False for metrics such as perplexity.
+    - `value`, `seconds_train`, `seconds_evaluate`: None when the run was not evaluated or trained. A run without an
+      evaluation has one row, without a task.
+    - `result`: the address of the evaluation, or else of the selection.
+    - `targetless`: the scores are the same for every target.
+    - `budget`: empty when no row was selected, `WHOLE` when all were; `budgetless` marks both cases.
+    - `selected_rows`, `answer_tokens`, `seconds_select`: None when no row was selected.
     """
 
     selector: str
@@ -115,5 +116,5 @@ class Row:
 
     @property
     def outcome(self) -> str:
-        """What tells two results apart: runs that share it are one result."""
+        """The identity of the result: runs that share it count once."""
         return self.result or self.evaluation or self.run

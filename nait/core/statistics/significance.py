@@ -1,11 +1,11 @@
-"""The law of a difference between two methods: its interval, its p-value, and the smallest one that it can find.
+"""Inference about a difference between two methods: interval, p-value, minimum detectable difference.
 
     difference* = mean + z sqrt(known) + sum over sides of t_f sqrt(v / S)
 
-`known` is the variance over items, which many items tell well. v is what a side's seeds add to a seed's mean, from f
-degrees of freedom: a method and its control are two sides. The sum of independent t's (Behrens and Fisher) covers at
-least as often as it says, while a pooled one misses where sides differ. Its tail is an integral over what each v may
-truly be, by the trapezoid rule: no draws, no smallest p-value. Shapes: N nodes a side.
+`known` is the variance over items, treated as known because items are many. v is the variance that a side's seeds
+add, estimated with f degrees of freedom; the sides are a method and its control. The sum of independent t variables
+(Behrens-Fisher) has at least its nominal coverage, whereas a pooled t has less when the sides' variances differ. Its
+tail probability integrates over the unknown true v by the trapezoid rule, without sampling. Shapes: N nodes a side.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ Floats = npt.NDArray[np.float64]
 ALPHA = 0.05
 POWER = 0.8
 _NODES = 64
-_LEAST_CHANCE = 1e-14  # of a chi-square beyond the first node
+_LEAST_CHANCE = 1e-14  # probability of a chi-square below the first node
 _NORMAL = NormalDist()
 _X = np.linspace(0.0, 38.0, 7601)
 _LOG_TAIL = np.log([math.erfc(x / math.sqrt(2)) for x in _X])
 _STEPS = 60
 _ESTIMATES = 9
-"""Values of each side's estimate over which a power is averaged."""
+"""Quantiles of each side's variance estimate over which power is averaged."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """The variance of a seed's mean on one side, and the degrees of freedom that tell it.
+    """One side's variance of a seed's mean, estimated with `freedom` degrees of freedom.
 
-    `noise`: how much of it comes from single outcomes. The variance over items holds that too, so it is taken off;
-    `kept` is the share of it that stays here and is taken off the items instead.
+    `noise`: the part that comes from single outcomes. The variance over items includes it too, so it is subtracted;
+    `kept` is the share that stays here and is subtracted from the variance over items instead.
     """
 
     variance: float
@@ -48,32 +48,32 @@ class Arm:
 
     @property
     def part(self) -> float:
-        """What the side adds to the variance of a seed's mean; never less than its noise allows."""
+        """The side's contribution to the variance of a seed's mean, at least `kept * noise`."""
         return max(self.variance, self.noise) - (1 - self.kept) * self.noise
 
 
 @dataclass(frozen=True)
 class Law:
-    """A difference's distribution about its mean: `known`, and each part's variance of the mean with its freedom."""
+    """The distribution of a mean difference: `known` variance, and (variance, degrees of freedom) of each part."""
 
     known: float
     parts: tuple[tuple[float, float], ...] = ()
 
     @staticmethod
     def of(known: float, sides: Sequence[Arm], seeds: int) -> Law:
-        """The law of the mean over so many seeds. `known`: the variance of the mean over items."""
+        """The distribution of the mean over `seeds` seeds. `known`: the variance of the mean over items."""
         held = sum(side.kept * side.noise for side in sides) / seeds
         parts = tuple((side.part / seeds, side.freedom) for side in sides if side.part > 0)
         return Law(max(0.0, known - held), parts)
 
     @property
     def error(self) -> float:
-        """The standard error."""
+        """The standard error of the mean difference."""
         return math.sqrt(self.known + sum(variance for variance, _ in self.parts))
 
     @cached_property
     def _scales(self) -> tuple[Floats, Floats]:
-        """Standard deviations [N] or [N * N] that the true one may be, and their chances."""
+        """Possible true standard deviations ([1], [N] or [N * N] for 0, 1 or 2 parts) and their probabilities."""
         variances, chances = np.array([self.known]), np.ones(1)
         for variance, freedom in self.parts:
             factors_n, weights_n = _inverse_chi_squares(freedom)
@@ -82,14 +82,14 @@ class Law:
         return np.sqrt(variances), chances
 
     def beyond(self, distance: float) -> float:
-        """The chance of a mean at least so far from the truth, on either side."""
+        """The two-sided probability of a mean at least `distance` from the true difference."""
         if self.error == 0.0:
             return float(distance == 0.0)
         scales, chances = self._scales
         return min(1.0, float(_two_tails(abs(distance) / scales) @ chances))
 
     def half_width(self, level: float = ALPHA) -> float:
-        """Half of the interval that misses the truth with the chance `level`."""
+        """The half-width of the interval with coverage 1 - `level`."""
         if self.error == 0.0:
             return 0.0
         low, high = 0.5 * self.error, 4 * self.error
@@ -101,7 +101,7 @@ class Law:
 
 
 def _root(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Where a falling function is 0, by the Illinois variant of false position."""
+    """The root of a decreasing function, by the Illinois variant of false position."""
     at_low, at_high, before = falling(low), falling(high), 0
     for _ in range(_STEPS):
         if high - low <= 1e-7 or at_low <= 0:
@@ -119,10 +119,10 @@ def _root(falling: Callable[[float], float], low: float, high: float) -> float:
 
 
 def smallest(known: float, sides: Sequence[Arm], seeds: int, *, level: float = ALPHA) -> float:
-    """The smallest true difference that a test at `level` finds with power 0.8; infinite with one seed.
+    """The smallest true difference that a test at `level` detects with power 0.8; infinite for one seed.
 
-    `known` and `sides` are the truth here. The power is that over all estimates of the sides that the seeds may give,
-    not the one at the truth itself: few seeds are often lucky or unlucky in it.
+    `known` and `sides` are true values. Power is averaged over the distribution of the sides' variance estimates,
+    which vary widely with few seeds.
     """
     if seeds < 2:
         return math.inf
@@ -140,25 +140,25 @@ def smallest(known: float, sides: Sequence[Arm], seeds: int, *, level: float = A
 
 
 def _estimates(sides: Sequence[Arm]) -> list[tuple[Arm, ...]]:
-    """What so few seeds may take each side's variance for, every combination equally likely."""
+    """Combinations of the sides' variance estimates, equally likely."""
     found: list[tuple[Arm, ...]] = [()]
     for side in sides:
         factors_k = _chi_squares(side.freedom)
-        seen = [
+        estimated = [
             replace(side, variance=max(side.variance, side.noise) * float(factor)) for factor in factors_k
         ]
-        found = [(*before, one) for before in found for one in seen]
+        found = [(*before, one) for before in found for one in estimated]
     return found
 
 
 def _two_tails(x: Floats) -> Floats:
-    """The normal's share beyond -x and x together, x >= 0, exact to a thousandth of itself."""
+    """The standard normal's two-tailed probability at x >= 0, to a relative error of 1e-3."""
     return np.asarray(np.exp(np.interp(x, _X, _LOG_TAIL)))
 
 
 @lru_cache(maxsize=256)
 def _nodes(freedom: float) -> tuple[Floats, Floats]:
-    """[N] values of log(chi-square / freedom) and their chances."""
+    """Values [N] of log(chi-square / freedom) and their probabilities [N]."""
     half = freedom / 2
     lowest = (math.log(_LEAST_CHANCE) + math.lgamma(half + 1)) / half - math.log(half)
     highest = 3 * math.log(1 - 2 / (9 * freedom) + 7.5 * math.sqrt(2 / (9 * freedom)))  # Wilson and Hilferty
@@ -169,14 +169,14 @@ def _nodes(freedom: float) -> tuple[Floats, Floats]:
 
 
 def _inverse_chi_squares(freedom: float) -> tuple[Floats, Floats]:
-    """[N] factors by which a true variance may exceed its estimate, and their chances."""
+    """Ratios [N] of true variance to estimate, and their probabilities [N]."""
     u_n, chances_n = _nodes(freedom)
     return np.exp(-u_n), chances_n
 
 
 @lru_cache(maxsize=256)
 def _chi_squares(freedom: float) -> Floats:
-    """[K] factors by which an estimate may exceed the true variance, equally likely ones."""
+    """Equally likely ratios [K] of estimated to true variance."""
     u_n, chances_n = _nodes(freedom)
     below_n = np.cumsum(chances_n) - chances_n / 2
     return np.asarray(np.exp(np.interp((np.arange(_ESTIMATES) + 0.5) / _ESTIMATES, below_n, u_n)))
