@@ -58,6 +58,10 @@ class Ifd:
                 mend="Set it below selector.highest.",
             )
 
+    def content(self) -> dict[str, int] | None:
+        """The version of the warm-up, which decides the rows it is trained on; None without a warm-up."""
+        return None if self.warmup is None else {"warmup": self.warmup.version}
+
     def requests(
         self,
         pool: Pool,

@@ -1,12 +1,13 @@
-"""Cherry's brief experience: a model tuned on a few rows of every kind of instruction, to score with.
+"""Cherry's warm-up: a model fine-tuned on a few rows of each cluster of instructions, for scoring.
 
-Li et al., NAACL 2024, arXiv 2308.12032, section 3.1. Shapes: N rows, D width, K clusters.
+Li et al., NAACL 2024, arXiv 2308.12032, section 3.1 ("brief experience"). Shapes: N rows, D width.
 """
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +18,17 @@ from nait.core.dataset.examples import Pool
 from nait.core.inputs.checks import check_whole
 from nait.signals.specs.activations import Embedding
 
-ITERATIONS = 30
-
 
 @dataclass(frozen=True)
 class Warmup:
-    """`rows_each` rows of each of `clusters` clusters of the prompts' mean last hidden state, and `trainer` on them.
+    """Fine-tuning by `trainer` on `rows_each` rows of each of `clusters` clusters of prompts.
 
-    Within a cluster, rows are drawn by id and `seed`, from those that have an answer to train on.
+    A prompt is represented by the mean of its last hidden states; k-means with `seed` finds the clusters. Within a
+    cluster, rows are drawn by id and `seed` from those that have an answer to train on.
     """
+
+    version: ClassVar[int] = 2
+    """Part of the scores' key. 2: scikit-learn's k-means, as in Cherry's published code."""
 
     trainer: Trainer
     clusters: int = 100
@@ -37,14 +40,14 @@ class Warmup:
             check_whole(f"selector.warmup.{key}", getattr(self, key), least=1)
 
     def tuned(self, pool: Pool, extractor: Extractor, run: Extractor) -> Extractor:
-        """The extractor's texts under the tuned model. `run` reads the rows as the trainer does."""
+        """The extractor with the fine-tuned model. `run` encodes the rows as the trainer does."""
         from nait.training.adapter import AdaptedModel
 
         made = extractor.fine_tune(pool, self.choose(pool, extractor, run), self.trainer, seed=self.seed)
         return extractor.on(AdaptedModel(extractor.model, made.path, made.address))
 
     def choose(self, pool: Pool, extractor: Extractor, run: Extractor) -> list[str]:
-        """The ids of the rows to train on: clustered by the extractor's texts, with an answer in the run's."""
+        """The ids of the rows to train on: clustered as `extractor` encodes them, with an answer as `run` does."""
         (h_nd,) = extractor.measure(pool, [Embedding("mean", part="prompt")])
         cluster_n = _clusters(h_nd, min(self.clusters, len(pool)), self.seed)
         draws = np.asarray([unit_interval("warmup", self.seed, key) for key in pool.ids])
@@ -59,11 +62,11 @@ class Warmup:
 
 def _clusters(h_nd: npt.NDArray[np.float32], count: int, seed: int) -> npt.NDArray[np.int64]:
     """[N] the k-means cluster of each row."""
-    from scipy.cluster.vq import kmeans2
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an empty cluster does no harm here: the others are drawn from
-        _, labels = kmeans2(
-            np.asarray(h_nd), count, iter=ITERATIONS, minit="++", seed=np.random.default_rng(seed)
-        )
+        # Equal prompts can give fewer clusters than `count`; rows are then drawn from fewer.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = KMeans(count, random_state=seed).fit_predict(np.asarray(h_nd))
     return np.asarray(labels, dtype=np.int64)

@@ -42,7 +42,7 @@ SOLE_IMPORTERS = {
     "hydra": {"nait/__main__.py", "nait/cli"},
     "omegaconf": {"nait/__main__.py", "nait/cli"},
     "peft": {"nait/training/adapter.py"},
-    "sklearn": {"nait/data/text_traits/topics.py"},
+    "sklearn": {"nait/data/text_traits/topics.py", "baselines/shared/warmup.py"},
     "py3langid": {"nait/data/text_traits/text_traits.py"},
     "pynvml": {"nait/store/energy.py"},
     "datasets": {
@@ -216,6 +216,12 @@ def test_each_heavy_library_has_its_doors(library: str) -> None:
     assert {
         door for door in doors if not any(door == one or door.startswith(f"{one}/") for one in allowed)
     } == set()
+
+
+def test_k_means_is_scikit_learns() -> None:
+    for path in sources():
+        others = {module for module in imports(path) if module.startswith("scipy.cluster")}
+        assert not others, f"{name_of(path)} imports {others}; use sklearn.cluster"
 
 
 def test_torch_is_nowhere_in_the_torch_free_rooms() -> None:

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from nait.baselines.ifd import Ifd
+from nait.baselines.random import LengthMatched
 from nait.baselines.shared.warmup import Warmup
+from nait.core.addresses import address
+from nait.core.contracts import content_of
 from nait.core.errors import ConfigError
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
+from nait.signals.specs.activations import Embedding
 from nait.stages.train import train_on
 from nait.store import Store
 from nait.tracking.trackers import Trackers
@@ -74,6 +78,38 @@ def test_prompts_are_clustered_not_answers(opened: Open) -> None:
     rows = gather("two", [Example(f"id{i}", (turn,), row=i) for i, turn in enumerate(turns)])
     chosen = Warmup(TRAINER, clusters=2, rows_each=1).choose(rows, *twice(opened()))
     assert [int(key[2:]) // 4 for key in chosen] == [0, 1]
+
+
+def test_clusters_are_those_of_the_published_code(opened: Open) -> None:
+    """Cherry's code clusters with KMeans(n_clusters=100, random_state=0) of scikit-learn."""
+    from sklearn.cluster import KMeans
+
+    rows = pool(40)
+    (h_nd,) = opened().measure(rows, [Embedding("mean", part="prompt")])
+    labels = KMeans(n_clusters=5, random_state=0).fit_predict(np.asarray(h_nd))
+    chosen = Warmup(TRAINER, clusters=5, rows_each=1).choose(rows, *twice(opened()))
+    assert sorted(labels[rows.ids.index(key)] for key in chosen) == [0, 1, 2, 3, 4]
+    everything = Warmup(TRAINER, clusters=5, rows_each=2).choose(rows, *twice(opened()))
+    counts = np.bincount([labels[rows.ids.index(key)] for key in everything], minlength=5)
+    assert counts.tolist() == np.minimum(np.bincount(labels, minlength=5), 2).tolist()
+
+
+def test_equal_prompts_give_fewer_clusters_and_no_warning(opened: Open) -> None:
+    from nait.core.dataset.examples import Example, Turn, gather
+
+    rows = gather("equal", [Example(f"id{i}", (Turn("Count the trees", f"{i}"),), row=i) for i in range(6)])
+    chosen = Warmup(TRAINER, clusters=3, rows_each=2).choose(rows, *twice(opened()))
+    assert len(chosen) == 2
+
+
+def test_the_version_of_the_warmup_is_part_of_the_scores_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, warm = (Ifd(TEMPLATE, DIRECT, warmup=warmup) for warmup in (None, WARMUP))
+    assert content_of(plain) is None
+    before = address(content_of(warm)), address(content_of(LengthMatched(warm)))
+    monkeypatch.setattr(Warmup, "version", Warmup.version + 1)
+    after = address(content_of(warm)), address(content_of(LengthMatched(warm)))
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    assert content_of(plain) is None
 
 
 def test_scores_are_those_of_the_tuned_model(opened: Open, folder: Path, tmp_path: Path) -> None:
