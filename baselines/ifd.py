@@ -1,7 +1,7 @@
-"""IFD, instruction-following difficulty: how little the instruction helps the model to write the answer.
+"""IFD, instruction-following difficulty: the answer's loss given its instruction over its loss alone.
 
-Cherry: Li et al., NAACL 2024, arXiv 2308.12032. Superfiltering: Li et al., ACL 2024, arXiv 2402.00530. README.md has
-the formulas that go by this one name.
+Cherry: Li et al., NAACL 2024, arXiv 2308.12032. Superfiltering: Li et al., ACL 2024, arXiv 2402.00530. README.md
+lists the three published formulas that share the name.
 
 Shapes: N rows.
 """
@@ -30,13 +30,13 @@ RATIOS: tuple[Ratio, ...] = ("means", "perplexities")
 
 @dataclass(frozen=True)
 class Ifd:
-    """The answer's loss given the instruction over its loss alone, both under the same model.
+    """The answer's loss given the instruction over its loss alone, both by the same model.
 
-    With s_c the mean NLL of the answer's tokens written under `template` and s_d under `direct`:
-    `ratio=means` s_c / s_d; `ratio=perplexities` exp(s_c - s_d). Only rows from `lowest` to `highest` (null: no
+    With s_c the mean NLL of the answer's tokens under the template `template` and s_d under `direct`:
+    `ratio=means` is s_c / s_d, `ratio=perplexities` is exp(s_c - s_d). Only rows from `lowest` to `highest` (null: no
     bound) are ranked. The direct text of a row whose prompt has n tokens is cut at max_length - n + `allowance`, so
-    that both sides see the same part of a long answer; the published codes fix `allowance`, whatever the number of
-    tokens in front of the direct answer. `warmup`: score with a model tuned on a few rows of each kind first.
+    that both texts hold the same part of a long answer; the published code fixes `allowance`, whatever the number of
+    tokens in front of the direct answer. `warmup`: first fine-tune the scoring model on a few rows of each cluster.
     """
 
     template: Template
@@ -68,7 +68,7 @@ class Ifd:
         targets: Sequence[Target],  # noqa: ARG002
         extractor: Extractor,
     ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
-        """What is measured of the pool: losses of two texts, with the tuned model if there is a warm-up."""
+        """The signals measured on the pool: losses of two texts, by the fine-tuned model if there is a warm-up."""
         conditioned = extractor.under(template=self.template, max_length=self.max_length)
         if self.warmup is not None:
             conditioned = self.warmup.tuned(pool, conditioned, extractor)

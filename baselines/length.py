@@ -1,4 +1,4 @@
-"""Length: the longest answers first, a cheap baseline that is hard to beat (Zhao et al., 2024, arXiv 2402.04833)."""
+"""Length: select the longest answers, a cheap and strong baseline (Zhao et al., 2024, arXiv 2402.04833)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNITS: tuple[Unit, ...] = ("answer_tokens", "tokens", "characters")
 
 @dataclass(frozen=True)
 class Length:
-    """A row's length: the answer's tokens, the whole text's, both cut at max_length, or the answer's characters."""
+    """A row's length: tokens of the answer or of the whole text (cut at max_length), or characters of the answer."""
 
     unit: Unit = "answer_tokens"
 

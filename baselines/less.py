@@ -1,12 +1,13 @@
-"""LESS (Xia et al., ICML 2024, arXiv 2402.04333): rows whose gradients point where the targets' gradients point.
+"""LESS (Xia et al., ICML 2024, arXiv 2402.04333): gradient influence of candidate rows on reference rows.
 
-Shapes: N rows, R reference rows. With c the checkpoints of a short LoRA warm-up, g_c(z) the gradient of a reference
-row's answer loss, u_c(x) the step Adam would take on a candidate's, and w_c the mean learning rate of the epoch,
+Shapes: N rows, R reference rows, S numbers in a projected gradient. Let c be a checkpoint of a short LoRA warm-up,
+g_c(z) the gradient of a reference row's answer loss, u_c(x) Adam's update on the gradient of a candidate's, and w_c
+the mean learning rate of the epoch:
 
-    influence(x, z) = sum over c of w_c cos(u_c(x), g_c(z)) / sum over c of w_c,
+    influence(x, z) = sum over c of w_c cos(u_c(x), g_c(z)) / sum over c of w_c
 
-then the mean over the reference rows of a subtask, and the maximum over subtasks. Published with a random
-projection to 8192 numbers; unprojected the cosines are exact.
+A target's score is the mean over the reference rows of a subtask, then the maximum over subtasks. The published code
+projects gradients at random to 8192 numbers; without a projection the cosines are exact.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ BLOCK_ROWS = 8192
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A point of a warm-up made elsewhere: an adapter's folder, a file of Adam's moments, a weight.
+    """A checkpoint of an earlier warm-up: an adapter's folder, a file of Adam's moments, a weight.
 
-    `moments=null` is `adam.safetensors` in the folder; Adam's constants stand in `epoch.json` beside the file.
+    `moments=null` is `adam.safetensors` in the folder; Adam's constants are in `epoch.json` next to that file.
     """
 
     adapter: str
@@ -62,7 +63,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class _Point:
-    """A checkpoint as it is scored with: where it is, what names its content, how much it counts."""
+    """A resolved checkpoint: its folder, its file of moments, the digest of its content, its weight."""
 
     folder: Path
     moments: Path
@@ -72,14 +73,14 @@ class _Point:
 
 @dataclass(frozen=True)
 class Less:
-    """Influence of each row on each target's reference rows, from the gradients of a LoRA along its warm-up.
+    """Influence of each row on each target's reference rows, from LoRA gradients at the checkpoints of a warm-up.
 
-    `warmup` trains on a share `warmup_ratio` of the pool, drawn by id and `seed`, and keeps each epoch with Adam's
-    moments; `checkpoints`, where given, stand in its place. `adam`: less (the published code's), eps_outside,
-    no_momentum, sgd. `projection=rademacher` keeps the pool's projected gradients in the store, so that new
-    targets need no new pass over the pool; `none` is exact, and needs one. `reduce`: subtasks (mean inside a
-    subtask, maximum over subtasks; rows without a subtask share one), mean, max. `template` and `max_length` (null:
-    the run's) are those of the texts whose gradients are taken.
+    `warmup` trains on a share `warmup_ratio` of the pool, drawn by id and `seed`, and saves each epoch with Adam's
+    moments; `checkpoints`, if given, replace it. `adam` is the update's formula: less (as in the published code),
+    eps_outside, no_momentum, sgd. `projection=rademacher` stores the pool's projected gradients, so that new targets
+    need no further pass over the pool; `none` is exact and needs a pass. `reduce`: subtasks (mean within a subtask,
+    maximum over subtasks; rows without a subtask form one), mean, max. `template` and `max_length` (null: the run's)
+    define the texts whose gradients are taken.
     """
 
     version: ClassVar[int] = 1
@@ -108,13 +109,13 @@ class Less:
             _check_warmup(self.warmup)
         elif not self.checkpoints or min(point.weight for point in self.checkpoints) <= 0:
             raise ConfigError(
-                "there must be one or more, each of a weight above 0",
+                "it must hold one or more checkpoints, each with a weight above 0",
                 where="selector.checkpoints",
-                mend="Set it to null for a warm-up of the run's own.",
+                mend="Set it to null to train a warm-up in this run.",
             )
 
     def content(self) -> list[str]:
-        """What the given checkpoints hold: their paths alone would not tell."""
+        """Digests of the given checkpoints' files, which their paths do not identify."""
         return [
             f"{point.content} {digest_file(point.moments) if self.adam != 'sgd' else ''}"
             for point in self._own()
@@ -160,12 +161,12 @@ class Less:
         )
 
     def influences(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> list[Floats]:
-        """The influence of each row on each reference row: one [N, R] a target."""
+        """The influence of each row on each reference row, [N, R] for each target."""
         view = self._view(targets, extractor)
         return self._influences(pool, targets, view, self._points(pool, extractor))
 
     def _view(self, targets: Sequence[Target], extractor: Extractor) -> Extractor:
-        """The texts that gradients are taken of; every reference row has an answer in them."""
+        """The extractor of the texts whose gradients are taken; checks that every reference row has an answer."""
         view = extractor.under(template=self.template, max_length=self.max_length)
         for target in targets:
             _check_answers(target, view)
@@ -187,7 +188,7 @@ class Less:
     def _cosines(
         self, pool: Pool, targets: Sequence[Target], at: Extractor, update: Update
     ) -> Sequence[Floats]:
-        """One [N, R] a target, at one checkpoint."""
+        """Cosines [N, R] for each target, at one checkpoint."""
         projection = self._projection
         references = [at.measure(target, [Gradients(PLAIN, projection)])[0] for target in targets]
         if projection is None:
@@ -196,13 +197,13 @@ class Less:
         return [_products(features, each) for each in references]
 
     def _points(self, pool: Pool, extractor: Extractor) -> list[_Point]:
-        """The checkpoints, their weights of sum 1; equal ones where all are 0 (one step ends at rate 0)."""
+        """The checkpoints, with weights that sum to 1; equal weights if all are 0 (a single step ends at rate 0)."""
         points = self._own() if self.checkpoints is not None else self._warm_up(pool, extractor)
         total = sum(point.weight for point in points)
         return [replace(p, weight=p.weight / total if total else 1.0 / len(points)) for p in points]
 
     def _warm_up(self, pool: Pool, extractor: Extractor) -> list[_Point]:
-        """The epochs of a warm-up on a random share of the pool, from the store where it has it."""
+        """The epochs of a warm-up on a random share of the pool, from the store if it has them."""
         assert self.warmup is not None
         made = extractor.fine_tune(pool, self.drawn(pool, extractor), self.warmup, seed=self.seed)
         folders = sorted((made.path / EPOCHS).iterdir(), key=lambda folder: int(folder.name))
@@ -217,7 +218,7 @@ class Less:
         ]
 
     def drawn(self, pool: Pool, extractor: Extractor) -> list[str]:
-        """The ids the warm-up is trained on: drawn by id, from the rows that have an answer to train on."""
+        """The ids of the warm-up's rows, drawn by id from the rows that have an answer to train on."""
         tokens = extractor.tokens(pool).answer_tokens
         able = [x.id for x, count in zip(pool.examples, tokens, strict=True) if x.answered and count]
         if not able:
@@ -226,7 +227,7 @@ class Less:
         return sorted(sorted(able, key=lambda key: unit_interval("less warm-up", self.seed, key))[:count])
 
     def _own(self) -> list[_Point]:
-        """The given checkpoints, named by their bytes."""
+        """The given checkpoints, identified by their files' bytes."""
         points = []
         for given in self.checkpoints or ():
             folder = Path(given.adapter).expanduser()
@@ -256,7 +257,7 @@ def _check_warmup(warmup: Trainer | None) -> None:
 
 
 def _check_answers(target: Target, view: Extractor) -> None:
-    """Raises: DataError when a reference row has no answer token left to take a gradient of."""
+    """Raises: DataError if a reference row has no answer token, and so no gradient."""
     blank = [x.id for x, n in zip(target.examples, view.tokens(target).answer_tokens, strict=True) if not n]
     if blank:
         raise DataError(
@@ -267,7 +268,7 @@ def _check_answers(target: Target, view: Extractor) -> None:
 
 
 def reduced(influence_nr: Floats, subtasks: Sequence[str], how: Reduce = "subtasks") -> Floats:
-    """[N] one number a row of influences [N, R] on reference rows of these subtasks."""
+    """Scores [N] from influences [N, R] on reference rows of these subtasks."""
     if how == "max":
         return np.asarray(influence_nr.max(axis=1))
     groups = subtasks if how == "subtasks" else [""] * len(subtasks)
@@ -281,7 +282,7 @@ def _means(influence_nr: Floats, subtasks: Sequence[str]) -> Iterator[Floats]:
 
 
 def _products(features_ns: Floats, references_rs: Floats) -> Floats:
-    """[N, R] inner products, a block of rows at a time: the features are mapped from disk."""
+    """Inner products [N, R] of features [N, S] and references [R, S], in blocks: the features are memory-mapped."""
     blocks = [
         np.asarray(features_ns[at : at + BLOCK_ROWS]) @ np.asarray(references_rs).T
         for at in range(0, len(features_ns), BLOCK_ROWS)

@@ -1,4 +1,4 @@
-"""Perplexity: how surprised the model is by a row. Which end of it to select is the order's business."""
+"""Perplexity of a row under the model. The order decides whether low, middle or high values are selected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nait.signals.specs.activations import Losses, Scope, Signal
 class Perplexity:
     """exp of the mean negative log-likelihood of the answer's tokens, or of the whole text's.
 
-    `template` and `max_length` (null: the run's) are how the row is written and cut.
+    `template` and `max_length` (null: the run's) define the text that is scored.
     """
 
     scope: Scope = "answer"
@@ -27,7 +27,7 @@ class Perplexity:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        Losses(self.scope)  # refuses a scope that is none
+        Losses(self.scope)  # raises for an unknown scope
 
     def requests(
         self,
@@ -35,7 +35,7 @@ class Perplexity:
         targets: Sequence[Target],  # noqa: ARG002
         extractor: Extractor,
     ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
-        """What is measured of the pool: losses of one text."""
+        """The signals measured on the pool: losses of one text."""
         view = extractor.under(template=self.template, max_length=self.max_length)
         return [(view, pool, [Losses(self.scope)])]
 
@@ -43,7 +43,7 @@ class Perplexity:
         """One column for all targets; unit: perplexity."""
         ((view, rows, signals),) = self.requests(pool, targets, extractor)
         (losses,) = view.measure(rows, signals)
-        with np.errstate(over="ignore"):  # an infinite perplexity is not ranked, and counted
+        with np.errstate(over="ignore"):  # infinite values are left out of the ranking, with a reason
             values = np.exp(mean_nll(losses))
         return one_column(
             pool, values, {f"no token of the {self.scope} to predict": losses[:, 1] == 0},

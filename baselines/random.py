@@ -1,4 +1,4 @@
-"""Random selection: the control in every table, and the control whose rows are as long as another method's.
+"""Random baselines: a uniform draw, and one whose rows match another method's selection in length.
 
 Shapes: N rows.
 """
@@ -22,7 +22,7 @@ from nait.signals.specs.activations import Signal
 
 @dataclass(frozen=True)
 class Random:
-    """A draw in [0, 1) for each row from `seed` and its id: the same subset whatever the file's order."""
+    """A uniform draw in [0, 1) for each row, from `seed` and its id: independent of the file's order."""
 
     seed: int = 0
 
@@ -39,37 +39,37 @@ class Random:
 
 
 WIDTH = 0.05
-"""Rows whose lengths differ by less than this share are of one bin."""
+"""Relative width of a length bin."""
 
 
 @dataclass(frozen=True)
 class LengthMatched:
-    """Random rows, of which the first k are as long as the first k of `like`, whatever k.
+    """Random rows in an order whose first k match the first k of `like` in length, for every k.
 
-    Each row that `like` ranks is answered by one drawn from the rows of its length in tokens, within WIDTH. What
-    `like` would win by length alone, this wins too.
+    Each row that `like` ranks is replaced by a random row from the same bin of token lengths (relative width WIDTH).
+    A gain that `like` owes to length alone appears in this control too.
     """
 
     like: Scorer
     seed: int = 0
 
     def content(self) -> list[Any] | None:
-        """What decides the other method's scores beside its config: its version and its files' content."""
+        """The other method's version and content, which decide its scores together with its config."""
         version, content = version_of(self.like), content_of(self.like)
         return [version, content] if version > 1 or content else None
 
     def check(self, targets: Sequence[Target]) -> None:
-        """Raises: NaitError for targets that the other method cannot score for."""
+        """Raises: NaitError for targets that the other method cannot score."""
         check_targets(self.like, targets)
 
     def requests(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> Sequence[tuple[Extractor, Pool, Sequence[Signal]]]:
-        """What the other method measures."""
+        """The signals that the other method measures."""
         return self.like.requests(pool, targets, extractor) if isinstance(self.like, Requests) else []
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
-        """One column for all targets: minus the place at which a row is drawn, so that the first is highest."""
+        """One column for all targets: minus the position at which a row is drawn, so that the first is highest."""
         table = self.like.score(pool, targets, extractor)
         ranking = BestRank()(table)
         able = np.asarray(extractor.tokens(pool).answer_tokens) > 0
@@ -93,9 +93,9 @@ class LengthMatched:
 def matched(
     ranking: Sequence[int], lengths: npt.NDArray[np.int64], draws: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int64]:
-    """The rows of `ranking` in another order: the i-th is about as long as the i-th of the ranking, else random.
+    """A random permutation of `ranking` whose i-th row falls into the length bin of the ranking's i-th row.
 
-    `draws` [N] in [0, 1) decide between rows of one bin of lengths.
+    `draws` [N] in [0, 1) order the rows within a bin.
     """
     bins = np.floor(np.log(np.maximum(lengths, 1)) / np.log(1 + WIDTH)).astype(np.int64)
     stacks: dict[int, list[int]] = {}

@@ -29,11 +29,11 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Rds:
-    """Cosine of a row's embedding with each reference row's, both of the decoder's output after the final norm.
+    """Cosine of a row's embedding with each reference row's, both from the decoder's output after the final norm.
 
-    `reduce=none` gives a column a reference row, named target/id, for `order=round_robin` to walk over (published);
-    `max` and `mean` over a target's rows give a column a target. `template` and `max_length` (null: the run's) are
-    how rows and reference rows are written and cut.
+    `reduce=none` gives one column per reference row, named target/id, for `order=round_robin` (as published);
+    `max` and `mean` over a target's reference rows give one column per target. `template` and `max_length` (null:
+    the run's) define the texts of rows and reference rows.
     """
 
     pooling: Pooling = "weighted_mean"
@@ -42,11 +42,11 @@ class Rds:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        Embedding(self.pooling)  # refuses a pooling that is none
+        Embedding(self.pooling)  # raises for an unknown pooling
         check_choice("selector.reduce", self.reduce, REDUCTIONS)
 
     def check(self, targets: Sequence[Target]) -> None:
-        """Raises: DataError where there is no reference row to be similar to, before a model is opened."""
+        """Raises: DataError if there is no target, or a target without reference rows."""
         if not targets:
             raise DataError("RDS+ needs a target", where="target", mend="Set target=file target.path=FILE.")
         for target in targets:
@@ -61,19 +61,19 @@ class Rds:
         targets: Sequence[Target],  # noqa: ARG002
         extractor: Extractor,
     ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
-        """What is measured of the pool: embeddings of one text."""
+        """The signals measured on the pool: embeddings of one text."""
         view = extractor.under(template=self.template, max_length=self.max_length)
         return [(view, pool, [Embedding(self.pooling)])]
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
-        """A column a reference row, or a target; unit: cosine."""
+        """One column per reference row or per target; unit: cosine."""
         self.check(targets)
         ((view, rows, signals),) = self.requests(pool, targets, extractor)
         references = [unit_rows(view.measure(target, signals)[0]) for target in targets]
         (h_nd,) = view.measure(rows, signals)
         names = [name for target in targets for name in self._names(target)]
         values = np.empty((len(pool), len(names)), dtype=np.float32)
-        for at in range(0, len(pool), CHUNK_ROWS):  # h_nd lies on disk
+        for at in range(0, len(pool), CHUNK_ROWS):  # h_nd is memory-mapped
             part = slice(at, at + CHUNK_ROWS)
             e_nd = unit_rows(h_nd[part])
             values[part] = np.concatenate([self._reduce(e_nd @ e_rd.T) for e_rd in references], axis=1)
@@ -100,7 +100,7 @@ class Rds:
 
 
 def unit_rows(h_nd: npt.NDArray[Any]) -> Floats:
-    """[N, D] in float64, each row at length 1; NaN where a row has no length or is not finite."""
+    """Rows [N, D] scaled to unit norm, in float64; NaN where the norm is 0 or not finite."""
     h = np.asarray(h_nd, dtype=np.float64)
     norms = np.linalg.norm(h, axis=1, keepdims=True)
     return np.asarray(h / np.where((norms > 0) & np.isfinite(norms), norms, np.nan))

@@ -1,4 +1,4 @@
-"""References beside the methods: the model that is not trained, and the whole pool (not an upper bound)."""
+"""Reference points for the methods: the untrained base model, and the full pool (not an upper bound)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nait.core.ranking.score_table import ScoreTable
 
 @dataclass(frozen=True)
 class Base:
-    """Selects nothing: a job skips the selection where `selects` is False."""
+    """The base model: a job skips selection because `selects` is False."""
 
     selects: ClassVar[bool] = False
 
@@ -29,7 +29,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Full:
-    """Every eligible row, whatever the budget says."""
+    """Every eligible row, whatever the budget."""
 
     exhaustive: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""SelectIT (Liu et al., NeurIPS 2024, arXiv 2402.16705): the model's own rating of a row, and how sure it is of it.
+"""SelectIT (Liu et al., NeurIPS 2024, arXiv 2402.16705): the model's own rating of a row, weighted by certainty.
 
 Shapes: N rows, K rating prompts, 5 digits.
 """
@@ -28,7 +28,7 @@ DIGITS = ("1", "2", "3", "4", "5")
 
 @dataclass(frozen=True)
 class Rating:
-    """A template around another: a rating prompt, the row as `row` writes it, and the cue for a digit."""
+    """A template that wraps another: a rating prompt, the row in the template `row`, and the cue for a digit."""
 
     prompt: str
     row: Template
@@ -42,7 +42,7 @@ class Rating:
 
     @property
     def eos(self) -> Literal["never"]:
-        """The digit comes next, not the end."""
+        """Never an end token: the next token is the digit."""
         return "never"
 
     @property
@@ -64,12 +64,12 @@ class Rating:
 
 @dataclass(frozen=True)
 class SelectIt:
-    """The rating that the model gives the row, weighed by its certainty; over several prompts, by their agreement.
+    """The model's rating of a row, weighted by its certainty and by the agreement between several prompts.
 
-    The text is a rating prompt, the row as `template` writes it, and `cue`; p holds the probabilities of the digits
-    1 to 5 after it. With q = softmax(p / sum p) and b its largest place: score of a prompt = b sum_j (q_b - q_j) / 4.
-    `level=sentence`: mean over the prompts / (1 + `alpha` std); `level=token`: the first prompt's score alone. A row
-    whose text is cut at `max_length` (null: the run's) has lost its cue and is not ranked.
+    The text is a rating prompt, the row in the template `template`, and `cue`; p holds the probabilities of the
+    digits 1 to 5 as the next token. With q = softmax(p / sum p) and b its argmax, a prompt's score is
+    b sum_j (q_b - q_j) / 4. `level=sentence`: mean over the prompts / (1 + `alpha` std); `level=token`: the first
+    prompt's score alone. A row whose text exceeds `max_length` (null: the run's) loses its cue and is not ranked.
     """
 
     prompts: Sequence[str]
@@ -93,7 +93,7 @@ class SelectIt:
         targets: Sequence[Target],  # noqa: ARG002
         extractor: Extractor,
     ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
-        """What is measured of the pool: the digits' probabilities, a text a prompt."""
+        """The signals measured on the pool: the digits' probabilities, in one text per prompt."""
         digits = Choice(digit_ids(extractor.tokenizer(), self.cue))
         prompts = self.prompts if self.level == "sentence" else self.prompts[:1]
         ratings = [Rating(prompt, self.template, self.cue) for prompt in prompts]
@@ -118,7 +118,7 @@ class SelectIt:
 
 
 def token_scores(p_n5: npt.NDArray[Any]) -> Floats:
-    """[N] rating times certainty from the digits' probabilities; NaN where no digit has any."""
+    """Rating times certainty [N] from the digits' probabilities; NaN where all of them are 0."""
     p = np.asarray(p_n5, dtype=np.float64)
     total = p.sum(axis=1, keepdims=True)
     e = np.exp(p / np.where(total > 0, total, np.nan))
@@ -129,31 +129,32 @@ def token_scores(p_n5: npt.NDArray[Any]) -> Floats:
 
 
 def sentence_scores(scores_nk: Floats, alpha: float) -> Floats:
-    """[N] mean over the prompts, less where they disagree (population standard deviation)."""
+    """Mean over the prompts [N], reduced by their disagreement (population standard deviation)."""
     return np.asarray(scores_nk.mean(axis=1) / (1 + alpha * scores_nk.std(axis=1)))
 
 
 def digit_ids(tokenizer: Any, cue: str) -> tuple[int, ...]:
-    """The token of each digit as it would follow `cue`.
+    """The token id of each digit when it follows `cue`.
 
-    Raises: ConfigError where a digit would melt into the cue's end; ModelError where it is not one token.
+    Raises: ConfigError if the tokenizer merges a digit with the end of the cue; ModelError if a digit is not a token
+    of its own.
     """
     return tuple(_digit_id(tokenizer, cue, digit) for digit in DIGITS)
 
 
 def _digit_id(tokenizer: Any, cue: str, digit: str) -> int:
-    # Compared as text: white space at the end of a text may be cut into tokens in another way than before a digit.
+    # Compared as text: trailing white space may be tokenized differently from white space before a digit.
     before = tokenizer.decode(tokenizer(cue, add_special_tokens=False)["input_ids"])
     *head, last = tokenizer(cue + digit, add_special_tokens=False)["input_ids"]
     if tokenizer.decode([last]).strip() != digit:
         raise ModelError(
-            f"the digit {digit} is not one token of its own, but part of '{tokenizer.decode([last])}'",
+            f"the digit {digit} is not a token of its own, but part of '{tokenizer.decode([last])}'",
             where="selector=selectit",
             mend="Use a model whose tokenizer has a token for each digit.",
         )
     if tokenizer.decode(head) != before:
         raise ConfigError(
-            f"the tokenizer joins the digit {digit} with the end of the cue",
+            f"the tokenizer merges the digit {digit} with the end of the cue",
             where="selector.cue",
             mend="End the cue with a line break.",
         )

@@ -1,4 +1,4 @@
-"""Score tables of one column, for methods that look at no target.
+"""Score tables with one column, for methods that use no target.
 
 Shapes: N rows.
 """
@@ -21,9 +21,9 @@ Reasons = Mapping[str, npt.NDArray[np.bool_]]
 def one_column(
     pool: Pool, values_n: Floats, unrankable: Reasons, *, unit: str, definition: str
 ) -> ScoreTable:
-    """The table of `values_n`, the same for all targets. `unrankable`: reason -> [N] rows it holds for.
+    """A table with the column `values_n`, shared by all targets. `unrankable`: reason -> mask [N] of rows.
 
-    The first reason that holds for a row is its reason; any other value that is not finite has none.
+    A row gets the first reason whose mask covers it. A value that is not finite always counts as unrankable.
     """
     kept = np.array(values_n, dtype=np.float64)
     reasons: dict[str, str] = {}
@@ -42,7 +42,7 @@ def one_column(
 
 
 def mean_nll(losses_n2: npt.NDArray[Any]) -> Floats:
-    """[N] nats a predicted token, from sums and counts [N, 2]; NaN where no token is predicted."""
+    """Nats per predicted token [N], from sums and counts [N, 2]; NaN where no token is predicted."""
     losses = np.asarray(losses_n2, dtype=np.float64)
     counts = losses[:, 1]
     return np.where(counts > 0, losses[:, 0] / np.maximum(counts, 1), np.nan)

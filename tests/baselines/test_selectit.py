@@ -96,7 +96,7 @@ class Odd:
 
 
 def test_a_digit_that_melts_into_the_cue_is_refused() -> None:
-    with pytest.raises(ConfigError, match="joins the digit 2"):
+    with pytest.raises(ConfigError, match="merges the digit 2"):
         digit_ids(Odd(" 2"), "abc: ")
     assert len(digit_ids(Odd(" 2"), "abc:\n")) == 5
     with pytest.raises(ModelError, match="the digit 3"):
