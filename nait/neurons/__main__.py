@@ -1,9 +1,9 @@
-"""`python -m nait.neurons list | show | compare | publish`: the directions a store holds.
+"""`python -m nait.neurons list | show | compare | publish`: inspect and export the directions in a store.
 
-list                      one line for each
-show ADDRESS              explained variance and sign margin, layer by layer
-compare ADDRESS ADDRESS   the cosine between two targets' directions, layer by layer
-publish ADDRESS FOLDER    a copy to give away; use it with target=directions 'target.paths={name: FOLDER}'
+list                      list all directions
+show ADDRESS              explained variance and sign margin per layer
+compare ADDRESS ADDRESS   cosine between two targets' directions per layer
+publish ADDRESS FOLDER    copy directions for others; use them with target=directions 'target.paths={name: FOLDER}'
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nait.store import Store
 
 
 def main() -> None:
-    """Runs one of the commands."""
+    """Run one command."""
     parser = argparse.ArgumentParser(
         prog="python -m nait.neurons",
         description=__doc__,
@@ -31,7 +31,7 @@ def main() -> None:
     )
     parser.add_argument("command", choices=["list", "show", "compare", "publish"])
     parser.add_argument(
-        "names", nargs="*", metavar="ADDRESS", help="the beginning of an address, or a folder"
+        "names", nargs="*", metavar="ADDRESS", help="the first characters of an address, or a folder"
     )
     parser.add_argument("--store", default="store", help="the store's folder (default: store)")
     arguments = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> None:
     if len(arguments.names) != needed:
         parser.error(f"{arguments.command} takes {needed} name(s)")
     try:
-        print(_answer(arguments.command, arguments.names, Store(arguments.store)))
+        print(_output(arguments.command, arguments.names, Store(arguments.store)))
     except (NaitError, OSError) as error:
         refused = cannot_write(error, mend="Give another FOLDER.") if isinstance(error, OSError) else error
         if refused is None:
@@ -48,9 +48,9 @@ def main() -> None:
         sys.exit(2)
 
 
-def _answer(command: str, names: list[str], store: Store) -> str:
+def _output(command: str, names: list[str], store: Store) -> str:
     if command == "list":
-        return str(tabulate(list_directions(store), headers="keys")) or "No directions are kept there."
+        return str(tabulate(list_directions(store), headers="keys")) or "The store holds no directions."
     if command == "publish":
         return f"Written: {publish(resolve(store, names[0]), names[1])}"
     opened = [open_directions(resolve(store, name)) for name in names]
@@ -72,14 +72,14 @@ def _answer(command: str, names: list[str], store: Store) -> str:
 
 
 def _check_comparable(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
-    """Raises: DataError for directions in two different spaces."""
+    """Raises: DataError for directions of different models or sites."""
     spaces = [{"model": m["model"], "site": m["key"]["reading"]["site"]} for m in (a, b)]
     for name in ("model", "site"):
         if spaces[0][name] != spaces[1][name]:
             raise DataError(
-                f"one was made with {name}={spaces[0][name]}, the other with {spaces[1][name]}",
+                f"one has {name}={spaces[0][name]}, the other {name}={spaces[1][name]}",
                 where=f"{a['target']} and {b['target']}",
-                mend="Only directions of one model and site have a cosine.",
+                mend="Compare directions of the same model and site.",
             )
 
 

@@ -1,4 +1,4 @@
-"""Derivations: how a target's directions come about, from its reference rows or from those made of them earlier."""
+"""Derivation of a target's directions: computed from its reference rows, or read from stored directions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from nait.signals.specs.activations import Features, Reading
 
 @dataclass(frozen=True)
 class Derivation:
-    """What decides the directions of a reference set: how its rows are read, the axis, its sign.
+    """The settings that determine a reference set's directions: the rows' features, the axis, its sign.
 
-    `sample` stands for the pool, whose mean a contrast and `sign=pool` need.
+    `sample` holds rows of the pool, whose mean `contrast` and `sign=pool` need.
     """
 
     reading: Reading
@@ -32,10 +32,10 @@ class Derivation:
     def directions(
         self, groups: Sequence[tuple[str, Sequence[Target]]], extractor: Extractor
     ) -> list[tuple[str, Directions]]:
-        """The directions of each named group of targets together, from the store where it has them.
+        """Directions of each named group of targets, from the store if it has them.
 
-        Raises: ConfigError for directions made earlier that belong to another model, site or text, or that stand
-        beside others in a group; DataError for rows that cannot give a direction.
+        Raises: ConfigError for stored directions of another model, site or template, or in a group with other
+        targets; DataError for rows that span no direction.
         """
         mean = None if self.sample is None else mean_reading(self.sample, self.reading, extractor)
         return [(name, self._one(name, group, mean, extractor)) for name, group in groups]
@@ -44,11 +44,11 @@ class Derivation:
         self, name: str, group: Sequence[Target], pool_mean_ld: Floats | None, extractor: Extractor
     ) -> Directions:
         if len(group) == 1 and group[0].derived is not None:
-            return self._given(group[0], extractor)
-        given = [target.name for target in group if target.derived is not None]
-        if given:
+            return self._stored(group[0], extractor)
+        stored = [target.name for target in group if target.derived is not None]
+        if stored:
             raise ConfigError(
-                f"{', '.join(given)}: directions made earlier have no reference rows to decompose again",
+                f"{', '.join(stored)}: stored directions have no reference rows to decompose",
                 where="selector.merge",
                 mend="Set selector.merge=none with order=best_rank or order=round_robin.",
             )
@@ -80,8 +80,8 @@ class Derivation:
         arrays, _ = extractor.derive("directions", key, compute)
         return Directions.of(arrays)
 
-    def _given(self, target: Target, extractor: Extractor) -> Directions:
-        """Directions made earlier, refused when they belong to another model, site or text."""
+    def _stored(self, target: Target, extractor: Extractor) -> Directions:
+        """The target's stored directions. Raises: ConfigError if they were computed with other settings."""
         manifest, directions = target.derived
         reading = manifest["key"]["reading"]
         wanted = {
@@ -97,27 +97,27 @@ class Derivation:
         for name, (theirs, ours) in wanted.items():
             if theirs != ours:
                 raise ConfigError(
-                    f"the directions were made with {name}={theirs}, this run has {ours}",
+                    f"the directions were computed with {name}={theirs}, this run has {ours}",
                     where=f"target '{target.name}'",
-                    mend=f"Use the {name} they were made with, or make them again from reference rows.",
+                    mend=f"Set {name} to their value, or compute them again from reference rows.",
                 )
         assert isinstance(directions, Directions)
         return directions
 
 
 def check_references(targets: Sequence[Target]) -> None:
-    """Raises: DataError for a target whose rows cannot give a direction, before a model is opened."""
+    """Check the targets without a model. Raises: DataError for a target whose rows span no direction."""
     if not targets:
         raise DataError("NAIT needs a target", where="target", mend="Set target=file target.path=FILE.")
     for target in targets:
         if target.derived is None and _texts(target) < 2:
             raise DataError(
-                f"its {len(target)} row(s) hold fewer than two different texts: there is no principal component",
+                f"its {len(target)} row(s) hold fewer than two different texts, so there is no principal component",
                 where=f"target '{target.name}'",
-                mend="Give at least two different reference rows; 32 or more are usual.",
+                mend="Give at least two different reference rows; 32 or more are typical.",
             )
 
 
 def _texts(target: Target) -> int:
-    """How many different texts the reference rows hold."""
+    """Number of different texts among the reference rows."""
     return len({(example.system, example.turns) for example in target.examples})

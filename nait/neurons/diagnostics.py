@@ -1,4 +1,4 @@
-"""Diagnostics: what the directions and the layers say about the scores, and what of it must be said aloud."""
+"""Diagnostics of directions and layers, and the warnings derived from them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 from nait.neurons.directions import Directions, cosines
 
 LOW_MARGIN = 0.1
-"""A sign margin below this is reported: the direction's sign hangs on little."""
+"""Sign margins below this are reported: the sign is nearly arbitrary."""
 LARGE_SHARE = 0.5
-"""A layer with more than this of the score's variance is reported: it selects alone."""
+"""A layer with a larger share of the score's variance is reported: it dominates the selection."""
 MANY_LAYERS = 0.25
-"""From this share of the summed layers on, signs near a coin toss make a direction weak."""
+"""A direction is weak if at least this share of its summed layers has a low sign margin."""
 SHOWN_TARGETS = 8
 
 
 def diagnose(
     found: Sequence[tuple[str, Directions]], shares: Mapping[str, Mapping[str, float]], *, first_layer: int
 ) -> dict[str, Any]:
-    """Explained variance and sign margin a layer, the layers' shares, cosines between targets; by target.
+    """By target: explained variance and sign margin per layer, layer shares, cosines to the other targets.
 
     `shares`: target -> number of a summed layer -> its share of the score's variance.
     """
@@ -42,10 +42,10 @@ def diagnose(
 
 
 def warnings(diagnostics: Mapping[str, Any], *, signed: bool, contrast: bool = False) -> list[str]:
-    """What is wrong with the directions; of their signs only where they were `signed` by what they lean to.
+    """Warnings about the directions. Sign margins count only if a sign rule was applied (`signed`).
 
-    Where signs near a coin toss are many, or a layer decides alone, the last message names the method to hold
-    the selection against, unless the directions are that `contrast` themselves.
+    If many sign margins are low or one layer dominates, the last message recommends a comparison with
+    `nait_contrast`, unless the directions are a `contrast` themselves.
     """
     messages = []
     weak_targets = []
@@ -67,7 +67,7 @@ def warnings(diagnostics: Mapping[str, Any], *, signed: bool, contrast: bool = F
 
 
 def _advice(names: Sequence[str]) -> str:
-    """Which method needs neither a sign rule nor a largest layer, for these targets of weak directions."""
+    """The recommendation to compare with `nait_contrast`, for targets with weak directions."""
     shown = ", ".join(names[:SHOWN_TARGETS])
     more = f" and {len(names) - SHOWN_TARGETS} more" if len(names) > SHOWN_TARGETS else ""
     return (

@@ -1,4 +1,4 @@
-"""Directions: one axis a layer that stands for a capability (NAIT, steps 3 and 4).
+"""Directions: one axis per layer that represents a capability (NAIT, steps 3 and 4).
 
 Shapes: n reference rows, L layers, C components, D width. All linear algebra is in float64.
 """
@@ -26,11 +26,11 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Directions:
-    """Unit vectors [L, C, D], the references' mean [L, D], and what the decomposition says of itself.
+    """Unit vectors [L, C, D], the references' mean [L, D], and quality measures of the decomposition.
 
     `explained_variance` [L, C] is each component's share of the variance about the mean (about the origin
-    for `uncentered`); `sign_margin` [L] is |mu . v| / |mu| of the first component: near 0, the sign that
-    step 4 chose is a coin toss. For `contrast` the share is that of the variance along the vector.
+    for `uncentered`; for `contrast`, the variance along the vector). `sign_margin` [L] is |mu . v| / |mu| of the
+    first component: near 0, the sign chosen in step 4 is nearly arbitrary.
     """
 
     vectors: Floats
@@ -39,7 +39,7 @@ class Directions:
     sign_margin: Floats
 
     def arrays(self) -> Mapping[str, Floats]:
-        """The fields as named arrays, to be kept in the store."""
+        """The fields as named arrays, as the store keeps them."""
         return {
             "vectors": self.vectors.astype(np.float32),
             "mean": self.mean.astype(np.float32),
@@ -67,19 +67,20 @@ def find_directions(
 ) -> Directions:
     """The directions of one capability from its reference features [n, L, D].
 
-    `pca`: first principal components, centred (NAIT, step 3). `uncentered`: first right singular vectors of
-    the features as they are. `contrast`: mean of the references minus mean of the pool, whose sign is its own.
-    `sign` of the other two: `shift` turns v so that mu . v >= 0 (step 4), `pool` so that (mu - pool mean) . v >= 0,
-    `none` leaves it as found. At layer 0, the embeddings, rows that end in one token agree; there the direction is 0.
+    `pca`: first principal components of the centred features (NAIT, step 3). `uncentered`: first right singular
+    vectors of the features. `contrast`: mean of the references minus mean of the pool, which has a sign of its own.
+    `sign` for the other two: `shift` orients v so that mu . v >= 0 (step 4), `pool` so that
+    (mu - pool mean) . v >= 0, `none` keeps the canonical sign. At layer 0, the embeddings, rows that end with the
+    same token have equal features; the direction is then 0.
 
-    Raises: DataError that names the target when the rows cannot span a direction.
+    Raises: DataError that names the target if the rows do not span a direction.
     """
     n, layers, width = features_nld.shape
     if n < 2 or (kind != "contrast" and min(n - 1, width) < components):
         raise DataError(
             f"{n} row(s) cannot give {components} direction(s)",
             where=f"target '{target}'",
-            mend="Give at least two different reference rows; 32 or more are usual.",
+            mend="Give at least two different reference rows; 32 or more are typical.",
         )
     found = [
         _one_layer(
@@ -110,7 +111,7 @@ def _one_layer(
     mu = x_nd.mean(axis=0)
     centred = x_nd - mu
     spread = float(np.sum(centred**2))
-    # Equal rows differ by rounding alone: float32 features carry about 1e-7 of their size.
+    # Equal rows differ only by rounding: float32 features have a relative error of about 1e-7.
     if kind != "contrast" and spread <= 1e-10 * float(np.sum(x_nd**2)):
         if may_be_flat:
             return _flat(x_nd, components, mu)
@@ -139,13 +140,13 @@ def _flat(x_nd: Floats, components: int, mu: Floats) -> tuple[Floats, Floats, Fl
 
 
 def _spanned(v_cd: Floats, shares: Floats, *, where: str, may_be_flat: bool) -> Floats:
-    """The components; those whose share is rounding alone point nowhere: an error, or 0 where rows may agree."""
+    """The components; one whose share is only rounding is an error, or 0 if the layer may be flat."""
     empty = shares <= 1e-10
     if empty.any() and not may_be_flat:
         raise DataError(
             f"the rows span {int((~empty).sum())} direction(s), not {len(shares)}",
             where=where,
-            mend="Set fewer selector.components, or give more different reference rows.",
+            mend="Lower selector.components, or give more different reference rows.",
         )
     return np.where(empty[:, None], 0.0, v_cd)
 
@@ -156,9 +157,9 @@ def _unit(v: Floats) -> Floats:
 
 
 def _principal(x_nd: Floats, components: int) -> tuple[Floats, Floats]:
-    """The leading right singular vectors [C, D] and their shares [C], by the smaller Gram matrix.
+    """The leading right singular vectors [C, D] and their shares [C], from the smaller Gram matrix.
 
-    The sign is made canonical (largest entry positive) so that it depends on the rows alone.
+    The sign is canonical (largest entry positive), so that it depends only on the rows.
     """
     n, width = x_nd.shape
     small = n <= width
@@ -174,7 +175,7 @@ def _principal(x_nd: Floats, components: int) -> tuple[Floats, Floats]:
 
 
 def cosines(a: Directions, b: Directions) -> Floats:
-    """[L] the cosine between two targets' first directions, layer by layer."""
+    """Cosines [L] between two targets' first components, per layer."""
     va, vb = (np.asarray(one.vectors[:, 0], dtype=np.float64) for one in (a, b))
     size = np.linalg.norm(va, axis=1) * np.linalg.norm(vb, axis=1)
     return np.asarray(np.sum(va * vb, axis=1) / np.where(size > 0, size, 1.0))

@@ -1,4 +1,4 @@
-"""From projections to scores (NAIT, step 5), and what the layers say about them.
+"""Scores from projections (NAIT, step 5), and each layer's share in them.
 
 Shapes: N rows, C components, L layers. Pure numpy.
 """
@@ -25,10 +25,10 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def choose_layers(layers: str | int | Sequence[int], depth: int, first: int) -> list[int]:
-    """Layer numbers, 1..`depth` (and 0 where `first` is 0), from a name, a number or a list.
+    """Layer numbers, 1..`depth` (and 0 if `first` is 0), from a name, a number or a list.
 
-    `all` 1..L; `first_half`, `last_half`; `middle` the central half; `last` L alone. Negative numbers count
-    from the end. Raises: ConfigError for a layer that does not exist or stands twice.
+    `all`: 1..L; `first_half`, `last_half`; `middle`: the central half; `last`: L alone. Negative numbers count
+    from the end. Raises: ConfigError for a layer that does not exist or is given twice.
     """
     if isinstance(layers, str):
         quarter = depth // 4
@@ -41,12 +41,12 @@ def choose_layers(layers: str | int | Sequence[int], depth: int, first: int) -> 
         }
         if layers not in named:
             raise ConfigError(
-                f"'{layers}' names no layers",
+                f"'{layers}' is not a set of layers",
                 where="selector.layers",
                 mend=f"{did_you_mean(layers, SLICES)} Or give numbers: [1,2,3].",
             )
         return list(named[layers])
-    given: Any = layers  # a config may hold anything
+    given: Any = layers  # a config may hold any type
     numbers: list[int] = list(given) if isinstance(given, Sequence) else [given]
     if any(type(number) is not int for number in numbers):
         raise ConfigError(
@@ -73,10 +73,10 @@ def total_scores(
     component_sum: ComponentSum = "signed",
     shift_cl: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Scores [N] and each layer's part in them [N, L]: s(y) = sum over l of A_l(y) . v_l (NAIT, Eq. of step 5).
+    """Scores [N] and each layer's part in them [N, L]: s(y) = sum over l of A_l(y) . v_l (NAIT, equation of step 5).
 
-    `cosine` divides by the readings' norms. `shift_cl` is the pool mean's projection, taken off (`center`).
-    `zscore` standardises each layer over the pool; `explained_variance` weighs it.
+    `cosine` divides by the features' norms. `shift_cl` is the projection of the pool's mean, which is subtracted
+    (`center`). `zscore` standardises each layer over the pool; `explained_variance` weights it.
     """
     p = np.asarray(p_ncl, dtype=np.float64)
     if shift_cl is not None:
@@ -95,7 +95,7 @@ def total_scores(
 
 
 def layer_shares(parts_nl: Floats) -> list[float]:
-    """[L] each layer's share of the score's variance: cov(part, score) / var(score); they sum to 1."""
+    """Each layer's share of the score's variance [L]: cov(part, score) / var(score). The shares sum to 1."""
     centred = parts_nl - parts_nl.mean(axis=0)
     total = centred.sum(axis=1)
     variance = float(total @ total)

@@ -1,4 +1,4 @@
-"""The layer sets that are worth comparing in a model of any depth, for `sweep=layers`."""
+"""The layer sets that `sweep=layers` compares, for a model of any depth."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from nait.neurons.layer_scores import choose_layers
 
 MOST = 8
-"""Sets of one kind in a deep model; single layers are all there."""
+"""Maximum number of sets of each kind, except single layers."""
 
 
 def layer_sets(depth: int) -> list[str | list[int]]:
-    """Values of `selector.layers` for a model of `depth` blocks, each naming other layers 1..L.
+    """Values of `selector.layers` for a model of `depth` blocks, each a different set of layers 1..L.
 
-    `all` and `middle`; each layer alone; the first, the last and all but one, of each kind at most `MOST`, evenly
-    spread with the ends included. All but the first and all but the last stand among the last and the first ones.
+    The sets: `all` and `middle`; each single layer; and at most `MOST` evenly spaced sets of each of three kinds: the
+    first k layers, the last k layers, all layers but one. "All but the last" is the first L - 1 layers, "all but the
+    first" the last L - 1.
     """
     inner = _spread(range(2, depth))
     named: list[str | list[int]] = ["all", "middle"]
@@ -29,7 +30,7 @@ def layer_sets(depth: int) -> list[str | list[int]]:
 
 
 def _spread(numbers: Sequence[int]) -> list[int]:
-    """At most `MOST` of them, evenly, the ends included."""
+    """At most `MOST` of the numbers, evenly spaced, both ends included."""
     if len(numbers) <= MOST:
         return list(numbers)
     return [numbers[round(k * (len(numbers) - 1) / (MOST - 1))] for k in range(MOST)]

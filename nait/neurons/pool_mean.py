@@ -1,4 +1,4 @@
-"""Samples: the rows that stand for a pool where its mean reading is needed."""
+"""The pool's mean feature, estimated from a sample of its rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nait.signals.specs.activations import Mean, Reading
 
 
 def sample(pool: Pool, rows: int, seed: int) -> Pool:
-    """At most `rows` of the pool's rows that have an answer, drawn by id: the same whatever the file's order.
+    """At most `rows` rows of the pool that have an answer, drawn by id and `seed`, independent of the file's order.
 
-    A row without an answer may not be selected, and has no say in what the pool's mean is.
+    Rows without an answer cannot be selected, so they do not count in the pool's mean.
     """
     answered = tuple(example for example in pool.examples if example.answered)
     if answered and len(answered) < len(pool):
@@ -31,5 +31,5 @@ def sample(pool: Pool, rows: int, seed: int) -> Pool:
 
 
 def mean_reading(rows: Pool, reading: Reading, extractor: Extractor) -> Floats:
-    """[L, D] the reading's mean over the rows."""
+    """The reading's mean [L, D] over the rows."""
     return np.asarray(extractor.measure(rows, [Mean(reading)])[0][0])

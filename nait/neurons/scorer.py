@@ -1,4 +1,4 @@
-"""The NAIT scorer (Chen et al., ICLR 2026, arXiv 2603.13201): README.md has the equations and the options."""
+"""The NAIT scorer (Chen et al., ICLR 2026, arXiv 2603.13201). README.md has the equations and the options."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ from nait.signals.specs.activations import Feature, Norms, Origin, Reading, Sign
 class Nait:
     """Projections of each row's activation shift on the targets' directions, summed over layers.
 
-    `feature` and `origin` summarise a candidate's tokens, `reference_feature` a reference row's. `merge`:
-    "none" gives a column a target; "directions" one column from one decomposition of all reference sets.
-    `pool_sample` rows, drawn by id and `seed`, stand for the pool where its mean feature is needed
-    (`direction=contrast`, `sign=pool`, `center`).
+    `feature` and `origin` summarise a candidate's tokens, `reference_feature` a reference row's. `merge=none` gives
+    one column per target; `merge=directions` gives one column, from one decomposition of all reference sets.
+    `direction=contrast`, `sign=pool` and `center` need the pool's mean feature, which is estimated from
+    `pool_sample` rows, drawn by id and `seed`.
 
-    With `early_exit` the pass over the pool stops at the deepest of `layers`, and costs another pass as soon
-    as others are asked for later. Directions and the pool's mean, of few rows, are made at every layer.
+    With `early_exit` the pass over the pool stops at the deepest of `layers`; a later run with deeper layers needs
+    another pass. Directions and the pool's mean are computed at every layer, since they need few rows.
 
-    With `end_token` the end token is read too, in candidates and reference rows alike, whatever the template's `eos`.
+    With `end_token` the texts of candidates and reference rows include the end token, whatever the template's `eos`.
     """
 
     version: ClassVar[int] = 1
@@ -85,7 +85,7 @@ class Nait:
             raise ConfigError(
                 "a contrast has one component", where="selector.components", mend="Set it to 1."
             )
-        choose_layers(self.layers, 10_000, 0)  # its form; whether the model has the layers is seen later
+        choose_layers(self.layers, 10_000, 0)  # checks the form; the model's depth is not known yet
         _ = self.candidate_reading, self.reference_reading
 
     @property
@@ -98,21 +98,21 @@ class Nait:
 
     @property
     def _sign(self) -> Sign:
-        """What decides the sign: nothing, for a contrast, which has its own."""
+        """The sign rule; none for a contrast, which has a sign of its own."""
         return "none" if self.direction == "contrast" else self.sign
 
     def _view(self, extractor: Extractor) -> Extractor:
-        """The texts that are read: the run's, with the end token where it is asked for."""
+        """The extractor of the run's texts, with the end token if `end_token`."""
         return extractor.under(end_token=True) if self.end_token else extractor
 
     def check(self, targets: Sequence[Target]) -> None:
-        """Raises: DataError for a target whose rows cannot give a direction, before a model is opened."""
+        """Raises: DataError for a target whose rows span no direction."""
         check_references(targets)
 
     def requests(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
-        """What is measured of the pool: projections on the targets' directions, which are made first."""
+        """The signals measured on the pool: projections on the targets' directions, which are computed first."""
         view = self._view(extractor)
         _, _, signals = self._plan(pool, targets, view)
         return [(view, pool, signals)]
@@ -147,7 +147,7 @@ class Nait:
         rows: npt.NDArray[np.int64],
         among: npt.NDArray[np.bool_],
     ) -> Iterator[Contributions]:
-        """Each layer's part A_l . v_l in the scores of `rows` [n], its mean where `among` [N]; a target at a time."""
+        """Per target: each layer's part A_l . v_l in the scores of `rows` [n], and its mean over the mask `among`."""
         _, totals = self._totals(pool, targets, extractor)
         for name, _, parts_nl, layers in totals:
             yield Contributions(name, tuple(layers), parts_nl[rows], parts_nl[among].mean(axis=0))
@@ -155,7 +155,7 @@ class Nait:
     def _totals(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> tuple[list[tuple[str, Directions]], Iterator[tuple[str, Floats, Floats, list[int]]]]:
-        """The directions; and name, scores [N], parts [N, L] and layers of one column after the other."""
+        """The directions; and an iterator over the columns: name, scores [N], parts [N, L], layers."""
         view = self._view(extractor)
         found, centre, signals = self._plan(pool, targets, view)
         measured = view.measure(pool, signals)
@@ -168,7 +168,7 @@ class Nait:
     def _plan(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> tuple[list[tuple[str, Directions]], Floats | None, list[Signal]]:
-        """The directions, the pool's mean where it is taken off, and the signals to measure of the pool."""
+        """The directions, the pool's mean if it is subtracted, and the signals to measure on the pool."""
         self.check(targets)
         found = self.directions(pool, targets, extractor)
         reading = self._cut(self.candidate_reading, found[0][1])
@@ -179,7 +179,7 @@ class Nait:
         return found, centre, signals
 
     def _cut(self, reading: Reading, direction: Directions) -> Reading:
-        """The reading, up to the deepest of the chosen layers with `early_exit`."""
+        """The reading; with `early_exit`, only up to the deepest chosen layer."""
         deepest = max(self._chosen(direction))
         last = len(direction.vectors) - 1 + reading.first_layer
         return replace(reading, depth=deepest) if self.early_exit and deepest < last else reading
@@ -192,7 +192,7 @@ class Nait:
     def directions(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> list[tuple[str, Directions]]:
-        """Each target's directions, from the store where it has them; with `merge=directions` one for all."""
+        """Each target's directions, from the store if it has them; with `merge=directions`, one for all targets."""
         extractor = self._view(extractor)
         needs_pool = self.direction == "contrast" or self.sign == "pool"
         drawn = sample(pool, self.pool_sample, self.seed) if needs_pool else None
@@ -203,7 +203,7 @@ class Nait:
         return derivation.directions(groups, extractor)
 
     def _mean(self, pool: Pool, extractor: Extractor) -> Floats:
-        """[L, D] the candidates' mean reading, over a sample of the pool."""
+        """The candidates' mean reading [L, D], over a sample of the pool."""
         return mean_reading(sample(pool, self.pool_sample, self.seed), self.candidate_reading, extractor)
 
     def _total(

@@ -1,4 +1,4 @@
-"""Directions as artifacts: opened, listed, compared and copied, without the reference rows they came from."""
+"""Stored directions: open, list, resolve and publish them, without their reference rows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ARRAYS = "arrays.safetensors"
 
 
 def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
-    """The manifest and the directions in a folder of a store, or in a copy of one.
+    """The manifest and the directions in an artifact's folder or a published copy of it.
 
-    Raises: DataError when the folder holds none.
+    Raises: DataError if a file is missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -35,14 +35,16 @@ def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
         return read_json(path / MANIFEST), Directions.of(load_file(path / ARRAYS))
     except (SafetensorError, KeyError) as error:
         raise DataError(
-            f"{ARRAYS} is damaged ({error})", where=str(folder), mend="Make it again from the reference rows."
+            f"{ARRAYS} is damaged ({error})",
+            where=str(folder),
+            mend="Compute it again from the reference rows.",
         ) from error
 
 
 def read_directions(
     paths: Mapping[str, str], capabilities: str | Sequence[str] | None = None
 ) -> list[Target]:
-    """One target a folder of directions, for `target=directions`; `capabilities` chooses among their names."""
+    """One target per folder of directions, for `target=directions`; `capabilities` chooses among the names."""
     if not isinstance(paths, Mapping) or not paths:
         raise ConfigError(
             "no folder is given", where="target.paths", mend="Set 'target.paths={math: FOLDER}'."
@@ -57,7 +59,7 @@ def read_directions(
 
 
 def list_directions(store: Store) -> list[dict[str, Any]]:
-    """One line for each directions artifact of a store."""
+    """One table row per directions artifact in the store."""
     return [
         {
             "address": artifact.address,
@@ -75,7 +77,10 @@ def list_directions(store: Store) -> list[dict[str, Any]]:
 
 
 def publish(folder: str | Path, out: str | Path) -> Path:
-    """A copy of a directions artifact in a folder of your own, checked as it is read."""
+    """The folder of a new copy of a directions artifact, which is validated first.
+
+    Raises: DataError if `folder` holds no valid directions or `out` exists.
+    """
     open_directions(folder)
     target = at_home(out)
     if target.exists():
@@ -85,7 +90,10 @@ def publish(folder: str | Path, out: str | Path) -> Path:
 
 
 def resolve(store: Store, name: str) -> Path:
-    """The folder that a path, or the beginning of an address in the store, means."""
+    """The folder of a directions artifact, from a path or the first characters of an address.
+
+    Raises: DataError unless exactly one artifact matches.
+    """
     path = at_home(name)
     if (path / MANIFEST).is_file():
         return path

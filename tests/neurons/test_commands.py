@@ -64,7 +64,7 @@ def test_list_has_a_line_for_each(command: Command, opened: Open, store: Path) -
 
 
 def test_list_of_an_empty_store_says_so(command: Command, tmp_path: Path) -> None:
-    assert command("list", root=tmp_path) == "No directions are kept there.\n"
+    assert command("list", root=tmp_path) == "The store holds no directions.\n"
 
 
 def test_show_has_a_line_a_layer(command: Command, opened: Open, store: Path) -> None:
@@ -110,7 +110,7 @@ def test_published_directions_are_used_without_the_store(
         (("show", "zz"), r"0 directions begin with 'zz'. Known: [0-9a-f]{8}, "),
         (("show", ""), "0 directions begin with ''"),
         (("publish", "MATH", "."), "it exists already. Name a new folder."),
-        (("compare", "MATH", "MLP"), "math and math: one was made with site=residual, the other with mlp"),
+        (("compare", "MATH", "MLP"), "math and math: one has site=residual, the other site=mlp"),
     ],
 )
 def test_errors_say_what_is_wrong_and_end_with_code_2(

@@ -429,7 +429,7 @@ def test_directions_made_earlier_cannot_be_decomposed_together(
     x: StoredExtractor, folder_of_math: Path
 ) -> None:
     (given,) = read_directions({"math": str(folder_of_math)})
-    with pytest.raises(ConfigError, match=r"selector\.merge: math: directions made earlier"):
+    with pytest.raises(ConfigError, match=r"selector\.merge: math: stored directions"):
         Nait(merge="directions").score(pool(), [given, CODE], x)
 
 
