@@ -364,7 +364,7 @@ def test_directions_to_the_end_token_are_refused_where_it_is_not_read(opened: Op
     (artifact,) = x.store.artifacts("directions")
     (given,) = read_directions({"math": str(artifact.path)})
     Nait(end_token=True).score(pool(), [given], x)
-    with pytest.raises(ConfigError, match="made with template="):
+    with pytest.raises(ConfigError, match="computed with template="):
         Nait().score(pool(), [given], x)
 
 
@@ -394,12 +394,12 @@ def test_directions_made_earlier_score_as_their_reference_rows_do(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"site": "mlp"}, "made with site=residual, this run has mlp"),
-        ({"reference_feature": "mean"}, "made with reference_feature=delta, this run has mean"),
-        ({"origin": "prompt_end"}, "made with origin=first"),
-        ({"direction": "uncentered"}, "made with direction=pca, this run has uncentered"),
-        ({"sign": "none"}, "made with sign=shift, this run has none"),
-        ({"components": 2}, "made with components=1, this run has 2"),
+        ({"site": "mlp"}, "computed with site=residual, this run has mlp"),
+        ({"reference_feature": "mean"}, "computed with reference_feature=delta, this run has mean"),
+        ({"origin": "prompt_end"}, "computed with origin=first"),
+        ({"direction": "uncentered"}, "computed with direction=pca, this run has uncentered"),
+        ({"sign": "none"}, "computed with sign=shift, this run has none"),
+        ({"components": 2}, "computed with components=1, this run has 2"),
     ],
 )
 def test_directions_of_another_kind_are_refused(
@@ -416,12 +416,12 @@ def test_directions_of_another_model_or_template_are_refused(
     (given,) = read_directions({"math": str(folder_of_math)})
     no_network()
     other = opened(tmp_path / "a", save(tmp_path / "other", "mistral"))
-    with pytest.raises(ConfigError, match="made with model="):
+    with pytest.raises(ConfigError, match="computed with model="):
         Nait().score(pool(), [given], other)
     plain, question = opened(tmp_path / "b"), TextTemplate(prompt="Question: {user}\nA: ")
     template = plain.encodings.template
     other = StoredExtractor(plain.model, plain.store, template, reference_template=question)
-    with pytest.raises(ConfigError, match="made with template="):
+    with pytest.raises(ConfigError, match="computed with template="):
         Nait().score(pool(), [given], other)
 
 
