@@ -1,7 +1,7 @@
-"""Walks: the rows of a source become a pool, and what is told of it.
+"""Pool construction: parse the rows of a source, count notes and report faults.
 
-The layout is found from the head of the source, not from its first row. Rows that cannot be used are all counted;
-the first of them are named, or, with `on_bad=skip`, left out.
+The layout is detected from the first rows of the source together. All invalid rows are counted; the first are named
+in the error or, with `on_bad=skip`, all are skipped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from nait.data.row_errors import (
     checked_text,
     has_column,
     kind,
-    shown,
+    quoted,
     value_at,
 )
 from nait.data.row_parser import RowParser
@@ -41,45 +41,45 @@ _log = logging.getLogger(__name__)
 
 HEAD_ROWS = 200
 HEAD_CHARACTERS = 16 * MEGABYTE
-NAMED_FAULTS = 20
+MAX_NAMED_FAULTS = 20
 EMPTY_INSTRUCTION, EMPTY_ANSWER = "empty instruction", "empty answer"
-SPELLED = "an answer that spells a missing value (nan, None, #N/A), read as text"
-_MISSING = {"nan", "none", "null", "<na>", "#n/a"}
+SPELLED_MISSING = "an answer that spells a missing value (nan, None, #N/A), read as text"
+_MISSING_SPELLINGS = {"nan", "none", "null", "<na>", "#n/a"}
 NO_ID = "no id of its own: one from its content"
 
 Placed = Iterator[tuple[Place, Row]]
 
 
-def pool_of(reading: RowParser, source: Source, name: str) -> Pool:
-    """The rows of a source as a pool. Raises: DataError, ConfigError."""
-    walk = _Walk(reading, source)
-    examples = list(walk.examples())
-    walk.end()
+def pool_of(parser: RowParser, source: Source, name: str) -> Pool:
+    """Pool of the rows of a source. Raises: DataError, ConfigError."""
+    builder = _PoolBuilder(parser, source)
+    examples = list(builder.examples())
+    builder.end()
     if not examples:
-        counts = _counted(walk.skipped)
-        what = f"no row is left after leaving out {counts}" if walk.skipped else "there is no row"
+        counts = _format_counts(builder.skipped)
+        what = f"no row is left after skipping {counts}" if builder.skipped else "there is no row"
         raise DataError(what, where=source.name, mend="Check the file and its format.")
     if not any(example.answered for example in examples):
         raise DataError(
             f"none of its {len(examples):,} rows has an answer to train on",
             where=source.name,
-            mend=f"Name the column of the answers: {reading.group}.columns={{output: COLUMN}}.",
+            mend=f"Assign the answer column: {parser.group}.columns={{output: COLUMN}}.",
         )
     return gather(
         name,
         examples,
         source=source,
-        skipped=dict(walk.skipped),
-        reading=walk.told(),
+        skipped=dict(builder.skipped),
+        reading=builder.summary(),
         where=source.name,
     )
 
 
 @dataclass
-class _Walk:
-    """One walk over a source: its layout, and what is counted on the way."""
+class _PoolBuilder:
+    """State of one iteration over a source: the layout and the counts."""
 
-    reading: RowParser
+    parser: RowParser
     source: Source
     skipped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
@@ -92,20 +92,20 @@ class _Walk:
 
     @property
     def _handling(self) -> Handling:
-        return Handling(self.reading.reasoning, self.reading.turns)
+        return Handling(self.parser.reasoning, self.parser.turns)
 
     def on_bad(self, place: Place, error: RowError) -> None:
-        """Counts a row that cannot be used; the first ones are kept to be named."""
-        if self.reading.on_bad == "skip":
+        """Count an invalid row; keep the first faults for the error message."""
+        if self.parser.on_bad == "skip":
             self.skipped[error.reason] += 1
             return
         self.bad += 1
-        if len(self.faults) < NAMED_FAULTS:
+        if len(self.faults) < MAX_NAMED_FAULTS:
             self.faults.append((place, error))
 
     def examples(self) -> Iterator[Example]:
-        """The good rows as examples, in the order of the source."""
-        placed = self.source.rows(self.reading.limit, self.on_bad)
+        """Examples of the valid rows, in the order of the source."""
+        placed = self.source.rows(self.parser.limit, self.on_bad)
         while head := _head(placed):
             if self._found_layout(head):
                 handling = self._handling
@@ -115,20 +115,20 @@ class _Walk:
                         yield example
 
     def _found_layout(self, head: list[tuple[Place, Row]]) -> bool:
-        """Whether a layout fits any of these rows. Raises: DataError for rows none of which has one."""
+        """Whether a layout fits any of these rows. Raises: DataError when none does and `on_bad` is "error"."""
         rows = [row for _, row in head]
         options: dict[str, Any] = {
-            "format": self.reading.format, "columns": self.reading.columns, "where": self.source.name,
-            "group": self.reading.group,
+            "format": self.parser.format, "columns": self.parser.columns, "where": self.source.name,
+            "group": self.parser.group,
         }  # fmt: skip
         try:
             self.layout = find_layout(*rows, **options)
         except RowError as error:
-            error = _of_table(error, head[0][0])
+            error = _with_table_hint(error, head[0][0])
             for place, _ in head:
                 self.on_bad(place, error)
-            if self.reading.on_bad == "error":
-                raise error.at_place(head[0][0], group=self.reading.group) from error
+            if self.parser.on_bad == "error":
+                raise error.at_place(head[0][0], group=self.parser.group) from error
             return False
         self.id_column = self._id_column(rows)
         for row in rows:
@@ -137,15 +137,15 @@ class _Walk:
         return True
 
     def _id_column(self, rows: list[Row]) -> str | None:
-        wanted = self.reading.id_column
+        wanted = self.parser.id_column
         if wanted == "auto":
             return "id" if any("id" in row for row in rows) else None
         if wanted is not None and not any(has_column(row, wanted) for row in rows):
             known = [name[:60] for name in dict.fromkeys(name for row in rows for name in row)][:1000]
             raise ConfigError(
                 f"there is no column '{wanted}' in the first row of {self.source.name}",
-                where=f"{self.reading.group}.id_column",
-                mend=f"{did_you_mean(wanted, known)} null makes ids from the content.",
+                where=f"{self.parser.group}.id_column",
+                mend=f"{did_you_mean(wanted, known)} Set it to null to derive ids from the content.",
             )
         return wanted
 
@@ -153,7 +153,7 @@ class _Walk:
         assert self.layout is not None
         new = self.text_columns.observe(row, self.layout)
         if any(name.strip().casefold() in OPTIONAL_NAMES for name in new):
-            self._late(row)
+            self._add_late_columns(row)
         try:
             content = self.layout.read(row, handling)
             key = self._own_id(row, place)
@@ -164,21 +164,21 @@ class _Walk:
         example = Example(key, content.turns, content.system, content.subtask, place.row)
         if not example.answered:
             self.notes[EMPTY_ANSWER] += 1
-        if any(turn.answer.strip().casefold() in _MISSING for turn in content.turns):
-            self.notes[SPELLED] += 1
+        if any(turn.answer.strip().casefold() in _MISSING_SPELLINGS for turn in content.turns):
+            self.notes[SPELLED_MISSING] += 1
         if not any(turn.instruction.strip() or turn.input.strip() for turn in content.turns):
             self.notes[EMPTY_INSTRUCTION] += 1
         return example
 
-    def _late(self, row: Row) -> None:
-        """A column that appears late fills a field that is free."""
+    def _add_late_columns(self, row: Row) -> None:
+        """Assign columns that first appear in a later row to optional fields without a column."""
         old = self.layout
         assert old is not None
         try:
             new = find_layout(
                 dict.fromkeys(self.text_columns.seen, "") | row,
                 format=old.format,
-                columns=self.reading.columns,
+                columns=self.parser.columns,
             )
         except (RowError, ConfigError):
             return
@@ -187,15 +187,15 @@ class _Walk:
             self.layout = replace(old, optional=merged)
 
     def _own_id(self, row: Row, place: Place) -> str:
-        """The user's id as text, "" where it is to come from the content. Raises: RowError."""
+        """Id of the row as text; "" when it is to be derived from the content. Raises: RowError."""
         column = self.id_column
         if column is None:
             return ""
         value = value_at(row, column)
-        if _is_missing(value) and self.reading.id_column == "auto":
+        if _is_missing(value) and self.parser.id_column == "auto":
             self.notes[NO_ID] += 1
             return ""
-        mend = "Give every row an id of its own; data.id_column=null makes ids from the content"
+        mend = "Give every row a unique id, or set data.id_column=null to derive ids from the content"
         if _is_missing(value):
             raise RowError("is missing", column=column, mend=mend)
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -204,22 +204,22 @@ class _Walk:
         first = self.ids.setdefault(key, place)
         if first is not place:
             raise RowError(
-                "is that of another row",
+                "is used by another row",
                 column=column,
                 at="",
-                mend=f"{shown(key)} is the id of {first}. {mend}",
+                mend=f"{quoted(key)} is the id of {first}. {mend}",
             )
         return key
 
     def end(self) -> None:
-        """Says what was left out. Raises: DataError for rows that cannot be used, the first of them named."""
+        """Log what was skipped and noted. Raises: DataError that counts all invalid rows and names the first."""
         if self.bad == 1:
             place, error = self.faults[0]
-            raise error.at_place(place, group=self.reading.group) from error
+            raise error.at_place(place, group=self.parser.group) from error
         if self.bad:
-            raise self._many()
+            raise self._many_faults()
         if self.skipped:
-            _log.warning("%s: left out %s", self.source.name, _counted(self.skipped))
+            _log.warning("%s: skipped %s", self.source.name, _format_counts(self.skipped))
         for note, count in self.notes.items():
             _log.log(
                 logging.WARNING if note != CONTEXT else logging.INFO,
@@ -233,12 +233,12 @@ class _Walk:
             _log.info(
                 "%s: text that is not used: %s%s",
                 self.source.name,
-                ", ".join(map(shown, unused[:SHOWN_NAMES])),
+                ", ".join(map(quoted, unused[:SHOWN_NAMES])),
                 more,
             )
 
-    def _many(self) -> DataError:
-        """The error for several rows, by place, field and fault."""
+    def _many_faults(self) -> DataError:
+        """Error for several rows, with place, field and fault of the first."""
         lines = []
         for place, error in self.faults:
             spot = place.spot if place.file == self.source.name else str(place)
@@ -247,11 +247,11 @@ class _Walk:
         return DataError(
             f"{self.bad:,} rows cannot be used:{''.join(lines)}{more}",
             where=self.source.name,
-            mend=f"Of the first: {self.faults[0][1].mend_in(self.reading.group)}.",
+            mend=f"For the first: {self.faults[0][1].mend_in(self.parser.group)}.",
         )
 
-    def told(self) -> Mapping[str, Any]:
-        """What the manifest says of the reading."""
+    def summary(self) -> Mapping[str, Any]:
+        """Summary for the manifest: format, columns, unused text and counts."""
         layout = self.layout
         if layout is None:
             return {}
@@ -268,16 +268,18 @@ class _Walk:
         }
 
 
-def _of_table(error: RowError, place: Place) -> RowError:
-    """The fault of rows that no layout fits; of a table it says where the names of the columns come from."""
+def _with_table_hint(error: RowError, place: Place) -> RowError:
+    """The fault of rows that no layout fits; for CSV, the mend mentions the header line."""
     if bare_name(Path(place.file))[1] not in (".csv", ".tsv"):
         return error
-    mend = f"{error.mend}. The first line is read as the names of the columns: if it is a row, write names above it"
+    mend = (
+        f"{error.mend}. The first line is read as column names: if it is a row, add a line of names above it"
+    )
     return RowError(error.what, column=error.column, at=error.at, mend=mend)
 
 
 def _head(placed: Placed) -> list[tuple[Place, Row]]:
-    """The next rows, so many that a layout can be found from them, and not more text than can be held."""
+    """Next rows for layout detection, at most `HEAD_ROWS` rows and `HEAD_CHARACTERS` characters."""
     head, size = [], 0
     for place, row in placed:
         head.append((place, row))
@@ -288,8 +290,8 @@ def _head(placed: Placed) -> list[tuple[Place, Row]]:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or value == "" or value != value  # NaN, as pandas writes a missing id
+    return value is None or value == "" or value != value  # NaN: a missing id written by pandas
 
 
-def _counted(skipped: Counter[str]) -> str:
+def _format_counts(skipped: Counter[str]) -> str:
     return ", ".join(f"{count:,} rows ({reason})" for reason, count in skipped.most_common(SHOWN_NAMES))

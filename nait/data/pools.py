@@ -1,6 +1,6 @@
-"""Pools and targets, made from files and Hub sets.
+"""Pools and targets from files and Hub data sets.
 
-The functions here are what `conf/data` and `conf/target` name; their parameters are the keys there.
+`conf/data` and `conf/target` instantiate these functions; their parameters are the config keys.
 """
 
 from __future__ import annotations
@@ -41,23 +41,24 @@ def read_pool(
     field: str | None = None,
     max_row_mb: int = 64,
 ) -> Pool:
-    """The candidate rows of a file, in id order. `name` is the file's own where it is null.
+    """Pool of the candidate rows of one or more files, in id order.
 
-    `path` may also be a list of files, a pattern, a folder of shards or one of `save_to_disk`: together one pool.
-    `limit` takes the first rows. `on_bad`: a row that cannot be used is an "error", or it is left out ("skip") and
-    counted. `id_column`: "auto" takes a column `id` where there is one, null makes ids from the content.
-    `duplicates`: of rows with the same content, whatever their ids, "first" keeps one, "keep" all; "error" refuses.
-    `reasoning` of an answer is kept before it as <think>...</think>, or left out ("drop"). `turns`: a conversation
-    whose speaker_roles do not take turns to an answer is a row that cannot be used ("refuse"), or is mended ("mend"):
-    first messages of the assistant and a last one of the user are cut off, and consecutive ones of a speaker joined.
-    `encoding`, `separator`, `field` and `max_row_mb` are those of `Decoding`.
+    `path`: a file, a list of files, a glob pattern, a folder of shards or of `save_to_disk`; together one pool.
+    `name`: defaults to the name of the file. `columns`: field to column. `limit`: the first rows only.
+    `id_column`: "auto" uses a column `id` if there is one; None derives ids from the content.
+    `on_bad`: an invalid row is an "error", or is skipped and counted ("skip").
+    `duplicates`: of rows with the same content, "first" keeps one and "keep" all; "error" refuses.
+    `reasoning`: "keep" writes it before the answer as <think>...</think>; "drop" removes it.
+    `turns`: "refuse" makes a conversation invalid unless user and assistant alternate and it ends with an answer.
+    "mend" removes leading assistant messages and a trailing user message, and joins consecutive messages of one role.
+    `encoding`, `separator`, `field`, `max_row_mb`: see `Decoding`.
 
     Raises: DataError that names file, row and field; ConfigError that names the key.
     """
-    reading = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
+    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = file_source(path, decoding)
-    return settled(pool_of(reading, source, name or stem(path)), duplicates, group="data", place=source.place)
+    return settled(pool_of(parser, source, name or stem(path)), duplicates, group="data", place=source.place)
 
 
 def read_hub_pool(
@@ -81,14 +82,14 @@ def read_hub_pool(
     field: str | None = None,
     max_row_mb: int = 64,
 ) -> Pool:
-    """The candidate rows of a Hub set's split, from a local mirror or over the network.
+    """Pool of a split of a Hub data set, from a local mirror or over the network.
 
-    The keys after `mirror` are those of `read_pool`. Raises: DataError, ConfigError.
+    The parameters after `mirror` are the same as for `read_pool`. Raises: DataError, ConfigError.
     """
-    reading = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
+    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = hub_source(path, subset=subset, split=split, revision=revision, mirror=mirror, decoding=decoding)
-    pool = pool_of(reading, source, name or path.split("/")[-1])
+    pool = pool_of(parser, source, name or path.split("/")[-1])
     return settled(pool, duplicates, group="data", place=source.place)
 
 
@@ -111,13 +112,13 @@ def read_target(
     rows: int | None = None,
     seed: int = 0,
 ) -> list[Target]:
-    """The one target whose reference set is this file; the keys to `max_row_mb` are those of `read_pool`.
+    """One target with this file as its reference set; the parameters to `max_row_mb` match `read_pool`.
 
-    `rows`: so many of them, drawn by `seed`; null: all. Raises: DataError, ConfigError.
+    `rows`: number of rows to sample with `seed`; None uses all. Raises: DataError, ConfigError.
     """
-    reading = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
+    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
-    return [_reference(reading, path, name or stem(path), decoding, duplicates, rows, seed)]
+    return [_reference(parser, path, name or stem(path), decoding, duplicates, rows, seed)]
 
 
 def read_targets(
@@ -139,22 +140,22 @@ def read_targets(
     rows: int | None = None,
     seed: int = 0,
 ) -> list[Target]:
-    """One target a file, under the names and in the order of `paths`; the keys of `read_target` hold for all files.
+    """One target per file, named and ordered as in `paths`; the parameters of `read_target` apply to every file.
 
-    `capabilities` chooses among the names, in its own order; null: all. Raises: DataError, ConfigError.
+    `capabilities`: names to use, in this order; None uses all. Raises: DataError, ConfigError.
     """
     if not paths:
         mend = "Name at least one: target.paths={NAME: FILE}, or choose target=none."
         raise ConfigError("there is no file", where="target.paths", mend=mend)
-    reading = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
+    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
     named = {str(name): path for name, path in paths.items()}
     chosen = chosen_names(capabilities, named)
-    return [_reference(reading, named[name], name, decoding, duplicates, rows, seed) for name in chosen]
+    return [_reference(parser, named[name], name, decoding, duplicates, rows, seed) for name in chosen]
 
 
 def _reference(
-    reading: RowParser,
+    parser: RowParser,
     path: Paths,
     name: str,
     decoding: Decoding,
@@ -162,21 +163,19 @@ def _reference(
     rows: int | None,
     seed: int,
 ) -> Target:
-    """The target of a file; rows without an answer are left out and counted."""
+    """Target of a file; rows without an answer are skipped and counted."""
     source = file_source(path, decoding, key="target.path")
-    target = as_target(
-        settled(pool_of(reading, source, name), duplicates, group="target", place=source.place)
-    )
+    target = as_target(settled(pool_of(parser, source, name), duplicates, group="target", place=source.place))
     empty = {example.id for example in target.examples if not example.answered}
     if empty:
         _log.warning(
-            "%s: %d row(s) without an answer cannot be references: left out.", source.name, len(empty)
+            "%s: skipped %d row(s) without an answer, which cannot be references.", source.name, len(empty)
         )
     return _drawn(target.without(empty, EMPTY_ANSWER), rows, seed)
 
 
 def _drawn(target: Target, rows: int | None, seed: int) -> Target:
-    """`rows` of its examples, whatever their order in the file; a smaller draw of one seed is part of a larger."""
+    """Sample of `rows` examples, independent of file order; with one seed, a smaller sample is part of a larger."""
     if rows is None:
         return target
     if not isinstance(rows, int) or rows < 1:
@@ -185,7 +184,7 @@ def _drawn(target: Target, rows: int | None, seed: int) -> Target:
     if rows > len(target):
         mend = f"Set target.rows={len(target)} or less."
         raise DataError(
-            f"{rows} rows of {target.name} are asked for, it has {len(target)}",
+            f"{rows} rows are requested, but {target.name} has {len(target)}",
             where="target.rows",
             mend=mend,
         )
@@ -196,5 +195,5 @@ def _drawn(target: Target, rows: int | None, seed: int) -> Target:
 
 
 def no_targets() -> list[Target]:
-    """No target, for methods that need none."""
+    """Empty list of targets, for selectors that use the pool only."""
     return []

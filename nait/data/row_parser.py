@@ -1,4 +1,4 @@
-"""Readings: how rows are to become examples, as the keys of `data` and `target` say."""
+"""Options for parsing rows into examples: the shared config keys of `data` and `target`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHOICES = {"on_bad": ("error", "skip"), "reasoning": ("keep", "drop"), "turns":
 
 @dataclass(frozen=True)
 class RowParser:
-    """How rows become examples. `group` is the config group whose keys the messages name."""
+    """Options for parsing rows. `group` is the config group that error messages name."""
 
     format: str = "auto"
     columns: Columns | None = None
@@ -36,4 +36,6 @@ class RowParser:
         columns: object = self.columns
         if columns is not None and not isinstance(columns, Mapping):
             mend = "Write {instruction: my_column, output: other_column}."
-            raise ConfigError("is not a mapping of fields", where=f"{self.group}.columns", mend=mend)
+            raise ConfigError(
+                "is not a mapping of fields to columns", where=f"{self.group}.columns", mend=mend
+            )

@@ -197,7 +197,7 @@ def test_blank_lines_before_a_header_and_columns_without_a_name_are_no_fault(tmp
 
 def test_a_table_that_fits_no_format_says_where_its_names_come_from(tmp_path: Path) -> None:
     said = fault(tmp_path, "a.csv", b"What is 1+1?,2\nWhat is 2+2?,4\n")
-    assert "The first line is read as the names of the columns: if it is a row, write names above it" in said
+    assert "The first line is read as column names: if it is a row, add a line of names above it" in said
     assert "prompt: COLUMN" in said
 
 

@@ -137,7 +137,13 @@ def test_an_optional_column_can_be_switched_off() -> None:
         ({"instruction": "a", "output": 5}, "output", "", "is a number, not text", "Write it as text"),
         ({"instruction": "a", "output": "b", "input": ["c"]}, "input", "", "is a list, not text", "Write it"),
         ({"prompt": "a", "completion": {}}, "completion", "", "is an object, not text", "Write it"),
-        ({"prompt": "a\ud83d", "completion": "b"}, "prompt", "", "holds half a character", "at character 1"),
+        (
+            {"prompt": "a\ud83d", "completion": "b"},
+            "prompt",
+            "",
+            "holds an unpaired surrogate",
+            "at character 1",
+        ),
         (
             {"prompt": "a", "completion": "b", "subtask": True},
             "subtask",

@@ -287,12 +287,12 @@ def test_the_part_that_is_named_of_an_answer_is_what_somebody_says(
 
 def test_of_a_list_the_message_says_that_its_path_takes_the_first_item_alone(tmp_path: Path) -> None:
     row = {"question": "q", "context": ["c", "d"], "answer": "a"}
-    assert "such as 'context.0', which is the first of 2 items alone" in refusal(tmp_path, row)
+    assert "such as 'context.0', which reads only the first of 2 items" in refusal(tmp_path, row)
 
 
 def test_a_list_of_objects_that_nobody_speaks_in_is_described(tmp_path: Path) -> None:
     said = refusal(tmp_path, {"interactions": [{"is_user": True, "text": "q"}]})
-    assert "'interactions' holds objects with 'is_user', 'text': if they are messages, write each as" in said
+    assert "'interactions' holds objects with 'is_user', 'text': if they are messages, write" in said
 
 
 def test_rows_inside_one_object_are_named_by_field(tmp_path: Path) -> None:

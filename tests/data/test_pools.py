@@ -100,9 +100,7 @@ def test_a_bad_first_row_can_be_left_out_too(tmp_path: Path) -> None:
 
 
 def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"no row is left after leaving out 2 rows \(the row fits no format\)"
-    ):
+    with pytest.raises(DataError, match=r"no row is left after skipping 2 rows \(the row fits no format\)"):
         read_pool(save(tmp_path / "a.jsonl", [{"q": "a"}, {"q": "b"}]), on_bad="skip")
     with pytest.raises(DataError, match=r"a.jsonl: there is no row"):
         read_pool(save(tmp_path / "a.jsonl", []))
@@ -113,18 +111,18 @@ def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
     [
         (
             {"instruction": "a"},
-            r"a.jsonl line 7, field 'output': is missing. Give every row a text there, or set",
+            r"a.jsonl line 7, field 'output': is missing. Give every row a text in this field, or set",
         ),
         (
             {"instruction": "a", "output": "\ud83d"},
-            r"line 7, field 'output': holds half a character. Correct",
+            r"line 7, field 'output': holds an unpaired surrogate. Correct",
         ),
-        ({**ROWS[0], "id": None}, r"line 7, field 'id': is missing. Give every row an id of its own"),
+        ({**ROWS[0], "id": None}, r"line 7, field 'id': is missing. Give every row a unique id"),
         ({**ROWS[0], "id": ""}, r"line 7, field 'id': is missing"),
         ({**ROWS[0], "id": float("nan")}, r"line 7, field 'id': is missing"),
         ({**ROWS[0], "id": [1]}, r"line 7, field 'id': is a list, neither text nor a number. Give"),
         ({**ROWS[0], "id": True}, r"line 7, field 'id': is true or false"),
-        ({**ROWS[0], "id": "\udc00"}, r"line 7, field 'id': holds half a character"),
+        ({**ROWS[0], "id": "\udc00"}, r"line 7, field 'id': holds an unpaired surrogate"),
     ],
 )
 def test_a_bad_row_names_file_line_field_and_mend(tmp_path: Path, row: dict[str, Any], message: str) -> None:
@@ -140,11 +138,11 @@ def test_an_id_used_twice_is_an_error(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jsonl", [{**ROWS[0], "id": "x"}, {**ROWS[1], "id": "x"}])
     with pytest.raises(
         DataError,
-        match=r"a.jsonl line 2, field 'id': is that of another row. 'x' is the id of .*a.jsonl line 1",
+        match=r"a.jsonl line 2, field 'id': is used by another row. 'x' is the id of .*a.jsonl line 1",
     ):
         read_pool(path)
     pool = read_pool(path, on_bad="skip")
-    assert ([one.row for one in pool.examples], pool.skipped) == ([0], {"'id' is that of another row": 1})
+    assert ([one.row for one in pool.examples], pool.skipped) == ([0], {"'id' is used by another row": 1})
     assert len(read_pool(path, id_column=None)) == 2
 
 
@@ -214,7 +212,7 @@ def test_a_draw_depends_on_its_seed_and_the_rows_and_a_smaller_one_is_part_of_a_
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (7, r"target.rows: 7 rows of a are asked for, it has 6. Set target.rows=6 or less."),
+        (7, r"target.rows: 7 rows are requested, but a has 6. Set target.rows=6 or less."),
         (0, "'0' is not a number of rows"),
     ],
 )

@@ -22,6 +22,7 @@ from nait.core.errors import ConfigError, DataError
 from nait.data.files.file_records import parse_record
 from nait.data.files.json_stream import array_items
 from nait.data.files.sources import FileSource, HubSource, file_source
+from nait.data.pools import read_target
 from nait.data.row_errors import RowError
 
 ROWS: list[dict[str, Any]] = [
@@ -313,3 +314,9 @@ def test_a_split_held_by_datasets_is_streamed_like_a_file() -> None:
     assert numbered(source) == list(enumerate(ROWS))
     assert [json.loads(line) for line in source.lines([1, 0])] == [ROWS[1], ROWS[0]]
     assert [str(place) for place, _ in source.rows()][2] == "owner/name train row 2 (counted from 0)"
+
+
+def test_a_mend_names_the_keys_of_the_group_that_reads_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"instruction": "q", "output": "a"}\n\xff\n')
+    with pytest.raises(DataError, match=r"set target\.encoding=cp1252 .* set target\.on_bad=skip"):
+        read_target(tmp_path / "a.jsonl")

@@ -185,7 +185,7 @@ def test_a_multiple_choice_set_is_a_reference_set_too(tmp_path: Path) -> None:
 def test_options_that_are_one_text_are_shown_as_they_are(read: Any) -> None:
     row = {"question": "q", "options": "A) w B) x", "answer": "B"}
     assert only(read(row)).turns == (Turn("q\nA) w B) x", "B"),)
-    with pytest.raises(DataError, match="field 'options': holds half a character"):
+    with pytest.raises(DataError, match="field 'options': holds an unpaired surrogate"):
         read({**row, "options": "A) \ud800"})
 
 

@@ -19,7 +19,7 @@ from nait.core.dataset.traits import (
 from nait.core.errors import ConfigError
 from nait.data.text_traits import topics
 from nait.data.text_traits.text_traits import UNKNOWN, TraitReader, has_code, language
-from nait.data.text_traits.topics import ONE, WORDLESS, find_topics, words
+from nait.data.text_traits.topics import NO_WORDS, ONE_TOPIC, find_topics, words
 
 KITCHEN = ("flour", "butter", "oven", "sugar", "bake", "dough")
 SKY = ("planet", "orbit", "star", "comet", "telescope", "galaxy")
@@ -73,10 +73,10 @@ def test_rows_beyond_the_sample_and_the_chunk_get_their_topic(monkeypatch: pytes
 
 
 def test_few_rows_equal_rows_and_wordless_rows_have_one_topic() -> None:
-    assert set(READER.read(pool(("Hi", "you"))).labels[TOPIC]) == {ONE}
+    assert set(READER.read(pool(("Hi", "you"))).labels[TOPIC]) == {ONE_TOPIC}
     assert len(set(READER.read(pool(*[("Bake bread", "with flour")] * 30)).labels[TOPIC])) == 1
-    assert set(READER.read(pool(*[("?", "!")] * 30)).labels[TOPIC]) == {ONE}
-    assert READER.read(pool(*themed(), ("?", "!"))).labels[TOPIC][-1] == WORDLESS
+    assert set(READER.read(pool(*[("?", "!")] * 30)).labels[TOPIC]) == {ONE_TOPIC}
+    assert READER.read(pool(*themed(), ("?", "!"))).labels[TOPIC][-1] == NO_WORDS
 
 
 def test_numbers_are_one_word_and_chinese_characters_one_each() -> None:

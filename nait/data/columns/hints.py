@@ -14,7 +14,7 @@ from nait.data.chat.marks import KNOWN, awaits_answer, first_markers, style_of
 from nait.data.chat.messages import ASSISTANT, SHAREGPT, USER, is_conversation, is_messages, speaker_roles
 from nait.data.columns.column_names import ANSWER_WORDS, CHOSEN, QUESTION_WORDS, REJECTED, TEXT_COLUMNS, TOOLS
 from nait.data.columns.nested_texts import is_metadata, name_words, text_paths
-from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, shown, value_at
+from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, quoted, value_at
 
 _DEPTH = 8
 _LONGEST_NAME = 4
@@ -60,8 +60,10 @@ def _unknown_turns(row: Row) -> str:
     """Sentence about a list of objects in no known message notation; "" without one."""
     for name, value in list(row.items())[:SHOWN_NAMES]:
         if isinstance(value, list) and value and isinstance(value[0], dict) and any(text_paths(value[0])):
-            keys = ", ".join(map(shown, list(value[0])[:SHOWN_NAMES]))
-            return f"{shown(name)} holds objects with {keys}: if they are messages, write each as {{role, content}}. "
+            keys = ", ".join(map(quoted, list(value[0])[:SHOWN_NAMES]))
+            return (
+                f"{quoted(name)} holds objects with {keys}: if they are messages, write {{role, content}}. "
+            )
     return ""
 
 

@@ -40,8 +40,8 @@ from nait.data.row_errors import (
     is_missing,
     kind,
     optional_text,
+    quoted,
     required_text,
-    shown,
     value_at,
 )
 
@@ -83,9 +83,9 @@ class Layout:
 
     def __str__(self) -> str:
         held = {name: column for name, column in {**self.required, **self.optional}.items() if column}
-        parts = [f"{name} in {shown(column)}" for name, column in held.items()]
+        parts = [f"{name} in {quoted(column)}" for name, column in held.items()]
         if self.option_columns:
-            parts.append(f"options in {', '.join(map(shown, self.option_columns))}")
+            parts.append(f"options in {', '.join(map(quoted, self.option_columns))}")
         return f"format {self.format}, " + ", ".join(parts)
 
     @property
@@ -154,7 +154,7 @@ class Layout:
             found = guess_mapping(row) if error.what == ENDS else None
             if not found or "completion" not in found:
                 raise
-            answer = f"If {shown(found['completion'])} is its answer"
+            answer = f"If {quoted(found['completion'])} is its answer"
             mend = f"{answer}, set data.columns={mapping_text(found)}. {error.mend}"
             raise RowError(error.what, column=error.column, at=error.at, mend=mend) from None
 

@@ -105,7 +105,7 @@ def parse_record(record: Record) -> Row:
     except UnicodeDecodeError as error:
         raise RowError(
             "is not UTF-8",
-            mend=f"Correct byte {error.start + 1} of the line, or set data.encoding, for example to cp1252",
+            mend=f"Correct byte {error.start + 1} of the line, or set data.encoding=cp1252 or another encoding",
         ) from None
     except json.JSONDecodeError as error:
         mend = f"Correct the line at character {error.pos + 1} ({error.msg})"

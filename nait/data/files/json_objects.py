@@ -7,7 +7,7 @@ from typing import Any
 
 from nait.core.errors import ConfigError, DataError
 from nait.data.columns.column_names import INPUTS, SPEAKERS, SYSTEMS
-from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, shown, value_at
+from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, quoted, value_at
 
 _SHARED = {name.casefold() for name in ("definition", "instruction", "prompt", *SYSTEMS, *INPUTS)} - {"input"}
 """Keys of texts that apply to every row of the object."""
@@ -45,14 +45,14 @@ def _one_list(value: Mapping[str, Any], lists: list[str], *, where: str, group: 
     shared = [name for name, held in value.items() if name.casefold() in _SHARED and not is_empty(held)]
     beside = ""
     if shared:
-        beside = f" This ignores {shown(shared[0])}: copy it into each row if it applies to them."
+        beside = f" This ignores {quoted(shared[0])}: copy it into each row if it applies to them."
     named = f"{group}.field={lists[0]}"
     mend = f"{named if lists[0].isidentifier() else repr(named)}.{beside}"
     if len(lists) > 1:
-        listed = ", ".join(shown(name) for name in lists[:SHOWN_NAMES])
+        listed = ", ".join(quoted(name) for name in lists[:SHOWN_NAMES])
         raise DataError(f"holds several lists of rows: {listed}", where=where, mend=f"Name one: {mend}")
     if shared:
-        what = f"holds the text {shown(shared[0])} next to its rows"
+        what = f"holds the text {quoted(shared[0])} next to its rows"
         raise DataError(what, where=where, mend=f"To read only the rows, set {mend}")
     return _unwrapped(value[lists[0]])
 
@@ -91,6 +91,6 @@ def _columns_or_row(value: Mapping[str, Any]) -> list[Row]:
 
 def describe_keys(value: Mapping[str, Any]) -> str:
     """Keys and value types, for an error message; at most `SHOWN_NAMES` of them."""
-    some = [f"{shown(name)} ({kind(held)})" for name, held in list(value.items())[:SHOWN_NAMES]]
+    some = [f"{quoted(name)} ({kind(held)})" for name, held in list(value.items())[:SHOWN_NAMES]]
     more = f" and {len(value) - SHOWN_NAMES:,} more" if len(value) > SHOWN_NAMES else ""
     return (", ".join(some) or "no column") + more

@@ -11,7 +11,7 @@ from typing import Any
 
 from nait.core.errors import DataError
 from nait.data.files.file_io import MEGABYTE, Decoding, open_arrow, open_text, text_lines
-from nait.data.row_errors import Row, RowError, Unreadable, shown
+from nait.data.row_errors import Row, RowError, Unreadable, quoted
 
 BATCH_ROWS = 1000
 _MAX_CELL = 2**31 - 1  # the csv default, 131,072 characters, is shorter than some published answers
@@ -71,7 +71,7 @@ def _unique_names(names: list[str], path: Path) -> list[str]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(
-            f"the column {shown(twice[0])} occurs twice",
+            f"the column {quoted(twice[0])} occurs twice",
             where=f"{path} line 1",
             mend="Rename one of the two.",
         )

@@ -1,1 +1,1 @@
-"""What can be said of a text by reading it: topic, language, code, repetition."""
+"""Traits of texts: topic, language, code, repetition and length."""

@@ -1,4 +1,4 @@
-"""Traits as read from texts: topics, languages, code, repetitions, characters."""
+"""Trait extraction: topic, language, code, repetition and length of each row."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from nait.core.errors import ConfigError
 from nait.data.text_traits.topics import find_topics
 
 TOPIC_CHARACTERS, LANGUAGE_CHARACTERS = 2000, 400
-"""How much of a row is read for each."""
+"""Characters of a row used for topic and language detection."""
 UNKNOWN = "unknown"
-LEAST_LETTERS, LEAST_CONFIDENCE = 20, 0.5
-"""Below these a language is unknown: a guess from a word or two is none."""
+MIN_LETTERS, MIN_CONFIDENCE = 20, 0.5
+"""Minimum letters and confidence for a language; below them it is "unknown"."""
 
 _CODE = re.compile(
     "|".join(
@@ -51,7 +51,7 @@ _CODE = re.compile(
 
 @dataclass(frozen=True)
 class TraitReader:
-    """Reads at most `topics` topics; `languages=False` leaves the languages out."""
+    """Trait extractor with at most `topics` topics; `languages=False` skips language detection."""
 
     version: ClassVar[int] = 1
 
@@ -65,11 +65,11 @@ class TraitReader:
             )
 
     def key(self) -> Mapping[str, Any]:
-        """What decides the traits of a pool."""
+        """Parameters that determine the traits of a pool."""
         return {"version": self.version, "topics": self.topics, "languages": self.languages}
 
     def read(self, pool: Pool) -> Traits:
-        """The traits of each row, by its own text and those beside it."""
+        """Traits of each row. Topics and repetitions depend on all rows of the pool."""
         texts = [_text(example) for example in pool.examples]
         labels = {TOPIC: find_topics(pool.ids, [text[:TOPIC_CHARACTERS] for text in texts], self.topics)}
         if self.languages:
@@ -92,34 +92,34 @@ class TraitReader:
 
 
 def has_code(text: str) -> bool:
-    """Whether it holds a fenced block, or a line that is clearly of Python, C, Java, JavaScript, SQL or HTML.
+    """Whether a text contains a fenced block or a typical line of Python, C, Java, JavaScript, SQL or HTML.
 
-    A heuristic: a formula or a command alone is not seen, a text that quotes a tag is.
+    A heuristic: it misses a single formula or shell command, and matches a text that quotes a tag.
     """
     return _CODE.search(text) is not None
 
 
 def language(text: str) -> str:
-    """The ISO 639 code of the language it begins in; "unknown" where letters or confidence are too few."""
+    """ISO 639 code of the language at the start of a text; "unknown" with too few letters or low confidence."""
     start = text[:LANGUAGE_CHARACTERS]
-    if sum(map(str.isalpha, start)) < LEAST_LETTERS:
+    if sum(map(str.isalpha, start)) < MIN_LETTERS:
         return UNKNOWN
     code, confidence = _identifier().classify(start)
-    return str(code) if confidence >= LEAST_CONFIDENCE else UNKNOWN
+    return str(code) if confidence >= MIN_CONFIDENCE else UNKNOWN
 
 
 @lru_cache(maxsize=1)
 def _identifier() -> Any:
-    """The language model that comes with its package."""
+    """Language identification model bundled with py3langid."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def repeated(texts: Iterable[str]) -> npt.NDArray[np.bool_]:
-    """[N] whether another row has the same text but for case, blanks and compatible characters (NFKC).
+    """Whether another row has the same text [N], ignoring case, white space and NFKC variants.
 
-    A text without a visible character repeats nothing.
+    Blank texts are never repetitions.
     """
     digests = [_digest(" ".join(unicodedata.normalize("NFKC", text).lower().split())) for text in texts]
     counts = Counter(digests)
@@ -131,7 +131,7 @@ def _digest(text: str) -> bytes | None:
 
 
 def _text(example: Example) -> str:
-    """All it says, without the system prompt, which rows share."""
+    """Text of all turns, without the system prompt, which rows share."""
     return "\n".join(part for part in _parts(example) if part)
 
 

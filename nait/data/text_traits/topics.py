@@ -1,7 +1,7 @@
-"""Topics: texts in groups of like words, each named by the words that set it apart.
+"""Topic clustering: texts grouped by vocabulary, each topic named by its distinctive words.
 
-TF-IDF of words, its leading directions (latent semantic analysis), k-means. Vocabulary and centres are learned of at
-most `SAMPLE` texts, the rest is assigned in chunks: memory does not grow with the pool.
+TF-IDF, latent semantic analysis and k-means. Vocabulary and centres are fitted on at most `SAMPLE` texts, and the
+others are assigned in chunks, so memory does not grow with the pool.
 Shapes: S sampled texts, V words.
 """
 
@@ -19,18 +19,18 @@ from nait.core.addresses import unit_intervals
 SAMPLE, CHUNK = 20_000, 8_192
 VOCABULARY, DIRECTIONS = 8_192, 64
 ROWS_A_TOPIC = 5
-"""Fewer texts than this for each topic make no topics."""
-NAMED_BY = LEAST_WORDS = 3
+"""Minimum number of texts per topic."""
+NAME_WORDS = MIN_WORDS = 3
 SEED = 0
-ONE, WORDLESS = "one topic", "without words"
+ONE_TOPIC, NO_WORDS = "one topic", "without words"
 DIGITS = "0-9"
-"""The one word that all numbers count as."""
-_SPACELESS = "぀-ヿ㐀-鿿"
-_WORDS = re.compile(rf"[{_SPACELESS}]|[^\W\d_{_SPACELESS}]{{2,}}|\d+")
+"""Token that replaces every number."""
+_CJK = "぀-ヿ㐀-鿿"
+_WORDS = re.compile(rf"[{_CJK}]|[^\W\d_{_CJK}]{{2,}}|\d+")
 
 
 def words(text: str) -> list[str]:
-    """Its words in lower case, without English stop words; Chinese and Japanese characters one by one."""
+    """Words of a text in lower case, without English stop words; Chinese and Japanese text by character."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     found = _WORDS.findall(text.lower())
@@ -38,20 +38,20 @@ def words(text: str) -> list[str]:
 
 
 def find_topics(ids: Sequence[str], texts: Sequence[str], count: int) -> list[str]:
-    """The topic of each text, at most `count` of them. The same whatever the order of the rows."""
+    """Topic of each text, at most `count` topics, independent of the order of the rows."""
     drawn = _sample(ids)
     count = min(count, len(drawn) // ROWS_A_TOPIC)
     if count < 2:
-        return [ONE] * len(texts)
+        return [ONE_TOPIC] * len(texts)
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     sample = [texts[row] for row in drawn]
     if not any(map(words, sample)):
-        return [ONE] * len(texts)
+        return [ONE_TOPIC] * len(texts)
     vectorizer = TfidfVectorizer(analyzer=words, max_features=VOCABULARY, sublinear_tf=True)
     weights = vectorizer.fit_transform(sample)
-    if weights.shape[1] < LEAST_WORDS:
-        return [ONE] * len(texts)
+    if weights.shape[1] < MIN_WORDS:
+        return [ONE_TOPIC] * len(texts)
     clusters = _Clusters(weights, count)
     names = _names(weights, clusters.of(weights), vectorizer.get_feature_names_out())
     found: list[str] = []
@@ -59,18 +59,18 @@ def find_topics(ids: Sequence[str], texts: Sequence[str], count: int) -> list[st
         part = vectorizer.transform(texts[start : start + CHUNK])
         wordless = part.getnnz(axis=1) == 0
         numbers = clusters.of(part)
-        found += [WORDLESS if none else names[number] for number, none in zip(numbers, wordless, strict=True)]
+        found += [NO_WORDS if none else names[number] for number, none in zip(numbers, wordless, strict=True)]
     return found
 
 
 def _sample(ids: Sequence[str]) -> list[int]:
-    """The rows of at most `SAMPLE` ids, drawn by id, in the order of the ids."""
+    """Indices of at most `SAMPLE` rows, sampled by id, in the order of the ids."""
     draws = np.array(unit_intervals("topics", keys=ids))
     return sorted(np.argsort(draws, kind="stable")[:SAMPLE].tolist(), key=lambda row: ids[row])
 
 
 class _Clusters:
-    """K-means centres in the leading directions of some TF-IDF weights [S, V]."""
+    """K-means clusters in the LSA space of TF-IDF weights [S, V]."""
 
     def __init__(self, weights: Any, count: int) -> None:
         from sklearn.cluster import MiniBatchKMeans
@@ -78,7 +78,7 @@ class _Clusters:
 
         size = min(DIRECTIONS, weights.shape[0] - 1, weights.shape[1] - 1)
         self.directions = TruncatedSVD(size, random_state=SEED)
-        with np.errstate(divide="ignore", invalid="ignore"):  # equal texts have no variance to explain
+        with np.errstate(divide="ignore", invalid="ignore"):  # identical texts have zero variance
             self.directions.fit(weights)
         self.centres = MiniBatchKMeans(count, random_state=SEED, n_init=3, batch_size=4096)
         self.centres.fit(self._reduced(weights))
@@ -89,18 +89,18 @@ class _Clusters:
         return normalize(self.directions.transform(weights))
 
     def of(self, weights: Any) -> npt.NDArray[np.int64]:
-        """[S] the number of each text's centre."""
+        """Cluster index of each text [S]."""
         return np.asarray(self.centres.predict(self._reduced(weights)), dtype=np.int64)
 
 
 def _names(weights: Any, numbers: npt.NDArray[np.int64], terms: Sequence[str]) -> dict[int, str]:
-    """Each group's words of the highest mean weight over that in all texts; ties by the alphabet."""
+    """Names by cluster: the words whose mean weight most exceeds that of all texts, ties in alphabetical order."""
     everywhere = np.asarray(weights.mean(axis=0)).ravel()
     found: dict[int, str] = {}
     for number in range(int(numbers.max()) + 1):
         inside = numbers == number
         own = np.asarray(weights[inside].mean(axis=0)).ravel() if inside.any() else everywhere
-        top = np.argsort(-(own - everywhere), kind="stable")[:NAMED_BY]
+        top = np.argsort(-(own - everywhere), kind="stable")[:NAME_WORDS]
         name = ", ".join(terms[k] for k in top)
         found[number] = name if name not in found.values() else f"{name} ({number})"
     return found
