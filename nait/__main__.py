@@ -10,18 +10,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nait.cli.help import named_none
+from nait.cli.help import replace_null
 from nait.core.errors import ConfigError, NaitError
 from nait.core.inputs.paths import cannot_write
 from nait.core.ranks import Workers, workers_of
 from nait.runs.processes import overrides, settle
 
 TERMINATED = 128 + signal.SIGTERM
-"""The exit code of a job that SIGTERM has ended."""
+"""Exit code of a job that SIGTERM ended."""
 
 
 def main() -> None:
-    """Runs the jobs that the command line describes. Exit code 2: something the user can mend."""
+    """Run the jobs of the command line. Exit code 2 means an error that the user can fix."""
     arguments = sys.argv[1:]
     if not arguments or not set(arguments).isdisjoint({"--help", "-h", "help"}):
         _print_help()
@@ -33,12 +33,12 @@ def main() -> None:
         return
     workers = workers_of(os.environ)
     settle(workers)
-    # Hydra then raises its errors instead of printing them, and they get our words and exit code.
+    # Makes Hydra raise its errors instead of printing them, so that `_run` can translate them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # A Hub is asked only when a config says so: model=hf, data=hub, eval.online=true.
+    # The Hub is contacted only on request: model=hf, data=hub, eval.online=true.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    logging.raiseExceptions = False  # a log that cannot be written does not print a traceback on each line
+    logging.raiseExceptions = False  # no traceback for each line that cannot be written to the log file
     try:
         _run(arguments)
     except NaitError as error:
@@ -49,21 +49,21 @@ def main() -> None:
             raise
         _fail(str(refused))
     except KeyboardInterrupt:
-        _stopped("Interrupted", workers, arguments)
+        _log_interruption("Interrupted", workers, arguments)
         sys.exit(128 + signal.SIGINT)
-    except SystemExit as left:
-        if left.code == TERMINATED:
-            _stopped("Terminated", workers, arguments)
+    except SystemExit as stop:
+        if stop.code == TERMINATED:
+            _log_interruption("Terminated", workers, arguments)
         raise
 
 
-def _stopped(how: str, workers: Workers, arguments: Sequence[str]) -> None:
-    """Says what an interrupt leaves, and how to continue."""
-    again = "the same command" if workers.count > 1 else f"`{shlex.join(['nait', *arguments])}`"
+def _log_interruption(how: str, workers: Workers, arguments: Sequence[str]) -> None:
+    """Log what an interrupted job has stored, and the command that continues it."""
+    command = "the same command" if workers.count > 1 else f"`{shlex.join(['nait', *arguments])}`"
     logging.getLogger("nait").warning(
-        "%s. Kept in the store: finished stages; of scoring, every row that was measured; of training, its last "
-        "checkpoint (one each train.save_seconds). An evaluation starts anew. To continue, run %s.",
-        how, again,
+        "%s. The store keeps finished stages, all rows measured for scoring, and the last checkpoint of training "
+        "(one every train.save_seconds). An evaluation starts from the beginning. To continue, run %s.",
+        how, command,
     )  # fmt: skip
 
 
@@ -72,36 +72,36 @@ def _print_help() -> None:
 
     try:
         print(help_text(), flush=True)
-    except BrokenPipeError:  # `nait -h | head`: the reader has what it wanted
+    except BrokenPipeError:  # `nait -h | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: Sequence[str]) -> None:
-    """Runs the job or the sweep. Raises: NaitError for all that Hydra refuses, in our words."""
+    """Run the job or the sweep. Raises: NaitError; Hydra's errors are translated into ConfigError."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
     from nait.cli.app import run
-    from nait.cli.command.command_line import fitted, split
+    from nait.cli.command.command_line import hydra_line, split
     from nait.cli.command.config_errors import explain, unreadable
     from nait.cli.command.config_groups import loader_of
 
-    line = split(named_none(arguments))
+    line = split(replace_null(arguments))
     loader = loader_of(line.flags.config_dir)
     try:
-        line = fitted(line, loader)
+        line = hydra_line(line, loader)
         with overrides(workers_of(os.environ)) as added:
             sys.argv[1:] = [*line.arguments(), *added]
             run()
-    except YAMLError as error:  # of an option in the user's --config-dir
+    except YAMLError as error:  # in a file of the user's --config-dir
         raise unreadable(error) from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_own_words(error) or explain(error, line.words, loader)) from error
+        raise ConfigError(_nait_message(error) or explain(error, line.words, loader)) from error
 
 
-def _own_words(error: BaseException | None) -> str | None:
-    """What a resolver of ours said, if it is behind this error; OmegaConf keeps it as the context alone."""
+def _nait_message(error: BaseException | None) -> str | None:
+    """The message of the NaitError behind `error`, or None. OmegaConf keeps a resolver's error as the context."""
     while error is not None:
         if isinstance(error, NaitError):
             return str(error)

@@ -1,4 +1,4 @@
-"""The top floor: compose, instantiate, run the stages in order. The only file that sees Hydra's config."""
+"""The Hydra application: compose the config, build the job, run its stages. Only this file handles Hydra's config."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ KEYS: dict[str, Any] = {
     "group": str | None,
     "plan": bool,
 }
-"""What the keys of the root hold."""
+"""Types of the root's keys."""
 SEEDED = ("selector", "order", "template", "train", "eval", "data", "target")
-"""Groups whose keys may follow the run's seed."""
+"""Groups whose keys may depend on the run's seed."""
 STAGES = ("select", "train", "evaluate", "report")
-MADE_OF = {"layer_sets": ("model", "model.path"), "each_and_all": ("target", "target.paths")}
-"""What each resolver makes the values of a sweep of: one a sweep, so that they fit every job."""
+RESOLVER_INPUTS = {"layer_sets": ("model", "model.path"), "each_and_all": ("target", "target.paths")}
+"""Keys that each resolver derives a sweep's values from. They must be the same for all jobs of the sweep."""
 
 
 def _register_sweeper() -> None:
-    """Hydra's own search does not see into an editable install; it loads its plugins anew, so ours comes after."""
+    """Register our sweeper, which Hydra's plugin search does not find in an editable install."""
     plugins = Plugins.instance()
     from hydra_plugins.nait import Sweeper
 
@@ -63,7 +63,7 @@ _register_sweeper()
 
 @hydra.main(config_path="pkg://nait.conf", config_name="run", version_base="1.3")  # type: ignore[untyped-decorator]
 def run(config: DictConfig) -> None:
-    """One job."""
+    """Run one job."""
     choices = HydraConfig.get()
     names = {str(group): str(option) for group, option in choices.runtime.choices.items()}
     folder = Path(choices.runtime.output_dir)
@@ -88,7 +88,7 @@ def run(config: DictConfig) -> None:
         if plain["plan"]:
             from nait.runs.dry_run import preview
 
-            print(preview(job, stages), file=sys.stdout)  # noqa: T201  # as below; of a sweep's jobs too
+            print(preview(job, stages), file=sys.stdout)  # noqa: T201  # the plan belongs on stdout
             return
         text = run_job(job, stages, last="report" in stages and not sweeping)
     except Exception as error:
@@ -97,14 +97,14 @@ def run(config: DictConfig) -> None:
             raise
         log.error("%s", refused)
         if sweeping:
-            raise refused from None  # Hydra marks this job as failed; the others go on
+            raise refused from None  # Hydra marks this job as failed and runs the others
         sys.exit(2)
     if text and not sweeping:
         print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
 
 
 def _check_asked(config: DictConfig) -> None:
-    """Raises: ConfigError for an own pool beside what the embedded world has, unless that is asked for."""
+    """Check the job's data, model and target. Raises: ConfigError, see `check_asked`."""
     given = HydraConfig.get().overrides
     builds = {
         group: str(OmegaConf.select(config, f"{group}._target_")) for group in ("data", "model", "target")
@@ -114,12 +114,12 @@ def _check_asked(config: DictConfig) -> None:
 
 
 def _command(overrides: Any, *, sweeping: bool) -> str:
-    """What to type to repeat this job alone."""
+    """The command that repeats this job alone."""
     return shlex.join(["nait", *overrides, *(["hydra.mode=RUN"] if sweeping else [])])
 
 
 def _other_selector(name: str) -> dict[str, Any]:
-    """The config of another selector, under this job's overrides of everything but the selector."""
+    """The config of another selector, with this job's overrides of all other groups."""
     given = HydraConfig.get().overrides.task
     kept = [word for word in given if not word.lstrip("+~").startswith(("selector=", "selector.", "order"))]
     config = hydra.compose(config_name="run", overrides=[*kept, f"selector={name}"])
@@ -128,7 +128,7 @@ def _other_selector(name: str) -> dict[str, Any]:
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:
-    """The config as plain dicts and lists. Raises: ConfigError for a value that is needed, or of the wrong kind."""
+    """The config as plain dicts and lists. Raises: ConfigError for a missing value or one of the wrong type."""
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
@@ -146,7 +146,7 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
 
 
 def seeded(config: DictConfig) -> list[str]:
-    """The keys that follow `seed`: whose values are others under another one."""
+    """The keys whose values depend on `seed`."""
     other = copy.deepcopy(config)
     other.seed = (config.seed if isinstance(config.seed, int) else 0) + 1
     here, there = (
@@ -172,9 +172,9 @@ def _leaves(node: Any, at: str = "") -> dict[str, Any]:
 
 
 def build(node: Any) -> Any:
-    """The object that a config node describes, its lists and dicts as plain Python ones.
+    """The object that a config node describes; its lists and dicts are plain Python.
 
-    Raises: the NaitError that a constructor raised, without Hydra's wrapping.
+    Raises: the constructor's NaitError, unwrapped; ConfigError for a value that the constructor rejects.
     """
     from hydra.errors import InstantiationException
 
@@ -195,9 +195,9 @@ def build(node: Any) -> Any:
 
 
 def layer_sets(model: DictConfig, *, _root_: DictConfig) -> str:
-    """`${layer_sets:${model}}`: the values of `selector.layers` that `sweep=layers` runs, for the depth of a model.
+    """`${layer_sets:${model}}`: the values of `selector.layers` in `sweep=layers`, for the model's depth.
 
-    Raises: ModelError when the model does not say how deep it is; ConfigError when several are swept over.
+    Raises: ModelError for a model without a depth in its config; ConfigError if the sweep varies the model.
     """
     _refuse_sweeping(_root_, "layer_sets")
     from nait.neurons.layer_sets import layer_sets as of_depth
@@ -207,11 +207,11 @@ def layer_sets(model: DictConfig, *, _root_: DictConfig) -> str:
 
 
 def each_and_all(target: DictConfig, otherwise: Sequence[str], *, _root_: DictConfig) -> str:
-    """`${each_and_all:${target},[a,b]}`: the values of `target.capabilities` that `sweep=transfer` runs.
+    """`${each_and_all:${target},[a,b]}`: the values of `target.capabilities` in `sweep=transfer`.
 
-    Each name in `target.paths` alone, then all: [a],[b],[a,b]. `otherwise`: the names where there are no paths.
+    Each name in `target.paths` alone, then all: [a],[b],[a,b]. `otherwise`: the names used without paths.
 
-    Raises: ConfigError when there is one target only, or when several `target` are swept over.
+    Raises: ConfigError for a single target, or if the sweep varies `target`.
     """
     _refuse_sweeping(_root_, "each_and_all")
     if "capabilities" not in target:
@@ -225,13 +225,14 @@ def each_and_all(target: DictConfig, otherwise: Sequence[str], *, _root_: DictCo
 
 def _refuse_sweeping(root: DictConfig, resolver: str) -> None:
     for one in OverridesParser.create().parse_overrides(list(root.hydra.overrides.task)):
-        if one.is_sweep_override() and one.key_or_group in MADE_OF[resolver]:
-            mend = "Run the sweep once for each, into one store."
-            raise ConfigError("this sweep's other values are made of it", where=one.key_or_group, mend=mend)
+        if one.is_sweep_override() and one.key_or_group in RESOLVER_INPUTS[resolver]:
+            mend = "Run the sweep once for each value, with the same store."
+            what = "cannot be varied here: this sweep derives other values from it"
+            raise ConfigError(what, where=one.key_or_group, mend=mend)
 
 
 def at_home(path: str) -> str:
-    """`${at_home:PATH}`: the path with the home folder for `~`, where Hydra itself makes the folder."""
+    """`${at_home:PATH}`: the path with `~` expanded, for folders that Hydra creates."""
     return str(home_of(path))
 
 
@@ -241,7 +242,7 @@ OmegaConf.register_new_resolver("each_and_all", each_and_all, replace=True)
 
 
 def check_stages(stages: Any) -> list[str]:
-    """The stages in their order. Raises: ConfigError for an unknown one."""
+    """The requested stages in order. Raises: ConfigError for an unknown stage, or for none."""
     asked = [stages] if isinstance(stages, str) else list(stages or [])
     for stage in asked:
         if stage not in STAGES:
@@ -249,41 +250,41 @@ def check_stages(stages: Any) -> list[str]:
                 f"'{stage}' is not a stage", where="stages", mend=did_you_mean(str(stage), STAGES)
             )
     if not asked:
-        raise ConfigError("no stage is asked for", where="stages", mend=f"Use any of {', '.join(STAGES)}.")
+        raise ConfigError("no stage is given", where="stages", mend=f"Use any of {', '.join(STAGES)}.")
     return [stage for stage in STAGES if stage in asked]
 
 
 class Sweep(Callback):  # type: ignore[misc]
-    """What a multirun shows: its jobs' progress when they run side by side, one leaderboard at the end."""
+    """Hydra callback of a multirun: progress of parallel jobs, and one leaderboard at the end."""
 
     def __init__(self) -> None:
         self.display: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to a job's process: not the display, whose thread belongs to this one."""
+        """State pickled for a job's process, without the display and its thread."""
         return {"display": None}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Says what the sweep could find out."""
+        """Log the sweep's minimum detectable difference."""
         try:
             OmegaConf.to_container(config.hydra.sweeper, resolve=True)
         except OmegaConfBaseException:
-            return  # the sweeper meets it next, and what it raises is shown
-        if not config.plan and (said := _foreseen(config)):
-            log.info("%s", said)
+            return  # the sweeper raises the same error next, and that one is shown
+        if not config.plan and (sentence := _detectable(config)):
+            log.info("%s", sentence)
 
     def on_jobs_known(self, config: DictConfig, jobs: int) -> None:
-        """One display for jobs in processes of their own, whose bars clash. Our sweeper calls this, not Hydra."""
+        """Start one display for parallel jobs, whose progress bars would collide. Our sweeper calls it, not Hydra."""
         if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
             return
         from nait.cli.display import Display
 
-        os.environ["TQDM_DISABLE"] = "1"  # for the jobs' processes
+        os.environ["TQDM_DISABLE"] = "1"  # the jobs' processes inherit it
         self.display = Display(Path(config.hydra.sweep.dir), jobs=jobs)
         self.display.start()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Prints the leaderboard of all jobs. Exits where it cannot: Hydra goes on after a callback's error."""
+        """Print the leaderboard of all jobs. Exits on an error, because Hydra ignores errors of callbacks."""
         if self.display:
             self.display.stop()
         folder = Path(config.hydra.sweep.dir)
@@ -299,14 +300,14 @@ class Sweep(Callback):  # type: ignore[misc]
             from nait.core.estimates.plans import predicted_total
 
             plans = [json.loads(path.read_text()) for path in folder.glob("*/plan.json")]
-            total = f"{len(plans)} jobs: {predicted_total(plans):.1f} s, as far as they are known."
-            print(" ".join([total, _foreseen(config)]).strip())  # noqa: T201
+            total = f"{len(plans)} jobs: {predicted_total(plans):.1f} s, unknown times not counted."
+            print(" ".join([total, _detectable(config)]).strip())  # noqa: T201
             return
         if "report" not in config.stages:
             return
         from nait.runs.sweep_summary import summarise_sweep
 
-        config.paths.run = str(folder)  # of the summary; a job's own is its output folder
+        config.paths.run = str(folder)  # the summary's folder
         plain = OmegaConf.to_container(
             OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         )
@@ -315,11 +316,11 @@ class Sweep(Callback):  # type: ignore[misc]
             folder, store=str(config.paths.store), reporter=build(config.report), tracker=build(config.tracking),
             config={str(key): value for key, value in plain.items()},
         )  # fmt: skip
-        print(text, file=sys.stdout)  # noqa: T201  # as above
+        print(text, file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
 
 
 def _swept(config: DictConfig) -> dict[str, int]:
-    """What is swept over -> how many values it has."""
+    """Swept key or group -> its number of values."""
     words = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     given = {str(word).split("=")[0]: str(word) for word in [*words, *config.hydra.overrides.task]}
     parsed = OverridesParser.create().parse_overrides(list(given.values()))
@@ -328,8 +329,8 @@ def _swept(config: DictConfig) -> dict[str, int]:
     }
 
 
-def _foreseen(config: DictConfig) -> str:
-    """What the sweep's seeds could find out, one line; empty where it compares no evaluations of one suite."""
+def _detectable(config: DictConfig) -> str:
+    """One sentence on the smallest difference that the sweep's seeds can detect; "" without a common evaluation."""
     from nait.runs.sweep_summary import foresee
 
     try:
@@ -338,9 +339,8 @@ def _foreseen(config: DictConfig) -> str:
             return ""
         seeds, selectors = swept.get("seed", 1), swept.get("selector", 1)
         lines = math.prod(swept.values()) // seeds
-        methods = max(
-            1, lines - lines // selectors if selectors > 1 else lines
-        )  # one selector is the control
+        # One of several selectors is the control.
+        methods = max(1, lines - lines // selectors if selectors > 1 else lines)
         return foresee(build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods)
     except NaitError:
-        return ""  # each job says it, where it stops for it
+        return ""  # each job raises the same error itself

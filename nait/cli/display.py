@@ -1,4 +1,4 @@
-"""One display of the jobs of a sweep that run side by side, read from the folders they write."""
+"""Progress display of a sweep's parallel jobs, read from their folders."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ POLL_SECONDS = 0.5
 
 
 def states(folder: Path) -> list[dict[str, Any]]:
-    """What each job under a sweep's folder says of itself: its status, stage, selector, target and seed."""
+    """The `run.json` of each job in a sweep's folder: status, stage, selector, target, seed."""
     found = []
     for path in sorted(folder.glob("*/run.json")):
         try:
             found.append({"folder": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))})
         except (OSError, json.JSONDecodeError):
-            continue  # replaced while it was read: the next look sees it
+            continue  # being replaced; the next poll reads it
     return found
 
 
 class Display:
-    """How far the jobs are: a bar with time left on a terminal, elsewhere a line a finished job.
+    """Progress of the jobs, shown by a thread that only reads files.
 
-    A thread that only reads files.
+    On a terminal: a bar with the time left. Elsewhere: one line per finished job.
     """
 
     def __init__(self, folder: Path, *, jobs: int) -> None:
@@ -48,20 +48,20 @@ class Display:
         else:
             self._show_lines()
 
-    def _looks(self) -> Iterator[list[dict[str, Any]]]:
-        """The jobs' states, twice a second, and once more when all is over."""
+    def _polls(self) -> Iterator[list[dict[str, Any]]]:
+        """The jobs' states every `POLL_SECONDS`, and once after `stop`."""
         while not self._over.wait(POLL_SECONDS):
             yield states(self.folder)
         yield states(self.folder)
 
     def _show_lines(self) -> None:
-        said: set[str] = set()
-        for jobs in self._looks():
+        shown: set[str] = set()
+        for jobs in self._polls():
             for job in jobs:
-                if job["status"] != "running" and job["folder"] not in said:
-                    said.add(job["folder"])
+                if job["status"] != "running" and job["folder"] not in shown:
+                    shown.add(job["folder"])
                     name = f"{job['selector']}, target {job['target']}, seed {job['seed']}"
-                    sys.stderr.write(f"[{len(said)}/{self.jobs}] {name}: {job['status']}\n")
+                    sys.stderr.write(f"[{len(shown)}/{self.jobs}] {name}: {job['status']}\n")
 
     def _show_bar(self) -> None:
         from rich import progress as rich
@@ -78,7 +78,7 @@ class Display:
         )
         with rich.Progress(*columns, console=Console(stderr=True)) as bars:
             bar = bars.add_task("starting", total=self.jobs)
-            for jobs in self._looks():
+            for jobs in self._polls():
                 running = [
                     f"{j['selector']} {j['target']} s{j['seed']}: {j['stage']}" for j in jobs if _runs(j)
                 ]

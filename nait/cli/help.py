@@ -1,4 +1,4 @@
-"""What `nait --help` says, read from conf/ itself."""
+"""The text of `nait --help`. Groups and options are read from conf/."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from nait.core.errors import ConfigError
 
 KEYS = """\
   model.path          a model's folder (model=local) or Hub id (model=hf)
-  model.max_length    texts are cut there, for scoring and training alike
+  model.max_length    tokens after which texts are truncated, in scoring and training
   data.path           the pool: .jsonl .json .parquet .csv, also .gz or .zst
-  target.path         the reference set of the capability you want
+  target.path         reference rows of the capability that you want
   selector.layers     all | first_half | middle | last_half | last | [1,2,3]
   selector.site       residual | mlp | mlp_out | attn_out
   selector.feature    delta | mean | last | mean_delta
   selector.similarity dot | cosine
   budget.ratio        share of the pool; or budget=count budget.count=500, budget=tokens budget.tokens=1e6
   train.epochs        passes over the selected rows
-  eval.limit          items a task; eval.mirror=DIR reads benchmarks from a folder in the Hub's layout
-  seed                of training and of random selection
-  stages              [select,train,evaluate,report], or the ones you want
-  paths.store         where artifacts are kept; what is there is not computed again
+  eval.limit          items per task; eval.mirror=DIR reads benchmarks from a folder in the Hub's layout
+  seed                seed of training and of random selection
+  stages              [select,train,evaluate,report], or some of them
+  paths.store         folder of the artifacts; stored artifacts are not computed again
 """
 
 EXAMPLES = """\
@@ -34,13 +34,13 @@ EXAMPLES = """\
   nait -m selector=nait,random seed=0,1,2 model=local model.path=MODEL data=file data.path=pool.jsonl \\
        target=file target.path=reference.jsonl eval=mmlu_gsm8k_bbh eval.mirror=DIR
 
-  # what would run: the whole config, or one group of it
+  # show the config of a run, or one group of it
   nait --cfg job --package selector
 """
 
 
 def conf_folder() -> Path:
-    """Where the config groups are, in a clone and in an installed wheel."""
+    """The folder of the config groups, in a clone or in an installed wheel."""
     import nait.conf
 
     return Path(str(nait.conf.__file__)).parent
@@ -54,10 +54,10 @@ def groups() -> dict[str, list[str]]:
     return found
 
 
-def named_none(arguments: Sequence[str]) -> list[str]:
-    """The arguments, where `GROUP=null` is read as the option `none` of a group that has one, in a sweep's list too.
+def replace_null(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with `GROUP=null` replaced by `GROUP=none`, also in a sweep's list.
 
-    Hydra takes only names there. Raises: ConfigError for a group that has no such option.
+    Hydra accepts only names there. Raises: ConfigError for a group without the option `none`.
     """
     options = groups()
 
@@ -67,7 +67,7 @@ def named_none(arguments: Sequence[str]) -> list[str]:
         if not known or "null" not in given:
             return argument
         if "none" not in known:
-            mend = f"Leave it out, or choose {', '.join(known)}."
+            mend = f"Remove it, or choose {', '.join(known)}."
             raise ConfigError("there is no option 'null'", where=group, mend=mend)
         return f"{group}={','.join('none' if one == 'null' else one for one in given)}"
 
@@ -75,7 +75,7 @@ def named_none(arguments: Sequence[str]) -> list[str]:
 
 
 def help_text() -> str:
-    """The help: groups with their options, the keys users change most, examples."""
+    """The help text: groups with their options, the most used keys, examples."""
     options = "\n".join(f"  {group:<12} {' | '.join(names)}" for group, names in groups().items())
     return (
         f"nait {nait.__version__}: which small part of an instruction pool makes a model better, "

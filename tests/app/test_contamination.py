@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nait.cli.help import named_none
+from nait.cli.help import replace_null
 from tests.app.test_main import TASK, given, make_home, manifests, warm
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -132,7 +132,7 @@ def test_a_look_that_is_turned_off_is_said_to_be_off(nait: Run, tmp_path: Path, 
 
 
 def test_null_is_none_where_a_group_has_such_an_option() -> None:
-    read = named_none(["contamination=null", "-m", "traits=null,topics", "truth=null", "seed=null"])
+    read = replace_null(["contamination=null", "-m", "traits=null,topics", "truth=null", "seed=null"])
     assert read == ["contamination=none", "-m", "traits=none,topics", "truth=none", "seed=null"]
 
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nait.cli.app import _resolve  # the resolvers come with it
-from nait.cli.command.command_line import fitted, split
+from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_errors import explain, unresolved
 from nait.cli.command.config_groups import loader_of
 from nait.cli.command.parameter_types import fit
@@ -34,7 +34,7 @@ def composed(*arguments: str) -> Any:
     line = split(arguments)
     loader = loader_of(line.flags.config_dir)
     try:
-        line = fitted(line, loader)
+        line = hydra_line(line, loader)
         return loader.load_configuration("run", line.words, run_mode=RunMode.RUN)
     except HydraException as error:
         raise ConfigError(explain(error, line.words, loader)) from error
@@ -161,7 +161,7 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["rds"], ["Did you mean selector=rds?"]),
     (["selector"], ["selector is one of: base, full"]),
     (["frobnicate"], ["nait --help"]),
-    (["seed", "=", "1"], ["there is a space beside '='"]),
+    (["seed", "=", "1"], ["there is a space next to '='"]),
     (["--top", "10%"], ["--top: there is no such flag", "budget.ratio=0.1"]),
     (["--seed=1"], ["Values have no dashes", "seed=1"]),
     (["--cfg", "jobb"], ["--cfg", "'job'"]),
@@ -330,7 +330,7 @@ def message(*arguments: str) -> str:
 
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
 def test_a_sweep_of_no_word_starts_nothing(flag: str) -> None:
-    assert "no word says what to run. The demo is: nait experiment=quickstart" in message(flag)
+    assert "there is nothing to run. The demo is: nait experiment=quickstart" in message(flag)
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_a_key_that_is_added_and_that_nothing_reads_is_refused() -> None:
 
 def test_a_value_that_the_shell_has_cut_is_printed_in_quotes() -> None:
     said = message("data=file", "data.columns={prompt:", "question,", "completion:", "answer}", "seed=1")
-    assert said.startswith("data.columns: the shell has cut the value where it has a space.")
+    assert said.startswith("data.columns: the shell split the value at a space.")
     assert "Quote it: 'data.columns={prompt: question, completion: answer}'." in said
 
 

@@ -10,7 +10,7 @@ import pytest
 from hydra_plugins.nait import covering
 
 import nait.cli.app  # the resolvers
-from nait.cli.command.command_line import fitted, split
+from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_groups import compose, loader_of
 from nait.cli.command.sweep_jobs import Jobs, expand
 from nait.core.errors import ConfigError
@@ -23,7 +23,7 @@ __all__ = ["home", "nait"]
 def jobs(*words: str) -> Jobs:
     """The jobs of `nait -m` with these words."""
     loader = loader_of()
-    base = compose(loader, fitted(split(["-m", *words]), loader).words)
+    base = compose(loader, hydra_line(split(["-m", *words]), loader).words)
     params = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items()]
     return expand(loader, base, [*params, *base.hydra.overrides.task])
 
@@ -53,7 +53,7 @@ def test_a_key_that_some_options_have_is_theirs_and_the_others_run_once() -> Non
             *(["selector=random", f"budget.ratio={r}"] for r in (0.05, 0.1)),
         ]
     )
-    assert made.said == ["selector.layers applies to selector=nait; selector=random runs without it."]
+    assert made.notes == ["selector.layers applies to selector=nait; selector=random runs without it."]
 
 
 @pytest.mark.parametrize(

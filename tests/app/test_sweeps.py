@@ -128,7 +128,7 @@ def test_the_report_says_how_far_reference_draws_agree(nait: Run, tmp_path: Path
     [
         (
             ["sweep=layers", "model=nano,local"],
-            "model: this sweep's other values are made of it. Run the sweep once",
+            "model: cannot be varied here: this sweep derives other values from it. Run the sweep once",
         ),
         (["sweep=layers", "model=local"], "model.path: a value is needed"),
         (["sweep=layers", "model=local", "model.path=/nowhere"], "there is no such folder"),

@@ -1,1 +1,1 @@
-"""What a command line means: its words, the keys they set, the jobs of its sweep, and what is wrong with it."""
+"""Parsing of the command line: words and flags, config keys, the jobs of a sweep, and error messages."""

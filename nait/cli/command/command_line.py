@@ -1,4 +1,4 @@
-"""The command line as Hydra is to read it: flags first, and words that fit a run or a sweep."""
+"""The command line, rewritten for Hydra: flags first, then overrides that fit a run or a sweep."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KNOWN = (
     "plan",
     "paths.store",
 )
-"""Keys that people type as flags."""
+"""Keys that users often type as flags."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CommandLine:
     words: list[str]
 
     def arguments(self) -> list[str]:
-        """The line again, flags in front: Hydra takes none after the first word."""
+        """The arguments, flags first: Hydra accepts no flag after the first word."""
         found = []
         for action in get_args_parser()._actions:
             value = getattr(self.flags, action.dest, None)
@@ -56,7 +56,7 @@ class CommandLine:
 
 
 def split(arguments: Sequence[str]) -> CommandLine:
-    """Flags and words, in any order. Raises: ConfigError for a flag that is not known or cannot be combined."""
+    """Arguments in any order, split into flags and words. Raises: ConfigError for an unknown or conflicting flag."""
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign, assignment, unused-ignore]
     flags, unknown = parser.parse_known_intermixed_args(list(arguments))
@@ -64,12 +64,12 @@ def split(arguments: Sequence[str]) -> CommandLine:
     if strange:
         raise ConfigError("there is no such flag", where=strange[0], mend=flag_mend(strange[0], KNOWN))
     if flags.experimental_rerun:
-        mend = "Type the command that run.json keeps for a job."
+        mend = "Run the job's `command`, which is in its run.json."
         raise ConfigError("pickled configs are not read", where="--experimental-rerun", mend=mend)
     if flags.cfg and (flags.run or flags.info):
         raise ConfigError("cannot be combined with --run or --info", where="--cfg")
     if flags.resolve and not flags.cfg:
-        raise ConfigError("belongs to --cfg", where="--resolve", mend="Type nait --cfg job --resolve.")
+        raise ConfigError("works only with --cfg", where="--resolve", mend="Type nait --cfg job --resolve.")
     return CommandLine(flags, list(flags.overrides))
 
 
@@ -78,20 +78,20 @@ def _refuse(message: str) -> NoReturn:
     raise ConfigError(what, where=where or "command line", mend="See nait --help.")
 
 
-def fitted(line: CommandLine, loader: ConfigLoader) -> CommandLine:
-    """The line as Hydra reads it, with overrides that it applies where they apply: to dicts, to some jobs of a sweep.
+def hydra_line(line: CommandLine, loader: ConfigLoader) -> CommandLine:
+    """The line in Hydra's syntax. Overrides of a dict extend it; in a sweep, some jobs may lack an override's key.
 
-    Raises: ConfigError for words that cannot be read, and of `--cfg` for a key that no job has.
+    Raises: ConfigError for words that cannot be read, and with `--cfg` for a key that no job has.
     """
     options = GroupOptions(loader)
     check_words(line.words, options)
     if line.flags.multirun and not line.words and not line.flags.config_name:
-        raise ConfigError("no word says what to run", where="--multirun", mend=RUN)
+        raise ConfigError("there is nothing to run", where="--multirun", mend=RUN)
     line = CommandLine(line.flags, readable(line.words))
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(line.words)
     for one in overrides:
         _check_choice(one, options)
-    _tell_twice(overrides)
+    _warn_of_repeats(overrides)
     if not any(_may_need_fitting(one, line) for one in overrides):
         return line
     chosen = [one.input_line for one in overrides if _chooses(one, options)]
@@ -102,8 +102,8 @@ def fitted(line: CommandLine, loader: ConfigLoader) -> CommandLine:
     return _first_job(line, words, loader) if line.flags.cfg else CommandLine(line.flags, words)
 
 
-def _tell_twice(overrides: Sequence[Override]) -> None:
-    """Says which value is used of a key, or which option of a group, that is given twice: the last one."""
+def _warn_of_repeats(overrides: Sequence[Override]) -> None:
+    """Log a warning for each key or group that is given more than once; the last value is used."""
     last = {one.key_or_group: one for one in overrides if not one.is_add() and not one.is_delete()}
     counts = Counter(one.key_or_group for one in overrides if not one.is_add() and not one.is_delete())
     for key, count in counts.items():
@@ -112,7 +112,7 @@ def _tell_twice(overrides: Sequence[Override]) -> None:
 
 
 def _check_choice(one: Override, options: GroupOptions) -> None:
-    """Raises: ConfigError for a number in place of an option's name."""
+    """Raises: ConfigError for a number in place of an option's name, or for an unknown `+KEY`."""
     group = one.key_or_group
     if one.is_add() and not one.is_hydra_override() and not options.is_group(group):
         _check_added(group, options)
@@ -124,7 +124,7 @@ def _check_choice(one: Override, options: GroupOptions) -> None:
 
 
 def _check_added(key: str, options: GroupOptions) -> None:
-    """Raises: ConfigError for `+KEY` at the root, which nothing would read."""
+    """Raises: ConfigError for `+KEY` with an unknown root."""
     root = key.split(".")[0]
     known = [*options.roots, *options.groups]
     if root not in known:
@@ -132,7 +132,7 @@ def _check_added(key: str, options: GroupOptions) -> None:
 
 
 def _may_need_fitting(one: Override, line: CommandLine) -> bool:
-    """Whether the config must be composed to know: it takes a tenth of a second."""
+    """Whether an override may need rewriting. To decide, the config is composed, which takes 0.1 s."""
     sweeps = line.flags.multirun or one.key_or_group in ("sweep", "experiment", "hydra.mode")
     return bool(sweeps or isinstance(one._value, dict) or one.key_or_group.count(".") > 1)
 
@@ -146,7 +146,7 @@ def _single(one: Override, base: DictConfig) -> str:
 
 
 def _of_sweep(one: Override, base: DictConfig) -> str:
-    """A word of a sweep: one that not every job may take is a sweep over its one value, which the base skips."""
+    """A word of a sweep. An override that some jobs lack becomes a sweep over one value, which the base skips."""
     key = one.key_or_group
     if not _is_plain(one) or one.is_sweep_override() or (has(base, key) and not fills(base, key)):
         return str(one.input_line)
@@ -154,12 +154,12 @@ def _of_sweep(one: Override, base: DictConfig) -> str:
 
 
 def _is_plain(one: Override) -> bool:
-    """Whether a word sets a key of the config: no option, nothing of Hydra's, nothing added or deleted."""
+    """Whether an override sets an existing key: no option, no key of Hydra's, no addition, no deletion."""
     return "." in one.key_or_group and one.get_key_element()[0] not in "+~" and not one.is_hydra_override()
 
 
 def _first_job(line: CommandLine, words: list[str], loader: ConfigLoader) -> CommandLine:
-    """The line whose config is that of the sweep's first job: a sweep has no config of its own to show."""
+    """The command line of a sweep's first job, whose config `--cfg` shows: a sweep has no config of its own."""
     base = compose(loader, words)
     task = [*(f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items())]
     jobs = expand(loader, base, [*task, *base.hydra.overrides.task]).overrides

@@ -1,4 +1,4 @@
-"""Errors about config keys: Hydra's and OmegaConf's in words of ours, and the one for a key that is not there."""
+"""Messages for config errors: translations of Hydra's and OmegaConf's errors, and suggestions for unknown keys."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from nait.cli.command.quoting import quoted
 from nait.core.errors import ConfigError, did_you_mean, either
 from nait.core.inputs.repeated_keys import twice
 
-EXTRAS = {"hydra/launcher": "SLURM's launchers come with: pip install 'nait[slurm]'."}
+EXTRAS = {"hydra/launcher": "For SLURM's launchers: pip install 'nait[slurm]'."}
 
 
 def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str:
-    """The message for an error of a config that these words make."""
+    """The message for an error of Hydra or OmegaConf that these words caused."""
     text = str(error)
     option = re.search(r"Could not find '([\w@/]+)/([^'/]*)'", text)
     if option:
@@ -49,7 +49,7 @@ def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str
 
 
 def unreadable(error: YAMLError) -> ConfigError:
-    """The error for a config file that is not YAML, or has a key twice."""
+    """The error for a config file that is not YAML, or that repeats a key."""
     mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", error))
     where = f"{mark.name} line {mark.line + 1}" if mark else "--config-dir"
     repeated = re.search(r"found duplicate key (.*)", problem)
@@ -61,15 +61,15 @@ def unreadable(error: YAMLError) -> ConfigError:
 
 
 def unresolved(error: Exception) -> ConfigError | None:
-    """The error for a reference `${...}` in a value that leads nowhere; None for any other failure."""
+    """The error for a `${...}` that cannot be resolved; None for any other error."""
     text = str(error)
     full = re.search(r"full_key: (\S+)", text)
     where = full.group(1) if full else ""
-    literal = "Write \\${...} for text that is to be taken literally."
+    literal = "For literal text, write \\${...}."
     if found := re.search(r"Interpolation key '([^']+)' not found", text):
         group = found.group(1).split(".")[0]
         if having := GroupOptions(loader_of()).with_key(found.group(1)):
-            what = f"needs the key {found.group(1)}, which the chosen {group} does not have"
+            what = f"needs the key {found.group(1)}, which the chosen {group} lacks"
             return ConfigError(what, where=where, mend=f"Choose {group}={either(having)}.")
         return ConfigError(f"'${{{found.group(1)}}}' names no key of the config", where=where, mend=literal)
     if found := re.search(r"Environment variable '([^']+)' not found", text):
@@ -91,15 +91,15 @@ def _no_such_option(group: str, name: str, loader: ConfigLoader) -> str:
 
 def _several_values(word: str, options: GroupOptions) -> str:
     key, _, value = word.partition("=")
-    said = f"{key}: '{value}' is several values. To run each, add -m."
+    message = f"{key}: '{value}' is several values. To run each, add -m."
     if options.is_group(key):
-        return said
+        return message
     as_list, as_text = shlex.quote(f"{key}=[{value}]"), shlex.quote(f"{key}={quoted(value)}")
-    return f"{said} As a list: {as_list}. As one text: {as_text}."
+    return f"{message} As a list: {as_list}. As one text: {as_text}."
 
 
 def _unknown(key: str, words: Sequence[str], loader: ConfigLoader) -> str:
-    """The message for a key that the config of the chosen options does not have."""
+    """The message for a key that the config of the chosen options lacks."""
     options = GroupOptions(loader)
     name = key.split("@")[0]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
@@ -116,9 +116,9 @@ def _unknown(key: str, words: Sequence[str], loader: ConfigLoader) -> str:
 def no_such_key(
     key: str, config: DictConfig, choices: Mapping[str, str], options: GroupOptions
 ) -> ConfigError:
-    """The error for a key that the config lacks: the options of its group that have it, or the nearest keys.
+    """The error for a key that the config lacks. It names the options with that key, or the nearest keys.
 
-    `choices` are the chosen options of the groups: {"budget": "ratio"}.
+    `choices`: group -> chosen option, as in {"budget": "ratio"}.
     """
     group = key.split(".")[0]
     having = options.with_key(key)
@@ -137,7 +137,7 @@ def no_such_key(
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
-    """Keys that end as this one does, or look like it."""
+    """A suggestion: keys with the same last part, or with a similar name."""
     ending = [one for one in known if one.split(".")[-1] == key and not one.startswith("hydra.")]
     if ending:
         return f"Did you mean {either([repr(one) for one in ending])}?"

@@ -1,4 +1,4 @@
-"""Options: the groups of conf/ and of the user's own config folder, and which option has a key."""
+"""Config groups and their options, from conf/ and the user's config folder; which options have a key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ ROOT = "run"
 
 
 def loader_of(folder: str | None = None) -> ConfigLoader:
-    """Reads conf/ and, before it, a folder of the user's own (`--config-dir`)."""
+    """A loader of conf/. Files of the user's `folder` (`--config-dir`) come first.
+
+    Raises: ConfigError for a missing folder.
+    """
     version.setbase("1.3")
     search = create_config_search_path("pkg://nait.conf")
     if folder is not None:
@@ -38,44 +41,44 @@ def loader_of(folder: str | None = None) -> ConfigLoader:
 
 
 def compose(loader: ConfigLoader, words: Sequence[str]) -> DictConfig:
-    """The config of these overrides, as the base of a sweep where some are swept over."""
+    """The config of these overrides; if some of them are swept, the base of the sweep."""
     config: DictConfig = loader.load_configuration(ROOT, list(words), run_mode=RunMode.MULTIRUN)
     return config
 
 
 class GroupOptions:
-    """The options of each group, as their files are."""
+    """The options of each group and their keys, read from the YAML files."""
 
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
 
     @cached_property
     def groups(self) -> dict[str, list[str]]:
-        """Every group of ours or the user's, with its options."""
+        """Group -> its options, including the user's."""
         names = [name for name in self._loader.list_groups("") if name != "hydra"]
         return {name: self._loader.get_group_options(name, ObjectType.CONFIG) for name in sorted(names)}
 
     @property
     def roots(self) -> list[str]:
-        """The keys of the root that belong to no group."""
+        """The root's keys that belong to no group."""
         return [str(key) for key in self._repository.load_config(ROOT).config if key != "hydra"]
 
     def is_group(self, name: str) -> bool:
-        """Whether options can be chosen under this name: `selector`, `hydra/launcher`."""
+        """Whether `name` is a config group, such as `selector` or `hydra/launcher`."""
         return bool(self._repository.group_exists(name))
 
     def with_key(self, key: str) -> list[str]:
-        """The options of a key's group that have the key `GROUP.a.b`."""
+        """The options that have the key `GROUP.a.b`."""
         group, _, rest = key.partition(".")
         return [name for name in self.groups.get(group, []) if rest and has(self._file(group, name), rest)]
 
     def keys(self, group: str) -> list[str]:
-        """The keys that any option of a group has, with the group's name before them."""
+        """The keys of all options of a group, prefixed with the group's name."""
         files = [self._file(group, name) for name in self.groups.get(group, [])]
         return sorted({f"{group}.{path}" for file in files for path in paths(file)})
 
     def _file(self, group: str, option: str) -> DictConfig:
-        """An option's own keys, with the keys of the option of the same group that it extends."""
+        """The keys of an option, including keys that it inherits from options of the same group."""
         found = self._repository.load_config(f"{group}/{option}")
         merged: Any = DictConfig({})
         for default in found.defaults_list or []:
@@ -91,6 +94,6 @@ class GroupOptions:
 
 
 def chosen(loader: ConfigLoader, words: Sequence[str]) -> set[str]:
-    """The groups whose option these overrides name, or a config file that they bring."""
-    made = loader.compute_defaults_list(config_name=ROOT, overrides=list(words), run_mode=RunMode.RUN)
-    return set(made.overrides.override_choices)
+    """The groups whose option is named by these overrides, or by a config file that they include."""
+    defaults = loader.compute_defaults_list(config_name=ROOT, overrides=list(words), run_mode=RunMode.RUN)
+    return set(defaults.overrides.override_choices)

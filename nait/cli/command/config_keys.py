@@ -1,4 +1,4 @@
-"""Keys: which of them a composed config has."""
+"""Keys of composed configs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 
 class Keys:
-    """The configs of choices of options, each composed once."""
+    """Configs by chosen options, each composed once."""
 
     def __init__(self, compose: Callable[[list[str]], DictConfig], is_group: Callable[[str], bool]) -> None:
         self._compose = compose
@@ -17,11 +17,11 @@ class Keys:
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def is_choice(self, key: str) -> bool:
-        """Whether a key of the command line chooses an option: `selector`, `+template@selector.template`."""
+        """Whether a key of the command line is a config group: `selector`, `+template@selector.template`."""
         return self._is_group(key.lstrip("+~").split("@")[0])
 
     def of(self, choices: Sequence[str]) -> DictConfig:
-        """The config that these choices compose, without any other override."""
+        """The config of these choices, without other overrides."""
         found = self._composed.get(tuple(choices))
         if found is None:
             found = self._composed[tuple(choices)] = self._compose(list(choices))
@@ -29,14 +29,14 @@ class Keys:
 
 
 def has(config: DictConfig, key: str) -> bool:
-    """Whether a config has the key `a.b.c`. A dict that users fill, such as `eval.num_fewshot`, has every key."""
+    """Whether a config has the key `a.b.c`. An open dict, such as `eval.num_fewshot`, has every key."""
     parent, _, last = key.rpartition(".")
     node = node_at(config, parent)
     return isinstance(node, DictConfig) and (last in _keys(node) or is_open(config, parent))
 
 
 def is_open(config: DictConfig, key: str) -> bool:
-    """Whether a dict stands at the key that users fill: a value of something that is built, not built itself."""
+    """Whether the value at `key` is an open dict: a parameter whose keys the user chooses."""
     node = node_at(config, key)
     parents = [node_at(config, ".".join(key.split(".")[:depth])) for depth in range(1, key.count(".") + 1)]
     return (
@@ -47,7 +47,7 @@ def is_open(config: DictConfig, key: str) -> bool:
 
 
 def node_at(config: DictConfig, key: str) -> Any:
-    """The node at a dotted key, unresolved; None where there is none, or where it is null or still needed."""
+    """The unresolved node at a dotted key; None if it is absent, null or a missing mandatory value."""
     node: Any = config
     for part in key.split(".") if key else []:
         if not isinstance(node, DictConfig) or part not in _keys(node):
@@ -62,7 +62,7 @@ def _keys(node: DictConfig) -> set[str]:
 
 
 def paths(config: DictConfig) -> list[str]:
-    """Every key, dotted."""
+    """All keys of a config, dotted."""
     found = []
     for key in sorted(_keys(config) - {"_target_"}):
         node = config._get_node(key)

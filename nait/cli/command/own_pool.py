@@ -1,4 +1,4 @@
-"""Asked for: an own pool is never paired with the embedded world's model or references unless the user says so."""
+"""Check that a user's pool is not combined with the embedded world's model or target by default."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from nait.core.errors import ConfigError
 
 EMBEDDED = "nait.nano."
-"""What builds the embedded world's parts."""
+"""Module prefix of the embedded world's classes."""
 MENDS = {
     "target": "Add target=file target.path=REFERENCE_FILE; target=none for a selector that needs none (random, "
     "length, perplexity); target=nano for the embedded world's references.",
@@ -17,10 +17,10 @@ MENDS = {
 
 
 def check_asked(builds: Mapping[str, str], chosen: Callable[[], set[str]]) -> None:
-    """Raises: ConfigError for a pool of the user's own beside a model or target of the embedded world by default.
+    """Raises: ConfigError for a user's pool with the embedded world's model or target, unless chosen explicitly.
 
-    `builds` is what the groups `data`, `model` and `target` build, by its dotted path; `chosen` gives the groups
-    whose option the command line or a config file names.
+    `builds`: group (`data`, `model`, `target`) -> dotted path of its class. `chosen` returns the groups whose option
+    the command line or a config file names.
     """
     if builds["data"].startswith(EMBEDDED):
         return

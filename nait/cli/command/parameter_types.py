@@ -1,4 +1,4 @@
-"""Values: each fits the parameter that it is given to, as its annotation says, or is refused by its key."""
+"""Config values, converted to the annotated types of the parameters that receive them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nait.core.errors import ConfigError, did_you_mean, either
 LISTS = (list, tuple, Sequence)
 DICTS = (dict, Mapping)
 NAMED = ("selector", "name")
-"""The one key that is not a parameter: what a selector is called in a table."""
+"""The only key that is not a parameter: a selector's name in tables."""
 
 
 def fit(node: Any, where: str) -> Any:
-    """A resolved config with every value of something that is built as its parameter wants it.
+    """A resolved config whose values have the types of their constructors' parameters.
 
-    A single value is a list of one where a list is wanted, a number is text where text is wanted.
-    Raises: ConfigError for a value of the wrong kind, with its whole key.
+    A single value becomes a list of one for a list parameter; a number becomes text for a text parameter.
+    Raises: ConfigError for an unknown key or a value of the wrong type, with the full key.
     """
     if isinstance(node, list):
         return [fit(one, where) for one in node]
@@ -45,12 +45,12 @@ def fit(node: Any, where: str) -> Any:
 
 
 def fit_value(value: Any, wanted: Any, where: str) -> Any:
-    """The value as the type wants it. Raises: ConfigError where it cannot be."""
+    """The value, converted to a type. Raises: ConfigError if it cannot be converted."""
     options = _members(wanted)
     if any(_is_a(value, one) for one in options):
         return _of_list(value, options, where)
     if _is_number(value, options):
-        return value  # as it was typed: addresses hang on it
+        return value  # unconverted: addresses depend on it
     if str in options and isinstance(value, int | float):
         return str(value).lower() if isinstance(value, bool) else str(value)
     lists = [one for one in options if _origin(one) in LISTS]
@@ -58,7 +58,7 @@ def fit_value(value: Any, wanted: Any, where: str) -> Any:
         return _of_list([value], options, where)
     words = [word for one in options if (word := _word(one))]
     if not words:
-        return value  # a class of ours, or an annotation that says nothing: its constructor knows
+        return value  # a class, or no useful annotation: the constructor checks it
     mend = _mend(options, where)
     raise ConfigError(
         f"'{_shown(value)}' is not {either(list(dict.fromkeys(words)))}", where=where, mend=mend
@@ -66,7 +66,7 @@ def fit_value(value: Any, wanted: Any, where: str) -> Any:
 
 
 def _of_list(value: Any, options: Sequence[Any], where: str) -> Any:
-    """The value, its elements fitted too where it is a list."""
+    """The value; elements of a list are converted too."""
     if not isinstance(value, list):
         return value
     (one, *_) = [option for option in options if _origin(option) in LISTS] or [None]
@@ -81,7 +81,7 @@ def _is_a(value: Any, wanted: Any) -> bool:
         return value is None
     origin = _origin(wanted)
     if origin is typing.Literal:
-        return isinstance(value, str)  # its constructor offers the nearest
+        return isinstance(value, str)  # the constructor checks the choice and suggests the nearest
     if origin in LISTS:
         return isinstance(value, list)
     if origin in DICTS:
@@ -94,7 +94,7 @@ def _is_a(value: Any, wanted: Any) -> bool:
 
 
 def _is_number(value: Any, options: Sequence[Any]) -> bool:
-    """Whether a whole number is given for any number, or a float such as 1e6 for a whole one."""
+    """Whether the value is an int for a float, or a float such as 1e6 for an int."""
     if isinstance(value, bool):
         return False
     whole = isinstance(value, float) and value.is_integer() and int in options
@@ -136,18 +136,18 @@ def _members(wanted: Any) -> list[Any]:
 
 
 def _annotations(path: str) -> dict[str, Any]:
-    """Parameter -> type of what a `_target_` names; Any where it is not said, or needs a module not loaded."""
+    """Parameter -> annotated type of a `_target_`; Any without an annotation, or if it cannot be resolved."""
     target = _target(path)
     if target is None:
         return {}
-    made_in = vars(sys.modules[getattr(target, "__module__", "") or "builtins"])
+    scope = vars(sys.modules[getattr(target, "__module__", "") or "builtins"])
     found = {}
     for name, parameter in inspect.signature(target).parameters.items():
         wanted = parameter.annotation
         if parameter.kind is parameter.VAR_KEYWORD:
-            return {}  # takes any key
+            return {}  # any key is accepted
         try:
-            found[name] = eval(wanted, dict(made_in)) if isinstance(wanted, str) else wanted  # noqa: S307  # our source
+            found[name] = eval(wanted, dict(scope)) if isinstance(wanted, str) else wanted  # noqa: S307  # our source
         except (NameError, AttributeError, TypeError):
             found[name] = Any
     return {name: Any if wanted is parameter.empty else wanted for name, wanted in found.items()}

@@ -1,7 +1,7 @@
-"""Words: `key=value` as people type it, made readable for Hydra without changing what it says.
+"""Quoting of `key=value` words for Hydra's grammar.
 
-Hydra's grammar gives a meaning to `#`, quotes, brackets, `=`, `,`, `~` and letters beyond ASCII, or refuses them. A
-value that it cannot read is taken as text, as typed. In a path, `~` in front is the home folder.
+Hydra's grammar interprets or rejects `#`, quotes, brackets, `=`, `,`, `~` and non-ASCII letters. A value that it
+cannot parse is quoted as text, unchanged. A leading `~` in a path is the home folder.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from nait.core.inputs.paths import at_home
 from nait.core.inputs.repeated_keys import repeated_in_text, twice
 
 PATHS = ("path", "mirror", "store", "runs", "folder", "adapter", "moments")
-"""Keys, by their last part, whose value is a file or a folder."""
+"""Last parts of keys whose value is a file or a folder."""
 TEXTS = (*PATHS, "name", "label", "group", "project", "entity", "subset", "revision", "split")
-"""Keys, by their last part, whose value is text, also where it looks like a number."""
+"""Last parts of keys whose value is text, even if it looks like a number."""
 PERCENT = re.compile(r"\s*[\d.]+\s*%\s*")
 _PARSER = OverridesParser.create()
 
 
 def readable(words: Sequence[str]) -> list[str]:
-    """The words as Hydra reads them. Raises: ConfigError for a bracket that is not closed, a name given twice."""
-    return [read for word in words for read in _readable(word)]
+    """The words in Hydra's grammar. Raises: ConfigError for an open bracket, a repeated name or an empty path."""
+    return [part for word in words for part in _readable(word)]
 
 
 def _readable(word: str) -> list[str]:
@@ -40,9 +40,9 @@ def _readable(word: str) -> list[str]:
         and not value.strip()
         and (key.split(".")[-1] in PATHS or key in ("hydra.run.dir", "hydra.sweep.dir"))
     ):
-        mend = f"Give a file or a folder, or leave {key}= out."
+        mend = f"Give a file or a folder, or remove {key}=."
         raise ConfigError("is an empty path", where=key, mend=mend)
-    text = not equal or key.split(".")[-1] in TEXTS  # a file's name may look like anything
+    text = not equal or key.split(".")[-1] in TEXTS  # a file's name may contain any character
     if not text and (name := repeated_in_text(value)) is not None:
         raise twice(name, key)
     if not equal or key.startswith("hydra") or key[:1] == "~":
@@ -56,7 +56,7 @@ def _readable(word: str) -> list[str]:
 
 
 def _budget(value: str) -> list[str]:
-    """What `budget=10%`, `budget=0.1` and `budget=500` mean; empty for an option's name."""
+    """The overrides that `budget=10%`, `budget=0.1` and `budget=500` abbreviate; empty for an option's name."""
     parts = value.split(",")
     if all(PERCENT.fullmatch(part) for part in parts):
         return ["budget=ratio", f"budget.ratio={','.join(map(_share, parts))}"]
@@ -68,12 +68,12 @@ def _budget(value: str) -> list[str]:
 
 
 def _share(percent: str) -> str:
-    """A percentage as a fraction, without the error that a division in binary makes: 7% is 0.07."""
+    """A percentage as a fraction, without binary rounding error: 7% is 0.07."""
     return f"{float(percent.strip().rstrip('% ')) / 100:.12g}"
 
 
 def _value(word: str, last: str, value: str) -> str:
-    """The value, quoted where Hydra cannot read it or would take it for something else."""
+    """The value, quoted if Hydra cannot parse it or would misread it."""
     parsed = _parse(word)
     if last in PATHS and (parsed is None or value.startswith("~") or _names_one_file(parsed, value)):
         return _paths(value)
@@ -82,13 +82,14 @@ def _value(word: str, last: str, value: str) -> str:
         return quoted(value) if number else value
     mended = _container(value) if value[:1] in "[{" else _several(value)
     if _parse(f"key={mended}") is None:
-        mend = f"Close every bracket and quote, and quote it for the shell: {shlex.quote('selector.layers=[1,2]')}."
+        example = shlex.quote("selector.layers=[1,2]")
+        mend = f"Close every bracket and quote, and quote the word for the shell: {example}."
         raise ConfigError(f"'{value}' cannot be read", where=word.partition("=")[0], mend=mend)
     return mended
 
 
 def _paths(value: str) -> str:
-    """One path, or several of a sweep where there is no file of that whole name."""
+    """One path, or several of a sweep if no file has the whole value as its name."""
     parts = [value] if Path(value).exists() else _split(value, ",")
     return ",".join(quoted(_absolute(part) if part.startswith("~") else part) for part in parts)
 
@@ -98,13 +99,13 @@ def _several(value: str) -> str:
 
 
 def _names_one_file(parsed: Override, value: str) -> bool:
-    """Whether what reads as several values, or as a list, is the name of one file that is there."""
+    """Whether a value that parses as several values or as a list is the name of one existing file."""
     several = parsed.is_sweep_override() or not isinstance(parsed._value, str | QuotedString)
     return several and Path(value).exists() and not all(Path(part).exists() for part in value.split(","))
 
 
 def _absolute(path: str) -> str:
-    """The path with the home folder for `~`; one that begins with the name of no user is a name in this folder."""
+    """The absolute path, `~` expanded. `~NAME` without such a user is a name in the working folder."""
     return os.path.abspath(at_home(path))  # noqa: PTH100  # Path.absolute leaves ".." in
 
 
@@ -122,7 +123,7 @@ def _parse(word: str) -> Override | None:
 
 
 def _container(value: str) -> str:
-    """A list or dict with quotes around each element that cannot be read without."""
+    """A list or dict, with quotes around each element that needs them."""
     first, last, inner = value[0], value[-1:], value[1:-1]
     if (first, last) not in (("[", "]"), ("{", "}")):
         return value
@@ -142,7 +143,7 @@ def _element(text: str) -> str:
 
 
 def _split(text: str, mark: str, *, most: int = -1) -> list[str]:
-    """The parts between marks that stand outside of brackets and quotes."""
+    """The parts between marks outside brackets and quotes, at most `most` + 1 parts."""
     parts, depth, quote = [""], 0, ""
     for letter in text:
         if quote:

@@ -1,4 +1,4 @@
-"""What to type instead of a word that is not `key=value`: a command, a file, an option's name, a flag."""
+"""Suggestions for words that are not `key=value`: commands, files, options, flags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SELECT = (
 )
 RUN = "The demo is: nait experiment=quickstart. Your own run: " + SELECT.format(pool="POOL_FILE") + "."
 EVALUATE = (
-    "Type nait 'stages=[select,train,evaluate]' and your model, data and target; train=none trains nothing."
+    "Type nait 'stages=[select,train,evaluate]' and your model, data and target; train=none skips training."
 )
 COMMANDS = {
     "run": RUN,
@@ -24,12 +24,12 @@ COMMANDS = {
     "train": "Type nait 'stages=[select,train]' and your model, data and target.",
     "eval": EVALUATE,
     "evaluate": EVALUATE,
-    "report": "Type nait-leaderboard store --report for a report on everything in a store.",
+    "report": "Type nait-leaderboard store --report for a report on all runs in a store.",
     "leaderboard": "Type nait-leaderboard store.",
     "plan": "Add plan=true to the words of a run.",
     "sweep": "Type nait sweep=methods; nait --help lists the others.",
-    "list": "Type nait --help for all groups, options and keys, or nait-leaderboard store for what a store holds.",
-    "doctor": "Add plan=true to the words of a run: it says what would run and what is missing.",
+    "list": "Type nait --help for all groups, options and keys, or nait-leaderboard store for the runs in a store.",
+    "doctor": "Add plan=true to the words of a run: it shows what would run and what is missing.",
     "config": "Type nait --cfg job, or nait --cfg job --package selector for one group.",
 }
 FLAGS = {
@@ -46,20 +46,20 @@ NEEDED = (
     "selector", "order", "budget", "data", "model", "target", "template", "train", "eval", "tracking", "cost",
     "report", "engine", "paths",
 )  # fmt: skip
-"""Groups that a run cannot do without."""
+"""Groups that every run needs."""
 
 
 def check_words(words: Sequence[str], options: GroupOptions) -> None:
-    """Raises: ConfigError for a word without `=`, with what to type in its place."""
+    """Raises: ConfigError for a word without `=`, a space next to `=`, or a deleted group that a run needs."""
     bare = [word for word in words if "=" not in word and not word.startswith("~")]
     spaced = [word for word in words if word.startswith("=")]
     joined = _unclosed(words)
     if joined:
-        what = "the shell has cut the value where it has a space"
+        what = "the shell split the value at a space"
         raise ConfigError(what, where=joined.partition("=")[0], mend=f"Quote it: {shlex.quote(joined)}.")
     if spaced:
-        mend = "Write key=value without spaces, and quote a value that has some: 'label=my run'."
-        raise ConfigError("there is a space beside '='", where=" ".join(words), mend=mend)
+        mend = "Write key=value without spaces, and quote a value that contains spaces: 'label=my run'."
+        raise ConfigError("there is a space next to '='", where=" ".join(words), mend=mend)
     deleted = [word[1:] for word in words if word.startswith("~") and word[1:] in NEEDED]
     if deleted:
         group = deleted[0]
@@ -71,7 +71,7 @@ def check_words(words: Sequence[str], options: GroupOptions) -> None:
 
 
 def _unclosed(words: Sequence[str]) -> str:
-    """A word that opens a bracket, with those after it up to where it is closed; "" where none is open."""
+    """A word with an open bracket, joined with the words up to the closing bracket; "" if no bracket is open."""
     for i, word in enumerate(words):
         if "=" not in word or not any(_depth(word, pair) > 0 for pair in ("{}", "[]")):
             continue
@@ -99,14 +99,15 @@ def _mend(bare: Sequence[str], options: GroupOptions) -> str:
     if first in options.groups:
         return f"{first} is one of: {', '.join(options.groups[first])}."
     near = did_you_mean(first, COMMANDS)
-    return "nait --help shows what can be typed." if not near.startswith("Did") else f"{near} {RUN}"
+    return "See nait --help." if not near.startswith("Did") else f"{near} {RUN}"
 
 
 def flag_mend(flag: str, known: Sequence[str]) -> str:
-    """What to type for a flag that is not known."""
+    """The suggestion for an unknown flag."""
     name, _, value = flag.lstrip("-").partition("=")
     if name in FLAGS:
         return f"Values have no dashes: {FLAGS[name]}. See nait --help."
     near = did_you_mean(name.replace("-", "_"), known)
-    offered = f" {near}" if near.startswith("Did") else ""
-    return f"Values have no dashes: KEY=VALUE{f', as in {name}={value}' if value else ''}.{offered} See nait --help."
+    suggestion = f" {near}" if near.startswith("Did") else ""
+    example = f", as in {name}={value}" if value else ""
+    return f"Values have no dashes: KEY=VALUE{example}.{suggestion} See nait --help."

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: every combination of its values, each with the keys that its options have."""
+"""The jobs of a sweep: every combination of its values, with the keys that the job's options have."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from nait.cli.command.config_groups import GroupOptions
 from nait.cli.command.config_keys import Keys, has, is_open
 
 Choices = tuple[tuple[str, str], ...]
-"""The options that a job chooses: (("selector", "nait"), ("budget", "ratio"))."""
+"""A job's chosen options: (("selector", "nait"), ("budget", "ratio"))."""
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """The overrides of each job, and for each key that only some jobs have, the choices with and without it."""
+    """The overrides of each job. `partial`: key that some jobs lack -> the choices with it, and without it."""
 
     overrides: list[list[str]]
     partial: dict[str, tuple[set[Choices], set[Choices]]]
 
     @property
-    def said(self) -> list[str]:
-        """A sentence on each key that some options have and others do not."""
-        return [_said(key, *sides) for key, sides in self.partial.items() if sides[0]]
+    def notes(self) -> list[str]:
+        """One sentence for each key that only some options have."""
+        return [_note(key, *sides) for key, sides in self.partial.items() if sides[0]]
 
     @property
     def nowhere(self) -> list[str]:
@@ -39,7 +39,7 @@ class Jobs:
 
 
 def expand(loader: Any, config: DictConfig, words: Sequence[str]) -> Jobs:
-    """The jobs that the words of a sweep make. `config` is the sweep's base.
+    """The jobs of a sweep's words. `config` is the sweep's base.
 
     Raises: ConfigError for a key that no job has.
     """
@@ -55,7 +55,7 @@ def expand(loader: Any, config: DictConfig, words: Sequence[str]) -> Jobs:
 
 
 def jobs_of(overrides: Sequence[Override], keys: Keys) -> Jobs:
-    """Every combination of the values, once. A key is set where the job's options have it, and left out elsewhere."""
+    """Each combination of the values, once. A job omits keys that its options lack."""
     jobs: dict[tuple[str, ...], None] = {}
     sides: dict[str, tuple[set[Choices], set[Choices]]] = {}
     for combination in _combinations(overrides):
@@ -74,17 +74,17 @@ def jobs_of(overrides: Sequence[Override], keys: Keys) -> Jobs:
 
 
 def filled(word: str, key: str, config: DictConfig) -> str:
-    """The override as it adds to a dict that users fill: Hydra takes other keys than the present ones after `++`."""
+    """The override, with `++` if it adds to an open dict: Hydra requires it for new keys."""
     return f"++{word}" if fills(config, key) else word
 
 
 def fills(config: DictConfig, key: str) -> bool:
-    """Whether an override of this key adds to a dict that users fill."""
+    """Whether an override of this key adds to an open dict."""
     return is_open(config, key) or is_open(config, key.rpartition(".")[0])
 
 
 def _combinations(overrides: Sequence[Override]) -> Iterator[Mapping[str, str]]:
-    """Key -> value of each job, the last override of a key before the earlier ones."""
+    """Key -> value, for each job. The last override of a key wins."""
     values: dict[str, list[str]] = {}
     for one in overrides:
         swept = one.is_sweep_override()
@@ -94,8 +94,8 @@ def _combinations(overrides: Sequence[Override]) -> Iterator[Mapping[str, str]]:
     return (dict(zip(values, combination, strict=True)) for combination in product(*values.values()))
 
 
-def _said(key: str, having: set[Choices], lacking: set[Choices]) -> str:
-    """Which options have a key and which run without it, by the group that decides where one does."""
+def _note(key: str, having: set[Choices], lacking: set[Choices]) -> str:
+    """A sentence on which options have a key and which lack it, by the group that decides, if one does."""
     for group in dict.fromkeys(name for choices in having for name, _ in choices):
         with_it = {dict(choices)[group] for choices in having}
         without = {dict(choices)[group] for choices in lacking}

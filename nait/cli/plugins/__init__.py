@@ -1,4 +1,4 @@
-"""The sweeper of `nait -m`, installed as `hydra_plugins.nait`: Hydra takes plugins from no other package."""
+"""The sweeper of `nait -m`, installed as `hydra_plugins.nait`: Hydra looks for plugins in that package only."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ log = logging.getLogger("nait")
 
 
 class Sweeper(BasicSweeper):  # type: ignore[misc]
-    """Hydra's own sweeper, with two differences in how jobs are made.
+    """Hydra's basic sweeper, with two differences.
 
-    A key that only some of the chosen options have is set in their jobs alone, and said: Hydra's would end there.
+    A key that only some of the chosen options have is set in the jobs of those options, and logged; Hydra's sweeper
+    raises an error.
 
-    Of a sweep's values each is composed once before the first job, as a check, not each combination of them: a tenth
-    of a second a job, in one process, is most of what a sweep costs that finds all its results in the store. What
-    only a combination shows, its job says, and the others run.
+    Before the first job, each value of the sweep is composed once as a check, instead of each combination: composing
+    takes 0.1 s per job, which dominates a sweep whose results are all in the store. An error that only a combination
+    has is raised by its own job, and the other jobs run.
     """
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Runs the jobs. Raises: ConfigError for a key that no job has."""
+        """Run the jobs. Raises: ConfigError for a key that no job has."""
         jobs = expand(self.hydra_context.config_loader, self.config, [*self._parse_config(), *arguments])
-        for sentence in jobs.said:
+        for sentence in jobs.notes:
             log.info("%s", sentence)
         for callback in self.hydra_context.callbacks.callbacks:
             if hasattr(callback, "on_jobs_known"):
@@ -45,14 +46,14 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
         returns = []
         for start in range(0, len(jobs.overrides), size):
             results = self.launcher.launch(jobs.overrides[start : start + size], initial_job_idx=start)
-            _ = [one.return_value for one in results]  # raises what a job raised
+            _ = [one.return_value for one in results]  # re-raises a job's error
             returns.append(results)
         return returns
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Composes the first job, and for each further value the first that has it.
+        """Compose as many jobs as needed for each value of the sweep to occur once.
 
-        Raises: what composing does; ConfigError for a job that pairs an own pool with what the embedded world has.
+        Raises: the errors of composing; ConfigError for a job that `check_asked` refuses.
         """
         loader = self.hydra_context.config_loader
         for overrides in covering(batch):
@@ -62,7 +63,7 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
 
 
 def covering(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """The jobs that bring an override which no job before them has."""
+    """The jobs with an override that no earlier job has."""
     seen: set[str] = set()
     kept = []
     for overrides in batch:
