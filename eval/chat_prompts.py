@@ -1,6 +1,6 @@
-"""Chats: what a model's chat template makes of the harness's prompts, and what it does not show of them.
+"""The harness's prompts rendered by a model's chat template: errors by task, and message parts that are not rendered.
 
-Where a template refuses a prompt with a system message, the harness leaves that message out and goes on in silence.
+If a template rejects a system message, the harness silently drops the message and continues.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ _ROLES = {"system": "the task's description", "user": "a question", "assistant":
 
 
 class Chats:
-    """Stands between the harness and a chat template: names the task of an error, counts what is not shown.
+    """A wrapper around a chat template: it names the task in errors and counts messages missing from the prompt.
 
-    `check` looks at each prompt. `lost` counts prompts by task and role.
+    `check` is called with each prompt. `prompts` counts prompts by task. `lost` counts, by task and role, prompts
+    without the text of a message.
     """
 
     def __init__(self, model: str, *, check: Callable[[str], None] = lambda _: None) -> None:
@@ -30,8 +31,8 @@ class Chats:
         self.prompts: Counter[str] = Counter()
         self.lost: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def watched(self, render: Render) -> Render:
-        """The same rendering with this between. Raises: ConfigError where the template raises."""
+    def wrap(self, render: Render) -> Render:
+        """`render` with errors named and prompts counted. It raises ConfigError if the template raises."""
         from jinja2 import TemplateError
 
         def rendered(history: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
@@ -45,8 +46,8 @@ class Chats:
 
         return rendered
 
-    def follow(self, tasks: Mapping[str, Any]) -> None:
-        """Makes each of the harness's tasks say when its prompts are built."""
+    def track(self, tasks: Mapping[str, Any]) -> None:
+        """Patch the harness's tasks so that `task` names the one whose prompts are being built."""
         for name, task in tasks.items():
             task.build_all_requests = self._named(name, task.build_all_requests)
 
@@ -72,8 +73,8 @@ class Chats:
 
 
 def chat_warnings(suite: Suite, chats: Chats) -> list[str]:
-    """One sentence a role for the prompts that are not shown whole, by the names asked for; or none."""
-    said = []
+    """One sentence per role with messages that the chat template drops, counted by requested name."""
+    warnings = []
     for role, what in _ROLES.items():
         counts = {
             name: (sum(chats.lost[task][role] for task in tasks), sum(chats.prompts[task] for task in tasks))
@@ -81,5 +82,5 @@ def chat_warnings(suite: Suite, chats: Chats) -> list[str]:
         }
         parts = [f"{name} {lost} of {prompts}" for name, (lost, prompts) in counts.items() if lost]
         if parts:
-            said.append(f"the chat template does not show {what} in prompts: {', '.join(parts)}")
-    return said
+            warnings.append(f"the chat template does not show {what} in prompts: {', '.join(parts)}")
+    return warnings

@@ -1,7 +1,7 @@
-"""What a model's context leaves room for: how long an answer may be, and which prompts had to be cut.
+"""Limits of a model's context: caps on generated answers, and counts of truncated prompts.
 
-The harness cuts prompts from the left and says so once a batch, in a log nobody reads; a model with a short
-context is refused outright. Here answers are capped and cut prompts counted, and both reach the result.
+The harness truncates prompts from the left, logs it once per batch, and fails for a model with a short context. Here
+answers are capped and truncated prompts are counted, and the result reports both.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 from nait.eval.suites.suite import Suite
 
-# The harness's own name comes first: it wins where a task uses two.
+# The harness's own name is first: it takes precedence if a task uses two.
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
 def answer_cap(asked: int, *, wanted: int | None, context: int) -> int:
-    """The most tokens an answer may have: what the user wants, else what the task asks.
+    """The maximum number of answer tokens: the user's number (`wanted`), else the task's (`asked`).
 
-    At most half of the context, so that the prompt keeps the other half; a user's own number counts as it is
-    as long as it leaves the prompt anything.
+    The task's number is limited to half of the context, so that half is left for the prompt. The user's number is
+    used unchanged if it is smaller than the context.
     """
     if wanted is not None and wanted < context:
         return wanted
@@ -30,7 +30,7 @@ def answer_cap(asked: int, *, wanted: int | None, context: int) -> int:
 def cap_answers(
     tasks: Mapping[str, Any], *, wanted: int | None, context: int, default: int
 ) -> dict[str, str]:
-    """Sets each generating task's cap; says by task which had to be cut below what was asked for."""
+    """Set the answer cap of each generative task. Returns task -> "ASKED to CAP" for caps that were lowered."""
     cut: dict[str, str] = {}
     for name, task in tasks.items():
         if task.get_config("output_type") != "generate_until":
@@ -46,14 +46,14 @@ def cap_answers(
 
 
 class CutPrompts:
-    """Counts, by task, the items whose prompt a language model of the harness has to cut."""
+    """Counts, by task, the items whose prompts the harness's language model truncates."""
 
     def __init__(self) -> None:
         self.seen: dict[str, set[int]] = defaultdict(set)
         self.cut: dict[str, set[int]] = defaultdict(set)
 
-    def watch(self, lm: Any) -> None:
-        """Puts this counter between the harness and the language model's own methods."""
+    def attach(self, lm: Any) -> None:
+        """Wrap the language model's methods, so that truncated prompts are counted."""
         prompts: dict[str, list[tuple[str, int]]] = defaultdict(list)
         order: list[tuple[str, int]] = []
         generate, rate = lm.generate_until, lm.loglikelihood
@@ -99,16 +99,16 @@ class CutPrompts:
 
 
 def context_warnings(suite: Suite, capped: Mapping[str, str], cuts: CutPrompts, context: int) -> list[str]:
-    """One sentence for the capped answers and one for the cut prompts, by the names asked for; or none."""
+    """A sentence on capped answers and one on truncated prompts, counted by requested name; each only if needed."""
     asked = suite.requested
-    said = []
+    warnings = []
     if capped:
         parts = [
             f"{name} {' and '.join(ways)}"
             for name, tasks in asked.items()
             if (ways := sorted({capped[task] for task in tasks if task in capped}))
         ]
-        said.append(f"answers are capped for a context of {context} tokens: {', '.join(parts)}")
+        warnings.append(f"answers are capped for a context of {context} tokens: {', '.join(parts)}")
     counts = {name: sum(len(cuts.cut[task]) for task in tasks) for name, tasks in asked.items()}
     if any(counts.values()):
         parts = [
@@ -116,8 +116,8 @@ def context_warnings(suite: Suite, capped: Mapping[str, str], cuts: CutPrompts, 
             for name, count in counts.items()
             if count
         ]
-        said.append(
+        warnings.append(
             f"prompts are longer than a context of {context} tokens allows and lost their beginnings: "
             + ", ".join(parts)
         )
-    return said
+    return warnings

@@ -1,7 +1,7 @@
-"""lm-evaluation-harness in process: the one importer of `lm_eval`.
+"""lm-evaluation-harness, run in process. The only importer of `lm_eval`.
 
-What a name means, what is missing and what an evaluation's address is are settled without it, from the task
-files alone. It is opened only to run: stock tasks under their stock names, on a model already in memory.
+Task names, missing data and an evaluation's address are resolved from the task files, without importing `lm_eval`. It
+is imported only to run: stock tasks under their stock names, on a model that is already in memory.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from nait.core.inputs.checks import check_whole
 from nait.core.statistics.results import Evaluation
 from nait.eval.chat_prompts import Chats, chat_warnings
 from nait.eval.context_limits import CutPrompts, cap_answers, context_warnings
-from nait.eval.isolation import PYTHON_SEED, manners, seeded
+from nait.eval.isolation import PYTHON_SEED, quiet_lm_eval, seeded
 from nait.eval.local_data import air_gap
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
-from nait.eval.suites.requirements import data_digest, lacking, needs, task_digest
+from nait.eval.suites.requirements import data_digest, data_source, missing_data, task_digest
 from nait.eval.suites.suite import Suite, Task, resolve
 from nait.eval.suites.task_definitions import OWN, Catalogue, Function, library
-from nait.eval.suites.task_settings import check_choices, check_shots, kept_at_zero, relevant, shots
+from nait.eval.suites.task_settings import check_choices, check_shots, relevant, shots, zero_shot_warnings
 from nait.eval.suites.task_sizes import sizes
 from nait.hub.reachability import offline_variable, unreachable_hub
 from nait.models.prompts.frozen_clock import DAY, stop_clock
 from nait.models.tokens.tokenizers import check_highest
 
-# Only metrics that are not a mean of items need it (F1, BLEU); means have their standard error in closed form.
+# Used only for metrics that are not a mean over items (F1, BLEU). Means have a closed-form standard error.
 _BOOTSTRAPS = 1000
 
 
@@ -46,14 +46,17 @@ _BOOTSTRAPS = 1000
 class LmEval:
     """A suite of lm-evaluation-harness tasks.
 
-    `num_fewshot` is one number or one for each task or group named; null keeps each task's own. `limit` is
-    the number of items a task or subtask. `max_gen_toks` caps answers. `mirror` is a folder in the Hub's
-    layout; without one, tasks that need the Hub run only with `online`. `allow_partial` runs a suite whose
-    mirror lacks some tasks and names them in the result. `seed` draws few-shot examples and seeds numpy and torch;
-    Python's `random` starts from 0 for each task, as in a run of it by the harness's command line. In a chat template
-    (`apply_chat_template`), `fewshot_as_multiturn` makes each example a turn; null does as the command line does: it
-    is true there. `include` lists folders with task files of your own. `primary` names the main metric of tasks and
-    groups.
+    - `num_fewshot`: one number, or one per task or group; null keeps each task's own.
+    - `limit`: number of items per task or subtask.
+    - `max_gen_toks`: cap on generated answers.
+    - `mirror`: a folder in the Hub's layout. Without it, tasks with data on the Hub run only with `online`.
+    - `allow_partial`: run a suite although the mirror lacks some tasks; the result names them.
+    - `apply_chat_template`: render prompts in the model's chat template. `fewshot_as_multiturn` makes each example a
+      turn; null means true with a chat template, as on the harness's command line.
+    - `seed`: seed of few-shot draws, numpy and torch. Python's `random` starts from 0 for each task, as on the
+      harness's command line.
+    - `include`: folders with the user's task files.
+    - `primary`: the main metric by task or group.
     """
 
     tasks: Sequence[str]
@@ -75,7 +78,7 @@ class LmEval:
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         if not self.tasks:
-            raise ConfigError("no task is named", where="eval.tasks", mend="For example eval.tasks=[gsm8k].")
+            raise ConfigError("no task is given", where="eval.tasks", mend="For example eval.tasks=[gsm8k].")
         check_shots(self.num_fewshot)
         for name in ("limit", "max_gen_toks"):
             value = getattr(self, name)
@@ -96,7 +99,7 @@ class LmEval:
 
     @property
     def multiturn(self) -> bool:
-        """Whether few-shot examples are turns of a chat."""
+        """Whether each few-shot example is a turn of the chat."""
         return self.apply_chat_template if self.fewshot_as_multiturn is None else self.fewshot_as_multiturn
 
     @property
@@ -105,14 +108,14 @@ class LmEval:
 
     @cached_property
     def suite(self) -> Suite:
-        """The tasks that run. Raises: ConfigError, see `check`."""
+        """The tasks that run and their groups. Raises: ConfigError, see `check`."""
         if self._mirror is not None and not self._mirror.is_dir():
             raise ConfigError(f"there is no folder {self._mirror}", where="eval.mirror")
         folders = [*(Path(name).expanduser().resolve() for name in self.include), OWN]
         catalogue = Catalogue(folders, shipped=library())
         suite = resolve(self.tasks, catalogue)
         check_choices(suite, catalogue, num_fewshot=self.num_fewshot, primary=self.primary)
-        missing = lacking(suite, self._mirror, online=self.online)
+        missing = missing_data(suite, self._mirror, online=self.online)
         partial = suite.without(list(missing))
         if missing and not (self.allow_partial and partial.tasks):
             raise ConfigError(
@@ -124,25 +127,25 @@ class LmEval:
         return partial
 
     def check(self) -> None:
-        """Raises: ConfigError for an unknown name, missing data, a Hub that does not answer, or generated code."""
-        if self.online and any(needs(task).repo for task in self.suite.tasks):
+        """Raises: ConfigError for an unknown name, missing data, an unreachable Hub, or a task that runs code."""
+        if self.online and any(data_source(task).repo for task in self.suite.tasks):
             self._check_hub()
         _ = self.suite
 
     def _check_hub(self) -> None:
         fault = "" if offline_variable() else unreachable_hub()
         if fault:
-            asked = [task.name for task in self.suite.tasks if needs(task).repo]
+            asked = [task.name for task in self.suite.tasks if data_source(task).repo]
             more = f" and {len(asked) - 3} more" if len(asked) > 3 else ""
             raise ConfigError(
                 f"the data of {', '.join(asked[:3])}{more} come from the Hub, and {fault}",
                 where="eval.online=true",
                 mend="Check the network, or read the benchmarks from a folder: eval.online=false "
-                "eval.mirror=FOLDER. With HF_HUB_OFFLINE=1 those that were fetched before are read.",
+                "eval.mirror=FOLDER. With HF_HUB_OFFLINE=1 the local cache is read.",
             )
 
     def key(self) -> dict[str, Any]:
-        """What decides the numbers: not the batch size, the device or the place of the data."""
+        """Everything that decides the numbers. Batch size, device and location of the data do not."""
         suite = self.suite
         return {
             "requested": list(self.tasks),
@@ -168,12 +171,12 @@ class LmEval:
         }
 
     def sizes(self) -> dict[str, int]:
-        """Task -> its number of items, where all definitions tell; else {}."""
+        """Task -> number of items; {} if a definition does not give it."""
         return sizes(self.suite, self.limit)
 
     def items(self) -> dict[str, list[EvaluationText]]:
-        """Task -> the prompt of each of its items and every text in it; those beyond `limit` too, marked as such."""
-        with self._quietly() as scratch:
+        """Task -> the texts of each item: prompt and fields. Items beyond `limit` are included and marked."""
+        with self._isolated() as scratch:
             return {
                 name: [
                     EvaluationText(str(i), _texts(task, doc), self.limit is None or i < self.limit)
@@ -183,9 +186,9 @@ class LmEval:
             }
 
     def check_prompts(self, model: Model) -> None:
-        """Writes one prompt of each task in the model's chat template; the tokenizer alone is opened.
+        """Render one prompt of each task in the model's chat template. Only the tokenizer is loaded.
 
-        Raises: ConfigError that names the task whose prompt the template refuses; ModelError when the tokenizer has
+        Raises: ConfigError with the name of a task whose prompt the template rejects; ModelError if the tokenizer has
         no template, or one with tokens that the model lacks.
         """
         if not self.apply_chat_template:
@@ -196,8 +199,8 @@ class LmEval:
         self._prepare(tokenizer, model.name)
         chats = Chats(model.name, check=partial(_check_tokens, tokenizer, model.vocabulary()))
         harness = SimpleNamespace(tokenizer=tokenizer, chat_template_args={})
-        render = chats.watched(partial(HFLM.apply_chat_template, harness))
-        with self._quietly() as scratch:
+        render = chats.wrap(partial(HFLM.apply_chat_template, harness))
+        with self._isolated() as scratch:
             for name, task in self._built(scratch).items():
                 chats.task = name
                 doc = next(iter(task.eval_docs))
@@ -207,10 +210,9 @@ class LmEval:
                 )  # fmt: skip
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation:
-        """The results of the model with its adapter; what it was shown and said goes into `folder`.
+        """The results of the model with its adapter. Prompts and responses are written to `folder`.
 
-        Raises: ConfigError when a task cannot be built; ModelError when a chat template is asked for and the
-        tokenizer has none.
+        Raises: ConfigError if a task cannot be built; ModelError if the tokenizer lacks the requested chat template.
         """
         from lm_eval.evaluator import evaluate
         from lm_eval.models.huggingface import HFLM
@@ -219,23 +221,23 @@ class LmEval:
 
         suite = self.suite
         chats = Chats(model.name)
-        with self._quietly() as scratch:
+        with self._isolated() as scratch:
             tasks = self._built(scratch)
             network, tokenizer = load_adapted(model, adapter)
             if self.apply_chat_template:
                 self._prepare(tokenizer, model.name)
             lm = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=self.batch_size)
             context = int(lm.max_length)
-            if os.environ.get("TQDM_DISABLE"):  # jobs side by side: the harness itself does not ask
+            if os.environ.get("TQDM_DISABLE"):  # parallel jobs; the harness ignores this variable
                 for name in ("loglikelihood", "generate_until"):
                     setattr(lm, name, partial(getattr(lm, name), disable_tqdm=True))
             capped = cap_answers(
                 tasks, wanted=self.max_gen_toks, context=context, default=int(lm.max_gen_toks)
             )
-            lm.apply_chat_template = chats.watched(lm.apply_chat_template)
-            chats.follow(tasks)
+            lm.apply_chat_template = chats.wrap(lm.apply_chat_template)
+            chats.track(tasks)
             cuts = CutPrompts()
-            cuts.watch(lm)
+            cuts.attach(lm)
             raw = evaluate(
                 lm=lm,
                 task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
@@ -246,7 +248,7 @@ class LmEval:
             )
         results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
         warnings = [
-            *kept_at_zero(suite, self.num_fewshot),
+            *zero_shot_warnings(suite, self.num_fewshot),
             *context_warnings(suite, capped, cuts, context),
             *chat_warnings(suite, chats),
             *warnings,
@@ -255,21 +257,21 @@ class LmEval:
         return Evaluation(results, items, suite.missing, tuple(warnings), versions(raw))
 
     @contextmanager
-    def _quietly(self) -> Iterator[Path]:
-        """Within it the harness keeps its manners, draws from this suite's seed and writes into the given folder."""
+    def _isolated(self) -> Iterator[Path]:
+        """Context with a silent harness, RNGs seeded with `seed`, and a temporary folder."""
         import lm_eval.api.task
         import lm_eval.utils
 
         with (
             tempfile.TemporaryDirectory(prefix="nait-eval-") as scratch,
-            manners(lm_eval.api.task, lm_eval.utils.env),
+            quiet_lm_eval(lm_eval.api.task, lm_eval.utils.env),
             seeded(self.seed),
         ):
             yield Path(scratch)
 
     @staticmethod
     def _prepare(tokenizer: Any, name: str) -> None:
-        """Stops the clock of the tokenizer's chat template. Raises: ModelError when there is none."""
+        """Freeze the date in the tokenizer's chat template. Raises: ModelError without a template."""
         if not getattr(tokenizer, "chat_template", None):
             raise ModelError(
                 f"'{name}' has no chat template",
@@ -279,17 +281,17 @@ class LmEval:
         stop_clock(tokenizer)
 
     def _built(self, scratch: Path) -> dict[str, Any]:
-        """The harness's own tasks, by name; their rows lie in `scratch`."""
+        """Name -> the harness's task object. Converted data are written to `scratch`."""
         with air_gap(self._mirror, online=self.online, scratch=scratch):
             return {task.name: self._build(task) for task in self.suite.tasks}
 
     def _build(self, task: Task) -> Any:
-        """The harness's own task, with its few-shot examples settled."""
+        """The harness's task object, with its number of few-shot examples and their seed set."""
         from lm_eval.tasks import TaskManager
 
-        # Some tasks shuffle their rows with the global generator: each starts from the harness's own seed.
+        # Some tasks shuffle their rows with the global RNG, so each task starts from the harness's own seed.
         random.seed(PYTHON_SEED)
-        spec = str(task.entry.path) if task.entry.path and not task.overrides else _whole(task)
+        spec = str(task.entry.path) if task.entry.path and not task.overrides else _full_definition(task)
         try:
             (built,) = TaskManager(include_defaults=False).load([spec])["tasks"].values()
         except (ImportError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
@@ -297,8 +299,8 @@ class LmEval:
             raise ConfigError(
                 f"task '{task.name}' cannot be built ({type(error).__name__}: {error})",
                 where="eval.tasks",
-                mend=f"{name} is set, so that only the cache is read: unset it, or set eval.mirror=FOLDER."
-                if name and needs(task).repo
+                mend=f"{name} is set, so only the cache is read: unset it, or set eval.mirror=FOLDER."
+                if name and data_source(task).repo
                 else "",
             ) from error
         built.set_config("num_fewshot", shots(task, self.suite, self.num_fewshot))
@@ -307,7 +309,7 @@ class LmEval:
 
 
 def _texts(task: Any, doc: Mapping[str, Any]) -> tuple[str, ...]:
-    """An item's prompt, and the texts in its fields, however deep they are."""
+    """An item's prompt and the texts in its fields, at any depth."""
     found = [*_strings(task.doc_to_text(doc)), *_strings(doc)]
     return tuple(dict.fromkeys(text for text in found if text.strip()))
 
@@ -335,8 +337,8 @@ def _check_tokens(tokenizer: Any, vocabulary: int | None, text: str) -> None:
         check_highest(tokenizer, max(ids, default=0), vocabulary)
 
 
-def _whole(task: Task) -> dict[str, Any]:
-    """A task's definition with the overrides of the groups above it, every function imported."""
+def _full_definition(task: Task) -> dict[str, Any]:
+    """A task's definition with the overrides of its groups and with its functions imported."""
     from lm_eval.tasks._yaml_loader import _import_func_in_yml, load_yaml
 
     def imported(value: Any) -> Any:

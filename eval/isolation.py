@@ -1,4 +1,4 @@
-"""Surroundings of an evaluation: seeds that leave no trace, and a harness that keeps its voice down."""
+"""Seed the RNGs and silence lm-eval during an evaluation; restore everything afterwards."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import Any
 
 PYTHON_SEED = 0
-"""What lm-evaluation-harness's command line seeds Python's `random` with; numpy, torch and few-shot draws: 1234."""
+"""The seed of Python's `random` on lm-evaluation-harness's command line. For numpy, torch and few-shot it is 1234."""
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's and torch's generators with `seed`, Python's with `PYTHON_SEED`; restore all at the end."""
+    """Context with numpy and torch seeded with `seed` and Python with `PYTHON_SEED`; their states are restored."""
     import numpy as np
     import torch
 
@@ -32,35 +32,35 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(kept_numpy)
 
 
-ALONE = "DISABLE_MULTIPROC"
-"""The harness's own word for resampling in this process. Its processes are forked, and one forked beside threads, as
-W&B has them, can wait for ever; its draws are the same either way."""
+NO_FORKS = "DISABLE_MULTIPROC"
+"""The harness's variable for bootstrapping without forked processes. A fork of a process with threads, such as W&B's,
+can deadlock. The draws are the same."""
 
 
 @contextmanager
-def manners(tasks: Any, templates: Any) -> Iterator[None]:
-    """Within it the harness logs errors only, shows the bars that tell the time left, keeps templates, forks nothing.
+def quiet_lm_eval(tasks: Any, templates: Any) -> Iterator[None]:
+    """Context in which the harness logs errors only, shows its two long bars, caches templates and never forks.
 
-    `tasks` is its module of tasks, `templates` its Jinja environment.
+    `tasks` is the harness's module of tasks, `templates` its Jinja environment.
     """
     from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     loggers = [logging.getLogger(name) for name in ("lm_eval", "transformers")]
     levels = [logger.level for logger in loggers]
-    alone = os.environ.get(ALONE)
+    no_forks = os.environ.get(NO_FORKS)
     bar, bars_off, compiled = tasks.tqdm, are_progress_bars_disabled(), templates.from_string
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
-        # One bar for each of 80 subtasks, gone in a blink, hides the two that matter.
+        # 80 subtasks would show 80 short bars, which hide the two long ones.
         tasks.tqdm = lambda rows, **_: rows
-        # The harness compiles a template anew for every text: 1.7 ms each, minutes over all of MMLU.
+        # The harness compiles the template for every text: 1.7 ms each, minutes for MMLU.
         templates.from_string = lru_cache(maxsize=1024)(compiled)
         disable_progress_bars()
-        os.environ[ALONE] = "1"
+        os.environ[NO_FORKS] = "1"
         yield
     finally:
-        os.environ.pop(ALONE) if alone is None else os.environ.update({ALONE: alone})
+        os.environ.pop(NO_FORKS) if no_forks is None else os.environ.update({NO_FORKS: no_forks})
         tasks.tqdm, templates.from_string = bar, compiled
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

@@ -1,8 +1,8 @@
-"""Local data: a folder in the layout of the Hub, and the air gap that makes the harness read it.
+"""Local benchmark data: a mirror of Hub repositories, and a context that makes the harness read it.
 
-A mirror holds `<owner>/<name>/` for each data set, as the Hub's repositories are laid out: a README.md whose
-`configs:` name the files of each split, or files named after their splits. Nothing is downloaded and, for
-Parquet, nothing is cached: the tables are read into memory.
+A mirror holds `<owner>/<name>/` for each data set, in the layout of a Hub repository: a README.md whose `configs:`
+list the files of each split, or files named after their splits. There are no downloads. Parquet tables are read into
+memory without a cache.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
 _SPLIT_NAMES = {"train": "train", "test": "test", "validation": "validation"} | dict.fromkeys(
     ("valid", "val", "dev"), "validation"
 )
-# The patch of `datasets` is seen by the whole process: one evaluation at a time may hold it.
+# `datasets` is patched for the whole process, so only one evaluation at a time may hold the lock.
 _GAP = threading.RLock()
 
 
 def repository(name: str, mirror: Path | None) -> Path:
-    """Where a data set lies, or would lie: in the mirror, else in a folder of that very path."""
+    """The folder of a data set: in the mirror, else `name` itself as a path. It may not exist."""
     place = mirror / name if mirror else Path(name)
     return place if place.is_dir() else Path(name)
 
 
 def split_files(place: Path, config: str | None) -> SplitFiles:
-    """The files of each split of a repository's configuration; empty when it is not there."""
+    """Split -> files of a repository's configuration; empty if there is no such configuration."""
     readme = place / "README.md"
     declared = _declared(readme, readme.stat().st_mtime_ns) if readme.is_file() else ()
     if not declared:
@@ -53,7 +53,7 @@ def split_files(place: Path, config: str | None) -> SplitFiles:
 
 @functools.lru_cache(maxsize=64)
 def _declared(readme: Path, _changed: int) -> tuple[Mapping[str, Any], ...]:
-    """The `configs:` of a data card's front matter."""
+    """The `configs:` entries in the front matter of a README.md."""
     front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", readme.read_text(encoding="utf-8"), re.DOTALL)
     try:
         card = yaml.safe_load(front.group(1)) if front else None
@@ -75,7 +75,7 @@ def _matched(repository: Path, data_files: Any) -> SplitFiles:
 
 
 def _by_name(repository: Path, config: str | None) -> SplitFiles:
-    """Files by the split their names begin with, in `<config>/`, or at the top or in `data/` without one."""
+    """Split -> files whose names begin with it, in `<config>/`; without a config, at the top or in `data/`."""
     folders = [repository / config] if config not in (None, "default") else [repository, repository / "data"]
     found: SplitFiles = {}
     for folder in folders:
@@ -88,13 +88,13 @@ def _by_name(repository: Path, config: str | None) -> SplitFiles:
 
 
 def builder(path: Path) -> str | None:
-    """The reader in `datasets` for a file of this name, or None."""
+    """The reader of `datasets` for this file name, or None."""
     suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
     return _BUILDERS.get(suffixes[-1]) if suffixes else None
 
 
 def files_digest(files: Sequence[Path]) -> list[str]:
-    """The sha256 of each file, read once a process for each state of the file."""
+    """The sha256 of each file, cached by size and time of change."""
     return [_digest(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
@@ -104,14 +104,17 @@ def _digest(path: Path, _size: int, _changed: int) -> str:
 
 
 def read_splits(files: Mapping[str, Sequence[Path]], *, scratch: Path, load: Any) -> Any:
-    """A `datasets.DatasetDict` of these files; what is not Parquet is converted under `scratch` by `load`."""
+    """A `datasets.DatasetDict` of these files. Formats other than Parquet are converted by `load` in `scratch`.
+
+    Raises: DataError for splits of different or unknown formats.
+    """
     import datasets
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {builder(path) for paths in files.values() for path in paths}
     if kinds == {"parquet"}:
-        # `datasets.load_dataset` would first write an Arrow copy of each of MMLU's 171 files: 5 s.
+        # `datasets.load_dataset` would write an Arrow copy of each of MMLU's 171 files, which takes 5 s.
         tables = {
             split: pa.concat_tables([pq.read_table(path) for path in paths]) for split, paths in files.items()
         }
@@ -125,9 +128,9 @@ def read_splits(files: Mapping[str, Sequence[Path]], *, scratch: Path, load: Any
 
 @contextmanager
 def air_gap(mirror: Path | None, *, online: bool, scratch: Path) -> Iterator[None]:
-    """Within it `datasets.load_dataset` reads the mirror first, and the Hub is shut unless `online`.
+    """Context in which `datasets.load_dataset` reads the mirror first, and uses the Hub only if `online`.
 
-    `scratch` takes what `datasets` must write. On leaving, everything is as it was before.
+    Files that `datasets` has to write go to `scratch`. On exit the patch is undone.
     """
     import datasets
     from huggingface_hub import constants

@@ -1,4 +1,4 @@
-"""Samples: what a model was shown and what it said, so that any number can be followed back to a text."""
+"""Samples: the prompts, responses and outcomes behind an evaluation's numbers, and the versions used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAMPLES = "samples.parquet"
 
 
 def write_samples(samples: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path) -> None:
-    """Writes the harness's samples into `samples.parquet`: prompts, responses, targets, outcomes."""
+    """Write the harness's samples to `samples.parquet`: prompts, responses, targets, outcomes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -35,12 +35,17 @@ def _sample(row: Mapping[str, Any]) -> dict[str, Any]:
         "target": str(row["target"]),
         "responses": list(_responses(row)),
         "filtered": [str(part) for part in row["filtered_resps"]],
-        "metrics": json.dumps({name: row[name] for name in row["metrics"]}, default=str),
+        "metrics": _outcomes(row),
     }
 
 
+def _outcomes(row: Mapping[str, Any]) -> str:
+    """JSON of an item's metrics. NaN stays NaN, and an array or another object that JSON lacks is its `str`."""
+    return json.dumps({name: row[name] for name in row["metrics"]}, default=str)
+
+
 def _responses(row: Mapping[str, Any]) -> Iterator[str]:
-    """Generated texts; for a rated answer, the answer with its log-likelihood in nats."""
+    """Generated texts; for a multiple-choice answer, JSON of the answer and its log-likelihood in nats."""
     for arguments, answers in zip(row["arguments"], row["resps"], strict=True):
         for answer in answers:
             rated = isinstance(answer, (tuple, list)) and len(arguments) > 1
@@ -48,7 +53,7 @@ def _responses(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def versions(raw: Mapping[str, Any]) -> dict[str, str]:
-    """The versions of what made the numbers: the packages, and each task's own (`task <name>`)."""
+    """The versions behind the numbers: of the packages, and of each task (`task <name>`)."""
     packages = ("lm_eval", "datasets", "transformers", "torch")
     tasks = {f"task {name}": str(version) for name, version in raw.get("versions", {}).items()}
     return {**{name: importlib.metadata.version(name) for name in packages}, **tasks}

@@ -1,13 +1,13 @@
-"""Results of the harness, typed: its dictionaries come in, `Result` and `Item` go out.
+"""The harness's result dictionaries, parsed into `Result` and `Item`.
 
-The harness writes "acc,none" and "acc_stderr,none"; no such key leaves this file. A filter called `none` is
-the empty string here. Group means are taken here too, from the tasks' own results:
+The harness uses keys such as "acc,none" and "acc_stderr,none"; they do not leave this file. The filter `none` becomes
+the empty string. Group means are computed here, from the tasks' results:
 
     value  = sum_i w_i v_i           stderr^2 = sum_i w_i^2 se_i^2
 
-with w_i = n_i / N where the group weighs by size (the harness's own mean, under the metric's name) and
-w_i = 1 / K for the macro mean (under `<metric>_macro`). The tasks are strata, not draws: their choice adds
-nothing to the standard error.
+with w_i = n_i / N if the group weighs by size (the harness's mean, under the metric's name), and w_i = 1 / K for the
+macro mean (under `<metric>_macro`). The tasks are fixed strata, not a sample of tasks, so their choice adds no
+variance.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _PRIMARY_MEAN = "primary_macro"
 def parse(
     raw: Mapping[str, Any], suite: Suite, *, primary: Mapping[str, str]
 ) -> tuple[tuple[Result, ...], tuple[Item, ...], list[str]]:
-    """Results (the names asked for first, then groups, then tasks), items, and what was left out.
+    """Results (requested names first, then groups, then tasks), items, and warnings about skipped values.
 
-    `primary` names the main metric of a task or group as "metric" or "metric/filter"; without a word of it,
-    a task's first metric under its first filter is the main one, and a group's first mean.
+    `primary` names the main metric of a task or group as "metric" or "metric/filter". By default it is a task's first
+    metric under its first filter, and a group's first mean.
     """
     items, warnings = _items(raw.get("samples") or {})
     counts = Counter((item.task, item.metric, item.filter) for item in items)
@@ -71,8 +71,8 @@ def _items(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[tuple[It
                     continue
                 doc_hash = str(row.get("doc_hash", ""))
                 items.append(Item(task, int(row["doc_id"]), metric, _named(row["filter"]), value, doc_hash))
-    said = [f"no outcome of single items for {', '.join(sorted(skipped))}"] if skipped else []
-    return tuple(items), said
+    warnings = [f"no outcome of single items for {', '.join(sorted(skipped))}"] if skipped else []
+    return tuple(items), warnings
 
 
 def _task_results(
@@ -98,7 +98,7 @@ def _task_results(
 
 
 def _mark(results: Sequence[Result], wanted: str) -> list[Result]:
-    """The same results, one of them primary: the wanted one if it is there, else the first."""
+    """The results with one marked primary: the wanted one if present, else the first."""
     metric, _, filter_name = wanted.partition("/")
     fits = [r for r in results if r.metric == metric and filter_name in ("", r.filter)]
     main = next(iter([*fits, *results]), None)

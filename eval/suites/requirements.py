@@ -1,7 +1,7 @@
-"""What a task needs before it can run: where its rows come from, and what tells two sets of rows apart.
+"""The data that a task needs: their source, whether they are missing, and the digests of definition and data.
 
-Data come from the Hub's repository that a task names (here: the mirror), from files the task names itself,
-or from a function of its own. What the data are is part of an evaluation's address; where they lie is not.
+Data come from a Hub repository (here: the mirror), from files that the task lists, or from a function of the task.
+The content of the data is part of an evaluation's address; their location is not.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _PLACES = {"data_dir", "data_files"}
 
 
 @dataclass(frozen=True)
-class Needs:
-    """Where a task's rows come from: `repo` is "" when it makes or names them itself."""
+class DataSource:
+    """The source of a task's rows. `repo` is "" if the task generates the rows or lists their files."""
 
     repo: str
     config: str | None
@@ -32,8 +32,8 @@ class Needs:
     files: tuple[Path, ...] = ()
 
 
-def needs(task: Task) -> Needs:
-    """What data a task reads: the split it is scored on, and the one its few-shot examples come from."""
+def data_source(task: Task) -> DataSource:
+    """The data that a task reads: the evaluated split, and the split of its few-shot examples."""
     config = task.config
     shots = config.get("fewshot_config") or {}
     shots = shots if isinstance(shots, Mapping) else {}
@@ -43,13 +43,13 @@ def needs(task: Task) -> Needs:
         examples = config.get("training_split") or config.get("validation_split")
     splits = tuple(dict.fromkeys(split for split in (scored, examples) if split))
     if config.get("custom_dataset") or config.get("class"):
-        return Needs("", None, splits)
+        return DataSource("", None, splits)
     repo = str(config.get("dataset_path") or "")
     if repo in _FILE_READERS:
         named = (config.get("dataset_kwargs") or {}).get("data_files") or ()
-        return Needs("", None, splits, tuple(Path(name) for name in _flat(named)))
+        return DataSource("", None, splits, tuple(Path(name) for name in _flat(named)))
     name = config.get("dataset_name")
-    return Needs(repo, None if name is None else str(name), splits)
+    return DataSource(repo, None if name is None else str(name), splits)
 
 
 def _flat(value: Any) -> list[str]:
@@ -59,12 +59,12 @@ def _flat(value: Any) -> list[str]:
     return [leaf for part in parts for leaf in _flat(part)]
 
 
-def lacking(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str, str]:
-    """Why each task that cannot have its data cannot, by task.
+def missing_data(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str, str]:
+    """Task -> the reason why its data are not available; only tasks with missing data.
 
-    Raises: ConfigError when tasks need the Hub and there is neither a mirror nor leave to go online.
+    Raises: ConfigError if tasks need the Hub and there is no mirror and `online` is false.
     """
-    wanted = {task.name: needs(task) for task in suite.tasks}
+    wanted = {task.name: data_source(task) for task in suite.tasks}
     reasons: dict[str, str] = {}
     if mirror is None and not online:
         names = {need.repo for need in wanted.values() if need.repo}
@@ -88,7 +88,7 @@ def lacking(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str, str
 
 
 def task_digest(task: Task) -> str:
-    """The address of a task's definition: its settings and the Python files they name."""
+    """The address of a task's definition: its settings and the source code of its functions."""
     return address({"definition": _decisive(task.config)})
 
 
@@ -110,8 +110,8 @@ def _decisive(value: Any) -> Any:
 
 
 def data_digest(task: Task, mirror: Path | None) -> str:
-    """The address of the rows a task reads: of its files' bytes, or of the repository's name on the Hub."""
-    need = needs(task)
+    """The address of a task's rows: from the bytes of its files, or from the repository's name on the Hub."""
+    need = data_source(task)
     if need.files:
         local = [path for path in need.files if path.is_file()]
         return address([files_digest(local), [str(path) for path in need.files if path not in local]])

@@ -1,4 +1,4 @@
-"""The Python files that decide what a task's own functions give: a file and what it imports of this package."""
+"""The Python source files behind a task's functions: a file, and the modules of this package that it imports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGE = __name__.partition(".")[0]
 
 
 def sources(file: Path, package: str = "") -> list[Path]:
-    """`file` and every module of ours that it reaches, sorted by path. `package`: that the file belongs to."""
+    """`file` and all modules of this package that it imports, also indirectly, sorted. `package`: that of `file`."""
     found: dict[Path, str] = {}
     waiting = [(file, package)]
     while waiting:
@@ -30,9 +30,9 @@ def sources(file: Path, package: str = "") -> list[Path]:
 
 
 def code_digests(files: Sequence[Path]) -> list[str]:
-    """The sha256 of each file's code. Comments, docstrings, blank lines and imports do not count.
+    """The sha256 of each file's code, without comments, docstrings, blank lines and imports.
 
-    An imported module's code has a digest of its own, so a module that moves or is documented anew changes none.
+    Imported modules have digests of their own, so moving or documenting a module changes no digest.
     """
     states = [(file, file.stat()) for file in files]
     return [_code_digest(file, state.st_size, state.st_mtime_ns) for file, state in states]
@@ -40,7 +40,7 @@ def code_digests(files: Sequence[Path]) -> list[str]:
 
 @functools.lru_cache(maxsize=512)
 def _code_digest(file: Path, _size: int, _changed: int) -> str:
-    """The digest of one file's code, computed once a process for each state of the file."""
+    """The digest of one file's code, cached by size and time of change."""
     source = file.read_text(encoding="utf-8")
     texts = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -55,7 +55,7 @@ def _code_digest(file: Path, _size: int, _changed: int) -> str:
 
 
 def _blank(lines: list[bytes], row: int, column: int, last: int | None, end: int | None) -> None:
-    """Write spaces over a statement; the rest of its lines keeps its place. Rows count from 1, columns in bytes."""
+    """Overwrite a statement with spaces. Rows count from 1, columns in bytes."""
     for at in range(row, (last or row) + 1):
         line = lines[at - 1]
         start, stop = column if at == row else 0, end if at == last and end is not None else len(line)
@@ -73,12 +73,12 @@ def _is_text(node: ast.AST) -> TypeGuard[ast.Expr]:
 
 @functools.lru_cache(maxsize=512)
 def _imports(file: Path, package: str, _size: int, _changed: int) -> tuple[str, ...]:
-    """The names that a file imports, read once a process for each state of the file."""
+    """The names that a file imports, cached by size and time of change."""
     return tuple(_names(file, package))
 
 
 def _names(file: Path, package: str) -> Iterator[str]:
-    """Relative names are made absolute; of `from a import b` both a and a.b."""
+    """Absolute names of a file's imports; `from a import b` gives a and a.b."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -90,7 +90,7 @@ def _names(file: Path, package: str) -> Iterator[str]:
 
 
 def _module(name: str) -> list[tuple[Path, str]]:
-    """The file and the package of a module of ours; empty for other packages and for names that are not modules."""
+    """(file, package) of a module of this package; empty for other packages and for names that are not modules."""
     if name.split(".")[0] != PACKAGE:
         return []
     try:

@@ -1,7 +1,7 @@
-"""A suite: the names a user asks for, taken apart into tasks that can run and groups to average.
+"""A suite: the requested names, resolved into tasks to run and groups to average.
 
-Everything here is known before the harness or a model is opened: unknown names, generated code, too many
-few-shot examples and missing data are found in a tenth of a second.
+This needs neither the harness nor a model and takes 0.1 s. It finds unknown names, tasks that run generated code, too
+many few-shot examples and missing data.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _GROUP_KEYS = {"group", "group_alias", "task", "aggregate_metric_list", "metadat
 
 @dataclass(frozen=True)
 class GroupMean:
-    """A mean that a group defines: of one metric, over its tasks, weighted by their items or alike.
+    """A mean of one metric over a group's tasks, weighted by their numbers of items or unweighted.
 
-    `filters` None means every filter that its tasks have for the metric.
+    `filters`: None means all filters that the tasks have for the metric.
     """
 
     metric: str
@@ -30,7 +30,7 @@ class GroupMean:
 
 @dataclass(frozen=True)
 class Task:
-    """A task as it will run. `overrides` is what groups above it change in its definition `entry`."""
+    """A task as it will run. `overrides`: settings of its groups, which replace those of its definition `entry`."""
 
     name: str
     entry: Entry
@@ -38,25 +38,25 @@ class Task:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The whole definition, overrides applied, functions not imported."""
+        """The definition with overrides applied; functions are not imported."""
         return {**self.entry.config, **self.overrides}
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of its metrics; empty where the definition leaves them to the harness."""
+        """The names of the task's metrics; empty if the definition leaves them to the harness."""
         listed = self.config.get("metric_list") or ()
         return tuple(str(metric["metric"]) for metric in listed if isinstance(metric["metric"], str))
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """The names of its filters; "" is the harness's own `none`."""
+        """The names of the task's filters; "" is the harness's `none`."""
         listed = self.config.get("filter_list") or ()
         return tuple("" if part["name"] == "none" else str(part["name"]) for part in listed) or ("",)
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group: the tasks below it at any depth, the means it defines, the tasks that lack their data."""
+    """A group: its tasks at any depth, its means, and its tasks whose data are missing."""
 
     name: str
     tasks: tuple[str, ...]
@@ -66,7 +66,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Suite:
-    """What runs: each name asked for with its tasks, all tasks and groups, and the tasks left out."""
+    """The tasks and groups to run. `requested`: name -> its tasks. `missing`: tasks that are left out."""
 
     requested: Mapping[str, tuple[str, ...]]
     tasks: tuple[Task, ...]
@@ -78,7 +78,7 @@ class Suite:
         return [group.name for group in self.groups if task in group.tasks]
 
     def without(self, missing: Sequence[str]) -> Suite:
-        """This suite without the named tasks, each group knowing what it lost. An empty group goes."""
+        """This suite without the named tasks. Groups list them as missing; empty groups are removed."""
         lost = set(missing)
         groups = [
             Group(
@@ -100,18 +100,18 @@ class Suite:
 def resolve(names: Sequence[str], catalogue: Catalogue) -> Suite:
     """The suite of these names.
 
-    Raises: ConfigError for an unknown name, for a task asked for with two different settings, and for a task
-    that would run the code a model writes or show it pictures or sound.
+    Raises: ConfigError for an unknown name, a task requested twice with different settings, a task that runs
+    generated code, or a task with images or audio.
     """
     tree = _Tree(catalogue)
     requested = {name: tuple(dict.fromkeys(tree.expand(name, {}, owner=""))) for name in names}
     suite = Suite(requested, tuple(tree.tasks.values()), tuple(tree.groups.values()))
-    _refuse(suite)
+    _check_supported(suite)
     return suite
 
 
 class _Tree:
-    """Names taken apart one by one; groups are kept with those inside them first."""
+    """Names expanded into tasks and groups. Inner groups come before the groups that contain them."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
@@ -119,7 +119,7 @@ class _Tree:
         self.groups: dict[str, Group] = {}
 
     def expand(self, item: str | Mapping[str, Any], overrides: Mapping[str, Any], *, owner: str) -> list[str]:
-        """The names of the tasks that an item of a group's `task:` list, or a name asked for, stands for."""
+        """The names of the tasks of an item: a requested name, or an entry of a group's `task:` list."""
         if isinstance(item, str):
             item = {"task": item}
         name = str(item.get("group") or item["task"])
@@ -149,7 +149,7 @@ class _Tree:
         task = Task(entry.name, entry, overrides)
         if self.tasks.setdefault(task.name, task).config != task.config:
             raise ConfigError(
-                f"task '{task.name}' is asked for twice, with different settings",
+                f"task '{task.name}' is requested twice, with different settings",
                 where="eval.tasks",
                 mend="Name it once, or name only one of the groups that hold it.",
             )
@@ -157,7 +157,7 @@ class _Tree:
 
 
 def _inline(name: str, item: Mapping[str, Any], owner: str) -> Entry | None:
-    """The entry of a group or task that a group file defines on the spot, or None."""
+    """The entry of a group or task that is defined inside a group's file, or None."""
     if not owner or len(item) == 1:
         return None
     return Entry(f"{owner}::{name}", "group" if "group" in item else "task", None, item)
@@ -173,14 +173,16 @@ def _mean(part: Mapping[str, Any]) -> GroupMean:
     return GroupMean(str(part["metric"]), names, bool(part.get("weight_by_size", True)))
 
 
-def _refuse(suite: Suite) -> None:
+def _check_supported(suite: Suite) -> None:
+    """Raises: ConfigError for tasks that run generated code, or that have images or audio."""
     unsafe = [task.name for task in suite.tasks if task.config.get("unsafe_code")]
     if unsafe:
         raise ConfigError(
             f"scoring runs the code that the model writes: {', '.join(unsafe)}",
             where="eval.tasks",
-            mend="Leave them out: it will need a flag of its own, which is not there yet.",
+            mend="Remove them: tasks that run generated code are not supported.",
         )
     seen = [t.name for t in suite.tasks if t.config.get("doc_to_image") or t.config.get("doc_to_audio")]
     if seen:
-        raise ConfigError(f"not text alone: {', '.join(seen)}", where="eval.tasks", mend="Leave them out.")
+        what = f"these tasks have images or audio: {', '.join(seen)}"
+        raise ConfigError(what, where="eval.tasks", mend="Remove them: only text is supported.")

@@ -1,8 +1,8 @@
-"""Task definitions: what lm-evaluation-harness's YAML files say, read without importing it.
+"""Task definitions: lm-evaluation-harness's YAML files, read without importing it.
 
-A name stands for a task, for a group (members, and the means to take over them) or for a tag (a word that
-several tasks carry). The harness ships some 14,000 files and needs 10 to 30 s to read them all, so a
-catalogue reads the folders it is given and looks into the rest of the library only for a name it lacks.
+A name denotes a task, a group (members, and means over them) or a tag (a label of several tasks). The harness ships
+about 14,000 files, which take 10 to 30 s to read. A catalogue reads the folders it is given, and searches the rest of
+the library only for an unknown name.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class Function:
-    """A `!function module.name` of a YAML file, not imported. The module is in `folder`, or installed."""
+    """A `!function module.name` in a YAML file, not imported. The module is a file in `folder`, or installed."""
 
     spec: str
     folder: Path
 
     @property
     def file(self) -> Path | None:
-        """The Python file beside the YAML file, or None when the module is an installed one."""
+        """The module's Python file next to the YAML file, or None for an installed module."""
         path = self.folder / (self.spec.rpartition(".")[0].replace(".", "/") + ".py")
         return path if path.is_file() else None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a name stands for. `members` holds a tag's tasks; a tag has no file and no config."""
+    """A named task, group or tag. `members`: the tasks of a tag, which has no file and no config."""
 
     name: str
     kind: Literal["task", "group", "tag"]
@@ -61,9 +61,9 @@ _Loader.add_constructor("!function", lambda loader, node: Function(str(node.valu
 
 
 def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The mapping in a YAML file, the files it includes merged in under its own keys.
+    """The mapping in a YAML file, merged over the files that it includes.
 
-    Raises: ConfigError when a file cannot be read, is not a mapping, includes itself, or has a key twice.
+    Raises: ConfigError if a file cannot be read, is not a mapping, includes itself, or repeats a key.
     """
     path = path.resolve()
     if path in within:
@@ -88,7 +88,7 @@ def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, A
 
 
 def library() -> Path:
-    """The folder of the tasks that lm_eval ships, found without importing it."""
+    """The folder of lm_eval's tasks, found without importing it. Raises: ConfigError if it is not installed."""
     spec = importlib.util.find_spec("lm_eval")
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError("lm_eval is not installed", where="eval", mend="Install nait's dependencies.")
@@ -96,7 +96,7 @@ def library() -> Path:
 
 
 class Catalogue:
-    """The names that are known so far. A folder named earlier wins over a later one, all over the library."""
+    """The names read so far. Earlier folders take precedence over later ones, and all of them over the library."""
 
     def __init__(self, folders: Sequence[Path], *, shipped: Path, stock: Sequence[str] = STOCK) -> None:
         self._entries: dict[str, Entry] = {}
@@ -110,7 +110,7 @@ class Catalogue:
             self._add(shipped / part, strict=False)
 
     def suggestion(self, name: str) -> str:
-        """The nearest names of the folders read so far; without a near one, those that no group lists."""
+        """A suggestion: the nearest names read so far, or else all names that no group lists."""
         near = did_you_mean(name, self._entries)
         if not near.startswith("Known"):
             return near
@@ -121,7 +121,7 @@ class Catalogue:
         return did_you_mean(name, [e.name for e in entries if e.kind != "tag" and e.name not in inner])
 
     def find(self, name: str, *, whole: bool = False) -> Entry | None:
-        """What `name` stands for, or None. With `whole`, a tag is sought in the whole library."""
+        """The entry of `name`, or None. With `whole`, a tag's tasks are searched in the whole library."""
         entry = self._entries.get(name)
         if entry is None or (whole and entry.kind == "tag"):
             self._search(name, whole=entry is not None)
@@ -136,7 +136,7 @@ class Catalogue:
                 try:
                     self._enter(read_definition(path), path)
                 except ConfigError:
-                    # The harness skips its own broken files too; a user's own must be mended.
+                    # The harness skips its own broken files too. An error in a user's file is raised.
                     if strict:
                         raise
 
@@ -156,7 +156,7 @@ class Catalogue:
                 self._entries[tag] = Entry(tag, "tag", None, {}, tuple(sorted(members)))
 
     def _search(self, name: str, *, whole: bool) -> None:
-        """Reads the folders of the library that may define `name`: by their own names, else by their text."""
+        """Read the library's folders that may define `name`: by folder name, else by file content."""
         if not whole:
             near = [path for path in self._shipped.iterdir() if path.is_dir() and name.startswith(path.name)]
             for folder in sorted(near, key=lambda path: -len(path.name)):
@@ -168,7 +168,7 @@ class Catalogue:
 
 
 def _mentions(root: Path, name: str) -> Iterator[Path]:
-    """The folders under `root` with a file that has `name` as its task, group or tag, or as a list item."""
+    """Folders under `root` with a file that has `name` as its task, group or tag, or as a list item."""
     key = r"""(?:["']?(?:task|group|tag)["']?[ \t]*:[ \t]*)?"""
     line = re.compile(rf"""^[ \t]*(?:-[ \t]*)?{key}["']?{re.escape(name)}["']?[ \t]*$""", re.MULTILINE)
     for folder, _, files in os.walk(root):

@@ -1,4 +1,4 @@
-"""What a user may say of tasks by name: how many few-shot examples, and which metric is the main one."""
+"""Settings by task or group: the number of few-shot examples, and the main metric."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nait.eval.suites.task_definitions import Catalogue
 
 
 def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> int:
-    """How many examples stand before each item of a task.
+    """The number of few-shot examples of a task.
 
-    A mapping names tasks or groups; the innermost name counts. As in the harness, a task that fixes 0 in its
-    own file keeps it, whatever is asked.
+    In a mapping of tasks or groups, the innermost name takes precedence. As in the harness, a task whose file fixes 0
+    always has 0.
 
-    Raises: ConfigError when the task brings fewer examples of its own than are asked for.
+    Raises: ConfigError if the task's own list of examples is shorter than the requested number.
     """
     fixed = task.config.get("num_fewshot")
     wanted = _wanted(task, suite, num_fewshot)
@@ -26,7 +26,7 @@ def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None)
     samples = own.get("samples") if isinstance(own, Mapping) else None
     if isinstance(samples, list) and not own.get("split") and wanted > len(samples):
         raise ConfigError(
-            f"task '{task.name}' brings {len(samples)} few-shot examples, {wanted} are asked for",
+            f"task '{task.name}' has {len(samples)} few-shot examples, {wanted} are requested",
             where="eval.num_fewshot",
             mend="Give the number by task or group: eval.num_fewshot={mmlu: 5}.",
         )
@@ -41,7 +41,7 @@ def _wanted(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | Non
 
 
 def check_shots(num_fewshot: object) -> None:
-    """Raises: ConfigError for a number of examples that is not a whole number of 0 or more, or null."""
+    """Raises: ConfigError for a number of examples that is neither null nor a whole number of 0 or more."""
     by_name = num_fewshot if isinstance(num_fewshot, Mapping) else {"": num_fewshot}
     for name, count in by_name.items():
         whole = isinstance(count, int) and not isinstance(count, bool) and count >= 0
@@ -53,8 +53,8 @@ def check_shots(num_fewshot: object) -> None:
             )
 
 
-def kept_at_zero(suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> list[str]:
-    """One sentence for the tasks that stay without the examples that were asked for; or none."""
+def zero_shot_warnings(suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> list[str]:
+    """A sentence on tasks that keep 0 examples although more are requested; empty if there are none."""
     kept = {
         task.name
         for task in suite.tasks
@@ -74,7 +74,7 @@ def kept_at_zero(suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> l
 
 
 def relevant(primary: Mapping[str, str], suite: Suite) -> dict[str, str]:
-    """The main metrics of the names that the suite holds."""
+    """The entries of `primary` whose task or group is in the suite, sorted."""
     names = {*(task.name for task in suite.tasks), *(group.name for group in suite.groups)}
     return {name: metric for name, metric in sorted(primary.items()) if name in names}
 
@@ -86,9 +86,9 @@ def check_choices(
     num_fewshot: int | Mapping[str, int] | None,
     primary: Mapping[str, str],
 ) -> None:
-    """Raises: ConfigError for a name that is nowhere, a metric its task has not, or too many examples.
+    """Raises: ConfigError for an unknown task name, a metric that its task lacks, or too many examples.
 
-    A name that exists and is not asked for is let pass: a preset serves any choice from its tasks.
+    A known name that is not in the suite is accepted, so that a preset works with any subset of its tasks.
     """
     by_name = num_fewshot if isinstance(num_fewshot, Mapping) else {}
     for key, names in (("num_fewshot", by_name), ("primary", primary)):

@@ -1,4 +1,4 @@
-"""Sizes: how many items tasks have, where their definitions tell; no data are read and no harness is opened."""
+"""Numbers of items, from task definitions alone: without data and without the harness."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import OWN, Function
 
 EMBEDDED = 200
-"""Items of an embedded task whose metadata say nothing else: `n` in tasks/nano/tasks.py, which needs the harness."""
+"""Default number of items of an embedded task: `n` in tasks/nano/tasks.py, which imports `datasets`."""
 
 
 def sizes(suite: Suite, limit: int | None) -> dict[str, int]:
-    """Task -> its items; {} where any task's definition does not tell."""
+    """Task -> number of items; {} if any task's definition does not give it."""
     found = {task.name: _size(task) for task in suite.tasks}
     known = {name: min(count, limit or count) for name, count in found.items() if count is not None}
     return known if len(known) == len(found) else {}

@@ -11,7 +11,7 @@ import pytest
 
 from nait.core.errors import ConfigError
 from nait.eval.harness import LmEval
-from nait.eval.suites.requirements import needs, task_digest
+from nait.eval.suites.requirements import data_source, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import Catalogue, library
 from nait.eval.suites.task_settings import shots
@@ -36,7 +36,7 @@ def test_stock_groups_are_whole(catalogue: Catalogue) -> None:
 
 
 def test_a_stock_task_outside_the_usual_folders_is_found(catalogue: Catalogue) -> None:
-    assert needs(resolve(["arc_easy"], catalogue).tasks[0]).repo == "allenai/ai2_arc"
+    assert data_source(resolve(["arc_easy"], catalogue).tasks[0]).repo == "allenai/ai2_arc"
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(catalogue: Catalogue) -> None:
@@ -47,7 +47,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(catalogue: Catalogue) -> N
 def test_a_folder_of_ones_own_wins_over_the_harness(task_folder: Path) -> None:
     (task_folder / "mine.yaml").write_text("task: gsm8k\ndataset_path: my/sums\ntest_split: test\n")
     suite = resolve(["gsm8k"], Catalogue([task_folder], shipped=library()))
-    assert needs(suite.tasks[0]).repo == "my/sums"
+    assert data_source(suite.tasks[0]).repo == "my/sums"
 
 
 def test_overrides_of_a_group_reach_its_tasks(task_folder: Path) -> None:
@@ -90,7 +90,7 @@ def test_few_shot_numbers_go_by_the_innermost_name(
 
 
 def test_more_examples_than_a_task_brings_is_an_error(evaluator: Callable[..., LmEval]) -> None:
-    with pytest.raises(ConfigError, match="brings 3 few-shot examples, 5 are asked for"):
+    with pytest.raises(ConfigError, match="has 3 few-shot examples, 5 are requested"):
         evaluator(tasks="bbh_cot_fewshot_snarks", mirror=None, num_fewshot=5).check()
 
 

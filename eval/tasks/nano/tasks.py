@@ -1,4 +1,4 @@
-"""Documents and prompts of the nano tasks: held-out items of the embedded world, made on the spot."""
+"""Documents and prompts of the nano tasks: held-out items of the embedded world, generated on demand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nait.nano.prompt import prompt
 
 
 def items(capability: str, n: int = 200, seed: int = 0, **_metadata: Any) -> dict[str, datasets.Dataset]:
-    """`n` evaluation items of a capability as the split `test`; metadata may set `n` and `seed`."""
+    """`n` evaluation items of a capability as the split `test`. The task's metadata may set `n` and `seed`."""
     return {"test": datasets.Dataset.from_list(world.evaluation_rows(capability, n, seed))}
 
 
@@ -21,5 +21,5 @@ def text(doc: dict[str, Any]) -> str:
 
 
 def target(doc: dict[str, Any]) -> str:
-    """The right answer as it stands. A template would turn a printed list into a list of right answers."""
+    """The right answer, as text. A Jinja template would parse a printed list into several right answers."""
     return str(doc["answer"])
