@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: whether it may be asked and answers. Its own clients retry for most of a minute."""
+"""Reachability of the Hugging Face Hub: a quick check, since its clients retry for most of a minute."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import urllib.request
 
 SECONDS = 2.5
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
-"""Variables that forbid to ask the Hub: its clients then read their caches alone."""
+"""Environment variables that put the Hub's clients offline, so that they read only their caches."""
 _TRUE = ("1", "ON", "YES", "TRUE")
-"""Their values that do, as the clients read them."""
+"""Values that switch them on, as in the clients."""
 
 
 def closed_hub() -> str:
-    """Why nothing can be fetched from the Hub, for a message; "" where it answers."""
+    """Why the Hub cannot be used, for a message; "" when it can."""
     name = offline_variable()
     return f"{name} is set" if name else unreachable_hub()
 
 
 def offline_variable() -> str:
-    """The variable that forbids asking the Hub; "" where none does."""
+    """The name of the environment variable that puts the Hub offline; "" when none does."""
     return next((name for name in OFFLINE if os.environ.get(name, "").upper() in _TRUE), "")
 
 
 def unreachable_hub() -> str:
-    """That the Hub cannot be reached, and why; "" where it answers, be it with a refusal.
+    """Why the Hub cannot be reached; "" when it answers, even with an error status.
 
-    It is asked once, for `SECONDS` at most.
+    One request, with a timeout of `SECONDS`.
     """
     hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     found: list[str] = []
-    asking = threading.Thread(target=lambda: found.append(_fault(hub)), daemon=True)
-    asking.start()
-    asking.join(SECONDS + 0.25)  # the look-up of a name has no time limit of its own
+    request = threading.Thread(target=lambda: found.append(_fault(hub)), daemon=True)
+    request.start()
+    request.join(SECONDS + 0.25)  # name resolution has no timeout
     fault = found[0] if found else f"no answer in {SECONDS:g} s"
     return f"{hub} cannot be reached ({fault})" if fault else ""
 
 
 def _fault(hub: str) -> str:
-    """Why the Hub does not answer; empty where it does."""
+    """Why the Hub does not answer; "" when it does."""
     try:
         request = urllib.request.Request(hub, method="HEAD")  # noqa: S310  # the user's own endpoint
         with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310
@@ -50,5 +50,5 @@ def _fault(hub: str) -> str:
         return ""
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        # A host answered. Whether to trust it is for the client to say, which brings certificates of its own.
+        # A host answered. The client decides whether to trust it, with its own certificates.
         return "" if isinstance(reason, ssl.SSLCertVerificationError) else str(reason)

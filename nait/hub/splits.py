@@ -1,4 +1,4 @@
-"""Splits of Hub data sets, fetched or from the cache of `datasets`. The hub's only importer of that library."""
+"""Splits of data sets on the Hub, downloaded or from the cache of `datasets`. Only this module imports `datasets`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _log = logging.getLogger(__name__)
 
 
 def fetched_split(repo: str, *, subset: str | None, split: str, revision: str | None) -> Any:
-    """The split as a `datasets.Dataset`; from the cache alone where the Hub does not answer or may not be asked.
+    """The split as a `datasets.Dataset`; from the cache only, when the Hub is unreachable or switched off.
 
-    Raises: DataError when it cannot be had, or the cache holds another revision than the one that is asked for.
+    Raises: DataError when the split is not available; ConfigError when the cache holds another revision.
     """
     import datasets
 
     closed = closed_hub()
     try:
-        with _cache_alone() if closed else nullcontext():
+        with _cache_only() if closed else nullcontext():
             table = datasets.load_dataset(repo, subset, split=split, revision=revision)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise _unavailable(repo, split, closed, error) from error
     if closed:
         held = _cached_revision(repo, revision, table)
         level = logging.INFO if offline_variable() else logging.WARNING
-        _log.log(level, "data.path=%s: %s. It is read from the cache: revision %s.", repo, closed, held)
+        _log.log(level, "data.path=%s: %s. Reading revision %s from the cache.", repo, closed, held)
     return table
 
 
@@ -43,30 +43,30 @@ def _unavailable(repo: str, split: str, closed: str, error: Exception) -> DataEr
             mend=f"Check the names and HF_TOKEN, or set {copy}.",
         )
     absent = isinstance(error, ConnectionError)
-    what = "it is not in the cache" if absent else f"the cache does not give it ({first_line(error)})"
+    what = "it is not in the cache" if absent else f"it cannot be read from the cache ({first_line(error)})"
     return DataError(
-        f"the split '{split}' is asked of the Hub, but {closed}, and {what}",
+        f"the split '{split}' cannot be fetched: {closed}, and {what}",
         where=f"data.path={repo}",
-        mend=f"Set {copy}, or data=file data.path=FILE, or fetch it once where the Hub answers: from then on it is "
-        "read from the cache, with HF_HUB_OFFLINE=1 too.",
+        mend=f"Set {copy}, or data=file data.path=FILE, or run once where the Hub is reachable: later runs read the "
+        "cache, also with HF_HUB_OFFLINE=1.",
     )
 
 
 def _cached_revision(repo: str, asked: str | None, table: Any) -> str:
-    """The revision that was read: `datasets` takes the newest in its cache. Raises: ConfigError for another one."""
+    """The revision in use, the newest in the cache. Raises: ConfigError when `asked` names another one."""
     held = ", ".join(sorted({Path(file["filename"]).parent.name for file in table.cache_files}))
     if asked not in (None, held):
         raise ConfigError(
             f"the cache holds revision {held} of {repo}",
             where=f"data.revision={asked}",
-            mend="Name it, or set null, or fetch the other where the Hub answers.",
+            mend="Set that revision or null, or run once where the Hub is reachable.",
         )
     return held
 
 
 @contextmanager
-def _cache_alone() -> Iterator[None]:
-    """Within it `datasets` asks no network and warns of nothing: what it read is logged here."""
+def _cache_only() -> Iterator[None]:
+    """Put `datasets` offline and silence its warnings, since this module logs the revision that it reads."""
     import datasets
     from huggingface_hub import constants
 

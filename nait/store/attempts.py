@@ -1,6 +1,6 @@
-"""Attempts: what a killed making of an artifact took, noted beside what it kept, for the attempt that continues it.
+"""Attempts: time and energy that killed attempts at an artifact spent, for the attempt that resumes them.
 
-An artifact's seconds are thus those of a making in one piece. Work that was lost with an attempt is not in them.
+An artifact's cost is thus the cost of an uninterrupted run: work that was lost with an attempt is not counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NOTE = "attempts.json"
 
 
 class Attempt:
-    """One attempt at an artifact in `folder`, which continues the earlier ones from the files they `kept`, if any."""
+    """An attempt at an artifact in `folder`. It resumes earlier attempts from the files they `kept`, if any."""
 
     def __init__(self, folder: Path, *, kept: Sequence[Path]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,8 @@ class Attempt:
     def _earlier(self, kept: Sequence[Path]) -> tuple[float, float | None]:
         """Seconds and watt-hours of the earlier attempts up to the newest file.
 
-        One that was killed between that file and its note took the time between the two besides, at unknown watts.
+        When an attempt was killed between a file and its note, the time between the two is added; the energy is
+        then unknown.
         """
         if not kept or not self._note.is_file():
             return 0.0, 0.0
@@ -39,14 +40,14 @@ class Attempt:
         return float(noted["seconds"]) + beyond, None
 
     def keep(self) -> None:
-        """Notes what all attempts took so far. Call it when work has been written that the next one can use."""
+        """Record the cost of all attempts so far. Call it after writing files to resume from."""
         now = gauge().watt_hours(self._since)
         energy = None if now is None or self._earlier_wh is None else self._earlier_wh + now
         seconds = self.earlier_seconds + time.monotonic() - self._started
         write_json(self._note, {"seconds": round(seconds, 3), "energy_wh": energy})
 
     def facts(self) -> dict[str, float | None]:
-        """What the earlier attempts took, for the manifest: a store adds it to what this one takes. Ends the note."""
+        """The cost of the earlier attempts, for the manifest: the store adds the current one. Removes the note."""
         self._note.unlink(missing_ok=True)
         if not self.earlier_seconds:
             return {}

@@ -1,4 +1,4 @@
-"""Discard: remove one artifact from a store, and nothing else: `python -m nait.store.discard FOLDER [--yes]`."""
+"""Remove one artifact from a store: `python -m nait.store.discard FOLDER [--yes]`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nait.store import MANIFEST, is_place
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what would be removed, or with `--yes` remove it. Exit code 2: the folder is not an artifact's."""
+    """Show what would be removed; with `--yes`, remove it. Exit code 2: the folder is not an artifact."""
     parser = argparse.ArgumentParser(prog="python -m nait.store.discard", description=__doc__)
     parser.add_argument("folder", help="the artifact's folder: STORE/KIND/ADDRESS")
     parser.add_argument("--yes", action="store_true", help="remove it; without this flag nothing is removed")
@@ -37,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def artifact_folder(given: Path) -> Path:
-    """The folder, if it is one whole artifact of a store.
+    """The absolute path of a folder that is one complete artifact of a store.
 
-    Its manifest must be of this kind and address. One that cannot be read counts where the store's own lock is beside
-    the folder. Raises: StoreError for any other folder.
+    Its manifest must have this kind and address. An unreadable manifest is accepted when the store's lock file is
+    next to the folder. Raises: StoreError for any other folder.
     """
     folder = at_home(given).absolute()
     if folder.is_symlink() or not folder.is_dir() or not is_place(folder):
@@ -63,7 +63,7 @@ def artifact_folder(given: Path) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Remove an artifact while no job writes it. Its manifest goes first: without it, what is left counts as absent.
+    """Remove an artifact under its lock. The manifest goes first, so a partial removal leaves an absent artifact.
 
     Raises: StoreError when it cannot be removed.
     """
@@ -72,7 +72,9 @@ def discard(folder: Path) -> None:
             (folder / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(folder)
     except OSError as error:
-        raise StoreError(f"cannot be removed ({error})", where=str(folder), mend="Check rights.") from error
+        raise StoreError(
+            f"cannot be removed ({error})", where=str(folder), mend="Check the folder's permissions."
+        ) from error
 
 
 def _refused(folder: Path, what: str) -> StoreError:

@@ -1,8 +1,8 @@
-"""Energy: watt-hours that this machine's devices have used, where they tell; null where none does.
+"""Energy: watt-hours used by this machine's devices, where they have counters; null where none has.
 
-NVIDIA's devices count millijoules (NVML, with the extra `energy`), a CPU package microjoules (Linux powercap, which
-root alone may read on most machines). Both count the WHOLE device or package: idle draw and other jobs' work too.
-Memory, disks and fans are not in it.
+NVIDIA GPUs count millijoules (NVML, with the extra `energy`), CPU packages microjoules (Linux powercap, which only
+root may read on most machines). Both count the WHOLE device or package, including idle power and
+other jobs. Memory, disks and fans are not counted.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ from types import ModuleType
 from typing import Any
 
 POWERCAP = Path("/sys/class/powercap")
-LOOK_SECONDS = 60.0
-"""Between two looks at the counters: a package's starts again from 0 after about half an hour of hard work."""
+POLL_SECONDS = 60.0
+"""The polling interval of the counters: a CPU package's wraps around after about half an hour under load."""
 JOULES_PER_WH = 3600.0
-_PACKAGE = re.compile(r"intel-rapl:\d+")  # so called on AMD's processors too; intel-rapl:0:1 is a part of one
+_PACKAGE = re.compile(
+    r"intel-rapl:\d+"
+)  # AMD processors use this name too; intel-rapl:0:1 is a part of a package
 
 
 @dataclass(frozen=True)
 class Counter:
-    """Joules that one device has used since some start. `turn`: where it begins again from 0; None: never.
+    """A device's energy counter in joules. It wraps around to 0 at `limit`; None: never.
 
-    `read` raises OSError or ValueError where the device does not tell.
+    `read` raises OSError or ValueError when the counter cannot be read.
     """
 
     name: str
     read: Callable[[], float]
-    turn: float | None = None
+    limit: float | None = None
 
 
 class Gauge:
-    """Joules of several counters since the gauge was made; those that cannot be read now are left out."""
+    """Joules of several counters since the gauge was created. Counters that cannot be read are left out."""
 
     def __init__(self, counters: Iterable[Counter]) -> None:
         self._last: dict[Counter, float] = {}
@@ -49,39 +51,39 @@ class Gauge:
         for counter in counters:
             with suppress(OSError, ValueError):
                 self._last[counter] = counter.read()
-        if any(counter.turn is not None for counter in self._last):
-            threading.Thread(target=self._look, daemon=True).start()
+        if any(counter.limit is not None for counter in self._last):
+            threading.Thread(target=self._poll, daemon=True).start()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is counted."""
+        """The names of the counted devices."""
         return tuple(counter.name for counter in self._last)
 
     def joules(self) -> float | None:
-        """The sum; None without a counter, and once one of them has stopped telling."""
+        """Joules of all counters; None without a counter, or once one of them cannot be read."""
         with self._lock:
             try:
                 for counter, before in self._last.items():
                     now = counter.read()
-                    self._sum += now - before + (counter.turn or 0.0) * (now < before)
+                    self._sum += now - before + (counter.limit or 0.0) * (now < before)
                     self._last[counter] = now
             except (OSError, ValueError):
                 self._last = {}
             return self._sum if self._last else None
 
     def watt_hours(self, since: float | None) -> float | None:
-        """What was used since `joules` gave this number; None where it, or now, is unknown."""
+        """Watt-hours since `joules` returned `since`; None when either reading is unknown."""
         now = self.joules()
         return None if since is None or now is None else (now - since) / JOULES_PER_WH
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while self.joules() is not None:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 @lru_cache(maxsize=1)
 def gauge() -> Gauge:
-    """This process's gauge, of all that the machine tells."""
+    """The gauge of this process, with all counters of the machine."""
     return Gauge([*packages(POWERCAP), *devices(_nvml(), os.environ.get("CUDA_VISIBLE_DEVICES"))])
 
 
@@ -92,8 +94,8 @@ def packages(powercap: Path) -> list[Counter]:
         with suppress(OSError, ValueError):
             name = (folder / "name").read_text().strip()
             if _PACKAGE.fullmatch(folder.name) and name.startswith("package"):
-                turn = int((folder / "max_energy_range_uj").read_text()) / 1e6
-                found.append(Counter(f"CPU {name}", _file(folder / "energy_uj"), turn))
+                limit = int((folder / "max_energy_range_uj").read_text()) / 1e6
+                found.append(Counter(f"CPU {name}", _file(folder / "energy_uj"), limit))
     return found
 
 
@@ -102,10 +104,10 @@ def _file(path: Path) -> Callable[[], float]:
 
 
 def _nvml() -> ModuleType | None:
-    """NVIDIA's bindings, ready to be asked; None without them or without its driver."""
+    """NVIDIA's bindings, initialised; None without the package or the driver."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an older package of the same name says so at its import
+            warnings.simplefilter("ignore")  # an older package of the same name warns at import
             import pynvml
     except ImportError:
         return None
@@ -118,23 +120,23 @@ def _nvml() -> ModuleType | None:
 
 
 def devices(nvml: Any, visible: str | None) -> list[Counter]:
-    """The counters of NVIDIA's devices: those that `visible` (CUDA_VISIBLE_DEVICES) names, all where it is None."""
+    """The counters of NVIDIA GPUs: those in `visible` (CUDA_VISIBLE_DEVICES), or all for None."""
     if nvml is None:
         return []
     found: list[Counter] = []
     try:
-        names = range(nvml.nvmlDeviceGetCount()) if visible is None else _named(visible)
+        names = range(nvml.nvmlDeviceGetCount()) if visible is None else _visible_devices(visible)
         for name in names:
             by = nvml.nvmlDeviceGetHandleByIndex if isinstance(name, int) else nvml.nvmlDeviceGetHandleByUUID
             handle = by(name)
             found.append(Counter(str(nvml.nvmlDeviceGetName(handle)), _device(nvml, handle)))
     except nvml.NVMLError:
-        return []  # a part of the devices would pass for all of them
+        return []  # a partial sum would look complete
     return found
 
 
-def _named(visible: str) -> Sequence[int | str]:
-    """The devices of that variable, by number or by name; CUDA reads it up to the first that is none."""
+def _visible_devices(visible: str) -> Sequence[int | str]:
+    """The devices in CUDA_VISIBLE_DEVICES, by index or UUID. Like CUDA, stops at the first invalid one."""
     found: list[int | str] = []
     for word in visible.replace(" ", "").split(","):
         if not re.fullmatch(r"\d+|(GPU|MIG)-.+", word):

@@ -1,4 +1,4 @@
-"""Where a number came from: versions, machine and git state."""
+"""Provenance: package versions, machine and git state."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PACKAGES = (
 
 
 def provenance() -> dict[str, Any]:
-    """Package versions, Python, platform, and the git commit of the code (null when it is not a clone)."""
+    """Package versions, Python, platform, and the git commit of the code (null outside a clone)."""
     return deepcopy(_at_start())
 
 
 @cache
 def _at_start() -> dict[str, Any]:
-    """Asked once a process, whose code is that which it has loaded."""
+    """The provenance at the first call: the state of the code that this process has loaded."""
     return {
         "versions": _versions(),
         "python": platform.python_version(),
@@ -53,14 +53,14 @@ def _versions() -> dict[str, str]:
 def _git() -> dict[str, Any] | None:
     here = Path(__file__).resolve().parents[1]
 
-    def ask(*words: str) -> str:
+    def git(*words: str) -> str:
         command = ["git", "-C", str(here), *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()  # noqa: S603
 
     try:
         return {
-            "commit": ask("rev-parse", "HEAD"),
-            "dirty": bool(ask("status", "--porcelain", "--", str(here))),
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--", str(here))),
         }
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,9 +1,8 @@
-"""The store: folders of artifacts, each complete or absent.
+"""The artifact store: one folder per artifact, each complete or absent.
 
-An artifact lives at `<root>/<kind>/<address>/`. It is written as `<address>.part` and renamed when whole,
-with `manifest.json` as its last file. A `.part` folder that a killed run left is handed to the next writer,
-which may go on from what stands in it. Two jobs may share a store: a file lock lets one write, the other
-waits and reads.
+An artifact's folder is `<root>/<kind>/<address>/`. It is written as `<address>.part`, with `manifest.json` last, and
+renamed when complete. The next writer receives the `.part` folder of a killed run and may resume from its content.
+Jobs may share a store: a file lock lets one of them write while the others wait, then read the result.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _ADDRESS = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Artifact:
-    """A complete artifact: its folder, and the manifest written with it."""
+    """A complete artifact: its folder and manifest. `fresh`: this process made it."""
 
     kind: str
     address: str
@@ -47,23 +46,23 @@ class Artifact:
 
     @property
     def seconds(self) -> float:
-        """Wall seconds its making took, whenever that was and in however many attempts."""
+        """Wall-clock seconds that making it took, over all attempts."""
         return float(self.manifest.get("seconds", 0.0))
 
     @property
     def seconds_now(self) -> float:
-        """Those of them that this run spent: 0 where the artifact was there, none of an earlier attempt."""
+        """Seconds that this run spent: earlier attempts excluded, 0 when the artifact was in the store."""
         return self.seconds - float(self.manifest.get("earlier_seconds", 0.0)) if self.fresh else 0.0
 
     @property
     def energy_wh(self) -> float | None:
-        """Watt-hours of the whole devices meanwhile; None where they did not tell."""
+        """Watt-hours of the whole devices during that time; None when unknown."""
         found = self.manifest.get("energy_wh")
         return None if found is None else float(found)
 
     @property
     def energy_wh_now(self) -> float:
-        """Those of them that this run spent, where they are known."""
+        """Watt-hours that this run spent, as far as known."""
         return (
             (self.energy_wh or 0.0) - (self.manifest.get("earlier_energy_wh") or 0.0) if self.fresh else 0.0
         )
@@ -73,13 +72,13 @@ class Store:
     """Artifacts by kind and address under one root folder."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(os.path.realpath(at_home(root)))  # `resolve` raises where links lead in a circle
+        self.root = Path(os.path.realpath(at_home(root)))  # `resolve` raises for circular links
 
     def folder(self, kind: str, key: Mapping[str, Any] | str) -> Path:
-        """Where an artifact of this kind and key is, or would be."""
+        """The folder of the artifact of this kind and key, whether it exists or not."""
         name = key if isinstance(key, str) else address(key)
         if not _KIND.fullmatch(kind) or not re.fullmatch(r"[0-9a-f]+", name):
-            raise StoreError(f"'{kind}/{name}' is not an artifact's place", where=str(self.root))
+            raise StoreError(f"'{kind}/{name}' is not the place of an artifact", where=str(self.root))
         return self.root / kind / name
 
     def find(self, kind: str, key: Mapping[str, Any] | str) -> Artifact | None:
@@ -90,10 +89,10 @@ class Store:
     def produce(
         self, kind: str, key: Mapping[str, Any], write: Callable[[Path], Mapping[str, Any]]
     ) -> Artifact:
-        """The artifact of `key`: found, or made by `write(part)`, whose return value joins its manifest.
+        """The artifact of `key`: found in the store, or made by `write(part)`, whose return value joins its manifest.
 
-        `part` may hold what a killed writer left. An error in `write` leaves `part` for the next try. A writer that
-        continues earlier attempts says what those took (`nait.store.attempts`): the manifest has the sum.
+        `part` may hold files of a killed writer. After an error in `write`, `part` stays for the next attempt. A
+        writer that resumes earlier attempts returns their cost (`nait.store.attempts`); the manifest has the sum.
         """
         found = self.find(kind, key)
         if found:
@@ -121,16 +120,17 @@ class Store:
         return Artifact(kind, folder.name, folder, manifest, fresh=True)
 
     def adopt(self, folder: Path) -> Artifact:
-        """The artifact that was made elsewhere and stands in `folder` (`.../<kind>/<address>`), moved in here.
+        """The artifact of another store in `folder` (`.../<kind>/<address>`), moved into this store.
 
-        One that is there already stays. Raises: StoreError when the manifest is of another artifact.
+        An artifact that this store already has is kept. Raises: StoreError when the manifest belongs to another
+        artifact.
         """
         made = read_artifact(folder)
         about = made.manifest if isinstance(made.manifest, Mapping) else {}
         place = (about.get("kind"), about.get("address"), address(about.get("key")))
         if place != (made.kind, made.address, made.address):
             raise StoreError(
-                f"its manifest is of {place[0]}/{place[1]}, its key of {place[2]}", where=str(folder)
+                f"its manifest belongs to {place[0]}/{place[1]}, its key to {place[2]}", where=str(folder)
             )
         target = self.folder(made.kind, made.address)
         if self.find(made.kind, made.address) is None:
@@ -143,7 +143,7 @@ class Store:
 
     @contextmanager
     def _writing(self, folder: Path) -> Iterator[Path]:
-        """The locked `.part` folder of an artifact. Raises: StoreError when it cannot be made."""
+        """The locked `.part` folder of an artifact. Raises: StoreError when it cannot be created."""
         part = folder.with_name(folder.name + ".part")
         lock = FileLock(folder.with_name(folder.name + ".lock"))
         try:
@@ -156,7 +156,7 @@ class Store:
             raise refused from error
         try:
             if folder.exists() and not (folder / MANIFEST).is_file():
-                shutil.rmtree(folder)  # an artifact has its manifest or is absent
+                shutil.rmtree(folder)  # a folder without a manifest is not an artifact
             if not folder.exists():
                 part.mkdir(exist_ok=True)
             yield part
@@ -170,7 +170,7 @@ class Store:
             lock.release()
 
     def artifacts(self, kind: str) -> list[Artifact]:
-        """All complete artifacts of a kind, in the order of their making."""
+        """All complete artifacts of a kind, oldest first."""
         folders = sorted((self.root / kind).glob(f"*/{MANIFEST}"))
         found = [read_artifact(path.parent) for path in folders if path.parent.suffix != ".part"]
         return sorted(found, key=lambda artifact: (artifact.manifest.get("created", ""), artifact.address))
@@ -187,7 +187,7 @@ def read_artifact(folder: Path) -> Artifact:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON of a file of ours. Raises: StoreError that names the file."""
+    """The JSON of a file in the store. Raises: StoreError that names the file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -195,14 +195,14 @@ def read_json(path: Path) -> Any:
 
 
 def is_place(folder: Path) -> bool:
-    """Whether a path is `.../<kind>/<address>`, as an artifact's is."""
+    """Whether a path has the form of an artifact's folder, `.../<kind>/<address>`."""
     return bool(_ADDRESS.fullmatch(folder.name) and _KIND.fullmatch(folder.parent.name))
 
 
-def way_out(path: Path, otherwise: str = "Check the file; restore it from where it came.") -> str:
-    """The mend for a damaged file or folder: the command that removes the artifact it is in, and no more than that.
+def way_out(path: Path, otherwise: str = "Check the file, or restore it from its source.") -> str:
+    """Advice for a damaged file or folder: the command that removes the artifact it belongs to.
 
-    `otherwise` is the mend where it is in no artifact: then it is the user's own.
+    `otherwise` is the advice for a file of the user's own, outside any artifact.
     """
     path = path.absolute()
     for folder in (path, *path.parents):
@@ -213,12 +213,12 @@ def way_out(path: Path, otherwise: str = "Check the file; restore it from where 
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole: to a `.part` file first, then renamed."""
+    """Write JSON atomically: to a `.part` file, which is then renamed."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole: to a `.part` file first, then renamed."""
+    """Write a text file atomically: to a `.part` file, which is then renamed."""
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(text)

@@ -49,7 +49,7 @@ def test_a_set_that_was_never_fetched_is_one_message_within_three_seconds() -> N
         read_hub_pool("someone/other")
     assert time.monotonic() - started < 3
     message = str(caught.value)
-    assert message.startswith("data.path=someone/other: the split 'train' is asked of the Hub, but http:")
+    assert message.startswith("data.path=someone/other: the split 'train' cannot be fetched: http:")
     assert "cannot be reached (" in message
     assert "it is not in the cache. Set data.mirror=FOLDER with a copy in FOLDER/someone/other" in message
     assert "HF_HUB_OFFLINE=1" in message
@@ -58,7 +58,9 @@ def test_a_set_that_was_never_fetched_is_one_message_within_three_seconds() -> N
 
 def test_the_variable_that_forbids_the_hub_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(DataError, match="but HF_HUB_OFFLINE is set, and it is not in the cache"):
+    with pytest.raises(
+        DataError, match="cannot be fetched: HF_HUB_OFFLINE is set, and it is not in the cache"
+    ):
         read_hub_pool("someone/other")
 
 
@@ -74,15 +76,15 @@ def test_a_set_that_was_fetched_before_is_read_from_the_cache(
     with caplog.at_level(logging.WARNING):
         pool = read_hub_pool("someone/tiny")
     assert sorted(example.turns[0].answer for example in pool.examples) == [row["output"] for row in ROWS]
-    assert ("It is read from the cache" in caplog.text) is not bool(offline)
+    assert ("from the cache" in caplog.text) is not bool(offline)
     assert before == datasets.config.HF_HUB_OFFLINE
 
 
 @pytest.mark.usefixtures("cached")
-def test_names_that_the_cache_does_not_have_are_told() -> None:
-    with pytest.raises(DataError, match=r"the cache does not give it \(Unknown split \"tset\""):
+def test_names_that_the_cache_does_not_have_are_reported() -> None:
+    with pytest.raises(DataError, match=r"it cannot be read from the cache \(Unknown split \"tset\""):
         read_hub_pool("someone/tiny", split="tset")
-    with pytest.raises(DataError, match=r"the cache does not give it \(.*config 'main'"):
+    with pytest.raises(DataError, match=r"it cannot be read from the cache \(.*config 'main'"):
         read_hub_pool("someone/tiny", subset="main")
 
 
