@@ -1,7 +1,7 @@
-"""Adapters: LoRA put on a network, saved, and loaded again. The only importer of peft.
+"""LoRA adapters: attach, save and load. Only this module imports peft.
 
-Weights travel in safetensors alone. Where the base model stood on the disk of the machine that trained is
-neither written nor read: an adapter is put on whatever base it is given.
+Weights are stored as safetensors only. The path of the base model is neither saved nor read: an adapter is attached
+to the base model that the caller provides.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ ALL_LINEAR = "all-linear"
 
 @dataclass(frozen=True)
 class LoraRecipe:
-    """A low-rank adapter: rank `r`, scale `alpha / r`, dropout on its input, and the modules it goes on.
+    """A low-rank adapter: rank `r`, scale `alpha / r`, dropout on its input, and the modules that it adapts.
 
-    `target_modules` is "all-linear" (every linear layer but the LM head, whatever the architecture calls
-    them), or module names, each of which the model must have. Dropout 0.05 is what the LoRA recipes for
-    Alpaca-sized data use; a selected subset is smaller still, so some regularisation is worth its noise.
+    `target_modules` is "all-linear" (every linear layer except the LM head, whatever their names), or module names,
+    each of which must exist in the model. LoRA recipes for Alpaca-sized data use dropout 0.05; selected subsets are
+    smaller and benefit from regularisation at least as much.
     """
 
     r: int = 16
@@ -53,7 +53,7 @@ class LoraRecipe:
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        """What decides the result; the order of module names does not."""
+        """The settings that determine the result. The order of module names does not matter."""
         names = self.target_modules
         return {
             "r": self.r,
@@ -64,9 +64,9 @@ class LoraRecipe:
 
 
 def attach(network: Any, lora: LoraRecipe) -> Any:
-    """The network with a fresh LoRA on it. Its weights are drawn from torch's generator: seed that first.
+    """The network with a new LoRA adapter, initialised from torch's global generator: seed that first.
 
-    Raises: ModelError when the network lacks one of the target modules, or one shares its weights with another.
+    Raises: ModelError when a target module is missing, or shares its weights with the embeddings.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -81,21 +81,21 @@ def attach(network: Any, lora: LoraRecipe) -> Any:
         target_modules=names if isinstance(names, str) else sorted(names),
     )
     try:
-        with _quiet():
+        with _without_rename_warning():
             adapted = get_peft_model(network, config)
-    except ValueError as error:  # peft has no class of its own for "no such module"
+    except ValueError as error:  # peft has no exception class for a missing module
         raise ModelError(
-            f"no LoRA can be put on this model ({error})",
+            f"LoRA cannot be attached to this model ({error})",
             where=TARGETS,
             mend="Use all-linear.",
         ) from error
-    # peft would look the base's name up on the Hub at every save; an empty name keeps it from the network.
+    # At every save, peft looks the base model's name up on the Hub. An empty name prevents that.
     config.base_model_name_or_path = ""
     return adapted
 
 
 def _check_targets(network: Any, names: Sequence[str]) -> None:
-    """Refuse what peft leaves out without a word, or cannot open again. Raises: ModelError."""
+    """Raises: ModelError for targets that peft would silently ignore or could not load again."""
     modules = dict(network.named_modules())
     for name in names:
         if not any(full == name or full.endswith(f".{name}") for full in modules):
@@ -105,7 +105,7 @@ def _check_targets(network: Any, names: Sequence[str]) -> None:
             raise ModelError(
                 f"the model has no module '{name}'",
                 where=TARGETS,
-                mend=f"{did_you_mean(name, leaves)} All linear layers are all-linear.",
+                mend=f"{did_you_mean(name, leaves)} all-linear means every linear layer.",
             )
     inner, outer = network.get_input_embeddings(), network.get_output_embeddings()
     if outer is None or outer.weight is not inner.weight:
@@ -113,24 +113,24 @@ def _check_targets(network: Any, names: Sequence[str]) -> None:
     head = next(full for full, module in modules.items() if module is outer)
     if any(head == name or head.endswith(f".{name}") for name in names):
         raise ModelError(
-            f"the output layer '{head}' shares its weights with the embeddings: no adapter of it can be opened again",
+            f"the output layer '{head}' shares its weights with the embeddings: its adapter cannot be loaded again",
             where=TARGETS,
-            mend="Leave it out.",
+            mend=f"Remove it from {TARGETS}.",
         )
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """peft 0.21 reads a name that transformers 5.23 has replaced; this may go when it no longer does."""
+def _without_rename_warning() -> Iterator[None]:
+    """Ignore the warning that peft 0.21 causes by a name that transformers 5.23 renamed. Remove with a newer peft."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         yield
 
 
 def save(network: Any, folder: Path, *, base: str) -> None:
-    """Nothing; writes the network's adapter (or, without one, all its weights) into `folder`.
+    """Save the network's adapter, or all its weights when it has none, into `folder`.
 
-    `base` is the base model's name for the reader's information; of a path only the last part is kept.
+    `base` is the name of the base model, recorded for information; only the last part of a path is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not hasattr(network, "peft_config"):
@@ -144,12 +144,12 @@ def save(network: Any, folder: Path, *, base: str) -> None:
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     config = network.peft_config["default"].to_dict()
     config |= {"base_model_name_or_path": public_name(base), "inference_mode": True}
-    # Sets have another order in each process; sorted, equal adapters are equal files.
+    # Sets have a random order in each process. Sorted, equal adapters give equal files.
     write_json(folder / ADAPTER_CONFIG, plain(dict(sorted(config.items())), finite=False))
 
 
 def is_zero(network: Any) -> bool:
-    """Whether the network's adapter adds nothing: every low-rank product has a factor that is all zero."""
+    """Whether the adapter has no effect: one factor of every low-rank product is all zero."""
     parts = [p for name, p in network.named_parameters() if ".lora_B." in name or "lora_embedding_B" in name]
     return not any(bool(part.any()) for part in parts)
 
@@ -157,19 +157,19 @@ def is_zero(network: Any) -> bool:
 def _save_all(network: Any, folder: Path) -> None:
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # of writing shards, a bar of a second
+    logging.disable_progress_bar()  # shards are written within a second
     network.save_pretrained(folder)
 
 
 def public_name(name: str) -> str:
-    """A Hub id as it is; of a path on this machine, its last part."""
+    """A Hub id unchanged, or the last part of a local path."""
     path = Path(name)
-    is_place = path.is_absolute() or len(path.parts) > 2 or name.startswith((".", "~"))
-    return path.name if is_place else name
+    is_local = path.is_absolute() or len(path.parts) > 2 or name.startswith((".", "~"))
+    return path.name if is_local else name
 
 
 def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
-    """The network, in eval mode, and its tokenizer: the base, or what training left in `folder` of it.
+    """The network, in eval mode, and its tokenizer: the base model, or the adapter or model saved in `folder`.
 
     Raises: StoreError when the folder holds neither an adapter nor a model.
     """
@@ -181,7 +181,7 @@ def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
     if (folder / MODEL_CONFIG).is_file():
         return _with_weights(network, folder), tokenizer
     raise StoreError(
-        "holds no adapter and no model",
+        "contains no adapter and no model",
         where=str(folder),
         mend=way_out(folder, "Give the folder of an adapter or a model."),
     )
@@ -189,7 +189,7 @@ def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class AdaptedModel:
-    """A model with what training left in `folder`; `content` names that content, as the store's address does."""
+    """A base model with the adapter or weights saved in `folder`; `content` is their address in the store."""
 
     base: Model
     folder: Path
@@ -220,7 +220,7 @@ class AdaptedModel:
         return self.base.load_tokenizer()
 
     def vocabulary(self) -> int | None:
-        """The rows of the base's embedding, where its config says."""
+        """The number of rows of the base's embedding, when its config has it."""
         return self.base.vocabulary()
 
 
@@ -230,7 +230,7 @@ def _with_adapter(network: Any, folder: Path) -> Any:
 
     known = LoraConfig.__dataclass_fields__
     saved = {key: value for key, value in read_json(folder / ADAPTER_CONFIG).items() if key in known}
-    with _quiet():
+    with _without_rename_warning():
         adapted = get_peft_model(network, LoraConfig(**{**saved, "base_model_name_or_path": None}))
     wrong = set_peft_model_state_dict(adapted, load_file(folder / ADAPTER_WEIGHTS))
     missing = [name for name in wrong.missing_keys if "lora_" in name]
@@ -238,13 +238,13 @@ def _with_adapter(network: Any, folder: Path) -> Any:
         raise ModelError(
             f"the adapter does not fit this model: {(missing + list(wrong.unexpected_keys))[0]}",
             where=str(folder),
-            mend="Load it on the model it was trained on.",
+            mend="Use the model that it was trained with.",
         )
     return adapted.eval()
 
 
 def _with_weights(network: Any, folder: Path) -> Any:
-    """The saved model in the base's dtype, attention kernel and device."""
+    """The saved model, with the base's dtype, attention kernel and device."""
     spread = getattr(network, "hf_device_map", None)
     trained, info = type(network).from_pretrained(
         folder,

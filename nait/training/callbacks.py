@@ -1,7 +1,7 @@
-"""What happens beside the training steps: the curve, the bar, the checkpoints.
+"""Training callbacks: loss curve, progress bar and checkpoints.
 
-Plain classes with the trainer's event names; `callbacks` makes real callbacks of them, so that this module
-can be imported without transformers. The events' signatures, `**_` included, are the trainer's.
+The classes implement the trainer's events without a base class, so that this module can be imported without
+transformers; `callbacks` turns them into callbacks. The trainer defines the signatures, `**_` included.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from nait.core.errors import NaitError
 from nait.training.checkpoints import EPOCHS, write_epoch
 
 CURVE = ("loss", "learning_rate", "grad_norm", "epoch")
-# A save may cost at most a fiftieth of the time it protects, however large the model.
+# Saving takes at most 1/50 of the training time, however large the model.
 SAVE_SHARE = 50
 
 
 def callbacks(*watchers: Any) -> list[Any]:
-    """The watchers as transformers callbacks, in this order."""
+    """These objects as transformers callbacks, in this order."""
     from transformers import TrainerCallback
 
-    def adopt(watcher: Any) -> Any:
+    def as_callback(watcher: Any) -> Any:
         events = {name: getattr(watcher, name) for name in dir(watcher) if name.startswith("on_")}
         return type(type(watcher).__name__, (TrainerCallback,), events)()
 
-    return [adopt(watcher) for watcher in watchers]
+    return [as_callback(watcher) for watcher in watchers]
 
 
 def curve(state: Any) -> list[dict[str, float]]:
-    """One row a step, from the first: the trainer's own log survives a resume, so this does too."""
+    """One row per step, from the first one on, also after a resume: checkpoints keep the trainer's log."""
     return [
         {"step": entry["step"], **{key: entry[key] for key in CURVE}}
         for entry in state.log_history
@@ -46,12 +46,12 @@ def curve(state: Any) -> list[dict[str, float]]:
 
 @dataclass
 class LossCurve:
-    """Logs each step, and stops a training whose loss or gradient is no longer a number."""
+    """Logs each step, and stops training when the loss or the gradient is not finite."""
 
     tracker: Tracker
 
     def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, Any], **_: Any) -> None:
-        """Raises: NaitError at the first step that is not finite; no checkpoint is written of it."""
+        """Raises: NaitError at the first step that is not finite, before a checkpoint is written."""
         if "loss" not in logs:
             return  # the summary at the end
         values = {key: float(logs[key]) for key in CURVE}
@@ -67,7 +67,7 @@ class LossCurve:
 
 @dataclass
 class Bar:
-    """A progress bar with rate and time left, on a terminal only."""
+    """A progress bar with rate and remaining time, on a terminal only."""
 
     bar: Any = None
 
@@ -95,42 +95,42 @@ class Bar:
 
 @dataclass
 class CheckpointSaves:
-    """Asks for a checkpoint to resume from when `seconds` have passed since the last; 0 means each step.
+    """Requests a checkpoint when `seconds` have passed since the last one; 0 means at every step.
 
-    The last step of an epoch waits for the epoch's own record, and the last step of all needs none. `then` is called
-    after each checkpoint.
+    At the end of an epoch the checkpoint is saved after the epoch's artifacts; the last step has none. `then` is
+    called after each checkpoint.
     """
 
     seconds: float
     then: Callable[[], None] = lambda: None
     cost: float = 0.0
     last: float = field(default_factory=time.monotonic)
-    asked: float | None = None
+    requested: float | None = None
 
-    def _ask(self, state: Any, control: Any) -> None:
+    def _request(self, state: Any, control: Any) -> None:
         now = time.monotonic()
         wait = self.seconds and max(self.seconds, SAVE_SHARE * self.cost)
         if now - self.last >= wait and state.global_step < state.max_steps:
             control.should_save = True
-            self.asked = now
+            self.requested = now
 
     def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
         if not float(state.epoch).is_integer():
-            self._ask(state, control)
+            self._request(state, control)
 
     def on_epoch_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._ask(state, control)
+        self._request(state, control)
 
     def on_save(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
         self.last = time.monotonic()
-        if self.asked is not None:
-            self.cost = self.last - self.asked
+        if self.requested is not None:
+            self.cost = self.last - self.requested
         self.then()
 
 
 @dataclass
 class Epochs:
-    """Keeps each epoch's adapter and Adam's moments under `epochs/<n>/`, n from 1."""
+    """Saves each epoch's adapter and Adam's moments in `epochs/<n>/`, n from 1."""
 
     folder: Path
     base: str
@@ -145,15 +145,15 @@ class Epochs:
 
 
 def mean_rate(steps: Sequence[dict[str, float]], epoch: int) -> float:
-    """The mean learning rate of an epoch's steps: what LESS weights the epoch's checkpoint with."""
+    """The mean learning rate of an epoch's steps: the weight of its checkpoint in LESS."""
     rates = [row["learning_rate"] for row in steps if epoch - 1 < row["epoch"] <= epoch]
     return sum(rates) / len(rates)
 
 
 def facts(state: Any, network: Any, rows: TokenTable, *, earlier_seconds: float = 0.0) -> dict[str, Any]:
-    """What a training did, for the manifest. Losses, tokens and the rate count from the first step, resumed or not.
+    """The training's numbers for the manifest. Losses, tokens and rates cover all steps, also after a resume.
 
-    `earlier_seconds` is what the attempts took that this one continues: the trainer itself divides by its own time.
+    `earlier_seconds`: the time of earlier attempts, which the trainer's own rate does not include.
     """
     losses = [row["loss"] for row in curve(state)]
     last = state.log_history[-1]

@@ -1,4 +1,4 @@
-"""Checkpoints: whole ones to resume from, and one an epoch with Adam's moments by parameter name."""
+"""Checkpoints: the trainer's, to resume from, and one per epoch with Adam's moments by parameter name."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ STATE = "trainer_state.json"
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest whole checkpoint in `folder`, or None; a half-written one is removed.
+    """The newest complete checkpoint in `folder`, or None. Incomplete ones are removed.
 
-    The trainer writes its state file last, so a checkpoint is whole when that file can be read.
+    The trainer writes its state file last, so a checkpoint is complete when that file can be read.
     """
     found: dict[int, Path] = {}
     for path in sorted(folder.glob("checkpoint-*")):
@@ -38,9 +38,9 @@ def _step(path: Path) -> int | None:
 
 
 def write_epoch(folder: Path, network: Any, optimizer: Any, *, base: str, facts: dict[str, Any]) -> None:
-    """Nothing; writes the adapter, `adam.safetensors` and `epoch.json` into `folder`, whole or not at all.
+    """Write the adapter, `adam.safetensors` and `epoch.json` into `folder`, atomically.
 
-    The moments stand under `NAME.exp_avg` and `NAME.exp_avg_sq`, NAME as in `network.named_parameters()`.
+    The moments are named `NAME.exp_avg` and `NAME.exp_avg_sq`, with NAME from `network.named_parameters()`.
     """
     from safetensors.torch import save_file
 
@@ -56,7 +56,7 @@ def write_epoch(folder: Path, network: Any, optimizer: Any, *, base: str, facts:
 
 
 def moments(network: Any, optimizer: Any) -> dict[str, Any]:
-    """Adam's two moments of each trained parameter, by parameter name, on the CPU."""
+    """Adam's two moments of each trained parameter, by name, on the CPU."""
     return {
         f"{name}.{moment}": optimizer.state[parameter][moment].detach().cpu().contiguous()
         for name, parameter in network.named_parameters()

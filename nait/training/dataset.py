@@ -1,6 +1,6 @@
-"""Rows for the trainer: a token table read row by row, padded to the longest row of a batch.
+"""The trainer's data set: rows of a token table, padded to the longest row of a batch.
 
-Labels are the ids at answer tokens and -100 elsewhere. Shapes: B rows a batch, T tokens a row.
+Labels are the token ids of answers, and -100 elsewhere. Shapes: B rows per batch, T tokens per row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Rows:
-    """A dataset whose items are row numbers: tokens are copied when their batch is made, not before."""
+    """A data set of row numbers. `Padding` copies the tokens when it makes a batch."""
 
     table: TokenTable
 
@@ -32,10 +32,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Padding:
-    """Turns row numbers into a batch [B, T], padded on the right.
+    """Collates row numbers into a batch [B, T], padded on the right.
 
-    Right padding and an attention mask make the padding's id irrelevant: no real token looks at it, and it
-    has no label. So the vocabulary never needs a padding token of its own.
+    The padding id has no effect: causal attention and the mask hide it from real tokens, and it has no label. The
+    vocabulary therefore needs no padding token.
     """
 
     table: TokenTable
@@ -58,7 +58,7 @@ class Padding:
 
 
 def padding_id(tokenizer: Any) -> int:
-    """The tokenizer's padding id, else its end id, else 0: an id that is in the vocabulary either way."""
+    """The tokenizer's padding id, else its end-of-text id, else 0: always in the vocabulary."""
     for token_id in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if token_id is not None:
             return int(token_id)
@@ -66,9 +66,9 @@ def padding_id(tokenizer: Any) -> int:
 
 
 def check_trainable(table: TokenTable) -> None:
-    """Nothing, when each row has an answer token to learn. Raises: DataError that counts the rows without.
+    """Check that each row has an answer token to train on. Raises: DataError with the number of rows that have none.
 
-    A row's first token is predicted from nothing, so an answer there alone does not count.
+    The first token of a row has no context and no loss, so an answer there does not count.
     """
     if not len(table):
         raise DataError("there is no row to train on", where="train", mend="Raise the budget.")
@@ -78,5 +78,5 @@ def check_trainable(table: TokenTable) -> None:
             f"{int((~learnable).sum())} of {len(table)} rows have no answer token (the first is row "
             f"{int(np.flatnonzero(~learnable)[0])})",
             where="train",
-            mend="Raise model.max_length, or leave out rows whose answer is cut off.",
+            mend="Raise model.max_length, or remove rows whose answer is truncated.",
         )

@@ -1,7 +1,7 @@
-"""Health of a training: how much of the trained weights changed, and warnings where little or nothing was learned.
+"""Training health: the share of trained weights that changed, and warnings when the model learned little.
 
-Adam's steps on bfloat16 weights can round to nothing, a warm-up can leave every update at rate 0, a rate can be far
-too low or high. Each of these ends in a finished run whose model is the base model. Here they get a name.
+Updates of bfloat16 weights can round to zero, a warm-up can leave every update at learning rate 0, and a learning
+rate can be far too low or high. Such runs finish without an error, with a model that equals the base model.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from statistics import fmean
 from typing import Any
 
 SAMPLED = 65_536
-"""Weights of one tensor that are compared, evenly spread: a copy of a 7B model is not kept."""
+"""The most weights per tensor that are compared, evenly spaced, instead of a copy of the whole model."""
 LITTLE = 0.1
-"""A smaller share of changed weights is a warning. Adam moves every weight that gets a gradient."""
+"""A smaller share of changed weights gives a warning: Adam moves every weight that has a gradient."""
 KEPT = 0.5
-"""Where rounding to the checkpoint's dtype leaves a smaller part of the changed weights changed, it is a warning."""
+"""A warning appears when rounding to the checkpoint's dtype keeps a smaller share of the changes."""
 FEWEST_UPDATES = 5
-"""With fewer updates the loss of single batches says nothing about its trend."""
+"""With fewer updates, the losses of single batches show no trend."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Sampled values of a network's trained tensors, by parameter name, on the CPU."""
+    """Sampled values of trained tensors, by parameter name, on the CPU."""
 
     values: Mapping[str, Any]
 
     def to(self, dtype: Any) -> Weights:
-        """The same values in another dtype; None leaves them as they are."""
+        """The same values in another dtype; None keeps the dtype."""
         return Weights({name: tensor.to(dtype) for name, tensor in self.values.items()}) if dtype else self
 
     def changed(self, later: Weights) -> float:
-        """The share of the sampled weights, each tensor weighed by its sample, that differ from `later`'s."""
+        """The share of all sampled weights that differ from `later`'s."""
         total = sum(int(tensor.numel()) for tensor in self.values.values())
         differing = sum(int((later.values[name] != tensor).sum()) for name, tensor in self.values.items())
         return differing / total
 
 
 def sample_weights(network: Any, names: Sequence[str] | None = None) -> Weights:
-    """The sampled values of the tensors of these names; without names, of those that require a gradient."""
+    """Sampled values of the tensors with these names; by default, of those that require a gradient."""
     import torch
 
     wanted = None if names is None else set(names)
@@ -62,42 +62,42 @@ def warnings(
     dtype: str,
     zero_adapter: bool,
 ) -> list[str]:
-    """What is wrong with a finished training.
+    """Warnings about a finished training.
 
-    `steps`: its curve, with `loss` in nats a token, `learning_rate` and `epoch`. `trained_share` of the trained
-    weights changed in training, `saved_share` differ from the start once they are saved in `dtype`.
+    `steps`: its curve, with `loss` in nats per token, `learning_rate` and `epoch`. `trained_share`: the share of the
+    trained weights that changed. `saved_share`: the share that still differs from the start once saved in `dtype`.
     """
-    said = []
+    found = []
     if zero_adapter:
-        said.append(
+        found.append(
             "The adapter is all zero: the tuned model is the base model. Train for more updates, or raise "
             "train.learning_rate."
         )
     elif trained_share < LITTLE:
-        said.append(
+        found.append(
             f"{trained_share:.2%} of the trained weights changed. Raise train.learning_rate, or train for more "
             "updates."
         )
     elif saved_share < KEPT * trained_share:
-        said.append(
+        found.append(
             f"Training changed {trained_share:.0%} of the weights; saved in {dtype}, the checkpoint's dtype, "
             f"{saved_share:.0%} differ from the start: rounding undid the rest, and the evaluated model lacks it. "
             "Set model.dtype=float32, raise train.learning_rate, or train for more updates."
         )
     if all(step["learning_rate"] == 0 for step in steps):
-        said.append("Every update had a learning rate of 0: nothing was learned. Lower train.warmup.")
+        found.append("Every update had a learning rate of 0: nothing was learned. Lower train.warmup.")
     if len(steps) >= FEWEST_UPDATES:
         first, last = loss_trend(steps)
         if not last < first:
-            said.append(
+            found.append(
                 f"The loss did not fall: {first:.4g} at the beginning, {last:.4g} at the end "
                 "(nats a token). Change train.learning_rate, or train for more updates."
             )
-    return said
+    return found
 
 
 def loss_trend(steps: Sequence[Mapping[str, float]]) -> tuple[float, float]:
-    """The mean loss of the first and of the last epoch, the same rows; of less than two epochs, of either third."""
+    """Mean losses of the first and last epoch; of the first and last third of the steps below two epochs."""
     last = math.floor(steps[-1]["epoch"])
     if last >= 2:
         ends = [step for step in steps if step["epoch"] <= last]

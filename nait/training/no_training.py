@@ -1,4 +1,4 @@
-"""No training: the recipe of the base model."""
+"""No training: the base model is evaluated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nait.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class NoTraining:
-    """The base model is evaluated as it is."""
+    """The recipe of a run without training."""
 
     @property
     def recipe(self) -> None:
@@ -30,4 +30,4 @@ class NoTraining:
         tracker: Tracker,  # noqa: ARG002
     ) -> NoReturn:
         """Raises: ConfigError, always."""
-        raise ConfigError("train=none trains nothing", where="train", mend="Use train=lora or train=full.")
+        raise ConfigError("train=none does not train", where="train", mend="Use train=lora or train=full.")

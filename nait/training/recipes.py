@@ -1,7 +1,7 @@
-"""Fine-tuning recipes: what `conf/train` builds, and the run of transformers' Trainer that follows one.
+"""Fine-tuning recipes: the options of `conf/train`, and their run with transformers' Trainer.
 
-The same model, rows, recipe and seed give the same bytes, also when the run was killed and went on from a
-checkpoint in between. (On MPS that holds for a run in one piece: the trainer does not save its generator.)
+The same model, rows, recipe and seed give the same bytes, even when a killed run is resumed from a checkpoint. On
+MPS this holds only for uninterrupted runs: the trainer does not save the state of its random generator.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ METHODS = ("lora", "full")
 PRECISIONS = ("model", "bf16", "bf16_weights")
 KEEPS = ("none", "epoch")
 STOCHASTIC = "adamw_8bit_stochastic"
-# Our word -> transformers'. The stochastic one is handed to the trainer as a class.
+# Our name -> transformers' name. The stochastic optimiser is passed to the trainer as a class.
 OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit", STOCHASTIC: "adamw_torch"}
 PACKAGES = {"adamw_8bit": "bitsandbytes", STOCHASTIC: "torchao"}
 
 
 @dataclass(frozen=True)
 class FineTune:
-    """Supervised fine-tuning on the answer tokens, by LoRA or of all weights.
+    """Supervised fine-tuning on the answer tokens, with LoRA or of all weights.
 
-    `batch_size` rows are on the device at once, and `gradient_accumulation` such batches make one update;
-    the loss is the mean over all answer tokens of an update. `max_steps` updates, where given, are made in
-    place of `epochs`. `warmup` is a share of all updates; a share below one update is none.
+    An update covers `gradient_accumulation` batches of `batch_size` rows; its loss is the mean over all their answer
+    tokens. `max_steps`, when set, replaces `epochs`. `warmup` is a share of all updates; a share below one update
+    means no warm-up.
 
-    Trained weights are fp32 whatever the checkpoint's dtype, since steps of 2e-5 round to nothing in bfloat16:
-    the adapter's for LoRA, the whole model's for `method=full`. `precision=model` computes in the checkpoint's
-    dtype (a float16 one in bfloat16: float16 gradients underflow), `bf16` in bfloat16. `bf16_weights` keeps a
-    fully trained model in bfloat16 to save memory, and needs the optimiser with stochastic rounding.
+    Trained weights (the adapter's, or the whole model's for `method=full`) are fp32 whatever the checkpoint's dtype,
+    since steps of 2e-5 round to zero in bfloat16. `precision=model` computes in the checkpoint's dtype (float16
+    checkpoints in bfloat16, since float16 gradients underflow), `bf16` in bfloat16. `bf16_weights` also trains the
+    weights in bfloat16 to save memory; it requires `method=full` and the optimiser with stochastic rounding.
 
-    `checkpoints=epoch` keeps each epoch's adapter with Adam's moments (LESS needs them).
-    `gradient_checkpointing` and `save_seconds` change time and memory, never the result; without
-    `deterministic`, two runs on a GPU may differ in their last bits.
+    `checkpoints=epoch` keeps each epoch's adapter with Adam's moments, for LESS. `gradient_checkpointing` and
+    `save_seconds` change time and memory, never the result. Without `deterministic`, two runs on a GPU may differ in
+    the last bits.
     """
 
     method: Literal["lora", "full"] = "lora"
@@ -104,7 +104,7 @@ class FineTune:
             self.optimizer == STOCHASTIC and self.method != "full"
         ):
             raise ConfigError(
-                f"bfloat16 weights and {STOCHASTIC} need each other, and method=full",
+                f"bfloat16 weights, {STOCHASTIC} and method=full need each other",
                 where="train.precision",
                 mend=f"Set train=full train.precision=bf16_weights train.optimizer={STOCHASTIC}, or none of them.",
             )
@@ -127,7 +127,7 @@ class FineTune:
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        """Everything that decides the result: part of the artifact's address."""
+        """The settings that determine the result: part of the artifact's address."""
         return {
             "kind": "fine_tune",
             "version": VERSION,
@@ -150,20 +150,20 @@ class FineTune:
     def train(
         self, model: Model, rows: TokenTable, folder: Path, *, seed: int, tracker: Tracker
     ) -> Mapping[str, Any]:
-        """What was done, in numbers; `folder` then holds the adapter or the model, and `curve.json`.
+        """The training's numbers for the manifest. Writes the adapter or the model and `curve.json` into `folder`.
 
-        A killed run's checkpoint in `folder` is gone on from. Raises: NaitError when the loss is NaN.
+        A checkpoint of a killed run in `folder` is resumed. Raises: NaitError when the loss is not finite.
         """
         check_trainable(rows)
         from transformers import set_seed
 
         network, tokenizer = model.load()
-        set_seed(seed)  # before the adapter, whose weights are drawn
+        set_seed(seed)  # before the adapter is initialised
         dtype = network.dtype
         network = self._trainable(network)
         start = health.sample_weights(network)
-        whole = latest(folder / CHECKPOINTS)
-        attempt = Attempt(folder, kept=[whole / STATE] if whole else [])
+        resumed = latest(folder / CHECKPOINTS)
+        attempt = Attempt(folder, kept=[resumed / STATE] if resumed else [])
         bar = watch.Bar()
         kept = [watch.Epochs(folder, model.name)] if self.checkpoints == "epoch" else []
         try:
@@ -200,13 +200,13 @@ class FineTune:
             "trained_share": start.changed(trained),
             "saved_share": start.to(dtype if self.lora is None else None).changed(saved),
         }
-        said = health.warnings(
+        warnings = health.warnings(
             curve,
             **shares,
             dtype=str(dtype).removeprefix("torch."),
             zero_adapter=self.lora is not None and adapter.is_zero(network),
         )
-        return {**facts, **shares, "warnings": said, **attempt.facts()}
+        return {**facts, **shares, "warnings": warnings, **attempt.facts()}
 
     def _trainable(self, network: Any) -> Any:
         if self.lora:
@@ -215,7 +215,7 @@ class FineTune:
         return network.bfloat16() if self.precision == "bf16_weights" else network.float()
 
     def _autocasts(self, dtype: Any) -> bool:
-        """Whether bfloat16 is computed in by casts: asked for, or the weights' dtype is not what is computed in."""
+        """Whether to autocast to bfloat16: requested, or the trained weights are not in the dtype of computation."""
         kind = str(dtype).removeprefix("torch.")
         if self.precision == "model":
             return kind == "float16" or (kind == "bfloat16" and self.method == "full")

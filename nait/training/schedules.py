@@ -1,4 +1,4 @@
-"""Learning-rate schedules: transformers' own shapes, with a warm-up whose first update is not at rate 0."""
+"""Learning-rate schedules of transformers, with a warm-up whose first update has a rate above 0."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import math
 from typing import Any
 
 NAMES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-"""Our word -> transformers'. Its own "constant" ignores the warm-up."""
+"""Our name -> transformers' name. Its "constant" ignores the warm-up."""
 
 
 def warmup_updates(share: float, updates: int) -> int:
-    """The updates that the rate rises over: the share of all updates, rounded up; below one update, none."""
+    """The number of warm-up updates: the share of all updates, rounded up; 0 when it is below one update."""
     exact = share * updates
     return math.ceil(exact) if exact >= 1 else 0
 
 
 def scheduler(name: str, optimizer: Any, *, share: float, updates: int) -> Any:
-    """The torch scheduler of a training of so many updates. `name`: a key of `NAMES`.
+    """The torch scheduler for `updates` updates. `name`: a key of `NAMES`.
 
-    With w updates of warm-up, update k (from 0) has (k + 1) / (w + 1) of the full rate while k < w, and from then on
-    what transformers' schedule has there: the same shape, read one step later with one step more of each kind.
+    With w warm-up updates, update k (from 0) has (k + 1) / (w + 1) of the full rate while k < w, and then follows
+    transformers' schedule: that schedule with w + 1 and `updates` + 1 steps, shifted by one step.
     """
     from torch.optim.lr_scheduler import LambdaLR
     from transformers import get_scheduler

@@ -1,4 +1,4 @@
-"""One run of transformers' Trainer: quiet, reproducible, on the network's device, able to go on."""
+"""One run of transformers' Trainer: quiet, reproducible, resumable, on the network's device."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nait.training.dataset import Padding, Rows
 
 FIXED: Mapping[str, Any] = {
     "report_to": "none",
-    "disable_tqdm": True,  # its bar prints a line of text at each step; ours does not
+    "disable_tqdm": True,  # it prints a line at each step; `callbacks.Bar` replaces it
     "logging_steps": 1,
-    "logging_nan_inf_filter": False,  # it would show the last finite loss in place of a NaN
+    "logging_nan_inf_filter": False,  # it would replace a NaN by the last finite loss
     "include_num_input_tokens_seen": "non_padding",
-    "save_strategy": "no",  # our own callback asks for checkpoints, by the clock
+    "save_strategy": "no",  # `callbacks.CheckpointSaves` requests checkpoints
     "save_total_limit": 1,
     "remove_unused_columns": False,
     "label_names": ["labels"],
@@ -43,17 +43,17 @@ def fit(
 ) -> Any:
     """The trainer's state after training `network` in place.
 
-    `options` are TrainingArguments by name; `schedule(optimizer, updates=...)` makes the learning rate's scheduler;
-    `optimizer` is a class and its arguments where `options` name none.
+    `options`: fields of TrainingArguments. `schedule(optimizer, updates=...)`: returns the scheduler of the learning
+    rate. `optimizer`: a class and its arguments; None uses the one in `options`.
 
-    Raises: ConfigError when the device cannot do what they ask.
+    Raises: ConfigError when the device does not support the options.
     """
     from transformers import PrinterCallback, Trainer
 
     arguments = _arguments(network.device, options, checkpoints, seed)
-    cached = getattr(network.config, "use_cache", True)  # the trainer switches it off and leaves it off
+    cached = getattr(network.config, "use_cache", True)  # the trainer disables it and does not restore it
 
-    class Scheduled(Trainer):  # type: ignore[misc]  # its one hook for a schedule of one's own
+    class Scheduled(Trainer):  # type: ignore[misc]  # the only hook for a custom schedule
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
             self.lr_scheduler = schedule(optimizer or self.optimizer, updates=num_training_steps)
             return self.lr_scheduler
@@ -67,17 +67,17 @@ def fit(
         callbacks=callbacks(*watchers),
     )
     trainer.remove_callback(PrinterCallback)
-    whole = latest(checkpoints)
+    resumed = latest(checkpoints)
     with deterministic_kernels(network.device) if deterministic else nullcontext():
-        trainer.train(resume_from_checkpoint=str(whole) if whole else None)
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     if network.device.type != "cpu":
-        trainer.accelerator.free_memory()  # the evaluation that follows opens the model once more
+        trainer.accelerator.free_memory()  # the evaluation loads the model again
     network.config.use_cache = cached
     return trainer.state
 
 
 def stochastic_adamw(learning_rate: float) -> tuple[Any, dict[str, Any]]:
-    """AdamW with 8-bit moments that rounds bfloat16 weights stochastically: small steps count on average."""
+    """AdamW with 8-bit moments and stochastic rounding of bfloat16 weights, which keeps small steps on average."""
     from torchao.optim import AdamW8bit
 
     return AdamW8bit, {"lr": learning_rate, "bf16_stochastic_round": True}
@@ -96,7 +96,7 @@ def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed:
         arguments = TrainingArguments(
             output_dir=str(checkpoints),
             seed=seed,
-            # The sampler orders epoch e by data_seed + e: unhashed, seed 1 would repeat seed 0's epochs.
+            # The sampler shuffles epoch e with data_seed + e: without the hash, seed 1 would repeat epochs of seed 0.
             data_seed=int(unit_interval("order of rows", seed) * 2**31),
             use_cpu=device.type == "cpu",
             dataloader_pin_memory=device.type == "cuda",
@@ -104,27 +104,27 @@ def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed:
             **options,
         )
     except ValueError as error:
-        raise ConfigError(f"cannot train on {device} like this ({error})", where="train") from error
-    # With several GPUs in sight the trainer would split each batch among them, with other sums.
+        raise ConfigError(f"cannot train on {device} with these options ({error})", where="train") from error
+    # With several visible GPUs the trainer would split each batch, which changes the sums.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 
 
 @contextmanager
 def deterministic_kernels(device: Any) -> Iterator[None]:
-    """Nothing; on CUDA, kernels that give the same bits each time. Other devices have no others.
+    """Use deterministic CUDA kernels within the block. Other devices are deterministic already.
 
-    Raises: ConfigError when an operation of the model has none.
+    Raises: ConfigError when an operation of the model has no deterministic kernel.
     """
     if device.type != "cuda":
         yield
         return
     import torch
 
-    # Read when cuBLAS starts, so it has to stand before the first product of matrices.
+    # cuBLAS reads this when it is initialised, so it must be set before the first matrix product.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
-    # Not "warn only": under it, memory-efficient attention keeps its kernel that is not deterministic.
+    # With warn_only, memory-efficient attention would keep its nondeterministic kernel.
     torch.use_deterministic_algorithms(True)
     try:
         yield
