@@ -45,7 +45,7 @@ MAX_NAMED_FAULTS = 20
 EMPTY_INSTRUCTION, EMPTY_ANSWER = "empty instruction", "empty answer"
 SPELLED_MISSING = "an answer that spells a missing value (nan, None, #N/A), read as text"
 _MISSING_SPELLINGS = {"nan", "none", "null", "<na>", "#n/a"}
-NO_ID = "no id of its own: one from its content"
+NO_ID = "no id, derived from the content"
 
 Placed = Iterator[tuple[Place, Row]]
 

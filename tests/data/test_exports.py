@@ -42,7 +42,7 @@ def test_a_reasoning_column_that_only_says_whether_is_no_reasoning(read: Any, sa
         {"input": "q", "output": "a", "reasoning": said}, {"input": "q", "output": "b", "reasoning": "since"}
     )
     assert [one.turns[0].answer for one in pool.examples if one.turns[0].answer.endswith("a")] == ["a"]
-    assert pool.reading["counts"]["reasoning that only says on, off or how much: not used"] == 1
+    assert pool.reading["counts"]["reasoning that is only a setting, not used"] == 1
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_weight_of_a_row_that_is_neither_0_nor_1_is_counted(read: Any) -> None
     pool = read(
         {"instruction": "q", "output": "a", "weight": 0.3}, {"instruction": "r", "output": "b", "weight": 1}
     )
-    assert pool.reading["counts"] == {"a weight of the row, which is not used": 1}
+    assert pool.reading["counts"] == {"a row weight, not used": 1}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_reasoning_is_left_out_however_it_is_marked(read: Any, answer: str) -> N
 
 def test_reasoning_that_was_cut_off_leaves_an_empty_answer(read: Any) -> None:
     pool = read({"prompt": "q", "response": "<think>t"}, {"prompt": "r", "response": "b"}, reasoning="drop")
-    assert pool.reading["counts"] == {"reasoning left out": 1, "empty answer": 1}
+    assert pool.reading["counts"] == {"reasoning dropped": 1, "empty answer": 1}
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_reasoning_that_was_cut_off_leaves_an_empty_answer(read: Any) -> None:
     ],
 )
 def test_marks_of_a_chat_template_inside_a_text_are_counted(read: Any, row: Row) -> None:
-    assert read(row).reading["counts"] == {"marks of a chat template, read as text": 1}
+    assert read(row).reading["counts"] == {"chat-template markers, read as text": 1}
 
 
 def test_a_call_to_a_tool_inside_an_answer_is_counted(read: Any) -> None:
     row = {"messages": [CHAT[0], {"role": "assistant", "content": '<tool_call>{"name": "f"}</tool_call>'}]}
-    assert read(row).reading["counts"] == {"a call to a tool by its marks, read as text": 1}
+    assert read(row).reading["counts"] == {"a tool call in an answer, read as text": 1}

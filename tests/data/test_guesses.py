@@ -239,7 +239,7 @@ def test_a_second_system_message_is_not_offered_a_key_that_leaves_it(tmp_path: P
 )
 def test_a_placeholder_of_an_image_outside_of_messages_is_text_and_counted(tmp_path: Path, row: Row) -> None:
     counts = read_pool(write(tmp_path, row)).reading["counts"]
-    assert counts == {"the placeholder of an image, a video or a sound, read as text": 1}
+    assert counts == {"an image, video or audio placeholder, read as text": 1}
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_a_turn_behind_the_last_trained_answer_is_cut_off_and_counted(read: Any)
     bad = {"role": "assistant", "content": "BAD", "weight": 0}
     pool = read({"messages": [*CHAT, CHAT[0], bad]})
     assert only(pool).turns == PLAIN
-    assert pool.reading["counts"]["turns behind the last trained answer cut off"] == 1
+    assert pool.reading["counts"]["turns after the last trained answer removed"] == 1
 
 
 def test_an_answer_in_a_prompt_is_context(read: Any) -> None:
@@ -228,7 +228,7 @@ def test_reasoning_is_kept_or_dropped_by_a_key_and_counted(read: Any, key: str) 
     assert only(kept).turns == (Turn("q", "<think>\nhm\n</think>\n\na"),)
     assert kept.reading["counts"] == {"reasoning kept as <think>": 1}
     assert only(dropped).turns == PLAIN
-    assert dropped.reading["counts"] == {"reasoning left out": 1}
+    assert dropped.reading["counts"] == {"reasoning dropped": 1}
     inline = {"messages": [CHAT[0], {"role": "assistant", "content": "<think>\nhm\n</think>\n\na"}]}
     assert only(read(inline)).turns == only(kept).turns
     assert only(read(inline, reasoning="drop")).turns == PLAIN
@@ -282,7 +282,7 @@ def test_ids_that_are_null_are_none(read: Any) -> None:
         {"id": None, "instruction": "q", "output": "a"}, {"id": "x", "instruction": "q", "output": "b"}
     )
     assert {one.id for one in pool.examples} == {"x", pool.examples[0].id, pool.examples[1].id}
-    assert pool.reading["counts"] == {"no id of its own: one from its content": 1}
+    assert pool.reading["counts"] == {"no id, derived from the content": 1}
 
 
 def test_the_layout_is_found_from_the_head_and_not_from_the_first_row(read: Any) -> None:

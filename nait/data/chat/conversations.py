@@ -15,10 +15,10 @@ _ALTERNATE = "Alternate user and assistant messages, starting with the user and 
 _ONE_SYSTEM = "Write one system message first, then alternate user and assistant messages"
 
 CONTEXT = "answers that are context (weight 0 or train false)"
-CUT_END = "a last message without an answer cut off"
-CUT_START = "first messages of the assistant cut off"
-JOINED = "messages of one speaker joined"
-CUT_CONTEXT = "turns behind the last trained answer cut off"
+CUT_END = "a trailing user message removed"
+CUT_START = "leading assistant messages removed"
+JOINED = "consecutive messages of one role joined"
+CUT_CONTEXT = "turns after the last trained answer removed"
 
 
 class Dialogue(NamedTuple):

@@ -43,12 +43,12 @@ _TOOL_PARTS = {
 }  # fmt: skip
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THINKING_PARTS = ("thinking", "reasoning")
-TEMPLATE = "marks of a chat template, read as text"
+TEMPLATE = "chat-template markers, read as text"
 _MARKERS = (
     "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|eot_id|>", "<|endoftext|>", "<start_of_turn>",
     "<end_of_turn>", "[/INST]", "<｜Assistant｜>",
 )  # fmt: skip
-CALLED = "a call to a tool by its marks, read as text"
+CALLED = "a tool call in an answer, read as text"
 _CALL_MARKERS = ("<tool_call>", "<functioncall>", "[TOOL_CALLS]", "<|python_tag|>")
 _END_MARKERS = (
     "Assistant:",
@@ -61,7 +61,7 @@ _END_MARKERS = (
 )
 """Chat-template markers: `_MARKERS` anywhere in a text, `_END_MARKERS` at its end."""
 _PLACEHOLDERS = re.compile(r"^\s*<(image|video|audio)>|<(image|video|audio)>\s*$")
-PLACEHOLDER = "the placeholder of an image, a video or a sound, read as text"
+PLACEHOLDER = "an image, video or audio placeholder, read as text"
 
 
 class MessageKeys(NamedTuple):
@@ -124,8 +124,8 @@ def read_messages(
             for i, text in enumerate(value)
         ]
     if value and (turn_keys(value[0]) or _is_pair(value[0])):
-        said = [one for i, pair in enumerate(value) for one in _pair(pair, column, f"[{i}]", keys)]
-        return [one for i, one in enumerate(said) if one.role != SYSTEM or one not in said[:i]]
+        messages = [one for i, pair in enumerate(value) for one in _pair(pair, column, f"[{i}]", keys)]
+        return [one for i, one in enumerate(messages) if one.role != SYSTEM or one not in messages[:i]]
     return [_message(message, column, f"[{i}]", keys, handling, notes) for i, message in enumerate(value)]
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from nait.data.columns.column_names import SWITCHES
 from nait.data.row_errors import checked_text, is_empty
 
-KEPT, DROPPED = "reasoning kept as <think>", "reasoning left out"
-SWITCHED = "reasoning that only says on, off or how much: not used"
+KEPT, DROPPED = "reasoning kept as <think>", "reasoning dropped"
+SWITCHED = "reasoning that is only a setting, not used"
 _PAIRS = (
     *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "reasoning", "seed:think")),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),

@@ -2,7 +2,7 @@
 
 | format            | fields (required first)                                                        |
 |-------------------|--------------------------------------------------------------------------------|
-| messages          | messages: {role, content}, alternating texts or {input, output} turns         |
+| messages          | messages: {role, content}, alternating texts or {input, output} turns          |
 | sharegpt          | conversations: a list of {from, value}                                         |
 | alpaca            | instruction, output; input, history, options, reasoning                        |
 | prompt_completion | prompt, completion (texts or messages); input, history, options, reasoning     |

@@ -47,7 +47,7 @@ from nait.data.row_errors import (
 
 _SYSTEM_MARKER = re.compile(r"^\s*SYSTEM:\s*")
 """Marker at the start of a system text whose transcript is in another column (Glaive)."""
-UNUSED_WEIGHT = "a weight of the row, which is not used"
+UNUSED_WEIGHT = "a row weight, not used"
 KEYS = {"messages": CHAT, "sharegpt": SHAREGPT}
 TEXT = "text"
 _UNSUPPORTED = {

@@ -43,11 +43,11 @@ def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: s
 def _one_list(value: Mapping[str, Any], lists: list[str], *, where: str, group: str) -> list[Any]:
     """Rows of the only list. Raises: DataError for several lists, and for a shared text next to the list."""
     shared = [name for name, held in value.items() if name.casefold() in _SHARED and not is_empty(held)]
-    beside = ""
+    note = ""
     if shared:
-        beside = f" This ignores {quoted(shared[0])}: copy it into each row if it applies to them."
+        note = f" This ignores {quoted(shared[0])}: copy it into each row if it applies to them."
     named = f"{group}.field={lists[0]}"
-    mend = f"{named if lists[0].isidentifier() else repr(named)}.{beside}"
+    mend = f"{named if lists[0].isidentifier() else repr(named)}.{note}"
     if len(lists) > 1:
         listed = ", ".join(quoted(name) for name in lists[:SHOWN_NAMES])
         raise DataError(f"holds several lists of rows: {listed}", where=where, mend=f"Name one: {mend}")
