@@ -50,6 +50,8 @@ def main() -> None:
 
 def _output(command: str, names: list[str], store: Store) -> str:
     if command == "list":
+        if not store.root.is_dir():
+            raise DataError("there is no such store", where=str(store.root), mend="Give --store FOLDER.")
         return str(tabulate(list_directions(store), headers="keys")) or "The store holds no directions."
     if command == "publish":
         return f"Written: {publish(resolve(store, names[0]), names[1])}"

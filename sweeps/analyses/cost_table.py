@@ -11,7 +11,7 @@ from nait.store import Artifact, write_text
 from nait.sweeps.grouping.identities import is_base, is_shuffled, reference
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, written
 from nait.sweeps.render.report_document import Table
-from nait.sweeps.stored_runs.collect import sheets
+from nait.sweeps.stored_runs.collect import NO_RUNS, sheets
 from nait.sweeps.stored_runs.cost_ledger import Amount, Amounts, RunCost, Spending, spendings
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
@@ -53,7 +53,7 @@ class Costs:
                     tabulated(table.header, table.body, form),
                 )
             ]
-            return "\n\n".join(filter(None, [*parts, *(written(text, form) for text in said)]))
+            return "\n\n".join(filter(None, [*parts, *(written(text, form) for text in said)])) or NO_RUNS
 
         write_text(folder / "costs.md", f"# Costs\n\n{text(MARKDOWN, '## ')}\n")
         return f"{text('simple', '')}\nCosts: {folder / 'costs.md'}"

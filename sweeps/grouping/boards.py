@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from nait.core.errors import StoreError
 from nait.core.ranking.budgets import WHOLE
 from nait.store import Artifact
 from nait.sweeps.grouping.headings import Heading, heads
-from nait.sweeps.grouping.identities import SHUFFLED, Facts, Identity, identity, name_of
+from nait.sweeps.grouping.identities import SHUFFLED, Facts, Identity, identity, is_base, name_of
 from nait.sweeps.grouping.names import some, titles
 from nait.sweeps.grouping.seeds import Seeded, settle
 from nait.sweeps.stats.contrasts import BASE, CONTROL, TARGETLESS
@@ -77,7 +78,11 @@ class Board:
 
 
 def boards(runs: RunSet) -> list[Board]:
-    """The tables of these runs. A model that was not trained stands in each table of its model and evaluation."""
+    """The tables of these runs. A model that was not trained stands in each table of its model and evaluation.
+
+    Raises: StoreError where some runs' selections are gone.
+    """
+    _check_selections(runs)
     placed = _settled(runs)
     groups: dict[tuple[str, ...], list[PlacedRun]] = {}
     for run in placed:
@@ -93,6 +98,18 @@ def boards(runs: RunSet) -> list[Board]:
     made = [_board(head, *_parted(group)) for head, group in zip(known, groups.values(), strict=True)]
     made.sort(key=lambda board: (not board.head.evaluation, board.head.said))
     return [replace(board, number=number) for number, board in enumerate(made, 1)]
+
+
+def _check_selections(runs: RunSet) -> None:
+    """Raises: StoreError where the store has the selections of some runs and not of others.
+
+    Runs of one method would be different lines, as only some of them show their order and budget.
+    """
+    linked = [(run, run.manifest["links"].get("selection")) for run in runs.records if not is_base(run)]
+    gone = [run for run, link in linked if link and runs.find("selections", link) is None]
+    if gone and len(gone) < sum(bool(link) for _, link in linked):
+        more = f", and those of {len(gone) - 1} more runs" if len(gone) > 1 else ""
+        raise StoreError(f"its selection is gone{more}", where=str(gone[0].path), mend="Run the job again.")
 
 
 def _settled(runs: RunSet) -> list[PlacedRun]:

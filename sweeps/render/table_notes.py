@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nait.core.statistics.power import at_most_one
-from nait.sweeps.grouping.names import aims
+from nait.sweeps.grouping.names import aims, some
 from nait.sweeps.grouping.target_benchmarks import Benchmarks, leading, owned
 from nait.sweeps.render.leaderboard_tables import NONE, number, trained
 from nait.sweeps.stats.aggregates import Line
@@ -91,6 +91,9 @@ def _uncontrolled(lines: Sequence[Line], control: str) -> str:
         return "Nothing was trained here: the table has the model as it is, and there is nothing to compare it with."
     if any(control in (line.selector, line.method) for line in lines):
         return f"No line has a {control} control of its own model, budget, recipe, seeds and items in this table."
+    if control != CONTROL:
+        others = some(sorted({line.selector for line in lines if line.task}))
+        return f"No line of this table is called {control}, so no difference is shown. Its lines: {others}."
     return f"No {control} control is in this table: run selector={control} beside it."
 
 

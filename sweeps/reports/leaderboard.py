@@ -21,7 +21,7 @@ from nait.sweeps.render.markdown import escaped
 from nait.sweeps.render.table_notes import notes
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.contrasts import BASE, CONTROL, Items
-from nait.sweeps.stored_runs.collect import Sheet, outcomes, sheets
+from nait.sweeps.stored_runs.collect import NO_RUNS, Sheet, outcomes, sheets
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
 
@@ -71,9 +71,9 @@ class Leaderboard:
         rows = once([row for one in found for row in one.rows])
         write_json(folder / "leaderboard.json", [as_record(row) for row in rows])
         write_text(folder / "leaderboard.csv", as_csv(rows))
-        written = [part for one in found for part in self._parts(one, form=MARKDOWN)]
+        written = [part for one in found for part in self._parts(one, form=MARKDOWN)] or [NO_RUNS]
         write_text(folder / "leaderboard.md", "\n\n".join(["# Leaderboard", *written]) + "\n")
-        printed = [part for one in found for part in self._parts(one, form="simple")]
+        printed = [part for one in found for part in self._parts(one, form="simple")] or [NO_RUNS]
         return "\n\n".join(printed) + f"\nLeaderboard: {folder / 'leaderboard.md'}"
 
     def _parts(self, one: Measured, *, form: str) -> list[str]:

@@ -153,12 +153,13 @@ def share_half_width(share: float, half_width: float, items: int) -> float:
 
     Wilson's holds where a share is near 0 or 1, and the usual one says too little: the same interval in the middle.
     It is that of as many independent outcomes as would have the usual half width; of `items` where that is 0.
+    Both arms end at 0 and 1.
     """
     variance = share * (1 - share)
     count = Z95**2 * variance / half_width**2 if variance and half_width else items
     shift = (0.5 - share) * Z95**2 / (count + Z95**2)
     arm = Z95 / (count + Z95**2) * math.sqrt(count * variance + Z95**2 / 4)
-    return max(half_width, arm + abs(shift))
+    return min(max(half_width, arm + abs(shift)), max(share, 1 - share))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

@@ -16,6 +16,7 @@ from nait.sweeps.stats.contrasts import BASE, metric_name, places
 from nait.sweeps.stored_runs.run_set import RunSet
 
 NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)
+NO_RUNS = "No run is recorded here. A job records its run in the stages evaluate and report."
 PAID = ("select", "train", "evaluate")
 """The phases that a run's device time and money count."""
 OF_SCORES = ("auc", "precision each")
@@ -39,7 +40,7 @@ class Sheet:
 def collect(runs: RunSet, *, primary: bool = True) -> list[Row]:
     """The rows of these runs (None: of all in the store), table by table; with `primary`, one metric a task.
 
-    Raises: StoreError for a run whose evaluation is gone.
+    Raises: StoreError for a run whose evaluation or selection is gone.
     """
     return [row for sheet in sheets(runs, primary=primary) for row in sheet.rows]
 

@@ -67,6 +67,15 @@ def test_list_of_an_empty_store_says_so(command: Command, tmp_path: Path) -> Non
     assert command("list", root=tmp_path) == "The store holds no directions.\n"
 
 
+def test_list_of_a_store_that_is_not_there_is_an_error(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command("list", root=tmp_path / "nowhere")
+    assert stop.value.code == 2
+    assert "there is no such store. Give --store FOLDER." in capsys.readouterr().err
+
+
 def test_show_has_a_line_a_layer(command: Command, opened: Open, store: Path) -> None:
     artifact = find(opened, store, "math")
     lines = command("show", artifact.address[:10]).splitlines()

@@ -281,6 +281,17 @@ def test_what_the_store_no_longer_tells_is_said(tmp_path: Path) -> None:
         assert part in " ".join(sheet.said)
 
 
+def test_a_selection_that_is_gone_beside_others_is_an_error_and_not_a_line_of_its_own(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    runs = [put(store, "random", seed=seed) for seed in (0, 1)]
+    record = store.find("runs", runs[1])
+    assert record is not None
+    (store.folder("selections", record.manifest["links"]["selection"]) / "manifest.json").unlink()
+    with pytest.raises(StoreError, match="its selection is gone") as raised:
+        sheets(RunSet.load(store))
+    assert record.address in str(raised.value)
+
+
 def test_a_name_is_short_and_its_legend_says_the_rest(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for k in range(3):

@@ -95,3 +95,24 @@ def test_without_its_flags_the_network_is_never_asked(
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("connected"))
     put(Store(tmp_path / "a"), "nait")
     call(monkeypatch, str(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("words", [[], ["--report"], ["--costs"]])
+def test_a_store_without_runs_is_said_to_have_none(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(monkeypatch, str(tmp_path), *words)
+    assert "No run is recorded here." in capsys.readouterr().out
+
+
+def test_a_control_that_no_line_is_called_is_answered_with_the_names_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("nait", "random"):
+        put(Store(tmp_path), name)
+    call(monkeypatch, str(tmp_path), "--against", "nayt")
+    printed = capsys.readouterr().out
+    assert (
+        "No line of this table is called nayt, so no difference is shown. Its lines: nait, random." in printed
+    )
+    assert "selector=nayt" not in printed

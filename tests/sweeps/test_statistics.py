@@ -313,6 +313,11 @@ def test_a_share_near_the_edge_has_wilson_s_longer_arm() -> None:
         assert share_half_width(share, usual, 60) == pytest.approx(wanted, abs=1e-6)
 
 
+@pytest.mark.parametrize(("share", "arm"), [(0.2, 0.8), (0.125, 0.875), (0.9, 0.9), (0.5, 0.5)])
+def test_the_longer_arm_of_a_share_ends_at_0_or_1(share: float, arm: float) -> None:
+    assert share_half_width(share, 1.2, 20) == pytest.approx(arm)
+
+
 def test_the_same_table_gives_the_same_interval() -> None:
     part = Stratum(1.0, np.random.default_rng(2).normal(size=(3, 30)))
     assert estimate([part]) == estimate([part])
