@@ -13,6 +13,7 @@ import wandb
 from nait.core.errors import NaitError
 from nait.store import Store, read_json, write_json
 from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.bundles import PARTS, bundle, is_place
 from nait.tracking.wandb.pull import pull, pull_runs
 from nait.tracking.wandb.tracker import public_api
@@ -56,7 +57,7 @@ def test_a_pulled_folder_is_the_store_it_came_from(made: Store, sent: Record, he
     expected = {place: content for place, content in files(made).items() if "samples" not in place}
     assert files(here) == expected
     assert pulled.size == sum(map(len, expected.values()))
-    assert collect(here) == collect(made)
+    assert collect(RunSet.load(here)) == collect(RunSet.load(made))
     assert {path.name for path in here.root.iterdir()} <= set(PARTS)
 
 
