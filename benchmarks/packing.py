@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+
+import numpy as np
+import numpy.typing as npt
 
 from benchmarks.lines import alternate, say, setting
 from benchmarks.models import arguments, directions, load, rows
 from nait.core.dataset.token_table import TokenTable
-from nait.models.tokens.batches import padded_share, plan
+from nait.models.tokens.batches import Rows, plan, width_of
 from nait.signals.forward.packing import When
 from nait.signals.passes.runners import Runner
 from nait.signals.specs.activations import Reading, Signal, project_on
@@ -35,6 +39,12 @@ def main() -> None:
         "packing", f"{setting(options, len(table))} {options.attention}", seconds=packed, goal=GOAL, floor=padded,
         padded_share=padded_share(table.lengths, plan(table.lengths, batch_tokens)),
     )  # fmt: skip
+
+
+def padded_share(lengths: npt.NDArray[np.int64], batches: Sequence[Rows]) -> float:
+    """The share of padding in the tokens of these batches, in [0, 1)."""
+    padded = sum(width_of(int(lengths[rows].max())) * len(rows) for rows in batches)
+    return 1.0 - float(lengths.sum()) / padded if padded else 0.0
 
 
 def read(network: object, table: TokenTable, signal: Signal, when: When, batch_tokens: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -30,17 +29,11 @@ SHARES = {
     "story": 30,
 }
 NOISE_SHARE = 0.25
-TRUTH_COLUMNS = ("family", "skill", "clean", "noise", "lookalike")
 
 
 def capabilities() -> tuple[str, ...]:
     """The five target capabilities, in their fixed order."""
     return tuple(CAPABILITIES)
-
-
-def skills_of(family: str) -> tuple[str, ...]:
-    """The labelled sub-skills of a family."""
-    return tuple(skill.name for skill in _family(family))
 
 
 def pool_rows(size: int, seed: int = 0) -> list[Row]:
@@ -98,11 +91,6 @@ def fingerprint() -> str:
     for name in CAPABILITIES:
         parts += [reference_rows(name), evaluation_rows(name, 60)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """One JSON object a line."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def _quotas(size: int) -> dict[str, int]:

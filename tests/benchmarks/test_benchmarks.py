@@ -18,10 +18,11 @@ from benchmarks.__main__ import circumstances, keep
 from benchmarks.kept import TEMPLATE, Closed, Given, pool, scored, target
 from benchmarks.lines import Goal, Seconds, alternate, say
 from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, shape, texts
+from benchmarks.packing import padded_share
 from benchmarks.page import document
 from benchmarks.peaks import operations, peak
 from benchmarks.scoring import shares
-from nait.models.tokens.batches import padded_share, plan
+from nait.models.tokens.batches import plan
 from nait.neurons.scorer import Nait
 from tests.families import HIDDEN, save
 

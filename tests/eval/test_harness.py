@@ -23,9 +23,9 @@ from nait.eval.context_limits import answer_cap
 from nait.eval.harness import LmEval
 from nait.models.loading import LocalModel
 from nait.stages.artifacts.evaluation_files import (
-    read_evaluation,
     read_items,
     read_outcomes,
+    read_results,
     write_evaluation,
 )
 
@@ -49,7 +49,8 @@ def test_a_run_is_complete_and_agrees_with_its_items(
     done = evaluator().evaluate(model, None, folder=tmp_path)
     assert random.getstate() == state
     write_evaluation(tmp_path, done)
-    assert read_evaluation(tmp_path) == done
+    assert read_results(tmp_path) == done.results
+    assert read_items(tmp_path) == done.items
     assert (tmp_path / "samples.parquet").is_file()
     tasks = {r.task for r in done.results if not r.is_group}
     assert tasks == {"toy_sums", "toy_small", "toy_large"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from nait.core.statistics.results import Evaluation, Item, Result
 from nait.eval.parsed_results import parse
 from nait.eval.suites.suite import Group, GroupMean, Suite, Task
 from nait.eval.suites.task_definitions import Entry
-from nait.stages.artifacts.evaluation_files import read_evaluation, write_evaluation
+from nait.stages.artifacts.evaluation_files import read_items, read_results, write_evaluation
 
 
 def _suite(*groups: Group) -> Suite:
@@ -136,11 +137,18 @@ def test_an_evaluation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     results, items, _ = parse(_raw(), _suite(BOTH), primary={})
     evaluation = Evaluation(results, items, ("three",), ("cut",), {"lm_eval": "0"})
     write_evaluation(tmp_path, evaluation)
-    assert read_evaluation(tmp_path) == evaluation
+    assert read_results(tmp_path) == evaluation.results
+    assert read_items(tmp_path) == evaluation.items
+    record = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert (record["missing"], record["warnings"], record["versions"]) == (
+        ["three"],
+        ["cut"],
+        {"lm_eval": "0"},
+    )
 
 
 def test_a_damaged_evaluation_is_one_clear_error(tmp_path: Path) -> None:
     write_evaluation(tmp_path, Evaluation((), ()))
     (tmp_path / "items.parquet").write_bytes(b"PAR")
     with pytest.raises(StoreError, match="the evaluation cannot be read"):
-        read_evaluation(tmp_path)
+        read_items(tmp_path)

@@ -6,7 +6,6 @@ real token sees a pad: the decoder needs no attention mask, and attention takes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,9 +125,3 @@ def _to(tensor: torch.Tensor, device: str) -> torch.Tensor:
     if device.startswith("cuda"):
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
-
-
-def padded_share(lengths: npt.NDArray[np.int64], batches: Sequence[Rows]) -> float:
-    """The share of a plan's tokens that is padding, in [0, 1)."""
-    padded = sum(width_of(int(lengths[rows].max())) * len(rows) for rows in batches)
-    return 1.0 - float(lengths.sum()) / padded if padded else 0.0

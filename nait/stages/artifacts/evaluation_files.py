@@ -45,21 +45,6 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     )
 
 
-def read_evaluation(folder: Path) -> Evaluation:
-    """The evaluation that was written into `folder`.
-
-    Raises: StoreError when a file is missing, damaged or of another make.
-    """
-    kept = read_json(folder / RESULTS)
-    return Evaluation(
-        typed_results(kept, folder),
-        read_items(folder),
-        tuple(kept["missing"]),
-        tuple(kept["warnings"]),
-        dict(kept["versions"]),
-    )
-
-
 def read_results(folder: Path) -> tuple[Result, ...]:
     """The typed results alone, without the items. Raises: StoreError, as above."""
     return typed_results(read_json(folder / RESULTS), folder)
