@@ -1,7 +1,7 @@
-"""A fuzz target over all readers: whatever the bytes, a pool or one of our own errors, in bounded time and memory.
+"""Fuzz target for all readers: any bytes give a pool or one `NaitError`, in bounded time and memory.
 
-`python -m tests.data.fuzz --cases 20000` is the long run; its last line gives the figures. Every case is made from
-its number alone, so `--first N --cases 1` makes one again.
+`python -m tests.data.fuzz --cases 20000` is the long run; its last line reports the figures. A case depends only on
+its number, so `--first N --cases 1` repeats one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from nait.core.errors import NaitError
 from nait.data.pools import read_pool, read_target
 
 SECONDS, MEGABYTES, CHARACTERS = 5.0, 256, 4000
-"""What no case may take, and how long no message may be."""
+"""Limits of time and memory per case, and of the length of a message."""
 CHAT = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 ROWS: list[dict[str, Any]] = [
     {"id": 1, "instruction": "Add é.", "input": "", "output": "5", "system": None},
@@ -79,7 +79,7 @@ ODD: list[Any] = [
 
 
 class Outcome(NamedTuple):
-    """How one case ended: "read", or the kind of error; what it took; its message."""
+    """Outcome of one case: "read" or the type of the error, its time and memory, and its message."""
 
     end: str
     seconds: float
@@ -100,7 +100,7 @@ def _csv(rows: list[dict[str, Any]], separator: str = ",") -> bytes:
 
 
 def _table(rows: list[dict[str, Any]]) -> pa.Table:
-    """The rows as Arrow, with the types that Python finds hardest; mixed values as text."""
+    """The rows as Arrow, with types that are hard to convert to Python; mixed values become text."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns: dict[str, Any] = {}
     for name in names:
@@ -161,7 +161,7 @@ PACKERS: list[tuple[str, Callable[[bytes], bytes]]] = [
 
 
 def made(number: int) -> tuple[str, bytes, dict[str, Any]]:
-    """The name, the bytes and the keys of a case."""
+    """Name, bytes and keys of a case."""
     draw = random.Random(number)
     rows = [dict(row) for row in draw.choice(SHAPES)]
     for _ in range(draw.choice((0, 0, 1, 3))):  # values of other kinds, at any depth
@@ -182,7 +182,7 @@ def made(number: int) -> tuple[str, bytes, dict[str, Any]]:
 
 
 def mutated(raw: bytes, draw: random.Random) -> bytes:
-    """The bytes with a few of them changed, cut out, repeated, or with pieces put in that parsers mistake."""
+    """The bytes with random changes, cuts, repetitions and insertions that confuse parsers."""
     found = bytearray(raw)
     for _ in range(draw.randint(1, 6)):
         at = draw.randint(0, len(found))
@@ -204,7 +204,7 @@ def mutated(raw: bytes, draw: random.Random) -> bytes:
 
 
 def attempt(path: Path, keys: dict[str, Any], *, traced: bool = False) -> Outcome:
-    """One reading, of a pool and its rows given back. Raises: whatever is not one of our own errors."""
+    """Read a pool and its original rows once. Raises: any exception that is not a `NaitError`."""
     if traced:
         tracemalloc.start()
     started, end, message = time.monotonic(), "read", ""
@@ -224,7 +224,7 @@ def attempt(path: Path, keys: dict[str, Any], *, traced: bool = False) -> Outcom
 
 
 def check(number: int, folder: Path, *, traced: bool = False) -> Outcome:
-    """Runs a case. Raises: AssertionError, or the foreign error itself, with the case's number."""
+    """Run a case. Raises: AssertionError, or the unexpected exception, with the number of the case."""
     name, raw, keys = made(number)
     path = folder / name
     path.write_bytes(raw)

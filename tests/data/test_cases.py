@@ -1,4 +1,4 @@
-"""Laws of the shared cases: each file behaves as the cases' README asks. They skip where the cases are absent."""
+"""Laws of the shared cases: each file behaves as the cases' README requires. Skipped when the cases are absent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Check = Callable[[Pool], bool]
 
 
 def said(pool: Pool) -> str:
-    """All that the rows say, prompts and answers."""
+    """Text of all rows, prompts and answers."""
     return "\n".join(
         "\n".join([one.system, *(f"{turn.instruction}\n{turn.input}\n{turn.answer}" for turn in one.turns)])
         for one in pool.examples
@@ -82,7 +82,7 @@ def pool_of(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("case", READ)
-def test_a_case_is_read_by_itself_or_by_the_keys_that_its_message_names(
+def test_a_case_is_read_by_default_or_with_the_keys_in_its_error(
     shared: Callable[[str], Path], case: str
 ) -> None:
     rows, holds, keys = READ[case]
@@ -92,7 +92,7 @@ def test_a_case_is_read_by_itself_or_by_the_keys_that_its_message_names(
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_case_that_is_refused_names_the_way_out(shared: Callable[[str], Path], case: str) -> None:
+def test_the_error_of_a_refused_case_names_the_remedy(shared: Callable[[str], Path], case: str) -> None:
     import re
 
     with pytest.raises(DataError) as caught:

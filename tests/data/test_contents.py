@@ -1,4 +1,4 @@
-"""Laws of the contents: a file that is not what its name says is named for what it is, with the way out."""
+"""Laws of file signatures: a file whose content does not match its suffix is identified, with a remedy."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ def packed(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pointer_of_git_lfs_is_named_under_every_suffix(tmp_path: Path, kind: str) -> None:
+def test_a_git_lfs_pointer_is_identified_under_every_suffix(tmp_path: Path, kind: str) -> None:
     assert "is a Git LFS pointer, not the file itself. Run `git lfs pull`" in fault(tmp_path, f"a{kind}", LFS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("raw", [PAGE, b'\n<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>'])
-def test_a_page_in_place_of_data_is_named_under_every_suffix(tmp_path: Path, kind: str, raw: bytes) -> None:
+def test_a_web_page_is_identified_under_every_suffix(tmp_path: Path, kind: str, raw: bytes) -> None:
     assert "is a web page or XML, not data. Download the file itself" in fault(tmp_path, f"a{kind}", raw)
 
 
 @pytest.mark.parametrize(
     "raw", [b"Entry not found", b"404: Not Found\n", b'{"error": "Repository not found"}']
 )
-def test_a_server_s_error_in_place_of_data_is_named(tmp_path: Path, raw: bytes) -> None:
+def test_a_server_error_message_is_identified(tmp_path: Path, raw: bytes) -> None:
     assert "is a server's error message" in fault(tmp_path, "a.jsonl", raw)
 
 
@@ -82,13 +82,11 @@ def test_a_server_s_error_in_place_of_data_is_named(tmp_path: Path, raw: bytes) 
     ],
 )
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv"])
-def test_a_file_of_another_kind_is_named_for_what_it_is(
-    tmp_path: Path, kind: str, said: str, suffix: str
-) -> None:
+def test_a_file_of_another_type_is_identified(tmp_path: Path, kind: str, said: str, suffix: str) -> None:
     assert said in fault(tmp_path, f"a{suffix}", packed(kind))
 
 
-def test_a_pickle_and_a_database_are_named_and_not_opened(tmp_path: Path) -> None:
+def test_a_pickle_and_a_database_are_identified_and_not_opened(tmp_path: Path) -> None:
     assert "is a pickle. Pickle files are not read" in fault(tmp_path, "a.jsonl", pickle.dumps([{"a": 1}]))
     with sqlite3.connect(tmp_path / "a.db") as base:
         base.execute("create table t(a)")
@@ -97,7 +95,7 @@ def test_a_pickle_and_a_database_are_named_and_not_opened(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".csv", ".tsv"])
-def test_json_under_the_name_of_a_table_is_named(tmp_path: Path, suffix: str) -> None:
+def test_json_with_the_suffix_of_a_table_is_identified(tmp_path: Path, suffix: str) -> None:
     said = fault(tmp_path, f"a{suffix}", b'{"instruction": "q", "output": "a"}\n')
     assert "is JSON. Give it a name that ends in .jsonl" in said
 
@@ -122,12 +120,12 @@ def test_feather_and_arrow_are_read_under_all_their_names(tmp_path: Path, suffix
         ("a.npz", "Write it as JSONL or Parquet"),
     ],
 )
-def test_every_suffix_that_is_not_read_has_a_way_out(tmp_path: Path, name: str, said: str) -> None:
+def test_every_unsupported_suffix_has_advice(tmp_path: Path, name: str, said: str) -> None:
     assert said in fault(tmp_path, name, b"x")
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
-def test_a_key_that_is_there_twice_is_not_read(tmp_path: Path, name: str) -> None:
+def test_a_repeated_key_is_not_read(tmp_path: Path, name: str) -> None:
     row = '{"instruction": "q", "output": "a", "output": "b", "note": 1, "note": 2}'
     raw = row if name == "a.jsonl" else f"[{row}]"
     assert "field 'output': occurs twice in one object" in fault(tmp_path, name, raw.encode())
@@ -143,7 +141,7 @@ def test_field_is_refused_for_lines(tmp_path: Path) -> None:
         read_pool(path, field="rows")
 
 
-def test_a_text_beside_the_rows_of_an_object_is_not_lost_in_silence(tmp_path: Path) -> None:
+def test_a_shared_text_next_to_the_rows_of_an_object_is_reported(tmp_path: Path) -> None:
     rows = [{"input": f"q{i}", "output": "a"} for i in range(3)]
     task = {"Definition": ["Do."], "Positive Examples": rows[:1], "Instances": rows}
     said = fault(tmp_path, "task.json", json.dumps(task).encode())
@@ -159,7 +157,7 @@ def test_a_text_beside_the_rows_of_an_object_is_not_lost_in_silence(tmp_path: Pa
     )
 
 
-def test_lines_that_are_lists_are_named_as_rows(tmp_path: Path) -> None:
+def test_lines_that_are_lists_are_reported_as_rows(tmp_path: Path) -> None:
     said = fault(
         tmp_path, "a.jsonl", b'[{"role": "user", "content": "q"}]\n[{"role": "user", "content": "r"}]\n'
     )
@@ -177,16 +175,16 @@ def test_lines_that_are_lists_are_named_as_rows(tmp_path: Path) -> None:
         (b"instruction,output\nq,a\n", "JSONL has one object per line, {...}; save a table as .csv"),
     ],
 )
-def test_a_line_that_is_not_json_is_named_for_what_it_is(tmp_path: Path, raw: bytes, said: str) -> None:
+def test_a_line_that_is_not_json_is_identified(tmp_path: Path, raw: bytes, said: str) -> None:
     assert said in fault(tmp_path, "a.jsonl", raw)
 
 
-def test_a_comma_behind_the_last_row_of_an_array_is_named(tmp_path: Path) -> None:
+def test_a_trailing_comma_in_an_array_is_reported(tmp_path: Path) -> None:
     raw = b'[{"instruction": "q", "output": "a"},\n]'
     assert "line 2: has a comma after the last row" in fault(tmp_path, "a.json", raw)
 
 
-def test_blank_lines_before_a_header_and_columns_without_a_name_are_no_fault(tmp_path: Path) -> None:
+def test_blank_lines_before_a_header_and_unnamed_columns_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n\ninstruction,output,,\nq,a,,\nr\n")
     pool = read_pool(path, on_bad="skip")
@@ -195,7 +193,7 @@ def test_blank_lines_before_a_header_and_columns_without_a_name_are_no_fault(tmp
         read_pool(path)
 
 
-def test_a_table_that_fits_no_format_says_where_its_names_come_from(tmp_path: Path) -> None:
+def test_the_error_of_a_table_that_fits_no_format_mentions_the_header(tmp_path: Path) -> None:
     said = fault(tmp_path, "a.csv", b"What is 1+1?,2\nWhat is 2+2?,4\n")
     assert "The first line is read as column names: if it is a row, add a line of names above it" in said
     assert "prompt: COLUMN" in said

@@ -1,4 +1,4 @@
-"""Laws of the exports: what tools and services write is read right, or refused, and never half of it in silence."""
+"""Laws of exports: the output of tools and services is read correctly or refused, never partly without notice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN = (Turn("q", "a"),)
 
 @pytest.fixture
 def read(tmp_path: Path) -> Any:
-    """The pool of these rows."""
+    """Pool of these rows."""
 
     def _read(*rows: Row, **keys: Any) -> Any:
         path = tmp_path / "pool.jsonl"
@@ -29,7 +29,7 @@ def read(tmp_path: Path) -> Any:
     return _read
 
 
-def test_the_index_column_that_pandas_writes_is_no_part_of_an_example(tmp_path: Path) -> None:
+def test_the_pandas_index_column_is_not_part_of_an_example(tmp_path: Path) -> None:
     path = tmp_path / "pool.csv"
     path.write_text(",instruction,output\n0,q,a\n1,r,b\n")
     turns = {example.turns for example in read_pool(path).examples}
@@ -37,7 +37,7 @@ def test_the_index_column_that_pandas_writes_is_no_part_of_an_example(tmp_path: 
 
 
 @pytest.mark.parametrize("said", ["off", "on", "Low", False])
-def test_a_reasoning_column_that_only_says_whether_is_no_reasoning(read: Any, said: Any) -> None:
+def test_a_reasoning_column_that_is_only_a_setting_is_not_reasoning(read: Any, said: Any) -> None:
     pool = read(
         {"input": "q", "output": "a", "reasoning": said}, {"input": "q", "output": "b", "reasoning": "since"}
     )
@@ -55,7 +55,7 @@ def test_a_reasoning_column_that_only_says_whether_is_no_reasoning(read: Any, sa
         {"text": "### Human: q### Assistant: a", "train": False},
     ],
 )
-def test_a_row_whose_label_or_weight_says_not_to_learn_it_is_refused(read: Any, row: Row) -> None:
+def test_a_row_excluded_from_training_by_label_or_weight_is_refused(read: Any, row: Row) -> None:
     name = next(key for key in ("label", "kto_tag", "weight", "train") if key in row)
     field = {"kto_tag": "label", "train": "weight"}.get(name, name)
     with pytest.raises(DataError, match=rf"data.columns={{{field}: null}}"):
@@ -91,7 +91,7 @@ def test_a_weight_of_a_row_that_is_neither_0_nor_1_is_counted(read: Any) -> None
         {"text": "<human>: q\n<bot>: a"},
     ],
 )  # fmt: skip
-def test_an_export_is_read_by_itself(read: Any, row: Row) -> None:
+def test_an_export_is_read_by_default(read: Any, row: Row) -> None:
     example = read(row).examples[0]
     assert (example.turns, example.system) == (PLAIN, "")
 
@@ -104,7 +104,7 @@ def test_an_export_is_read_by_itself(read: Any, row: Row) -> None:
         {"text": "<s>[SYSTEM_PROMPT]s[/SYSTEM_PROMPT][INST]q[/INST]a</s>"},
     ],
 )
-def test_the_system_text_of_an_export_is_the_example_s(read: Any, row: Row) -> None:
+def test_the_system_text_of_an_export_reaches_the_example(read: Any, row: Row) -> None:
     example = read(row).examples[0]
     assert (example.turns, example.system) == (PLAIN, "s")
 
@@ -125,13 +125,13 @@ def test_earlier_turns_of_a_chat_history_come_before_the_message(read: Any) -> N
         "t, which a template opened\n</think>\n\na",
     ],
 )
-def test_reasoning_is_left_out_however_it_is_marked(read: Any, answer: str) -> None:
+def test_reasoning_is_dropped_with_any_markers(read: Any, answer: str) -> None:
     row = {"prompt": "q", "response": answer}
     assert read(row, reasoning="drop").examples[0].turns == PLAIN
     assert read(row).examples[0].turns == (Turn("q", answer),)
 
 
-def test_reasoning_that_was_cut_off_leaves_an_empty_answer(read: Any) -> None:
+def test_truncated_reasoning_leaves_an_empty_answer(read: Any) -> None:
     pool = read({"prompt": "q", "response": "<think>t"}, {"prompt": "r", "response": "b"}, reasoning="drop")
     assert pool.reading["counts"] == {"reasoning dropped": 1, "empty answer": 1}
 
@@ -146,10 +146,10 @@ def test_reasoning_that_was_cut_off_leaves_an_empty_answer(read: Any) -> None:
         {"messages": [CHAT[0], {"role": "assistant", "content": "a<|endoftext|>"}]},
     ],
 )
-def test_marks_of_a_chat_template_inside_a_text_are_counted(read: Any, row: Row) -> None:
+def test_chat_template_markers_inside_a_text_are_counted(read: Any, row: Row) -> None:
     assert read(row).reading["counts"] == {"chat-template markers, read as text": 1}
 
 
-def test_a_call_to_a_tool_inside_an_answer_is_counted(read: Any) -> None:
+def test_a_tool_call_inside_an_answer_is_counted(read: Any) -> None:
     row = {"messages": [CHAT[0], {"role": "assistant", "content": '<tool_call>{"name": "f"}</tool_call>'}]}
     assert read(row).reading["counts"] == {"a tool call in an answer, read as text": 1}

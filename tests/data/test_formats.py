@@ -1,4 +1,4 @@
-"""Laws of the formats: one content, however a row spells it; and a fault is named with its field."""
+"""Laws of formats: equal content in every notation, and faults with their field."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fault(row: Row, **options: Any) -> RowError:
 
 @settings(deadline=None)  # a layout is found once a file, and here 12 times an example
 @given(said=turns, system=texts, subtask=texts)
-def test_chat_and_sharegpt_say_the_same(said: list[Turn], system: str, subtask: str) -> None:
+def test_chat_and_sharegpt_give_the_same_turns(said: list[Turn], system: str, subtask: str) -> None:
     chat = conversation(said, system, ("role", "content", "system", "user", "assistant"))
     shared = conversation(said, system, ("from", "value", "system", "human", "gpt"))
     content = Content(tuple(said), system, subtask)
@@ -53,7 +53,7 @@ def test_chat_and_sharegpt_say_the_same(said: list[Turn], system: str, subtask: 
 
 @settings(max_examples=25, deadline=None)
 @given(question=texts, answer=texts, system=texts)
-def test_pairs_of_columns_and_a_conversation_of_one_turn_say_the_same(
+def test_pairs_of_columns_and_a_conversation_of_one_turn_are_equal(
     question: str, answer: str, system: str
 ) -> None:
     content = Content((Turn(question, answer),), system, "")
@@ -105,7 +105,7 @@ def test_columns_may_be_renamed_in_any_format() -> None:
     assert find_layout(row, columns={"messages": "talk"}).read(row).turns == (Turn("Sum?", "5"),)
 
 
-def test_the_format_asked_for_wins() -> None:
+def test_the_requested_format_takes_precedence() -> None:
     row = {
         "messages": [QUESTION, ANSWER],
         "prompt": "p",

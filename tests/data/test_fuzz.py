@@ -1,4 +1,4 @@
-"""Laws of damaged files: whatever the bytes, a pool or one of our own errors, in bounded time and memory.
+"""Laws of damaged files: any bytes give a pool or one `NaitError`, in bounded time and memory.
 
 `tests/data/fuzz.py` is the target; its long run is `python -m tests.data.fuzz --cases 20000`.
 """
@@ -28,14 +28,14 @@ ROW = {"instruction": "q", "output": "a"}
 SMALL_CORPUS = 300
 
 
-def test_a_small_corpus_of_damaged_files_raises_our_errors_alone(tmp_path: Path) -> None:
+def test_a_small_corpus_of_damaged_files_raises_only_nait_errors(tmp_path: Path) -> None:
     ends = [fuzz.check(number, tmp_path).end for number in range(SMALL_CORPUS)]
     assert {"read", "DataError", "ConfigError"} <= set(ends)
 
 
 @settings(max_examples=60, deadline=None)
 @given(number=st.integers(SMALL_CORPUS, 2**40))
-def test_any_damaged_file_raises_our_errors_alone(
+def test_any_damaged_file_raises_only_nait_errors(
     tmp_path_factory: pytest.TempPathFactory, number: int
 ) -> None:
     fuzz.check(number, tmp_path_factory.mktemp("fuzz"))
@@ -64,17 +64,17 @@ def test_rows_of_any_values_are_read_or_refused(
 
 
 @pytest.mark.slow
-def test_a_large_corpus_of_damaged_files_raises_our_errors_alone(tmp_path: Path) -> None:
+def test_a_large_corpus_of_damaged_files_raises_only_nait_errors(tmp_path: Path) -> None:
     for number in range(20_000):
         fuzz.check(number, tmp_path)
 
 
 def hard_table() -> pa.Table:
-    """Two good rows beside columns that Python cannot hold: bad UTF-8, a date too far off, a zone nobody knows."""
+    """Two valid rows and columns that Python cannot represent: bad UTF-8, a far date, an unknown time zone."""
     return fuzz._table([ROW, {**ROW, "instruction": "r"}])
 
 
-def test_a_bad_value_in_a_column_that_is_not_used_spoils_nothing(tmp_path: Path) -> None:
+def test_an_unreadable_value_in_an_unused_column_is_ignored(tmp_path: Path) -> None:
     pq.write_table(hard_table(), tmp_path / "a.parquet")
     with (
         pa.OSFile(str(tmp_path / "a.arrow"), "wb") as sink,
@@ -90,7 +90,7 @@ def test_a_bad_value_in_a_column_that_is_not_used_spoils_nothing(tmp_path: Path)
             assert (line["instruction"], line["broken"]) == ("q", "\ufffd\ufffd")
 
 
-def test_a_bad_value_in_a_column_that_is_used_is_a_fault_of_its_row(tmp_path: Path) -> None:
+def test_an_unreadable_value_in_a_used_column_is_a_fault_of_its_row(tmp_path: Path) -> None:
     pq.write_table(hard_table(), tmp_path / "a.parquet")
     with pytest.raises(
         DataError, match=r"(?s)2 rows cannot be used:.*row 0 .*'broken': holds bytes that are not UTF-8"
@@ -120,7 +120,7 @@ def test_a_header_of_many_columns_is_read_in_linear_time(tmp_path: Path) -> None
     assert time.monotonic() - started < 5
 
 
-def test_rows_that_each_bring_columns_of_their_own_are_read_in_linear_time(tmp_path: Path) -> None:
+def test_rows_with_different_columns_each_are_read_in_linear_time(tmp_path: Path) -> None:
     rows = [
         {"instruction": str(i), "output": "a", **{f"c{i}-{j}": "x" for j in range(20)}} for i in range(3000)
     ]
@@ -139,7 +139,7 @@ def test_a_message_about_many_columns_is_short(tmp_path: Path) -> None:
         assert len(str(caught.value)) < fuzz.CHARACTERS
 
 
-def test_a_row_beyond_the_bound_is_never_held(tmp_path: Path) -> None:
+def test_a_row_larger_than_the_limit_is_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as out:
         out.write(json.dumps(ROW).encode() + b'\n{"instruction": "')
@@ -169,7 +169,7 @@ def test_a_large_value_of_other_files_is_refused_too(
     assert len(read_pool(tmp_path / name)) == 1
 
 
-def test_blank_lines_are_walked_once_and_quickly(tmp_path: Path) -> None:
+def test_blank_lines_are_read_in_linear_time(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n" * (16 * 2**20) + json.dumps({"instruction": "q"}).encode())
     started = time.monotonic()
@@ -184,7 +184,7 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
         read_pool(tmp_path / "a.jsonl")
 
 
-def test_links_that_lead_nowhere_are_named_as_such(tmp_path: Path) -> None:
+def test_broken_links_are_identified(tmp_path: Path) -> None:
     (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
     (tmp_path / "gone.jsonl").symlink_to("elsewhere.jsonl")
     with pytest.raises(DataError, match="is a symbolic link that points to itself"):
@@ -207,14 +207,14 @@ def test_links_that_lead_nowhere_are_named_as_such(tmp_path: Path) -> None:
     ],
     ids=lambda value: value[:20],
 )
-def test_a_path_that_is_no_file_says_what_to_give(path: str, mend: str) -> None:
+def test_the_error_of_a_path_that_is_not_a_file_names_the_remedy(path: str, mend: str) -> None:
     with pytest.raises(NaitError) as caught:
         read_pool(path)
     assert mend in str(caught.value)
     assert len(str(caught.value)) < 6000
 
 
-def test_ids_beyond_64_bits_are_ids(tmp_path: Path) -> None:
+def test_ids_larger_than_64_bits_are_accepted(tmp_path: Path) -> None:
     rows = [{"id": 10**30 + i, **ROW, "instruction": str(i)} for i in range(2)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     pool = read_pool(tmp_path / "a.jsonl")

@@ -1,4 +1,4 @@
-"""Laws of the way on: a row that no layout fits is met with a mapping that reads it rightly, or with none."""
+"""Laws of mapping guesses: the error for a row that no layout fits suggests a correct mapping, or none."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def refusal(folder: Path, row: Row, **keys: Any) -> str:
          "langsmith", "stored_completion", "langchain", "helpsteer3", "chosen_message", "dolphin_r1", "rlvr",
          "prompt_only", "apps", "r1_distill", "cosmopedia", "class"],
 )  # fmt: skip
-def test_the_mapping_that_is_named_reads_question_and_answer(
+def test_the_suggested_mapping_reads_question_and_answer(
     tmp_path: Path, row: Row, mapping: dict[str, str]
 ) -> None:
     assert f"data.columns={mapping_text(mapping)}" in refusal(tmp_path, row)
@@ -92,7 +92,7 @@ def test_the_mapping_that_is_named_reads_question_and_answer(
         {"id": "b", "response": {"body": {"choices": [{"message": ANSWER}]}}},
     ],
 )
-def test_labels_and_dates_are_never_offered_as_question_or_answer(tmp_path: Path, row: Row) -> None:
+def test_labels_and_dates_are_never_suggested_as_question_or_answer(tmp_path: Path, row: Row) -> None:
     assert guess_mapping(row) is None
     assert "data.columns={prompt: COLUMN, completion: COLUMN}" in refusal(tmp_path, row)
 
@@ -109,13 +109,13 @@ def test_labels_and_dates_are_never_offered_as_question_or_answer(tmp_path: Path
     ],
     ids=["oasst", "chatgpt_export", "moss", "one_message"],
 )  # fmt: skip
-def test_rows_that_no_mapping_reads_are_offered_none(tmp_path: Path, row: Row, said: str) -> None:
+def test_rows_that_no_mapping_reads_get_no_suggestion(tmp_path: Path, row: Row, said: str) -> None:
     message = refusal(tmp_path, row)
     assert said in message
     assert "columns=" not in message
 
 
-def test_the_message_says_what_its_mapping_leaves_out(tmp_path: Path) -> None:
+def test_the_error_states_what_its_mapping_omits(tmp_path: Path) -> None:
     row = {"prompt": "q", "response_0": "a", "response_1": "b", "safer_response_id": 1}
     assert "omit 'response_1'" in refusal(tmp_path, row)
     assert "Only the first item of each list" in mapping_caveats({"q": ["a", "b"]}, {"prompt": "q.0"})
@@ -123,12 +123,12 @@ def test_the_message_says_what_its_mapping_leaves_out(tmp_path: Path) -> None:
     assert "as JSON text" in mapping_caveats({"q": '["a"]'}, {"prompt": "q"})
 
 
-def test_a_column_with_special_characters_is_named_in_quotes() -> None:
+def test_a_column_with_special_characters_is_quoted() -> None:
     assert mapping_text({"prompt": "Correct Answer"}) == "{prompt: Correct Answer}"
     assert mapping_text({"prompt": 'it\'s "a": (b)'}) == '{prompt: "it\'s \\"a\\": (b)"}'
 
 
-def test_tools_that_a_row_offers_are_told_before_a_mapping_is_tried(tmp_path: Path) -> None:
+def test_tools_of_a_row_are_reported_with_the_mapping(tmp_path: Path) -> None:
     assert "has tools" in refusal(tmp_path, {"query": "q", "answers": "[]", "tools": '[{"name": "f"}]'})
 
 
@@ -141,12 +141,12 @@ def test_tools_that_a_row_offers_are_told_before_a_mapping_is_tried(tmp_path: Pa
         {"functionResponse": {"name": "f"}},
     ],
 )
-def test_a_part_that_calls_a_tool_is_named_as_one(tmp_path: Path, part: Row) -> None:
+def test_a_tool_call_part_is_identified(tmp_path: Path, part: Row) -> None:
     row = {"messages": [ASK, {"role": "assistant", "content": [part]}]}
     assert "holds a tool call or a tool result" in refusal(tmp_path, row)
 
 
-def test_nan_is_a_value_that_is_missing(tmp_path: Path) -> None:
+def test_nan_is_a_missing_value(tmp_path: Path) -> None:
     path = tmp_path / "pool.jsonl"
     path.write_text('{"instruction": "q", "input": NaN, "system": NaN, "output": "a", "subtask": NaN}\n')
     (example,) = read_pool(path).examples
@@ -156,7 +156,7 @@ def test_nan_is_a_value_that_is_missing(tmp_path: Path) -> None:
         read_pool(path, columns={"output": "output"})
 
 
-def test_a_comma_behind_a_line_is_named(tmp_path: Path) -> None:
+def test_a_comma_after_a_line_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "pool.jsonl"
     path.write_text('{"instruction": "q", "output": "a"},\n' * 2)
     with pytest.raises(DataError, match="Remove the comma after the object"):
@@ -174,9 +174,7 @@ def test_a_comma_behind_a_line_is_named(tmp_path: Path) -> None:
     ],
     ids=["aqua", "parentheses", "decimals", "agieval"],
 )  # fmt: skip
-def test_options_are_listed_once_behind_one_label(
-    tmp_path: Path, row: Row, question: str, answer: str
-) -> None:
+def test_options_are_listed_once_with_one_label(tmp_path: Path, row: Row, question: str, answer: str) -> None:
     assert read_pool(write(tmp_path, row)).examples[0].turns == (Turn(question, answer),)
 
 
@@ -186,7 +184,7 @@ def test_a_text_before_the_question_is_its_input(tmp_path: Path) -> None:
     assert {example.turns[0].input for example in pool.examples} == {f"There are {n}." for n in range(3)}
 
 
-def test_the_end_mark_of_a_transcript_is_no_part_of_an_answer(tmp_path: Path) -> None:
+def test_the_end_marker_of_a_transcript_is_not_part_of_an_answer(tmp_path: Path) -> None:
     text = (
         "SYSTEM: s\nUSER: q\n\n\nASSISTANT: a <|endoftext|>\n\n\nUSER: more\n\n\nASSISTANT: b <|endoftext|>"
     )
@@ -201,7 +199,7 @@ def test_a_part_of_a_column_is_not_read_again_as_an_optional_field(tmp_path: Pat
     assert "input" not in read_pool(write(tmp_path, row), columns=columns).reading["columns"]
 
 
-def test_every_mapping_in_a_message_can_be_typed_as_it_stands(tmp_path: Path) -> None:
+def test_every_mapping_in_an_error_can_be_typed_unchanged(tmp_path: Path) -> None:
     message = refusal(tmp_path, {"question": "q", "best (answer)": "a"})
     (typed,) = re.findall(r"data\.columns=\{[^}]*\}", message)
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -210,7 +208,7 @@ def test_every_mapping_in_a_message_can_be_typed_as_it_stands(tmp_path: Path) ->
     assert value == {"prompt": "question", "completion": "best (answer)"}
 
 
-def test_an_input_that_is_no_text_can_be_named_or_switched_off(tmp_path: Path) -> None:
+def test_an_input_that_is_not_text_can_be_mapped_or_disabled(tmp_path: Path) -> None:
     row = {"question": "q", "answer": "a", "context": {"contexts": ["c", "d"]}}
     message = refusal(tmp_path, row)
     assert "such as 'context.contexts.0'" in message
@@ -222,7 +220,7 @@ def test_an_input_that_is_no_text_can_be_named_or_switched_off(tmp_path: Path) -
     assert read_pool(path, columns={"input": None}).examples[0].turns == (Turn("q", "a"),)
 
 
-def test_a_second_system_message_is_not_offered_a_key_that_leaves_it(tmp_path: Path) -> None:
+def test_turns_mend_is_not_suggested_for_a_second_system_message(tmp_path: Path) -> None:
     system = {"role": "system", "content": "s"}
     said = refusal(tmp_path, {"messages": [system, ASK, system, ANSWER]})
     assert "Write one system message" in said
@@ -237,7 +235,7 @@ def test_a_second_system_message_is_not_offered_a_key_that_leaves_it(tmp_path: P
         {"text": "USER: <image>\nq ASSISTANT: a"},
     ],
 )
-def test_a_placeholder_of_an_image_outside_of_messages_is_text_and_counted(tmp_path: Path, row: Row) -> None:
+def test_an_image_placeholder_outside_of_messages_is_text_and_counted(tmp_path: Path, row: Row) -> None:
     counts = read_pool(write(tmp_path, row)).reading["counts"]
     assert counts == {"an image, video or audio placeholder, read as text": 1}
 
@@ -249,12 +247,12 @@ def test_a_placeholder_of_an_image_outside_of_messages_is_text_and_counted(tmp_p
         "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na<|im_end|>\n<|endoftext|>",
     ],
 )
-def test_marks_around_a_transcript_are_no_text(tmp_path: Path, text: str) -> None:
+def test_markers_around_a_transcript_are_stripped(tmp_path: Path, text: str) -> None:
     (example,) = read_pool(write(tmp_path, {"text": text})).examples
     assert (example.system, example.turns) == ("", (Turn("q", "a"),))
 
 
-def test_a_list_that_python_wrote_and_a_strange_separator_are_named(tmp_path: Path) -> None:
+def test_a_python_literal_and_an_unusual_separator_are_identified(tmp_path: Path) -> None:
     assert "write it with json.dumps" in refusal(tmp_path, {"messages": "[{'role': 'user', 'content': 'q'}]"})
     path = tmp_path / "pool.csv"
     path.write_text("instruction#output\nq#a\n")
@@ -262,7 +260,7 @@ def test_a_list_that_python_wrote_and_a_strange_separator_are_named(tmp_path: Pa
         read_pool(path)
 
 
-def test_a_mapping_the_wrong_way_round_is_turned(tmp_path: Path) -> None:
+def test_the_error_of_a_reversed_mapping_shows_the_right_order(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"before its column: {prompt: ask}"):
         read_pool(write(tmp_path, {"ask": "q", "say": "a"}), columns={"ask": "prompt", "say": "completion"})
 
@@ -276,26 +274,24 @@ def test_a_mapping_the_wrong_way_round_is_turned(tmp_path: Path) -> None:
         ({"type": "t", "body": "a"}, "answer.body"),
     ],
 )
-def test_the_part_that_is_named_of_an_answer_is_what_somebody_says(
-    tmp_path: Path, value: Any, path: str
-) -> None:
+def test_the_suggested_path_of_an_answer_leads_to_its_content(tmp_path: Path, value: Any, path: str) -> None:
     row = {"question": "q", "answer": value}
     assert f"such as '{path}'" in refusal(tmp_path, row)
     turns = read_pool(write(tmp_path, row), columns={"completion": path}).examples[0].turns
     assert turns == (Turn("q", "a"),)
 
 
-def test_of_a_list_the_message_says_that_its_path_takes_the_first_item_alone(tmp_path: Path) -> None:
+def test_the_error_states_that_a_path_reads_only_the_first_item_of_a_list(tmp_path: Path) -> None:
     row = {"question": "q", "context": ["c", "d"], "answer": "a"}
     assert "such as 'context.0', which reads only the first of 2 items" in refusal(tmp_path, row)
 
 
-def test_a_list_of_objects_that_nobody_speaks_in_is_described(tmp_path: Path) -> None:
+def test_a_list_of_objects_without_roles_is_described(tmp_path: Path) -> None:
     said = refusal(tmp_path, {"interactions": [{"is_user": True, "text": "q"}]})
     assert "'interactions' holds objects with 'is_user', 'text': if they are messages, write" in said
 
 
-def test_rows_inside_one_object_are_named_by_field(tmp_path: Path) -> None:
+def test_rows_inside_one_object_get_the_field_key_suggested(tmp_path: Path) -> None:
     path = tmp_path / "pool.json"
     rows = [{"instruction": f"q{i}", "output": "a"} for i in range(3)]
     path.write_text(json.dumps({"result": {"data": rows}}))
@@ -304,30 +300,30 @@ def test_rows_inside_one_object_are_named_by_field(tmp_path: Path) -> None:
     assert len(read_pool(path, field="result.data")) == 3
 
 
-def test_a_key_that_is_set_already_is_not_offered(tmp_path: Path) -> None:
+def test_a_key_that_is_already_set_is_not_suggested(tmp_path: Path) -> None:
     assert "turns=mend" in refusal(tmp_path, {"messages": [ASK]})
     assert "turns=mend" not in refusal(tmp_path, {"messages": [ASK]}, turns="mend")
 
 
-def test_reasoning_beside_a_prompt_of_messages_is_part_of_its_answer(tmp_path: Path) -> None:
+def test_reasoning_next_to_a_prompt_of_messages_is_part_of_its_answer(tmp_path: Path) -> None:
     path = write(tmp_path, {"prompt": [ASK], "completion": "a", "reasoning": "since"})
     assert read_pool(path).examples[0].turns == (Turn("q", "<think>\nsince\n</think>\n\na"),)
     assert read_pool(path, reasoning="drop").examples[0].turns == (Turn("q", "a"),)
 
 
 @pytest.mark.parametrize("part", [{"context": "c"}, {"choices": ["x", "y"]}, {"history": [["p", "o"]]}])
-def test_a_part_of_a_question_beside_a_prompt_of_messages_is_refused(tmp_path: Path, part: Row) -> None:
+def test_a_part_of_a_question_next_to_a_prompt_of_messages_is_refused(tmp_path: Path, part: Row) -> None:
     row = {"prompt": [ASK], "completion": [ANSWER], **part}
     field = {"context": "input", "choices": "options", "history": "history"}[next(iter(part))]
     assert f"or set data.columns={{{field}: null}}" in refusal(tmp_path, row)
     assert read_pool(write(tmp_path, row), columns={field: None}).examples[0].turns == (Turn("q", "a"),)
 
 
-def test_a_name_that_reads_as_a_number_is_offered_in_quotes() -> None:
+def test_a_name_that_looks_like_a_number_is_quoted() -> None:
     assert mapping_text({"prompt": "2", "completion": "true"}) == '{prompt: "2", completion: "true"}'
 
 
-def test_the_mark_before_a_system_text_in_a_column_of_its_own_is_cut_off(tmp_path: Path) -> None:
+def test_the_marker_before_a_system_text_in_a_separate_column_is_stripped(tmp_path: Path) -> None:
     path = write(tmp_path, {"system": "SYSTEM: s", "chat": "USER: q\n\n\nASSISTANT: a <|endoftext|>"})
     (example,) = read_pool(path, columns={"text": "chat"}).examples
     assert (example.system, example.turns) == ("s", (Turn("q", "a"),))

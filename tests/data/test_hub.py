@@ -1,4 +1,4 @@
-"""Hub sets without a Hub: what was fetched before is read, anything else is one message within seconds."""
+"""Laws of Hub data sets without a network: the cache is read, and anything else is one error within seconds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def cached(no_hub: None, tmp_path: Path) -> None:
-    """The cache as `datasets` leaves it after it has fetched someone/tiny once."""
+    """The cache of `datasets` after one download of someone/tiny."""
     import datasets
 
     source, scratch = tmp_path / "train.jsonl", tmp_path / "scratch"
@@ -43,7 +43,7 @@ def cached(no_hub: None, tmp_path: Path) -> None:
     next(scratch.rglob("*.arrow")).rename(place / "tiny-train.arrow")
 
 
-def test_a_set_that_was_never_fetched_is_one_message_within_three_seconds() -> None:
+def test_an_unavailable_data_set_is_one_error_within_three_seconds() -> None:
     started = time.monotonic()
     with pytest.raises(DataError) as caught:
         read_hub_pool("someone/other")
@@ -89,7 +89,7 @@ def test_names_that_the_cache_does_not_have_are_reported() -> None:
 
 
 @pytest.mark.usefixtures("cached")
-def test_the_cache_never_gives_another_revision_than_is_asked_for() -> None:
+def test_the_cache_never_gives_another_revision_than_requested() -> None:
     assert len(read_hub_pool("someone/tiny", revision=REVISION)) == len(ROWS)
     with pytest.raises(ConfigError, match=rf"data\.revision=v2: the cache holds revision {REVISION}"):
         read_hub_pool("someone/tiny", revision="v2")

@@ -1,4 +1,4 @@
-"""Laws of mirrors: the README names the files, they are read where they lie, and nothing outside them is."""
+"""Laws of mirrors: the README names the files, which are read in place; files outside are never read."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_row_of_a_mirror_is_named_by_its_own_file(mirror: Path) -> None:
         read_hub_pool("owner/set", subset="main", split="test", mirror=mirror)
 
 
-def test_the_default_subset_is_taken_where_none_is_named(mirror: Path) -> None:
+def test_the_default_subset_is_used_when_none_is_given(mirror: Path) -> None:
     assert [found for _, found in hub_source("owner/set", mirror=mirror).rows()] == [
         {"question": "1?", "answer": "2"}
     ]
@@ -84,7 +84,7 @@ def test_the_default_subset_is_taken_where_none_is_named(mirror: Path) -> None:
         ({"mirror": "nowhere"}, r"nowhere: there is no such folder. Correct data.mirror"),
     ],
 )
-def test_what_the_mirror_lacks_is_named_with_what_it_has(
+def test_the_error_for_a_missing_name_lists_the_names_in_the_mirror(
     mirror: Path, options: dict[str, str], message: str
 ) -> None:
     repo = options.pop("repo", "owner/set")
@@ -95,7 +95,7 @@ def test_what_the_mirror_lacks_is_named_with_what_it_has(
 @pytest.mark.parametrize(
     "repo", ["../set", "/etc/passwd", "owner/..", "a/b/c", "./set", "", "owner\\set", "a/b\n"]
 )
-def test_a_repository_that_is_a_path_elsewhere_is_refused(mirror: Path, repo: str) -> None:
+def test_a_repository_name_that_is_a_path_is_refused(mirror: Path, repo: str) -> None:
     for place in (mirror, None):
         with pytest.raises(ConfigError, match="is not the name of a Hub data set"):
             hub_source(repo, mirror=place)
@@ -116,13 +116,13 @@ def test_a_repository_that_is_a_path_elsewhere_is_refused(mirror: Path, repo: st
         ),
     ],
 )
-def test_a_readme_that_does_not_help_says_so(mirror: Path, text: str, message: str) -> None:
+def test_a_readme_without_usable_configs_is_an_error(mirror: Path, text: str, message: str) -> None:
     readme(mirror, text)
     with pytest.raises(DataError, match=message):
         hub_source("owner/set", mirror=mirror)
 
 
-def test_a_mirror_without_a_readme_says_so(mirror: Path) -> None:
+def test_a_mirror_without_a_readme_is_an_error(mirror: Path) -> None:
     (mirror / "owner" / "set" / "README.md").unlink()
     with pytest.raises(DataError, match=r"README.md: cannot be read"):
         hub_source("owner/set", mirror=mirror)

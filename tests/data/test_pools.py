@@ -1,4 +1,4 @@
-"""Laws of pools and targets: what a file's rows become, and what is said of those that cannot be used."""
+"""Laws of pools and targets: the examples of a file's rows, and the errors for invalid rows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_order_of_rows_in_the_file_does_not_matter(
 
 @given(numbers=st.lists(st.integers(0, 5), min_size=1, max_size=12))
 @settings(max_examples=25, deadline=None)
-def test_a_pools_lines_are_the_rows_its_examples_were_made_of(
+def test_a_pools_lines_are_the_rows_of_its_examples(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[int]
 ) -> None:
     rows = [ROWS[number] for number in numbers]
@@ -99,7 +99,7 @@ def test_a_bad_first_row_can_be_left_out_too(tmp_path: Path) -> None:
     assert min(example.row for example in pool.examples) == 1
 
 
-def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
+def test_a_pool_without_rows_is_an_error_with_the_reasons(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no row is left after skipping 2 rows \(the row fits no format\)"):
         read_pool(save(tmp_path / "a.jsonl", [{"q": "a"}, {"q": "b"}]), on_bad="skip")
     with pytest.raises(DataError, match=r"a.jsonl: there is no row"):
@@ -164,7 +164,7 @@ def test_a_bad_key_names_itself_and_the_mend(tmp_path: Path, options: dict[str, 
         read_pool(save(tmp_path / "a.jsonl", ROWS), **options)
 
 
-def test_a_target_is_the_same_rows_under_a_name(tmp_path: Path) -> None:
+def test_a_target_has_the_same_rows_as_a_pool(tmp_path: Path) -> None:
     path = save(tmp_path / "sums.jsonl", ROWS)
     (target,) = read_target(path, limit=4)
     assert (target.name, len(target)) == ("sums", 4)

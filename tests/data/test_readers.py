@@ -1,4 +1,4 @@
-"""Laws of the readers: every kind of file gives the same rows, and gives them back untouched."""
+"""Laws of readers: every file type gives the same rows, and returns them unchanged."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_json_lines_come_back_byte_for_byte(
 
 @settings(max_examples=60, deadline=None)
 @given(rows=json_rows, indent=st.sampled_from([None, 1, 4]), step=st.integers(1, 40))
-def test_an_array_is_read_alike_however_the_text_is_cut(
+def test_an_array_is_read_the_same_for_any_chunk_size(
     rows: list[dict[str, Any]], indent: int | None, step: int
 ) -> None:
     class Drops(io.StringIO):
@@ -183,7 +183,7 @@ def test_json_lines_under_the_suffix_json_are_read_as_lines(write: Write) -> Non
     assert numbered(file_source(path)) == list(enumerate(ROWS))
 
 
-def test_dates_bytes_and_half_characters_become_text_in_a_line(write: Write) -> None:
+def test_dates_bytes_and_lone_surrogates_become_text_in_a_line(write: Write) -> None:
     import datetime
 
     rows = [{"day": datetime.date(2024, 5, 1), "blob": b"\x00\xff", "text": "ok"}]
@@ -194,7 +194,7 @@ def test_dates_bytes_and_half_characters_become_text_in_a_line(write: Write) -> 
     assert next(file_source(half).lines([0])) == '{"text": "\\ud83d"}'
 
 
-def test_a_csv_cell_may_be_longer_than_the_parsers_own_limit(write: Write) -> None:
+def test_a_csv_cell_may_be_longer_than_the_parsers_default_limit(write: Write) -> None:
     rows = [{"instruction": "Write.", "output": "long " * 50_000}]
     assert numbered(file_source(write("pool.csv", comma_separated(rows)))) == [(0, rows[0])]
 
@@ -204,7 +204,7 @@ def test_a_csv_from_a_spreadsheet_is_read(write: Write) -> None:
     assert numbered(file_source(path)) == [(0, {"instruction": "Add.", "output": "5"})]
 
 
-def test_bad_lines_go_to_the_one_who_takes_them(write: Write) -> None:
+def test_invalid_lines_are_passed_to_the_callback(write: Write) -> None:
     path = write("pool.jsonl", b'{"a": 1}\n\n{"a": \n[1]\n\xff\n{"a": 2}\n')
     bad: list[tuple[int, str]] = []
     rows = list(file_source(path).rows(on_bad=lambda place, error: bad.append((place.row, error.what))))
@@ -268,7 +268,7 @@ def test_a_damaged_file_names_itself_the_place_and_the_mend(
     assert mend in caught.value.mend
 
 
-def test_a_missing_file_offers_its_neighbours(write: Write) -> None:
+def test_the_error_for_a_missing_file_suggests_similar_names(write: Write) -> None:
     path = write("alpaca_52k.parquet", b"")
     with pytest.raises(
         DataError, match=r"alpaca_52.parquet: there is no such file. Did you mean 'alpaca_52k"
@@ -295,7 +295,7 @@ def test_rows_are_not_given_back_from_a_file_that_has_changed(write: Write) -> N
         list(source.lines([0]))
 
 
-def test_a_row_that_is_not_there_is_an_error(write: Write) -> None:
+def test_a_row_number_out_of_range_is_an_error(write: Write) -> None:
     source = file_source(write("pool.jsonl", json_lines(ROWS)))
     with pytest.raises(DataError, match="there is no row 3"):
         list(source.lines([3]))

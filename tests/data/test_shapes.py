@@ -1,4 +1,4 @@
-"""Laws of the shapes: what public data sets and exports look like is read right by itself, or by one key."""
+"""Laws of shapes: rows of public data sets and exports are read correctly by default, or with one key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(path: Path, rows: list[Row]) -> Path:
 
 @pytest.fixture
 def read(tmp_path: Path) -> Any:
-    """The pool of these rows, and its one example."""
+    """Pool of these rows."""
 
     def _read(*rows: Row, **keys: Any) -> Pool:
         return read_pool(write(tmp_path / "pool.jsonl", list(rows)), **keys)
@@ -83,7 +83,7 @@ TWO = (Turn("q", "a"), Turn("more?", "b"))
     ],
     ids=lambda row: json.dumps(row)[:60],
 )
-def test_one_question_and_its_answer_are_read_however_they_are_written(read: Any, row: Row) -> None:
+def test_one_question_and_its_answer_are_read_in_every_notation(read: Any, row: Row) -> None:
     assert only(read(row)).turns == PLAIN
 
 
@@ -189,7 +189,7 @@ def test_options_that_are_one_text_are_shown_as_they_are(read: Any) -> None:
         read({**row, "options": "A) \ud800"})
 
 
-def test_a_number_that_names_no_option_is_a_fault(read: Any) -> None:
+def test_a_number_that_matches_no_option_is_a_fault(read: Any) -> None:
     with pytest.raises(DataError, match=r"field 'answer': matches none of the options"):
         read({"question": "q", "choices": ["w", "x"], "answer": -1})
 
@@ -206,7 +206,7 @@ def test_an_answer_of_weight_0_is_context(read: Any) -> None:
         assert sum(pool.reading["counts"].values()) == 1
 
 
-def test_a_turn_behind_the_last_trained_answer_is_cut_off_and_counted(read: Any) -> None:
+def test_a_turn_after_the_last_trained_answer_is_removed_and_counted(read: Any) -> None:
     bad = {"role": "assistant", "content": "BAD", "weight": 0}
     pool = read({"messages": [*CHAT, CHAT[0], bad]})
     assert only(pool).turns == PLAIN
@@ -277,7 +277,7 @@ def test_turns_out_of_order_are_mended_by_a_key_and_counted(read: Any) -> None:
     assert sum(pool.reading["counts"].values()) == 3
 
 
-def test_ids_that_are_null_are_none(read: Any) -> None:
+def test_null_ids_are_derived_from_the_content(read: Any) -> None:
     pool = read(
         {"id": None, "instruction": "q", "output": "a"}, {"id": "x", "instruction": "q", "output": "b"}
     )
@@ -285,7 +285,7 @@ def test_ids_that_are_null_are_none(read: Any) -> None:
     assert pool.reading["counts"] == {"no id, derived from the content": 1}
 
 
-def test_the_layout_is_found_from_the_head_and_not_from_the_first_row(read: Any) -> None:
+def test_the_layout_is_detected_from_the_first_rows_together(read: Any) -> None:
     shared = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]
     pool = read({"conversations": []}, {"conversations": shared}, on_bad="skip")
     assert only(pool).turns == PLAIN
@@ -293,7 +293,7 @@ def test_the_layout_is_found_from_the_head_and_not_from_the_first_row(read: Any)
     assert sorted(one.system for one in late.examples) == ["", "s"]
 
 
-def test_a_column_that_appears_behind_the_head_fills_its_field(read: Any) -> None:
+def test_a_column_that_appears_after_the_first_rows_fills_its_field(read: Any) -> None:
     rows = [{"instruction": f"q{i}", "output": "a"} for i in range(250)]
     pool = read(*rows, {"instruction": "last", "output": "a", "system": "s", "note": "n"})
     assert [one.system for one in pool.examples if one.turns[0].instruction == "last"] == ["s"]
@@ -301,7 +301,7 @@ def test_a_column_that_appears_behind_the_head_fills_its_field(read: Any) -> Non
     assert pool.reading["unused"] == ["note"]
 
 
-def test_a_label_that_is_no_mark_is_text_that_is_not_used(read: Any) -> None:
+def test_a_label_without_booleans_is_unused_text(read: Any) -> None:
     pool = read({"prompt": "q", "completion": "a", "label": "maths"})
     assert pool.reading["columns"] == {"prompt": "prompt", "completion": "completion"}
     assert pool.reading["unused"] == ["label"]
@@ -316,7 +316,7 @@ def test_a_column_the_user_assigns_leaves_the_defaults(read: Any) -> None:
         read(row, columns={"instruction": "input", "input": "input"})
 
 
-def test_a_part_of_a_column_is_named_by_its_path(read: Any) -> None:
+def test_a_value_inside_a_column_is_selected_by_its_path(read: Any) -> None:
     row = {"question": "q", "answers": {"text": ["a"]}, "request": {"messages": CHAT}}
     assert only(read(row, columns={"prompt": "question", "completion": "answers.text.0"})).turns == PLAIN
     assert only(read(row, columns={"messages": "request.messages"})).turns == PLAIN
@@ -362,7 +362,7 @@ def test_a_part_of_a_column_is_named_by_its_path(read: Any) -> None:
     ],
     ids=lambda value: json.dumps(value)[:40],
 )
-def test_the_message_names_the_mapping_that_reads_a_row_of_no_format(
+def test_the_error_suggests_a_mapping_for_a_row_of_no_format(
     read: Any, row: Row, mapping: dict[str, str]
 ) -> None:
     written = ", ".join(f"{name}: {column}" for name, column in mapping.items())
@@ -381,7 +381,7 @@ def test_a_number_is_an_answer_where_the_user_has_assigned_its_column(
     assert only(read(row, columns={"completion": "answer"})).turns == (Turn("q", text),)
 
 
-def test_rows_that_are_no_examples_say_what_they_are(read: Any) -> None:
+def test_rows_that_are_not_examples_are_identified(read: Any) -> None:
     with pytest.raises(DataError, match="Each row is one message"):
         read({"role": "prompter", "text": "q", "parent_id": None})
     with pytest.raises(DataError, match="Each row is one text, without the role markers"):
@@ -418,7 +418,7 @@ def test_empty_instructions_and_answers_are_counted(read: Any) -> None:
         read({"instruction": "q", "output": ""}, {"instruction": "r", "output": ""})
 
 
-def test_reference_rows_without_an_answer_are_not_drawn(tmp_path: Path) -> None:
+def test_reference_rows_without_an_answer_are_not_sampled(tmp_path: Path) -> None:
     rows = [{"instruction": f"q{i}", "output": "a" if i % 2 else ""} for i in range(8)]
     (target,) = read_target(write(tmp_path / "refs.jsonl", rows), rows=4)
     assert (len(target), target.skipped) == (4, {"empty answer": 4})
@@ -488,7 +488,7 @@ def test_csv_is_read_with_any_usual_separator(tmp_path: Path, separator: str, ma
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig", "cp1252", "gb18030"])
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv"])
-def test_other_encodings_are_read_by_their_mark_or_by_a_key(tmp_path: Path, encoding: str, name: str) -> None:
+def test_other_encodings_are_detected_or_set_by_a_key(tmp_path: Path, encoding: str, name: str) -> None:
     row = {"instruction": "é?", "output": "ü"}
     text = {
         "a.jsonl": json.dumps(row, ensure_ascii=False) + "\n",
@@ -506,7 +506,7 @@ def test_other_encodings_are_read_by_their_mark_or_by_a_key(tmp_path: Path, enco
     assert json.loads(next(pool.source.lines([0]))) == row
 
 
-def test_a_gzip_under_a_plain_name_is_read(tmp_path: Path) -> None:
+def test_a_gzip_file_without_its_suffix_is_read(tmp_path: Path) -> None:
     import gzip
 
     (tmp_path / "a.jsonl").write_bytes(gzip.compress(json.dumps(ALPACA[0]).encode()))
@@ -531,7 +531,7 @@ def test_a_folder_a_pattern_and_a_list_of_shards_are_one_pool(tmp_path: Path) ->
     assert sorted(example.row for example in pools[0].examples) == [0, 1, 2]
 
 
-def test_a_folder_of_several_sets_names_them(tmp_path: Path) -> None:
+def test_a_folder_of_several_data_sets_lists_them(tmp_path: Path) -> None:
     for name in ("train.jsonl", "test.jsonl"):
         write(tmp_path / name, ALPACA)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Laws of traits as read from texts: what was planted is found, whatever the order of the rows."""
+"""Laws of trait extraction: planted traits are found, independent of the order of the rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pool(*rows: tuple[str, str], order: list[int] | None = None) -> Pool:
 
 
 def themed(count: int = 40) -> list[tuple[str, str]]:
-    """Rows of two themes in turn, each with words of its own."""
+    """Rows that alternate between two themes with distinct words."""
     draw = random.Random(0)
     themes = [KITCHEN if i % 2 else SKY for i in range(count)]
     return [(f"Tell me {i}", " ".join(draw.choices(theme, k=8))) for i, theme in enumerate(themes)]
@@ -79,7 +79,7 @@ def test_few_rows_equal_rows_and_wordless_rows_have_one_topic() -> None:
     assert READER.read(pool(*themed(), ("?", "!"))).labels[TOPIC][-1] == NO_WORDS
 
 
-def test_numbers_are_one_word_and_chinese_characters_one_each() -> None:
+def test_numbers_are_one_word_and_chinese_characters_are_one_word_each() -> None:
     assert words("The 12 bakers and 7,000 cakes") == ["0-9", "bakers", "0-9", "0-9", "cakes"]
     assert words("天气 fine") == ["天", "气", "fine"]
 
@@ -99,7 +99,7 @@ def test_numbers_are_one_word_and_chinese_characters_one_each() -> None:
         (UNKNOWN, ""),
     ],
 )
-def test_planted_languages_are_found_and_a_word_alone_is_none(code: str, text: str) -> None:
+def test_planted_languages_are_found_and_a_single_word_has_none(code: str, text: str) -> None:
     assert language(text) == code
 
 
@@ -124,11 +124,11 @@ def test_planted_code_is_found(text: str) -> None:
         "I was looking for a house in the country: small and quiet.", "Let x be 3. Print the page.",
     ],
 )  # fmt: skip
-def test_prose_is_no_code(text: str) -> None:
+def test_prose_is_not_code(text: str) -> None:
     assert not has_code(text)
 
 
-def test_planted_repetitions_are_found_but_for_case_blanks_and_width() -> None:
+def test_planted_repetitions_are_found_ignoring_case_blanks_and_width() -> None:
     rows = [
         ("Say  Hello", "yes"),
         ("say hello ", "no"),

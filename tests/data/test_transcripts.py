@@ -1,4 +1,4 @@
-"""Transcripts in one text: the usual marks are read whole, ordinary text is never cut up, time is bounded."""
+"""Laws of transcripts: the usual role markers are read, ordinary text is never split, time is bounded."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def turns(text: str) -> list[tuple[str, str, str]]:
         "[gMASK]<sop><|user|>\nq<|assistant|>\na",
     ],
 )
-def test_the_usual_marks_are_read_and_no_mark_is_text(text: str) -> None:
+def test_the_usual_markers_are_read_and_removed_from_the_text(text: str) -> None:
     assert turns(text) == [("q", "", "a")]
     assert read_transcript(text, "text", Handling()).system == ""
 
@@ -65,7 +65,7 @@ def test_the_usual_marks_are_read_and_no_mark_is_text(text: str) -> None:
         "System: Be kind.\nUser: q\nAssistant: a",
     ],
 )
-def test_a_system_message_is_read_without_its_marks(text: str) -> None:
+def test_a_system_message_is_read_without_its_markers(text: str) -> None:
     assert turns(text) == [("q", "", "a")]
     assert read_transcript(text, "text", Handling()).system == "Be kind."
 
@@ -84,16 +84,16 @@ def test_options_are_not_answers() -> None:
 @pytest.mark.parametrize(
     "text", ["A story. Q: who? He went. A: no.", "As he said:\nQuestion: x\nAnswer: y", "FAQ: x\nA: y"]
 )
-def test_ordinary_text_that_holds_such_marks_is_not_cut_up(text: str) -> None:
+def test_ordinary_text_with_such_markers_is_not_split(text: str) -> None:
     assert style_of(text) is None
 
 
-def test_a_call_to_a_tool_is_refused() -> None:
+def test_a_tool_call_is_refused() -> None:
     with pytest.raises(RowError, match="tool"):
         turns("<｜User｜>q<｜Assistant｜><｜tool▁calls▁begin｜>x<｜tool▁calls▁end｜>")
 
 
-def test_a_transcript_in_another_column_is_met_with_its_marks_and_the_key(tmp_path: Path) -> None:
+def test_the_error_for_a_transcript_in_another_column_names_its_markers_and_the_key(tmp_path: Path) -> None:
     path = save(tmp_path / "pool.jsonl", [{"content": "Q: q\nA: a"}])
     with pytest.raises(
         DataError, match=r"'content' is a transcript with the markers 'Q:' and 'A:'\."
@@ -103,13 +103,13 @@ def test_a_transcript_in_another_column_is_met_with_its_marks_and_the_key(tmp_pa
     assert read_pool(path, columns={"text": "content"}).examples[0].turns[0].answer == "a"
 
 
-def test_a_prompt_that_ends_with_the_mark_of_an_answer_is_not_taken_for_a_transcript(tmp_path: Path) -> None:
+def test_a_prompt_that_ends_with_an_assistant_marker_is_not_a_transcript(tmp_path: Path) -> None:
     path = save(tmp_path / "pool.jsonl", [{"full_prompt": "Question: q\nAnswer:", "gold": "a"}])
     with pytest.raises(DataError, match=r"data\.columns=\{prompt: full_prompt, completion: gold\}"):
         read_pool(path)
 
 
-def test_text_with_other_marks_is_told_those_that_are_read(tmp_path: Path) -> None:
+def test_the_error_for_text_with_other_markers_lists_the_known_ones(tmp_path: Path) -> None:
     path = save(tmp_path / "pool.jsonl", [{"text": "<user>q</user><bot>a</bot>"}])
     with pytest.raises(DataError, match=r"'### Human:' '### Assistant:'.*<\|im_start\|>.*\[INST\]"):
         read_pool(path)
