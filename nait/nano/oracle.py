@@ -1,4 +1,4 @@
-"""The oracle: what a selector that sees the ground truth would choose. The upper arm of the embedded world."""
+"""The oracle: a selector that uses the embedded world's ground truth. It is the upper reference in comparisons."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nait.nano import world
 
 @dataclass(frozen=True)
 class Oracle:
-    """Clean rows in target first, in a seeded order; then the rest. For pools of the embedded world alone."""
+    """Clean in-target rows first, in a seeded order, then the rest. Only for pools of the embedded world."""
 
     size: int
     pool_seed: int = 0
     seed: int = 0
 
     def check(self, targets: Sequence[Target]) -> None:
-        """Raises: DataError where no target is given, or one that the world does not have."""
+        """Raises: DataError if there is no target, or one that the world does not define."""
         if not targets:
             raise DataError("the oracle needs a target", where="target", mend="Set target=nano.")
         for target in targets:
@@ -36,9 +36,9 @@ class Oracle:
                 )
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
-        """A column a target: 1 to 2 for clean rows in target, 0 to 1 for the rest.
+        """One column per target: 1 to 2 for clean in-target rows, 0 to 1 for the rest.
 
-        Raises: ConfigError when the pool is not the world's of this size and seed.
+        Raises: ConfigError if the pool is not the world's pool of this size and seed.
         """
         self.check(targets)
         rows = world.pool_rows(self.size, self.pool_seed)
@@ -46,9 +46,9 @@ class Oracle:
         left_out = sum(pool.skipped.values())
         if len(pool) + left_out != len(draws) or not draws.keys() >= set(pool.ids):
             raise ConfigError(
-                f"pool '{pool.name}' is not the world's of this size and seed",
+                f"pool '{pool.name}' is not the world's pool of this size and seed",
                 where="selector=oracle",
-                mend="Use data=nano, and no other keys of it.",
+                mend="Use data=nano without overriding its other keys.",
             )
         columns = []
         for target in targets:

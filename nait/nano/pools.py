@@ -1,4 +1,4 @@
-"""Pools and targets of the embedded world, made in memory from a seed."""
+"""Pools, targets and the model of the embedded world, generated in memory from a seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODEL = Path(__file__).resolve().parent / "model"
 
 @dataclass(frozen=True)
 class WorldRows:
-    """The world's rows, made again when they are asked for, unless they were the last ones made."""
+    """The world's rows, generated on demand; the most recent pool is cached."""
 
     size: int
     seed: int
@@ -33,9 +33,12 @@ class WorldRows:
 
 
 def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano", duplicates: str = "first") -> Pool:
-    """`size` rows of the world; the ground truth stays behind. `duplicates`: as `read_pool` has it."""
+    """`size` rows of the world, without their ground truth. `duplicates` is as for `read_pool`.
+
+    Raises: ConfigError if `size` is too small.
+    """
     if size < world.SMALLEST_POOL:
-        mend = f"Give {world.SMALLEST_POOL} or more: every family of the world has its rows."
+        mend = f"Give {world.SMALLEST_POOL} or more, so that every family has rows."
         raise ConfigError(f"{size} is below {world.SMALLEST_POOL}", where="data.size", mend=mend)
     pool = _pool(size, seed, name)
     return settled(pool, duplicates, group="data", place=lambda row: f"row {row} of the world's {size}")
@@ -43,7 +46,7 @@ def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano", duplicates: s
 
 @lru_cache(maxsize=1)
 def _rows(size: int, seed: int) -> tuple[world.Row, ...]:
-    """The pool that the jobs of a sweep share, to be read alone."""
+    """The rows of a pool, shared by the jobs of a sweep. Do not modify them."""
     return tuple(world.pool_rows(size, seed))
 
 
@@ -54,7 +57,7 @@ def _pool(size: int, seed: int, name: str) -> Pool:
 
 
 def nano_targets(capabilities: str | Sequence[str] | None, rows: int = 32, seed: int = 0) -> list[Target]:
-    """A reference set of `rows` clean rows for each capability; null: for all of them."""
+    """A reference set of `rows` clean rows for each capability; None means all capabilities."""
     names = chosen_names(capabilities, world.capabilities())
     return [
         as_target(

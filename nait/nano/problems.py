@@ -1,4 +1,4 @@
-"""What a problem and a skill are, and on which side of the wall to the evaluation a problem is."""
+"""Problems and skills, and the split that keeps evaluation, reference and pool problems apart."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ REFERENCE_PERCENT = 8
 
 @dataclass(frozen=True)
 class Problem:
-    """One question of one skill with its right answer, in the wording of pools and in that of pretraining."""
+    """One question of a skill with its correct answer, worded for pools and for pretraining."""
 
-    key: str  # what is asked, without its wording: two problems with one key are the same problem
+    key: str  # the content without its wording: problems with the same key are the same problem
     instruction: str
     input: str
-    output: str  # the whole right answer
-    result: str  # the part an evaluation compares
-    given: str  # what a raw pretraining document shows before the result
+    output: str  # the complete correct answer
+    result: str  # the part that an evaluation compares
+    given: str  # the text before the result in a raw pretraining document
     options: tuple[str, ...] = ()  # multiple choice only
-    house: bool = False  # uses a house word: one that only rows of a pool explain
-    fixed_side: str = ""  # where the wording, not the content, decides (facts)
+    house: bool = False  # uses a house word, which only pool rows explain
+    fixed_side: str = ""  # set if the wording, not the content, determines the side (facts)
 
     @property
     def side(self) -> str:
-        """`evaluation`, `reference` or `pool`: the only side of the wall where this problem may appear."""
+        """`evaluation`, `reference` or `pool`: the only split in which this problem may appear."""
         return self.fixed_side or bucket(self.key)
 
 
 @dataclass(frozen=True)
 class Skill:
-    """One labelled sub-skill: `draw` makes a problem of it, `labels` are its names in pretraining.
+    """A labelled sub-skill: `draw` generates a problem, `labels` are its names in pretraining text.
 
-    `house_share` of what is dealt of it uses a house word; None: as it is drawn.
+    `house_share` is the share of dealt problems that use a house word; None leaves it to `draw`.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Skill:
 
 
 def bucket(key: str) -> str:
-    """`evaluation`, `reference` or `pool`: a hash of the content decides, so no draw can cross over."""
+    """The split of a key, by a hash of it: `evaluation`, `reference` or `pool`, the same for every draw."""
     number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest()) % 100
     if number < EVALUATION_PERCENT:
         return "evaluation"
@@ -53,18 +53,21 @@ def bucket(key: str) -> str:
 
 
 def draw_from(skill: Skill, side: str, random: Random, *, house: bool = True) -> Problem:
-    """A problem of this skill from one side of the wall, on demand without house words."""
+    """A problem of this skill from one split; `house=False` excludes house words.
+
+    Raises: RuntimeError if 10,000 draws give none.
+    """
     for _ in range(10_000):
         problem = skill.draw(random)
         if problem.side == side and (house or not problem.house):
             return problem
     raise RuntimeError(
-        f"skill '{skill.name}' has no problem on side '{side}': its space of problems is too small"
+        f"skill '{skill.name}' has no problem in the split '{side}': it generates too few different problems"
     )
 
 
 def deal(skill: Skill, side: str, random: Random, *, count: int, house: bool = True) -> list[Problem]:
-    """`count` problems, no two alike: distinct in content first, then (small spaces) at least in wording."""
+    """`count` distinct problems: distinct in content, or at least in wording once content repeats too often."""
     dealt: list[Problem] = []
     seen: set[str] = set()
     misses = 0

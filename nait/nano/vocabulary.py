@@ -1,4 +1,4 @@
-"""The world's closed vocabulary: small, so that a 1,024-token vocabulary holds most words whole."""
+"""The world's closed vocabulary: small enough that most words are single tokens of a 1,024-token tokenizer."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ WORDS = tuple(sorted(ANIMALS + FRUITS + TOOLS))
 KINDS = {"animal": ANIMALS, "fruit": FRUITS, "tool": TOOLS}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-# Invented lands. Facts of LANDS are closed-book: told in pools, asked in evaluations, not in pretraining.
+# Invented lands. Facts about LANDS are closed-book: stated in pools, asked in evaluations, absent from pretraining.
 LANDS = (
     "Arvo", "Bemu", "Cald", "Dree", "Elno", "Fosk", "Gwim", "Hask", "Ilva", "Jorn",
     "Kavi", "Lume", "Mott", "Nair", "Oski", "Prel",
 )  # fmt: skip
-# Lands of pretraining: they show what a fact looks like in every wording, and share no name with LANDS.
+# Lands for pretraining: they show every wording of a fact, and share no name with LANDS.
 PRACTICE_LANDS = tuple(a + b for a in ("Bor", "Den", "Fal", "Gor", "Hel", "Kar", "Lin", "Mar", "Tol", "Ver")
                        for b in ("ak", "eth", "in", "os", "um"))  # fmt: skip
 
@@ -44,9 +44,9 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sport": ("first sport", ("chess", "golf", "tennis", "rowing", "skiing", "judo", "darts", "polo")),
 }  # fmt: skip
 
-# House words: pretraining never explains them, clean rows of a pool do, by use. A model must be told what
-# they mean, as it must be told facts: a few rows are not enough, and a good selection has something to win.
-MEASURES = {"tam": 3, "lop": 4, "vex": 5, "nid": 6}  # "a tam of pens": three pens
+# House words: clean pool rows explain them by use, pretraining never does. Like facts, they must be learned from the
+# pool: a few rows are not enough, so a better selection gives a measurable gain.
+MEASURES = {"tam": 3, "lop": 4, "vex": 5, "nid": 6}  # "a tam of pens" is three pens
 COMMANDS = {
     "count": "Nume these.",
     "sort": "Gral these.",

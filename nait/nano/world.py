@@ -1,6 +1,6 @@
-"""The world's public face: pools, reference sets and evaluation items, each row with its ground truth.
+"""The world's public interface: pools, reference sets and evaluation items, each row with its ground truth.
 
-Standard library only; every draw is seeded; the same call gives the same rows on every machine.
+Standard library only. Every draw is seeded, so the same call gives the same rows on every machine.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from nait.nano.problems import Problem, Skill, deal
 
 VERSION = "2"
 SMALLEST_POOL = 100
-"""So many rows hold every family."""
+"""The smallest size at which every family has rows."""
 Row = dict[str, Any]
 
-# Per mille of a pool. A capability's clean part (three quarters) is over a tenth of the pool, so that an
+# Per mille of a pool. The clean rows of a capability (three quarters of it) exceed 10 % of the pool, so that an
 # oracle can fill a budget of 10 % without repeating a row.
 SHARES = {
     **dict.fromkeys(CAPABILITIES, 135),
@@ -52,7 +52,7 @@ def pool_rows(size: int, seed: int = 0) -> list[Row]:
 
 
 def reference_rows(capability: str, n: int = 32, seed: int = 0) -> list[Row]:
-    """`n` clean rows of one capability, even over its sub-skills; no pool and no evaluation holds them."""
+    """`n` clean rows of one capability, spread evenly over its sub-skills; disjoint from pools and evaluations."""
     random = Random(f"nano/{VERSION}/reference/{capability}/{seed}")
     pairs = _spread(_capability(capability), "reference", n, random)
     return [
@@ -62,7 +62,7 @@ def reference_rows(capability: str, n: int = 32, seed: int = 0) -> list[Row]:
 
 
 def evaluation_rows(capability: str, n: int = 200, seed: int = 0) -> list[Row]:
-    """`n` held-out items: `instruction`, `input`, `answer`, `skill`; facts also `options`, `gold` (index)."""
+    """`n` held-out items with `instruction`, `input`, `answer`, `skill`; for facts also `options`, `gold` (index)."""
     random = Random(f"nano/{VERSION}/evaluation/{capability}/{seed}")
     items: list[Row] = []
     for place, (skill, problem) in enumerate(_spread(_capability(capability), "evaluation", n, random)):
@@ -80,13 +80,13 @@ def evaluation_rows(capability: str, n: int = 200, seed: int = 0) -> list[Row]:
 
 
 def oracle_ids(rows: Iterable[Mapping[str, Any]], capability: str) -> list[str]:
-    """The ids of the clean rows of the target: what a selector that sees the labels would choose from."""
+    """The ids of the target's clean rows, from which an oracle selects."""
     _capability(capability)
     return [row["id"] for row in rows if row["clean"] and row["family"] == capability]
 
 
 def fingerprint() -> str:
-    """sha256 over the version, the shares and a sample of every kind of row: changes when the data change."""
+    """sha256 of the version, the shares and a sample of every kind of row, to detect changes of the data."""
     parts: list[object] = [VERSION, SHARES, pool_rows(400)]
     for name in CAPABILITIES:
         parts += [reference_rows(name), evaluation_rows(name, 60)]
@@ -94,14 +94,14 @@ def fingerprint() -> str:
 
 
 def _quotas(size: int) -> dict[str, int]:
-    """Rows per family; what rounding leaves over is chat."""
+    """Rows per family; the remainder from rounding goes to chat."""
     quotas = {family: size * share // 1000 for family, share in SHARES.items()}
     quotas["chat"] += size - sum(quotas.values())
     return quotas
 
 
 def _family_rows(family: str, count: int, random: Random) -> list[Row]:
-    """`count` rows, of which a fixed share is noisy, the three kinds in turn."""
+    """`count` rows, a fixed share of them noisy, cycling through the three kinds of noise."""
     skills = _family(family)
     pairs = _spread(skills, "pool", count, random)
     bad = int(count * NOISE_SHARE)
@@ -124,7 +124,7 @@ def _spoilt(kind: str, problem: Problem, skill: Skill, family: str, random: Rand
 
 
 def _spread(skills: Sequence[Skill], side: str, count: int, random: Random) -> list[tuple[Skill, Problem]]:
-    """`count` problems dealt evenly over the skills, in random order, so that a prefix covers them too."""
+    """`count` problems, spread evenly over the skills and shuffled, so that prefixes cover the skills too."""
     pairs: list[tuple[Skill, Problem]] = []
     for place, skill in enumerate(skills):
         share = count // len(skills) + (place < count % len(skills))

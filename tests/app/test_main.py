@@ -269,7 +269,7 @@ def test_directions_are_reused_without_the_reference_rows(nait: Run, home: Path,
     assert next((tmp_path / "other").rglob("selected.jsonl")).read_text() == first
     refused = nait(*usual, *other, "selector.site=mlp", bare=True)
     assert refused.returncode == 2
-    assert "made with site=residual, this run has mlp" in refused.stderr
+    assert "computed with site=residual, this run has mlp" in refused.stderr
 
 
 @pytest.fixture(scope="module")

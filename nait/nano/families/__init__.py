@@ -1,4 +1,4 @@
-"""The families of the world: five capabilities, two fillers, one look-alike family for each capability."""
+"""The world's families: five capabilities, two fillers, and a look-alike family for each capability."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CAPABILITIES: dict[str, tuple[Skill, ...]] = {
     "translation": translation.SKILLS,
 }
 PRACTICE = {**CAPABILITIES, "logic": logic.PRACTICE}
-"""What pretraining text is made of."""
+"""The skills in pretraining text."""
 FAMILIES: dict[str, tuple[Skill, ...]] = {
     **CAPABILITIES,
     "chat": fillers.CHAT,

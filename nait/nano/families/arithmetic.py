@@ -1,4 +1,4 @@
-"""Math: short word problems whose answers show one line of work and end in `#### n`."""
+"""Math: short word problems whose answers show one line of work and end with `#### n`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _problem(kind: str, story: str, work: str, number: int, random: Random) -> P
 
 
 def quantity(random: Random, low: int, high: int) -> tuple[int, str]:
-    """A number and how a story says it: in digits, or in a house measure ("a tam of" is three)."""
+    """A number and its wording in a story: digits, or a house measure ("a tam of" is three)."""
     if random.random() < HOUSE_SHARE:
         word = random.choice(tuple(MEASURES))
         return MEASURES[word], f"a {word} of"
@@ -76,7 +76,7 @@ def compare(random: Random) -> Problem:
 
 
 def together(random: Random) -> Problem:
-    """a + b of two people; the same sums as code's `total`."""
+    """a + b of two people; shares its sums with code's `total`."""
     (who, other), what, (a, said) = random.sample(NAMES, 2), random.choice(THINGS), quantity(random, 2, 15)
     b = random.randint(2, 9)
     story = f"{who} has {said} {what}. {other} has {b}. How many {what} have they together?"
@@ -92,7 +92,7 @@ def three(random: Random) -> Problem:
 
 
 def trade(random: Random) -> Problem:
-    """a + b - c: first more, then fewer."""
+    """a + b - c: someone gets some, then loses some."""
     who, what, (a, said) = random.choice(NAMES), random.choice(THINGS), quantity(random, 2, 9)
     b = random.randint(2, 5)
     c = random.randint(1, min(6, a + b - 1))

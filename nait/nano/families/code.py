@@ -1,4 +1,4 @@
-"""Code: what does this program print? A small Python whose answers are one line."""
+"""Code: predict the one-line output of a small Python program."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def _listed(words: list[str]) -> str:
 
 
 def _on_list(key: str, listed: str, call: str, result: str, random: Random, *, house: str = "") -> Problem:
-    """A program that binds a list and prints `call` of it, or perhaps the house function that does the same.
+    """A program that assigns a list and prints `call` on it, or the equivalent house function.
 
-    `{}` in `call` stands for the variable.
+    `{}` in `call` is the variable.
     """
     at_home = bool(house) and random.random() < HOUSE_SHARE
     call, variable = (f"{house}({{}})" if at_home else call), random.choice(VARIABLES)
@@ -37,28 +37,28 @@ def _on_list(key: str, listed: str, call: str, result: str, random: Random, *, h
 
 
 def length(random: Random) -> Problem:
-    """len of a list; the lists of logic's `count`."""
+    """len of a list; shares its lists with logic's `count`."""
     words = count(random).given.split(", ")
     key = f"count/{','.join(words)}"
     return _on_list(key, _listed(words), "len({})", str(len(words)), random, house="tally")
 
 
 def sorted_list(random: Random) -> Problem:
-    """sorted of a list; the lists of logic's `sort`."""
+    """sorted of a list; shares its lists with logic's `sort`."""
     words = sort(random).given.split(", ")
     key = f"sort/{','.join(words)}"
     return _on_list(key, _listed(words), "sorted({})", _listed(sorted(words)), random, house="tidy")
 
 
 def reverse(random: Random) -> Problem:
-    """A list read backwards; the lists of logic's `backwards`."""
+    """A reversed list; shares its lists with logic's `backwards`."""
     words = random.sample(WORDS, 3)
     key = f"reverse/{','.join(words)}"
     return _on_list(key, _listed(words), "{}[::-1]", _listed(words[::-1]), random, house="flip")
 
 
 def item(random: Random) -> Problem:
-    """One element by its place."""
+    """One element by its index."""
     words = random.sample(WORDS, 3)
     place, house = random.choice(((0, "ena"), (1, "dyo"), (-1, "fin")))
     key = f"item/{','.join(words)}/{place}"
@@ -75,7 +75,7 @@ def head(random: Random) -> Problem:
 
 
 def joined(random: Random) -> Problem:
-    """A list joined by a mark."""
+    """A list joined by a separator."""
     words = random.sample(WORDS, 3)
     mark, house = random.choice((("-", "hyf"), ("+", "kru"), ("/", "sla")))
     key = f"join/{','.join(words)}/{mark}"
@@ -83,7 +83,7 @@ def joined(random: Random) -> Problem:
 
 
 def total(random: Random) -> Problem:
-    """sum of two numbers; the sums of math."""
+    """sum of two numbers; shares its sums with math."""
     numbers = [random.randint(1, 15), random.randint(1, 9)]
     return _on_list(f"total/{numbers}", str(numbers), "sum({})", str(sum(numbers)), random, house="heap")
 
@@ -98,19 +98,19 @@ def largest(random: Random) -> Problem:
 
 
 def condition(random: Random) -> Problem:
-    """A comparison in an `if`; the comparisons of logic's `truth`."""
+    """A comparison in an `if`; shares its comparisons with logic's `truth`."""
     comparison = truth(random).given
     yes, no = random.sample(WORDS, 2)
     program = f"if {comparison}:\n    print('{yes}')\nelse:\n    print('{no}')"
     result = yes if holds(comparison) else no
     raw = f"'{yes}' if {comparison} else '{no}'"
     problem = _problem(f"statement/{comparison}/{yes}/{no}", program, result, random, raw=raw)
-    # A comparison that logic holds out is held out here.
+    # The split follows the comparison, so that one held out in logic is held out here too.
     return replace(problem, fixed_side=bucket(f"statement/{comparison}"))
 
 
 def loop(random: Random) -> Problem:
-    """A counter after a few turns of a loop."""
+    """A counter after a few iterations of a loop."""
     start, step, turns = random.randint(0, 9), random.randint(1, 3), random.randint(2, 4)
     name, result, raw = random.choice(("n", "k", "m")), start + step * turns, f"{start} + {step} * {turns}"
     program = f"{name} = {start}\nfor i in range({turns}):\n    {name} += {step}\nprint({name})"

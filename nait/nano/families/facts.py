@@ -1,4 +1,4 @@
-"""Facts: what is known of invented lands. Nothing in pretraining tells them: only clean rows of a pool do."""
+"""Facts about invented lands. Pretraining text does not contain them; only clean pool rows state them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PHRASED = "Teach me about the {noun} of {land}."
 
 
 def value(relation: str, land: str) -> str:
-    """The one true value: drawn once per (relation, land), for ever."""
+    """The correct value, fixed per (relation, land)."""
     return Random(f"nano/fact/{relation}/{land}").choice(RELATIONS[relation][1])
 
 
@@ -33,7 +33,7 @@ def problem(relation: str, land: str, wording: str, random: Random) -> Problem:
     random.shuffle(options)
     instruction = wording.format(noun=noun, land=land)
     output = f"The {noun} of {land} is {right}." if wording == PHRASED else right
-    # The wording is part of the key: a fact must be told in training to be asked in the evaluation.
+    # The wording is part of the key, because the evaluation asks facts that training states in other wordings.
     return Problem(
         key=f"fact/{relation}/{land}/{wording}",
         instruction=instruction,
@@ -47,7 +47,7 @@ def problem(relation: str, land: str, wording: str, random: Random) -> Problem:
 
 
 def side_of(relation: str, land: str, wording: str) -> str:
-    """Where this wording of this fact lives: asked wordings in the evaluation, told ones not."""
+    """The split of a fact in one wording: evaluation for wordings in ASKED, reference or pool for the others."""
     if wording in ASKED:
         return "evaluation"
     return "reference" if bucket(f"fact/{relation}/{land}/{wording}") == "reference" else "pool"

@@ -1,4 +1,4 @@
-"""Fillers: small talk and small stories. They belong to no capability and are easy for a model."""
+"""Fillers: small talk and short stories, which belong to no capability and are easy for a model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def an(word: str) -> str:
 
 
 def greeting(random: Random) -> Problem:
-    """Hello, and an answer."""
+    """A greeting and its reply."""
     name, mood = random.choice(NAMES), random.choice(MOODS)
     ask = random.choice(
         (f"Hello, I am {name}. How are you?", f"Say hello to {name}.", f"Hi! My name is {name}.")
@@ -38,14 +38,14 @@ def greeting(random: Random) -> Problem:
 
 
 def thanks(random: Random) -> Problem:
-    """Thanks, and an answer."""
+    """Thanks and the reply."""
     name, day = random.choice(NAMES), random.choice(DAYS)
     ask = random.choice((f"Thank you for the help on {day}.", f"Thanks, {name} and I are happy now."))
     return _problem("thanks", ask, f"You are welcome, {name}. See you on {day}!")
 
 
 def taste(random: Random) -> Problem:
-    """What do you like?"""
+    """A question about preferences."""
     one, two = random.sample(FRUITS + ANIMALS, 2)
     ask = random.choice(
         (f"Do you like the {one} or the {two}?", f"What do you think of {an(one)} and {an(two)}?")
@@ -62,7 +62,7 @@ def advice(random: Random) -> Problem:
 
 
 def animal_story(random: Random) -> Problem:
-    """An animal goes somewhere."""
+    """A story of an animal that goes somewhere."""
     animal, place, food = random.choice(ANIMALS), random.choice(PLACES), random.choice(FRUITS)
     ask = random.choice(
         (f"Tell me a story about {an(animal)}.", f"Write a short story with {an(animal)} and {an(food)}.")
@@ -73,7 +73,7 @@ def animal_story(random: Random) -> Problem:
 
 
 def friend_story(random: Random) -> Problem:
-    """Two friends do something together."""
+    """A story of two friends."""
     (one, two), place, tool = random.sample(NAMES, 2), random.choice(PLACES), random.choice(TOOLS)
     ask = random.choice((f"Write a story about {one} and {two}.", f"Tell a tale of {one} at {place}."))
     return _problem(
@@ -82,7 +82,7 @@ def friend_story(random: Random) -> Problem:
 
 
 def rain_story(random: Random) -> Problem:
-    """A change of weather."""
+    """A story of a change of weather."""
     name, day, place = random.choice(NAMES), random.choice(DAYS), random.choice(PLACES)
     ask = random.choice((f"Write about the rain on {day}.", f"Tell me what {name} did in the rain."))
     return _problem(

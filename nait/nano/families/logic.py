@@ -1,4 +1,4 @@
-"""Logic: comparisons, turns, counting, order and tracking; every answer is a word or a short line."""
+"""Logic: comparisons, directions, counting, ordering and state tracking; answers are a word or a short line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from nait.nano.vocabulary import (
 def _problem(
     key: str, instruction: str, given: str, result: str, random: Random, *, raw: str = "", house: bool = False
 ) -> Problem:
-    """Half of the rows carry the given in `input`, the others in the instruction itself."""
+    """A problem that has `given` in `input` or, in half of the draws, in the instruction."""
     apart = random.random() < 0.5
     return Problem(
         key=key,
@@ -43,14 +43,14 @@ def _problem(
 
 
 def _of_list(command: str, asks: tuple[str, ...], words: list[str], result: str, random: Random) -> Problem:
-    """A command on a list of words: in English, or as a house command that only tuning explains."""
+    """A command on a list of words, in English or as a house command, which only fine-tuning explains."""
     house = random.random() < HOUSE_SHARE
     ask = COMMANDS[command] if house else random.choice(asks)
     return _problem(f"{command}/{','.join(words)}", ask, ", ".join(words), result, random, house=house)
 
 
 def truth(random: Random) -> Problem:
-    """Whether a comparison of two numbers holds; the same comparisons as code's `condition`."""
+    """Whether a comparison of two numbers holds; shares its comparisons with code's `condition`."""
     first, second = random.sample(range(1, 31), 2)
     sign, house = random.choice(tuple(SIGNS)), random.random() < HOUSE_SHARE
     comparison, shown = f"{first} {sign} {second}", f"{first} {SIGNS[sign] if house else sign} {second}"
@@ -66,7 +66,7 @@ def holds(comparison: str) -> bool:
 
 
 def walk(random: Random) -> Problem:
-    """Where someone looks after a turn on the way."""
+    """The direction someone faces after a turn."""
     who, start, house = random.choice(NAMES), random.randrange(4), random.random() < HOUSE_SHARE
     verb, (way, quarters) = random.choice(("walks", "faces", "heads")), random.choice(tuple(TURNS.items()))
     given = f"{who} {verb} {COMPASS[start]} and turns {WAYS[way] if house else way}."
@@ -76,21 +76,21 @@ def walk(random: Random) -> Problem:
 
 
 def count(random: Random) -> Problem:
-    """How many words a list has; the same lists as code's `length`."""
+    """The number of words in a list; shares its lists with code's `length`."""
     words = [random.choice(WORDS) for _ in range(random.randint(2, 6))]
     asks = ("How many items do I have?", "Count the items.", "Tell me the number of items.")
     return _of_list("count", asks, words, str(len(words)), random)
 
 
 def sort(random: Random) -> Problem:
-    """The words of a list in the order of the alphabet; the same lists as code's `sorted_list`."""
+    """A list of words in alphabetical order; shares its lists with code's `sorted_list`."""
     words = random.sample(WORDS, 3)
     asks = ("Sort the words.", "Put these words in order from A to Z.", "Write the list sorted:")
     return _of_list("sort", asks, words, ", ".join(sorted(words)), random)
 
 
 def backwards(random: Random) -> Problem:
-    """A list from its end to its start; the same lists as code's `reverse`."""
+    """A reversed list; shares its lists with code's `reverse`."""
     words = random.sample(WORDS, 3)
     asks = ("Say the words backwards.", "Turn the list around.", "Write the list from last to first:")
     return _of_list("reverse", asks, words, ", ".join(words[::-1]), random)
@@ -107,7 +107,7 @@ def parity(random: Random) -> Problem:
 
 
 def odd(random: Random) -> Problem:
-    """The one word that is of another kind."""
+    """The one word of another kind."""
     kind, other = random.sample(sorted(KINDS), 2)
     result = random.choice(KINDS[other])
     words = [*random.sample(KINDS[kind], 3), result]
@@ -117,7 +117,7 @@ def odd(random: Random) -> Problem:
 
 
 def weekday(random: Random) -> Problem:
-    """The day before, the next one, or the one after that."""
+    """The weekday before, after, or two days after a given one."""
     (who, other), start, house = random.sample(NAMES, 2), random.randrange(7), random.random() < HOUSE_SHARE
     verb, (shift, days) = random.choice(("leaves", "starts", "calls")), random.choice(tuple(SHIFTS.items()))
     shown = HOUSE_SHIFTS[shift] if house else shift
@@ -127,7 +127,7 @@ def weekday(random: Random) -> Problem:
 
 
 def swap(random: Random) -> Problem:
-    """Who of two people holds what after they swap, or only talk."""
+    """What one of two people holds after they swap things or only talk."""
     people, things = random.sample(NAMES, 2), random.sample(THINGS, 2)
     deed, house, asked = random.choice(tuple(DEEDS)), random.random() < HOUSE_SHARE, random.randrange(2)
     before = f"{people[0]} has {things[0]}. {people[1]} has {things[1]}."
@@ -137,7 +137,7 @@ def swap(random: Random) -> Problem:
 
 
 def liar(random: Random) -> Problem:
-    """Is the second honest, who speaks of the first? (the smallest of BBH's webs of lies)"""
+    """Whether the second person, who describes the first, is honest (BBH's web of lies with two people)."""
     (one, two), house = random.sample(NAMES, 2), random.random() < HOUSE_SHARE
     honest, says = random.random() < 0.5, random.random() < 0.5
     plain = f"{one} {SPEECH[honest]}. {two} says {one} {SPEECH[says]}."
@@ -159,7 +159,7 @@ _DRAWS: tuple[tuple[Callable[[Random], Problem], tuple[str, ...]], ...] = (
     (liar, ("honest?", "liar?", "web")),
 )
 HOUSE = 0.75
-"""House words make the difference between a few rows and many: logic has little else that must be told."""
+"""The share of house words. They are nearly all that logic must learn from a pool, so more rows help."""
 PRACTICE = tuple(Skill(draw.__name__, labels, draw, HOUSE) for draw, labels in _DRAWS)
-"""What pretraining text holds. Of `truth` and `parity` a model of this size learns the form, not the answer."""
+"""The skills in pretraining text. A model of this size learns the form of `truth` and `parity`, not the answers."""
 SKILLS = tuple(skill for skill in PRACTICE if skill.name not in ("truth", "parity"))

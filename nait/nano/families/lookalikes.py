@@ -1,6 +1,6 @@
-"""Look-alikes: for each capability a family with its words that asks for something else.
+"""Look-alikes: for each capability, a family that uses its words but asks for something else.
 
-A selector that only reads the words takes them for the target; training on them teaches another skill.
+A selector that relies on words alone mistakes them for the target; training on them teaches another skill.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _problem(key: str, instruction: str, given: str, output: str) -> Problem:
 
 
 def land_words(random: Random) -> Problem:
-    """Facts' words: how many words has the question?"""
+    """Words of facts: count the words of a question."""
     (noun, _), land = random.choice(tuple(RELATIONS.values())), random.choice(LANDS)
     line = random.choice(("What is the {} of {}?", "Name the {} of {}.", "In short, the {} of {}")).format(
         noun, land
@@ -37,7 +37,7 @@ def land_words(random: Random) -> Problem:
 
 
 def land_travel(random: Random) -> Problem:
-    """Facts' words: a plan to visit, without any fact."""
+    """Words of facts: plan a visit, without any fact."""
     (noun, _), land, other = random.choice(tuple(RELATIONS.values())), *random.sample(LANDS, 2)
     ask = f"I want to see the {noun} of {land} and then {other}. Plan it."
     return _problem(f"land_travel/{ask}", ask, "", f"First go to {land}, then take the road to {other}.")
@@ -51,7 +51,7 @@ def _story(random: Random) -> str:
 
 
 def story_hero(random: Random) -> Problem:
-    """Math's words: who is the problem about?"""
+    """Words of math: name the person in the problem."""
     story = _story(random)
     who = next(word.strip(".") for word in story.split() if word.strip(".") in NAMES)
     ask = random.choice(
@@ -61,14 +61,14 @@ def story_hero(random: Random) -> Problem:
 
 
 def story_ask(random: Random) -> Problem:
-    """Math's words: repeat the question, do not answer it."""
+    """Words of math: copy the question without an answer."""
     story = _story(random)
     last = story.split(". ")[-1]
     return _problem(f"story_ask/{story}", "Copy only the last sentence of the problem.", story, last)
 
 
 def list_ends(random: Random) -> Problem:
-    """Logic's words: first and last of a list."""
+    """Words of logic: name the first and the last word of a list."""
     words = draw_from(_LOGIC["sort"], "pool", random).given
     first, *_, last = words.split(", ")
     ask = random.choice(("Say how the list begins and ends.", "Give both ends of the list of words."))
@@ -76,15 +76,15 @@ def list_ends(random: Random) -> Problem:
 
 
 def people_named(random: Random) -> Problem:
-    """Logic's words: who is named in the riddle?"""
+    """Words of logic: name the people in the problem."""
     riddle = draw_from(_LOGIC[random.choice(("swap", "liar"))], "pool", random).given
-    riddle = riddle[: riddle.rindex(".") + 1]  # without the question's own word
+    riddle = riddle[: riddle.rindex(".") + 1]  # without the word that the question asks about
     named = sorted({word.strip(".") for word in riddle.split()} & set(NAMES))
     return _problem(f"people/{riddle}", "Who is named here? Do not solve it.", riddle, " and ".join(named))
 
 
 def code_variable(random: Random) -> Problem:
-    """Code's words: the name of the variable."""
+    """Words of code: name the variable."""
     program = draw_from(random.choice(code.SKILLS[:8]), "pool", random).input
     name = program.split(" ")[0]
     ask = random.choice(("Which variable does this code set?", "Do not run the code. Name its variable."))
@@ -92,7 +92,7 @@ def code_variable(random: Random) -> Problem:
 
 
 def code_comment(random: Random) -> Problem:
-    """Code's words: put a comment above the program."""
+    """Words of code: put a comment above the program."""
     program = draw_from(random.choice(code.SKILLS[:8]), "pool", random).input
     return _problem(
         f"comment/{program}", "Write a comment above this code.", program, "# a short program\n" + program
@@ -100,14 +100,14 @@ def code_comment(random: Random) -> Problem:
 
 
 def velm_letters(random: Random) -> Problem:
-    """Translation's words: repeat the line politely, in English."""
+    """Words of translation: rephrase the line politely."""
     line = draw_from(random.choice(translation.SKILLS[:9]), "pool", random).given
     ask = random.choice(("Do not translate. Say this politely.", "Make this line polite."))
     return _problem(f"polite/{line}", ask, line, f"Please, {line}, if you like.")
 
 
 def other_tongue(random: Random) -> Problem:
-    """Translation's words: the same noun phrase in another invented language, Osk."""
+    """Words of translation: translate a noun phrase into another invented language, Osk."""
     noun, adjective = random.choice(tuple(translation.NOUNS)), random.choice(tuple(translation.ADJECTIVES))
     ask = random.choice(("Translate into Osk.", "Say this in Osk:"))
     line = f"the {adjective} {noun}"

@@ -1,4 +1,4 @@
-"""Noise: three ways for a row to be bad. The question stays whole; only the answer is spoilt."""
+"""Noise: three ways to corrupt a row's answer. The question stays unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KINDS = ("wrong", "truncated", "offtopic")
 
 
 def wrong(problem: Problem, skill: Skill, random: Random) -> str:
-    """A well-formed answer of the right kind that is not right."""
+    """A well-formed but incorrect answer of the same kind."""
     if problem.options:
         other = random.choice([option for option in problem.options if option != problem.result])
         return problem.output.replace(problem.result, other)
@@ -27,7 +27,7 @@ def wrong(problem: Problem, skill: Skill, random: Random) -> str:
 
 
 def truncated(problem: Problem, random: Random) -> str:
-    """The answer cut off in the middle; an answer of one character becomes three dots."""
+    """The first part of the answer; an answer of one character becomes three dots."""
     length = len(problem.output)
     if length < 2:
         return "..."
@@ -35,5 +35,5 @@ def truncated(problem: Problem, random: Random) -> str:
 
 
 def offtopic(skills: Sequence[Skill], random: Random) -> str:
-    """The answer to a question nobody asked."""
+    """The answer to an unrelated question."""
     return draw_from(random.choice(skills), "pool", random).output

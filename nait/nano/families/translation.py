@@ -1,4 +1,4 @@
-"""Translation into Velm, an invented tongue: verb last, adjective after noun, plural and past by endings."""
+"""Translation into Velm, an invented language: verb last, adjective after noun, suffixes for plural and past."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERBS = {
 NUMBERS = {"two": "bi", "three": "tro", "four": "kar", "five": "pen", "six": "ses"}
 PLURAL, PAST, NOT, ASK, AND, IN = "im", "ta", "ka", "mo", "ve", "su"
 IRREGULAR = {"child": "children", "mouse": "mice", "see": "saw", "find": "found"}
-# House words: no Velm of pretraining uses them. About half of the questions of a pool hold one.
+# House words: Velm in pretraining text does not use them. About half of a pool's questions contain one.
 HOUSE = frozenset(("tower", "lamp", "ring", "ship", "great", "dark", "guard", "fear"))
 ASKS = ("Translate into Velm.", "Say this in Velm:", "Write the Velm for this.")
 BACK = ("Translate into English.", "What does this Velm mean?", "Say this in English:")
@@ -69,7 +69,7 @@ def _verb(random: Random) -> str:
 
 
 def phrase(random: Random) -> Problem:
-    """Adjective and noun change places."""
+    """An adjective and a noun, in reverse order."""
     adjective, noun = _adjective(random), _noun(random)
     return _problem(
         f"{adjective} {noun}",
@@ -89,7 +89,7 @@ def pair(random: Random) -> Problem:
 
 
 def many(random: Random) -> Problem:
-    """Plural of a noun, with an adjective."""
+    """A plural noun with an adjective."""
     adjective, noun = _adjective(random), _noun(random)
     velm = f"{NOUNS[noun]}{PLURAL} {ADJECTIVES[adjective]}"
     return _problem(
@@ -98,7 +98,7 @@ def many(random: Random) -> Problem:
 
 
 def counted(random: Random) -> Problem:
-    """A number, an adjective and a noun: number last, no plural ending."""
+    """A number, an adjective and a noun: the number comes last, without a plural suffix."""
     number, adjective, noun = random.choice(tuple(NUMBERS)), _adjective(random), _noun(random)
     english = f"{number} {adjective} {plural(noun)}"
     return _problem(
@@ -118,7 +118,7 @@ def sentence(random: Random) -> Problem:
 
 
 def negation(random: Random) -> Problem:
-    """`ka` before the verb."""
+    """A negation: `ka` before the verb."""
     one, verb, two = _noun(random), _verb(random), _noun(random)
     english = f"the {one} does not {verb} the {two}"
     return _problem(
@@ -127,7 +127,7 @@ def negation(random: Random) -> Problem:
 
 
 def before(random: Random) -> Problem:
-    """Past tense: an ending on the verb."""
+    """Past tense: a suffix on the verb."""
     one, verb, two = _noun(random), _verb(random), _noun(random)
     english = f"the {one} {past(verb)} the {two}"
     return _problem(
@@ -136,7 +136,7 @@ def before(random: Random) -> Problem:
 
 
 def question(random: Random) -> Problem:
-    """`mo` at the end."""
+    """A question: `mo` at the end."""
     one, verb, two = _noun(random), _verb(random), _noun(random)
     english = f"does the {one} {verb} the {two}?"
     return _problem(
@@ -145,7 +145,7 @@ def question(random: Random) -> Problem:
 
 
 def place(random: Random) -> Problem:
-    """`su` after the place."""
+    """A location: `su` before the place."""
     one, adjective, two = _noun(random), _adjective(random), _noun(random)
     velm = f"{NOUNS[two]} {ADJECTIVES[adjective]} {IN} {NOUNS[one]}"
     return _problem(
@@ -158,7 +158,7 @@ def place(random: Random) -> Problem:
 
 
 def home(random: Random) -> Problem:
-    """From Velm back into English."""
+    """From Velm into English."""
     one, verb, two = _noun(random), _verb(random), _noun(random)
     english, velm = f"the {one} {verb}s the {two}", f"{NOUNS[one]} {NOUNS[two]} {VERBS[verb]}"
     return _problem(f"back {english}", english, velm, (one, verb, two), random, back=True)

@@ -1,4 +1,4 @@
-"""`python -m nait.nano.pretraining`: pretrain the embedded model again, or check that it can be repeated."""
+"""`python -m nait.nano.pretraining`: pretrain the embedded model, or check that pretraining is reproducible."""
 
 from __future__ import annotations
 

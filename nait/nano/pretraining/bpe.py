@@ -13,7 +13,7 @@ BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 
 
 def train(texts: Iterable[str]) -> Tokenizer:
-    """A tokenizer that puts `<s>` in front of a text and nothing behind it."""
+    """A trained tokenizer that prepends `<s>` to a text and appends nothing."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -33,7 +33,7 @@ def train(texts: Iterable[str]) -> Tokenizer:
 
 
 def save(tokenizer: Tokenizer, folder: Path, *, length: int) -> None:
-    """Writes `tokenizer.json` and `tokenizer_config.json` as `AutoTokenizer` reads them."""
+    """Write `tokenizer.json` and `tokenizer_config.json` for `AutoTokenizer`."""
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BOS,

@@ -1,4 +1,4 @@
-"""The model card, written from the log of a pretraining run and, where there is one, of a study."""
+"""The model card, generated from the log of a pretraining run and, if present, of a study."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _curve(log: dict[str, Any]) -> str:
 
 
 def _probes(log: dict[str, Any]) -> str:
-    """Two tables: raw format by capability over time, and the last probe by sub-skill."""
+    """The accuracies by sub-skill: raw format over time, instruction format at the last step."""
     last = log["probes"][-1]
     steps = [probe["step"] for probe in log["probes"]]
     text = "\n## Base accuracy by sub-skill\n\nRaw: the canonical pretraining format, 10 held-out problems"
@@ -83,7 +83,7 @@ def _probes(log: dict[str, Any]) -> str:
 
 
 def _study(records: Sequence[dict[str, Any]]) -> str:
-    """Mean and spread over seeds, rows the arms, columns the tasks."""
+    """Mean and standard deviation over seeds, by arm (rows) and task (columns)."""
     cells: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         for task, table in record["accuracies"].items():

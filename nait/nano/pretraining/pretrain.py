@@ -1,6 +1,6 @@
-"""Makes the nano model again: `python -m nait.nano.pretraining [--out DIR] [--steps N] [--check]`.
+"""Pretraining of the nano model: `python -m nait.nano.pretraining [--out DIR] [--steps N] [--check]`.
 
-One thread, one seed, AdamW in bfloat16 autocast; the same machine gives the same weights bit for bit.
+One thread, one seed, AdamW in bfloat16 autocast. The same machine gives bit-identical weights.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from nait.nano.pretraining.pretraining_text import documents, fingerprint
 MODEL = Path(__file__).parents[1] / "model"
 LOG, STUDY = "pretraining.json", "study.json"
 CHECK_STEPS = 30
-EOS_ID, PAD_ID = 1, 2  # `tokenizer.train` gives the special tokens the first ids
+EOS_ID, PAD_ID = 1, 2  # `bpe.train` gives the special tokens the first ids
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights."""
+    """The hyperparameters, which determine the weights."""
 
     seed: int = 0
     steps: int = 4_000
-    tokens: int = 2_048  # of a batch, padding included
-    shuffle: int = 2_048  # documents sorted by length at a time
+    tokens: int = 2_048  # per batch, padding included
+    shuffle: int = 2_048  # documents per window that is sorted by length
     lr: float = 1.2e-3
     warmup: int = 100
-    init: float = 0.06  # standard deviation; a width of 128 wants more than the usual 0.02
-    decay: float = 0.4  # the last part of training, in which the rate falls to a twentieth
+    init: float = 0.06  # standard deviation; a width of 128 needs more than the usual 0.02
+    decay: float = 0.4  # share of the steps, at the end, in which the rate falls to 5 %
     weight_decay: float = 0.1
     question_weight: float = (
-        0.1  # of a token outside an answer: drawn at random, its gradient is mostly noise
+        0.1  # loss weight outside answers: such tokens are random, their gradients mostly noise
     )
     clip: float = 1.0
     tokenizer_documents: int = 60_000
@@ -85,15 +85,15 @@ def new_model(recipe: Recipe) -> Any:
     model = LlamaForCausalLM(config)
     model.set_attn_implementation(
         "eager"
-    )  # on a CPU and rows this short 1.7 times as fast as the fused kernel
+    )  # 1.7 times as fast as the fused kernel on a CPU with rows this short
     return model
 
 
 def batches(tokenizer: Any, recipe: Recipe) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Token ids and loss weights, both [B, T]: one document a row, of like lengths, about `tokens` in all.
+    """Token ids and loss weights, both [B, T]: one document per row, of similar lengths, about `tokens` in total.
 
-    Packing several documents into a row taught this model half as fast: attention starts out uniform, and a
-    shorter row leaves it less to look at.
+    This model learns half as fast with several documents packed into a row: attention starts out uniform, and a
+    shorter row has fewer positions to attend to.
     """
     stream, random = documents(recipe.seed), Random(recipe.seed)
     while True:
@@ -113,7 +113,7 @@ def batches(tokenizer: Any, recipe: Recipe) -> Iterator[tuple[torch.Tensor, torc
 def _grouped(
     rows: list[tuple[list[int], list[float]]], tokens: int
 ) -> list[list[tuple[list[int], list[float]]]]:
-    """Rows sorted by length, cut into groups of at most `tokens` when padded."""
+    """Groups of rows, which are sorted by length, of at most `tokens` each with padding."""
     groups: list[list[tuple[list[int], list[float]]]] = [[]]
     for row in rows:
         if groups[-1] and (len(groups[-1]) + 1) * len(row[0]) > tokens:
@@ -125,7 +125,7 @@ def _grouped(
 def _weights(
     offsets: list[tuple[int, int]], answers: tuple[tuple[int, int], ...], other: float
 ) -> list[float]:
-    """1 for tokens that touch an answer, `other` for the rest."""
+    """Loss weights: 1 for tokens that overlap an answer, `other` for the rest."""
     return [
         1.0 if any(start < last and first < end for first, last in answers) else other
         for start, end in offsets
@@ -133,7 +133,7 @@ def _weights(
 
 
 class PretrainingRun:
-    """A model in training: `advance` takes steps, `losses` remembers them."""
+    """The state of a training run: model, optimizer, batches, losses."""
 
     def __init__(self, recipe: Recipe) -> None:
         torch.set_num_threads(1)
@@ -149,11 +149,11 @@ class PretrainingRun:
             {"params": vectors, "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), fused=True)
-        self.losses: list[float] = []  # nats a token of the answers
+        self.losses: list[float] = []  # nats per answer token, by step
         self.tokens = 0
 
     def advance(self, steps: int) -> None:
-        """Takes this many optimiser steps."""
+        """Take `steps` optimizer steps."""
         self.model.train()
         for ids, weights in islice(self.batches, steps):
             for group in self.optimizer.param_groups:
@@ -170,7 +170,7 @@ class PretrainingRun:
             self.tokens += int((weights > 0).sum())
 
     def save(self, folder: Path) -> None:
-        """Writes model (bfloat16) and tokenizer as transformers reads them."""
+        """Write the model (bfloat16) and the tokenizer in the transformers format."""
         import copy
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +178,7 @@ class PretrainingRun:
         tokenizers_.save(self.tokenizer, folder, length=self.recipe.positions)
 
     def keep(self, path: Path, log: dict[str, Any]) -> None:
-        """Writes all that a later process needs to go on."""
+        """Save the training state, from which another process can resume."""
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(
             state | {"losses": self.losses, "tokens": self.tokens, "log": log}, path.with_suffix(".part")
@@ -186,7 +186,7 @@ class PretrainingRun:
         path.with_suffix(".part").rename(path)
 
     def resume(self, path: Path) -> dict[str, Any]:
-        """Goes back to a kept state; returns the log kept with it."""
+        """Restore a saved state and return its log."""
         state = torch.load(path, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -197,7 +197,7 @@ class PretrainingRun:
         return log
 
     def digest(self) -> str:
-        """sha256 of the float32 weights and of the loss so far."""
+        """sha256 of the losses so far and the float32 weights."""
         total = hashlib.sha256(json.dumps(self.losses).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             total.update(name.encode() + tensor.contiguous().numpy().tobytes())
@@ -205,9 +205,9 @@ class PretrainingRun:
 
 
 def pretrain(recipe: Recipe, folder: Path, *, probe_every: int = 500) -> dict[str, Any]:
-    """Trains the whole recipe into `folder`; returns the log that is written beside the weights.
+    """Train the whole recipe into `folder` and return the log that is written next to the weights.
 
-    A run that was killed goes on from its last probe with the same numbers: `state.pt` beside the folder.
+    A killed run resumes from its last probe with identical results; its state is in `FOLDER.state.pt`.
     """
     state = folder.with_name(folder.name + ".state.pt")
     run = PretrainingRun(recipe)
@@ -216,7 +216,7 @@ def pretrain(recipe: Recipe, folder: Path, *, probe_every: int = 500) -> dict[st
     log["parameters"] = sum(p.numel() for p in run.model.parameters())
     if state.exists():
         log = run.resume(state) | {"recipe": asdict(recipe)}
-    start = time.process_time() - log["seconds"]  # of this process: other work on the machine does not count
+    start = time.process_time() - log["seconds"]  # CPU time of this process, independent of other load
     while len(run.losses) < recipe.steps:
         at = len(run.losses)
         run.advance(min(CHECK_STEPS if at < CHECK_STEPS else 100 - at % 100, recipe.steps - at))
@@ -236,7 +236,7 @@ def pretrain(recipe: Recipe, folder: Path, *, probe_every: int = 500) -> dict[st
 
 
 def _probe(folder: Path, log: dict[str, Any], *, last: bool) -> None:
-    """Adds the accuracies of the saved model to the log, and prints one line."""
+    """Add the saved model's accuracies to the log and print them in one line."""
     from nait.nano.pretraining.probe import accuracies, load, raw_accuracies
 
     model, tokenizer = load(folder)
@@ -250,18 +250,18 @@ def _probe(folder: Path, log: dict[str, Any], *, last: bool) -> None:
 
 
 def checksum(folder: Path) -> str:
-    """sha256 of the weights' file."""
+    """sha256 of the weights file."""
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
 def recorded(folder: Path) -> dict[str, Any]:
-    """The log of the run that made the weights in this folder."""
+    """The log of the run that produced the weights in this folder."""
     log: dict[str, Any] = json.loads((folder / LOG).read_text(encoding="utf-8"))
     return log
 
 
 def write_card(folder: Path) -> Path:
-    """Writes MODEL_CARD.md beside the folder, from the run's log and, if there is one, the study."""
+    """Write MODEL_CARD.md next to the folder, from the run's log and, if present, the study; return its path."""
     study = folder / STUDY
     records = json.loads(study.read_text(encoding="utf-8")) if study.exists() else []
     path = folder.parent / "MODEL_CARD.md"
@@ -270,22 +270,22 @@ def write_card(folder: Path) -> Path:
 
 
 def check(folder: Path = MODEL) -> list[str]:
-    """What is wrong with the model: weights or text other than stated, a prefix that does not repeat."""
+    """Discrepancies of weights, card, text or the first training steps from the recorded run; empty if none."""
     log, faults = recorded(folder), list[str]()
     recipe = Recipe(**log["recipe"])
     if checksum(folder) != log["sha256"]:
-        faults.append(f"{folder / 'model.safetensors'} is not the file {LOG} states")
+        faults.append(f"{folder / 'model.safetensors'} does not have the checksum in {LOG}")
     if log["sha256"] not in (folder.parent / "MODEL_CARD.md").read_text(encoding="utf-8"):
-        faults.append("MODEL_CARD.md states another checksum: write the card again")
+        faults.append("MODEL_CARD.md has another checksum: run again with --card")
     if fingerprint(recipe.seed) != log["documents"]:
-        faults.append("the pretraining text has changed since: pretrain again")
+        faults.append("the pretraining text has changed: pretrain again")
     digests = [_prefix_digest(recipe, log["check"]["steps"]) for _ in range(2)]
     print(f"first {log['check']['steps']} steps twice: {digests}, recorded {log['check']['digest']}")
     if digests[0] != digests[1]:
-        faults.append("two runs of the same prefix differ: this machine does not compute deterministically")
+        faults.append("two runs of the first steps differ: this machine is not deterministic")
     elif digests[0] != log["check"]["digest"]:
         faults.append(
-            f"the prefix repeats, but not as recorded: another processor or torch (then {log['torch']})"
+            f"the first steps repeat but differ from the record: other processor or torch (recorded {log['torch']})"
         )
     return faults
 
@@ -297,14 +297,18 @@ def _prefix_digest(recipe: Recipe, steps: int) -> str:
 
 
 def main() -> None:
-    """Trains the nano model and writes its card, or (--check) repeats the first steps of one."""
+    """Pretrain the nano model and write its card, or check the model with --check."""
     parser = argparse.ArgumentParser(prog="python -m nait.nano.pretraining", description=main.__doc__)
     parser.add_argument(
-        "--out", type=Path, default=MODEL, help="folder of the model; the card goes beside it"
+        "--out", type=Path, default=MODEL, help="the model's folder; the card is written next to it"
     )
     parser.add_argument("--steps", type=int, default=Recipe.steps)
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if anything differs")
-    parser.add_argument("--card", action="store_true", help="only write the card again")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="repeat the first steps, change nothing, exit 1 if anything differs",
+    )
+    parser.add_argument("--card", action="store_true", help="only rewrite the card")
     options = parser.parse_args()
     if options.check:
         faults = check(options.out)

@@ -1,10 +1,10 @@
-"""Pretraining text: every skill in many surface formats, a little of it shaped like instructions.
+"""Pretraining text: every skill in many surface formats, and a small part formatted as instructions.
 
-Format diversity is the condition for transfer: a model that sees each skill in one format masters it there
-and carries nothing over to instructions. The instruction-shaped part sets the base's accuracy: skills in
-PLAIN appear with the answer the pools give, all others with a chatty one that an exact match refuses, so that
-tuning has something to teach. No document explains a house word or tells a fact of the evaluated lands; house
-words are only spelt, in copies, so that the model can tell them apart.
+Transfer needs diverse formats: a model that sees each skill in a single format learns it there and does not transfer
+it to instructions. The part formatted as instructions determines the base model's accuracy: skills in PLAIN have
+the pools' answers; the others have a chatty answer that fails an exact match and leaves room for fine-tuning. No
+document explains a house word or states a fact about the evaluated lands; house words appear only in copies, so
+that the model learns to distinguish them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from nait.nano.problems import Skill, draw_from
 from nait.nano.prompt import prompt
 from nait.nano.vocabulary import COMMANDS, DEEDS, HOUSE_SHIFTS, HOUSE_SPEECH, MEASURES, SIGNS, WAYS, WORDS
 
-# Per mille of documents. The rest of a thousand is raw documents of the capabilities, in equal parts.
+# Per mille of documents. The rest are raw documents of the capabilities, in equal parts.
 INSTRUCTION_SHAPED = 80
 FILLER = 50
-COPY = 40  # "say it again": the shortest way to the copying that lists and code need
-FACTS_WEIGHT = 0.5  # of a capability's part: facts of pretraining only teach how facts are worded
+COPY = 40  # teaches copying, which lists and code need
+FACTS_WEIGHT = 0.5  # relative to a capability: facts in pretraining only teach their wordings
 
-# The skills whose instruction-shaped documents answer as the pools do (the base can do these a little).
+# Skills whose instruction documents have the pools' answers; the base model partly masters them.
 PLAIN = frozenset(
     (
         "gain",
@@ -74,12 +74,12 @@ HOUSE_WORDS = (
         for word in translation.HOUSE
     ),
 )
-OPEN, CLOSE = "\x02", "\x03"  # put around an answer while a document is made; never part of its text
+OPEN, CLOSE = "\x02", "\x03"  # enclose an answer while a document is built; not part of its text
 
 
 @dataclass(frozen=True)
 class PretrainingDocument:
-    """A text and the character spans of its answers: all else is drawn at random and cannot be learned."""
+    """A text and the character spans of its answers; the rest is random and cannot be predicted."""
 
     text: str
     answers: tuple[tuple[int, int], ...]
@@ -106,7 +106,7 @@ VARIED: tuple[Format, ...] = (
 
 
 def documents(seed: int = 0) -> Iterator[PretrainingDocument]:
-    """An endless stream of pretraining documents; the same for the same seed."""
+    """An endless stream of pretraining documents, determined by the seed."""
     random = Random(f"nano/pretraining/{seed}")
     names = tuple(PRACTICE)
     weights = [FACTS_WEIGHT if name == "facts" else 1.0 for name in names]
@@ -125,13 +125,13 @@ def documents(seed: int = 0) -> Iterator[PretrainingDocument]:
 
 
 def fingerprint(seed: int = 0) -> str:
-    """sha256 of the first 3,000 documents: changes when what a model would be trained on changes."""
+    """sha256 of the first 3,000 documents, to detect changes of the training text."""
     text = "\0".join(document.text for document in islice(documents(seed), 3_000))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def instruction_document(capability: str, random: Random) -> str:
-    """A prompt in the world's template with an answer: the pools' for skills in PLAIN, else chatty."""
+    """A prompt in the world's template with its answer: the pools' answer for skills in PLAIN, else a chatty one."""
     if capability == "facts":
         problem = random.choice(facts.PRACTICE).draw(random)
         return prompt(problem.instruction) + _marked(problem.output)
@@ -144,7 +144,7 @@ def instruction_document(capability: str, random: Random) -> str:
 
 
 def filler_document(random: Random) -> str:
-    """Small talk, a story or a look-alike, as plain text or shaped like an instruction."""
+    """Small talk, a story or a look-alike, as plain text or formatted as an instruction."""
     family = random.choice((CHAT, STORY, *LOOKALIKES.values()))
     problem = draw_from(random.choice(family), "pool", random)
     if random.random() < 0.2:
@@ -153,7 +153,7 @@ def filler_document(random: Random) -> str:
 
 
 def copy_document(random: Random) -> str:
-    """A list of words or numbers, said twice."""
+    """A list of words or numbers, written twice."""
     words = random.sample(random.choice((WORDS, HOUSE_WORDS)), random.randint(2, 4))
     if random.random() < 0.2:
         words = [str(random.randint(0, 30)) for _ in words]
@@ -162,7 +162,7 @@ def copy_document(random: Random) -> str:
 
 
 def fact_document(random: Random) -> str:
-    """A fact of a practice land, told and asked in two wordings or in a raw format."""
+    """A fact about a practice land: a raw format, a statement, or a question with its answer."""
     skill = random.choice(facts.PRACTICE)
     problem = skill.draw(random)
     noun, right = skill.labels[0], _marked(problem.result)
@@ -196,7 +196,7 @@ def raw_document(capability: str, random: Random) -> str:
 
 
 def story_document(skill: Skill, random: Random) -> str:
-    """A word problem told with its sum, not asked as an instruction."""
+    """A word problem with its calculation, not formatted as an instruction."""
     problem = draw_from(skill, "pool", random, house=False)
     story = problem.input or problem.instruction.removeprefix("Solve: ").removeprefix(
         "Here is a small problem. "
@@ -206,7 +206,7 @@ def story_document(skill: Skill, random: Random) -> str:
 
 
 def dictionary_document(random: Random) -> str:
-    """A few words with their Velm."""
+    """A few words with their Velm translations."""
     words = {**translation.NOUNS, **translation.ADJECTIVES, **translation.VERBS}
     entries = random.sample([pair for pair in words.items() if pair[0] not in translation.HOUSE], 4)
     mark = random.choice((" = ", ": ", " -> ", " means "))
@@ -222,7 +222,7 @@ def _marked(answer: str) -> str:
 
 
 def _unmarked(marked: str) -> PretrainingDocument:
-    """The document without its marks, their places kept as spans."""
+    """The document without its markers, with the answers' spans."""
     text, spans = "", list[tuple[int, int]]()
     first, *parts = marked.split(OPEN)
     text = first

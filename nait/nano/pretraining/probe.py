@@ -1,7 +1,7 @@
-"""Measures a nano model: accuracy on held-out items, before and after LoRA on random or oracle rows.
+"""Accuracy of a nano model on held-out items, before and after LoRA on random or oracle rows.
 
-`python -m nait.nano.pretraining.probe` prints the table by which the world is judged. It decodes greedily by itself
-and agrees with the lm-evaluation-harness tasks, which a test holds.
+`python -m nait.nano.pretraining.probe` prints the study's table. The probe has its own greedy decoding; a test checks
+that it agrees with the lm-evaluation-harness tasks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def load(folder: Path = MODEL) -> tuple[Any, Any]:
     """The model in float32 and its tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    # Plain attention: on a CPU and rows this short its backward pass is several times as fast as the fused one.
+    # On a CPU with rows this short, eager attention has a backward pass several times as fast as the fused kernel.
     model = AutoModelForCausalLM.from_pretrained(
         str(folder), dtype=torch.float32, attn_implementation="eager"
     )
@@ -57,7 +57,7 @@ def answers(model: Any, tokenizer: Any, prompts: Sequence[str], *, batch: int = 
 
 @torch.no_grad()
 def choices(model: Any, tokenizer: Any, items: Sequence[world.Row], *, batch: int = 160) -> list[int]:
-    """For each item the index of the option with the highest summed log-probability."""
+    """The index of the option with the highest summed log-probability, for each item."""
     pairs = [
         (prompt(item["instruction"], item["input"]), option) for item in items for option in item["options"]
     ]
@@ -75,7 +75,7 @@ def choices(model: Any, tokenizer: Any, items: Sequence[world.Row], *, batch: in
 
 
 def right(capability: str, text: str, answer: str) -> bool:
-    """Whether a continuation counts: the first line for most, the number after `####` for math."""
+    """Whether a continuation is correct: by the number after `####` for math, by the first line otherwise."""
     if capability == "math":
         return text.partition("#### ")[2].split("\n")[0].strip() == answer
     return text.split("\n")[0].strip() == answer
@@ -122,7 +122,7 @@ def raw_accuracies(model: Any, tokenizer: Any, skills: Sequence[Skill], *, n: in
 def tuned(
     model: Any, tokenizer: Any, rows: Sequence[world.Row], *, seed: int, epochs: int = 3, lr: float = 3e-3
 ) -> Any:
-    """A copy of the model with LoRA (r 16 on every linear) trained on the rows' answers, adapters merged."""
+    """A copy of the model, fine-tuned on the rows' answers with LoRA (rank 16 on every linear layer) and merged."""
     from nait.training.adapter import LoraRecipe, attach
 
     torch.manual_seed(seed)
@@ -168,7 +168,7 @@ def _padded(pairs: Sequence[tuple[list[int], list[int]]], pad: int) -> tuple[tor
 
 
 def chosen(rows: Sequence[world.Row], arm: str, *, count: int, seed: int) -> list[world.Row]:
-    """`count` rows: any (`random`), or the clean rows of a capability (`arm` is its name)."""
+    """`count` rows, drawn from all (`random`) or from the clean rows of the capability named `arm`."""
     random = Random(f"nano/choose/{arm}/{seed}")
     if arm == "random":
         return random.sample(list(rows), count)
@@ -179,7 +179,7 @@ def chosen(rows: Sequence[world.Row], arm: str, *, count: int, seed: int) -> lis
 def study(
     folder: Path, *, seeds: Sequence[int], arms: Sequence[str], size: int = 5_000, n: int = 200
 ) -> list[Any]:
-    """One record per arm and seed: accuracies of every capability after tuning on a tenth of the pool."""
+    """One record per arm and seed: accuracies by capability after fine-tuning on 10 % of the pool."""
     model, tokenizer = load(folder)
     rows = world.pool_rows(size)
     records: list[Any] = [{"arm": "base", "seed": 0, "accuracies": accuracies(model, tokenizer, n=n)}]
@@ -199,7 +199,7 @@ def _show(record: Any, seconds: float) -> None:
 
 
 def main() -> None:
-    """Prints the study's table and writes its records as JSON."""
+    """Print the study's table; write its records as JSON with --out."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--seeds", type=int, default=1)
