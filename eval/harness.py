@@ -35,7 +35,7 @@ from nait.eval.suites.task_definitions import OWN, Catalogue, Function, library
 from nait.eval.suites.task_settings import check_choices, check_shots, relevant, shots, zero_shot_warnings
 from nait.eval.suites.task_sizes import sizes
 from nait.hub.reachability import offline_variable, unreachable_hub
-from nait.models.prompts.frozen_clock import DAY, stop_clock
+from nait.models.prompts.frozen_clock import DAY, freeze_tokenizer_clock
 from nait.models.tokens.tokenizers import check_highest
 
 # Used only for metrics that are not a mean over items (F1, BLEU). Means have a closed-form standard error.
@@ -278,7 +278,7 @@ class LmEval:
                 where="eval.apply_chat_template",
                 mend="Set it to false, or take a model with one.",
             )
-        stop_clock(tokenizer)
+        freeze_tokenizer_clock(tokenizer)
 
     def _built(self, scratch: Path) -> dict[str, Any]:
         """Name -> the harness's task object. Converted data are written to `scratch`."""

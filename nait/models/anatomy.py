@@ -1,8 +1,8 @@
-"""Sites: where a decoder's blocks, neurons and attention outputs are, found by structure.
+"""Anatomy of a decoder: its blocks, MLP neurons and attention outputs, found by structure.
 
-`residual` is a block's raw output (the last block's too: before the final norm), `mlp` the input of the
-MLP's down-projection (the "neurons"), `mlp_out` and `attn_out` what the MLP and the attention add to the
-stream. Blocks are numbered 1..L; 0 is the embeddings, at the residual site alone.
+`residual` is a block's output (before the final norm, also for the last block), `mlp` the input of the MLP's
+down-projection (the "neurons"), `mlp_out` and `attn_out` the outputs that the MLP and the attention add to the
+residual stream. Blocks are numbered 1..L; 0 is the embeddings, at the residual site only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SITES: tuple[Site, ...] = ("residual", "mlp", "mlp_out", "attn_out")
 
 @dataclass(frozen=True)
 class HookPoint:
-    """A module and which end of it to read."""
+    """A module, and whether to read its input or output."""
 
     module: nn.Module
     end: Literal["input", "output"]
@@ -31,7 +31,7 @@ class HookPoint:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A causal language model taken apart: its decoder, its blocks, the width of its stream."""
+    """Components of a causal language model: decoder, blocks and hidden size."""
 
     decoder: nn.Module
     blocks: tuple[nn.Module, ...]
@@ -45,7 +45,7 @@ class Anatomy:
     def point(self, site: Site, layer: int) -> HookPoint:
         """Where to read `site` of block `layer` (1..L; 0: the embeddings).
 
-        Raises: ModelError when the block has no such site.
+        Raises: ModelError if the block has no such site.
         """
         if layer == 0 and site == "residual":
             return HookPoint(self.blocks[0], "input", self.hidden)
@@ -70,7 +70,7 @@ class Anatomy:
         )
 
     def _down_projection(self, block: nn.Module, layer: int) -> nn.Module:
-        """The last linear map outside attention that ends in the residual stream's width."""
+        """The last linear map outside attention whose output has the hidden size."""
         if _experts(block) is not None:
             raise ModelError(
                 f"block {layer} of {self.name} is a mixture of experts and has no single down-projection",
@@ -110,9 +110,9 @@ class Anatomy:
 
 
 def dissect(network: Any) -> Anatomy:
-    """The anatomy of a causal language model, peft's wrapper taken off.
+    """Anatomy of a causal language model, without peft's wrapper.
 
-    Raises: ModelError when the network is not a decoder-only model.
+    Raises: ModelError if the network is not a decoder-only model.
     """
     from torch import nn
 
@@ -137,9 +137,9 @@ def dissect(network: Any) -> Anatomy:
 
 
 def device_of(network: Any) -> str:
-    """Where token ids go in: the device that the input embeddings run on, which may hold no weights between calls."""
+    """Device of the input embeddings, where token ids go. An offloaded model holds no weights there between calls."""
     embeddings = network.get_input_embeddings()
-    hook = getattr(embeddings, "_hf_hook", None)  # of a model that is spread or offloaded
+    hook = getattr(embeddings, "_hf_hook", None)  # set if the model is spread over devices or offloaded
     device = getattr(hook, "execution_device", None)
     if device is None:
         device = embeddings.weight.device
@@ -151,7 +151,7 @@ def _is_attention(name: str) -> bool:
 
 
 def _is_linear(module: Any) -> bool:
-    """A linear map: torch's Linear and its like, and GPT-2's transposed Conv1D."""
+    """Whether a module is linear: torch's Linear, modules like it, or GPT-2's transposed Conv1D."""
     return hasattr(module, "weight") and (
         (hasattr(module, "in_features") and hasattr(module, "out_features"))
         or type(module).__name__ == "Conv1D"
@@ -159,7 +159,7 @@ def _is_linear(module: Any) -> bool:
 
 
 def _outermost_linears(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Linear maps by name, in their order; what an adapter put inside one is part of it."""
+    """Linear maps by name, in order, without the ones that an adapter puts inside another."""
     inside: tuple[str, ...] = ()
     for name, module in block.named_modules():
         if _is_linear(module) and not name.startswith(inside):

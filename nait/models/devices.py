@@ -1,4 +1,4 @@
-"""Devices: whether this machine has the one that a config names."""
+"""Devices: check that this machine has the device that a config names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from nait.core.errors import ConfigError
 
 
 def check_device(name: str) -> None:
-    """Raises: ConfigError for a device that this machine, or this torch, does not have."""
+    """Check a device name. Raises: ConfigError for a device that this machine or this torch build lacks."""
     if name in ("auto", "cpu"):
         return
     import torch
@@ -20,9 +20,9 @@ def check_device(name: str) -> None:
         module = getattr(torch, kind, None) if kind in KINDS else None
         count = module.device_count() if module is not None and module.is_available() else 0
     if not count or (number and not (number.isdigit() and int(number) < count)):
-        mend = "Set model.device=auto, which takes a GPU where there is one, or cpu."
+        mend = "Set model.device=auto, which uses a GPU if there is one, or cpu."
         raise ConfigError(f"there is no device '{name}' here", where="model.device", mend=mend)
 
 
 KINDS = ("cuda", "xpu", "hpu", "npu", "mlu", "musa")
-"""Accelerators of torch that are asked for by a module of their own."""
+"""Accelerators with a torch module of their own, such as `torch.cuda`."""

@@ -1,4 +1,4 @@
-"""Models by Hub id: fetched, then as those in a folder."""
+"""Models by Hub id: downloaded or read from the cache, then opened like a local folder."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def hub_model(
 ) -> LocalModel:
     """The model of a Hub id, from the local cache or (with `download`) from the Hub.
 
-    Where the Hub does not answer, or HF_HUB_OFFLINE is set, the cache is read alone.
-    Raises: ModelError when the model is not in the cache and cannot be downloaded.
+    If the Hub does not answer, or HF_HUB_OFFLINE is set, only the cache is read.
+    Raises: ModelError if the model is not in the cache and cannot be downloaded.
     """
     patterns = [*FETCHED, *(("*.py", *CODE_READS) if trust_remote_code else ())]
     folder = _fetched(path, revision, patterns, download=download)
@@ -55,7 +55,7 @@ def _fetched(path: str, revision: str | None, patterns: list[str], *, download: 
 
     closed = "model.download is false"
     if download:
-        closed = closed_hub() if HUB_ID.fullmatch(path) else ""  # anything else is refused unasked
+        closed = closed_hub() if HUB_ID.fullmatch(path) else ""  # an invalid id is refused without a request
     try:
         folder = snapshot_download(
             path, revision=revision, local_files_only=bool(closed), allow_patterns=patterns
@@ -64,17 +64,17 @@ def _fetched(path: str, revision: str | None, patterns: list[str], *, download: 
         where = f"model.path={path}"
         if not closed:
             raise ModelError(
-                f"the Hub did not give it ({first_line(error)})",
+                f"the download from the Hub failed ({first_line(error)})",
                 where=where,
                 mend="Check the id, the network and HF_TOKEN, or use model=local model.path=FOLDER.",
             ) from error
         absent = isinstance(error, LocalEntryNotFoundError) and "Cannot find" in str(error)
-        what = "it is not in the cache" if absent else f"the cache does not give it ({first_line(error)})"
+        what = "it is not in the cache" if absent else f"the cache cannot be read ({first_line(error)})"
         raise ModelError(
-            f"the model is asked of the Hub, but {closed}, and {what}",
+            f"the model cannot be downloaded: {closed}, and {what}",
             where=where,
-            mend="Use model=local model.path=FOLDER, or fetch it once where the Hub answers: from then on it is "
-            "read from the cache, with HF_HUB_OFFLINE=1 too.",
+            mend="Use model=local model.path=FOLDER, or download it once with access to the Hub. Later runs read it "
+            "from the cache, also with HF_HUB_OFFLINE=1.",
         ) from error
     if closed and download and not offline_variable():
         _log.warning("model.path=%s: %s. It is read from the cache.", path, closed)

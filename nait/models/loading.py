@@ -1,4 +1,4 @@
-"""Models by path: fingerprinted without opening them, opened only when something must be computed."""
+"""Models by path: fingerprinted from their files, and loaded only when something must be computed."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 class LocalModel:
     """A causal language model in a folder (config.json, safetensors, tokenizer files).
 
-    `dtype=auto` keeps the checkpoint's. `max_length` cuts every text, for scoring and training alike.
-    `tensor_parallel` splits each layer among the processes of a launcher; the first of them is the run.
-    Model code runs only with an explicit `trust_remote_code=true`; weights are read from safetensors alone.
+    `dtype=auto` keeps the checkpoint's dtype. `max_length` truncates every text, for scoring and for training.
+    `tensor_parallel` splits each layer among the processes of a launcher; rank 0 runs the job. Code in the folder
+    runs only with an explicit `trust_remote_code=true`; weights are read only from safetensors.
     """
 
     path: str
@@ -61,7 +61,7 @@ class LocalModel:
         return at_home(self.path).resolve()
 
     def check(self) -> None:
-        """Raises: ModelError when the folder holds no causal language model that can be opened."""
+        """Check the folder. Raises: ModelError if it holds no causal language model that can be opened."""
         check_folder(self.folder, self.path, trust_remote_code=self.trust_remote_code)
         context = self.context()
         if context is not None and self.max_length > context:
@@ -72,13 +72,10 @@ class LocalModel:
             )
 
     def context(self) -> int | None:
-        """The most tokens the model takes at once, where its config says."""
+        """Maximum context in tokens; None if the config does not name it."""
         config = read_config(self.folder)
         names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
-        for part in (
-            config.get("text_config"),
-            config,
-        ):  # of a model that also reads pictures, its language part
+        for part in (config.get("text_config"), config):  # a multimodal config nests the language model's
             sizes = part if isinstance(part, dict) else {}
             found = [int(sizes[name]) for name in names if isinstance(sizes.get(name), int)]
             if found:
@@ -86,9 +83,9 @@ class LocalModel:
         return None
 
     def depth(self) -> int:
-        """The number of blocks, as its config says. Raises: ModelError where it does not."""
+        """Number of blocks, from the config. Raises: ModelError if the config does not name it."""
         config = read_config(self.folder)
-        text = config.get("text_config")  # of a model that also reads pictures or sound
+        text = config.get("text_config")  # a multimodal config nests the language model's
         found = [part[name] for part in (config, text or {}) for name in DEPTHS if name in part]
         if not found or type(found[0]) is not int or found[0] < 1:
             raise ModelError(
@@ -100,9 +97,9 @@ class LocalModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What changes with any file that opening the model reads, or with the dtype: the files' own hashes.
+        """Hash of every file that opening the model reads, and of the dtype.
 
-        Raises: ModelError when a file has changed since the model was opened.
+        Raises: ModelError if a file has changed since the model was opened.
         """
         self._check_unchanged()
         return self._address()
@@ -114,7 +111,7 @@ class LocalModel:
 
     @cached_property
     def _identities(self) -> dict[str, str]:
-        """The files that decide the model's numbers, as they were when they were first asked for."""
+        """Identity of every file that is read, at its first use."""
         return self._identities_now()
 
     def _identities_now(self) -> dict[str, str]:
@@ -122,12 +119,14 @@ class LocalModel:
         return {name: identity(file) for name, file in files.items()}
 
     def _check_unchanged(self) -> None:
-        """Raises: ModelError when a file is another one than when the model was fingerprinted or opened."""
+        """Raises: ModelError if a file has changed since the model was fingerprinted or opened."""
         now, before = self._identities_now(), self._identities
         changed = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
         if not changed:
             return
-        if self.__dict__.get("fingerprint") == self._address():  # other rights or a new link, the same bytes
+        if (
+            self.__dict__.get("fingerprint") == self._address()
+        ):  # permissions or links changed, the bytes did not
             self.__dict__["_identities"] = now
             return
         raise ModelError(
@@ -141,20 +140,20 @@ class LocalModel:
         return self.load_network(), self.load_tokenizer()
 
     def load_network(self) -> Any:
-        """The causal language model in eval mode. Raises: ModelError when transformers cannot open it."""
+        """The causal language model in eval mode. Raises: ModelError if transformers cannot open it."""
         return lead(self._load) if self.tensor_parallel else self._load()
 
     @property
     def leftovers(self) -> str | None:
-        """A sentence about tensors of the checkpoint that are not used, "" without any; None before it is opened."""
+        """Names the checkpoint's unused tensors in a sentence; "" if there are none, None before loading."""
         return self.__dict__.get("_leftovers")
 
     def follow(self) -> None:
-        """Runs this process's part of a split model, until the first process needs it no more."""
+        """Run this process's part of a tensor-parallel model until rank 0 calls `dismiss`."""
         follow(self._load)
 
     def dismiss(self) -> None:
-        """Lets the other processes of a split model go."""
+        """Shut down the tensor-parallel workers."""
         dismiss()
 
     def _load(self) -> Any:
@@ -162,7 +161,7 @@ class LocalModel:
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging as transformers_logging
 
-        transformers_logging.disable_progress_bar()  # a bar a second long between ours tells nothing
+        transformers_logging.disable_progress_bar()  # a one-second bar between ours is noise
         self._check_unchanged()
         options: dict[str, Any] = {
             "dtype": self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)
@@ -179,7 +178,7 @@ class LocalModel:
             network, info = AutoModelForCausalLM.from_pretrained(
                 str(self.folder),
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are refused below, by name
+                ignore_mismatched_sizes=True,  # check_loaded refuses them by name
                 use_safetensors=True,
                 trust_remote_code=self.trust_remote_code,
                 local_files_only=True,
@@ -204,13 +203,13 @@ class LocalModel:
         if "auto_map" in config and not self.trust_remote_code:
             return "Set model.trust_remote_code=true if you trust the code in its folder."
         if "quantization_config" in config:
-            return "Its weights are quantised: install what they need, or take the checkpoint they were made from."
+            return "Its weights are quantised: install the library that reads them, or use the original checkpoint."
         return "Check model.path."
 
     def torch_device(self) -> str:
-        """The device's name: the configured one, or CUDA, MPS, CPU in this order.
+        """Name of the device: the configured one, or the first available of CUDA, MPS and CPU.
 
-        Of several processes on a machine each takes a GPU of its own, as long as there are some.
+        Several processes on one machine use different GPUs, in turn.
         """
         import torch
 
@@ -225,11 +224,11 @@ class LocalModel:
         return f"cuda:{local % max(1, torch.cuda.device_count())}"
 
     def _check_spread(self) -> None:
-        """Raises: ConfigError where several processes would each spread the model, or one alone would split it."""
+        """Raises: ConfigError if every process would spread the model over all GPUs, or one alone would split it."""
         workers = workers_of(os.environ)
         if self.tensor_parallel and (workers.count == 1 or self.device_map):
             raise ConfigError(
-                "a model is split among processes, each with a device of its own",
+                "tensor parallelism needs several processes, each with its own device",
                 where="model.tensor_parallel=true",
                 mend="Start it with torchrun --nproc-per-node N -m nait ..., with model.device_map=null; or use "
                 "model.device_map=auto in one process.",
@@ -238,18 +237,18 @@ class LocalModel:
             raise ConfigError(
                 f"{workers.local_count} processes would each spread the model over all GPUs",
                 where=f"model.device_map={self.device_map}",
-                mend="Start one process, or leave model.device_map null for a GPU a process.",
+                mend="Start one process, or set model.device_map=null for one GPU per process.",
             )
 
     def load_tokenizer(self) -> Any:
-        """The folder's own tokenizer. Raises: ModelError when it cannot be opened or its ids exceed the embedding."""
+        """The folder's own tokenizer. Raises: ModelError if it cannot be opened or its ids exceed the embedding."""
         self._check_unchanged()
         tokenizer = open_tokenizer(self.folder, trust_remote_code=self.trust_remote_code)
         check_ids(tokenizer, self.vocabulary(), where=str(self.folder))
         return tokenizer
 
     def vocabulary(self) -> int | None:
-        """The rows of the embedding, where the config says."""
+        """Rows of the embedding; None if the config does not name them."""
         config = read_config(self.folder)
         text = config.get("text_config")
         sizes = (part.get("vocab_size") for part in (config, text) if isinstance(part, dict))

@@ -1,8 +1,8 @@
-"""Parallel: one network whose weights are split among a launcher's processes (tensor parallelism).
+"""Tensor parallelism: one network whose weights are split among a launcher's processes.
 
-The first process is the run, and all that measures, writes and decides is there alone. Whenever it calls the
-network's decoder or LM head, it tells the other processes with what, and they call theirs: so all meet in the sums
-that a split layer ends with. The others do nothing else until they are dismissed.
+Rank 0 runs the job: it alone measures, writes and decides. Before it calls the network's decoder or LM head, it
+broadcasts the arguments, and the other ranks make the same call, so that all take part in each layer's all-reduce.
+The other ranks do nothing else until they are dismissed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import torch
 
 OPEN, END = "open", "end"
-"""What the first process says beside the names of the modules that it calls."""
+"""Commands from rank 0 that are not the name of a module."""
 
 _SPLIT: WeakSet[Any] = WeakSet()
-"""The networks that are split."""
+"""Networks that are split."""
 
 
 def is_split(network: Any) -> bool:
@@ -34,61 +34,61 @@ def is_split(network: Any) -> bool:
 
 
 def lead(load: Callable[[], Any]) -> Any:
-    """The network that all processes open by `load`; each call of its decoder or LM head is theirs too."""
-    _join()
+    """The network, opened by `load` in every process. Calls of its decoder or LM head are broadcast."""
+    _init_process_group()
     _send(Call(OPEN))
     network = load()
     _SPLIT.add(network)
-    for name, module in _told(network).items():
-        # In front of the layer's own hooks, which may wrap its input for this process alone.
-        module.register_forward_pre_hook(_teller(name), prepend=True, with_kwargs=True)
+    for name, module in _called_modules(network).items():
+        # Before the layer's own hooks, which may wrap its input for this process only.
+        module.register_forward_pre_hook(_broadcast_hook(name), prepend=True, with_kwargs=True)
     return network
 
 
 def follow(load: Callable[[], Any]) -> None:
-    """Calls the network that `load` opens as the first process calls its own, until that dismisses this one."""
+    """Repeat rank 0's calls on this rank's part of the network, until rank 0 calls `dismiss`."""
     import torch
 
-    _join()
-    told: Mapping[str, Any] = {}
+    _init_process_group()
+    modules: Mapping[str, Any] = {}
     while (call := _receive()).name != END:
         if call.name == OPEN:
-            told = _told(load())
+            modules = _called_modules(load())
         else:
             with torch.inference_mode():
-                told[call.name](*call.arguments, **call.options)
+                modules[call.name](*call.arguments, **call.options)
 
 
 def dismiss() -> None:
-    """Lets the other processes go: the first one calls nothing any more."""
-    _join()
+    """End `follow` in the other processes; rank 0 makes no further calls."""
+    _init_process_group()
     _send(Call(END))
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a module is called with."""
+    """A call of a module: its name and arguments."""
 
     name: str
     arguments: tuple[torch.Tensor, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _told(network: Any) -> dict[str, Any]:
-    """The modules that a pass calls, by the names they have between the processes."""
+def _called_modules(network: Any) -> dict[str, Any]:
+    """Modules that a pass calls, by the names used in broadcasts."""
     head = network.get_output_embeddings()
     return {"decoder": network.get_decoder(), **({"head": head} if head is not None else {})}
 
 
-def _teller(name: str) -> Callable[[Any, tuple[Any, ...], Mapping[str, Any]], None]:
-    def tell(_module: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+def _broadcast_hook(name: str) -> Callable[[Any, tuple[Any, ...], Mapping[str, Any]], None]:
+    def send(_module: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         _send(Call(name, arguments, options))
 
-    return tell
+    return send
 
 
-def _join() -> None:
-    """Meets the other processes, once."""
+def _init_process_group() -> None:
+    """Initialize the process group, once."""
     import torch
     from torch import distributed
 
@@ -101,30 +101,32 @@ def _join() -> None:
 
 
 def _send(call: Call) -> None:
-    """To all other processes: the call as JSON, in which tensors are shapes and dtypes, then each tensor."""
+    """Broadcast a call: first as JSON, with the shapes and dtypes of its tensors, then each tensor."""
     import torch
 
     tensors: list[torch.Tensor] = []
     text = json.dumps([call.name, [_plain(x, tensors) for x in call.arguments],
                        {key: _plain(x, tensors) for key, x in call.options.items()}])  # fmt: skip
-    said = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).to(_device())
-    _spread(torch.tensor([len(said)], device=_device()))
-    for tensor in (said, *tensors):
-        _spread(tensor.contiguous())
+    encoded = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).to(_device())
+    _broadcast(torch.tensor([len(encoded)], device=_device()))
+    for tensor in (encoded, *tensors):
+        _broadcast(tensor.contiguous())
 
 
 def _receive() -> Call:
-    """What the first process sends next."""
+    """The next call from rank 0."""
     import torch
 
-    length = _spread(torch.zeros(1, dtype=torch.int64, device=_device()))
-    said = _spread(torch.empty(int(length), dtype=torch.uint8, device=_device()))
-    name, arguments, options = json.loads(bytes(said.cpu().numpy()))
-    return Call(name, tuple(_whole(x) for x in arguments), {key: _whole(x) for key, x in options.items()})
+    length = _broadcast(torch.zeros(1, dtype=torch.int64, device=_device()))
+    encoded = _broadcast(torch.empty(int(length), dtype=torch.uint8, device=_device()))
+    name, arguments, options = json.loads(bytes(encoded.cpu().numpy()))
+    return Call(
+        name, tuple(_received(x) for x in arguments), {key: _received(x) for key, x in options.items()}
+    )
 
 
 def _plain(value: Any, tensors: list[torch.Tensor]) -> Any:
-    """A value as JSON has it; a tensor's shape and dtype, and the tensor itself put to the others."""
+    """A value as JSON. A tensor becomes its shape and dtype, and is appended to `tensors`."""
     import torch
 
     if isinstance(value, torch.Tensor):
@@ -133,22 +135,22 @@ def _plain(value: Any, tensors: list[torch.Tensor]) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ModelError(
-        f"a split model is called with a {type(value).__name__}, which other processes cannot be told",
+        f"a tensor-parallel model is called with a {type(value).__name__}, which cannot be broadcast",
         where="model.tensor_parallel",
         mend="Use model.device_map=auto in one process.",
     )
 
 
-def _whole(value: Any) -> Any:
+def _received(value: Any) -> Any:
     import torch
 
     if not isinstance(value, dict):
         return value
-    return _spread(torch.empty(value["shape"], dtype=getattr(torch, value["dtype"]), device=_device()))
+    return _broadcast(torch.empty(value["shape"], dtype=getattr(torch, value["dtype"]), device=_device()))
 
 
-def _spread(tensor: torch.Tensor) -> torch.Tensor:
-    """The first process's tensor, in every process."""
+def _broadcast(tensor: torch.Tensor) -> torch.Tensor:
+    """Rank 0's tensor, broadcast to every process."""
     from torch import distributed
 
     distributed.broadcast(tensor, src=0)

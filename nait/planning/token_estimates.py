@@ -13,10 +13,10 @@ from nait.core.estimates.plans import Ints, characters, expected
 from nait.models.tokens.batches import Rows
 from nait.signals.forward.prefix_cache import (
     Prefixes,
+    cached_tokens,
     find_prefixes,
+    forwarded_tokens,
     plan_by_prefix,
-    tokens_begun,
-    tokens_read,
 )
 from nait.signals.passes.options import Engine
 
@@ -43,12 +43,12 @@ class TokenEstimates:
     @property
     def shared(self) -> int:
         """Tokens of all rows that a pass does not read again, since many rows begin with them."""
-        return sum(len(rows) * tokens_begun(rows, self.prefixes) for rows in self.batches)
+        return sum(len(rows) * cached_tokens(rows, self.prefixes) for rows in self.batches)
 
     @property
     def read(self) -> int:
         """Tokens that a pass reads: padding included, shared prefixes not."""
-        return tokens_read(self.batches, self.lengths, self.prefixes)
+        return forwarded_tokens(self.batches, self.lengths, self.prefixes)
 
     @property
     def padded_share(self) -> float:

@@ -13,11 +13,11 @@ import numpy as np
 from nait.core.dataset.token_table import TokenTable
 
 LONG_FIELDS = {"input_ids": np.dtype(np.int32), "answer": np.dtype(np.bool_)}
-"""Fields with an entry a token: appended as they come, for they may be larger than memory."""
+"""Fields with one entry per token: appended block by block, as they may exceed memory."""
 
 
 def write_tokens(folder: Path, blocks: Iterable[TokenTable]) -> Mapping[str, Any]:
-    """Facts about the table, after its fields were written as `.npy` files."""
+    """Write the table's fields as `.npy` files. Returns its numbers of rows, tokens and truncated rows."""
     raw = {name: folder / f"{name}.raw" for name in LONG_FIELDS}
     lengths, truncated = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=bool)]
     streams: dict[str, BinaryIO] = {name: path.open("wb") for name, path in raw.items()}
@@ -40,7 +40,7 @@ def write_tokens(folder: Path, blocks: Iterable[TokenTable]) -> Mapping[str, Any
 
 
 def _finish(raw: Path, path: Path, kind: np.dtype[Any], count: int) -> None:
-    """The raw bytes behind a `.npy` header, whose length could not be known before."""
+    """Prepend the `.npy` header, which holds the length, to the raw bytes."""
     header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (count,)}
     with path.open("wb") as out, raw.open("rb") as content:
         np.lib.format.write_array_header_1_0(out, header)
@@ -49,7 +49,7 @@ def _finish(raw: Path, path: Path, kind: np.dtype[Any], count: int) -> None:
 
 
 def read_tokens(folder: Path) -> TokenTable:
-    """The table that was written there; what has an entry a token stays on disk until it is read."""
+    """The table in this folder. Fields with one entry per token are memory-mapped."""
     fields = {
         name: np.load(
             folder / f"{name}.npy", mmap_mode="r" if name in LONG_FIELDS else None, allow_pickle=False
@@ -59,8 +59,8 @@ def read_tokens(folder: Path) -> TokenTable:
     return TokenTable(**fields)
 
 
-def forget(table: TokenTable) -> None:
-    """Lets what has been read of a table on disk leave memory; it is read again where it is asked for."""
+def release_pages(table: TokenTable) -> None:
+    """Release the resident pages of a memory-mapped table; they are read again on access."""
     for array in (table.input_ids, table.answer):
         base: Any = array
         while isinstance(base, np.ndarray):

@@ -66,7 +66,7 @@ def test_what_a_split_model_cannot_give_is_refused_and_the_next_job_runs(home: P
     asked = ("-m", "stages=[select]", "selector=nait_mlp,nait", "model.tensor_parallel=true")
     done = start(tmp_path, home, *asked)
     assert done.returncode != 0
-    assert "the neurons of a block are split among processes" in done.stderr
+    assert "a tensor-parallel model shards the MLP neurons" in done.stderr
     assert sorted(one["status"] for one in manifests(tmp_path)) == ["done", "failed"]
 
 

@@ -1,4 +1,4 @@
-"""Laws of a plan: every row once, within the budget, in few shapes."""
+"""Batch plans: every row once, within the token budget, in few shapes."""
 
 from __future__ import annotations
 

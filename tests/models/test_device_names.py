@@ -1,4 +1,4 @@
-"""Laws of devices: one that is not here is refused before anything is read."""
+"""Device names: a device that this machine lacks is refused before a file is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nait.models.devices import check_device
 
 
 @pytest.mark.parametrize("name", ["gpu", "GPU", "cuda:x", "cuda:99", "", "cpu:7"])
-def test_a_device_that_is_not_here_is_refused_by_its_key(name: str) -> None:
+def test_a_missing_device_is_refused_with_its_key(name: str) -> None:
     with pytest.raises(ConfigError, match=r"model\.device: there is no device"):
         check_device(name)
 
@@ -22,5 +22,5 @@ def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "cpu:0"])
-def test_a_device_that_is_here_is_taken(name: str) -> None:
+def test_an_available_device_is_accepted(name: str) -> None:
     check_device(name)

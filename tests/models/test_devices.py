@@ -1,4 +1,4 @@
-"""Where a model goes: the configured device; of several processes each to a GPU of its own."""
+"""Device placement: the configured device, or one GPU per process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def launch(monkeypatch: pytest.MonkeyPatch, local: int, *, gpus: int) -> None:
-    """Process `local` of two on a machine with so many GPUs."""
+    """Process `local` of two on a machine with `gpus` GPUs."""
     for name, value in (("RANK", local), ("WORLD_SIZE", 2), ("LOCAL_RANK", local), ("LOCAL_WORLD_SIZE", 2)):
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
@@ -35,14 +35,14 @@ def launch(monkeypatch: pytest.MonkeyPatch, local: int, *, gpus: int) -> None:
         ("cpu", 1, 2, "cpu"),
     ],
 )
-def test_each_process_of_a_machine_takes_its_own_gpu(
+def test_each_process_of_a_machine_uses_its_own_gpu(
     folder: str, monkeypatch: pytest.MonkeyPatch, device: str, local: int, gpus: int, found: str
 ) -> None:
     launch(monkeypatch, local, gpus=gpus)
     assert LocalModel(folder, device=device, max_length=128).torch_device() == found
 
 
-def test_a_process_alone_takes_the_current_gpu(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_uses_the_current_gpu(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert LocalModel(folder, max_length=128).torch_device() == "cuda"
@@ -58,6 +58,6 @@ def test_a_model_is_not_spread_by_several_processes_at_once(
     assert LocalModel(folder, device_map="cuda:0", max_length=128).device_map == "cuda:0"
 
 
-def test_a_model_spread_over_what_there_is_takes_ids_where_it_begins(folder: str) -> None:
+def test_a_spread_model_takes_ids_on_the_device_of_its_embeddings(folder: str) -> None:
     model = LocalModel(folder, device_map="auto", max_length=128).load_network()
     assert device_of(model) == str(model.get_input_embeddings().weight.device)

@@ -1,4 +1,4 @@
-"""Laws of the one encoder: what is the answer, what is cut, and that data cannot become control tokens."""
+"""Encoding: answer masks, truncation, and data that cannot become control tokens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def example(*turns: tuple[str, str], extra: str = "", system: str = "") -> Examp
 def shown(
     one: Example, template: Any, *, purpose: Any = "score", max_length: int = 500, tok: Any = None
 ) -> tuple[str, str]:
-    """The whole text and the answer's text, read back from the ids."""
+    """The whole text and the answer's text, decoded from the ids."""
     tok = tok or tokenizer()
     table = encode([one], template, tok, max_length=max_length, purpose=purpose)
     ids, answer = table.row(0)
@@ -45,7 +45,7 @@ def test_an_input_changes_the_prompt() -> None:
     assert shown(example(("Sort.", "a b"), extra="b a"), PLAIN)[0] == "<s>Q: Sort. (b a)\nA: a b"
 
 
-def test_eos_is_a_choice() -> None:
+def test_eos_decides_where_the_end_token_is_added() -> None:
     one = example(("q", "a"))
     always = TextTemplate(prompt="{user}:", eos="always")
     never = TextTemplate(prompt="{user}:", eos="never", bos=False)
@@ -78,7 +78,7 @@ def test_braces_in_data_are_not_fields() -> None:
     assert shown(example(("{input} {user}", "{answer}")), PLAIN)[0] == "<s>Q: {input} {user}\nA: {answer}"
 
 
-def test_cut_rows_are_marked_and_may_lose_their_answer() -> None:
+def test_truncated_rows_are_marked_and_may_lose_their_answer() -> None:
     table = encode(
         [example(("a long question", "short")), example(("q", "a"))], PLAIN, tokenizer(), max_length=12
     )
@@ -98,7 +98,7 @@ def test_both_boundaries_agree_where_nothing_merges(boundary: Any) -> None:
     assert shown(example(("question", "answer")), template)[1] == "answer</s>\n"
 
 
-def test_tokens_joined_apart_can_differ_from_one_string() -> None:
+def test_separate_tokenisation_can_differ_from_one_string() -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -134,7 +134,7 @@ def test_a_chat_template_that_rewrites_history_is_refused() -> None:
         encode([example(("a", "b"), ("c", "d"))], ChatTemplate(), tok, max_length=99)
 
 
-def test_a_model_without_a_chat_template_says_so() -> None:
+def test_a_model_without_a_chat_template_is_refused() -> None:
     with pytest.raises(ConfigError, match="has no chat template"):
         encode([example(("a", "b"))], ChatTemplate(), tokenizer(), max_length=99)
 
@@ -180,7 +180,7 @@ def test_an_answer_is_scored_where_the_chat_template_puts_it_and_never_in_its_he
     assert trained[1] == f"{answer}[end]"
 
 
-def test_a_chat_templates_own_generation_mask_says_what_is_the_answer() -> None:
+def test_a_chat_templates_generation_mask_marks_the_answer() -> None:
     tok = tokenizer()
     tok.chat_template = MASKED
     one = example(("say?", "say"), ("a?", "a"))
@@ -188,7 +188,7 @@ def test_a_chat_templates_own_generation_mask_says_what_is_the_answer() -> None:
     assert shown(one, ChatTemplate(), purpose="train", tok=tok)[1] == "<say>say[end]<say>a[end]"
 
 
-def test_a_chat_template_that_reads_answers_is_matched_at_the_last_place() -> None:
+def test_a_chat_template_that_depends_on_answers_is_matched_at_the_last_place() -> None:
     tok = tokenizer()
     tok.chat_template = (
         "{% for m in messages %}[{{ m['role'] }}]{% if m['role'] == 'assistant' and '#' in m['content'] %}#-#"
@@ -198,7 +198,7 @@ def test_a_chat_template_that_reads_answers_is_matched_at_the_last_place() -> No
     assert (text, scored) == ("[user]q[assistant]#-##", "#")
 
 
-def test_a_chat_template_without_the_assistants_text_is_refused_at_the_door() -> None:
+def test_a_chat_template_without_the_assistants_text_is_refused() -> None:
     tok = tokenizer()
     tok.chat_template = (
         "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}"

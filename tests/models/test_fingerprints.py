@@ -1,4 +1,4 @@
-"""Laws of fingerprints: whatever opening a model reads is in it by content, and is read once."""
+"""Fingerprints cover the content of every file that opening a model reads, and hash each file once."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of this very moment count as settled."""
+    """Files changed just now count as settled."""
     monkeypatch.setattr(digests, "SETTLED_NS", -1)
 
 
 def write(file: Path, text: str, *, changed: int) -> Path:
-    """The file with this text, last changed at that second."""
+    """Write the file with this text and mtime."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     os.utime(file, (changed, changed))
@@ -47,7 +47,7 @@ def digests_of(file: Path, memory: Path | None = None) -> str:
     return file_digests({file.name: file}, memory)[file.name]
 
 
-def test_an_ordinary_folders_fingerprint_is_its_files_digests_by_name(folder: Path) -> None:
+def test_a_fingerprint_is_the_hash_of_file_digests_by_name(folder: Path) -> None:
     files = {path.name: digest_file(path) for path in folder.iterdir()}
     assert {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"} < set(files)
     assert LocalModel(str(folder), max_length=64).fingerprint == address({"files": files, "dtype": "auto"})
@@ -144,7 +144,7 @@ def test_other_weights_of_the_same_size_and_time_are_noticed(folder: Path, tmp_p
 
 
 @pytest.mark.usefixtures("settled")
-def test_a_remembered_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, memory = write(tmp_path / "a", "one", changed=1), tmp_path / "store" / "fingerprints.json"
     first = digests_of(file, memory)
     read: list[Path] = []
@@ -156,7 +156,7 @@ def test_a_remembered_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest
     assert len(read) == 1
 
 
-def test_a_file_of_this_moment_is_not_remembered(tmp_path: Path) -> None:
+def test_a_file_changed_just_now_is_not_cached(tmp_path: Path) -> None:
     memory = tmp_path / "fingerprints.json"
     digests_of(write(tmp_path / "a", "one", changed=1), memory)
     assert not memory.exists()
@@ -164,7 +164,7 @@ def test_a_file_of_this_moment_is_not_remembered(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("damage", ["", "{", "[1]", '{"/models/a|3|1000": "' + "0" * 64 + '"}'])
-def test_a_damaged_or_older_memory_is_made_anew(damage: str, tmp_path: Path) -> None:
+def test_a_damaged_or_older_cache_is_rewritten(damage: str, tmp_path: Path) -> None:
     file, memory = write(tmp_path / "a", "one", changed=1), tmp_path / "fingerprints.json"
     memory.write_text(damage)
     assert digests_of(file, memory) == digest_file(file)
@@ -177,7 +177,7 @@ def _digest_many(folder: Path, number: int, memory: Path) -> None:
         digests_of(write(folder / f"{number}-{i}", f"{number} {i}", changed=1), memory)
 
 
-def test_processes_that_share_a_memory_lose_no_entry(tmp_path: Path) -> None:
+def test_processes_that_share_a_cache_lose_no_entry(tmp_path: Path) -> None:
     memory = tmp_path / "fingerprints.json"
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=_digest_many, args=(tmp_path, i, memory)) for i in range(4)]
@@ -200,7 +200,7 @@ def test_a_model_that_changes_after_its_fingerprint_is_not_opened(folder: Path) 
     assert LocalModel(str(folder), max_length=64).fingerprint != before
 
 
-def test_other_rights_of_a_file_are_no_change(folder: Path) -> None:
+def test_changed_permissions_are_not_a_change(folder: Path) -> None:
     model = LocalModel(str(folder), max_length=64)
     before = model.fingerprint
     (folder / "model.safetensors").chmod(0o600)
@@ -210,7 +210,7 @@ def test_other_rights_of_a_file_are_no_change(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_a_folder_with_an_adapter_is_refused_with_the_way_out(alone: bool, folder: Path) -> None:
+def test_a_folder_with_an_adapter_is_refused_with_advice(alone: bool, folder: Path) -> None:
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/base"}')
     if alone:
         for name in ("config.json", "model.safetensors"):

@@ -1,4 +1,4 @@
-"""Laws of opening: a folder that is not a whole causal language model is refused, by name, before it is scored."""
+"""A folder without a complete causal language model is refused before scoring, with the name of the faulty file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def opened(folder: Path) -> LocalModel:
 
 
 def edit(file: Path, **values: Any) -> None:
-    """The JSON file with these values; None removes a key."""
+    """Set these values in the JSON file; None removes a key."""
     content = {**json.loads(file.read_text()), **values}
     file.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
@@ -51,7 +51,7 @@ def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]
 
 
 def shard(folder: Path) -> None:
-    """The weights as two shards and their list."""
+    """Save the weights as two shards and an index."""
     weights = load_file(folder / "model.safetensors")
     names, half = sorted(weights), len(weights) // 2
     parts = {
@@ -66,18 +66,18 @@ def shard(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
 
-def refused_at_the_door(folder: Path, message: str) -> None:
+def refused_before_loading(folder: Path, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         opened(folder)
 
 
-def refused_when_opened(folder: Path, message: str) -> None:
+def refused_at_loading(folder: Path, message: str) -> None:
     model = opened(folder)
     with pytest.raises(ModelError, match=message):
         model.load()
 
 
-# ---- at the door: names and headers alone ----------------------------------------------------------------------
+# ---- before loading: names and headers -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("given", ["someone/tiny-7B", "gpt2"])
@@ -86,7 +86,7 @@ def test_a_hub_id_in_place_of_a_folder_is_sent_to_the_hub(given: str) -> None:
         LocalModel(given)
 
 
-def test_a_folder_of_nearly_that_name_is_offered(folder: Path) -> None:
+def test_a_folder_with_a_similar_name_is_suggested(folder: Path) -> None:
     with pytest.raises(ModelError, match=r"no such folder\. Did you mean 'model'\?"):
         LocalModel(str(folder.with_name("modle")))
 
@@ -94,39 +94,39 @@ def test_a_folder_of_nearly_that_name_is_offered(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("model.Q4_K_M.gguf", r"GGUF weights alone \(model\.Q4_K_M\.gguf\).*model=hf"),
-        ("pytorch_model.bin", r"pickled weights alone \(pytorch_model\.bin\).*save_pretrained"),
-        ("consolidated.00.pth", "pickled weights alone"),
+        ("model.Q4_K_M.gguf", r"only GGUF weights \(model\.Q4_K_M\.gguf\).*model=hf"),
+        ("pytorch_model.bin", r"only pickled weights \(pytorch_model\.bin\).*save_pretrained"),
+        ("consolidated.00.pth", "only pickled weights"),
     ],
 )
 @pytest.mark.parametrize("config", [True, False])
-def test_weights_of_another_format_are_named_with_the_way_out(
+def test_weights_of_another_format_are_refused_with_advice(
     file: str, message: str, config: bool, folder: Path
 ) -> None:
     (folder / "model.safetensors").rename(folder / file)
     if not config:
         (folder / "config.json").unlink()
-    refused_at_the_door(folder, message)
+    refused_before_loading(folder, message)
 
 
-def test_a_file_in_place_of_a_folder_is_said_to_be_one(folder: Path) -> None:
-    refused_at_the_door(folder / "model.safetensors", "is a file, not a folder")
+def test_a_file_in_place_of_a_folder_is_refused(folder: Path) -> None:
+    refused_before_loading(folder / "model.safetensors", "is a file, not a folder")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
 def test_a_git_lfs_pointer_is_named_with_the_command_that_fetches_it(name: str, folder: Path) -> None:
     (folder / name).write_text(POINTER)
-    refused_at_the_door(folder, rf"{name}: is a Git LFS pointer.*git lfs pull")
+    refused_before_loading(folder, rf"{name}: is a Git LFS pointer.*git lfs pull")
 
 
 @pytest.mark.parametrize(
     ("keep", "message"),
     [(0, "is empty"), (4, "not a safetensors file"), (60, "cut off inside its header"), (-1, "is cut off: ")],
 )
-def test_weights_that_broke_off_are_named(keep: int, message: str, folder: Path) -> None:
+def test_truncated_weights_are_refused(keep: int, message: str, folder: Path) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
-    refused_at_the_door(folder, rf"model\.safetensors: .*{message}")
+    refused_before_loading(folder, rf"model\.safetensors: .*{message}")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_weights_that_broke_off_are_named(keep: int, message: str, folder: Path)
         ("generation_config.json", "<html>", "is not JSON"),
     ],
 )
-def test_a_text_file_that_is_no_json_object_is_named(
+def test_a_text_file_that_is_not_a_json_object_is_refused(
     name: str, text: str, message: str, folder: Path
 ) -> None:
     (folder / name).write_text(text)
@@ -165,7 +165,7 @@ def test_a_shard_that_is_missing_is_named(spoil: Callable[[Path], None], message
     shard(folder)
     assert opened(folder).load_network() is not None
     spoil(folder)
-    refused_at_the_door(folder, message)
+    refused_before_loading(folder, message)
 
 
 def test_a_listed_tensor_that_its_shard_lacks_is_named(folder: Path) -> None:
@@ -173,36 +173,36 @@ def test_a_listed_tensor_that_its_shard_lacks_is_named(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     places = json.loads(index.read_text())["weight_map"]
     edit(index, weight_map={**places, "model.extra.weight": "model-00001-of-00002.safetensors"})
-    refused_at_the_door(folder, r"model-00001.*lacks the tensor model\.extra\.weight")
+    refused_before_loading(folder, r"model-00001.*lacks the tensor model\.extra\.weight")
 
 
-def test_a_file_that_no_list_names_does_no_harm(folder: Path) -> None:
+def test_a_file_that_no_index_lists_is_ignored(folder: Path) -> None:
     shard(folder)
     (folder / "notes.safetensors").write_bytes(b"not read")
     opened(folder).load_network()
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_classifier_is_no_causal_language_model(named: bool, folder: Path) -> None:
+def test_a_classifier_is_refused(named: bool, folder: Path) -> None:
     def to_classifier(weights: dict[str, torch.Tensor]) -> None:
         del weights["lm_head.weight"]
         weights["score.weight"] = torch.zeros(2, 32)
 
     edit_weights(folder, to_classifier)
     edit(folder / "config.json", architectures=["LlamaForSequenceClassification"] if named else None)
-    refused_at_the_door(folder, "not a causal language model")
+    refused_before_loading(folder, "not a causal language model")
 
 
 def test_an_output_layer_that_is_neither_saved_nor_tied_is_missing(folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.pop("lm_head.weight"))
-    refused_at_the_door(folder, "no output layer.*tie_word_embeddings")
+    refused_before_loading(folder, "no output layer.*tie_word_embeddings")
     edit(folder / "config.json", tie_word_embeddings=None)  # the architecture's default, which is not tied
-    refused_when_opened(folder, r"lacks lm_head\.weight, which would be random")
+    refused_at_loading(folder, r"lacks lm_head\.weight, which would be random")
 
 
 def test_fewer_blocks_than_the_config_says_are_refused(folder: Path) -> None:
     edit(folder / "config.json", num_hidden_layers=4)
-    refused_at_the_door(folder, "weights have 3 blocks, config.json says 4")
+    refused_before_loading(folder, "weights have 3 blocks, config.json says 4")
 
 
 def test_code_in_another_repository_is_refused(folder: Path) -> None:
@@ -214,31 +214,31 @@ def test_code_in_another_repository_is_refused(folder: Path) -> None:
 
 def test_a_config_without_a_model_type_is_refused_when_it_is_opened(folder: Path) -> None:
     (folder / "config.json").write_text("{}")
-    refused_when_opened(folder, "transformers cannot open it")
+    refused_at_loading(folder, "transformers cannot open it")
 
 
 # ---- when it is opened: tensors and ids ------------------------------------------------------------------------
 
 
-def test_a_missing_weight_is_refused_not_drawn(folder: Path) -> None:
+def test_a_missing_weight_is_refused_not_initialised(folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.pop("model.layers.1.mlp.up_proj.weight"))
-    refused_when_opened(folder, r"lacks model\.layers\.1\.mlp\.up_proj\.weight, which would be random")
+    refused_at_loading(folder, r"lacks model\.layers\.1\.mlp\.up_proj\.weight, which would be random")
 
 
 def test_a_weight_of_another_size_is_named_with_both_sizes(folder: Path) -> None:
     edit(folder / "config.json", vocab_size=300)
-    refused_when_opened(folder, r"has shape \(320, 32\) in the checkpoint and \(300, 32\) by config.json")
+    refused_at_loading(folder, r"has shape \(320, 32\) in the checkpoint and \(300, 32\) by config.json")
 
 
 @pytest.mark.parametrize(
     "name", ["model.layers.3.mlp.up_proj.weight", "model.layers.0.self_attn.q_proj.bias", "lm_head.bias"]
 )
-def test_a_weight_that_the_network_leaves_out_is_refused(name: str, folder: Path) -> None:
+def test_an_unused_weight_of_the_network_is_refused(name: str, folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.update({name: torch.ones(32)}))
-    refused_when_opened(folder, f"has {name}, which LlamaForCausalLM as config.json describes it lacks")
+    refused_at_loading(folder, f"has {name}, which LlamaForCausalLM as config.json describes it lacks")
 
 
-def test_a_part_that_is_no_part_of_the_language_model_is_told_and_left_out(
+def test_unused_weights_outside_the_language_model_are_logged(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     edit_weights(folder, lambda weights: weights.update({"vision.patch.weight": torch.ones(4)}))
@@ -247,12 +247,12 @@ def test_a_part_that_is_no_part_of_the_language_model_is_told_and_left_out(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_weights_that_are_no_numbers_are_refused(value: float, folder: Path) -> None:
+def test_nan_weights_are_refused(value: float, folder: Path) -> None:
     def break_one(weights: dict[str, torch.Tensor]) -> None:
         weights["model.layers.2.mlp.down_proj.weight"][3, 5] = value
 
     edit_weights(folder, break_one)
-    refused_when_opened(folder, r"layers\.2\.mlp\.down_proj\.weight has 1 weights that are NaN or infinite")
+    refused_at_loading(folder, r"layers\.2\.mlp\.down_proj\.weight has 1 weights that are NaN or infinite")
 
 
 def test_weights_too_large_for_float16_are_refused(folder: Path) -> None:
@@ -266,14 +266,14 @@ def test_weights_too_large_for_float16_are_refused(folder: Path) -> None:
         model.load_network()
 
 
-def test_a_sum_that_overflows_is_no_fault_of_the_weights() -> None:
+def test_finite_weights_whose_sum_overflows_are_accepted() -> None:
     wide = torch.nn.Linear(64, 64).requires_grad_(False)
     wide.weight.fill_(3e38)
     check_finite(wide, where="here")
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "mixtral", "gemma2", *DENSE[:1]])
-def test_a_tied_or_whole_checkpoint_is_opened_as_it_was_saved(family: str, tmp_path: Path) -> None:
+def test_tied_and_untied_checkpoints_open_as_saved(family: str, tmp_path: Path) -> None:
     found = opened(save(tmp_path, family)).load_network()
     for name, weight in network(family).state_dict().items():
         assert torch.equal(found.state_dict()[name], weight), name
@@ -297,12 +297,12 @@ def test_ids_beyond_the_embedding_are_refused_at_opening(config: dict[str, Any],
     )
     opened(folder).load()
     edit(folder / "tokenizer_config.json", **config)
-    refused_when_opened(
-        folder, r"tokenizer's '.*' has id \d+, the embedding 259 rows.*resize_token_embeddings"
+    refused_at_loading(
+        folder, r"tokenizer's '.*' has id \d+, the embedding has 259 rows.*resize_token_embeddings"
     )
 
 
-def test_a_special_token_that_no_text_holds_may_be_beyond(folder: Path) -> None:
+def test_a_special_token_that_no_text_contains_may_exceed_the_embedding(folder: Path) -> None:
     picture = {"320": {"content": "<picture>", "special": True}}
     edit(folder / "tokenizer_config.json", added_tokens_decoder=picture)
     opened(folder).load_tokenizer()
@@ -325,4 +325,4 @@ def test_a_token_beyond_the_embedding_that_a_template_writes_is_refused(folder: 
 @pytest.mark.parametrize("text", ["{}", '{"model": {}}'])
 def test_a_tokenizer_file_without_a_tokenizer_is_named(text: str, folder: Path) -> None:
     (folder / "tokenizer.json").write_text(text)
-    refused_when_opened(folder, "the tokenizer cannot be opened")
+    refused_at_loading(folder, "the tokenizer cannot be opened")

@@ -1,4 +1,4 @@
-"""Laws of loading: a changed file is noticed, the tokenizer is the folder's own, the Hub's cache is enough."""
+"""Loading: changed files are noticed, the tokenizer is the folder's, and the Hub's cache suffices offline."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_tokenizer_is_the_folders_own_whatever_the_models_type(family: str, 
         assert ids == bare.encode(text, add_special_tokens=False).ids
 
 
-def test_a_tokenizer_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+def test_a_tokenizer_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=f"{tmp_path}: the tokenizer cannot be opened"):
         open_tokenizer(tmp_path)
 
@@ -82,7 +82,7 @@ def test_a_model_in_the_hubs_cache_needs_no_network(
     assert "127.0.0.1:9 cannot be reached" in caplog.text
 
 
-def test_a_model_that_was_never_fetched_is_one_message_within_three_seconds(
+def test_a_model_that_is_not_in_the_cache_is_refused_within_three_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in OFFLINE:
@@ -95,8 +95,8 @@ def test_a_model_that_was_never_fetched_is_one_message_within_three_seconds(
     assert time.monotonic() - started < 3
     message = str(caught.value)
     assert message.startswith(
-        "model.path=someone/other: the model is asked of the Hub, but http://127.0.0.1:9 cannot"
+        "model.path=someone/other: the model cannot be downloaded: http://127.0.0.1:9 cannot"
     )
-    assert "it is not in the cache. Use model=local model.path=FOLDER, or fetch it once" in message
+    assert "it is not in the cache. Use model=local model.path=FOLDER, or download it once" in message
     with pytest.raises(ModelError, match=r"model=local model\.path=FOLDER"):
-        hub_model("/no/such/folder")  # no id: told before anything is asked
+        hub_model("/no/such/folder")  # not an id: refused without a request

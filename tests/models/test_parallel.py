@@ -1,4 +1,4 @@
-"""What the processes of a split model tell each other: a call's plain values and tensors, and nothing else."""
+"""Broadcasts between the processes of a tensor-parallel model: plain values and tensors of a call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.families import network
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
-    """The tensors that the first process has sent and others have not received, in one process."""
+    """A queue of broadcast tensors, to test sender and receiver in one process."""
     sent: list[torch.Tensor] = []
 
     def spread(tensor: torch.Tensor) -> torch.Tensor:
@@ -56,13 +56,13 @@ def test_a_call_arrives_as_it_was_sent(wire: list[torch.Tensor]) -> None:
     assert wire == []
 
 
-def test_what_is_neither_a_tensor_nor_plain_is_refused(wire: list[torch.Tensor]) -> None:
-    with pytest.raises(ModelError, match=r"called with a list, which other processes cannot be told"):
+def test_an_argument_that_is_neither_a_tensor_nor_plain_is_refused(wire: list[torch.Tensor]) -> None:
+    with pytest.raises(ModelError, match=r"called with a list, which cannot be broadcast"):
         parallel._send(Call("decoder", (), {"past": [torch.ones(1)]}))
     assert wire == []
 
 
-def test_others_call_what_the_first_process_calls_and_end_when_dismissed(wire: list[torch.Tensor]) -> None:
+def test_workers_repeat_the_calls_of_rank_0_until_dismissed(wire: list[torch.Tensor]) -> None:
     net, theirs = network("llama"), network("llama")
     ids = torch.tensor([[5, 6, 7]])
     assert not is_split(net)

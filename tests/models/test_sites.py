@@ -1,4 +1,4 @@
-"""Sites are found by structure in every family, and hold what their name says."""
+"""Sites are found by structure in every family and give the named activations."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def slow_states(model: Any) -> list[list[torch.Tensor]]:
 
 
 @pytest.mark.parametrize("family", CONFIGS)
-def test_residual_is_the_blocks_raw_output_whatever_the_padding(family: str) -> None:
+def test_residual_is_the_block_output_with_any_padding(family: str) -> None:
     model = network(family)
     wanted = np.stack([[(h[-1] - h[0]).numpy() for h in row] for row in slow_states(model)])
     for padding in ("right", "left"):
@@ -76,13 +76,13 @@ def test_neurons_are_the_down_projections_input(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", CONFIGS)
-def test_attention_and_mlp_outputs_have_the_streams_width(family: str) -> None:
+def test_attention_and_mlp_outputs_have_the_hidden_size(family: str) -> None:
     model = network(family)
     for site in ("attn_out", "mlp_out"):
         assert read(model, Reading(site, "mean")).shape == (3, LAYERS, HIDDEN)
 
 
-def test_the_stream_grows_by_attention_and_mlp() -> None:
+def test_the_residual_is_the_sum_of_attention_and_mlp_outputs() -> None:
     model = network("llama")
     stream, attention, mlp = (
         read(model, Reading(site, "last")) for site in ("residual", "attn_out", "mlp_out")
@@ -109,7 +109,7 @@ def test_an_encoder_decoder_model_is_refused() -> None:
         dissect(transformers.T5ForConditionalGeneration(config))
 
 
-def test_peft_is_taken_off() -> None:
+def test_a_peft_model_has_the_anatomy_of_its_base() -> None:
     from peft import LoraConfig, get_peft_model
 
     model = network("llama")

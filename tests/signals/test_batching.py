@@ -1,4 +1,4 @@
-"""A batch that does not fit is let go before its parts are read, and no later batch is tried at its size."""
+"""A batch that runs out of memory is freed before its halves are read, and no later batch is tried at its size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from nait.models.tokens.batches import Rows
-from nait.signals.runtime.out_of_memory import Fitting
+from nait.signals.runtime.out_of_memory import MemoryFit
 
 
-def test_nothing_of_a_failed_batch_is_in_memory_while_its_halves_are_read() -> None:
+def test_a_failed_batch_is_freed_before_its_halves_are_read() -> None:
     failed: list[weakref.ref[Any]] = []
 
     def read(rows: Rows) -> Rows:
@@ -25,7 +25,7 @@ def test_nothing_of_a_failed_batch_is_in_memory_while_its_halves_are_read() -> N
             raise torch.OutOfMemoryError
         return rows
 
-    parts = Fitting().read(read, np.arange(5), width=10)
+    parts = MemoryFit().read(read, np.arange(5), width=10)
     assert len(failed) == 2  # at five rows, then at two
     assert [part.tolist() for part in parts] == [[0], [1], [2], [3], [4]]
 
@@ -42,9 +42,9 @@ def test_later_batches_are_cut_to_what_fitted(caplog: pytest.LogCaptureFixture) 
 
         return read
 
-    fitting = Fitting()
+    fit = MemoryFit()
     for width in (40, 20, 10):
-        parts = fitting.read(reader(width), np.arange(7), width=width)
+        parts = fit.read(reader(width), np.arange(7), width=width)
         assert np.concatenate(parts).tolist() == [*range(7)]
     assert [size for size in sizes if size[0] * size[1] > 100] == [(7, 40), (3, 40)]
     assert [rows for rows, width in sizes if width == 20] == [3, 3, 1]
@@ -52,19 +52,19 @@ def test_later_batches_are_cut_to_what_fitted(caplog: pytest.LogCaptureFixture) 
     assert [record.args for record in caplog.records] == [(280, 140), (120, 60)]
 
 
-def test_a_row_that_does_not_fit_alone_ends_the_pass(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_single_row_that_does_not_fit_ends_the_pass(caplog: pytest.LogCaptureFixture) -> None:
     def read(rows: Rows) -> Rows:
         raise torch.OutOfMemoryError
 
     with caplog.at_level(logging.WARNING), pytest.raises(torch.OutOfMemoryError):
-        Fitting().read(read, np.arange(4), width=8)
+        MemoryFit().read(read, np.arange(4), width=8)
     assert len(caplog.records) == 2
 
 
-def test_processes_that_share_a_batch_do_not_try_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_tensor_parallel_processes_do_not_retry(caplog: pytest.LogCaptureFixture) -> None:
     def read(rows: Rows) -> Rows:
         raise torch.OutOfMemoryError
 
     with pytest.raises(torch.OutOfMemoryError):
-        Fitting(again=False).read(read, np.arange(4), width=8)
+        MemoryFit(again=False).read(read, np.arange(4), width=8)
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""Laws of a reading with a depth: the forward stops there, with the same numbers, and leaves nothing behind."""
+"""Readings with a depth: the forward pass stops there, with the same values, and leaves the network unchanged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read(model: Any, asked: list[Any], *, padding: Any = "right") -> list[np.nda
 
 
 def ran(model: Any, asked: list[Any], **options: Any) -> set[str]:
-    """The names of the modules that a pass ran."""
+    """Names of the modules that a pass ran."""
     found: set[str] = set()
     handles = [
         module.register_forward_hook(lambda *_, name=name: found.add(name))
@@ -67,7 +67,7 @@ def ran(model: Any, asked: list[Any], **options: Any) -> set[str]:
 
 @pytest.mark.parametrize("padding", ["right", "left"])
 @pytest.mark.parametrize("family", CONFIGS)
-def test_a_pass_that_stops_gives_the_bytes_of_one_that_does_not(family: str, padding: Any) -> None:
+def test_a_stopped_pass_gives_the_bytes_of_a_full_one(family: str, padding: Any) -> None:
     model = network(family)
     for site in SITES:
         if site == "mlp" and family not in DENSE:
@@ -84,7 +84,7 @@ def test_a_pass_that_stops_gives_the_bytes_of_one_that_does_not(family: str, pad
 
 
 @pytest.mark.parametrize("family", CONFIGS)
-def test_what_lies_behind_the_depth_does_not_run(family: str) -> None:
+def test_layers_above_the_depth_do_not_run(family: str) -> None:
     model = network(family)
     everything, some = ran(model, signals()), ran(model, signals(depth=1))
     blocks = [name for name, module in model.named_modules() if name.endswith((".layers", ".h"))]
@@ -107,7 +107,7 @@ def test_the_deepest_of_several_depths_decides() -> None:
 
 
 @pytest.mark.parametrize("output", [Losses(), Embedding()])
-def test_a_signal_of_the_output_takes_the_pass_to_the_end(output: Any) -> None:
+def test_an_output_signal_runs_the_whole_decoder(output: Any) -> None:
     model = network("llama")
     assert "model.norm" in ran(model, [*signals(depth=1), output])
     *_, alone = read(model, [output])
@@ -135,7 +135,7 @@ def test_a_stopped_pass_leaves_the_network_as_it_was() -> None:
 def test_a_depth_the_model_lacks_is_an_error() -> None:
     with pytest.raises(ModelError, match=f"blocks 1 to {LAYERS}"):
         read(network("llama"), [Norms(Reading(depth=LAYERS + 1))])
-    with pytest.raises(ConfigError, match=r"reading\.depth: 0 is above no layer"):
+    with pytest.raises(ConfigError, match=r"reading\.depth: 0 is below the first layer"):
         Reading("mlp", depth=0)
 
 
@@ -152,7 +152,7 @@ def extractor(folder: Path, store: Path) -> StoredExtractor:
     return StoredExtractor(model, Store(store), TEMPLATE, engine=Engine(progress=False))
 
 
-def test_only_a_depth_changes_an_address() -> None:
+def test_only_a_set_depth_changes_an_address() -> None:
     assert address({"reading": Reading("mlp").key()}) == "16e87fe7b8634b87731c84bafc946f00"
     assert "depth" not in Reading().key()
     keys = {address(Norms(Reading(depth=depth)).key()) for depth in (None, 0, 1, LAYERS)}
@@ -170,7 +170,7 @@ def test_a_signal_at_every_layer_serves_each_depth(
     assert cut.tobytes() == alone.tobytes()
 
 
-def test_a_signal_with_a_depth_never_stands_for_a_deeper_one(folder: Path, tmp_path: Path) -> None:
+def test_a_signal_with_a_depth_never_replaces_a_deeper_one(folder: Path, tmp_path: Path) -> None:
     x = extractor(folder, tmp_path)
     shallow, deeper, whole = (x.measure(pool(), [Norms(Reading(depth=d))])[0] for d in (1, 2, None))
     assert [part.shape[1] for part in (shallow, deeper, whole)] == [2, 3, LAYERS + 1]

@@ -1,4 +1,4 @@
-"""Embeddings are the decoder's normed output, pooled over a row's real tokens, in every family."""
+"""Embeddings are the decoder's normalised output, pooled over a row's real tokens, in every family."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(model: Any, *, padding: Any = "right", rows: Any = (0, 1, 2, 3)) -> lis
 
 
 def slow(model: Any) -> list[np.ndarray]:
-    """Row by row from the decoder's output, in float64, in the order of SIGNALS."""
+    """Reference: row by row from the decoder's output, in float64, in the order of SIGNALS."""
     values: list[list[np.ndarray]] = [[] for _ in SIGNALS]
     for ids, prompt in zip(ROWS, PROMPTS, strict=True):
         with torch.no_grad():
@@ -72,7 +72,7 @@ def test_embeddings_do_not_depend_on_batch_or_order() -> None:
         np.testing.assert_allclose(turned[number], value[[2, 0, 3, 1]], rtol=1e-5, atol=1e-5)
 
 
-def test_later_tokens_weigh_more() -> None:
+def test_weighted_mean_weighs_later_tokens_more() -> None:
     """By hand: weights 1/6, 2/6, 3/6 over three tokens."""
     model = network("llama")
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Laws of gradient passes: each row's gradient is its own, however rows share a batch."""
+"""Gradient passes: each row's gradient is independent of the other rows of its batch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 def adapted(family: str = "llama", targets: str | Sequence[str] = "all-linear", r: int = 3) -> Any:
-    """A tiny model with a LoRA whose factors are all at work."""
+    """A tiny model with a LoRA without zero factors."""
     made = attach(network(family), LoraRecipe(r=r, alpha=6.0, dropout=0.5, target_modules=targets)).eval()
     torch.manual_seed(1)
     with torch.no_grad():
@@ -112,7 +112,7 @@ def recomputed(forward: Any, reentrant: bool) -> Any:
 
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
 @pytest.mark.parametrize("reentrant", [False, True])
-def test_recomputed_activations_count_once(reentrant: bool) -> None:
+def test_activation_checkpointing_counts_a_gradient_once(reentrant: bool) -> None:
     model, table = adapted(), rows()
     wanted = unit(one_by_one(model, table))
     for block in model.get_base_model().model.layers:
@@ -168,7 +168,7 @@ def test_the_model_is_left_as_it_was() -> None:
     assert not any("forward" in vars(module) for module in model.modules())
 
 
-def test_a_row_without_an_answer_to_predict_has_no_number() -> None:
+def test_a_row_without_a_predicted_answer_token_is_nan() -> None:
     model = adapted()
     table = token_table(
         [[5, 6, 7, 8], [5, 6, 7], [9, 8, 7, 6]],
@@ -272,7 +272,7 @@ def test_moments_of_another_adapter_are_refused_by_name(tmp_path: Path) -> None:
         find_moments(tmp_path / "b.safetensors")
 
 
-def test_what_is_no_plain_lora_is_refused() -> None:
+def test_adapters_other_than_plain_lora_are_refused() -> None:
     with pytest.raises(ModelError, match="no LoRA"):
         GradientRunner(network("llama"), [Gradients()])
     from peft import LoraConfig, get_peft_model
@@ -293,7 +293,7 @@ def test_an_adapter_the_loss_does_not_reach_is_refused() -> None:
         read(model, [Gradients()], rows(2))
 
 
-def test_settings_that_mean_nothing_are_refused() -> None:
+def test_invalid_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="less"):
         Update("less", None)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="moments"):
@@ -326,7 +326,7 @@ def test_one_backward_serves_every_signal(tmp_path: Path, monkeypatch: pytest.Mo
         np.testing.assert_allclose(value, read(model, [signal], table)[0], atol=1e-6)
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(
+def test_out_of_memory_halves_the_batch(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     model, table = adapted(), rows()
@@ -345,7 +345,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     assert differs(usual, halved) < 1e-6
 
 
-def test_keys_name_what_decides_the_numbers(tmp_path: Path) -> None:
+def test_keys_contain_everything_that_changes_the_values(tmp_path: Path) -> None:
     found = find_moments(moments(adapted(), tmp_path))
     one, two = np.eye(2, 5, dtype=np.float32), np.eye(2, 5, 1, dtype=np.float32)
     signals: list[Gradients | Influences] = [

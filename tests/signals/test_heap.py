@@ -1,4 +1,4 @@
-"""Laws of memory: what is free goes back to the system, not more often than is cheap, and so does what was read."""
+"""Heap trimming returns freed memory to the system, at a limited rate; so does the release of memory-mapped pages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from nait.core.dataset.token_table import TokenTable
 from nait.signals.runtime import malloc_trim as heap
 from nait.signals.runtime.malloc_trim import Heap
-from nait.signals.token_store import forget, read_tokens, write_tokens
+from nait.signals.token_store import read_tokens, release_pages, write_tokens
 
 PIECE, PIECES = 64 << 10, 2000
-"""Small enough to lie on the heap, not in a mapping of its own."""
+"""Small enough for the heap: larger blocks get a mapping of their own."""
 
 
 def resident(kind: str = "RssAnon:") -> int:
-    """Bytes of this process in memory: of its own, or of files."""
+    """Resident bytes of this process: anonymous (RssAnon) or of files (RssFile)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(kind):
             return int(line.split()[1]) << 10
@@ -25,27 +25,27 @@ def resident(kind: str = "RssAnon:") -> int:
 
 
 @pytest.mark.skipif(heap._trim() is None, reason="the C library has no malloc_trim")
-def test_holes_between_what_stays_go_back_to_the_system() -> None:
+def test_a_trim_returns_the_holes_of_a_fragmented_heap() -> None:
     pieces = [np.ones(PIECE, dtype=np.uint8) for _ in range(PIECES)]
     kept = pieces[::100]
     del pieces
     before = resident()
-    assert Heap(seconds=0).give_back()
+    assert Heap(seconds=0).trim()
     assert before - resident() > PIECE * PIECES // 2
     assert all(piece.all() for piece in kept)
 
 
-def test_memory_is_not_given_back_twice_within_the_time() -> None:
-    assert not Heap(seconds=3600).give_back()
+def test_the_heap_is_not_trimmed_twice_within_the_interval() -> None:
+    assert not Heap(seconds=3600).trim()
 
 
-def test_another_allocator_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap, "_trim", lambda: None)
-    assert not Heap(seconds=0).give_back()
+    assert not Heap(seconds=0).trim()
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="no /proc")
-def test_what_was_read_of_a_table_on_disk_leaves_memory_and_is_there_again(tmp_path: Path) -> None:
+def test_released_pages_of_a_table_leave_memory_and_can_be_read_again(tmp_path: Path) -> None:
     count = 8 << 20
     ids = np.arange(count, dtype=np.int32)
     rows = TokenTable(ids, ids % 3 == 0, np.asarray([0, count]), np.zeros(1, dtype=bool))
@@ -53,8 +53,8 @@ def test_what_was_read_of_a_table_on_disk_leaves_memory_and_is_there_again(tmp_p
     table = read_tokens(tmp_path)
     total = int(table.input_ids.sum(dtype=np.int64))
     before = resident("RssFile:")
-    forget(table)
+    release_pages(table)
     assert before - resident("RssFile:") > ids.nbytes // 2
     assert int(table.input_ids.sum(dtype=np.int64)) == total
-    forget(rows)  # of one in memory nothing is forgotten
+    release_pages(rows)  # a table in memory is left as it is
     assert rows.input_ids[-1] == count - 1

@@ -55,7 +55,7 @@ def read(model: Any, signals: list[Signal], *, padding: Any = "right", rows: Any
 
 
 def slow(model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row by row from the network's full logits in float64: losses of the answer and the whole, choices."""
+    """Losses of the answer and of the whole, and choices, row by row from the network's full logits in float64."""
     answer, whole, chosen = [], [], []
     for ids, mask in zip(ROWS, ANSWERS, strict=True):
         with torch.no_grad():
@@ -69,7 +69,7 @@ def slow(model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("family", CONFIGS)
-def test_losses_and_choices_are_those_of_the_networks_own_logits(family: str) -> None:
+def test_losses_and_choices_equal_the_networks_own_logits(family: str) -> None:
     model = network(family)
     wanted = slow(model)
     for padding in ("right", "left"):
@@ -80,7 +80,7 @@ def test_losses_and_choices_are_those_of_the_networks_own_logits(family: str) ->
 
 
 @pytest.mark.parametrize("family", SCALED)
-def test_a_step_behind_the_head_is_taken(family: str) -> None:
+def test_a_step_after_the_head_is_applied(family: str) -> None:
     model = made(family)
     wanted = slow(model)
     found = read(model, [Losses("answer"), Losses("whole"), Choice(IDS)])
@@ -106,7 +106,7 @@ def test_a_head_of_a_lower_precision_is_found_too() -> None:
     assert np.corrcoef(found[:, 0], exact[:, 0])[0, 1] > 0.99
 
 
-def test_an_unknown_way_to_make_logits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_step_after_the_head_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network("llama")
     forward = model.forward
 
@@ -121,12 +121,12 @@ def test_an_unknown_way_to_make_logits_is_refused(monkeypatch: pytest.MonkeyPatc
     read(model, [Embedding()])  # which needs no head
 
 
-def test_the_head_is_checked_once_a_network() -> None:
+def test_the_head_is_checked_once_per_network() -> None:
     model = network("llama")
     assert head_of(model, dissect(model)) is head_of(model, dissect(model))
 
 
-def test_peft_is_taken_off() -> None:
+def test_a_peft_model_has_the_head_of_its_base() -> None:
     from peft import LoraConfig, get_peft_model
 
     model = network("llama")
@@ -220,9 +220,7 @@ def test_one_pass_serves_every_kind_of_signal(folder: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("other", [{"batch_tokens": 40}, {"padding": "left"}, {"chunk_tokens": 64}])
-def test_no_signal_depends_on_how_the_pass_is_cut(
-    folder: Path, tmp_path: Path, other: dict[str, Any]
-) -> None:
+def test_no_signal_depends_on_batches_and_chunks(folder: Path, tmp_path: Path, other: dict[str, Any]) -> None:
     usual = extractor(folder, tmp_path / "a").measure(pool(), every_signal())
     changed = extractor(folder, tmp_path / "b", **other).measure(pool(), every_signal())
     for a, b in zip(usual, changed, strict=True):

@@ -1,4 +1,4 @@
-"""Laws of packed batches: rows in one sequence without padding give the numbers that padded rows give."""
+"""Packing: rows in one sequence without padding give the same values as padded rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.families import CONFIGS, network
 from tests.signals.test_prefixes import behind, signals_of, table_of
 
 APART = {"falcon", "opt"}
-"""Families whose masks know no borders: batches are padded, and the log says so."""
+"""Families whose attention masks ignore row boundaries: batches are padded, with a warning."""
 
 
 def table() -> TokenTable:
@@ -39,7 +39,7 @@ def read(
 
 
 def given_to(net: Any) -> list[torch.Size]:
-    """The shapes of the ids that the decoder gets from now on."""
+    """Record the shapes of the ids that the decoder gets."""
     shapes: list[torch.Size] = []
     net.model.register_forward_pre_hook(
         lambda _module, _args, given: shapes.append(given["input_ids"].shape), with_kwargs=True
@@ -48,7 +48,7 @@ def given_to(net: Any) -> list[torch.Size]:
 
 
 @pytest.mark.parametrize("family", sorted(CONFIGS))
-def test_packing_changes_no_number(family: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_packing_changes_no_value(family: str, caplog: pytest.LogCaptureFixture) -> None:
     net, rows, signals = network(family), table(), signals_of("residual")
     with caplog.at_level(logging.WARNING):
         ours = read(net, rows, signals, "always")
@@ -72,7 +72,7 @@ def test_a_pass_that_stops_early_packs_as_well() -> None:
     np.testing.assert_allclose(ours[0], padded[0], rtol=1e-5, atol=1e-6)
 
 
-def test_the_decoder_is_given_the_real_tokens_alone() -> None:
+def test_the_decoder_gets_only_real_tokens() -> None:
     net, rows = network("llama"), table()
     shapes = given_to(net)
     read(net, rows, [Embedding()], "always")
@@ -80,7 +80,7 @@ def test_the_decoder_is_given_the_real_tokens_alone() -> None:
     assert sum(width for _, width in shapes[2:]) == int(rows.lengths.sum())
 
 
-def test_a_decoder_that_sees_over_a_row_s_border_gets_padded_rows(
+def test_a_decoder_that_attends_across_rows_gets_padded_batches(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     net, rows = network("llama"), table()
@@ -92,7 +92,7 @@ def test_a_decoder_that_sees_over_a_row_s_border_gets_padded_rows(
 
     monkeypatch.setattr(net.model, "forward", borderless)
     ours = read(net, rows, [Embedding()], "always")
-    assert "does not read packed rows" in caplog.text
+    assert "other values for packed rows" in caplog.text
     np.testing.assert_allclose(ours[0], padded[0], rtol=1e-5, atol=1e-6)
 
 
@@ -103,14 +103,14 @@ def test_a_decoder_that_sees_over_a_row_s_border_gets_padded_rows(
         ("never", "flash_attention_2", False), ("always", "sdpa", True),
     ],
 )  # fmt: skip
-def test_auto_packs_where_attention_is_of_the_flash_kind(packing: When, attention: str, packed: bool) -> None:
+def test_auto_packs_with_flash_attention(packing: When, attention: str, packed: bool) -> None:
     net = network("llama")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(net.config, "_attn_implementation_internal", attention)
         assert Runner(net, [Embedding()], packing=packing).packing.on == packed
 
 
-def test_the_engine_s_key_decides_whether_a_pass_packs(tmp_path: Path) -> None:
+def test_engine_packing_decides_whether_a_pass_packs(tmp_path: Path) -> None:
     net, rows = network("llama"), table()
     shapes, values = given_to(net), {}
     for when, singles in (("always", True), ("never", False)):

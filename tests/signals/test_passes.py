@@ -1,4 +1,4 @@
-"""Laws of a pass: one forward for all signals, the same numbers however it is cut up, killed or padded."""
+"""Passes: one forward for all signals, with the same values for any chunking, interruption or padding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes import runners
-from nait.signals.passes.chunk_pieces import Filling
+from nait.signals.passes.chunk_pieces import ChunkBuffer
 from nait.signals.passes.options import Engine
 from nait.signals.specs.activations import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
 from nait.store import Store
@@ -86,7 +86,7 @@ def test_projections_norms_and_means_follow_from_the_features(folder: Path, tmp_
 @pytest.mark.parametrize(
     "other", [{"batch_tokens": 40}, {"batch_tokens": 100_000}, {"padding": "left"}, {"chunk_tokens": 64}]
 )
-def test_readings_do_not_depend_on_how_the_pass_is_cut(
+def test_readings_do_not_depend_on_batches_and_chunks(
     folder: Path, tmp_path: Path, other: dict[str, Any]
 ) -> None:
     signals = [project_on(Reading(), directions(3)), Norms(Reading(feature="mean"))]
@@ -159,7 +159,7 @@ def test_what_changes_the_numbers_changes_the_address(folder: Path, tmp_path: Pa
     assert len(list((tmp_path / "passes").glob("*/manifest.json"))) == before + 1
 
 
-def test_a_killed_pass_goes_on_and_ends_with_the_same_bytes(
+def test_a_killed_pass_resumes_and_ends_with_the_same_bytes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signals = [project_on(Reading(), directions(2)), Mean(Reading())]
@@ -190,13 +190,13 @@ def test_a_killed_pass_goes_on_and_ends_with_the_same_bytes(
 
 
 class Stopped(Exception):
-    """A kill that lets nothing be written any more."""
+    """Simulates a kill after which nothing can be written."""
 
 
 def stop_at(
     patch: pytest.MonkeyPatch, count: int, error: type[BaseException], seconds: float = 0
 ) -> list[int]:
-    """Raises at the batch of this number, from 1; a list of one number counts the batches that were begun."""
+    """Raise at batch number `count`, from 1. Returns a one-element list that counts the started batches."""
     begin, calls = runners.Runner.begin, [0]
 
     def begun(self: runners.Runner, *args: Any) -> Any:
@@ -211,11 +211,9 @@ def stop_at(
 
 
 def stop(x: StoredExtractor, count: int, error: type[BaseException], seconds: float = 0) -> None:
-    """A measurement that ends at the batch of this number."""
+    """Stop a measurement at batch number `count`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "nait.signals.passes.run.SAVE_SHARE", 0
-        )  # writes of a loaded machine are not waited for
+        patch.setattr("nait.signals.passes.run.SAVE_SHARE", 0)  # a busy machine writes slowly
         stop_at(patch, count, error, seconds)
         with pytest.raises(error):
             x.measure(pool(), kept_signals())
@@ -226,7 +224,7 @@ BATCHES = {"batch_tokens": 128}
 
 @pytest.fixture(scope="module")
 def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[bytes]]:
-    """How many batches a pass in one piece reads, and what it leaves."""
+    """Number of batches of an uninterrupted pass, and the bytes of its signals."""
     with pytest.MonkeyPatch.context() as patch:
         calls = stop_at(patch, 0, Stopped)
         store = tmp_path_factory.mktemp("whole")
@@ -235,7 +233,7 @@ def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 
 def kept_signals() -> list[Any]:
-    """One signal of each row, one of the set, whose sum rounds otherwise in another order."""
+    """One per-row signal, and one set-level signal whose sum depends on the order by rounding."""
     return [project_on(Reading(), directions(2)), Mean(Reading())]
 
 
@@ -276,7 +274,7 @@ def test_a_kill_within_a_chunk_loses_what_was_read_since_the_last_save(
         assert [values.tobytes() for values in resumed] == whole
 
 
-def test_pieces_of_a_pass_that_was_cut_otherwise_are_dropped(
+def test_pieces_of_another_plan_are_deleted(
     folder: Path, tmp_path: Path, uninterrupted: tuple[int, list[bytes]]
 ) -> None:
     stop(extractor(folder, tmp_path, batch_tokens=200), 3, KeyboardInterrupt)
@@ -287,7 +285,7 @@ def test_pieces_of_a_pass_that_was_cut_otherwise_are_dropped(
     assert "earlier_seconds" not in made.manifest
 
 
-def test_a_resumed_pass_took_what_all_its_attempts_took(folder: Path, tmp_path: Path) -> None:
+def test_a_resumed_pass_costs_the_sum_of_its_attempts(folder: Path, tmp_path: Path) -> None:
     stop(extractor(folder, tmp_path, **BATCHES), 5, KeyboardInterrupt, seconds=0.1)
     x, started = extractor(folder, tmp_path, **BATCHES), time.monotonic()
     x.measure(pool(), kept_signals())
@@ -318,7 +316,7 @@ def test_an_interrupt_comes_after_the_batch_that_was_read() -> None:
         next(found)
 
 
-def test_the_next_batch_is_on_its_way_before_the_values_of_one_are_waited_for() -> None:
+def test_the_next_batch_starts_before_the_values_of_the_last_are_copied() -> None:
     happened: list[str] = []
 
     class Arriving:
@@ -342,23 +340,23 @@ def test_the_next_batch_is_on_its_way_before_the_values_of_one_are_waited_for() 
     assert happened == ["begin 0", "begin 2", "wait 0", "begin 4", "wait 2", "wait 4"]
 
 
-def test_a_chunk_is_filled_as_its_batches_come() -> None:
+def test_a_chunk_fills_arrays_of_full_size() -> None:
     signals = [project_on(Reading(), directions(1)), Mean(Reading())]
-    filled = Filling(signals, 3)
+    buffer = ChunkBuffer(signals, 3)
     ones = np.ones((1, 1, 2), dtype=np.float32)
-    filled.add(
+    buffer.add(
         [np.concatenate([ones, 2 * ones]), np.full((2, 1, 1), 0.5)], 2
     )  # a batch that was read in halves
-    first, total = filled.arrays
-    filled.add([3 * ones, np.full((1, 1, 1), 4.0)], 1)
-    assert [id(one) for one in filled.arrays] == [id(first), id(total)], "one array from first to last"
+    first, total = buffer.arrays
+    buffer.add([3 * ones, np.full((1, 1, 1), 4.0)], 1)
+    assert [id(one) for one in buffer.arrays] == [id(first), id(total)], "the arrays are allocated once"
     assert first[:, 0, 0].tolist() == [1, 2, 3]
     assert first.dtype == np.float32
     assert total.tolist() == [[[5.0]]]
 
 
 @pytest.mark.gpu
-def test_a_gpu_reads_what_a_processor_reads(folder: Path, tmp_path: Path) -> None:
+def test_a_gpu_measures_what_a_cpu_measures(folder: Path, tmp_path: Path) -> None:
     signals = [
         project_on(Reading(), directions(2)),
         Norms(Reading("mlp")),
@@ -371,7 +369,7 @@ def test_a_gpu_reads_what_a_processor_reads(folder: Path, tmp_path: Path) -> Non
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(
+def test_out_of_memory_halves_the_batch(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     signals = [project_on(Reading(), directions(1)), Norms(Reading())]

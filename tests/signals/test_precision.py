@@ -1,4 +1,4 @@
-"""Laws of a bfloat16 model: its activations are rounded, what is made of them is not."""
+"""bfloat16 models: activations are rounded, values computed from them are not."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.signals.test_losses import ROWS
 from tests.signals.test_spread import read
 
 ROUNDING = 2.0**-8
-"""Of one bfloat16 number, relative: eight bits."""
+"""Relative rounding error of bfloat16: eight bits."""
 V_CLD = np.random.default_rng(0).normal(size=(2, LAYERS + 1, HIDDEN)).astype(np.float32)
 MEAN = Reading(feature="mean")
 
 
 def states(model: Any) -> list[np.ndarray]:
-    """Each row's activations before block 1 and after each block, [L, T, D], row by row as the model gives them."""
+    """Each row's activations before block 1 and after each block, [L, T, D], row by row."""
     anatomy, found = dissect(model), []
     for ids in ROWS:
         kept: list[Any] = []
@@ -41,7 +41,7 @@ def states(model: Any) -> list[np.ndarray]:
     return found
 
 
-def test_sums_and_products_of_bfloat16_activations_are_made_in_float32() -> None:
+def test_sums_and_products_of_bfloat16_activations_are_float32() -> None:
     model = network("llama").to(torch.bfloat16)
     asked: list[Signal] = [Features(MEAN), project_on(MEAN, V_CLD), Norms(MEAN)]
     features, projections, norms = read(model, asked)
@@ -58,7 +58,7 @@ def test_sums_and_products_of_bfloat16_activations_are_made_in_float32() -> None
     [project_on(Reading(), V_CLD), project_on(MEAN, V_CLD), Norms(Reading()), Embedding(), Losses("whole")],
     ids=["shift", "mean", "norms", "embedding", "losses"],
 )
-def test_a_bfloat16_model_gives_the_numbers_of_its_weights_in_float32_up_to_rounding(signal: Signal) -> None:
+def test_a_bfloat16_model_agrees_with_float32_up_to_rounding(signal: Signal) -> None:
     """Within four roundings of the largest number: each of three blocks adds its own to the stream."""
     rounded = network("llama").to(torch.bfloat16)
     exact = network("llama").to(torch.bfloat16).float()

@@ -1,4 +1,4 @@
-"""Prefixes that rows share: which are found, and that reading on from them changes no number beyond rounding."""
+"""Prefix caching: which prefixes are found, and that caching changes no value beyond rounding."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nait.signals.forward.prefix_cache import (
     NONE,
     Prefixes,
     find_prefixes,
+    forwarded_tokens,
     plan_by_prefix,
-    tokens_read,
     worthwhile,
 )
 from nait.signals.passes.options import Engine
@@ -51,7 +51,7 @@ def behind(prefix: Sequence[int], count: int, *, seed: int = 0, most: int = 14) 
 
 
 def found(table: TokenTable) -> list[tuple[tuple[int, ...], int]]:
-    """Each prefix and how many rows have it, the rows without one last."""
+    """Each prefix and its number of rows, rows without a prefix last."""
     prefixes = find_prefixes(table)
     named = [(tuple(map(int, ids)), int((prefixes.number == k).sum())) for k, ids in enumerate(prefixes.ids)]
     return [*sorted(named), ((), int((prefixes.number == -1).sum()))]
@@ -61,22 +61,22 @@ def test_the_tokens_that_all_rows_begin_with_are_one_prefix() -> None:
     assert found(table_of(behind(FIRST, 40))) == [(FIRST, 40), ((), 0)]
 
 
-def test_two_templates_that_begin_alike_are_two_prefixes() -> None:
+def test_two_templates_with_a_common_beginning_are_two_prefixes() -> None:
     table = table_of([*behind(FIRST, 30), *behind(SECOND, 30, seed=1)])
     assert found(table) == [(FIRST, 30), (SECOND, 30), ((), 0)]
 
 
-def test_rows_of_no_template_have_no_prefix() -> None:
+def test_rows_without_a_template_have_no_prefix() -> None:
     table = table_of([*behind(FIRST, 40), *behind((), 15, seed=1, most=30)])
     assert found(table) == [(FIRST, 40), ((), 15)]
 
 
-def test_few_rows_or_few_tokens_are_no_prefix() -> None:
+def test_too_few_rows_or_tokens_are_not_a_prefix() -> None:
     assert found(table_of(behind(FIRST, 15))) == [((), 15)]
     assert found(table_of(behind(FIRST[:7], 40))) == [((), 40)]
 
 
-def test_a_row_keeps_a_token_of_its_own() -> None:
+def test_a_row_is_longer_than_its_prefix() -> None:
     table = table_of([*behind(FIRST, 40), list(FIRST), list(FIRST[:5]), []])
     prefixes = find_prefixes(table)
     assert [len(ids) for ids in prefixes.ids] == [len(FIRST)]
@@ -87,13 +87,13 @@ def test_equal_rows_share_all_but_their_last_token() -> None:
     assert found(table_of([[*FIRST, 7]] * 20)) == [(FIRST, 20), ((), 0)]
 
 
-def test_a_short_prefix_that_a_longer_one_begins_with_is_kept_for_the_others() -> None:
+def test_a_short_prefix_within_a_longer_one_is_kept_for_the_other_rows() -> None:
     longer = (*FIRST, *range(200, 230))
     table = table_of([*behind(longer, 30), *behind(FIRST, 40, seed=1)])
     assert found(table) == [(FIRST, 40), (longer, 30), ((), 0)]
 
 
-def test_the_order_of_the_rows_changes_no_prefix() -> None:
+def test_prefixes_do_not_depend_on_row_order() -> None:
     rows = [*behind(FIRST, 30), *behind(SECOND, 30, seed=1), *behind((), 20, seed=2)]
     assert found(table_of(rows)) == found(table_of(rows[::-1]))
 
@@ -118,7 +118,7 @@ def test_batches_hold_every_row_once_and_mix_no_prefixes() -> None:
     assert widths[0] == table.lengths.max()
 
 
-def test_prefixes_are_left_where_going_on_from_them_saves_too_few_tokens() -> None:
+def test_prefixes_that_save_too_few_tokens_are_not_cached() -> None:
     table = table_of(behind(FIRST, 40))
     prefixes = find_prefixes(table)
     assert worthwhile(prefixes, table.lengths, 256) is prefixes
@@ -128,13 +128,13 @@ def test_prefixes_are_left_where_going_on_from_them_saves_too_few_tokens() -> No
     assert worthwhile(NONE, table.lengths, 256) is NONE
 
 
-def test_tokens_read_are_the_padded_ones_without_the_prefixes() -> None:
+def test_forwarded_tokens_include_padding_and_exclude_cached_prefixes() -> None:
     table = table_of(behind(FIRST, 40))
     prefixes = find_prefixes(table)
     batches = plan_by_prefix(table.lengths, 256, prefixes)
     padded = sum(width_of(int(table.lengths[rows].max())) * len(rows) for rows in batches)
-    assert tokens_read(batches, table.lengths, NONE) == padded
-    assert tokens_read(batches, table.lengths, prefixes) == padded - 40 * len(FIRST)
+    assert forwarded_tokens(batches, table.lengths, NONE) == padded
+    assert forwarded_tokens(batches, table.lengths, prefixes) == padded - 40 * len(FIRST)
 
 
 def signals_of(site: str) -> list[Signal]:
@@ -157,7 +157,7 @@ def read(net: Any, table: TokenTable, signals: Sequence[Signal], prefixes: Prefi
 
 
 @pytest.mark.parametrize("family", sorted(CONFIGS))
-def test_reading_on_from_a_prefix_changes_no_number(family: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_prefix_caching_changes_no_value(family: str, caplog: pytest.LogCaptureFixture) -> None:
     net = network(family)
     table = table_of([*behind(FIRST, 20), *behind(SECOND, 20, seed=1), *behind((), 16, seed=2, most=30)])
     prefixes = find_prefixes(table)
@@ -179,14 +179,14 @@ def test_other_sites_see_whole_rows_too(site: str) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
 
 
-def test_a_pass_that_stops_early_reads_on_as_well() -> None:
+def test_a_pass_that_stops_early_uses_cached_prefixes_too() -> None:
     net, table = network("llama"), table_of(behind(FIRST, 20))
     signals: list[Signal] = [Features(Reading(depth=1))]
     ours, whole = (read(net, table, signals, given) for given in (find_prefixes(table), NONE))
     np.testing.assert_allclose(ours[0], whole[0], rtol=1e-5, atol=1e-5)
 
 
-def test_a_prefix_is_read_once_a_pass() -> None:
+def test_a_prefix_is_run_once_per_pass() -> None:
     net, table = network("llama"), table_of(behind(FIRST, 40))
     tokens: list[int] = []
     taking = net.model.register_forward_pre_hook(
@@ -202,7 +202,7 @@ def test_a_prefix_is_read_once_a_pass() -> None:
     )  # of 40 rows: the prefix itself and one row both ways are read too
 
 
-def test_a_decoder_that_does_not_go_on_from_its_past_reads_whole_rows(
+def test_a_decoder_that_ignores_its_kv_cache_gets_whole_rows(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     net, table = network("llama"), table_of(behind(FIRST, 20))
@@ -217,7 +217,7 @@ def test_a_decoder_that_does_not_go_on_from_its_past_reads_whole_rows(
 
     monkeypatch.setattr(net.model, "forward", forgetful)
     ours = read(net, table, [Embedding()], find_prefixes(table))
-    assert "does not read on" in caplog.text
+    assert "does not support prefix caching" in caplog.text
     np.testing.assert_allclose(ours[0], whole[0], rtol=1e-5, atol=1e-6)
 
 
@@ -227,7 +227,7 @@ def test_bfloat16_agrees_within_its_rounding() -> None:
     assert np.linalg.norm(ours - whole) < 0.05 * np.linalg.norm(whole)
 
 
-def test_the_engine_s_key_decides_whether_a_pass_shares_prefixes(tmp_path: Path) -> None:
+def test_engine_share_prefixes_decides_whether_a_pass_caches_prefixes(tmp_path: Path) -> None:
     net, table = network("llama"), table_of(behind(FIRST, 40))
     tokens: list[int] = []
     net.model.register_forward_pre_hook(

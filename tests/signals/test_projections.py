@@ -1,4 +1,4 @@
-"""Laws of the random projection: one matrix, whatever it is cut into, that keeps inner products."""
+"""Random projection: the matrix does not depend on its blocks, and preserves inner products."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def splitmix(seed: int, place: int) -> int:
     return z ^ (z >> 31)
 
 
-def test_the_stream_is_splitmix64s() -> None:
-    """Its first word for seed 1234567, as other implementations print it."""
+def test_the_stream_is_splitmix64() -> None:
+    """The first word for seed 1234567, as in other implementations."""
     assert splitmix(1234567, 0) == 6457827717110365317
 
 

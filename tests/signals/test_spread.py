@@ -1,4 +1,4 @@
-"""Laws of a model whose weights are elsewhere: spread or offloaded, it gives the numbers of the whole model."""
+"""Models spread over devices or offloaded give the values of the whole model."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def read(model: Any, asked: list[Signal]) -> list[np.ndarray]:
 
 
 def offloaded(model: Any, kind: str, folder: Path) -> Any:
-    """The model with its weights brought in for each call: all from memory, or some from disk."""
+    """The model with offloaded weights: all in memory, or some on disk."""
     if kind == "memory":
         return cpu_offload(model, execution_device=torch.device("cpu"))
     return dispatch_model(model, DISK, main_device="cpu", offload_dir=folder)
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
-def test_an_offloaded_model_is_read_like_a_whole_one(kind: str, tmp_path: Path) -> None:
+def test_an_offloaded_model_gives_the_same_values(kind: str, tmp_path: Path) -> None:
     whole = read(network("llama"), everything())
     model = offloaded(network("llama"), kind, tmp_path)
     assert any(parameter.device.type == "meta" for parameter in model.parameters())
@@ -72,7 +72,7 @@ def test_a_pass_over_an_offloaded_model_stops_at_its_depth_and_leaves_no_weights
     assert [parameter.device.type for parameter in model.parameters()] == before
 
 
-def test_no_pass_keeps_what_a_backward_would_need() -> None:
+def test_a_forward_pass_keeps_no_activations_for_a_backward_pass() -> None:
     model = network("llama")
     seen: list[bool] = []
     model.get_decoder().register_forward_hook(lambda *_: seen.append(torch.is_grad_enabled()))
@@ -82,7 +82,7 @@ def test_no_pass_keeps_what_a_backward_would_need() -> None:
     assert not any(seen)
 
 
-def test_a_batch_goes_to_another_device_whole() -> None:
+def test_a_batch_moves_to_another_device_with_all_its_tensors() -> None:
     batch = collate(table(), np.arange(len(ROWS)), fill_id=0, device="cpu", side="left")
     assert batch.on(torch.device("cpu")) is batch
     moved = batch.on(torch.device("meta"))

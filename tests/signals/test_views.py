@@ -31,7 +31,7 @@ def extractor(folder: Path, store: Path) -> StoredExtractor:
     return StoredExtractor(model, Store(store), LONG, engine=Engine(progress=False))
 
 
-def test_a_view_reads_other_texts_and_leaves_the_first_as_it_was(folder: Path, tmp_path: Path) -> None:
+def test_a_view_reads_other_texts_and_leaves_its_extractor_unchanged(folder: Path, tmp_path: Path) -> None:
     x = extractor(folder, tmp_path)
     before = x.lengths(pool()).copy()
     view = x.under(template=BARE, max_length=12)
@@ -53,7 +53,9 @@ def test_prompt_lengths_are_the_tokens_before_the_answer(folder: Path, tmp_path:
         assert x.prompt_lengths(pool())[row] == first
 
 
-def test_a_text_behind_another_prompt_gets_the_room_that_prompt_leaves(folder: Path, tmp_path: Path) -> None:
+def test_a_text_behind_another_prompt_is_cut_to_the_tokens_that_prompt_leaves(
+    folder: Path, tmp_path: Path
+) -> None:
     x = extractor(folder, tmp_path)
     direct = x.under(template=BARE, behind=LONG, allowance=4)
     whole = x.under(template=BARE, max_length=1000).lengths(pool())
@@ -78,7 +80,7 @@ def test_the_attributes_of_an_extractor_are_read_only(name: str, folder: Path, t
         setattr(extractor(folder, tmp_path), name, None)
 
 
-def test_a_traced_view_and_its_own_views_record_apart_from_the_rest(folder: Path, tmp_path: Path) -> None:
+def test_a_traced_view_and_its_views_have_their_own_lineage(folder: Path, tmp_path: Path) -> None:
     x = extractor(folder, tmp_path)
     (norms,) = x.measure(pool(), [Norms(Reading())])
     traced = x.traced()
@@ -101,12 +103,12 @@ def test_signals_of_a_view_are_kept_apart(folder: Path, tmp_path: Path) -> None:
     assert not np.allclose(ours, theirs)
 
 
-def test_an_extractor_without_a_trainer_says_so(folder: Path, tmp_path: Path) -> None:
+def test_an_extractor_without_a_trainer_refuses_to_fine_tune(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot train"):
         extractor(folder, tmp_path).fine_tune(pool(), pool().ids, trainer=None, seed=0)  # type: ignore[arg-type]
 
 
-def test_a_view_to_the_end_token_adds_it_to_pool_and_reference_rows(folder: Path, tmp_path: Path) -> None:
+def test_the_end_token_is_added_to_pool_and_reference_rows(folder: Path, tmp_path: Path) -> None:
     x = extractor(folder, tmp_path)
     view = x.under(end_token=True)
     always = x.under(template=replace(LONG, eos="always"))
@@ -116,15 +118,13 @@ def test_a_view_to_the_end_token_adds_it_to_pool_and_reference_rows(folder: Path
     assert view.under(end_token=True).identity(pool()) == view.identity(pool())
 
 
-def test_a_reference_template_keeps_its_words_where_the_end_token_is_read(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_reference_template_keeps_its_text_with_the_end_token(folder: Path, tmp_path: Path) -> None:
     model = LocalModel(str(folder), device="cpu", max_length=80)
     x = StoredExtractor(model, Store(tmp_path), LONG, reference_template=BARE)
     assert x.under(end_token=True).encodings.reference_template == replace(BARE, eos="always")
 
 
-def test_a_template_that_cannot_be_copied_is_refused_with_the_mend() -> None:
+def test_a_template_that_cannot_be_copied_is_refused_with_advice() -> None:
     class Own:
         """A template that is not a dataclass."""
 

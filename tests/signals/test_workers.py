@@ -1,4 +1,4 @@
-"""Laws of a pass that several processes share: no chunk twice, the same bytes, nobody waits for the dead."""
+"""Shared passes: no chunk is measured twice, the bytes are the same, and no process waits for a dead one."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_the_work_of_a_process_that_dies_is_taken_over(
     assert arrays(tmp_path) == arrays(alone[0])
 
 
-def test_one_of_several_processes_alone_does_all_the_work(
+def test_one_process_whose_peers_never_start_does_all_the_work(
     folder: Path, tmp_path: Path, alone: tuple[Path, dict[str, Any]]
 ) -> None:
     (tmp_path / "ready-0").touch()

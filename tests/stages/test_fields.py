@@ -85,7 +85,7 @@ def test_a_methods_own_template_is_checked_and_never_leaves_rows_out(inputs: Pat
     [
         (
             {"prompt": "{system}\n{user}"},
-            r"template\.prompt: \{system\} is not a field here\. .*template\.system",
+            r"template\.prompt: \{system\} is not a field of this key\. .*template\.system",
         ),
         ({"prompt": "{Instruction}: {user}"}, r"\{Instruction\} is not a field.*Write \{instruction\}"),
         ({"prompt": "{ user }{user}"}, r"\{ user \} is not a field.*Write \{user\}"),

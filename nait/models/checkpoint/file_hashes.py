@@ -1,7 +1,7 @@
-"""Digests: the hashes of files, remembered, so that the 15 GB of a model are read once.
+"""File hashes, cached, so that the 15 GB of a model are read once.
 
-A file is the same one as long as its device, inode, size, time of change and time of status change are. The last
-cannot be set: a file that was replaced by another of the same size and time of change is read again.
+A file counts as unchanged while its device, inode, size, mtime and ctime are unchanged. A program cannot set the
+ctime, so a file replaced by another of equal size and mtime is hashed again.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from nait.core.errors import ModelError
 from nait.store import write_json
 
 SETTLED_NS = 2_000_000_000
-"""A file that changed less than this before it was read is not remembered: a clock tick may hide a second change."""
+"""Files changed more recently than this are not cached: clock resolution may hide a second change."""
 _IDENTITY = re.compile(r"\d+(:\d+){4}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def file_digests(files: Mapping[str, Path], memory: Path | None = None) -> dict[str, str]:
-    """Each file's sha256 by its name. `memory` is a file that keeps them by the file's identity.
+    """SHA-256 of each file, by name. `memory` is a cache file of hashes by file identity.
 
-    Several processes may share `memory`; one that is damaged is made anew.
-    Raises: ModelError when a file changes while it is read.
+    Several processes may share `memory`; a damaged one is ignored and rewritten.
+
+    Raises: ModelError if a file changes while it is read.
     """
-    known = _remembered(memory)
+    known = _cached_digests(memory)
     new: dict[str, str] = {}
     found = {}
     for name, file in files.items():
@@ -44,18 +45,18 @@ def file_digests(files: Mapping[str, Path], memory: Path | None = None) -> dict[
         if state not in known and file.stat().st_ctime_ns + SETTLED_NS < now:
             new[state] = found[name]
     if memory and new:
-        _remember(memory, new)
+        _cache_digests(memory, new)
     return found
 
 
 def identity(file: Path) -> str:
-    """What changes whenever the file's bytes do, read without opening it."""
+    """Device, inode, size, mtime and ctime: they change whenever the file's bytes do."""
     facts = file.stat()
     return f"{facts.st_dev}:{facts.st_ino}:{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}"
 
 
-def _remembered(memory: Path | None) -> dict[str, str]:
-    """The digests in `memory` by identity; what else stands there is left out."""
+def _cached_digests(memory: Path | None) -> dict[str, str]:
+    """Digests in `memory` by identity. Invalid entries are ignored."""
     if memory is None or not memory.is_file():
         return {}
     try:
@@ -70,9 +71,9 @@ def _remembered(memory: Path | None) -> dict[str, str]:
     }
 
 
-def _remember(memory: Path, new: Mapping[str, str]) -> None:
-    """Add `new` to what other processes have written meanwhile. A place that cannot be written costs time alone."""
+def _cache_digests(memory: Path, new: Mapping[str, str]) -> None:
+    """Merge `new` into `memory`. If it cannot be written, files are hashed again next time."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(memory.with_name(memory.name + ".lock")):
-            write_json(memory, {**_remembered(memory), **new})
+            write_json(memory, {**_cached_digests(memory), **new})

@@ -1,6 +1,6 @@
-"""Folders: whether one holds a causal language model that can be opened, told from names and headers alone.
+"""Model folders: check that one holds a causal language model, from file names and headers.
 
-No weight is read: a download that broke off, a Git LFS pointer or a classifier is refused before 15 GB are hashed.
+No weights are read: an incomplete download, a Git LFS pointer or a classifier is refused before 15 GB are hashed.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 _NO_GENERATOR = re.compile(r"For(SequenceClassification|TokenClassification|QuestionAnswering|MaskedLM|"
                            r"MultipleChoice|ImageClassification|Regression)$|RewardModel$")  # fmt: skip
 HEADS = ("score.", "classifier.", "qa_outputs.")
-"""How weights of a head that rates or labels a text begin."""
+"""Name prefixes of the weights of a classification or reward head."""
 _OUTPUT = re.compile(r"head|embed_out|(^|\.)output\.")
 _BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 OTHER_CODE = "--"
-"""Stands in `auto_map` between another repository's id and a class of its code."""
+"""Separates a repository id from a class name in `auto_map`."""
 
 
 def check_folder(folder: Path, given: str, *, trust_remote_code: bool) -> None:
-    """Raises: ModelError that names the file and the mend when `folder` holds no causal language model."""
+    """Check a model folder. Raises: ModelError if it holds no complete causal language model."""
     _check_place(folder, given)
     if (folder / ADAPTER).is_file():
         _refuse_adapter(folder)
@@ -53,7 +53,7 @@ def check_folder(folder: Path, given: str, *, trust_remote_code: bool) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's `config.json`. Raises: ModelError when it is not a JSON object."""
+    """The folder's `config.json`. Raises: ModelError if it is not a JSON object."""
     return read_object(folder / "config.json")
 
 
@@ -66,8 +66,8 @@ def _check_place(folder: Path, given: str) -> None:
             where=f"model.path={given}",
             mend=GGUF_MEND if folder.suffix == ".gguf" else "Give the folder that holds config.json.",
         )
-    beside = folder.parent.glob("*/") if folder.parent.is_dir() else ()
-    near = did_you_mean(folder.name, [path.name for path in beside])
+    siblings = folder.parent.glob("*/") if folder.parent.is_dir() else ()
+    near = did_you_mean(folder.name, [path.name for path in siblings])
     hub = f"If it is a Hub id, use model=hf model.path={given}." if HUB_ID.fullmatch(given) else ""
     raise ModelError(
         "there is no such folder",
@@ -79,17 +79,17 @@ def _check_place(folder: Path, given: str) -> None:
 def _refuse_adapter(folder: Path) -> None:
     base = read_object(folder / ADAPTER).get("base_model_name_or_path") or "its base"
     alone = not (folder / "config.json").is_file()
-    what = "it holds an adapter without a model" if alone else "it holds an adapter beside a model"
+    what = "it holds an adapter without a model" if alone else "it holds an adapter next to a model"
     raise ModelError(
         f"{what} ({ADAPTER})",
         where=str(folder),
         mend=f"Merge it into {base} with PEFT (merge_and_unload(), then save_pretrained() to a new folder)"
-        + ("." if alone else ", or move the adapter's files to a folder of their own."),
+        + ("." if alone else ", or move the adapter's files to another folder."),
     )
 
 
 def _check_text(file: Path) -> None:
-    """Raises: ModelError for a text file that is empty, a Git LFS pointer, or JSON by its name alone."""
+    """Raises: ModelError for a text file that is empty, a Git LFS pointer, or invalid JSON."""
     check_fetched(file)
     if not file.stat().st_size and file.suffix in (".json", ".model"):
         raise ModelError("is empty", where=str(file), mend="Fetch it again, or remove it.")
@@ -101,7 +101,7 @@ _OBJECTS = {name for name in TEXTS if "*" not in name} | {"tokenizer.json", "tok
 
 
 def _check_code(folder: Path, config: Mapping[str, Any], *, trust_remote_code: bool) -> None:
-    """Raises: ModelError when model code that is to be run is elsewhere, where no fingerprint sees it change."""
+    """Raises: ModelError if the model's code is in another repository, where the fingerprint does not cover it."""
     names = config.get("auto_map")
     for name in names.values() if trust_remote_code and isinstance(names, dict) else ():
         if OTHER_CODE in str(name):
@@ -119,19 +119,19 @@ def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
             raise ModelError(
                 f"it is a {name}, not a causal language model",
                 where=str(folder / "config.json"),
-                mend="Give the model it was made from, whose output is the vocabulary's.",
+                mend="Give the language model that it was fine-tuned from.",
             )
 
 
 def _check_head(folder: Path, config: Mapping[str, Any], tensors: set[str]) -> None:
-    """Raises: ModelError for a head that rates texts, or an output layer that is neither there nor tied."""
+    """Raises: ModelError for a classification head, or an output layer that is neither present nor tied."""
     rates = sorted(name for name in tensors if name.startswith(HEADS))
     has_output = any(_OUTPUT.search(name) for name in tensors)
     if rates and not has_output:
         raise ModelError(
             f"the weights are a classifier's ({rates[0]}), not a causal language model's",
             where=str(folder),
-            mend="Give the model it was made from.",
+            mend="Give the language model that it was fine-tuned from.",
         )
     if config.get("tie_word_embeddings") is False and not has_output:
         raise ModelError(
@@ -142,12 +142,12 @@ def _check_head(folder: Path, config: Mapping[str, Any], tensors: set[str]) -> N
 
 
 def _check_blocks(folder: Path, config: Mapping[str, Any], tensors: set[str]) -> None:
-    """Raises: ModelError when the weights have fewer blocks than the config says, whose rest would be random."""
+    """Raises: ModelError if the weights have fewer blocks than the config: the others would be random."""
     depth = config.get("num_hidden_layers", config.get("n_layer"))
     blocks = {int(found.group(1)) for name in tensors for found in _BLOCK.finditer(name)}
     if isinstance(depth, int) and blocks and len(blocks) < depth:
         raise ModelError(
             f"the weights have {len(blocks)} blocks, config.json says {depth}",
             where=str(folder),
-            mend="Take config.json and weights of one model.",
+            mend="Use config.json and weights of the same model.",
         )

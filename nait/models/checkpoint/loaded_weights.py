@@ -1,4 +1,4 @@
-"""Wholeness: whether an opened network is the checkpoint's, every weight loaded and finite."""
+"""Loaded weights: check that a network has every weight of its checkpoint, and that all are finite."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nait.models.checkpoint.folders import HEADS
 
 log = logging.getLogger(__name__)
 _BUFFERS = re.compile(r"(inv_freq|masked_bias|position_ids|attn\.bias|attention\.bias|num_batches_tracked)$")
-"""Tensors of older checkpoints that hold no weight."""
+"""Buffers that older checkpoints store; they are not weights."""
 
 
 def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> str:
-    """Compare what was read with what the network has. `info` is transformers' account of the loading.
+    """Check the loading report `info` of transformers against the network.
 
-    Returns a sentence about tensors that the network does not use, "" where there are none.
+    Returns a sentence about unused tensors, "" if there are none.
 
-    Raises: ModelError for a weight that is missing, of another size, or left over inside the network's own parts.
+    Raises: ModelError for a missing weight, one of another shape, or an unused one that belongs to the network.
     """
     missing = sorted(info["missing_keys"])
     if missing:
@@ -34,7 +34,7 @@ def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> str:
         raise ModelError(
             f"{name} has shape {tuple(saved)} in the checkpoint and {tuple(own)} by config.json",
             where=where,
-            mend="Take config.json and weights of one model.",
+            mend="Use config.json and weights of the same model.",
         )
     unused = sorted(name for name in info["unexpected_keys"] if not _BUFFERS.search(name))
     kind = type(network).__name__
@@ -43,13 +43,13 @@ def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> str:
         raise ModelError(
             f"the checkpoint has {_some(own_parts)}, which {kind} as config.json describes it lacks",
             where=where,
-            mend="Take config.json and weights of one model; a PEFT model must be merged first (merge_and_unload()).",
+            mend="Use config.json and weights of the same model; merge a PEFT model first (merge_and_unload()).",
         )
     if not unused:
         return ""
-    said = f"the checkpoint's {_some(unused)} is not used by {kind}"
-    log.warning("%s: %s.", where, said)
-    return said
+    message = f"the checkpoint's {_some(unused)} is not used by {kind}"
+    log.warning("%s: %s.", where, message)
+    return message
 
 
 def _some(names: list[str]) -> str:
@@ -57,7 +57,7 @@ def _some(names: list[str]) -> str:
 
 
 def _inside(network: Any, name: str) -> bool:
-    """Whether a tensor of this name belongs to a part that the network has; one block more does too."""
+    """Whether a tensor's name lies inside one of the network's modules, as a surplus block's does."""
     modules = {own for own, _ in network.named_modules()} - {"", network.base_model_prefix}
     return any(
         full.startswith(module + ".")
@@ -67,9 +67,9 @@ def _inside(network: Any, name: str) -> bool:
 
 
 def check_finite(network: Any, *, where: str) -> None:
-    """Add up each parameter on its own device: one pass over the weights, without a copy, in their own dtype.
+    """Check that all weights are finite, by the sum of each parameter: one pass without a copy, on its own device.
 
-    Raises: ModelError that names a parameter with NaN or an infinite value.
+    Raises: ModelError with the name of a parameter that has NaN or an infinite value.
     """
     import torch
 
@@ -88,12 +88,12 @@ def check_finite(network: Any, *, where: str) -> None:
             f"{name} has {int((~torch.isfinite(weight)).sum()):,} weights that are NaN or infinite"
             + (f", and {len(broken) - 1} more tensors too" if len(broken) > 1 else ""),
             where=where,
-            mend="Take another checkpoint of its training, or model.dtype=float32 if it is too wide for float16.",
+            mend="Use another checkpoint, or model.dtype=float32 if the weights exceed the range of float16.",
         )
 
 
 def _finite(sums: Iterable[tuple[str, Any, Any]]) -> list[bool]:
-    """Whether each sum is finite; one transfer a device."""
+    """Whether each sum is finite, with one transfer if all are on one device."""
     import torch
 
     values = [total for _, _, total in sums]
@@ -104,5 +104,5 @@ def _finite(sums: Iterable[tuple[str, Any, Any]]) -> list[bool]:
 
 
 def _local(parameter: Any) -> Any:
-    """This process's part of a parameter that is split among several."""
+    """The parameter, or this process's shard of it."""
     return parameter.to_local() if hasattr(parameter, "to_local") else parameter.detach()

@@ -1,4 +1,4 @@
-"""Files: which ones of a model's folder decide its numbers, and which ones a download needs."""
+"""Model files: the files of a folder that determine a model's outputs, and the files that a download needs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ RARE_TEXTS = ("vocab*.txt", "vocab-*.json", "*_vocab.json", "*.tiktoken", "tekke
               "additional_chat_templates/*.jinja")  # fmt: skip
 CODE = ("*.py", "**/*.py")
 CODE_READS = ("*.json", "*.txt", "*.jinja")
-"""What a model's own code may read beside the files that transformers reads."""
+"""Further files that a model's own code may read."""
 ADAPTER = "adapter_config.json"
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 FETCHED = (WEIGHTS, *TEXTS, *RARE_TEXTS, ADAPTER)
-"""The patterns of a download: `*` matches folders too."""
+"""Patterns of a download; `*` also matches folders."""
 
 
 def files_read(folder: Path, *, trust_remote_code: bool = False) -> dict[str, Path]:
-    """Every file that opening the network, tokenizer or generation config may read, by its path in `folder`."""
+    """Every file that loading the network, tokenizer or generation config may read, by its path in `folder`."""
     patterns = (WEIGHTS, *TEXTS, *RARE_TEXTS, *((*CODE, *CODE_READS) if trust_remote_code else ()))
     found = {path for pattern in patterns for path in folder.glob(pattern)}
     found |= {folder / name for name in listed_shards(folder)}
@@ -34,17 +34,17 @@ def files_read(folder: Path, *, trust_remote_code: bool = False) -> dict[str, Pa
 
 
 def listed_shards(folder: Path) -> Iterator[str]:
-    """The weight files that the folder's shard lists name, present or not; a damaged list names none."""
+    """Names of the weight files in the folder's shard indexes, present or not. A damaged index is skipped."""
     for index in sorted(folder.glob(INDEX)):
         try:
             shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # the check of the folder says so
+            continue  # check_folder reports it
         yield from sorted({shard for shard in shards if isinstance(shard, str)})
 
 
 def check_fetched(file: Path) -> None:
-    """Raises: ModelError when the file is the pointer that Git LFS leaves in place of a large one."""
+    """Raises: ModelError if the file is a Git LFS pointer."""
     with file.open("rb") as stream:
         start = stream.read(len(LFS_POINTER))
     if start == LFS_POINTER:
@@ -56,7 +56,7 @@ def check_fetched(file: Path) -> None:
 
 
 def read_object(file: Path, *, lists: bool = False) -> dict[str, Any]:
-    """The JSON object in a file. Raises: ModelError when there is none."""
+    """The JSON object in a file. Raises: ModelError if there is none."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Headers of safetensors files: names, shapes and places of tensors, and whether the file is whole."""
+"""Headers of safetensors files: names and shapes of tensors, and a check that the file is complete."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from nait.models.checkpoint.model_files import WEIGHTS, check_fetched, read_obje
 LENGTH_BYTES = 8
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 MOST_BYTES = 100_000_000
-"""The longest header that the format allows."""
-
+"""Maximum header length of the format."""
 
 GGUF_MEND = (
-    "GGUF weights are not read: use the folder or the Hub id (model=hf) of the checkpoint they were made from, "
+    "GGUF weights are not supported: use the folder or the Hub id (model=hf) of the original checkpoint, "
     "or convert them: AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=FILE).save_pretrained(NEW_FOLDER)."
 )
 PICKLE_MEND = (
-    "They can run code when they are opened. If you trust their source, convert them: "
+    "Loading them can run code. If you trust their source, convert them: "
     "AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER), and save the tokenizer there too."
 )
 
 
 @dataclass(frozen=True)
 class Header:
-    """The shape of each tensor by its name."""
+    """Shapes of a file's tensors by name."""
 
     shapes: Mapping[str, tuple[int, ...]]
 
 
 def read_header(file: Path) -> Header:
-    """The header of a safetensors file. Raises: ModelError when the file is empty, cut off or of another format."""
+    """The header of a safetensors file.
+
+    Raises: ModelError for a file that is empty, truncated or of another format.
+    """
     check_fetched(file)
     size = file.stat().st_size
     with file.open("rb") as stream:
@@ -67,14 +69,12 @@ def _damaged(file: Path, what: str) -> ModelError:
 
 
 def tensors_of(folder: Path, config: Mapping[str, Any]) -> set[str]:
-    """The names of the tensors that transformers will read.
+    """Names of the tensors that transformers will load.
 
     Raises: ModelError for a file that is missing or damaged.
     """
     first = config.get("transformers_weights") or "model.safetensors"
-    shards = sorted(
-        folder.glob("shard-*-model-*-of-*.safetensors")
-    )  # as a run on several machines saves them
+    shards = sorted(folder.glob("shard-*-model-*-of-*.safetensors"))  # saved by a multi-node run
     if (folder / first).is_file() and first.endswith(".safetensors"):
         return set(read_header(folder / first).shapes)
     if shards:
@@ -102,9 +102,9 @@ def _refuse_missing(folder: Path) -> None:
 
 
 def _listed(index: Path) -> set[str]:
-    """The tensors of a shard list.
+    """Tensors of a shard index.
 
-    Raises: ModelError for a shard that is missing, damaged or lacks a listed tensor.
+    Raises: ModelError for a shard that is missing, damaged, or lacks a listed tensor.
     """
     places = read_object(index).get("weight_map")
     if not isinstance(places, dict) or not places:
@@ -129,8 +129,8 @@ def _listed(index: Path) -> set[str]:
 
 
 def refuse_other_weights(folder: Path) -> None:
-    """Raises: ModelError where the folder has weights of a format that is not read; returns where it has none."""
+    """Raises: ModelError if the folder has weights of an unsupported format (GGUF or pickled)."""
     for patterns, what, mend in ((("*.gguf",), "GGUF", GGUF_MEND), (PICKLES, "pickled", PICKLE_MEND)):
         found = sorted(path.name for pattern in patterns for path in folder.glob(pattern))
         if found:
-            raise ModelError(f"there are {what} weights alone ({found[0]})", where=str(folder), mend=mend)
+            raise ModelError(f"there are only {what} weights ({found[0]})", where=str(folder), mend=mend)

@@ -1,8 +1,8 @@
-"""Answers: where a chat template puts the assistant's text.
+"""Answer spans: the place of the assistant's text in the output of a chat template.
 
-Three ways, the first that applies: the template's own mask (`{% generation %}` blocks); a second rendering with
-a sentinel in the answer's place; the last match of the answer's text. A first match would take the "k" of a
-template's own "<think>" for the answer "k".
+The first of three methods that applies: the template's own mask (`{% generation %}` blocks); a second rendering with
+a sentinel in place of the answer; the last match of the answer's text. The first match would be wrong: it takes the
+"k" of a template's own "<think>" for the answer "k".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SENTINEL = "nait answer 7c1e"
 
 
 class PlacedAnswer(NamedTuple):
-    """What a template writes behind its generation prompt: its own text, the answer, its closing text."""
+    """The parts of a template's text after its generation prompt: its own text, the answer, its closing text."""
 
     header: str
     answer: str
@@ -33,7 +33,7 @@ class PlacedAnswer(NamedTuple):
 
 @dataclass(frozen=True)
 class Chat:
-    """A tokenizer's chat template; equal texts are equal."""
+    """A tokenizer's chat template, compared by its text."""
 
     text: str
     tokenizer: Any = field(compare=False, repr=False)
@@ -43,9 +43,9 @@ class Chat:
 def place_answer(
     chat: Chat, messages: Sequence[Message], asked: str, whole: str, *, where: str
 ) -> PlacedAnswer:
-    """The parts of `whole` behind `asked`; the last of `messages` is the answer.
+    """The parts of `whole` after `asked`. The last of `messages` is the answer.
 
-    Raises: ConfigError for a template that does not show the assistant's text, DataError for one that changes it.
+    Raises: ConfigError for a template that does not show the assistant's text; DataError for one that changes it.
     """
     rest, answer = whole[len(asked) :], messages[-1]["content"]
     if _GENERATION.search(chat.text):
@@ -54,7 +54,7 @@ def place_answer(
             return found
     try:
         framed = _between(rest, answer, _frame(chat))
-    except DataError:  # a template that refuses a plain conversation: one that insists on a system message
+    except DataError:  # such as a template that requires a system message
         framed = None
     if framed is None:
         mark = _absent(_SENTINEL, whole)
@@ -66,7 +66,10 @@ def place_answer(
 
 @lru_cache(maxsize=8)
 def _frame(chat: Chat) -> tuple[str, str]:
-    """What the template puts before and behind the answer of a plain conversation: its check at the door."""
+    """The template's text before and after the answer of a minimal conversation.
+
+    Raises: ConfigError for a template that does not show the assistant's text.
+    """
     question = {"role": "user", "content": "?"}
     asked = chat.render([question], True)
     whole = chat.render([question, {"role": "assistant", "content": _SENTINEL}], False)
@@ -81,7 +84,7 @@ def _frame(chat: Chat) -> tuple[str, str]:
 
 
 def _between(rest: str, answer: str, frame: tuple[str, str]) -> PlacedAnswer | None:
-    """The parts of `rest` when it is the answer in this frame, but for white space around it."""
+    """The parts of `rest` if it is the answer in this frame, up to white space around it; else None."""
     header, closing = frame
     if not (rest.startswith(header) and rest.endswith(closing) and len(header) + len(closing) <= len(rest)):
         return None
@@ -96,7 +99,7 @@ def _absent(mark: str, text: str) -> str:
 
 
 def _masked(chat: Chat, messages: Sequence[Message], begin: int, whole: str) -> PlacedAnswer | None:
-    """By the template's own generation block: header outside, the answer and what follows it inside."""
+    """The parts by the template's generation block, which holds the answer and the text after it."""
     from transformers.utils.chat_template_utils import render_jinja_template
 
     texts, blocks = render_jinja_template(

@@ -1,6 +1,6 @@
-"""Patterns: text with fields such as {instruction}, and which fields of a row a text template shows.
+"""Fields of text templates: fill patterns such as `{instruction}`, and check their names.
 
-A field's own text is never read as a pattern.
+The text of a field is never parsed as a pattern.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ PROMPT = ("instruction", "input", "user")
 SYSTEM = ("system",)
 _ANSWERS = ("output", "response", "answer", "completion")
 _BRACED = re.compile(r"(?<![\\\w{])\{\s*(\w+)\s*\}(?!\})")
-"""A word in braces; of `\\boxed{answer}` and of `{{word}}`, none."""
-_ALIKE = 0.8
+"""A word in braces, except in `\\boxed{answer}` and `{{word}}`."""
+_SIMILARITY = 0.8
 
 
 def filled(pattern: str, fields: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
-    """The pieces of a pattern in order: its own text, and (True) the text of a field."""
+    """Pieces of a filled pattern in order: (its own text, False) and (text of a field, True)."""
     rest = pattern
     while rest:
         places = [(rest.find("{" + name + "}"), name) for name in fields]
@@ -40,9 +40,9 @@ def shows(pattern: str, *names: str) -> bool:
 
 
 def check_names(pattern: str, known: Sequence[str], *, key: str) -> None:
-    """Check that what looks like a field is one here: another would be the same literal text in every row.
+    """Check that every word in braces is a known field; otherwise it would be literal text in every row.
 
-    Raises: ConfigError for a field of another key, a misspelt one, or the answer's.
+    Raises: ConfigError for a field of another key, a misspelt field, or the answer.
     """
     for found in _BRACED.finditer(pattern):
         name = found.group(1)
@@ -50,20 +50,22 @@ def check_names(pattern: str, known: Sequence[str], *, key: str) -> None:
             continue
         mend = _mend(name, known)
         if mend:
-            raise ConfigError(f"{found.group()} is not a field here", where=f"template.{key}", mend=mend)
+            raise ConfigError(
+                f"{found.group()} is not a field of this key", where=f"template.{key}", mend=mend
+            )
 
 
 def _mend(name: str, known: Sequence[str]) -> str:
-    """What to write in place of a word in braces; "" where it is a literal text's own."""
+    """Advice for an unknown word in braces; "" if it is literal text."""
     word = name.casefold()
     if word in _ANSWERS:
         return "Remove it: the answer follows the prompt, and template.suffix follows the answer."
-    near = difflib.get_close_matches(word, known, n=1, cutoff=_ALIKE)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=_SIMILARITY)
     if near:
         return f"Write {{{near[0]}}}."
-    others = difflib.get_close_matches(word, [*PROMPT, *SYSTEM], n=1, cutoff=_ALIKE)
+    others = difflib.get_close_matches(word, [*PROMPT, *SYSTEM], n=1, cutoff=_SIMILARITY)
     if others == ["system"]:
-        return "The system message has a key of its own: write {system} in template.system."
+        return "The system message has its own key: write {system} in template.system."
     if others:
         return f"Write {{{others[0]}}} in template.prompt."
     return ""

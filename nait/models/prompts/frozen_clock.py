@@ -1,4 +1,4 @@
-"""Clocks: chat templates with one day written in place of today, so that a text is the same today and tomorrow."""
+"""Frozen clock: chat templates with a fixed date in place of today's, so that texts are reproducible."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from nait.core.errors import ConfigError
 
 DAY = "2024-07-26"
-"""The day that Llama 3's own templates name where they have no clock."""
-_ASKS = re.compile(r"""\bstrftime_now\s*\(\s*(['"])(?P<form>.*?)\1\s*\)""", re.DOTALL)
-_TESTS = re.compile(r"\bstrftime_now\s+is\s+(not\s+)?defined\b")
-_DRAWS = re.compile(r"\|\s*random\b|\blipsum\s*\(")
+"""The fallback date of Llama 3's own templates."""
+_CLOCK_CALL = re.compile(r"""\bstrftime_now\s*\(\s*(['"])(?P<form>.*?)\1\s*\)""", re.DOTALL)
+_CLOCK_TEST = re.compile(r"\bstrftime_now\s+is\s+(not\s+)?defined\b")
+_RANDOM = re.compile(r"\|\s*random\b|\blipsum\s*\(")
 
 
 def midnight(day: str) -> datetime:
-    """The beginning of a day in ISO 8601. Raises: ConfigError when it is none."""
+    """Midnight of a day in ISO 8601. Raises: ConfigError for an invalid date."""
     try:
         return datetime.strptime(day, "%Y-%m-%d")
     except (ValueError, TypeError) as error:
@@ -27,12 +27,12 @@ def midnight(day: str) -> datetime:
 
 
 @lru_cache(maxsize=8)
-def still(template: str, day: str = DAY) -> str:
-    """A chat template whose calls of `strftime_now` are the text they give at the beginning of `day`.
+def freeze_clock(template: str, day: str = DAY) -> str:
+    """The chat template with each call of `strftime_now` replaced by its result at midnight of `day`.
 
-    Raises: ConfigError for one that draws at random, or asks the clock in another way.
+    Raises: ConfigError for a template that draws at random, or calls the clock with a computed format.
     """
-    found = _DRAWS.search(template)
+    found = _RANDOM.search(template)
     if found:
         raise ConfigError(
             f"the model's chat template draws at random ({found.group().strip()})",
@@ -40,16 +40,16 @@ def still(template: str, day: str = DAY) -> str:
             mend="Use template=alpaca or plain, or remove it from the chat template.",
         )
     now = midnight(day)
-    told = _ASKS.sub(lambda call: call[1] + now.strftime(call["form"]) + call[1], template)
-    if "strftime_now" in _TESTS.sub("", told):
+    frozen = _CLOCK_CALL.sub(lambda call: call[1] + now.strftime(call["form"]) + call[1], template)
+    if "strftime_now" in _CLOCK_TEST.sub("", frozen):
         raise ConfigError(
-            "the model's chat template asks the clock in a form that is not written in the call",
+            "the model's chat template calls strftime_now with a format that is not a literal",
             where="template",
             mend="Use template=alpaca or plain, or write the date into the chat template.",
         )
-    return told
+    return frozen
 
 
-def stop_clock(tokenizer: Any) -> None:
-    """Give the tokenizer's own chat template the day `DAY`."""
-    tokenizer.chat_template = still(str(tokenizer.get_chat_template()))
+def freeze_tokenizer_clock(tokenizer: Any) -> None:
+    """Freeze the clock of the tokenizer's own chat template at `DAY`."""
+    tokenizer.chat_template = freeze_clock(str(tokenizer.get_chat_template()))

@@ -1,4 +1,4 @@
-"""Shown: whether a chat template writes all of a row. Templates alter white space freely; anything else is a loss."""
+"""Lost text: check that a chat template shows every field of a row. White space may differ."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _MARKS = {
 
 
 def check_shown(chat: Chat, text: str, fields: Mapping[str, str], *, where: str) -> None:
-    """Checks that the text of a turn holds each of its fields, by name, that has a visible character.
+    """Check that the text of a turn contains each of its fields that has a visible character.
 
-    Raises: DataError that names the first field that is not shown.
+    Raises: DataError with the name of the first missing field.
     """
     shown = _bare(text)
     given = {name: _bare(field) for name, field in fields.items() if _bare(field)}
     for name, field in given.items():
         others = [other for key, other in given.items() if key != name]
-        if field not in shown or _borrowed(chat, name, field, others, system="system message" in given):
+        if field not in shown or _only_elsewhere(chat, name, field, others, system="system message" in given):
             first = "Put it into the first instruction, or use " if name == "system message" else "Use "
             raise DataError(
                 f"the model's chat template does not show its {name}",
@@ -33,15 +33,15 @@ def check_shown(chat: Chat, text: str, fields: Mapping[str, str], *, where: str)
             )
 
 
-def _borrowed(chat: Chat, name: str, field: str, others: Sequence[str], *, system: bool) -> bool:
-    """Whether a text holds a field only because other fields or the template's own words do."""
-    frame, ignored = _marked(chat, system=system)
+def _only_elsewhere(chat: Chat, name: str, field: str, others: Sequence[str], *, system: bool) -> bool:
+    """Whether a text contains a field only because other fields or the template's own text contain it."""
+    frame, ignored = _rendered_marks(chat, system=system)
     return name in ignored and any(field in other for other in (frame, *others))
 
 
 @lru_cache(maxsize=8)
-def _marked(chat: Chat, *, system: bool) -> tuple[str, frozenset[str]]:
-    """The text of a row of marks, and the fields whose mark it lacks; none where the template refuses that row."""
+def _rendered_marks(chat: Chat, *, system: bool) -> tuple[str, frozenset[str]]:
+    """The rendered text of a row of marks, and the fields it leaves out; nothing if the template refuses the row."""
     messages = [{"role": "user", "content": f"{_MARKS['instruction']}\n{_MARKS['input']}"}]
     if system:
         messages.insert(0, {"role": "system", "content": _MARKS["system message"]})
@@ -54,5 +54,5 @@ def _marked(chat: Chat, *, system: bool) -> tuple[str, frozenset[str]]:
 
 
 def _bare(text: str) -> str:
-    """The text without white space."""
+    """Text without white space."""
     return "".join(text.split())

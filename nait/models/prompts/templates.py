@@ -1,7 +1,7 @@
-"""Templates: how an example becomes one text, and which parts of it are the answer.
+"""Prompt templates: render an example into spans of text, and mark the answer.
 
-A template renders an example into spans. Spans are joined into one string before tokenisation; with
-`join="tokens"` prompts and answers are tokenised apart.
+Spans are joined into one string before tokenisation; with `join="tokens"` prompts and answers are tokenised
+separately.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from nait.core.inputs.paths import at_home
 from nait.core.inputs.repeated_keys import repeated_in_yaml, twice
 from nait.models.prompts.answer_span import Chat, place_answer
 from nait.models.prompts.fields import PROMPT, SYSTEM, check_names, filled, shows
-from nait.models.prompts.frozen_clock import DAY, midnight, still
+from nait.models.prompts.frozen_clock import DAY, freeze_clock, midnight
 from nait.models.prompts.lost_text import check_shown
 
 CHAT_VERSION = 2
-"""2: an answer is found by the template's mask or a sentinel, no longer by the first match of its text."""
+"""Version 2 finds an answer by the template's mask or a sentinel, not by the first match of its text."""
 Kind = Literal["prompt", "answer", "end", "close"]
 
 
@@ -30,8 +30,8 @@ Kind = Literal["prompt", "answer", "end", "close"]
 class Span:
     """A piece of text. `data` marks text that came from a row: special tokens in it stay text.
 
-    A span of kind "end" closes a turn: empty, it stands for the tokenizer's end token. One of kind "close" does
-    the same behind an answer that is context: it is neither scored nor trained.
+    A span of kind "end" closes a turn; an empty one is the tokenizer's end token. A span of kind "close" closes a
+    turn whose answer is context, and is neither scored nor trained.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Span:
 
 
 class Template(Protocol):
-    """Renders an example; says what decides its text and its tokens."""
+    """Renders examples. `digest` identifies everything that determines the text and its tokens."""
 
     @property
     def eos(self) -> Literal["never", "train", "always"]: ...
@@ -62,20 +62,20 @@ class Template(Protocol):
 
 @dataclass(frozen=True)
 class TextTemplate:
-    """A template written down as text: `{instruction}`, `{input}`, `{user}` and `{system}` are the fields.
+    """A template given as text, with the fields `{instruction}`, `{input}`, `{user}` and `{system}`.
 
-    `prompt_with_input` (null: `prompt`) is used where a row has an input; `{user}` is the instruction, on
-    the next line the input if there is one. `prompt_with_system` (null: `{system}` and a blank line before the
-    prompt) opens a conversation that has a system message. `suffix` follows every answer, is scored and
-    trained, and may hold special tokens; `separator` stands between turns. `strip` removes white space
-    around the fields. A row with a field that no key shows is refused before a model is opened.
+    `prompt_with_input` (null: `prompt`) is used for rows with an input. `{user}` is the instruction, followed by the
+    input, if any, on the next line. `system` precedes the first prompt of a row with a system message. `suffix`
+    follows every answer, is scored and trained, and may contain special tokens; `separator` goes between turns.
+    `strip` removes white space around the fields. A row with a field that no key shows is refused before a model is
+    opened.
 
     `eos`: "train" adds the tokenizer's end token for training only, so that a scored text ends with the
-    answer's own last token; "always" scores it too, "never" leaves it out. What that does to a selection depends
-    on the model (nait/neurons/README.md).
-    `boundary`: "prefix" starts an answer at the number of tokens of the text before it, tokenised by
-    itself (the published codes); "offsets" starts it at the first token that holds a character of it.
-    `unconditional` allows a prompt that does not show the instruction: the other half of an IFD score.
+    answer's last token; "always" scores it too, "never" omits it. The effect on a selection depends on the model
+    (nait/neurons/README.md).
+    `boundary`: "prefix" starts an answer after as many tokens as the text before it has when tokenised alone (as in
+    the published code); "offsets" starts it at the first token that contains one of its characters.
+    `unconditional` allows a prompt without the instruction, for the unconditional loss of an IFD score.
     """
 
     prompt: str
@@ -101,7 +101,7 @@ class TextTemplate:
             self._check_prompt(key, getattr(self, key) or "")
 
     def _check_prompt(self, key: str, prompt: str) -> None:
-        """Raises: ConfigError for a prompt that does not show the instruction, or the input it is for."""
+        """Raises: ConfigError for a prompt that does not show the instruction, or the input if it is for one."""
         check_names(prompt, PROMPT, key=key)
         if self.unconditional or (key != "prompt" and not prompt):
             return
@@ -150,7 +150,7 @@ class TextTemplate:
     def check_row(self, example: Example) -> None:
         """Check that the template shows every field of the row, unless it is unconditional.
 
-        Raises: DataError that names the field and the mend, where a visible text would be left out.
+        Raises: DataError for a field with visible text that the template omits.
         """
         if self.unconditional:
             return
@@ -171,7 +171,7 @@ class TextTemplate:
 
 
 def _fill(pattern: str, fields: Mapping[str, str]) -> Iterator[Span]:
-    """The pattern's own text and the fields' text, kept apart."""
+    """Separate spans for the pattern's own text and the fields' text."""
     for text, data in filled(pattern, fields):
         yield Span(text, "prompt", data=data)
 
@@ -180,10 +180,10 @@ def _fill(pattern: str, fields: Mapping[str, str]) -> Iterator[Span]:
 class ChatTemplate:
     """The model's own chat template. A row's input follows its instruction on the next line.
 
-    A template that asks for the date is told `date`. What it puts before an answer, such as an empty "<think>"
-    block, belongs to the prompt. Scored text ends with the last answer's last token; training goes on through the
-    template's own end of turn, which `eos="always"` scores as well and `eos="never"` leaves out. A row of which the
-    template leaves anything out, but for white space, is refused.
+    A template that inserts the current date gets `date`. Text that it puts before an answer, such as an empty
+    "<think>" block, belongs to the prompt. Scored text ends with the last answer's last token; training includes the
+    template's end of turn, which `eos="always"` also scores and `eos="never"` omits. A row is refused if the template
+    omits any of its text other than white space.
     """
 
     eos: Literal["never", "train", "always"] = "train"
@@ -205,7 +205,7 @@ class ChatTemplate:
 
     @property
     def adds_bos(self) -> bool:
-        return False  # the template's text has its own
+        return False  # the template's text contains it
 
     def spans(self, example: Example, tokenizer: Any) -> list[Span]:
         if not getattr(tokenizer, "chat_template", None):
@@ -251,8 +251,8 @@ class ChatTemplate:
         return Chat(self._text(tokenizer), tokenizer, render)
 
     def _text(self, tokenizer: Any) -> str:
-        """The template itself, with `date` in place of today."""
-        return still(str(tokenizer.get_chat_template()), self.date)
+        """The template's source, with `date` in place of today."""
+        return freeze_clock(str(tokenizer.get_chat_template()), self.date)
 
     @staticmethod
     def _fields(example: Example, turn: Turn, *, first: bool) -> dict[str, str]:
@@ -260,9 +260,9 @@ class ChatTemplate:
         return {**({"system message": example.system} if first else {}), **fields}
 
     def _render(self, tokenizer: Any, messages: list[dict[str, str]], key: str, *, asking: bool) -> str:
-        """The template's text of a conversation.
+        """The rendered conversation.
 
-        Raises: DataError when the template refuses it, ConfigError when the template itself is broken.
+        Raises: DataError if the template refuses it; ConfigError if the template itself is broken.
         """
         from jinja2 import TemplateError, TemplateSyntaxError
 
@@ -289,7 +289,7 @@ class ChatTemplate:
 
 
 def _mark(text: str, fields: Sequence[str]) -> list[Span]:
-    """The rendered prompt with the row's own fields marked as data, in the order they occur."""
+    """The rendered prompt, with the row's fields marked as data, in order of occurrence."""
     spans: list[Span] = []
     for field in fields:
         shown = field if field in text else field.strip()
@@ -301,9 +301,9 @@ def _mark(text: str, fields: Sequence[str]) -> list[Span]:
 
 
 def ended(template: Template) -> Template:
-    """The same template under which scored texts end with the end token, too (`eos="always"`).
+    """The template with `eos="always"`: scored texts end with the end token.
 
-    Raises: ConfigError for a template that is not a dataclass and does not end its scored texts by itself.
+    Raises: ConfigError for a template with another `eos` that is not a dataclass.
     """
     if template.eos == "always":
         return template
@@ -319,9 +319,9 @@ def ended(template: Template) -> Template:
 
 
 def read_template(path: str) -> TextTemplate:
-    """The template in a YAML file whose keys are those of `TextTemplate` (`template=file`).
+    """The template in a YAML file with the keys of `TextTemplate` (`template=file`).
 
-    Raises: ConfigError for a missing file, or a key that is not a template's or is there twice.
+    Raises: ConfigError for a missing file, an unknown key, or a repeated key.
     """
     from dataclasses import fields
 

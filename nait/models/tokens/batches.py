@@ -1,7 +1,7 @@
-"""Batches: rows sorted by length and cut so that no batch holds more than a budget of padded tokens.
+"""Batches: rows sorted by length, and split by a budget of padded tokens.
 
-Shapes: B rows, T tokens (the longest of the batch). With padding on the right and causal attention, no
-real token sees a pad: the decoder needs no attention mask, and attention takes its fast causal path.
+Shapes: B rows, T tokens (the longest row of the batch). With padding on the right and causal attention, no
+real token attends to a pad: the decoder needs no attention mask, and attention uses its fast causal kernel.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ Rows = npt.NDArray[np.int64]
 
 
 STEP = 32
-"""Widths are rounded up to a step of about a STEP-th of their size: 2 % more tokens, and few different shapes."""
+"""Widths are rounded up to a multiple of about width / STEP: 2 % more tokens, and few distinct shapes."""
 
 
 def width_of(longest: int) -> int:
-    """The padded width [tokens] of a batch whose longest row has `longest` tokens.
+    """Padded width (tokens) of a batch whose longest row has `longest` tokens.
 
-    Matrix libraries keep compiled kernels for every shape they meet, about a megabyte each on a CPU: without
-    rounding, memory grows with the number of batches.
+    Matrix libraries cache compiled kernels for every shape, about a megabyte each on a CPU. Without rounding, memory
+    would grow with the number of batches.
     """
     step: int = 1 << max(0, (max(1, longest) - 1).bit_length() - STEP.bit_length() + 1)
     return -(-longest // step) * step
 
 
 def plan(lengths: npt.NDArray[np.int64], batch_tokens: int) -> list[Rows]:
-    """Batches of row numbers, longest first; each row once. A row longer than the budget stands alone.
+    """Batches of row numbers, longest rows first. A row longer than the budget gets its own batch.
 
-    Longest first shows a lack of memory at the start, and makes the time left an upper bound.
+    With the longest rows first, out of memory occurs at the start, and the progress bar's remaining time is an upper
+    bound.
     """
     order = np.argsort(-lengths, kind="stable")
     batches, at = [], 0
@@ -51,7 +52,7 @@ def plan(lengths: npt.NDArray[np.int64], batch_tokens: int) -> list[Rows]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded token ids [B, T], the first and last real position of each row [B], real positions [B, T].
+    """Padded token ids [B, T], first and last real position of each row [B], mask of real positions [B, T].
 
     `attention_mask` and `position_ids` are None with padding on the right.
     """
@@ -67,7 +68,7 @@ class Batch:
     position_ids: torch.Tensor | None
 
     def on(self, device: torch.device) -> Batch:
-        """The batch on another device; itself where it is there already."""
+        """The batch on another device; itself if it is already there."""
         import torch
 
         if self.real.device == device:
@@ -78,7 +79,7 @@ class Batch:
         return replace(self, **held)
 
     def head(self, rows: int) -> Batch:
-        """Its first rows, as wide as before."""
+        """The first rows, with the same width."""
         held: dict[str, Any] = {name: value[:rows] for name, value in vars(self).items() if value is not None}
         return replace(self, **held)
 
@@ -116,7 +117,7 @@ def collate(table: TokenTable, rows: Rows, *, fill_id: int, device: str, side: S
 
 
 def _prompt_end(answer: npt.NDArray[np.bool_], start: Rows, lengths: Rows) -> Rows:
-    """[B] the position before the first answer token; the first real position where there is no prompt."""
+    """Position [B] before the first answer token; the first real position if there is no prompt."""
     first_answer = np.where(answer.any(axis=1), answer.argmax(axis=1), start + lengths)
     return np.asarray(np.maximum(first_answer - 1, start))
 

@@ -1,8 +1,8 @@
-"""Encoding: the one path from an example to token ids and its answer mask, for scoring and for training.
+"""Encoding: token ids and answer mask of an example, the same for scoring and training.
 
-A row's spans are joined into strings that end at end tokens and at special-token text inside data (which
-stays text); each string is tokenised once, without the tokenizer's own additions. The beginning token that
-the tokenizer would add stands in front when the template asks for it.
+A row's spans are joined into strings, split at end tokens and at special-token text inside data (which stays text).
+Each string is tokenised once, without special tokens. The tokenizer's beginning token is prepended if the template
+uses it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class _String:
-    """One string to tokenise: answers as (start, end) character spans; `literal`: special tokens stay text."""
+    """One string to tokenise. `answers`: (start, end) character spans; `literal`: special tokens stay text."""
 
     text: str
     answers: tuple[tuple[int, int], ...]
@@ -36,7 +36,7 @@ class _String:
 
 
 _END_TOKEN, _CONTEXT_END = True, False
-"""Where the tokenizer's end token goes among a row's parts, and whether it is scored and trained."""
+"""The tokenizer's end token among a row's parts; True if it is scored and trained."""
 _Part = _String | bool
 
 
@@ -49,7 +49,7 @@ def encode(
     purpose: Purpose = "score",
     vocabulary: int | None = None,
 ) -> TokenTable:
-    """The token table of `examples`, each row cut on the right at `max_length` tokens. See `encode_blocks`."""
+    """Token table of `examples`, each row truncated on the right at `max_length` tokens. See `encode_blocks`."""
     blocks = encode_blocks(
         examples, template, tokenizer, max_length=max_length, purpose=purpose, vocabulary=vocabulary
     )
@@ -65,11 +65,11 @@ def encode_blocks(
     purpose: Purpose = "score",
     vocabulary: int | None = None,
 ) -> Iterator[TokenTable]:
-    """The token table of `examples` in blocks of rows, so that a large pool is never held twice.
+    """Token table of `examples` in blocks of rows, so that a large pool is never in memory twice.
 
-    `max_length` is one limit for all rows, or [N] each row's own. `vocabulary` is the number of the embedding's rows.
+    `max_length` is one limit for all rows, or one per row [N]. `vocabulary` is the number of rows of the embedding.
 
-    Raises: ModelError for a token whose id is beyond them, as a special one that only a template writes.
+    Raises: ModelError for a token id beyond the embedding, such as a special token that only a template writes.
     """
     limits = np.broadcast_to(np.asarray(max_length, dtype=np.int64), len(examples))
     prefix = beginning(tokenizer) if template.adds_bos else []
@@ -86,7 +86,7 @@ def encode_blocks(
 
 
 def beginning(tokenizer: Any) -> list[int]:
-    """The ids the tokenizer puts in front of a text by itself (none for GPT-2 or Qwen)."""
+    """Ids that the tokenizer prepends to a text (none for GPT-2 or Qwen)."""
     probe = "a"
     bare = tokenizer(probe, add_special_tokens=False)["input_ids"]
     full = tokenizer(probe, add_special_tokens=True)["input_ids"]
@@ -106,7 +106,7 @@ def _special_pattern(tokenizer: Any) -> re.Pattern[str] | None:
 def _parts(
     spans: Sequence[Span], template: Template, purpose: Purpose, special: re.Pattern[str] | None
 ) -> list[_Part]:
-    """A row as strings and end tokens, in order. The end of the last answer follows `eos`."""
+    """A row as strings and end tokens, in order. `eos` applies to the end of the last answer."""
     ends = template.eos == "always" or (template.eos == "train" and purpose == "train")
     last = max((i for i, span in enumerate(spans) if span.kind == "answer"), default=len(spans))
     parts: list[_Part] = []
@@ -209,13 +209,13 @@ def _tokenise(
         return_attention_mask=False,
         return_offsets_mapping=offsets,
         split_special_tokens=literal,
-        verbose=False,  # texts are cut at max_length afterwards
+        verbose=False,  # texts are truncated at max_length later
     )
     if offsets:
         for string, ids, places in zip(strings, out["input_ids"], out["offset_mapping"], strict=True):
             yield list(ids), _mask_by_offsets(string, places)
         return
-    # Borders at a string's start or end need no counting; what is left is mostly one prompt a row.
+    # Boundaries at the start or end of a string need no count. The others are mostly one prompt per row.
     heads = [
         string.text[:at]
         for string in strings
@@ -239,7 +239,7 @@ def _tokenise(
 
 
 def _mask_by_offsets(string: _String, places: Sequence[tuple[int, int]]) -> list[bool]:
-    """Tokens that hold at least one character of an answer."""
+    """Mask of tokens that contain at least one character of an answer."""
     return [
         any(start < end_c and begin_c < end for start, end in string.answers) if end_c > begin_c else False
         for begin_c, end_c in places

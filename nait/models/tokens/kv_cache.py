@@ -1,7 +1,7 @@
-"""Caches: a prefix's keys and values, from which any number of rows go on.
+"""Frozen KV cache: the keys and values of a prefix, shared by any number of rows.
 
-transformers' own cache would keep every row's keys and values of every layer until the pass is through the model;
-this one hands them to the layer at work and forgets them.
+A transformers cache keeps the keys and values of every row and layer until the forward pass ends; this one returns
+them to the current layer and stores none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FrozenLayer(DynamicLayer):  # type: ignore[misc]
-    """One layer's keys and values [1, H, P, d] of a prefix; rows that go on from them leave nothing behind."""
+    """One layer's keys and values [1, H, P, d] of a prefix. Updates are returned, not stored."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class FrozenLayer(DynamicLayer):  # type: ignore[misc]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The prefix's keys and values, then these [B, H, T, d]."""
+        """Keys and values of the prefix, then these [B, H, T, d]."""
         import torch
 
         rows = len(key_states)
@@ -34,12 +34,12 @@ class FrozenLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def empty() -> Any:
-    """A cache that keeps whatever keys and values a decoder gives it, those beyond a sliding window too."""
+    """A cache that keeps all keys and values, also beyond a sliding window."""
     return DynamicCache()
 
 
 def frozen(cache: Any, *, tokens: int) -> Any | None:
-    """The cache of a prefix of so many tokens; None where a layer keeps anything but its keys and values."""
+    """Frozen cache of a prefix of `tokens` tokens; None if a layer keeps state other than keys and values."""
     layers = cache.layers
     if not layers or any(
         type(layer) is not DynamicLayer or layer.get_seq_length() != tokens for layer in layers

@@ -1,4 +1,4 @@
-"""Tokenizers: a model's own, as its folder's tokenizer.json says."""
+"""Tokenizers: load a model's own tokenizer, and check its ids against the embedding."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ NAMED = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
 def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
-    """The folder's own tokenizer: what tokenizer.json says, whatever class the config suggests.
+    """The tokenizer of the folder's tokenizer.json, whatever class the config names.
 
-    AutoTokenizer may replace a custom tokenizer beside a known model type by that type's own; then
-    the file itself is loaded. Raises: ModelError when transformers cannot open it.
+    AutoTokenizer may replace a custom tokenizer by the default of the model type; then the file itself is loaded.
+
+    Raises: ModelError if transformers cannot open it.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -42,9 +43,9 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
 
 
 def check_ids(tokenizer: Any, rows: int | None, *, where: str) -> None:
-    """Raises: ModelError when an id that texts, turns or padding use is beyond the embedding's `rows`.
+    """Raises: ModelError if an id that texts, turns or padding can use exceeds the embedding's `rows`.
 
-    A special token that no text can hold, as one for pictures beside a model of text, may be beyond.
+    Special tokens that no text contains, such as image tokens of a text model, may exceed it.
     """
     if rows is None:
         return
@@ -57,17 +58,17 @@ def check_ids(tokenizer: Any, rows: int | None, *, where: str) -> None:
     )
     if beyond:
         i, token = beyond[0]
-        more = f" ({len(beyond) - 1} more are too)" if len(beyond) > 1 else ""
+        more = f" ({len(beyond) - 1} more ids are beyond it too)" if len(beyond) > 1 else ""
         raise ModelError(
-            f"the tokenizer's {token!r} has id {i}, the embedding {rows} rows{more}",
+            f"the tokenizer's {token!r} has id {i}, the embedding has {rows} rows{more}",
             where=where,
             mend="Use the tokenizer of these weights, or save the model again after "
-            "resize_token_embeddings(len(tokenizer)) and a training of the new rows.",
+            "resize_token_embeddings(len(tokenizer)) and training the new rows.",
         )
 
 
 def check_highest(tokenizer: Any, highest: int, rows: int) -> None:
-    """Raises: ModelError when the highest id of a text is beyond the embedding's `rows`."""
+    """Raises: ModelError if the highest id of a text exceeds the embedding's `rows`."""
     if highest >= rows:
         raise ModelError(
             f"the template or a text writes {tokenizer.convert_ids_to_tokens(highest)!r}: its id is {highest}, "
@@ -78,7 +79,7 @@ def check_highest(tokenizer: Any, highest: int, rows: int) -> None:
 
 
 def _agrees(tokenizer: Any, file: Path) -> bool:
-    """Whether the loaded tokenizer gives the ids that the file itself gives."""
+    """Whether the loaded tokenizer yields the same ids as the file."""
     from tokenizers import Tokenizer
 
     bare = Tokenizer.from_file(str(file))
@@ -90,7 +91,7 @@ def _agrees(tokenizer: Any, file: Path) -> bool:
 
 
 def _keep_no_texts(tokenizer: Any) -> None:
-    """Switch off the cache of words where a whole text counts as one word: it would keep 10,000 texts."""
+    """Disable the word cache if a whole text counts as one word: it would keep 10,000 texts."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None and backend.pre_tokenizer is None and hasattr(backend.model, "_resize_cache"):
         backend.model._resize_cache(0)

@@ -1,4 +1,4 @@
-"""Updates: what Adam makes of a gradient, parameter by parameter, with the moments of a checkpoint.
+"""Adam updates: the step that Adam would take for a gradient, per parameter, from a checkpoint's moments.
 
 Shapes: B rows, p weights of one parameter, flattened.
 """
@@ -16,7 +16,7 @@ from nait.store import way_out
 
 
 class Stepper:
-    """Turns gradients into updates: `update`'s formula, its moments on the device, scaled once."""
+    """Turns gradients into updates. The moments are on the device and scaled once."""
 
     def __init__(self, update: Update, shapes: Mapping[str, tuple[int, ...]], device: str) -> None:
         self.update = update
@@ -32,7 +32,7 @@ class Stepper:
             self.second[name] = (v.float().flatten() * moments.beta2 + inside).to(device)
 
     def __call__(self, name: str, g_bp: torch.Tensor) -> torch.Tensor:
-        """[B, p] the update of each row's gradient; the gradient itself is not changed."""
+        """Updates [B, p], one per row. `g_bp` is not modified."""
         if self.update.variant == "sgd":
             return g_bp
         root = torch.addcmul(self.second[name], g_bp, g_bp, value=1 - self.beta2).sqrt_()
@@ -46,8 +46,11 @@ class Stepper:
 def read_moments(
     moments: Moments, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Each parameter's two moments. Raises: StoreError for a file that cannot be read, ModelError for a tensor
-    that is missing, has another shape, or belongs to no parameter."""
+    """First and second moment of each parameter.
+
+    Raises: StoreError for a file that cannot be read; ModelError for a tensor that is missing, has another shape, or
+    belongs to no parameter.
+    """
     from safetensors import SafetensorError, safe_open
 
     where = str(moments.path)

@@ -1,8 +1,8 @@
-"""Backward passes: every row's own gradient of a LoRA, a batch at a time, reduced while the backward runs.
+"""The gradient runner: per-example LoRA gradients, batch by batch, reduced during the backward pass.
 
 Shapes: B rows, P weights of the LoRA, R reference rows, S width of a projection. Memory holds one factor's
-gradients of a batch (unless whole ones are asked for), and the activations that any backward needs: several
-times a forward's, so batches want fewer tokens than a forward pass's.
+gradients of a batch (all factors' for unprojected `Gradients`) and the activations of the backward pass. These take
+several times the memory of a forward pass: use smaller batches.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError
 from nait.models.anatomy import Anatomy, device_of, dissect
 from nait.models.tokens.batches import Rows, Side, collate, width_of
-from nait.signals.runtime.host_transfer import Arrival, joined
-from nait.signals.runtime.out_of_memory import Fitting
+from nait.signals.runtime.host_transfer import HostTransfer, joined
+from nait.signals.runtime.out_of_memory import MemoryFit
 from nait.signals.specs.gradients import Arrays, GradientSignal
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class GradientRunner:
-    """Runs the model forward and backward over batches; one backward gives all rows' own gradients.
+    """Runs forward and backward passes over batches; one backward pass yields the gradient of every row.
 
-    Raises: ModelError when the model has no plain LoRA on it.
+    Raises: ModelError if the model has no plain LoRA.
     """
 
     def __init__(self, network: Any, signals: Sequence[GradientSignal], *, padding: Side = "right") -> None:
@@ -38,32 +38,32 @@ class GradientRunner:
         self.anatomy: Anatomy = dissect(network)
         self.head: LmHead | None = None
         self.device = device_of(network)
-        # Any id does, since no real token sees it; the pad id itself makes some models warn.
+        # Any id works: no real token attends to it. Some models warn about the pad id itself.
         self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
         self.padding: Side = padding
         self.tap = Tap(network, self._take)
         shapes = {name: tuple(factor.weight.shape) for name, factor in self.tap.factors.items()}
         self.reducer = Reducer(signals, shapes, self.device)
         self.seen: set[str] = set()
-        self.fitting = Fitting()
+        self.fit = MemoryFit()
 
     def __enter__(self) -> GradientRunner:
         from nait.signals.forward.lm_head import head_of
 
         self.tap.__enter__()
-        self.head = head_of(self.network, self.anatomy)  # looked at with dropout off
+        self.head = head_of(self.network, self.anatomy)  # checked with dropout off
         return self
 
     def __exit__(self, *error: object) -> None:
         self.tap.__exit__(*error)
 
-    def begin(self, table: TokenTable, rows: Rows) -> list[Arrival]:
-        """The values of these rows, in parts. Out of memory halves the batch and goes on, saying so."""
+    def begin(self, table: TokenTable, rows: Rows) -> list[HostTransfer]:
+        """Values of these rows, in one or more parts: out of memory halves the batch and logs a warning."""
         width = width_of(int(table.lengths[rows].max()))
-        return self.fitting.read(lambda part: Arrival(self._read(table, part)), rows, width=width)
+        return self.fit.read(lambda part: HostTransfer(self._read(table, part)), rows, width=width)
 
     def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:
-        """One array a signal for these rows."""
+        """One array per signal for these rows."""
         return joined(self.begin(table, rows))
 
     def _read(self, table: TokenTable, rows: Rows) -> list[torch.Tensor]:
@@ -80,7 +80,7 @@ class GradientRunner:
         if not bool(blank.all()):
             backward(self.head, self.anatomy, batch)
             self._check_all_seen()
-        # Without an answer there is no gradient, and Adam's momentum alone says nothing of the row.
+        # A row without an answer has no gradient; an update from Adam's momentum alone would not depend on the row.
         return [torch.where(blank[:, None], torch.nan, value) for value in self.reducer.finish()]
 
     def _take(self, name: str, gradient: torch.Tensor) -> None:

@@ -1,9 +1,9 @@
-"""LoRA layers seen from outside, and the gradient of every row of a batch in one backward.
+"""Per-example LoRA gradients: the gradient of every row of a batch from one backward pass.
 
 Shapes: B rows, T tokens, I inputs and O outputs of a factor. A factor is a linear map y = x W^T, and the
-gradient of one row b with respect to W is sum over t of g_y[b, t] x[b, t]^T, which the batch's own backward has at
-hand: x was kept for it, g_y arrives. So no row needs a backward of its own, whatever lies around the factors
-(any model, tied weights, activation checkpointing: each factor's backward runs once).
+gradient of row b with respect to W is the sum over t of g_y[b, t] x[b, t]^T. The batch's backward pass has both: x is
+saved for it, g_y is its input. No row needs a backward pass of its own. This holds for any model, with tied weights
+and with activation checkpointing, because each factor's backward runs once.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from torch.autograd.function import once_differentiable
 from nait.core.errors import ModelError
 
 Take = Callable[[torch.Tensor, torch.Tensor], None]
-"""Receives the gradient at a factor's output and the factor's input, as the backward comes by."""
+"""Called during the backward pass with the gradient at a factor's output and the factor's input."""
 
 
 def find_factors(network: Any) -> dict[str, Any]:
-    """The LoRA factors (linear modules), by their weight's parameter name, in the order of the names.
+    """LoRA factors (linear modules) by the name of their weight, sorted by name.
 
-    Raises: ModelError when there are none, or when the adapter trains anything else.
+    Raises: ModelError if there are none, or the adapter trains other parameters.
     """
     found = {}
     for path, module in network.named_modules():
         if hasattr(module, "parameter_name"):
-            continue  # peft's wrapper of a bare parameter (experts), whose factors are multiplied, not called
+            continue  # peft's wrapper of a bare parameter (experts): its factors are multiplied, not called
         for part in ("lora_A", "lora_B"):
             held = getattr(module, part, None)
             for adapter, factor in held.items() if isinstance(held, torch.nn.ModuleDict) else ():
@@ -39,14 +39,12 @@ def find_factors(network: Any) -> dict[str, Any]:
     other = sorted(set(ours) - set(found))
     if not found or other:
         what = f"the adapter trains {other[0]}" if other else "there is no LoRA on this model"
-        raise ModelError(
-            what, where="gradients", mend="They are taken of a plain LoRA on linear layers (one adapter)."
-        )
+        raise ModelError(what, where="gradients", mend="Use one plain LoRA adapter on linear layers.")
     return dict(sorted(found.items()))
 
 
 class _Factor(torch.autograd.Function):
-    """A linear map that hands (gradient at its output, input) on, and makes no summed weight gradient."""
+    """A linear map that passes (gradient at its output, input) to `take`, without a summed weight gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, take: Take) -> torch.Tensor:
@@ -63,9 +61,9 @@ class _Factor(torch.autograd.Function):
 
 
 class Tap:
-    """While open, `take(name, gradient)` receives each factor's gradient a row [B, O, I] in float32.
+    """While open, calls `take(name, gradient)` with each factor's per-row gradient [B, O, I] in float32.
 
-    Only the factors want gradients then, so the backward ends at the lowest of them; dropout is off.
+    Only the factors require gradients, so the backward pass ends at the lowest of them. Dropout is off.
     """
 
     def __init__(self, network: Any, take: Callable[[str, torch.Tensor], None]) -> None:
@@ -105,11 +103,11 @@ class Tap:
         return forward
 
     def _gradient(self, name: str, g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """[B, O, I]: some models flatten [B, T] before a router; that is undone."""
+        """Per-row gradient [B, O, I]. Undoes the flattening of [B, T] that some models do before a router."""
         tokens, uneven = divmod(x.numel() // x.shape[-1], self.rows)
         if uneven or (x.dim() == 3 and x.shape[0] != self.rows):
             raise ModelError(
-                f"{name} sees tokens of several rows as one ({tuple(x.shape)} for {self.rows} rows)",
+                f"{name} mixes tokens of several rows ({tuple(x.shape)} for {self.rows} rows)",
                 where="gradients",
                 mend="Leave this module out of train.lora.target_modules.",
             )
@@ -118,7 +116,7 @@ class Tap:
 
 
 def _restore_forward(module: Any, before: Any) -> None:
-    """Nothing; the module's own `forward` is `before` again, or where that is None, its class's."""
+    """Restore the module's own `forward`; None restores its class's."""
     if before is None:
         del module.forward
     else:

@@ -1,9 +1,9 @@
-"""Projections by a matrix of random signs that never exists whole.
+"""Random projection by a matrix of signs that is generated in blocks.
 
 Shapes: B rows, P weights, S width of the projection. Entry (i, j) of the matrix is +-1 / sqrt(S). Its sign is
-bit j % 64 of word i * S / 64 + j / 64 of the splitmix64 stream of `seed` (Steele et al., 2014), which can be
-entered anywhere. Only integers decide a sign, so every machine and device makes the same matrix; 64 signs come
-of one hash.
+bit j % 64 of word i * S / 64 + j / 64 of the splitmix64 stream of `seed` (Steele et al., 2014), which allows
+random access. Signs depend on integer arithmetic only, so every machine and device generates the same matrix. One
+hash yields 64 signs.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import torch
 from nait.signals.specs.gradients import WORD_BITS, Projection
 
 BLOCK_ENTRIES = {"cpu": 1 << 19, "other": 1 << 24}
-"""Signs that exist at a time: 2 MB stay in a processor's cache, 64 MB keep an accelerator busy."""
+"""Signs in memory at once: 2 MB fit a CPU cache, 64 MB keep an accelerator busy."""
 _GOLDEN, _MIX1, _MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 def project(
     u_bp: torch.Tensor, start: int, projection: Projection, *, block_entries: int | None = None
 ) -> torch.Tensor:
-    """[B, S] the weights `u_bp`, which stand from `start` on in the flat order of all P, times the matrix."""
+    """Product [B, S] of the weights `u_bp`, at `start` in the flat order of all P, with the matrix."""
     total = u_bp.new_zeros(len(u_bp), projection.dim)
     entries = block_entries or BLOCK_ENTRIES["cpu" if u_bp.device.type == "cpu" else "other"]
     step = max(1, entries // projection.dim)
@@ -33,7 +33,7 @@ def project(
 
 
 def signs(start: int, count: int, projection: Projection, device: str = "cpu") -> torch.Tensor:
-    """[count, S] of +-1 in float32: rows `start` and on of the matrix, without its scale."""
+    """Rows `start` to `start + count` of the matrix: [count, S] of +-1 in float32, without the scale."""
     words = projection.dim // WORD_BITS
     place = torch.arange(start * words, (start + count) * words, dtype=torch.int64, device=device)
     # A little-endian view: byte 0 of a word holds its bits 0 to 7.
@@ -42,7 +42,7 @@ def signs(start: int, count: int, projection: Projection, device: str = "cpu") -
 
 
 def _splitmix(place: torch.Tensor, seed: int) -> torch.Tensor:
-    """Words `place` of the stream, in int64, whose sums and products wrap around as unsigned ones do."""
+    """Words `place` of the stream. int64 sums and products wrap around like unsigned ones."""
     z = place.add_(1).mul_(_signed(_GOLDEN)).add_(_signed(seed))
     z = (z ^ _shifted(z, 30)).mul_(_signed(_MIX1))
     z = (z ^ _shifted(z, 27)).mul_(_signed(_MIX2))
@@ -50,7 +50,7 @@ def _splitmix(place: torch.Tensor, seed: int) -> torch.Tensor:
 
 
 def _shifted(z: torch.Tensor, bits: int) -> torch.Tensor:
-    """z >> bits as of an unsigned number: the copies of the sign are taken off."""
+    """Logical (unsigned) right shift."""
     return (z >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
@@ -60,6 +60,6 @@ def _signed(value: int) -> int:
 
 @cache
 def _table(device: str) -> torch.Tensor:
-    """[256, 8] the signs that a byte's bits stand for, lowest bit first."""
+    """Signs of each byte's bits [256, 8], lowest bit first."""
     bits = (torch.arange(256)[:, None] >> torch.arange(8)[None, :]) & 1
     return (bits * 2 - 1).float().to(device)

@@ -1,7 +1,8 @@
-"""Reductions: what is kept of a batch's gradients as they arrive, factor by factor.
+"""Gradient reductions: norms, cosines and projections of a batch's gradients, accumulated factor by factor.
 
 Shapes: B rows, P weights of the LoRA, p of one factor, R reference rows, S width of a projection. Gradients
-arrive in the backward's order and stand in the order of the factors' names. Sums over factors are float64.
+arrive in the order of the backward pass and are stored in the order of the factors' names. Sums over factors are
+float64.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Spans = Mapping[str, slice]
 
 
 class Part(Protocol):
-    """What one signal (or several) keeps of the updates."""
+    """Accumulates the values of some signals over the factors of a batch."""
 
     def start(self, rows: int) -> None: ...
 
@@ -32,7 +33,7 @@ class Part(Protocol):
 
 
 class Reducer:
-    """All signals' values of a batch. Signals with one update, or one projection of it, share its making."""
+    """All signals' values of a batch. Signals with the same update or projection share its computation."""
 
     def __init__(self, signals: Sequence[GradientSignal], shapes: Shapes, device: str) -> None:
         self.device = device
@@ -53,20 +54,20 @@ class Reducer:
             self.steppers.append((Stepper(update, shapes, device), parts))
 
     def start(self, rows: int) -> None:
-        """Forget the last batch, expect this many rows."""
+        """Start a batch of this many rows."""
         for part in self._parts():
             part.start(rows)
 
     def take(self, name: str, g_bp: torch.Tensor) -> None:
-        """Nothing; one factor's gradients are reduced."""
-        g_bp = g_bp.to(self.device)  # a model may be spread over several
+        """Add one factor's gradients."""
+        g_bp = g_bp.to(self.device)  # a model may be spread over several devices
         for stepper, parts in self.steppers:
             u_bp = stepper(name, g_bp)
             for part in parts:
                 part.take(name, u_bp)
 
     def finish(self) -> list[torch.Tensor]:
-        """One tensor a signal, [B, P], [B, S] or [B, R], in the order of the signals."""
+        """One tensor per signal, [B, P], [B, S] or [B, R], in the order of the signals."""
         values = [value for part in self._parts() for value in part.finish()]
         return [value for _, value in sorted(zip(self.places, values, strict=True), key=lambda pair: pair[0])]
 
@@ -75,7 +76,7 @@ class Reducer:
 
 
 class Whole:
-    """Signals of the update itself: kept whole where it is asked for, else only its norm and inner products."""
+    """Signals of the unprojected update. Stores the update only for `Gradients`, else its norm and inner products."""
 
     def __init__(self, signals: Sequence[GradientSignal], spans: Spans, device: str) -> None:
         self.signals = signals
@@ -85,7 +86,7 @@ class Whole:
         self.counts = [len(each) for each in references]
         width = max(span.stop for span in spans.values())
         _check_width(references, width)
-        # A reference matrix a factor, so that each product reads its own part alone.
+        # One reference matrix per factor, so that each product reads only its own part.
         self.r_pr = {
             name: torch.from_numpy(np.concatenate([each[:, span] for each in references]).T.copy()).to(device)
             for name, span in (spans.items() if references else ())
@@ -143,7 +144,7 @@ class Projected:
 
 
 def _spans(shapes: Shapes) -> dict[str, slice]:
-    """Where each factor's weights stand among all P, in the order of the names."""
+    """Span of each factor's weights among all P, in the order of the names."""
     spans, at = {}, 0
     for name in sorted(shapes):
         size = int(np.prod(shapes[name]))
@@ -163,7 +164,7 @@ def _check_width(references: Sequence[Arrays], width: int) -> None:
     for each in references:
         if each.ndim != 2 or each.shape[1] != width:
             raise ModelError(
-                f"reference gradients of shape {each.shape} are given where a row's has {width} numbers",
+                f"reference gradients have shape {each.shape}, a row's gradient has {width} numbers",
                 where="gradients",
                 mend="Measure them with this adapter and this projection.",
             )

@@ -1,7 +1,7 @@
-"""Meters: what turns a batch's activations into the signals' numbers while the decoder runs, and after it.
+"""Activation meters: hooks that reduce the decoder's activations to signal values during a forward pass.
 
-Shapes: B rows, T tokens, D width, L layers, C directions. Every number is accumulated in float32, whatever the
-model's dtype. Nothing of size B x T survives a layer's hook.
+Shapes: B rows, T tokens, D width, L layers, C directions. Values are accumulated in float32, whatever the
+model's dtype. No tensor of size B x T outlives a layer's hook.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 
 Hook = Callable[[HookPoint, Callable[["torch.Tensor"], None]], Any]
-"""Gives each activation at a point to a function; returns a handle that ends it."""
+"""Calls a function with each activation at a point. Returns a handle that removes the hook."""
 
 
 class Meter(Protocol):
-    """Measures some of a pass's signals: hooks inside the decoder, the decoder's output, or both."""
+    """Measures some signals of a pass, from hooks inside the decoder or from its output."""
 
     def attach(self, hook: Hook) -> list[Any]:
-        """Handles of its hooks, made by `hook`; remove them when the pass ends."""
+        """Attach the meter's hooks with `hook`. Returns their handles, to be removed after the pass."""
         ...
 
     def start(self, batch: Batch) -> None:
-        """Forget the last batch, expect this one."""
+        """Start this batch."""
         ...
 
     def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:
-        """The batch's values, one tensor a signal, on any device.
+        """Values of the batch, one tensor per signal, on any device.
 
-        `h_btd`: the decoder's output, after the final norm.
-        Where the pass stopped early (no meter of the output is there), it is what the last block that ran gave.
+        `h_btd`: the decoder's output, after the final norm. In a pass that stops early, and so has no output meter,
+        the output of the last block that ran.
         """
         ...
 
 
 def hook(point: HookPoint, take: Callable[[torch.Tensor], None]) -> Any:
-    """The handle of a hook that gives each activation at `point` to `take`."""
+    """Call `take` with each activation at `point`. Returns the hook's handle."""
     if point.end == "input":
 
         def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ def hook(point: HookPoint, take: Callable[[torch.Tensor], None]) -> Any:
 
 
 class ReadingMeter:
-    """All signals of one reading: the reading is computed once a layer and shared by them."""
+    """All signals of one reading, which is computed once per layer."""
 
     def __init__(
         self, reading: Reading, signals: Sequence[ReadingSignal], anatomy: Anatomy, device: str
@@ -90,11 +90,11 @@ class ReadingMeter:
             ).to(device)
 
     def attach(self, hook: Hook) -> list[Any]:
-        """Handles of the hooks, one a layer, made by `hook`; remove them when the pass ends."""
+        """Attach one hook per layer with `hook`. Returns their handles, to be removed after the pass."""
         return [hook(point, partial(self._read, place)) for place, point in enumerate(self.points)]
 
     def start(self, batch: Batch) -> None:
-        """Forget the last batch, expect this one."""
+        """Start this batch."""
         self.batch = batch
         self.kept = {number: [] for number in range(len(self.signals))}
         self.projected = []
@@ -104,7 +104,7 @@ class ReadingMeter:
         assert batch is not None
         rows, width = batch.input_ids.shape
         f_bd = summarise(activation.reshape(rows, width, -1), batch.on(activation.device), self.reading)
-        f_bd = f_bd.to(batch.real.device)  # a spread model's blocks run on several
+        f_bd = f_bd.to(batch.real.device)  # blocks may run on several devices
         if self.v_lcd is not None:
             self.projected.append(f_bd @ self.v_lcd[place].T)
         for number, signal in enumerate(self.signals):
@@ -117,7 +117,7 @@ class ReadingMeter:
                 self.kept[number].append(f_bd.double().sum(dim=0, keepdim=True))
 
     def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:  # noqa: ARG002
-        """The batch's values, one tensor a signal: [B, L, D], [B, C, L], [B, L]; or sums [1, L, D]."""
+        """Values of the batch, one tensor per signal: [B, L, D], [B, C, L], [B, L]; or sums [1, L, D]."""
         import torch
 
         values: list[torch.Tensor] = []
@@ -135,7 +135,7 @@ class ReadingMeter:
 
 
 def summarise(h_btd: torch.Tensor, batch: Batch, reading: Reading) -> torch.Tensor:
-    """[B, D] in float32: `reading`'s summary of one layer's activations [B, T, D] (Reading has the formulas)."""
+    """Summary [B, D] (float32) of one layer's activations [B, T, D]; see `Reading` for the formulas."""
     import torch
 
     rows = torch.arange(h_btd.shape[0], device=h_btd.device)

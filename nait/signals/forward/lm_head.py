@@ -1,8 +1,8 @@
-"""The LM head: logits of chosen hidden states, as the network itself would give them.
+"""The LM head: logits of selected hidden states, equal to the network's own.
 
-A network's logits are its output embeddings applied to the decoder's output, and in some families one step
-more: a soft cap (Gemma) or a scale (Cohere, Granite, Falcon-H1, HyperCLOVA X). Which step a network takes is
-found by trying those its config speaks of against its own logits, so an unknown one is refused, never mismeasured.
+Logits are the output embeddings applied to the decoder's output, followed in some families by one more step: a soft
+cap (Gemma) or a scale (Cohere, Granite, Falcon-H1, HyperCLOVA X). The steps that the config names are compared
+with the network's own logits, so an unknown step is an error, never a wrong number.
 
 Shapes: P positions, D width, V vocabulary.
 """
@@ -29,25 +29,25 @@ Step = Callable[["torch.Tensor"], "torch.Tensor"]
 
 @dataclass(frozen=True)
 class LmHead:
-    """The output embeddings and the step behind them."""
+    """The output embeddings and the step after them."""
 
     module: Any
     step: Step | None
 
     def __call__(self, h_pd: torch.Tensor) -> torch.Tensor:
-        """[P, V] logits in float32; the matrix product runs in the network's dtype. The caller owns them."""
+        """Logits [P, V] in float32, which the caller may overwrite. The product runs in the network's dtype."""
         logits: torch.Tensor = self.module(h_pd)
         return (logits if self.step is None else self.step(logits)).float()
 
 
 _FOUND: WeakKeyDictionary[Any, LmHead] = WeakKeyDictionary()
-"""Networks whose head was checked: each is checked once."""
+"""Checked heads by network."""
 
 
 def head_of(network: Any, anatomy: Anatomy) -> LmHead:
-    """The network's head, checked once a network against its own logits of a few tokens.
+    """The network's head, checked once per network against its own logits of a few tokens.
 
-    Raises: ModelError when no known step gives the network's own logits.
+    Raises: ModelError if no known step reproduces the network's logits.
     """
     if network not in _FOUND:
         _FOUND[network] = _find(network, anatomy)
@@ -66,7 +66,7 @@ def _find(network: Any, anatomy: Anatomy) -> LmHead:
     ids = torch.arange(PROBE_TOKENS, device=device_of(base))[None] + 3
     ids = ids % base.config.get_text_config(decoder=True).vocab_size
     with torch.inference_mode():
-        # On one device, since a spread model's head and its inputs may be on two.
+        # Compared on the CPU: in a model on several devices, the head and its inputs may be on two.
         wanted = network(input_ids=ids, use_cache=False).logits[0].float().cpu()
         h_pd = anatomy.decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
         heads = [LmHead(module, step) for step in _steps(base)]
@@ -75,15 +75,16 @@ def _find(network: Any, anatomy: Anatomy) -> LmHead:
     allowed = TOLERANCE.get(str(h_pd.dtype).removeprefix("torch."), LOW_PRECISION_TOLERANCE)
     if not errors[best] <= allowed * float(wanted.abs().max()):
         raise ModelError(
-            f"{anatomy.name} makes its logits in a way that is not known here (off by {errors[best]:.3g})",
+            f"{anatomy.name} computes its logits in a way that is not known here (off by {errors[best]:.3g})",
             where="model.path",
-            mend="Use a selector that needs no losses (nait, rds, length), or add its step to signals/logits.py.",
+            mend="Use a selector that needs no losses (nait, rds, length), or add its step to "
+            "nait/signals/forward/lm_head.py.",
         )
     return heads[best]
 
 
 def _steps(base: Any) -> Iterator[Step | None]:
-    """The steps that the config speaks of, then none: of two that fit equally the first is taken."""
+    """Steps that the config names, then None. The first of equally good steps wins."""
     config = base.config.get_text_config(decoder=True)
     cap = getattr(config, "final_logit_softcapping", None)
     if cap:

@@ -1,7 +1,7 @@
-"""Outputs: losses, embeddings and choices from the decoder's output of a batch.
+"""Output meters: losses, embeddings and choice probabilities from the decoder's output.
 
-Shapes: B rows, T tokens, D width, P positions, C choices, V vocabulary. Logits exist for a run of positions at a
-time, never B x T x V of them; losses are sums in float64 of float32 terms.
+Shapes: B rows, T tokens, D width, P positions, C choices, V vocabulary. Logits are computed for a slice of positions
+at a time, never for B x T at once. Losses are float64 sums of float32 terms.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 HEAD_POSITIONS = {"cpu": 256}
 MOST_HEAD_POSITIONS = 1024
-"""Positions whose logits exist at a time: 131 MB in float32 for 32,000 tokens; on a processor, what a cache holds."""
+"""Positions whose logits are in memory at once: 131 MB in float32 for 32,000 tokens; on a CPU, about its cache."""
 
 Floats64 = npt.NDArray[np.float64]
 
 
 class OutputMeter:
-    """All signals of the decoder's output. Each predicted token meets the LM head once, whoever asks for it."""
+    """All signals of the decoder's output. The LM head runs once per predicted token, however many signals use it."""
 
     def __init__(self, signals: Sequence[OutputSignal], head: LmHead | None) -> None:
         self.signals = list(signals)
@@ -38,17 +38,17 @@ class OutputMeter:
         self.widest: Scope | None = "whole" if "whole" in scopes else "answer" if scopes else None
 
     def attach(self, hook: Hook) -> list[Any]:  # noqa: ARG002
-        """No hook: all it needs is the decoder's output."""
+        """No hooks: this meter uses only the decoder's output."""
         return []
 
     def start(self, batch: Batch) -> None:
-        """Expect this batch."""
+        """Start this batch."""
         self.batch = batch
 
     def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:
-        """The batch's values, one tensor a signal: [B, 2], [B, D] or [B, C]."""
+        """Values of the batch, one tensor per signal: [B, 2], [B, D] or [B, C]."""
         assert self.batch is not None
-        batch = self.batch.on(h_btd.device)  # a spread model's last block runs elsewhere than its first
+        batch = self.batch.on(h_btd.device)  # the last block may run on another device than the first
         nll_bt = self._token_losses(h_btd, batch)
         return [self._value(signal, h_btd, batch, nll_bt) for signal in self.signals]
 
@@ -75,7 +75,7 @@ class OutputMeter:
 
 
 def predicted(batch: Batch, scope: Scope) -> torch.Tensor:
-    """[B, T] which tokens are predicted: real ones of the scope that have a token before them."""
+    """Mask [B, T] of predicted tokens: real tokens of the scope that have a token before them."""
     import torch
 
     columns = torch.arange(batch.input_ids.shape[1], device=batch.input_ids.device)
@@ -86,7 +86,7 @@ def predicted(batch: Batch, scope: Scope) -> torch.Tensor:
 def token_losses(
     head: LmHead, h_btd: torch.Tensor, ids_bt: torch.Tensor, predicted_bt: torch.Tensor
 ) -> Floats64:
-    """[B, T] negative log-likelihood in nats of the predicted tokens, each from the state before it; else 0."""
+    """Negative log-likelihood [B, T] (nats) of the predicted tokens, each from the preceding state; 0 elsewhere."""
     import torch
 
     rows, columns = predicted_bt.nonzero(as_tuple=True)
@@ -103,20 +103,20 @@ def token_losses(
 
 
 def runs(count: int, h_btd: torch.Tensor) -> Iterator[slice]:
-    """`count` positions of these states, as many at a time as the head sees."""
+    """Slices of `count` positions, each small enough for the head's logits."""
     step = HEAD_POSITIONS.get(h_btd.device.type, MOST_HEAD_POSITIONS)
     for at in range(0, count, step):
         yield slice(at, at + step)
 
 
 def _log_sum_exp(logits_pv: torch.Tensor) -> torch.Tensor:
-    """[P] log of the sum of exponentials. Overwrites `logits_pv`: a second copy costs more than the arithmetic."""
+    """Log-sum-exp [P]. Overwrites `logits_pv`: a copy costs more than the arithmetic."""
     top = logits_pv.amax(dim=1, keepdim=True)
     return logits_pv.sub_(top).exp_().sum(dim=1).log() + top[:, 0]
 
 
 def choose(head: LmHead, h_btd: torch.Tensor, batch: Batch, ids: Sequence[int]) -> torch.Tensor:
-    """[B, C] the probability of each of `ids` after the last token."""
+    """Probability [B, C] of each of `ids` after the last token."""
     import torch
 
     rows = torch.arange(h_btd.shape[0], device=h_btd.device)
@@ -130,7 +130,7 @@ def choose(head: LmHead, h_btd: torch.Tensor, batch: Batch, ids: Sequence[int]) 
 
 
 def embed(h_btd: torch.Tensor, batch: Batch, signal: Embedding) -> torch.Tensor:
-    """[B, D] in float32: `signal`'s summary of the decoder's output (Embedding has the formulas)."""
+    """Pooled decoder output [B, D] in float32; see `Embedding` for the formulas."""
     import torch
 
     whole = signal.part == "whole"

@@ -1,8 +1,9 @@
-"""Packing: the rows of a batch as one sequence without padding, each with positions of its own.
+"""Packing: the rows of a batch concatenated into one sequence without padding.
 
-Attention of the flash kind reads borders from the positions and wastes nothing on pads. Others build a mask of all
-tokens by all tokens for it, which costs more than the padding it saves. The hooks of a pass see padded rows none the
-less. Shapes: B rows of a batch, T tokens of the longest, S real tokens in all, D width.
+Flash attention takes row boundaries from the position ids and spends no work on pads. Other kinds build a mask of all
+tokens by all tokens, which costs more than padding. The hooks of a pass still see padded rows.
+
+Shapes: B rows of a batch, T tokens of the longest, S real tokens in total, D hidden size.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nait.models.anatomy import Anatomy
 from nait.models.tokens.batches import Batch
-from nait.signals.forward.prefix_cache import Take, alike
+from nait.signals.forward.prefix_cache import Take, nearly_equal
 from nait.signals.runtime.out_of_memory import decoder_options
 
 if TYPE_CHECKING:
@@ -28,36 +29,36 @@ TRIAL_ROWS = 2
 
 
 class Packing:
-    """Reads batches packed: `auto` where the model's attention is of the flash kind, `always`, or `never`.
+    """Runs the decoder on packed batches: `auto` with flash attention, `always`, or `never`.
 
-    Two rows of the first batch are read both ways. A model that gives other values for packed rows gets padded ones,
-    and the log says so.
+    Two rows of the first batch are run both ways. If packing changes the values, batches are padded and a warning is
+    logged.
     """
 
     def __init__(self, anatomy: Anatomy, when: When = "auto") -> None:
         self.anatomy = anatomy
         self.on = when == "always" or (when == "auto" and _is_flash(anatomy.decoder))
         self.tried = False
-        self.trying = False
+        self.in_trial = False
         self.layout: _Layout | None = None
         if self.on and "position_ids" not in inspect.signature(anatomy.decoder.forward).parameters:
-            self._refuse()
+            self._disable()
 
-    def taking(self, take: Take) -> Take:
-        """A hook's function that gives `take` the activations of padded rows."""
+    def wrap(self, take: Take) -> Take:
+        """A hook function that passes activations to `take` as padded rows."""
 
         def padded(activation: torch.Tensor) -> None:
-            if not self.trying:
+            if not self.in_trial:
                 take(activation if self.layout is None else self.layout.pad(activation))
 
         return padded
 
     def read(self, batch: Batch) -> torch.Tensor | None:
-        """The decoder's output [B, T, D], 0 at pads; None where rows have to be read padded."""
+        """Decoder output [B, T, D], 0 at pads; None if the batch has to be padded."""
         if not self.on or len(batch.rows) < 2:
             return None
         if not self.tried:
-            self._try(batch.head(TRIAL_ROWS))
+            self._trial(batch.head(TRIAL_ROWS))
         return self._read(batch) if self.on else None
 
     def _read(self, batch: Batch) -> torch.Tensor:
@@ -70,26 +71,28 @@ class Packing:
         finally:
             self.layout = None
 
-    def _try(self, batch: Batch) -> None:
-        """Goes on packed only if these rows give the same both ways."""
-        self.tried = self.trying = True
+    def _trial(self, batch: Batch) -> None:
+        """Disable packing if it changes the values of these rows."""
+        self.tried = self.in_trial = True
         try:
             options = decoder_options(self.anatomy, batch)
             apart = self.anatomy.decoder(input_ids=batch.input_ids, use_cache=False, **options)
             packed = self._read(batch)
         finally:
-            self.trying = False
-        if not alike(apart.last_hidden_state[batch.real], packed[batch.real]):
-            self._refuse()
+            self.in_trial = False
+        if not nearly_equal(apart.last_hidden_state[batch.real], packed[batch.real]):
+            self._disable()
 
-    def _refuse(self) -> None:
+    def _disable(self) -> None:
         self.on = False
-        log.warning("This model does not read packed rows as it reads them apart; batches are padded.")
+        log.warning(
+            "This model computes other values for packed rows. Batches are padded; set engine.packing=never."
+        )
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the tokens of a packed batch are in its padded rows: found once, since a GPU has to be waited for."""
+    """Places of a packed batch's tokens in its padded rows; computed once, as it synchronizes with the GPU."""
 
     ids_1s: torch.Tensor
     positions_1s: torch.Tensor
@@ -105,7 +108,7 @@ class _Layout:
         return cls(ids, positions, places_s, *batch.real.shape)
 
     def pad(self, packed: torch.Tensor) -> torch.Tensor:
-        """[B, T, D] padded rows of packed activations ([1, S, D], or [S, D] as experts have them); 0 at pads."""
+        """Padded rows [B, T, D] of packed activations ([1, S, D], or [S, D] inside experts); 0 at pads."""
         depth = packed.shape[-1]
         rows = packed.new_zeros((self.rows * self.width, depth))
         rows.index_copy_(0, self.places_s, packed.reshape(-1, depth))

@@ -1,8 +1,10 @@
-"""Prefixes: tokens that many rows begin with, such as a template's preamble or a system prompt, read once.
+"""Prefix caching: run the decoder once on tokens that many rows begin with, such as a preamble or system prompt.
 
-Under causal attention a prefix's states do not depend on what follows. The decoder reads it once a pass, and every
-batch of its rows goes on from its keys and values. Where each row of Alpaca has 40 tokens of preamble and 130 in
-all, that is a third of the work. Shapes: N rows, B rows of a batch, T tokens, P of them the prefix's, D width.
+Under causal attention a prefix's states do not depend on what follows. The decoder runs on it once per pass, and all
+batches of its rows use its cached keys and values. Where a row of Alpaca has 40 tokens of preamble out of 130, that
+saves a third of the work.
+
+Shapes: N rows, B rows of a batch, T tokens, P prefix tokens, D hidden size.
 """
 
 from __future__ import annotations
@@ -24,16 +26,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FEWEST_TOKENS = 8
-"""A prefix, or what a longer one adds to a shorter one, is worth no less."""
+"""Minimum tokens of a prefix, or of its extension over a shorter prefix."""
 FEWEST_ROWS = 16
 LEAST_SHARE = 0.05
-"""Rows that share a prefix are at least this part of the table."""
+"""Minimum share of the table's rows that begin with a prefix."""
 
 LEAST_SAVED = 0.05
-"""To go on from prefixes pays where it saves this part of the tokens: rows of different ones share no batch."""
+"""Minimum share of tokens saved. Caching has a cost: rows with different prefixes cannot share a batch."""
 
 PROBE_TOKENS = 16
-"""So many tokens behind a prefix show whether a decoder goes on from it as it should."""
+"""Tokens after a prefix that check whether the decoder handles a cached prefix correctly."""
 
 Ints = npt.NDArray[np.integer[Any]]
 Take = Callable[["torch.Tensor"], None]
@@ -41,16 +43,16 @@ Take = Callable[["torch.Tensor"], None]
 
 @dataclass(frozen=True)
 class Prefixes:
-    """The shared prefixes of a table, `ids[k]` [P_k], and which of them each row begins with, `number` [N]; -1: none.
+    """Shared prefixes of a table, `ids[k]` [P_k], and the prefix of each row, `number` [N]; -1: none.
 
-    A row is longer than its prefix: its last token is its own.
+    A row is longer than its prefix by at least one token.
     """
 
     ids: tuple[Ints, ...] = ()
     number: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def of(self, rows: Rows) -> Ints | None:
-        """The prefix [P] that all of these rows begin with; None where they share none."""
+        """The prefix [P] of all these rows; None if they share none."""
         if not self.ids:
             return None
         first = int(self.number[rows[0]])
@@ -58,11 +60,11 @@ class Prefixes:
 
 
 NONE = Prefixes()
-"""Every row is read whole."""
+"""No prefix caching."""
 
 
 def find_prefixes(table: TokenTable) -> Prefixes:
-    """The prefixes that many rows of the table share. Its first tokens are read, one column at a time."""
+    """Prefixes that many rows of the table share. Reads the rows' first tokens, one column at a time."""
     least = max(FEWEST_ROWS, int(LEAST_SHARE * len(table)))
     number = np.full(len(table), -1, dtype=np.int64)
     ids: list[Ints] = []
@@ -74,9 +76,9 @@ def find_prefixes(table: TokenTable) -> Prefixes:
 
 
 def _split(table: TokenTable, rows: Rows, at: int, kept: int, least: int) -> Iterator[tuple[int, Rows]]:
-    """Tokens of a shared prefix, and the rows that have it: a walk down the tree of first tokens.
+    """Length of each shared prefix and its rows, from a walk down the trie of first tokens.
 
-    `rows` share their first `at` tokens; `kept`: the length of the prefix that those get who leave on the way.
+    `rows` share their first `at` tokens; rows that leave this branch have a prefix of `kept` tokens.
     """
     while True:
         branches, rest = _branches(table, rows, at, least)
@@ -93,7 +95,7 @@ def _split(table: TokenTable, rows: Rows, at: int, kept: int, least: int) -> Ite
 
 
 def _branches(table: TokenTable, rows: Rows, at: int, least: int) -> tuple[list[Rows], Rows]:
-    """The rows by their token `at`, for each that many of them have; and the rows beside those."""
+    """Rows grouped by their token `at`, for every token that `least` rows have; and the remaining rows."""
     starts = np.asarray(table.starts)
     alive = starts[rows + 1] - starts[rows] > at + 1
     going = rows[alive]
@@ -105,7 +107,7 @@ def _branches(table: TokenTable, rows: Rows, at: int, least: int) -> tuple[list[
 
 
 def plan_by_prefix(lengths: npt.NDArray[np.int64], batch_tokens: int, prefixes: Prefixes) -> list[Rows]:
-    """Batches as `plan` makes them, none of which mixes rows of different prefixes; the widest first."""
+    """Batches by `plan`, none of which mixes rows of different prefixes; widest first."""
     if not prefixes.ids:
         return plan(lengths, batch_tokens)
     batches = []
@@ -115,33 +117,33 @@ def plan_by_prefix(lengths: npt.NDArray[np.int64], batch_tokens: int, prefixes: 
     return sorted(batches, key=lambda rows: -width_of(int(lengths[rows].max())))
 
 
-def tokens_read(batches: Sequence[Rows], lengths: npt.NDArray[np.int64], prefixes: Prefixes) -> int:
-    """Tokens that a pass reads in these batches: padding included, the prefixes that batches go on from not."""
+def forwarded_tokens(batches: Sequence[Rows], lengths: npt.NDArray[np.int64], prefixes: Prefixes) -> int:
+    """Tokens forwarded: padding included, cached prefixes excluded."""
     return sum(
-        len(rows) * (width_of(int(lengths[rows].max())) - tokens_begun(rows, prefixes)) for rows in batches
+        len(rows) * (width_of(int(lengths[rows].max())) - cached_tokens(rows, prefixes)) for rows in batches
     )
 
 
-def tokens_begun(rows: Rows, prefixes: Prefixes) -> int:
-    """Tokens of the prefix that a batch of these rows goes on from."""
+def cached_tokens(rows: Rows, prefixes: Prefixes) -> int:
+    """Tokens of the cached prefix of a batch of these rows."""
     prefix = prefixes.of(rows)
     return 0 if prefix is None else len(prefix)
 
 
 def worthwhile(prefixes: Prefixes, lengths: npt.NDArray[np.int64], batch_tokens: int) -> Prefixes:
-    """The prefixes, where a pass over rows of these lengths [N] reads few enough tokens with them; else none."""
+    """`prefixes` if caching saves enough tokens over rows of these lengths [N]; else none."""
     if not prefixes.ids:
         return NONE
     whole, shared = (
-        tokens_read(plan_by_prefix(lengths, batch_tokens, given), lengths, given)
+        forwarded_tokens(plan_by_prefix(lengths, batch_tokens, given), lengths, given)
         for given in (NONE, prefixes)
     )
     return prefixes if shared <= (1.0 - LEAST_SAVED) * whole else NONE
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What the decoder made of one prefix: its output [1, P, D], and each hooked activation [1, P, D]."""
+class CachedPrefix:
+    """KV cache of one prefix, with the decoder's output [1, P, D] and each hooked activation [1, P, D]."""
 
     tokens: int
     cache: Any
@@ -150,60 +152,60 @@ class Memory:
 
 
 class Continuation:
-    """Reads rows on from a prefix that they share, and lets the hooks of the pass see whole rows none the less."""
+    """Runs the decoder on rows after their cached prefix. The hooks of the pass still see whole rows."""
 
     def __init__(self, decoder: Any, device: str) -> None:
         self.decoder = decoder
         self.device = device
         self.rows = 0
         self.hooks = 0
-        self.memory: Memory | None = None
-        self.memories: dict[bytes, Memory | None] = {}
+        self.current: CachedPrefix | None = None
+        self.cached: dict[bytes, CachedPrefix | None] = {}
         self.recorded: dict[int, torch.Tensor] | None = None
 
-    def taking(self, take: Take) -> Take:
-        """A hook's function that gives `take` the activations of whole rows."""
+    def wrap(self, take: Take) -> Take:
+        """A hook function that passes activations of whole rows to `take`."""
         number, self.hooks = self.hooks, self.hooks + 1
 
         def whole(activation: torch.Tensor) -> None:
             if self.recorded is not None:
                 self.recorded[number] = activation.reshape(1, -1, activation.shape[-1])
-            elif self.memory is not None:
-                behind = activation.reshape(self.rows, -1, activation.shape[-1])
-                take(join(self.memory.activations[number], behind))
+            elif self.current is not None:
+                after = activation.reshape(self.rows, -1, activation.shape[-1])
+                take(join(self.current.activations[number], after))
             else:
                 take(activation)
 
         return whole
 
     def read(self, ids_bt: torch.Tensor, prefix: Ints | None) -> torch.Tensor | None:
-        """The decoder's output [B, T, D] of rows that begin with `prefix`; None where it has to read them whole."""
-        self.rows, self.memory = len(ids_bt), None
+        """Decoder output [B, T, D] of rows that begin with `prefix`; None if they have to be run whole."""
+        self.rows, self.current = len(ids_bt), None
         if prefix is None:
             return None
         key = prefix.tobytes()
-        if key not in self.memories:
-            self.memories[key] = self._remember(prefix, ids_bt[:1, : len(prefix) + PROBE_TOKENS])
-        self.memory = self.memories[key]
-        return None if self.memory is None else self._go_on(self.memory, ids_bt)
+        if key not in self.cached:
+            self.cached[key] = self._cache(prefix, ids_bt[:1, : len(prefix) + PROBE_TOKENS])
+        self.current = self.cached[key]
+        return None if self.current is None else self._continue(self.current, ids_bt)
 
-    def _go_on(self, memory: Memory, ids_bt: torch.Tensor) -> torch.Tensor:
-        behind = self.decoder(
-            input_ids=ids_bt[:, memory.tokens :], past_key_values=memory.cache, use_cache=True
+    def _continue(self, prefix: CachedPrefix, ids_bt: torch.Tensor) -> torch.Tensor:
+        after = self.decoder(
+            input_ids=ids_bt[:, prefix.tokens :], past_key_values=prefix.cache, use_cache=True
         )
-        return join(memory.output, behind.last_hidden_state)
+        return join(prefix.output, after.last_hidden_state)
 
-    def _remember(self, prefix: Ints, row_1t: torch.Tensor) -> Memory | None:
-        """The decoder's states of a prefix [P]; None for a decoder that does not go on from them as it should.
+    def _cache(self, prefix: Ints, row_1t: torch.Tensor) -> CachedPrefix | None:
+        """Cache of a prefix [P]; None for a decoder that computes other values with it.
 
-        Not every decoder keeps its past in keys and values alone, or counts positions from there: the beginning of
-        one row is read both ways.
+        Some decoders keep state other than keys and values, or count positions differently: the beginning of one row
+        is run both ways.
         """
         import torch
 
         from nait.models.tokens.kv_cache import empty, frozen
 
-        self.recorded = {}  # what the hooks see now is not a batch
+        self.recorded = {}  # hooks record the prefix's activations in place of a batch's
         try:
             cache = empty()
             ids = torch.from_numpy(prefix.astype(np.int64))[None].to(self.device)
@@ -211,27 +213,29 @@ class Continuation:
             kept = frozen(cache, tokens=len(prefix))
             if kept is None:
                 return None
-            memory = Memory(len(prefix), kept, output, self.recorded)
+            cached = CachedPrefix(len(prefix), kept, output, self.recorded)
             self.recorded = {}
             whole = self.decoder(input_ids=row_1t, use_cache=False).last_hidden_state
-            if alike(whole, self._go_on(memory, row_1t)):
-                return memory
+            if nearly_equal(whole, self._continue(cached, row_1t)):
+                return cached
         finally:
             self.recorded = None
-        log.warning("This model does not read on from a shared prefix; every row is read whole.")
+        log.warning(
+            "This model does not support prefix caching. Every row is run whole; set engine.share_prefixes=false."
+        )
         return None
 
 
-def alike(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether two tensors differ by rounding alone: relative to their norm by less than sqrt(eps) of their dtype."""
+def nearly_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors differ by less than sqrt(eps) of their dtype, relative to their norm."""
     import torch
 
     distance = (a.float() - b.float()).norm()
     return bool(distance <= torch.finfo(a.dtype).eps ** 0.5 * a.float().norm())
 
 
-def join(before_pd: torch.Tensor, behind_btd: torch.Tensor) -> torch.Tensor:
-    """[B, P + T, D] whole rows: what a prefix gave [1, P, D], and each row behind it."""
+def join(prefix_pd: torch.Tensor, after_btd: torch.Tensor) -> torch.Tensor:
+    """Whole rows [B, P + T, D]: a prefix's states [1, P, D], then each row's."""
     import torch
 
-    return torch.cat([before_pd.expand(len(behind_btd), -1, -1), behind_btd], dim=1)
+    return torch.cat([prefix_pd.expand(len(after_btd), -1, -1), after_btd], dim=1)

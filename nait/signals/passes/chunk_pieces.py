@@ -1,7 +1,7 @@
-"""Fillings: a chunk's values in memory while its batches come, and the pieces that are kept until it is whole.
+"""Chunk buffers: the values of a chunk in memory, and the pieces that save it before it is complete.
 
-A piece holds the rows that came since the one before it, and of a set-level signal the sum so far. A
-chunk that is filled from its pieces and then from the other batches has the bytes of one filled in one go.
+A piece holds the rows added since the previous piece; for a set-level signal it holds the sum so far. A chunk
+restored from its pieces and then completed has the same bytes as one measured without interruption.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from nait.signals.runtime.host_transfer import Values
 from nait.signals.specs.activations import Signal
 
 
-class Filling:
-    """A chunk's values, an array a signal, as its batches come; a set-level signal is summed.
+class ChunkBuffer:
+    """Values of a chunk, one array per signal. Set-level signals are summed.
 
-    The arrays have their full size at once: small ones that were kept from each batch would lie between what batches
-    free, and the heap would grow around them.
+    Arrays are allocated at full size: small arrays kept from each batch would fragment the heap.
     """
 
     def __init__(self, signals: Sequence[Signal], rows: int) -> None:
@@ -29,12 +28,12 @@ class Filling:
         self.at = 0
         self.batches = 0
         self.arrays: list[Values] = []
-        self.kept_rows = 0
-        self.kept_batches = 0
+        self.saved_rows = 0
+        self.saved_batches = 0
         self._whole = True
 
     def add(self, values: Sequence[Values], rows: int) -> None:
-        """The next batch's values, of so many rows."""
+        """Add the values of the next batch."""
         self._whole = False
         if not self.arrays:
             self.arrays = self._empty(values)
@@ -54,23 +53,23 @@ class Filling:
         ]
 
     @property
-    def can_be_kept(self) -> bool:
-        """Whether batches came since the last piece, none of which an interrupt has left half added."""
-        return self._whole and self.batches > self.kept_batches
+    def has_unsaved(self) -> bool:
+        """Whether there are batches since the last piece, and no interrupt left one half added."""
+        return self._whole and self.batches > self.saved_batches
 
     def piece(self) -> list[Values]:
-        """What came since the last piece, an array a signal."""
+        """Values since the last piece, one array per signal."""
         return [
-            array[self.kept_rows : self.at] if own else array
+            array[self.saved_rows : self.at] if own else array
             for own, array in zip(self.per_row, self.arrays, strict=True)
         ]
 
-    def keep(self) -> None:
-        """Notes that a piece has been written."""
-        self.kept_rows, self.kept_batches = self.at, self.batches
+    def mark_saved(self) -> None:
+        """Record that a piece was written."""
+        self.saved_rows, self.saved_batches = self.at, self.batches
 
     def restore(self, piece: Sequence[Values], *, rows: int, batches: int) -> None:
-        """The values of the next piece, of so many rows in so many batches."""
+        """Add the values of a piece that holds these numbers of rows and batches."""
         if not self.arrays:
             self.arrays = self._empty(piece)
         for own, array, value in zip(self.per_row, self.arrays, piece, strict=True):
@@ -80,11 +79,11 @@ class Filling:
                 array[:] = value
         self.at += rows
         self.batches += batches
-        self.keep()
+        self.mark_saved()
 
 
 def write_arrays(path: Path, arrays: Sequence[Values]) -> None:
-    """Writes the arrays under their numbers, whole: to a `.part` file first, then renamed."""
+    """Write the arrays under their indices, atomically: to a `.part` file that is then renamed."""
     part = path.with_suffix(".part")
     with part.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **{str(i): array for i, array in enumerate(arrays)})
@@ -94,7 +93,7 @@ def write_arrays(path: Path, arrays: Sequence[Values]) -> None:
 
 
 def read_arrays(path: Path) -> list[Values]:
-    """The arrays of `write_arrays`."""
+    """Arrays written by `write_arrays`."""
     with np.load(path, allow_pickle=False) as arrays:
         found: Mapping[str, Values] = arrays
         return [found[str(i)] for i in range(len(found))]

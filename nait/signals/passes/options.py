@@ -1,4 +1,4 @@
-"""The engine: how a pass runs."""
+"""Engine options: batch size, padding, prefix caching, packing and save intervals of a pass."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from nait.signals.forward.prefix_cache import NONE, Prefixes, find_prefixes, wor
 
 @dataclass(frozen=True)
 class Engine:
-    """How a pass runs: nothing here may change a number beyond float rounding.
+    """Options of a pass. None of them changes a result beyond float rounding.
 
-    `share_prefixes` reads tokens that many rows begin with once, where padding is on the right. `packing` reads what
-    rows of a batch do not share as one sequence without padding: `auto` where the model's attention is of the flash
-    kind, `always`, or `never`.
+    `share_prefixes` caches the prefixes that many rows share (with padding on the right). `packing` concatenates the
+    other rows of a batch into one sequence without padding: `auto` with flash attention, `always`, or `never`.
 
-    A pass writes `chunk_tokens` tokens at a time, and before that every `save_seconds` what it has of them: so much
-    work a kill can cost. 0 writes after each batch.
+    A pass writes a chunk every `chunk_tokens` tokens, and saves an incomplete chunk every `save_seconds`: the most
+    work that a kill can lose. 0 saves after each batch.
     """
 
     batch_tokens: int = 8192
@@ -41,11 +40,11 @@ class Engine:
         check_number("engine.save_seconds", self.save_seconds, "[0, inf)")
 
     def prefixes(self, table: TokenTable) -> Prefixes:
-        """The prefixes that a forward pass over the table reads once, where that pays."""
+        """Prefixes that a forward pass over the table caches; none if caching saves too little."""
         return self.paying(find_prefixes(table), table.lengths)
 
     def paying(self, prefixes: Prefixes, lengths: npt.NDArray[np.int64]) -> Prefixes:
-        """These prefixes where a pass over rows of these lengths [N] reads them once; else none."""
+        """`prefixes` if a pass over rows of these lengths [N] caches them; else none."""
         if not self.share_prefixes or self.padding != "right":
             return NONE
         return worthwhile(prefixes, lengths, self.batch_tokens)

@@ -1,12 +1,12 @@
-"""Passes: one forward of the decoder over a token table, written to disk in chunks as it goes.
+"""Running a pass: measure a token table batch by batch, and write it to disk in chunks.
 
-A chunk is a run of consecutive batches. It is written whole and renamed; before it is whole, what it has is written
-in pieces, by the clock and at an interrupt. So a killed pass continues after the last batch that was written, and
-ends with the same bytes. Memory holds one chunk, whatever the number of rows.
+A chunk is a run of consecutive batches, written atomically. An incomplete chunk is saved in pieces, at intervals
+and at an interrupt. A killed pass resumes after the last saved batch and ends with the same bytes. Memory holds one
+chunk, whatever the number of rows.
 
-Several processes may share a pass. One leads: it holds the store's lock, and puts the chunks together. Whoever
-measures a chunk holds a file lock on it, which the system lets go when the process dies. So no chunk is measured
-twice, the leader waits for living processes alone, and none that holds a chunk waits for anything.
+Several processes may share a pass. The leader holds the store's lock and assembles the chunks. A process that
+measures a chunk holds a file lock on it, which the system releases when the process dies. So no chunk is measured
+twice, and the leader waits only for live processes. Lock holders never block, so there is no deadlock.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from nait.core.dataset.token_table import TokenTable
 from nait.core.ranks import ALONE, Workers
 from nait.models.tokens.batches import Rows
 from nait.signals.forward.prefix_cache import NONE, Prefixes, plan_by_prefix
-from nait.signals.passes.chunk_pieces import Filling
+from nait.signals.passes.chunk_pieces import ChunkBuffer
 from nait.signals.passes.chunks import Chunks
 from nait.signals.passes.options import Engine
 from nait.signals.passes.runners import read_ahead, runner_of
 from nait.signals.runtime.malloc_trim import Heap
 from nait.signals.specs.activations import Signal
 from nait.signals.specs.gradients import GradientSignal
-from nait.signals.token_store import forget
+from nait.signals.token_store import release_pages
 from nait.store.attempts import Attempt
 
 log = logging.getLogger(__name__)
 
 SAVE_SHARE = 100
-"""A piece may cost at most this part of the time it protects, however large the values of a row are."""
+"""Time between two pieces is at least this many times the time that one takes to write."""
 BACKWARD_SHARE = 4
-"""A backward pass gets this part of the engine's token budget."""
+"""Divisor of the engine's token budget for a backward pass."""
 
 
 def run_pass(
@@ -52,15 +52,15 @@ def run_pass(
     name: str,
     workers: Workers = ALONE,
 ) -> Mapping[str, Any]:
-    """Writes `<i>.npy` for each signal i into `folder`, from what a killed pass left there and what is made now.
+    """Write `<i>.npy` for each signal i into `folder`, resuming from a killed pass.
 
-    What earlier attempts took, for the manifest.
+    Returns the cost of earlier attempts, for the manifest.
     """
     prefixes, chunks = _plan(table, signals, folder, engine)
     chunks.keep_only_if_same_plan()
     attempt = Attempt(folder, kept=chunks.files())
     if missing := chunks.missing():
-        turns = chunks.in_turn(missing, workers, until_whole=True)
+        turns = chunks.claim_missing(missing, workers, until_whole=True)
         saves = ChunkSaves(engine.save_seconds, attempt.keep)
         _measure(
             network, table, signals, chunks, turns, prefixes=prefixes, engine=engine, name=name, saves=saves
@@ -79,13 +79,13 @@ def join_pass(
     name: str,
     workers: Workers,
 ) -> None:
-    """Measures chunks of a pass that another process leads in `folder`; comes back when none is to be had.
+    """Measure chunks of a pass that another process leads in `folder`, until none is free.
 
-    Does nothing where no process has begun that pass, or has cut it otherwise.
+    Returns at once if no process has started that pass, or its plan differs.
     """
     prefixes, chunks = _plan(table, signals, folder, engine)
     if chunks.is_open() and (missing := chunks.missing()):
-        turns = chunks.in_turn(missing, workers, until_whole=False)
+        turns = chunks.claim_missing(missing, workers, until_whole=False)
         quiet, saves = replace(engine, progress=False), ChunkSaves(engine.save_seconds)
         _measure(
             network(), table, signals, chunks, turns, prefixes=prefixes, engine=quiet, name=name, saves=saves
@@ -94,28 +94,28 @@ def join_pass(
 
 @dataclass
 class ChunkSaves:
-    """Writes chunks, and what they have so far every `seconds`; calls `then` after each write."""
+    """Writes chunks, and pieces of incomplete ones every `seconds`; calls `then` after each write."""
 
     seconds: float
     then: Callable[[], None] = lambda: None
     cost: float = 0.0
     last: float = field(default_factory=time.monotonic)
 
-    def keep(self, chunks: Chunks, number: int, filled: Filling, *, now: bool = False) -> None:
-        """Writes a piece where it is due, or has to be written now."""
+    def save(self, chunks: Chunks, number: int, buffer: ChunkBuffer, *, now: bool = False) -> None:
+        """Write a piece if one is due, or `now`."""
         started = time.monotonic()
         wait = self.seconds and max(self.seconds, SAVE_SHARE * self.cost)
-        if (now or started - self.last >= wait) and chunks.keep(number, filled):
-            self.note()
+        if (now or started - self.last >= wait) and chunks.save_piece(number, buffer):
+            self._mark_saved()
             self.cost = self.last - started
 
-    def write(self, chunks: Chunks, number: int, filled: Filling) -> None:
-        """Writes a whole chunk."""
-        chunks.write(number, filled)
-        self.note()
+    def write(self, chunks: Chunks, number: int, buffer: ChunkBuffer) -> None:
+        """Write a complete chunk."""
+        chunks.write(number, buffer)
+        self._mark_saved()
 
-    def note(self) -> None:
-        """Notes that all work so far has been written."""
+    def _mark_saved(self) -> None:
+        """Record that all work so far is on disk."""
         self.then()
         self.last = time.monotonic()
 
@@ -123,7 +123,7 @@ class ChunkSaves:
 def _plan(
     table: TokenTable, signals: Sequence[Signal], folder: Path, engine: Engine
 ) -> tuple[Prefixes, Chunks]:
-    """What the pass reads once, and its chunks. A backward keeps every layer's activations, a forward one layer's."""
+    """Cached prefixes and chunks. A backward pass keeps every layer's activations, so its batches are smaller."""
     backward = any(isinstance(signal, GradientSignal) for signal in signals)
     prefixes = NONE if backward else engine.prefixes(table)
     batch_tokens = max(1, engine.batch_tokens // (BACKWARD_SHARE if backward else 1))
@@ -145,37 +145,49 @@ def _measure(
 ) -> None:
     runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes, packing=engine.packing)
     heap = Heap()
-    forget(table)
-    with _told(table, chunks, name), _bar(table, chunks, engine, name) as advance, runner, closing(turns):
+    release_pages(table)
+    with (
+        _report_interrupt(table, chunks, name),
+        _progress(table, chunks, engine, name) as advance,
+        runner,
+        closing(turns),
+    ):
         for number in turns:
-            filled = chunks.begun(number, signals)
+            buffer = chunks.resume(number, signals)
             try:
-                for rows, values in read_ahead(runner, table, chunks.batches[number][filled.batches :]):
-                    filled.add(values, len(rows))
-                    forget(table)
-                    heap.give_back()
+                for rows, values in read_ahead(runner, table, chunks.batches[number][buffer.batches :]):
+                    buffer.add(values, len(rows))
+                    release_pages(table)
+                    heap.trim()
                     advance(rows)
-                    saves.keep(chunks, number, filled)
-                saves.write(chunks, number, filled)
+                    saves.save(chunks, number, buffer)
+                saves.write(chunks, number, buffer)
             except (KeyboardInterrupt, SystemExit):
-                saves.keep(chunks, number, filled, now=True)
+                saves.save(chunks, number, buffer, now=True)
                 raise
 
 
 @contextmanager
-def _told(table: TokenTable, chunks: Chunks, name: str) -> Iterator[None]:
-    """An interrupt of the body says what is kept."""
+def _report_interrupt(table: TokenTable, chunks: Chunks, name: str) -> Iterator[None]:
+    """Log at an interrupt how many rows are saved."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         kept = sum(map(len, chunks.done()))
-        log.warning("Reading %s: %d of %d rows are measured and kept.", name, kept, len(table))
+        log.warning(
+            "Reading %s: %d of %d rows are measured and kept.",
+            name,
+            kept,
+            len(table),
+        )
         raise
 
 
 @contextmanager
-def _bar(table: TokenTable, chunks: Chunks, engine: Engine, name: str) -> Iterator[Callable[[Rows], None]]:
-    """A progress bar over a pass's tokens, which begins with what was kept: what to call with each batch's rows."""
+def _progress(
+    table: TokenTable, chunks: Chunks, engine: Engine, name: str
+) -> Iterator[Callable[[Rows], None]]:
+    """A progress bar over the tokens of a pass, saved ones included. Yields a function that takes a batch's rows."""
     from tqdm import tqdm
 
     lengths, new_rows = table.lengths, 0

@@ -1,4 +1,4 @@
-"""Runners: what reads a batch's signals, in one forward of the decoder or one forward and backward of the model."""
+"""Runners: measure the signals of a batch in one forward pass, or one forward and backward pass."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nait.signals.forward.lm_head import head_of
 from nait.signals.forward.output_meters import OutputMeter
 from nait.signals.forward.packing import Packing, When
 from nait.signals.forward.prefix_cache import NONE, Continuation, Ints, Prefixes, Take
-from nait.signals.runtime.host_transfer import Arrival, Values, joined
-from nait.signals.runtime.out_of_memory import Fitting, decoder_options
+from nait.signals.runtime.host_transfer import HostTransfer, Values, joined
+from nait.signals.runtime.out_of_memory import MemoryFit, decoder_options
 from nait.signals.specs.activations import (
     Choice,
     Losses,
@@ -40,15 +40,15 @@ def runner_of(
     prefixes: Prefixes = NONE,
     packing: When = "never",
 ) -> Runner | GradientRunner:
-    """What reads these signals batch by batch: a forward pass, or one forward and backward.
+    """The runner for these signals: `Runner` for forward signals, `GradientRunner` for gradients.
 
-    Raises: NaitError for a request that mixes the two, which take different batches and memory; ModelError for
-    gradients of a split model.
+    Raises: NaitError for a mix of the two, which need different batch sizes; ModelError for gradients of a
+    tensor-parallel model.
     """
     backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
     if backward and is_split(network):
         raise ModelError(
-            "gradients are not taken of a model that is split among processes",
+            "a tensor-parallel model has no per-example gradients",
             where="model.tensor_parallel=true",
             mend="Use model.device_map=auto in one process.",
         )
@@ -56,9 +56,9 @@ def runner_of(
         return Runner(network, signals, padding=padding, prefixes=prefixes, packing=packing)
     if len(backward) < len(signals):
         raise NaitError(
-            "gradients and readings were asked for together",
+            "gradients and forward signals are requested together",
             where="measure",
-            mend="Measure each kind in a request of its own.",
+            mend="Measure them in two calls.",
         )
     return GradientRunner(network, backward, padding=padding)
 
@@ -66,11 +66,11 @@ def runner_of(
 def read_ahead(
     runner: Runner | GradientRunner, table: TokenTable, batches: Iterable[Rows]
 ) -> Iterator[tuple[Rows, list[Values]]]:
-    """Each batch's rows and values, one array a signal. While they are waited for, the next batch is on its way.
+    """Rows and values of each batch, one array per signal. The next batch starts while values are copied to the host.
 
-    An interrupt that comes while a batch is begun is raised after the values of the batch before it.
+    An interrupt at the start of a batch is raised after the values of the previous batch are yielded.
     """
-    waiting: tuple[Rows, list[Arrival]] | None = None
+    waiting: tuple[Rows, list[HostTransfer]] | None = None
     for rows in batches:
         try:
             begun = rows, runner.begin(table, rows)
@@ -85,8 +85,8 @@ def read_ahead(
         yield waiting[0], joined(waiting[1])
 
 
-class _Reached(Exception):  # noqa: N818 (no error: it ends a forward that has given all that is asked for)
-    """The block at the pass's depth has run; this is what it gave."""
+class _StopForward(Exception):  # noqa: N818 (control flow, not an error)
+    """Ends a forward pass early, at the deepest block that a signal needs; carries that block's output."""
 
     def __init__(self, h_btd: torch.Tensor) -> None:
         super().__init__()
@@ -96,9 +96,9 @@ class _Reached(Exception):  # noqa: N818 (no error: it ends a forward that has g
 class Runner:
     """Runs the decoder over batches, with the signals' hooks attached.
 
-    The LM head runs where a signal needs it, and only on the positions that it needs. Where every signal has a
-    depth, the decoder stops at the deepest: no later block runs, nor the final norm. Of a batch whose rows begin with
-    one of the `prefixes`, it reads the rest; other batches it reads without padding where `packing` says so.
+    The LM head runs only for signals that need it, at the positions that they need. If every signal has a depth, the
+    decoder stops at the deepest one, before later blocks and the final norm. Batches whose rows share one of the
+    `prefixes` use its cached keys and values; other batches are packed or padded, as `packing` says.
     """
 
     def __init__(
@@ -112,42 +112,42 @@ class Runner:
     ) -> None:
         self.anatomy: Anatomy = dissect(network)
         self.device = device_of(network)
-        # Any id does, since no real token sees it; the pad id itself makes some models warn.
+        # Any id works: no real token attends to it. Some models warn about the pad id itself.
         self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
         self.padding: Side = padding
         self.meters = list(_meters(signals, network, self.anatomy, self.device))
         split = is_split(network)
         if split:
             _check_split(signals)
-        # A split decoder runs in other processes too, which keep no prefixes and do not stop early.
+        # A tensor-parallel decoder also runs in other processes, which cache no prefixes and do not stop early.
         self.depth = self.anatomy.layers if split else _depth(signals, self.anatomy)
         self.handles: list[Any] = []
         self.count = len(signals)
         self.prefixes = prefixes if padding == "right" and not split else NONE
         self.continuation = Continuation(self.anatomy.decoder, self.device)
         self.packing = Packing(self.anatomy, packing)
-        self.fitting = Fitting(again=not split)
+        self.fit = MemoryFit(again=not split)
 
     def __enter__(self) -> Runner:
         self.handles = [handle for meter, _ in self.meters for handle in meter.attach(self._hook)]
-        if self.depth < self.anatomy.layers:  # behind the meters' own hooks on that block
+        if self.depth < self.anatomy.layers:  # after the meters' own hooks on that block
             self.handles.append(self._hook(self.anatomy.point("residual", self.depth), _stop))
         return self
 
     def _hook(self, point: HookPoint, take: Take) -> Any:
-        return hook(point, self.packing.taking(self.continuation.taking(take)))
+        return hook(point, self.packing.wrap(self.continuation.wrap(take)))
 
     def __exit__(self, *_: object) -> None:
         for handle in self.handles:
             handle.remove()
 
-    def begin(self, table: TokenTable, rows: Rows) -> list[Arrival]:
-        """The values of these rows on their way, in parts. Out of memory halves the batch and goes on, saying so."""
+    def begin(self, table: TokenTable, rows: Rows) -> list[HostTransfer]:
+        """Values of these rows, in one or more parts: out of memory halves the batch and logs a warning."""
         width = width_of(int(table.lengths[rows].max()))
-        return self.fitting.read(lambda part: Arrival(self._read(table, part)), rows, width=width)
+        return self.fit.read(lambda part: HostTransfer(self._read(table, part)), rows, width=width)
 
     def read(self, table: TokenTable, rows: Rows) -> list[Values]:
-        """One array a signal for these rows."""
+        """One array per signal for these rows."""
         return joined(self.begin(table, rows))
 
     def _read(self, table: TokenTable, rows: Rows) -> list[torch.Tensor]:
@@ -165,7 +165,7 @@ class Runner:
         return [values[number] for number in range(self.count)]
 
     def _forward(self, batch: Batch, prefix: Ints | None) -> torch.Tensor:
-        """The decoder's output [B, T, D], or that of the block at which it stops."""
+        """Output [B, T, D] of the decoder, or of the block at which it stops."""
         try:
             output = self.continuation.read(batch.input_ids, prefix)
             if output is None:
@@ -175,27 +175,27 @@ class Runner:
                 output = self.anatomy.decoder(
                     input_ids=batch.input_ids, use_cache=False, **options
                 ).last_hidden_state
-        except _Reached as reached:
+        except _StopForward as reached:
             return reached.h_btd
         return output
 
 
 def _stop(h_btd: torch.Tensor) -> None:
-    raise _Reached(h_btd)
+    raise _StopForward(h_btd)
 
 
 def _check_split(signals: Sequence[Signal]) -> None:
-    """Raises: ModelError for the site whose activations a split model holds in parts."""
+    """Raises: ModelError for site mlp, whose activations are sharded in a tensor-parallel model."""
     if any(isinstance(signal, ReadingSignal) and signal.reading.site == "mlp" for signal in signals):
         raise ModelError(
-            "the neurons of a block are split among processes",
+            "a tensor-parallel model shards the MLP neurons among processes",
             where="model.tensor_parallel=true",
             mend="Use selector.site=residual, mlp_out or attn_out, or model.device_map=auto in one process.",
         )
 
 
 def _depth(signals: Sequence[Signal], anatomy: Anatomy) -> int:
-    """The last layer that any of the signals needs."""
+    """The deepest layer that a signal needs."""
     depths = [signal.reading.depth if isinstance(signal, ReadingSignal) else None for signal in signals]
     return max(anatomy.layers if depth is None else depth for depth in depths)
 
@@ -203,7 +203,7 @@ def _depth(signals: Sequence[Signal], anatomy: Anatomy) -> int:
 def _meters(
     signals: Sequence[Signal], network: Any, anatomy: Anatomy, device: str
 ) -> Iterator[tuple[Meter, list[int]]]:
-    """One meter a reading and one for the decoder's output, each with the numbers of its signals."""
+    """One meter per reading and one for the decoder's output, each with the indices of its signals."""
     inside: dict[Reading, list[tuple[int, ReadingSignal]]] = {}
     outputs: list[tuple[int, OutputSignal]] = []
     for number, signal in enumerate(signals):

@@ -1,4 +1,4 @@
-"""Together: an artifact that several processes make, one of which leads and writes it."""
+"""Shared artifacts: several processes compute one, and the leader writes it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def produce_together(
     write: Callable[[Path], Mapping[str, Any]],
     join: Callable[[Path], None],
 ) -> Artifact:
-    """The artifact of this key: found, or made here by `write(folder)`, as by a store's `produce`.
+    """The artifact of this key: found, or produced by `write(folder)` as in `Store.produce`.
 
-    While another process makes it, `join(folder)` helps there, again and again. The lead passes on when its process
-    dies.
+    While another process leads, this one calls `join(folder)` repeatedly to help. If the leader dies, another process
+    takes over.
     """
     folder = store.folder(kind, key)
     folder.parent.mkdir(parents=True, exist_ok=True)

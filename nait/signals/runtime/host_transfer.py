@@ -1,4 +1,4 @@
-"""Arrivals: a batch's values on their way to the host, while the device reads the next batch."""
+"""Host transfer: asynchronous copies of a batch's values to the CPU, while the device runs the next batch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Values = npt.NDArray[Any]
 """A signal's values for a batch or a chunk of rows."""
 
 
-class Arrival:
-    """The values of one batch, a tensor a signal. Copies from a GPU begin here, to pinned memory; `arrays` waits."""
+class HostTransfer:
+    """Values of one batch, one tensor per signal. Copies from a GPU start here, to pinned memory; `arrays` waits."""
 
     def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
         import torch
 
-        # Of CUDA alone torch gives a copy pinned memory, and an event that says when it is there.
+        # Only for CUDA does torch copy to pinned memory and offer an event that marks the end of the copy.
         self.tensors = [one.to("cpu", non_blocking=one.is_cuda) for one in tensors]
         self.events = []
         for device in {one.device for one in tensors if one.is_cuda}:
@@ -30,13 +30,13 @@ class Arrival:
             self.events.append(event)
 
     def arrays(self) -> list[Values]:
-        """One array a signal, once all are there."""
+        """One array per signal. Waits for the copies to finish."""
         for event in self.events:
             event.synchronize()
         return [one.numpy() for one in self.tensors]
 
 
-def joined(arrivals: Sequence[Arrival]) -> list[Values]:
-    """One array a signal of a batch that was read in parts."""
-    parts = [arrival.arrays() for arrival in arrivals]
+def joined(transfers: Sequence[HostTransfer]) -> list[Values]:
+    """One array per signal, for a batch that was read in parts."""
+    parts = [transfer.arrays() for transfer in transfers]
     return parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

@@ -1,7 +1,7 @@
-"""Heap: what a pass has freed goes back to the system, so that memory does not grow with the number of batches.
+"""Heap trimming: return freed memory to the system with glibc's `malloc_trim`.
 
-Batches of ever other shapes leave holes between what stays, and glibc keeps those. To give them back costs 3 to 10
-milliseconds, and the next batch asks for pages again: twice a second that is little.
+Varying batch shapes fragment the glibc heap, so memory would grow with the number of batches. A trim takes 3 to 10
+milliseconds, plus page faults in the next batch: little at twice a second.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Callable
 from functools import cache
 
 SECONDS = 0.5
-"""Between two times that memory is given back."""
+"""Minimum time between two trims."""
 
 
 class Heap:
-    """The process's heap over a pass; of an allocator other than glibc's nothing is asked."""
+    """The heap of the process. Does nothing with an allocator other than glibc's."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = seconds
         self.last = time.monotonic()
 
-    def give_back(self) -> bool:
-        """Gives free pages back if the last time is long enough ago; whether it did."""
+    def trim(self) -> bool:
+        """Return free pages to the system if the last trim is `seconds` ago. Returns whether it did."""
         trim = _trim()
         if trim is None or time.monotonic() - self.last < self.seconds:
             return False
@@ -35,7 +35,7 @@ class Heap:
 
 @cache
 def _trim() -> Callable[[int], int] | None:
-    """malloc_trim of the running C library; None where it has none."""
+    """`malloc_trim` of the C library; None if it has none."""
     if not sys.platform.startswith("linux"):
         return None
     return getattr(ctypes.CDLL(None), "malloc_trim", None)

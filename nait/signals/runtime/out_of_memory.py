@@ -1,4 +1,4 @@
-"""What a forward pass and a backward pass do alike with a batch."""
+"""Out of memory: retry a batch in smaller parts. And the decoder arguments of a batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Part = TypeVar("Part")
 
 
 def decoder_options(anatomy: Anatomy, batch: Batch) -> dict[str, Any]:
-    """What the decoder must be told beside the ids: nothing with padding on the right, else mask and positions."""
+    """Decoder arguments in addition to the ids: none with padding on the right, else mask and positions."""
     if batch.attention_mask is None:
         return {}
     options: dict[str, Any] = {"attention_mask": batch.attention_mask}
@@ -25,10 +25,10 @@ def decoder_options(anatomy: Anatomy, batch: Batch) -> dict[str, Any]:
     return options
 
 
-class Fitting:
-    """Reads batches in parts that fit into memory. Out of memory halves the parts, for all later batches too.
+class MemoryFit:
+    """Reads batches in parts that fit into memory. Out of memory halves the parts, also for later batches.
 
-    Not `again`: there is no second try, since processes that share a batch would not know of it.
+    `again=False` disables the retry: tensor-parallel processes that share the batch would not retry with this one.
     """
 
     def __init__(self, *, again: bool = True) -> None:
@@ -36,9 +36,9 @@ class Fitting:
         self.most_tokens: int | None = None
 
     def read(self, read: Callable[[Rows], Part], rows: Rows, *, width: int) -> list[Part]:
-        """What `read` makes of the rows, each `width` tokens wide: of all at once, else part by part.
+        """Results of `read` over the rows, each `width` tokens wide: all rows at once, or part by part.
 
-        Raises: torch.OutOfMemoryError where not even one row fits, or there is no second try.
+        Raises: torch.OutOfMemoryError if a single row does not fit, or retries are disabled.
         """
         import torch
 
@@ -53,10 +53,10 @@ class Fitting:
             except torch.OutOfMemoryError:
                 if size == 1 or not self.again:
                     raise
-            # Here the error, which held on to the failed batch's tensors, is gone.
+            # The exception is cleared here, and with it its references to the failed batch's tensors.
             self.most_tokens = size * width // 2
             log.warning(
-                "Out of memory with %d tokens a batch: going on with half of them, %d.",
+                "Out of memory at %d tokens per batch. Retrying with half, %d. Lower engine.batch_tokens.",
                 size * width, self.most_tokens,
             )  # fmt: skip
             torch.cuda.empty_cache()

@@ -1,13 +1,12 @@
-"""Signals: what a forward pass can be asked to measure, as plain data.
+"""Forward signals: the quantities that a forward pass can measure, as plain data.
 
-Two kinds come out of one forward pass. Features, Projections, Norms and Mean are made of a reading, one vector
-a layer, taken inside the decoder. Losses, Embedding and Choice are made of the decoder's output, after the final
-norm; the first and the last of them need the LM head, which runs for no other signal.
+One pass yields both kinds. Features, Projections, Norms and Mean are computed from a reading: one vector per layer,
+taken inside the decoder. Losses, Embedding and Choice are computed from the decoder's output, after the final norm;
+Losses and Choice run the LM head.
 
 Shapes: N rows, L layers, D width of the site, C directions or choices. A signal's key, with the model's, template's
 and examples' fingerprints, is its address in the store. Layers are not part of a key: a pass reads all of them,
-so that a sweep over layers opens no model. Only a reading with a `depth` stops before the last one, and says so in
-its key.
+so a sweep over layers opens no model. Only a reading with a `depth` stops before the last layer, and its key says so.
 """
 
 from __future__ import annotations
@@ -41,14 +40,14 @@ Arrays = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Reading:
-    """One vector a layer: the activation at `site`, summarised over a row's tokens.
+    """One vector per layer: the activation at `site`, summarised over a row's tokens.
 
     With a(t) the activation at token t, o the origin and K the last token:
     delta a(K) - a(o); mean: mean of a(t); last a(K); mean_delta: mean of a(t), minus a(o).
     `origin=first`: o is token 1 and means run over all tokens. `origin=prompt_end`: o is the prompt's last
     token and means run over the tokens after it.
 
-    With a `depth` the layers above it are not read, and a pass that nothing else takes further stops there.
+    With a `depth`, layers above it are not read, and a pass stops at the greatest depth of its signals.
     """
 
     site: Site = "residual"
@@ -65,24 +64,24 @@ class Reading:
             check_choice(key, value, known)
         if self.depth is not None and self.depth < self.first_layer:
             raise ConfigError(
-                f"{self.depth} is above no layer",
+                f"{self.depth} is below the first layer",
                 where="reading.depth",
                 mend=f"Give {self.first_layer} or more, or none.",
             )
 
     def key(self) -> Mapping[str, Any]:
-        """What decides the numbers; without a depth the same as before there were depths."""
+        """The part of a key that determines the values; `depth` only if set, so that earlier keys stay valid."""
         facts = {"type": "Reading", "site": self.site, "feature": self.feature, "origin": self.origin}
         return facts if self.depth is None else {**facts, "depth": self.depth}
 
     @property
     def first_layer(self) -> int:
-        """The number of the first layer that is read: 0, the embeddings, at the residual site, else 1."""
+        """First layer of the reading: 0 (the embeddings) at the residual site, else 1."""
         return 0 if self.site == "residual" else 1
 
 
 class Signal(Protocol):
-    """What to measure of each row (`per_row`) or of the set as a whole."""
+    """A quantity to measure for each row (`per_row`), or for the set as a whole."""
 
     @property
     def per_row(self) -> bool: ...
@@ -92,7 +91,7 @@ class Signal(Protocol):
 
 @dataclass(frozen=True)
 class Features:
-    """The readings themselves, [N, L, D] in float32: for reference sets, not for pools."""
+    """Readings [N, L, D] in float32: for reference sets, too large for pools."""
 
     reading: Reading
     per_row: bool = field(default=True, init=False)
@@ -103,9 +102,9 @@ class Features:
 
 @dataclass(frozen=True)
 class Projections:
-    """Readings times directions, [N, C, L] in float32. `directions` is [C, L, D], `digest` names its content.
+    """Projections of readings on directions, [N, C, L] in float32. `directions` is [C, L, D], `digest` its hash.
 
-    `directions` of all layers serve a reading of any depth, which so shares its digest with the full one.
+    A reading with a depth also takes directions of all layers, and so has the same digest as the full reading.
     """
 
     reading: Reading
@@ -123,13 +122,13 @@ class Projections:
 
 
 def project_on(reading: Reading, directions_cld: Arrays) -> Projections:
-    """The signal of projections on these directions [C, L, D], named by their bytes."""
+    """`Projections` on these directions [C, L, D], with the digest of their bytes."""
     exact = np.ascontiguousarray(directions_cld, dtype=np.float32)
     return Projections(reading, _digest(exact), exact)
 
 
 def norms_about(reading: Reading, center_ld: npt.NDArray[np.floating[Any]]) -> Norms:
-    """The signal of norms of the readings minus this center [L, D]."""
+    """`Norms` of the readings minus this center [L, D]."""
     exact = np.ascontiguousarray(center_ld, dtype=np.float32)
     return Norms(reading, _digest(exact), exact)
 
@@ -140,7 +139,7 @@ def _digest(array: Arrays) -> str:
 
 @dataclass(frozen=True)
 class Norms:
-    """The L2 norms of the readings, [N, L] in float32; of the readings minus `center` [L, D] if there is one."""
+    """L2 norms of the readings, minus `center` [L, D] if given: [N, L] in float32."""
 
     reading: Reading
     digest: str = ""
@@ -164,10 +163,10 @@ class Mean:
 
 @dataclass(frozen=True)
 class Losses:
-    """Summed negative log-likelihood in nats and the number of predicted tokens, [N, 2] in float64.
+    """Summed negative log-likelihood (nats) and number of predicted tokens, [N, 2] in float64.
 
-    `answer`: the answer's tokens that have a token before them; `whole`: every token but the first. A row
-    without a predicted token has (0, 0).
+    `answer` predicts the answer's tokens that have a token before them; `whole` predicts every token but the first.
+    A row without a predicted token has (0, 0).
     """
 
     scope: Scope = "answer"
@@ -185,7 +184,7 @@ class Embedding:
     """The decoder's output h(t), after the final norm, pooled over a row's real tokens: [N, D] in float32.
 
     weighted_mean: sum of t h(t) over sum of t, t counted from 1; mean: the mean of h(t); last: h of the last
-    token. `part=prompt` pools over the tokens before the first answer alone. Not normalised.
+    token. `part=prompt` pools only over the tokens before the first answer. Not normalised.
     """
 
     pooling: Pooling = "weighted_mean"
@@ -202,7 +201,7 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Choice:
-    """The probability of each of these tokens after a row's last token, among all tokens: [N, C] in float32."""
+    """Probability of each of these tokens after a row's last token: [N, C] in float32."""
 
     ids: tuple[int, ...]
     per_row: bool = field(default=True, init=False)
@@ -220,14 +219,14 @@ OutputSignal = Losses | Embedding | Choice
 
 
 def at_every_layer(signal: Signal) -> Signal | None:
-    """The same signal without a depth, whose first layers it is; None for a signal that has no depth."""
+    """The same signal without a depth, at every layer; None for a signal that has no depth."""
     if not isinstance(signal, ReadingSignal) or signal.reading.depth is None:
         return None
     return replace(signal, reading=replace(signal.reading, depth=None))
 
 
 def first_layers(signal: Signal, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`signal`'s part of the values that were measured at every layer: a view."""
+    """The values of `signal` as a view of the values at every layer."""
     assert isinstance(signal, ReadingSignal)
     assert signal.reading.depth is not None
     count = signal.reading.depth - signal.reading.first_layer + 1

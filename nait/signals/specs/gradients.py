@@ -1,8 +1,8 @@
-"""Gradient signals: what one backward pass can be asked to measure of each row, as plain data.
+"""Gradient signals: the quantities that a backward pass can measure for each row, as plain data.
 
 Shapes: N rows, P weights of the adapter (every LoRA factor, flattened, in the order of the parameters' names),
-R reference rows, S width of a projection. A row's gradient is that of the mean NLL over its answer tokens,
-dropout off. A row without an answer token to predict has NaN.
+R reference rows, S width of a projection. A row's gradient is the gradient of the mean NLL of its answer
+tokens, with dropout off. A row without a predicted answer token has NaN.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Moments:
 
 
 def find_moments(path: Path) -> Moments:
-    """The moments in this file, with Adam's constants from `epoch.json` beside it where there is one.
+    """The moments in this file, with Adam's constants from an `epoch.json` in the same folder, if any.
 
-    Raises: StoreError when there is no such file.
+    Raises: StoreError if the file does not exist.
     """
     if not path.is_file():
         raise StoreError(
@@ -62,9 +62,9 @@ def find_moments(path: Path) -> Moments:
 
 @dataclass(frozen=True)
 class Update:
-    """What is made of a gradient g: the step that Adam, with moments m and v, would take next.
+    """The update computed from a gradient g: the step that Adam, with moments m and v, would take next.
 
-    less: (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + eps), as LESS's code has it: eps inside the root, no
+    less: (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + eps), as in LESS's code: eps inside the root, no
     bias correction. eps_outside: .../ (sqrt(b2 v + (1 - b2) g^2) + eps). no_momentum: g over LESS's root.
     sgd: g itself.
     """
@@ -91,7 +91,7 @@ PLAIN = Update()
 
 @dataclass(frozen=True)
 class Projection:
-    """A random projection to `dim` numbers by a matrix of signs, each +-1 / sqrt(dim), that `seed` decides."""
+    """A random projection to `dim` numbers by a matrix of signs, +-1 / sqrt(dim), determined by `seed`."""
 
     dim: int = 8192
     seed: int = 0
@@ -110,9 +110,9 @@ class Projection:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Each row's gradient after `update`, of unit norm: [N, P] in float32, or [N, S] projected.
+    """Each row's update, of unit norm: [N, P] in float32, or [N, S] projected.
 
-    Unprojected they are for reference sets, not for pools: P may be a hundred million.
+    Unprojected updates are for reference sets, not for pools: P may be a hundred million.
     """
 
     update: Update = PLAIN
@@ -125,10 +125,10 @@ class Gradients:
 
 @dataclass(frozen=True)
 class Influences:
-    """Cosines of each row's gradient after `update` with reference gradients: [N, R] in float32.
+    """Cosine similarities of each row's update with reference gradients: [N, R] in float32.
 
-    `references` is [R, P] (or [R, S], projected), its rows of unit norm; `digest` names its content. No [N, P]
-    is kept: inner products are taken parameter by parameter while the backward pass runs.
+    `references` is [R, P] (or [R, S], projected), with rows of unit norm; `digest` is its hash. [N, P] is never
+    stored: inner products are accumulated factor by factor during the backward pass.
     """
 
     digest: str
@@ -146,7 +146,7 @@ GradientSignal = Gradients | Influences
 
 
 def influences_of(references: Arrays, update: Update, projection: Projection | None = None) -> Influences:
-    """The signal of cosines with these reference gradients [R, P], named by their bytes."""
+    """`Influences` of these reference gradients [R, P], with the digest of their bytes."""
     exact = np.ascontiguousarray(references, dtype=np.float32)
     digest = hashlib.sha256(repr(exact.shape).encode())
     digest.update(exact.data)
