@@ -43,7 +43,7 @@ class Anatomy:
         return len(self.blocks)
 
     def point(self, site: Site, layer: int) -> HookPoint:
-        """Where to read `site` of block `layer` (1..L; 0: the embeddings).
+        """The hook point of `site` in block `layer` (1..L; 0: the embeddings).
 
         Raises: ModelError if the block has no such site.
         """

@@ -124,9 +124,7 @@ class LocalModel:
         changed = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
         if not changed:
             return
-        if (
-            self.__dict__.get("fingerprint") == self._address()
-        ):  # permissions or links changed, the bytes did not
+        if self.__dict__.get("fingerprint") == self._address():  # the bytes are the same
             self.__dict__["_identities"] = now
             return
         raise ModelError(

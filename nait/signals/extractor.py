@@ -86,7 +86,7 @@ class StoredExtractor:
         return self._view(replace(self._signals, stored_only=True))
 
     def traced(self) -> StoredExtractor:
-        """A view with an empty lineage of its own."""
+        """A view with its own, empty lineage."""
         return self._with(replace(self.encodings, lineage=Lineage()))
 
     # Texts.

@@ -35,8 +35,8 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
         finally:
             receiving.pop()
 
-    monkeypatch.setattr(parallel, "_spread", spread)
-    monkeypatch.setattr(parallel, "_join", lambda: None)
+    monkeypatch.setattr(parallel, "_broadcast", spread)
+    monkeypatch.setattr(parallel, "_init_process_group", lambda: None)
     monkeypatch.setattr(parallel, "_receive", receive)
     return sent
 

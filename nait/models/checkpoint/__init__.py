@@ -1,1 +1,1 @@
-"""The files of a checkpoint: which ones count, their hashes, and whether they are complete."""
+"""Checkpoints: the files that are read, their hashes, and checks that weights are complete and finite."""

@@ -1,1 +1,1 @@
-"""Prompt templates: how an example becomes one text, and where the answer is in it."""
+"""Prompt templates: render an example into text, and locate its answer."""

@@ -1,1 +1,1 @@
-"""From text to batches of token ids."""
+"""Tokenization, encoding, batches and the KV cache of a prefix."""

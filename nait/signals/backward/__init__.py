@@ -1,1 +1,1 @@
-"""Backward passes: one gradient for each row, reduced while it is computed."""
+"""Backward passes: per-example gradients, reduced during the pass."""

@@ -1,1 +1,1 @@
-"""A pass over a pool: batches read, chunks written, work shared among processes."""
+"""Passes over a pool: batches, chunks on disk, and work shared among processes."""

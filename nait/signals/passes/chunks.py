@@ -1,4 +1,4 @@
-"""Chunks: the units in which a pass is written, each atomically and claimed by one process at a time.
+"""Chunks: the units of a pass on disk. Each is written atomically, and measured by one process at a time.
 
 An incomplete chunk is saved in pieces, `begun-<chunk>-<batches before>-<batches after>.npz`: every
 `engine.save_seconds`, and at an interrupt. The process that next claims the chunk resumes after its pieces. The
@@ -145,9 +145,8 @@ class Chunks:
         """Write one file per signal, in row order, through a memory map; then delete the chunks."""
         for i, signal in enumerate(signals):
             self._assemble(i, signal, rows)
-        (
-            self.folder / PLAN
-        ).unlink()  # before the chunks: with a plan, other processes measure missing chunks
+        # The plan goes first: while it is there, other processes measure missing chunks.
+        (self.folder / PLAN).unlink()
         for number in range(len(self.batches)):
             self.path(number).unlink()
         for left in self.folder.glob("begun-*"):  # left by a process that died while it deleted them

@@ -174,12 +174,7 @@ def _report_interrupt(table: TokenTable, chunks: Chunks, name: str) -> Iterator[
         yield
     except (KeyboardInterrupt, SystemExit):
         kept = sum(map(len, chunks.done()))
-        log.warning(
-            "Reading %s: %d of %d rows are measured and kept.",
-            name,
-            kept,
-            len(table),
-        )
+        log.warning("Reading %s: %d of %d rows are measured and kept.", name, kept, len(table))
         raise
 
 

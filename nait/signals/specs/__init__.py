@@ -1,1 +1,1 @@
-"""What a pass can be asked to measure, as plain data."""
+"""Signal specifications: the quantities that a pass can measure, as plain data."""
