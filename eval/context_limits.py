@@ -61,11 +61,11 @@ class CutPrompts:
 
         def generate_until(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
             for request in requests:
-                prompts[request.args[0]].append(self._see(request))
+                prompts[request.args[0]].append(self._record(request))
             return generate(requests, *args, **options)
 
         def loglikelihood(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
-            order[:] = [self._see(request) for request in requests]
+            order[:] = [self._record(request) for request in requests]
             return rate(requests, *args, **options)
 
         def tok_batch_encode(
@@ -89,7 +89,7 @@ class CutPrompts:
         lm.generate_until, lm.loglikelihood = generate_until, loglikelihood
         lm.tok_batch_encode, lm._loglikelihood_tokens = tok_batch_encode, loglikelihood_tokens
 
-    def _see(self, request: Any) -> tuple[str, int]:
+    def _record(self, request: Any) -> tuple[str, int]:
         self.seen[request.task_name].add(request.doc_id)
         return request.task_name, request.doc_id
 

@@ -25,7 +25,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from nait.cli.command.config_errors import unresolved
 from nait.cli.command.config_groups import chosen
-from nait.cli.command.own_pool import check_asked
+from nait.cli.command.own_pool import check_own_pool
 from nait.cli.command.parameter_types import fit, fit_value
 from nait.core.errors import ConfigError, NaitError, did_you_mean
 from nait.core.inputs.paths import at_home as home_of
@@ -69,7 +69,7 @@ def run(config: DictConfig) -> None:
     folder = Path(choices.runtime.output_dir)
     sweeping = str(choices.mode).endswith("MULTIRUN")
     try:
-        _check_asked(config)
+        _check_own_pool(config)
         plain = {
             **_resolve(config), "command": _command(choices.overrides.task, sweeping=sweeping), "options": names,
             "seeded": seeded(config),
@@ -103,14 +103,14 @@ def run(config: DictConfig) -> None:
         print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
 
 
-def _check_asked(config: DictConfig) -> None:
-    """Check the job's data, model and target. Raises: ConfigError, see `check_asked`."""
+def _check_own_pool(config: DictConfig) -> None:
+    """Check the job's data, model and target. Raises: ConfigError, see `check_own_pool`."""
     given = HydraConfig.get().overrides
     builds = {
         group: str(OmegaConf.select(config, f"{group}._target_")) for group in ("data", "model", "target")
     }
     loader = GlobalHydra.instance().config_loader()
-    check_asked(builds, lambda: chosen(loader, [*given.hydra, *given.task]))
+    check_own_pool(builds, lambda: chosen(loader, [*given.hydra, *given.task]))
 
 
 def _command(overrides: Any, *, sweeping: bool) -> str:

@@ -19,7 +19,7 @@ from nait.cli.command.config_groups import GroupOptions, compose
 from nait.cli.command.config_keys import has
 from nait.cli.command.quoting import readable
 from nait.cli.command.suggestions import RUN, check_words, flag_mend
-from nait.cli.command.sweep_jobs import expand, filled, fills
+from nait.cli.command.sweep_jobs import adds_to_open_dict, expand, with_addition
 from nait.core.errors import ConfigError, did_you_mean
 
 _log = logging.getLogger(__name__)
@@ -92,13 +92,13 @@ def hydra_line(line: CommandLine, loader: ConfigLoader) -> CommandLine:
     for one in overrides:
         _check_choice(one, options)
     _warn_of_repeats(overrides)
-    if not any(_may_need_fitting(one, line) for one in overrides):
+    if not any(_may_need_rewriting(one, line) for one in overrides):
         return line
     chosen = [one.input_line for one in overrides if _chooses(one, options)]
     base = compose(loader, chosen)
     if not (line.flags.multirun or str(base.hydra.mode).endswith("MULTIRUN")):
-        return CommandLine(line.flags, [_single(one, base) for one in overrides])
-    words = [_of_sweep(one, base) for one in overrides]
+        return CommandLine(line.flags, [_run_word(one, base) for one in overrides])
+    words = [_sweep_word(one, base) for one in overrides]
     return _first_job(line, words, loader) if line.flags.cfg else CommandLine(line.flags, words)
 
 
@@ -131,7 +131,7 @@ def _check_added(key: str, options: GroupOptions) -> None:
         raise ConfigError("there is no such key", where=f"+{key}", mend=did_you_mean(root, known))
 
 
-def _may_need_fitting(one: Override, line: CommandLine) -> bool:
+def _may_need_rewriting(one: Override, line: CommandLine) -> bool:
     """Whether an override may need rewriting. To decide, the config is composed, which takes 0.1 s."""
     sweeps = line.flags.multirun or one.key_or_group in ("sweep", "experiment", "hydra.mode")
     return bool(sweeps or isinstance(one._value, dict) or one.key_or_group.count(".") > 1)
@@ -141,14 +141,16 @@ def _chooses(one: Override, options: GroupOptions) -> bool:
     return bool(one.is_hydra_override() or options.is_group(one.key_or_group))
 
 
-def _single(one: Override, base: DictConfig) -> str:
-    return filled(str(one.input_line), one.key_or_group, base) if _is_plain(one) else str(one.input_line)
+def _run_word(one: Override, base: DictConfig) -> str:
+    return (
+        with_addition(str(one.input_line), one.key_or_group, base) if _is_plain(one) else str(one.input_line)
+    )
 
 
-def _of_sweep(one: Override, base: DictConfig) -> str:
+def _sweep_word(one: Override, base: DictConfig) -> str:
     """A word of a sweep. An override that some jobs lack becomes a sweep over one value, which the base skips."""
     key = one.key_or_group
-    if not _is_plain(one) or one.is_sweep_override() or (has(base, key) and not fills(base, key)):
+    if not _is_plain(one) or one.is_sweep_override() or (has(base, key) and not adds_to_open_dict(base, key)):
         return str(one.input_line)
     return f"{key}=choice({one.get_value_element_as_str()})"
 

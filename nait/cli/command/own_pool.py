@@ -16,7 +16,7 @@ MENDS = {
 }
 
 
-def check_asked(builds: Mapping[str, str], chosen: Callable[[], set[str]]) -> None:
+def check_own_pool(builds: Mapping[str, str], chosen: Callable[[], set[str]]) -> None:
     """Raises: ConfigError for a user's pool with the embedded world's model or target, unless chosen explicitly.
 
     `builds`: group (`data`, `model`, `target`) -> dotted path of its class. `chosen` returns the groups whose option

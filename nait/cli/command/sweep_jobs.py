@@ -67,18 +67,18 @@ def jobs_of(overrides: Sequence[Override], keys: Keys) -> Jobs:
             present = fixed or has(config, key)
             sides.setdefault(key, (set(), set()))[not present].add(choices)
             if present:
-                words.append(f"{key}={value}" if fixed else filled(f"{key}={value}", key, config))
+                words.append(f"{key}={value}" if fixed else with_addition(f"{key}={value}", key, config))
         jobs[tuple(words)] = None
     partial = {key: (having, lacking) for key, (having, lacking) in sides.items() if lacking}
     return Jobs([list(words) for words in jobs], partial)
 
 
-def filled(word: str, key: str, config: DictConfig) -> str:
+def with_addition(word: str, key: str, config: DictConfig) -> str:
     """The override, with `++` if it adds to an open dict: Hydra requires it for new keys."""
-    return f"++{word}" if fills(config, key) else word
+    return f"++{word}" if adds_to_open_dict(config, key) else word
 
 
-def fills(config: DictConfig, key: str) -> bool:
+def adds_to_open_dict(config: DictConfig, key: str) -> bool:
     """Whether an override of this key adds to an open dict."""
     return is_open(config, key) or is_open(config, key.rpartition(".")[0])
 

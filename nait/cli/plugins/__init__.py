@@ -12,7 +12,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import OmegaConf
 
 from nait.cli.command.config_groups import chosen
-from nait.cli.command.own_pool import check_asked
+from nait.cli.command.own_pool import check_own_pool
 from nait.cli.command.sweep_jobs import expand
 
 GROUPS = ("data", "model", "target")
@@ -53,13 +53,13 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose as many jobs as needed for each value of the sweep to occur once.
 
-        Raises: the errors of composing; ConfigError for a job that `check_asked` refuses.
+        Raises: the errors of composing; ConfigError for a job that `check_own_pool` refuses.
         """
         loader = self.hydra_context.config_loader
         for overrides in covering(batch):
             config = loader.load_sweep_config(self.config, list(overrides))
             builds = {group: str(OmegaConf.select(config, f"{group}._target_")) for group in GROUPS}
-            check_asked(builds, partial(chosen, loader, [*config.hydra.overrides.hydra, *overrides]))
+            check_own_pool(builds, partial(chosen, loader, [*config.hydra.overrides.hydra, *overrides]))
 
 
 def covering(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
