@@ -23,7 +23,7 @@ def checked_repo(repo: str) -> str:
     if not _REPO.fullmatch(repo) or {".", ".."} & set(repo.split("/")):
         raise ConfigError(
             f"'{repo}' is not the name of a Hub data set",
-            where="data.repo",
+            where="data.path",
             mend="Write it as owner/name; to read a local file, set data=file data.path=FILE.",
         )
     return repo
