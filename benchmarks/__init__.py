@@ -1,1 +1,1 @@
-"""Speed, as ratios measured side by side in one run. Each module prints one JSON line."""
+"""Speed benchmarks: ratios of alternatives measured in the same run. Each module prints one JSON line."""

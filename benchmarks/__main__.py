@@ -1,8 +1,8 @@
-"""Runs benchmarks, prints each one's line as it comes and a table at the end, and writes results.json and RESULTS.md.
+"""Run benchmarks, print each result line and a final table, and update results.json and RESULTS.md.
 
-Without a name: every small one, and where there is a GPU those for it. With a name and options: that one, for
-example `python -m benchmarks memory --rows 5000`. A line takes the place of an older one of the same name, options
-and machine.
+Without arguments: all small benchmarks and, on a machine with a GPU, the GPU ones. With a name and options: that
+benchmark, for example `python -m benchmarks memory --rows 5000`. A line replaces an older one of the same name,
+options and machine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Line = Mapping[str, Any]
 
 
 def main() -> None:
-    """Runs what is asked for."""
+    """Run the requested benchmarks."""
     asked = [tuple(sys.argv[1:])] if len(sys.argv) > 1 else [*SMALL, *(ON_GPU if _gpu() else ())]
     lines = []
     for call in asked:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def run(call: Sequence[str]) -> Line:
-    """One benchmark's line, and when, where and on what it was measured; where it fails, a line that says so."""
+    """One benchmark's line with date, machine and versions; if the benchmark fails, a line with its error."""
     name, options = call[0], list(call[1:])
     busy, started = os.getloadavg()[0], time.monotonic()
     done = subprocess.run(
@@ -73,7 +73,7 @@ def run(call: Sequence[str]) -> Line:
 
 
 def keep(kept: Sequence[Line], line: Line) -> list[Line]:
-    """The kept lines with this one in the place of its predecessor, else at the end."""
+    """The kept lines, with `line` in place of its predecessor or at the end."""
 
     def key(one: Line) -> tuple[Any, ...]:
         return (one["name"], *one["options"], one["machine"])
@@ -83,12 +83,12 @@ def keep(kept: Sequence[Line], line: Line) -> list[Line]:
 
 
 def last(text: str) -> str:
-    """The last line that holds anything."""
+    """The last non-blank line."""
     return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def circumstances(*, on_gpu: bool = False) -> dict[str, str]:
-    """The machine, the versions, the day, the commit."""
+    """Machine, package versions, date and commit."""
     found = provenance()
     versions = [f"{name} {found['versions'][name]}" for name in PACKAGES]
     git = found["git"] or {"commit": "no clone", "dirty": False}

@@ -1,4 +1,4 @@
-"""Scoring by the lower half of the layers, the forward stopped there, over scoring by all (goal 0.6)."""
+"""Early exit: scoring with the lower half of the layers only, relative to all layers (goal 0.6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BATCH_TOKENS = 512
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=16)
     network = load(options.model, device=options.device, dtype=options.dtype)
     table = rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=BATCH_TOKENS)

@@ -1,8 +1,8 @@
-"""LESS features against their floor: forward and backward of the same batches, LoRA attached, nothing captured.
+"""LESS features relative to the floor: forward and backward of the same batches with LoRA, without per-row gradients.
 
-`ratio` is features over floor (goal: 1.25): cosines of Adam's updates with reference gradients at full dimension,
-every row's own. The floor has the same loss and the LoRA's gradients summed over the batch. `published_ratio`
-(goal: 1.3) is the published way over ours: one row at a time, full logits, a backward each, Adam's formula on the
+`ratio` is features over floor (goal 1.25): per-row cosines of Adam's updates with reference gradients at full
+dimension. The floor computes the same loss and the LoRA gradients summed over the batch. `published_ratio` (goal 1.3)
+is the published implementation over ours: one row at a time, full logits, one backward per row, Adam's formula on the
 flat gradient.
 """
 
@@ -33,7 +33,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     import torch
 
     options = arguments(__doc__, rows=16, rank=RANK)

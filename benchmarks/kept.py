@@ -1,4 +1,4 @@
-"""A store that a pass over made-up rows might have left, a model that cannot be opened and one that can."""
+"""Fixtures: a store filled with synthetic signals, a model that must not be opened, and a model that can be."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REFERENCE_ROWS = 32
 
 @dataclass(frozen=True)
 class Closed:
-    """A model whose opening is an error."""
+    """A model that raises when it is opened."""
 
     name: str = "closed"
     fingerprint: str = "closed"
@@ -48,7 +48,7 @@ class Closed:
 
 @dataclass(frozen=True)
 class Given:
-    """A benchmark's model. One in a folder has its own tokenizer, a random one the embedded world's."""
+    """A benchmark's model: from a folder with its own tokenizer, or random with the embedded world's tokenizer."""
 
     name: str
     device: str
@@ -81,17 +81,17 @@ class Given:
 
 
 def pool(count: int) -> Pool:
-    """Rows whose text is of no matter."""
+    """`count` rows with placeholder text."""
     return gather("pool", [Example(f"row-{i:08d}", (Turn("a", "b"),), row=i) for i in range(count)])
 
 
 def target() -> Target:
-    """A reference set."""
+    """A reference set of REFERENCE_ROWS rows."""
     return as_target(texts(REFERENCE_ROWS, name="target", seed=1))
 
 
 def scored(root: Path, rows: Pool, references: Target, name: str) -> tuple[StoredExtractor, list[Signal]]:
-    """An extractor whose store holds what NAIT measures of `rows` with a model of this shape, and those signals."""
+    """An extractor whose store holds NAIT's signals of `rows` for a model of this shape, and those signals."""
     extractor = StoredExtractor(Closed(), Store(root), TEMPLATE)
     depth, width = shape(name)
     layers = depth + 1

@@ -1,7 +1,7 @@
-"""A sweep over every layer, every prefix of layers and ten ratios, from the store: seconds in all (goal 2).
+"""Seconds of a sweep over every layer, every prefix of layers and ten ratios, from stored signals (goal 2).
 
 The store holds the projections of --rows rows on a target's directions at every layer of a model of --model's shape.
-The model cannot be opened.
+The model must not be opened.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RATIOS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=52_002, model="random:100m")
     rows, references = pool(options.rows), target()
     depth, _ = shape(options.model)

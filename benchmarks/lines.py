@@ -1,4 +1,4 @@
-"""Lines: what a benchmark says, and how it takes time."""
+"""Result lines of benchmarks, and the timing behind them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ RESAMPLES = 2000
 
 
 class Seconds(float):
-    """The median of some rounds' seconds, and the rounds themselves [R].
+    """The median of several rounds' seconds, and the rounds themselves [R].
 
-    A machine that others use too changes its speed by the second, and a round's ways with it: their ratio stays.
+    The speed of a shared machine varies by the second, but all alternatives of a round vary together, so their ratio
+    is stable.
     """
 
     rounds: npt.NDArray[np.float64]
@@ -31,11 +32,11 @@ class Seconds(float):
         return made
 
     def over(self, floor: Seconds) -> float:
-        """The median of the rounds' own ratios to a floor that ran in the same rounds."""
+        """The median over rounds of the ratio to a floor that ran in the same rounds."""
         return float(np.median(self.rounds / floor.rounds))
 
     def interval(self, floor: Seconds) -> tuple[float, float]:
-        """95 % of that median: a bootstrap over the rounds."""
+        """The 95 % confidence interval of that median, by a bootstrap over the rounds."""
         drawn = np.random.default_rng(0).integers(len(self.rounds), size=(RESAMPLES, len(self.rounds)))
         medians = np.median((self.rounds / floor.rounds)[drawn], axis=1)
         low, high = np.quantile(medians, [0.025, 0.975])
@@ -44,7 +45,7 @@ class Seconds(float):
 
 @dataclass(frozen=True)
 class Goal:
-    """One more number of a benchmark, and its bound from above or below; a number without one has no goal here."""
+    """A further number of a benchmark with an upper or lower bound; without a bound it is only reported."""
 
     name: str
     measured: float
@@ -71,9 +72,10 @@ def say(
     name: str, setting: str, *, seconds: float, goal: float, ratio: float | None = None,
     floor: Seconds | None = None, goals: Sequence[Goal] = (), **more: Any,
 ) -> None:  # fmt: skip
-    """Prints one JSON line. `goal` bounds the `ratio` from above, or that of `seconds` to a `floor`; else `seconds`.
+    """Print one JSON line.
 
-    `met`: whether it does, and all other `goals` are met.
+    `goal` is the upper bound of `ratio`, of the ratio of `seconds` to `floor` if a floor is given, or of `seconds`
+    otherwise. `met` says whether this goal and all further `goals` are met.
     """
     if floor is not None:
         assert isinstance(seconds, Seconds)
@@ -99,7 +101,7 @@ def _rounded(value: Any) -> Any:
 
 
 def setting(options: argparse.Namespace, rows: int | None = None) -> str:
-    """What a model ran on, in words; so many rows where not those of the options."""
+    """Model, dtype, device and number of rows as text; `rows` overrides the number in the options."""
     return f"{options.model} {options.dtype} {options.device} {rows or options.rows} rows"
 
 
@@ -107,10 +109,11 @@ def alternate(
     ways: Sequence[Callable[[], Any]], *, rounds: int, device: str = "cpu", warm: bool = False,
     most_seconds: float = math.inf,
 ) -> list[Seconds]:  # fmt: skip
-    """The seconds of each way, in rounds that each run all ways, so that a drifting machine weighs on all alike.
+    """The seconds of each alternative, measured in rounds that run all of them, so that drift affects all equally.
 
-    A round's order is drawn: what a way leaves to the next, a warm cache or freed memory, falls to each. Before the
-    first round all ways run once unmeasured, unless they are `warm`. No round begins after `most_seconds`.
+    The order within a round is random, so that after-effects (a warm cache, freed memory) are spread over all
+    alternatives. Before the first round each runs once unmeasured, unless they are `warm`. No round starts after
+    `most_seconds`.
     """
     if not warm:
         for way in ways:

@@ -1,9 +1,9 @@
-"""Losses against their floor: the decoder over the same batches, and the LM head at the answers' positions alone.
+"""Losses relative to the floor: the decoder over the same batches, with the LM head only at the answers' positions.
 
-`ratio` is perplexity over its floor (goal 1.08), `ifd_ratio` IFD's two texts over theirs (goal 1.10). Beside them the
-published ways, one row at a time with all logits (and all hidden states for RDS+), over ours: `rds_vs_published`
-(goal 1.6), `ifd_vs_published` (1.25), `selectit_vs_published` (1.6; each rating prompt is a pass like the others, so
-few of them stand for all).
+`ratio` is perplexity over its floor (goal 1.08), `ifd_ratio` IFD's two texts over theirs (goal 1.10).
+`rds_vs_published` (goal 1.6), `ifd_vs_published` (1.25) and `selectit_vs_published` (1.6) compare the published
+implementations with ours: one row at a time with all logits (and all hidden states for RDS+). SelectIT is measured
+with few rating prompts, since each one is a pass of the same kind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DIGITS = (5, 6, 7, 8, 9)
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=16)
     network = load(options.model, device=options.device, dtype=options.dtype)
     bench = Bench(network, options.device)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def speedups(bench: Bench, c: TokenTable) -> dict[str, float]:
-    """The published way's seconds over ours on these rows, by method."""
+    """Seconds of the published implementation over ours on these rows, by method."""
     d = answers_of(c)
     prompts = [[10 + k] * RATING_TOKENS for k in range(RATING_PROMPTS)]
     rated = [with_prefix(c, [prompt], answers_only=False) for prompt in prompts]
@@ -76,14 +76,14 @@ def speedups(bench: Bench, c: TokenTable) -> dict[str, float]:
 
 
 class Bench:
-    """The ways to go over tables of tokens: the floor, ours, the published one."""
+    """Three ways to process token tables: the floor, ours, the published implementation."""
 
     def __init__(self, network: Any, device: str) -> None:
         self.network, self.device = network, device
         self.batch_tokens = BATCH_TOKENS.get(device, 16384)
 
     def floor(self, tables: Sequence[TokenTable]) -> None:
-        """The decoder, and the LM head where an answer token is predicted."""
+        """The decoder, and the LM head at positions that predict an answer token."""
         import torch
 
         decoder, head = self.network.get_decoder(), self.network.get_output_embeddings()
@@ -97,12 +97,12 @@ class Bench:
                         head(h_btd[at[part], columns[part] - 1])
 
     def ours(self, tables: Sequence[TokenTable], *signals: Signal) -> None:
-        """The shared pass."""
+        """Our pass for these signals."""
         for table in tables:
             over(self.network, table, signals, batch_tokens=self.batch_tokens)
 
     def published(self, tables: Sequence[TokenTable], *, loss: bool = False, **options: Any) -> None:
-        """One row at a time, all logits."""
+        """One row at a time, with all logits."""
         import torch
 
         with torch.inference_mode():
@@ -115,12 +115,12 @@ class Bench:
 
 
 def answers_of(table: TokenTable) -> TokenTable:
-    """The rows' answers alone, behind a few tokens."""
+    """The rows' answers only, after DIRECT_TOKENS tokens."""
     return with_prefix(table, [list(range(DIRECT_TOKENS))], answers_only=True)
 
 
 def with_prefix(table: TokenTable, prefixes: list[list[int]], *, answers_only: bool) -> TokenTable:
-    """The rows, or their answers alone, behind other tokens."""
+    """The rows, or only their answers, after each of the prefixes."""
     ids, answers = [], []
     for prefix in prefixes:
         for i in range(len(table)):

@@ -1,8 +1,8 @@
-"""Memory: peak RSS of a whole scoring pass, tokenisation included, over 10 N rows against that over N (goal 1.2).
+"""Peak RSS of a scoring pass, tokenisation included, over 10 N rows relative to N rows (goal 1.2).
 
-Each pass runs in a process of its own; the numbers are the kernel's. The model is so small that rows, not weights,
-would be what grows. Below a thousand rows, a block of tokenisation, memory grows with them and the ratio says
-little. On CUDA the peak of the device's memory is said too.
+Each pass runs in its own process; the kernel reports the peak. The model is so small that rows, not weights, would
+dominate. Below a thousand rows (one block of tokenisation) memory grows with the rows and the ratio means little. On
+CUDA the peak of device memory is reported too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KILOBYTE, MEGABYTE = 1 << 10, 1 << 20
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=1000, model="random:tiny")
     few, many = (_in_a_process(options, rows) for rows in (options.rows, TIMES * options.rows))
     say(
@@ -41,9 +41,9 @@ def main() -> None:
 
 
 def _in_a_process(options: argparse.Namespace, rows: int) -> dict[str, Any]:
-    """What `whole` says in a process of its own, and the most megabytes that were resident there.
+    """The output of `whole` in its own process, and the peak RSS of that process in megabytes.
 
-    The kernel tells the largest of all processes that have ended, so the small one goes first.
+    The kernel reports the maximum over all finished child processes, so run the smaller one first.
     """
     call = f"whole({options.model!r}, {options.device!r}, {options.dtype!r}, {rows})"
     done = subprocess.run(
@@ -55,7 +55,7 @@ def _in_a_process(options: argparse.Namespace, rows: int) -> dict[str, Any]:
 
 
 def whole(name: str, device: str, dtype: str, rows: int) -> None:
-    """Scores a pool; prints the seconds and the device's peak as JSON."""
+    """Score a pool; print the seconds and the device's peak memory as JSON."""
     pool = texts(rows)
     with TemporaryDirectory() as folder:
         model = Given(name, device, dtype)

@@ -1,4 +1,4 @@
-"""What the benchmarks run on: random Llamas of a stated size; rows and texts of real instruction data's lengths."""
+"""Models and data for the benchmarks: random Llamas of several sizes; rows and texts with realistic lengths."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SIZES = {
         "num_attention_heads": 32,
     },
 }
-# Deciles of Alpaca's lengths in tokens of a 32k vocabulary, template included.
+# Deciles of Alpaca's lengths in tokens with a 32k vocabulary, template included.
 LENGTH_DECILES = (45, 57, 64, 72, 82, 95, 112, 136, 168, 220, 512)
 MEAN_LENGTH = float(np.mean(np.convolve(LENGTH_DECILES, [0.5, 0.5], mode="valid")))
 WORDS_PER_TOKEN = 0.75
@@ -49,7 +49,7 @@ POOL_ROWS = 52_002
 def arguments(
     description: str | None, *, rows: int, model: str = "random:25m", **own: int | str
 ) -> argparse.Namespace:
-    """The options that every benchmark takes, and its `own` with their defaults."""
+    """The parsed options: those of every benchmark, and `own` with their defaults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
@@ -61,7 +61,7 @@ def arguments(
 
 
 def shape(name: str) -> tuple[int, int]:
-    """Layers and width of a model: of a random one, or of the one in a folder."""
+    """Layers and width of a random model or of a model in a folder."""
     if name.startswith("random:"):
         size = SIZES[name.removeprefix("random:")]
         return size["num_hidden_layers"], size["hidden_size"]
@@ -72,7 +72,7 @@ def shape(name: str) -> tuple[int, int]:
 
 
 def load(name: str, *, device: str, dtype: str, attention: str | None = None) -> Any:
-    """The causal language model, in eval mode; `attention`: its implementation, where not the usual one."""
+    """The causal language model in eval mode; `attention` overrides the default implementation."""
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
@@ -92,10 +92,10 @@ def load(name: str, *, device: str, dtype: str, attention: str | None = None) ->
 
 
 def rows(count: int, *, vocabulary: int, batch_tokens: int, seed: int = 0) -> TokenTable:
-    """Random token ids for about so many rows of Alpaca's lengths; the last third of each row is its answer.
+    """Random token ids for about `count` rows with Alpaca's lengths; the last third of each row is its answer.
 
-    The rows are those of whole batches, spread evenly over the plan of a pool of Alpaca's size: batches of
-    `batch_tokens` hold as little padding as they do there. Rows drawn one by one would be far from alike in length.
+    The rows form whole batches, evenly spaced in the batch plan of a pool of Alpaca's size, so that batches of
+    `batch_tokens` have as little padding as in a full pass. Rows drawn individually would differ more in length.
     """
     generator = np.random.default_rng(seed)
     lengths = lengths_of(POOL_ROWS, generator)
@@ -109,13 +109,13 @@ def rows(count: int, *, vocabulary: int, batch_tokens: int, seed: int = 0) -> To
 
 
 def lengths_of(count: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
-    """[N] lengths in tokens, drawn from Alpaca's distribution."""
+    """Lengths in tokens [N], drawn from Alpaca's distribution."""
     places = generator.random(count) * (len(LENGTH_DECILES) - 1)
     return np.interp(places, np.arange(len(LENGTH_DECILES)), LENGTH_DECILES).astype(np.int64)
 
 
 def texts(count: int, *, name: str = "pool", seed: int = 0) -> Pool:
-    """Rows of made-up words as often as words of a language are, a third of each the answer; Alpaca's lengths."""
+    """Rows of invented words with Zipf-distributed frequencies and Alpaca's lengths; a third of each is answer."""
     generator = np.random.default_rng(seed)
     syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
     words = ["".join(generator.choice(syllables, size=1 + i % 3)) for i in range(5000)]
@@ -133,14 +133,14 @@ def texts(count: int, *, name: str = "pool", seed: int = 0) -> Pool:
 def directions(
     config: Any, site: Site = "residual", *, targets: int = 1, seed: int = 0
 ) -> npt.NDArray[np.float32]:
-    """[C, L, D] random directions at a site of a model of this config."""
+    """Random directions [C, L, D] at a site of a model with this config."""
     layers = config.num_hidden_layers + (site == "residual")
     width = config.intermediate_size if site == "mlp" else config.hidden_size
     return np.random.default_rng(seed).normal(size=(targets, layers, width)).astype(np.float32)
 
 
 def over(network: Any, table: TokenTable, signals: Sequence[Signal], *, batch_tokens: int) -> None:
-    """A pass for these signals, its values thrown away."""
+    """Run a pass for these signals and discard its values."""
     from nait.signals.passes.runners import Runner, read_ahead
 
     with Runner(network, signals) as runner:

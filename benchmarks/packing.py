@@ -1,7 +1,7 @@
-"""Scoring with packed batches over padded ones, where attention is of the flash kind (goal 1.0).
+"""Scoring with packed batches relative to padded ones, with flash attention (goal 1.0).
 
-`--attention sdpa` says what packing costs where attention is of another kind: a mask of all tokens by all tokens.
-`padded_share` is the part of the padded batches that packing spares: that of a pool of Alpaca's size.
+`--attention sdpa` measures the cost of packing without flash attention: a mask of all tokens by all tokens.
+`padded_share` is the share of padding in the padded batches, which packing avoids, for a pool of Alpaca's size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BATCH_TOKENS = {"cpu": 1024, "cuda": 8192}
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=64, attention="sdpa")
     network = load(options.model, device=options.device, dtype=options.dtype, attention=options.attention)
     batch_tokens = BATCH_TOKENS["cuda" if options.device.startswith("cuda") else "cpu"]
@@ -48,7 +48,7 @@ def padded_share(lengths: npt.NDArray[np.int64], batches: Sequence[Rows]) -> flo
 
 
 def read(network: object, table: TokenTable, signal: Signal, when: When, batch_tokens: int) -> None:
-    """A pass for this signal, its values thrown away."""
+    """Run a pass for this signal and discard its values."""
     with Runner(network, [signal], packing=when) as runner:
         for chosen in plan(table.lengths, batch_tokens):
             runner.read(table, chosen)

@@ -1,4 +1,4 @@
-"""The page: what falls short first, a table for each machine, then every number of every line."""
+"""The page RESULTS.md: missed goals first, then a table for each machine, then all further numbers."""
 
 from __future__ import annotations
 
@@ -12,39 +12,38 @@ COLUMNS = ("name", "setting", "seconds", "measured", "goal", "met", "date", "com
 BESIDE = {*COLUMNS, "ratio", "unit", "goals", "machine", "versions", "options", "error"}
 REASONS = {
     "scoring": (
-        "The smaller a model, the more a hook weighs; the goals are those of random:100m. The published way over "
-        "the floor is its ratio times ours: where that, too, is below the goal, padding and the LM head cost this "
-        "processor less than the goal supposes."
+        "Hooks weigh more in smaller models; the goals are for random:100m. The published implementation over the "
+        "floor is its ratio times ours: if that is also below the goal, padding and the LM head cost less on this "
+        "processor than the goal assumes."
     ),
     "prefixes": (
-        "A quarter of the tokens is not read again; what the seconds follow of it depends on the widths that small "
-        "batches pad to, and on the machine's drift (0.81 to 0.95 in six runs)."
+        "A quarter of the tokens is served from the prefix cache; the time saved depends on the padded widths of "
+        "small batches and on the machine's drift (0.81 to 0.95 in six runs)."
     ),
-    "losses": "The passes are of seconds, and the goal is within what this machine drifts between two runs.",
+    "losses": "The passes take seconds, and the goal is within this machine's drift between two runs.",
     "memory": (
-        "What a pass keeps grows with the rows by their own texts alone, 0.9 kB each. No array of a batch stays "
-        "between what batches free, free pages of the heap go back to the system twice a second, and what was read "
-        "of the token table after each batch."
+        "A pass keeps only the rows' texts, 0.9 kB each. No array outlives its batch; free heap pages are returned "
+        "to the system twice a second, and the pages read from the token table after each batch."
     ),
     "packing": (
-        "Attention that is not of the flash kind builds a mask of all tokens by all tokens for packed rows. "
-        "engine.packing=auto packs where it is of that kind, and nowhere else."
+        "Without flash attention, packed rows need a mask of all tokens by all tokens. engine.packing=auto packs "
+        "only with flash attention."
     ),
-    "plan": "The rehearsal is a second or two of a job of ten, on a machine whose speed varies by the second.",
-    "workers": "The processes are of seconds, and two of them share two cores with whatever else runs.",
+    "plan": "The rehearsal takes a second or two of a ten-second job, on a machine whose speed varies by the second.",
+    "workers": "The processes take seconds, and two of them share two cores with any other load.",
 }
-"""Why a goal is missed where it is, as profiles show it."""
+"""Explanations of missed goals, from profiles."""
 NO_GPU = (
-    "Not measured yet: no line of `results.json` is of a GPU. Where there is one, `make bench` measures `scoring`, "
-    "`gradients` (LoRA of rank 128) and `memory` of random:7b in bfloat16 too, and `python -m benchmarks packing "
-    "--device cuda --dtype bfloat16 --attention flash_attention_2` what packed batches bring."
+    "Not measured yet: `results.json` has no line from a GPU. On a machine with a GPU, `make bench` also measures "
+    "`scoring`, `gradients` (LoRA of rank 128) and `memory` with random:7b in bfloat16. `python -m benchmarks "
+    "packing --device cuda --dtype bfloat16 --attention flash_attention_2` measures packed batches."
 )
 
 Line = Mapping[str, Any]
 
 
 def document(lines: Sequence[Line]) -> str:
-    """The page of these lines."""
+    """The page in Markdown."""
     fallen = "\n".join(_fallen(line) for line in lines if not line["met"])
     machines = list(dict.fromkeys(line["machine"] for line in lines))
     gpus = [machine for machine in machines if any(_on_gpu(line, machine) for line in lines)]
@@ -54,15 +53,15 @@ def document(lines: Sequence[Line]) -> str:
     return "\n\n".join(
         [
             "# Results",
-            "`measured` is a ratio, or seconds where the goal is. README.md says of what, and how to repeat it.",
-            f"## Goals that fall short\n\n{fallen or 'None.'}", *tables, f"## On a GPU\n\n{on_gpu}",
+            "`measured` is a ratio, or seconds if the goal is in seconds. README.md describes each benchmark.",
+            f"## Missed goals\n\n{fallen or 'None.'}", *tables, f"## On a GPU\n\n{on_gpu}",
             f"## Further numbers\n\n{more}\n",
         ]
     )  # fmt: skip
 
 
 def table(lines: Sequence[Line]) -> str:
-    """A row for each goal of these lines, in Markdown."""
+    """A Markdown table with a row for each goal of these lines."""
     return str(tabulate([row for line in lines for row in _rows(line)], headers=COLUMNS, tablefmt="github"))
 
 
@@ -73,7 +72,7 @@ def _machine(machine: str, lines: Sequence[Line], *, level: int = 2) -> str:
 
 
 def _rows(line: Line) -> Iterator[list[Any]]:
-    """The cells of a line's own goal, then of its further ones."""
+    """The cells of a line's main goal, then of its further goals."""
     own = {**line, "measured": _measured(line), "goal": _goal(line), "met": _yes(_own_met(line))}
     yield [own.get(column) for column in COLUMNS]
     for goal in line.get("goals", ()):
@@ -86,7 +85,7 @@ def _measured(line: Line) -> Any:
 
 
 def _own_met(line: Line) -> bool:
-    """Whether a line's own goal is met, whatever its further ones are."""
+    """Whether a line's main goal is met, regardless of its further goals."""
     return "error" not in line and bool(_measured(line) <= line["goal"])
 
 
@@ -113,7 +112,7 @@ def _title(line: Line) -> str:
 
 
 def _fallen(line: Line) -> str:
-    """What of a line falls short, and why."""
+    """A list item with the line's missed goals and their explanation."""
     if "error" in line:
         return f"- {_title(line)} failed: {line['error']}"
     missed = [] if _own_met(line) else [f"{_measured(line)}, goal {_goal(line)}"]

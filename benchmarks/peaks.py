@@ -1,4 +1,4 @@
-"""Peaks: how much of the matrix product's own speed a pass reaches."""
+"""Peak throughput: floating point operations of a pass, and the speed of large matrix products."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ PRODUCTS = 4
 
 
 def operations(network: Any, table: TokenTable) -> float:
-    """Floating point operations of one forward of the decoder over the real tokens: its matrices, and attention.
+    """Floating point operations of one forward of the decoder over the real tokens: weights and attention.
 
-    A token costs 2 a weight; row i of T_i tokens under causal attention 2 T_i^2 D a layer, scores and sums together.
+    A token costs 2 operations per weight. Row i with T_i tokens costs 2 T_i^2 D per layer of causal attention (scores
+    and weighted sums).
     """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
@@ -27,7 +28,7 @@ def operations(network: Any, table: TokenTable) -> float:
 
 
 def peak(device: str, dtype: str) -> float:
-    """Operations a second of large square matrix products: the most that this device and dtype give here."""
+    """Operations per second of large square matrix products on this device with this dtype."""
     import torch
 
     side = SIDES.get(device.partition(":")[0], SIDES["cpu"])

@@ -1,7 +1,7 @@
-"""What `plan=true` predicts of a selection over what it then takes (goal: within 25 %, 0.75 to 1.25).
+"""Predicted seconds of a selection (`plan=true`) over its actual seconds (goal: within 25 %, 0.75 to 1.25).
 
-NAIT on the embedded world; with --pool and --reference, two files, on these with the model in --model's folder
-(--rows: the first so many of the pool). Both commands run in processes of their own, one after the other.
+The job is NAIT on the embedded world or, with --pool and --reference, on these files with the model in the folder
+--model (--rows limits the pool). Both commands run in their own processes, one after the other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REFERENCE_ROWS = 64
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=0, model="nano", pool="", reference="")
     with tempfile.TemporaryDirectory(prefix="nait-plan-") as folder:
         for more in ("plan=true", "plan=false"):
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _job(options: argparse.Namespace) -> list[str]:
-    """The words of a selection by NAIT."""
+    """The arguments of a selection with NAIT."""
     words = ["stages=[select]", "tracking=files"]
     if not options.pool:
         return words

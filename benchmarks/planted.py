@@ -1,19 +1,19 @@
-"""Plants rows of known families in Alpaca: a pool on which a selector's precision can be measured.
+"""A pool with known families planted in Alpaca, to measure a selector's precision.
 
     python -m benchmarks.planted --data DATA --out planted
 
-writes `pool.jsonl` (Alpaca and, planted in it, rows of every family; columns family, skill, clean, lookalike) and
-one reference file a family, whose rows are not in the pool. `--families` names them: gsm8k, mmlu, mbpp, xquad_de,
-codegen, closed_qa, creative. `python -m benchmarks.readings` plants such a pool and holds the selectors against it.
+writes `pool.jsonl` (Alpaca with planted rows of every family; columns family, skill, clean, lookalike) and one
+reference file per family, whose rows are not in the pool. `--families` selects from gsm8k, mmlu, mbpp, xquad_de,
+codegen, closed_qa, creative. `python -m benchmarks.readings` plants such a pool and evaluates the selectors on it.
 
 DATA holds, under `hub/`, copies of data sets in the Hub's layout: `openai/gsm8k`, `cais/mmlu`,
 `google-research-datasets/mbpp`, `google/xquad`. Alpaca is `hub/tatsu-lab/alpaca` or `pools/alpaca_52k.parquet`; the
-last three families are `pools/dolly_15k.parquet` and `pools/gpteacher_codegen.parquet`. What no family needs may be
-missing.
+last three families are `pools/dolly_15k.parquet` and `pools/gpteacher_codegen.parquet`. Only the data sets of the
+selected families are needed.
 
-A proxy: a planted row is "in target", an Alpaca row is not. Alpaca holds sums and programs of its own, which count
-as misses, and every data set has a manner of writing beside its capability. So a selector that scores high here
-recognises a data set; whether that helps a model only training tells.
+The labels are a proxy: a planted row is "in target", an Alpaca row is not. Alpaca contains arithmetic and code of its
+own, which count as misses, and every data set differs in style as well as in capability. A selector with a high score
+recognises a data set; only training shows whether that helps a model.
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ USUAL = ("gsm8k", "mmlu", "mbpp", "codegen", "closed_qa", "creative")
 
 
 def main() -> None:
-    """Write the pool and the reference files; print how many rows each family has."""
+    """Write the pool and the reference files; print the number of rows in each family."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--families", default=",".join(USUAL), help="names, with commas between them")
+    parser.add_argument("--families", default=",".join(USUAL), help="comma-separated names")
     parser.add_argument("--alpaca", type=int, default=52_002, help="rows of Alpaca, drawn by --seed")
     parser.add_argument("--planted", type=int, default=250, help="rows of each family in the pool")
-    parser.add_argument("--reference", type=int, default=32, help="other rows of it in its reference file")
+    parser.add_argument(
+        "--reference", type=int, default=32, help="further rows of each family, for its reference file"
+    )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     plant(
@@ -51,16 +53,16 @@ def main() -> None:
 def plant(
     data: Path, out: Path, families: Sequence[str], *, alpaca: int, planted: int, reference: int, seed: int
 ) -> None:
-    """Write `pool.jsonl` and one reference file a family into `out`; print how many rows each family has.
+    """Write `pool.jsonl` and one reference file per family into `out`; print the number of rows in each family.
 
-    Raises: SystemExit that names a family that is not known, or whose rows are missing or too few.
+    Raises: SystemExit for a family that is unknown or has too few rows.
     """
     out.mkdir(parents=True, exist_ok=True)
     pool = [_labelled(row, "alpaca") for row in Random(seed).sample(list(_alpaca(data)), alpaca)]
     for name in families:
         rows = family(name, data)
         if len(rows) < planted + reference:
-            raise SystemExit(f"{name}: {len(rows)} rows are under {data}, {planted + reference} are needed.")
+            raise SystemExit(f"{name}: {data} holds {len(rows)} rows, {planted + reference} are needed.")
         drawn = Random(f"{name}/{seed}").sample(rows, planted + reference)
         pool += [_labelled(row, name) for row in drawn[:planted]]
         _write(out / f"{name}.jsonl", drawn[planted:])
@@ -70,9 +72,9 @@ def plant(
 
 
 def family(name: str, data: Path) -> list[Row]:
-    """A family's rows with instruction, input and output; of MMLU and MBPP training and validation alone.
+    """A family's rows with instruction, input and output, never from a test split.
 
-    XQuAD has a validation split alone. Raises: SystemExit for a name that is not known.
+    Raises: SystemExit for an unknown name.
     """
     if name not in FAMILIES:
         raise SystemExit(f"There is no family '{name}'. Known: {', '.join(FAMILIES)}.")

@@ -1,6 +1,6 @@
-"""Scoring where a preamble that the rows share is read once, over reading it anew for each row (goal 0.9).
+"""Prefix caching: scoring with a cached shared preamble relative to scoring without the cache (goal 0.9).
 
-The rows begin with one of two preambles, as Alpaca's do: with 32 tokens where there is no input, else with 44.
+Each row begins with one of two preambles, as in Alpaca: 32 tokens without an input, 44 with one.
 """
 
 from __future__ import annotations
@@ -25,23 +25,25 @@ WITH_INPUT = 0.4
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=128)
     network = load(options.model, device=options.device, dtype=options.dtype)
-    table = begin_alike(rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=BATCH_TOKENS))
+    table = with_preambles(
+        rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=BATCH_TOKENS)
+    )
     prefixes = find_prefixes(table)
     signal = project_on(Reading(), directions(network.config))
     ways = [partial(read, network, table, signal, given) for given in (NONE, prefixes)]
-    anew, once = alternate(ways, rounds=ROUNDS, device=options.device)
+    uncached, cached = alternate(ways, rounds=ROUNDS, device=options.device)
     shared = sum(len(ids) * int((prefixes.number == k).sum()) for k, ids in enumerate(prefixes.ids))
     say(
-        "prefixes", setting(options, len(table)), seconds=once, goal=GOAL, floor=anew,
+        "prefixes", setting(options, len(table)), seconds=cached, goal=GOAL, floor=uncached,
         shared_tokens=shared / int(table.lengths.sum()), prefixes=len(prefixes.ids),
     )  # fmt: skip
 
 
-def begin_alike(table: TokenTable) -> TokenTable:
-    """The same lengths; each row begins with one of the preambles, which themselves begin alike."""
+def with_preambles(table: TokenTable) -> TokenTable:
+    """Rows of the same lengths that begin with one of the preambles, whose first 10 tokens are the same."""
     ids = np.array(table.input_ids)
     for row, start in enumerate(table.starts[:-1]):
         length = PREAMBLES[int(row % 10 < 10 * WITH_INPUT)]
@@ -50,7 +52,7 @@ def begin_alike(table: TokenTable) -> TokenTable:
 
 
 def read(network: Any, table: TokenTable, signal: Any, prefixes: Prefixes) -> None:
-    """A pass for this signal, its values thrown away."""
+    """Run a pass for this signal and discard its values."""
     with Runner(network, [signal], prefixes=prefixes) as runner:
         for chosen in plan_by_prefix(table.lengths, BATCH_TOKENS, prefixes):
             runner.read(table, chosen)

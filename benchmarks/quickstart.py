@@ -1,4 +1,4 @@
-"""Wall seconds of the README's first command, from an empty store (goal 240), and of the same command again."""
+"""Wall seconds of the README's first command with an empty store (goal 240), and of a second run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GOAL = 240.0
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     arguments(__doc__, rows=0)
     with tempfile.TemporaryDirectory(prefix="nait-quickstart-") as folder:
         first, again = (timed(lambda: _run(folder)) for _ in range(2))

@@ -1,13 +1,13 @@
-"""NAIT's readings and RDS+ on real text: the second table of nait/neurons/README.md, by one command.
+"""NAIT's readings and RDS+ on real text: the second table of nait/neurons/README.md.
 
     python -m benchmarks.readings --data DATA --model FOLDER --out planted
 
-plants 900 rows of Alpaca with 150 each of GSM8K, MBPP, German XQuAD and MMLU (`benchmarks.planted` says what DATA
-holds), takes 64 other rows of each family as its reference set, and scores the pool with the model in FOLDER:
-float32, Alpaca's template, 384 tokens. Nothing is trained. It prints, for each selector and family, the share of the
-150 highest rows that are of the family, and in brackets the AUC; then in how many layers the sign of a family's
-direction is nearly a coin toss, and the rank correlation of its scores with length. Another `--seed` draws other
-rows. The passes are kept in `OUT/store`: the same command again opens no model.
+plants 150 rows each of GSM8K, MBPP, German XQuAD and MMLU in 900 rows of Alpaca (`benchmarks.planted` describes
+DATA), takes 64 other rows of each family as its reference set, and scores the pool with the model in FOLDER: float32,
+Alpaca's template, 384 tokens, no training. For each selector and family it prints the precision of the 150 highest
+rows and, in brackets, the AUC; then the number of layers in which the sign of a family's direction is nearly a coin
+toss, and the rank correlation of its scores with length. `--seed` draws the rows. Signals are stored in `OUT/store`,
+so repeating the command opens no model.
 """
 
 from __future__ import annotations
@@ -43,12 +43,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", required=True, help="a model's folder")
+    parser.add_argument("--model", required=True, help="the model's folder")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--alpaca", type=int, default=900, help="rows of Alpaca")
     parser.add_argument("--planted", type=int, default=150, help="rows of each family in the pool")
-    parser.add_argument("--reference", type=int, default=64, help="other rows of it in its reference set")
-    parser.add_argument("--seed", type=int, default=0, help="draws them")
+    parser.add_argument(
+        "--reference", type=int, default=64, help="further rows of each family, for its reference set"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="draws the rows")
     parser.add_argument("--max-length", type=int, default=384, help="tokens; longer texts are cut")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
@@ -62,14 +64,14 @@ def main() -> None:
 
 
 def labels(path: Path, pool: Pool) -> Labels:
-    """What each row of the pool is, in the pool's order."""
+    """The ground truth of each row, in the pool's order."""
     rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     named = TruthColumns("family", "skill", "clean", "lookalike")
     return named.labels([rows[example.row] for example in pool.examples])
 
 
 def table(pool: Pool, targets: Sequence[Target], truth: Labels, given: argparse.Namespace) -> str:
-    """A line a selector, all of them measured in one pass over each text."""
+    """A table with one line per selector; all selectors share one pass over each text."""
     scorers = {name: scorer(name) for name in SELECTORS}
     x = StoredExtractor(
         LocalModel(given.model, dtype="float32", device=given.device, max_length=given.max_length),
@@ -101,7 +103,7 @@ def found(scores: ScoreTable, name: str, truth: Labels, count: int) -> dict[str,
 
 
 def tosses(scores: ScoreTable) -> str:
-    """For each family, in how many of the summed layers a sign rule chose the sign by a hair."""
+    """The number of summed layers with a low sign margin, for each family; empty without a sign rule."""
     facts = [scores.diagnostics[name] for name in FAMILIES if name in scores.diagnostics]
     if not facts or "contrast" in scores.definition:
         return ""
@@ -114,12 +116,12 @@ def tosses(scores: ScoreTable) -> str:
 
 
 def scorer(name: str) -> Any:
-    """The selector of this name as its preset has it; RDS+ with a column a family, its nearest reference row's."""
+    """The selector of a preset; RDS+ with one column per family, the cosine to the nearest reference row."""
     return built("selector", [f"selector={name}", *(["selector.reduce=max"] if name == "rds" else [])])
 
 
 def built(node: str, choices: Sequence[str]) -> Any:
-    """What a node of the run's config builds under these choices."""
+    """The object that a node of the run's config instantiates with these overrides."""
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
     from hydra.utils import instantiate

@@ -1,12 +1,11 @@
-"""NAIT scoring against its floor: the same batches through the bare decoder, no hooks, no LM head.
+"""NAIT scoring relative to the floor: the same batches through the decoder without hooks or LM head.
 
-`ratio` is scoring over floor at the residual site (goal 1.05), `mlp_ratio` (1.08) and `all_sites_ratio` (1.15) the
-same for the neurons and for all sites in one pass. `published_ratio` is the published way over ours: file order,
-batches of 8 padded to 512, all hidden states, full logits (goal 4 for 25m, 3 for 100m). The shares say what brings
-that: the published way without the LM head, then without keeping hidden states, then without its padding, which is
-the floor. `share_of_peak` is what scoring reaches of the speed of large matrix products, measured here too, counting
-real tokens alone; `seconds_for_52002_rows` what a pool of Alpaca's size would take. On CUDA the goal is 1.03, and
-for random:7b half of the peak and 420 s.
+`ratio` is scoring over floor at the residual site (goal 1.05); `mlp_ratio` (1.08) and `all_sites_ratio` (1.15) are
+the same for the neurons and for all sites in one pass. `published_ratio` is the published implementation over ours:
+file order, batches of 8 padded to 512, all hidden states, full logits (goal 4 for 25m, 3 for 100m). The shares split
+its extra time into the LM head, the kept hidden states and the padding. `share_of_peak` is the throughput relative to
+large matrix products on this machine, counting only real tokens. `seconds_for_52002_rows` extrapolates to a pool of
+Alpaca's size. On CUDA the goal is 1.03 and, for random:7b, half of the peak and 420 s.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ PUBLISHED_ROWS, PUBLISHED_WIDTH = 8, 512
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=16)
     network = load(options.model, device=options.device, dtype=options.dtype)
     on_gpu = options.device.startswith("cuda")
@@ -70,7 +69,7 @@ def main() -> None:
 
 
 def floor(network: Any, table: TokenTable, device: str, batch_tokens: int) -> None:
-    """One forward of the decoder over the batches that scoring takes."""
+    """One forward of the decoder over the batches of the scoring pass."""
     import torch
 
     decoder = network.get_decoder()
@@ -80,7 +79,7 @@ def floor(network: Any, table: TokenTable, device: str, batch_tokens: int) -> No
 
 
 def published(network: Any, table: TokenTable, device: str) -> list[Callable[[], None]]:
-    """The published way; without the LM head; and without keeping the hidden states."""
+    """The published implementation; the same without the LM head; and also without keeping hidden states."""
     decoder = network.get_decoder()
     return [
         partial(padded, partial(network, output_hidden_states=True), table, device),
@@ -104,7 +103,7 @@ def padded(forward: Callable[..., Any], table: TokenTable, device: str) -> None:
 
 
 def shares(seconds: list[float]) -> dict[str, float]:
-    """Each step's part of what the published way takes longer than the floor."""
+    """Each step's share of the published implementation's extra time over the floor."""
     whole, headless, bare, floor_seconds = seconds
     extra = whole - floor_seconds
     return {

@@ -1,6 +1,6 @@
-"""Orders and budgets: the seconds of the slowest order with its budgets on --rows rows x 57 targets (goal 5).
+"""Orders and budgets: seconds of the slowest order with its budgets, on --rows rows and 57 targets (goal 5).
 
-The processor's seconds stand beside: on a machine that does other work they say what the order itself costs.
+CPU seconds are reported too: on a loaded machine they show the cost of the order itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ORDERS = {"best_rank": BestRank(), "round_robin": RoundRobin(), "mean_zscore": M
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=1_000_000)
     generator = np.random.default_rng(0)
     table = ScoreTable(
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def select(order: Any, table: ScoreTable, answer_tokens: Any) -> list[int]:
-    """How many rows each budget takes of the order's ranking."""
+    """The number of rows that each budget takes from the order's ranking."""
     ranking = order(table)
     budgets = (Ratio(0.1), Count(1000, allow_fewer=True), Tokens(1_000_000))
     return [budget(ranking, answer_tokens) for budget in budgets]

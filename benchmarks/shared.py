@@ -1,4 +1,4 @@
-"""NAIT, RDS+ and perplexity in one pass, over the decoder with the LM head at the answers' positions (goal 1.15)."""
+"""NAIT, RDS+ and perplexity in one pass relative to the decoder with the LM head at answer positions (goal 1.15)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROUNDS = 12
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=16)
     network = load(options.model, device=options.device, dtype=options.dtype)
     bench = Bench(network, options.device)

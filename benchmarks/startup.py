@@ -1,6 +1,6 @@
-"""Wall seconds of `nait --help` and `nait --cfg job`, the median of three runs each; the slower counts (goal 1).
+"""Wall seconds of the slower of `nait --help` and `nait --cfg job`, each the median of three runs (goal 1).
 
-`scoring_seconds` is the time from a command on the embedded world to the first batch of its pool (goal 12).
+`scoring_seconds` is the time from starting a job on the embedded world to the first batch of its pool (goal 12).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SCORING_GOAL = 12.0
 ROUNDS = 3
 COMMANDS = {"help_seconds": ("--help",), "cfg_seconds": ("--cfg", "job")}
 BAR = b"reading nano:"
-"""The progress bar of the pass over the pool begins so."""
+"""The beginning of the progress bar of the pass over the pool."""
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     arguments(__doc__, rows=0)
     ways = [partial(_run, words) for words in COMMANDS.values()]
     taken = dict(zip(COMMANDS, alternate(ways, rounds=ROUNDS), strict=True))
@@ -40,21 +40,21 @@ def _run(words: tuple[str, ...]) -> None:
 
 
 def until_scoring() -> float:
-    """Seconds from the command to its pass's bar; the job ends there. Raises: RuntimeError where none appears."""
+    """Seconds from the command to its progress bar; the job is then killed. Raises: RuntimeError if none appears."""
     with tempfile.TemporaryDirectory(prefix="nait-startup-") as folder:
         environment = {**os.environ, "NAIT_STORE": f"{folder}/store", "NAIT_RUNS": f"{folder}/runs"}
         command = [sys.executable, "-m", "nait", "stages=[select]", "tracking=files"]
         started = time.perf_counter()
-        said = b""
+        output = b""
         with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, cwd=folder) as job:
             assert job.stderr is not None
-            while part := os.read(job.stderr.fileno(), 4096):  # a bar's line has no end
-                said += part
-                if BAR in said:
+            while part := os.read(job.stderr.fileno(), 4096):  # a progress bar's line has no newline
+                output += part
+                if BAR in output:
                     seconds = time.perf_counter() - started
                     job.kill()
                     return seconds
-    raise RuntimeError(f"the job ended without a pass: {said[-500:].decode(errors='replace')}")
+    raise RuntimeError(f"the job ended without a pass: {output[-500:].decode(errors='replace')}")
 
 
 if __name__ == "__main__":

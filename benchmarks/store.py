@@ -1,4 +1,4 @@
-"""A hit: seconds to get every number of a stored signal of --rows rows (goal 1), the pool's address included."""
+"""Store hit: seconds to read all values of a stored signal of --rows rows, pool fingerprint included (goal 1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GOAL = 1.0
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=52_002, model="random:100m")
     rows = pool(options.rows)
     with TemporaryDirectory() as folder:

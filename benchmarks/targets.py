@@ -1,4 +1,4 @@
-"""NAIT scoring for many targets in one pass. `ratio` is the seconds for 64 targets over those for one (goal 1.05)."""
+"""NAIT scoring for many targets in one pass: seconds for 64 targets relative to one target (goal 1.05)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TARGETS = (1, 8, 64)
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=16)
     network = load(options.model, device=options.device, dtype=options.dtype)
     table = rows(options.rows, vocabulary=network.config.vocab_size, batch_tokens=BATCH_TOKENS)

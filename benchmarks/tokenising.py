@@ -1,8 +1,8 @@
-"""Tokenisation's share of a pass: seconds of encoding a row over those of encoding and scoring it (goal 0.1).
+"""Tokenisation's share of a pass: seconds per row of encoding relative to encoding and scoring (goal 0.1).
 
-Rows to encode are made-up text of Alpaca's lengths under the Alpaca template's like, with the embedded world's
-tokenizer (a byte-level BPE); rows to score are random ids of the same lengths. Encoding is so much faster that it
-gets more rows, for a stable number.
+The encoded rows are synthetic text of Alpaca's lengths in a template like Alpaca's, with the embedded world's
+tokenizer (a byte-level BPE); the scored rows are random ids of the same lengths. Encoding is much faster, so it is
+measured on more rows to get a stable number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENCODED_ROWS = 2000
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=16, model="random:100m")
     pool, tokenizer = texts(ENCODED_ROWS), nano_model().load_tokenizer()
     encoding = partial(encode, pool.examples, TEMPLATE, tokenizer, max_length=512)

@@ -1,8 +1,9 @@
-"""A pass by two processes that share it over one by a single process, all cores in use both times (goal 1.1).
+"""A pass shared by two processes relative to a single process, with all cores in use in both cases (goal 1.1).
 
-Processes are as torchrun starts them, and share the cores evenly. Their clocks start when all have opened the model
-and run it once, and the slowest counts. `same_bytes`: whether the two left what one process with as many threads as
-each of them leaves (with more threads a matrix product may sum in another order); `chunks`: who measured how many.
+Processes start as under torchrun and share the cores evenly. Timing starts when all have opened the model and run it
+once; the slowest process counts. `same_bytes`: whether the two processes store the same bytes as one process with the
+same number of threads per process (another number of threads may change the order of a sum). `chunks`: the number of
+chunks measured by each process.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ ENGINE = Engine(batch_tokens=1024, chunk_tokens=1024, progress=False)
 
 
 def main() -> None:
-    """Prints one JSON line."""
+    """Print one JSON line."""
     options = arguments(__doc__, rows=60)
     cores = len(os.sched_getaffinity(0))
     share = max(1, cores // 2)
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def _together(options: argparse.Namespace, count: int, *, threads: int) -> dict[str, Any]:
-    """What `count` processes of so many threads take and leave, together."""
+    """Seconds, stored values and chunks per process of a pass by `count` processes with `threads` threads each."""
     with TemporaryDirectory() as folder:
         call = f"work({options.model!r}, {options.device!r}, {options.dtype!r}, {options.rows}, {folder!r})"
         processes = [
@@ -56,14 +57,14 @@ def _together(options: argparse.Namespace, count: int, *, threads: int) -> dict[
             )
             for rank in range(count)
         ]  # fmt: skip
-        said = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
+        outputs = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
         values = [path.read_bytes() for path in Path(folder, "passes").rglob("*.npy")]
-    chunks = [one["chunks"] for one in said]
-    return {"seconds": max(one["seconds"] for one in said), "chunks": chunks, "values": values}
+    chunks = [one["chunks"] for one in outputs]
+    return {"seconds": max(one["seconds"] for one in outputs), "chunks": chunks, "values": values}
 
 
 def work(name: str, device: str, dtype: str, rows: int, folder: str) -> None:
-    """One process's part; prints its seconds and how many chunks it measured as JSON."""
+    """Run one process's part; print its seconds and the number of chunks it measured as JSON."""
     extractor = StoredExtractor(Given(name, device, dtype), Store(folder), TEMPLATE, engine=ENGINE)
     pool, made = texts(rows), []
     write = Chunks.write
@@ -76,7 +77,7 @@ def work(name: str, device: str, dtype: str, rows: int, folder: str) -> None:
     signals = [project_on(Reading(), directions(extractor.encodings.network().config))]
     over(
         extractor.encodings.network(), extractor.tokens(pool), signals, batch_tokens=ENGINE.batch_tokens
-    )  # to be warm
+    )  # warm-up
     Path(folder, f"ready-{os.environ['RANK']}").touch()
     while len(list(Path(folder).glob("ready-*"))) < int(os.environ["WORLD_SIZE"]):
         time.sleep(0.01)
