@@ -6,8 +6,8 @@
         def scorer(self):
             return Shortest()
 
-Each method that begins with `test_` is one law; methods without the prefix are hooks, which a subclass may override.
-The kit brings a tiny random model, a pool and targets of its own: no network, no files but pytest's temporary ones.
+Each method named `test_*` checks one law; the other methods are hooks, which a subclass may override. The kit
+includes a tiny random model, a pool and targets, and needs no network and no files except pytest's temporary ones.
 """
 
 from nait.testing.budget_contract import BudgetContract

@@ -1,4 +1,4 @@
-"""The laws of a budget.
+"""The contract tests of a budget.
 
 Shapes: N rows of the pool, M of them ranked.
 """
@@ -22,25 +22,25 @@ ROWS, RANKED = 40, 30
 class BudgetContract:
     """Subclass it, return budgets from `budgets`, and pytest runs the laws.
 
-    They are asked about a pool of 40 rows, of which 30 are eligible, with 1 to 50 answer tokens a row.
+    The laws use a pool of 40 rows, of which 30 are eligible, with 1 to 50 answer tokens per row.
     """
 
     def budgets(self) -> Sequence[Budget]:
-        """Budgets of one kind, the smaller ones first; two of them at least take different numbers of those rows."""
-        raise NotImplementedError("Return two or more budgets, the smaller ones first.")
+        """Budgets of one kind, in ascending size; at least two of them take different numbers of rows."""
+        raise NotImplementedError("Return two or more budgets, in ascending size.")
 
     def answer_tokens(self) -> npt.NDArray[np.int64]:
-        """[N] answer tokens of the pool's rows."""
+        """The answer tokens [N] of the pool's rows."""
         return np.random.default_rng(0).integers(1, 51, size=ROWS)
 
     def ranking(self) -> Ranking:
-        """[M] the ranked rows."""
+        """The ranked rows [M]."""
         return np.random.default_rng(1).permutation(ROWS)[:RANKED].astype(np.int64)
 
     # The laws.
 
     def test_a_budget_takes_some_of_the_ranked_rows(self) -> None:
-        """At least one, at most all, a whole number; of too few rows all, or a NaitError."""
+        """A budget is a whole number from 1 to the number of ranked rows, or a NaitError if there are too few."""
         for budget in self.budgets():
             for ranked in (RANKED, 5, 1):
                 try:
@@ -57,7 +57,7 @@ class BudgetContract:
             assert count == 0, f"{_name(budget)} takes {count} rows of none"
 
     def test_a_smaller_budget_is_a_prefix_of_a_larger_one(self) -> None:
-        """`budgets` never take fewer rows as they grow, and do not all take the same number."""
+        """Larger budgets never take fewer rows, and not all budgets take the same number."""
         counts = [int(budget(self.ranking(), self.answer_tokens())) for budget in self.budgets()]
         assert all(small <= large for small, large in pairwise(counts)), (
             f"a larger budget takes fewer: {counts}"
@@ -67,14 +67,14 @@ class BudgetContract:
     def test_the_order_of_the_pool_is_irrelevant(self) -> None:
         """The same rows in another order of the pool give the same number."""
         places = np.random.default_rng(2).permutation(ROWS)
-        moved = np.argsort(places)  # the place at which each row is now
+        moved = np.argsort(places)  # the new position of each row
         for budget in self.budgets():
             usual = budget(self.ranking(), self.answer_tokens())
             other = budget(moved[self.ranking()], self.answer_tokens()[places])
             assert usual == other, f"{_name(budget)} depends on the order of the pool: {usual}, {other} rows"
 
     def test_the_same_ranking_gives_the_same_number(self) -> None:
-        """A second call, with other global random numbers, gives the same number."""
+        """A second call with other global random states gives the same number."""
         for budget, again in zip(self.budgets(), self.budgets(), strict=True):
             usual = budget(self.ranking(), self.answer_tokens())
             with other_random_numbers():
@@ -93,7 +93,7 @@ class BudgetContract:
             assert np.array_equal(tokens, self.answer_tokens()), f"{_name(budget)} changes the answer tokens"
 
     def test_labels_tell_budgets_apart(self) -> None:
-        """A label is one line of text, the same for equal budgets, another for others."""
+        """A label is one line of text, equal for equal budgets and different for different ones."""
         labels = [budget.label for budget in self.budgets()]
         for label in labels:
             assert isinstance(label, str), f"the label {label!r} is not text"

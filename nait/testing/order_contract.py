@@ -1,4 +1,4 @@
-"""The laws of an order.
+"""The contract tests of an order.
 
 Shapes: N rows, T columns.
 """
@@ -22,21 +22,21 @@ ROWS = 30
 class OrderContract:
     """Subclass it, return an order from `order`, and pytest runs the laws.
 
-    An order may refuse tables of some number of columns with a NaitError; then it refuses all of them.
+    An order may reject some numbers of columns with a NaitError, but then for every table.
     """
 
     def order(self) -> Order:
-        """The order under test, made anew at each call."""
+        """The order under test, a new instance at each call."""
         raise NotImplementedError("Return an order.")
 
     def tables(self) -> Sequence[ScoreTable]:
-        """The tables to rank: of one and of three columns; with ties, missing scores, one row, no eligible row."""
+        """The tables to rank, with one and three columns: ties, missing scores, a single row, no eligible row."""
         return [table for columns in (1, 3) for table in _tables(columns)]
 
     # The laws.
 
     def test_a_ranking_is_a_permutation_of_the_eligible_rows(self) -> None:
-        """Each eligible row is ranked once, no other row is, by its whole number."""
+        """A ranking holds the number of each eligible row once, and no other."""
         for table, ranking in self._rankings():
             assert np.issubdtype(np.asarray(ranking).dtype, np.integer), "a ranking holds whole numbers"
             wanted = np.flatnonzero(table.eligible).tolist()
@@ -45,7 +45,7 @@ class OrderContract:
             )
 
     def test_a_number_of_columns_is_refused_always_or_never(self) -> None:
-        """Whether a table is refused depends on its number of columns alone, and some number is taken."""
+        """Whether a table is rejected depends only on its number of columns; at least one number is accepted."""
         answers: dict[int, set[bool]] = {}
         for table in self.tables():
             answers.setdefault(len(table.targets), set()).add(self._rank(table) is not None)
@@ -54,7 +54,7 @@ class OrderContract:
         assert any(True in taken for taken in answers.values()), "the order refuses every table"
 
     def test_the_order_of_the_rows_is_irrelevant(self) -> None:
-        """The same scores in another order of the rows give the same ranking by id: ties do not break by place."""
+        """The same scores in another order of the rows give the same ranking by id: ties do not break by position."""
         for table, ranking in self._rankings():
             places = np.random.default_rng(1).permutation(len(table.ids))
             other = _table(table.values[places], [table.ids[place] for place in places])
@@ -64,11 +64,11 @@ class OrderContract:
             )
 
     def test_the_same_table_gives_the_same_ranking(self) -> None:
-        """A second call, with other global random numbers, gives the same ranking."""
+        """A second call with other global random states gives the same ranking."""
         for table, ranking in self._rankings():
             with other_random_numbers():
                 again = self.order()(table)
-            assert np.array_equal(ranking, again), f"a second call ranks {_shown(table)} in another way"
+            assert np.array_equal(ranking, again), f"a second call ranks {_shown(table)} differently"
 
     def test_the_table_is_left_as_it_is(self) -> None:
         """An order changes no score."""
@@ -78,7 +78,7 @@ class OrderContract:
             assert np.array_equal(before, table.values, equal_nan=True), "the order changes the scores"
 
     def _rank(self, table: ScoreTable) -> Ranking | None:
-        """The ranking; None where the order refuses the table."""
+        """The ranking; None if the order rejects the table."""
         try:
             return self.order()(table)
         except NaitError:

@@ -1,4 +1,4 @@
-"""The global random numbers, set aside."""
+"""A context with other states of the global random number generators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEED = 20_260_101
 
 @contextmanager
 def other_random_numbers() -> Iterator[None]:
-    """Python's, numpy's and, where it is imported, torch's global generators in another state; then as before."""
+    """Reseed Python's, numpy's and (if imported) torch's global generators; restore their states on exit."""
     torch: Any = sys.modules.get("torch")
     before, numpy_before = random.getstate(), np.random.get_state()
     torch_before = torch.get_rng_state() if torch else None

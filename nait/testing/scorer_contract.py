@@ -1,4 +1,4 @@
-"""The laws of a scorer.
+"""The contract tests of a scorer.
 
 Shapes: N rows, T columns, n rows of interest, L layers.
 """
@@ -31,23 +31,23 @@ QUIET = Engine(progress=False)
 SMALL_BATCHES = Engine(batch_tokens=200, chunk_tokens=600, padding="left", progress=False)
 
 _USUAL: WeakKeyDictionary[type, tuple[Path, ScoreTable]] = WeakKeyDictionary()
-"""Of each contract class, the store and the scores that its laws compare with: scored once."""
+"""Per contract class: the store and the scores that its laws compare with, computed once."""
 
 
 class ScorerContract:
     """Subclass it, return a scorer from `scorer`, and pytest runs the laws.
 
-    `tolerance` is how far scores may move with the batch size, as a share of their column's range.
+    `tolerance` is the largest change of a score with the batch size, as a share of its column's range.
     """
 
     tolerance = 1e-4
 
     def scorer(self) -> Scorer:
-        """The scorer under test, made anew at each call."""
+        """The scorer under test, a new instance at each call."""
         raise NotImplementedError("Return a scorer.")
 
     def reseeded(self) -> Scorer | None:
-        """The same scorer with another seed; None: its scores depend on no seed."""
+        """The same scorer with another seed; None if its scores depend on no seed."""
         return None
 
     def pool(self) -> Pool:
@@ -65,7 +65,7 @@ class ScorerContract:
     # The laws.
 
     def test_ids_are_the_pools_in_its_order(self, tmp_path_factory: Any) -> None:
-        """A table has a score for each row of the pool in the pool's order, and columns with names of their own."""
+        """A table has a score for each row of the pool, in the pool's order, and distinct column names."""
         table, pool = self._usual(tmp_path_factory)[1], self.pool()
         assert table.ids == pool.ids, "the table's ids are not the pool's, in the pool's order"
         assert table.targets, "the table has no column"
@@ -78,7 +78,7 @@ class ScorerContract:
         assert table.definition.strip(), "the table has no definition"
 
     def test_a_row_without_a_score_is_nan_with_a_reason(self, tmp_path_factory: Any) -> None:
-        """A row that no column can rank has a reason, no other row has one; rows without an answer are left aside."""
+        """Exactly the rows that no column can rank have a reason, apart from rows without an answer."""
         root, scored = self._usual(tmp_path_factory)
         pool = self.pool()
         tokens = self.extractor(root, QUIET).tokens(pool).answer_tokens
@@ -90,13 +90,13 @@ class ScorerContract:
         assert not spoken, f"rows with a score and a reason not to have one: {spoken}"
 
     def test_scores_tell_rows_apart(self, tmp_path_factory: Any) -> None:
-        """At least two rows have a score, and no column gives all rows the same one."""
+        """At least two rows have a score, and no column is constant."""
         root, table = self._usual(tmp_path_factory)
         assert table.eligible.sum() > 1, f"only {table.eligible.sum()} rows have a score"
         inspect(table, self.extractor(root, QUIET).lengths(self.pool()))
 
     def test_scores_do_not_depend_on_the_batch_size(self, tmp_path: Path, tmp_path_factory: Any) -> None:
-        """Small batches with padding on the left give the same scores, but for rounding."""
+        """Small batches with padding on the left give the same scores up to rounding."""
         usual = self._usual(tmp_path_factory)[1]
         other = self._score(tmp_path, engine=SMALL_BATCHES)
         _same(usual, other, "another batch size", tolerance=self.tolerance)
@@ -107,11 +107,11 @@ class ScorerContract:
         _same(usual, self._score(root, pool=turned(self.pool())), "a file with its rows in the reverse order")
 
     def test_the_seed_alone_decides_what_is_random(self, tmp_path: Path, tmp_path_factory: Any) -> None:
-        """Two runs give the same bytes whatever the global generators say; another seed gives other scores."""
+        """Two runs give the same bytes for any state of the global generators; another seed gives other scores."""
         usual = self._usual(tmp_path_factory)[1]
         with other_random_numbers():
             again = self._score(tmp_path)
-        _same(usual, again, "a second run, with other global random numbers")
+        _same(usual, again, "a second run with other global random states")
         reseeded = self.reseeded()
         if reseeded is not None:
             other = self._score(tmp_path, scorer=reseeded)
@@ -119,7 +119,7 @@ class ScorerContract:
             assert not equal, "another seed gives the same scores"
 
     def test_requests_are_what_score_measures(self, tmp_path: Path, tmp_path_factory: Any) -> None:
-        """`requests` names all signals of the pool that `score` uses, and no others. Without `requests`: no law."""
+        """`requests` names exactly the signals of the pool that `score` uses. Skipped without `requests`."""
         scorer, pool, targets = self.scorer(), self.pool(), self.targets()
         if not isinstance(scorer, Requests):
             return
@@ -140,7 +140,7 @@ class ScorerContract:
         _same(usual, again, "a second run on the same store")
 
     def test_labels_are_never_seen(self, tmp_path_factory: Any) -> None:
-        """Scores are the same whatever the user's other columns hold, and no row is read from the user's file."""
+        """Scores do not depend on the user's other columns, and no row of the user's file is read."""
         root, usual = self._usual(tmp_path_factory)
         for label in ("good", "bad"):
             source = LabelledRows(label)
@@ -149,7 +149,7 @@ class ScorerContract:
             _same(usual, table, "a pool with other labels")
 
     def test_what_check_accepts_is_scored(self, tmp_path_factory: Any) -> None:
-        """`check` accepts the targets; targets that it also accepts, none or one without rows, are scored."""
+        """`check` accepts the targets. If it accepts no target or one without rows, `score` works with them too."""
         root, _ = self._usual(tmp_path_factory)
         targets = self.targets()
         check_targets(self.scorer(), targets)
@@ -172,7 +172,7 @@ class ScorerContract:
         assert first == second, "content gives something else at each call"
 
     def test_contributions_add_up_to_the_score(self, tmp_path_factory: Any) -> None:
-        """The layers' parts of each row add up to its score, in every column. Without layers: no law."""
+        """The layers' parts of each row add up to its score, in every column. Skipped for scorers without layers."""
         scorer = self.scorer()
         if not isinstance(scorer, Layered):
             return
@@ -202,7 +202,7 @@ class ScorerContract:
         return (scorer or self.scorer()).score(pool or self.pool(), wanted, extractor)
 
     def _usual(self, factory: Any) -> tuple[Path, ScoreTable]:
-        """The store and the scores that laws compare with. `factory` is pytest's `tmp_path_factory`."""
+        """The store and the scores that the laws compare with. `factory` is pytest's `tmp_path_factory`."""
         if type(self) not in _USUAL:
             root = Path(factory.mktemp("scores"))
             _USUAL[type(self)] = root, self._score(root)
@@ -211,7 +211,7 @@ class ScorerContract:
 
 @dataclass(frozen=True)
 class ClosedModel:
-    """A model that refuses to be opened."""
+    """A model that raises when its network is opened."""
 
     model: Model
 
@@ -236,7 +236,7 @@ class ClosedModel:
         raise AssertionError("the model is opened though the store has all that was measured")
 
     def vocabulary(self) -> int | None:
-        """None: no config is read."""
+        """None, since no config is read."""
         return None
 
     def load_tokenizer(self) -> Any:
@@ -245,7 +245,7 @@ class ClosedModel:
 
 
 def _same(usual: ScoreTable, other: ScoreTable, what: str, *, tolerance: float = 0.0) -> None:
-    """Raises: AssertionError where a score differs by more than `tolerance` times its column's range."""
+    """Raises: AssertionError if a score differs by more than `tolerance` times its column's range."""
     assert (other.ids, other.targets) == (usual.ids, usual.targets), f"other ids or columns with {what}"
     a, b = (np.asarray(one.values, dtype=np.float64) for one in (usual, other))
     assert np.array_equal(np.isnan(a), np.isnan(b)), f"other rows lack a score with {what}"
@@ -258,7 +258,7 @@ def _same(usual: ScoreTable, other: ScoreTable, what: str, *, tolerance: float =
 
 
 def _measured(store: Store, targets: Collection[Target]) -> set[tuple[str, str]]:
-    """(name, address) of the stored signals of any rows but the targets'."""
+    """(name, address) of the stored signals, except those of the targets."""
     references = {target.fingerprint for target in targets}
     keys = [artifact.manifest["key"] for artifact in store.artifacts("signals")]
     return {(key["signal"], address(key)) for key in keys if key["examples"] not in references}

@@ -1,4 +1,4 @@
-"""The laws of a store."""
+"""The contract tests of a store."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class StoreContract:
     """Subclass it, return a store from `store`, and pytest runs the laws."""
 
     def store(self, root: Path) -> Store:
-        """The store under test, opened on `root`, which may hold what an earlier one wrote."""
+        """The store under test, opened on `root`, which may hold artifacts of an earlier one."""
         raise NotImplementedError("Return a store.")
 
     # The laws.
 
     def test_an_artifact_is_made_once(self, tmp_path: Path) -> None:
-        """The second `produce` finds what the first one made, and does not call the writer."""
+        """The second `produce` finds the first one's artifact and does not call the writer."""
         calls: list[int] = []
 
         def write(part: Path) -> Mapping[str, Any]:
@@ -39,7 +39,7 @@ class StoreContract:
         store = self.store(tmp_path)
         first, second = store.produce(KIND, KEY, write), store.produce(KIND, KEY, write)
         assert len(calls) == 1, f"the writer is called {len(calls)} times"
-        assert (first.fresh, second.fresh) == (True, False), "`fresh` does not tell what was made now"
+        assert (first.fresh, second.fresh) == (True, False), "`fresh` does not mark the new artifact"
         assert second.manifest["rows"] == 3, "what the writer returns is not in the manifest"
         assert (second.path / "x").read_text(encoding="utf-8") == "1", (
             "the writer's file is not in the artifact"
@@ -54,7 +54,7 @@ class StoreContract:
         assert [one.address for one in self.store(tmp_path).artifacts(KIND)] == [made.address]
 
     def test_a_key_is_its_content(self, tmp_path: Path) -> None:
-        """The order of a key's entries is irrelevant; another value is another artifact."""
+        """The order of a key's entries is irrelevant; another value gives another artifact."""
         store = self.store(tmp_path)
         made = store.produce(KIND, KEY, _one_file)
         same = store.find(KIND, dict(reversed(list(KEY.items()))))
@@ -65,7 +65,7 @@ class StoreContract:
         assert store.find("others", KEY) is None, "another kind finds the artifact"
 
     def test_a_failed_writer_leaves_nothing_to_find(self, tmp_path: Path) -> None:
-        """After an error there is no artifact; what was written is handed to the next writer."""
+        """After an error there is no artifact; the next writer gets the files written so far."""
 
         def fail(part: Path) -> Mapping[str, Any]:
             (part / "half").write_text("1", encoding="utf-8")
@@ -81,7 +81,7 @@ class StoreContract:
         self._resumes(tmp_path)
 
     def test_a_killed_writer_leaves_nothing_to_find(self, tmp_path: Path) -> None:
-        """The same after the process is killed in the midst of writing."""
+        """The same holds after the process is killed while writing."""
 
         def die(part: Path) -> Mapping[str, Any]:
             (part / "half").write_text("1", encoding="utf-8")
@@ -92,7 +92,7 @@ class StoreContract:
         self._resumes(tmp_path)
 
     def test_of_several_processes_one_writes(self, tmp_path: Path) -> None:
-        """Processes that want one artifact at a time call the writer once, and all find it."""
+        """Concurrent processes that produce the same artifact call the writer once, and all find it."""
 
         def write(part: Path) -> Mapping[str, Any]:
             with (tmp_path / "calls").open("a", encoding="utf-8") as stream:
@@ -106,7 +106,7 @@ class StoreContract:
         assert codes == [0, 0, 0], f"a process fails: {codes}"
 
     def test_a_folder_without_a_manifest_is_not_an_artifact(self, tmp_path: Path) -> None:
-        """It is neither found nor listed, and is made anew."""
+        """It is neither found nor listed, and `produce` writes it again."""
         store = self.store(tmp_path)
         folder = store.folder(KIND, KEY)
         folder.mkdir(parents=True)
@@ -116,20 +116,20 @@ class StoreContract:
         made = store.produce(KIND, KEY, _one_file)
         assert (made.path / "x").read_text(encoding="utf-8") == "whole", "the old folder's file is kept"
 
-    def test_a_damaged_manifest_is_said(self, tmp_path: Path) -> None:
+    def test_a_damaged_manifest_is_an_error(self, tmp_path: Path) -> None:
         """A manifest that is not JSON is a StoreError that names it, not an artifact and not absent."""
         made = self.store(tmp_path).produce(KIND, KEY, _one_file)
         (made.path / MANIFEST).write_text("{", encoding="utf-8")
-        said = ""
+        message = ""
         try:
             self.store(tmp_path).find(KIND, KEY)
         except StoreError as error:
-            said = str(error)
-        assert said, "a damaged manifest is read as an artifact, or as none"
-        assert str(made.path) in said, f"the error does not name the folder: {said}"
+            message = str(error)
+        assert message, "a damaged manifest is read as an artifact, or as absent"
+        assert str(made.path) in message, f"the error does not name the folder: {message}"
 
     def test_no_kind_or_address_leaves_the_root(self, tmp_path: Path) -> None:
-        """A kind or an address that would be elsewhere is a StoreError."""
+        """A kind or an address that leads outside the root is a StoreError."""
         store = self.store(tmp_path / "root")
         assert store.folder(KIND, KEY).is_relative_to(store.root), "an artifact is outside the root"
         for kind, name in (("../x", "ab"), (KIND, "../../etc"), (KIND, ""), ("", "ab"), ("a/b", "ab")):
@@ -140,7 +140,7 @@ class StoreContract:
             raise AssertionError(f"'{kind}' and '{name}' give the folder {folder}")
 
     def _resumes(self, root: Path) -> None:
-        """There is no artifact; the next writer finds the first one's file, and makes it whole."""
+        """There is no artifact, and the next writer finds the first one's file and completes it."""
         assert self.store(root).find(KIND, KEY) is None, "half an artifact is found"
         assert self.store(root).artifacts(KIND) == [], "half an artifact is listed"
         seen: list[bool] = []
@@ -160,7 +160,7 @@ def _one_file(part: Path) -> Mapping[str, Any]:
 
 
 def _in_processes(count: int, work: Callable[[], object]) -> list[int | None]:
-    """The exit codes of so many forks that do `work`."""
+    """The exit codes of `count` forked processes that run `work`."""
     context = multiprocessing.get_context("fork")
     forks = [context.Process(target=work) for _ in range(count)]
     for fork in forks:

@@ -1,4 +1,4 @@
-"""A tiny random model that is built in memory, and an extractor that measures with it."""
+"""A tiny random model, built in memory, and an extractor that uses it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SPECIAL = ("<pad>", "<s>", "</s>")
 
 @dataclass(frozen=True)
 class TinyModel:
-    """A random Llama of three layers in float32, with a tokenizer of one token a byte. `seed` decides its weights."""
+    """A random float32 Llama with three layers and a byte tokenizer. `seed` determines the weights."""
 
     name: str = "tiny"
     seed: int = 0
@@ -37,7 +37,7 @@ class TinyModel:
 
     @property
     def fingerprint(self) -> str:
-        """What decides the weights; the length limit does not."""
+        """The digest of shape and seed, which determine the weights."""
         return address({"tiny": dict(SHAPE), "seed": self.seed})
 
     def load(self) -> tuple[Any, Any]:
@@ -45,14 +45,14 @@ class TinyModel:
         return self.load_network(), self.load_tokenizer()
 
     def load_network(self) -> Any:
-        """The network, in eval mode. The caller's random numbers are left as they are."""
+        """The network in eval mode. The caller's random state is unchanged."""
         import torch
         from transformers import LlamaConfig, LlamaForCausalLM
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = LlamaForCausalLM(LlamaConfig(**SHAPE)).float().eval()
-        with torch.no_grad():  # at the usual scale random activations are near 0, where errors hide
+        with torch.no_grad():  # at the default scale activations are near 0, which hides errors
             for parameter in network.parameters():
                 if parameter.dim() > 1:
                     parameter.mul_(4.0)
@@ -63,7 +63,7 @@ class TinyModel:
         return int(self.load_tokenizer().vocab_size)
 
     def load_tokenizer(self) -> Any:
-        """The tokenizer: <pad> 0, <s> 1, </s> 2, then the 256 bytes; <s> stands before each text."""
+        """The tokenizer: <pad> 0, <s> 1, </s> 2, then the 256 bytes; <s> precedes each text."""
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
         from transformers import PreTrainedTokenizerFast
 
@@ -81,7 +81,7 @@ class TinyModel:
 def tiny_extractor(
     root: Path, *, model: Model | None = None, template: Template = TEMPLATE, engine: Engine | None = None
 ) -> StoredExtractor:
-    """An extractor on a store at `root`, which can also train, as a job's can."""
+    """An extractor on a store at `root` that can also fine-tune, like a job's."""
     opened, store = model or TinyModel(), Store(root)
 
     def tune(pool: Pool, ids: Collection[str], trainer: Trainer, seed: int) -> Artifact | None:

@@ -1,4 +1,4 @@
-"""Pools and targets for the contracts: rows of many lengths, some of which nothing can be learned from."""
+"""Pools and targets for the contract tests: rows of many lengths, some without a trainable answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WORDS = ("red", "green", "blue", "one", "two", "three", "sum", "sort", "list", "
 
 
 def tiny_pool(rows: int = 14) -> Pool:
-    """So many rows with an answer, and three without one to learn from: empty, blank, beyond 128 bytes of prompt."""
+    """`rows` rows with an answer, three without a trainable one (empty, blank, cut off), and a conversation."""
     examples = [Example(f"row{i:03d}", (_turn(i),), row=i) for i in range(rows)]
     hard = [Turn("Say nothing", ""), Turn("Say a blank", " \n"), Turn("long " * 40, "cut off")]
     examples += [Example(f"hard{i}", (turn,), row=rows + i) for i, turn in enumerate(hard)]
@@ -25,7 +25,7 @@ def _turn(i: int) -> Turn:
 
 
 def tiny_targets() -> list[Target]:
-    """Two reference sets, of four rows each."""
+    """Two reference sets with four rows each."""
     return [_target("counts", 100), _target("sums", 7)]
 
 
@@ -36,7 +36,7 @@ def _target(name: str, salt: int) -> Target:
 
 
 def turned(pool: Pool) -> Pool:
-    """The pool as it is read from a file whose rows are in the reverse order."""
+    """The pool as read from a file with its rows in reverse order."""
     rows = enumerate(sorted(pool.examples, key=lambda example: -example.row))
     again = gather(pool.name, [replace(example, row=row) for row, example in rows])
     return replace(pool, examples=again.examples)
@@ -44,7 +44,7 @@ def turned(pool: Pool) -> Pool:
 
 @dataclass
 class LabelledRows:
-    """A pool's source whose rows carry a label; `asked` counts how often they were read."""
+    """A pool's source whose rows carry a label; `asked` records the rows that were read."""
 
     label: str
     asked: list[int] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The laws of a tracker."""
+"""The contract tests of a tracker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from nait.core.contracts import Tracker
 from nait.tracking.guard import SECRETS
 
-SECRET = "s3cr3t-0123456789abcdef0123456789abcdef"  # noqa: S105  # no key of anybody
+SECRET = "s3cr3t-0123456789abcdef0123456789abcdef"  # noqa: S105  # not a real key
 CONFIG = {
     "seed": 0,
     "budget": {"ratio": 0.1},
@@ -46,23 +46,23 @@ ROWS: list[list[Any]] = [
 class TrackerContract:
     """Subclass it, return a tracker from `tracker`, and pytest runs the laws.
 
-    A tracker that needs a server is tested where the server cannot be reached: it must not stop a run.
+    A tracker that needs a server is tested without a connection to it: it must not stop a run.
     """
 
     def tracker(self, folder: Path) -> Tracker:
-        """The tracker under test, made anew at each call; `folder`, which may not exist, is where it may write."""
+        """The tracker under test, a new instance at each call. It may write to `folder`, which need not exist."""
         raise NotImplementedError("Return a tracker.")
 
     # The laws.
 
     def test_a_run_is_logged_whatever_it_holds(self, tmp_path: Path) -> None:
-        """No call raises for NaN, infinity, numpy's numbers, paths, unknown objects, odd names, empty arrays."""
+        """No call raises for NaN, infinity, numpy numbers, paths, unknown objects, unusual names or empty arrays."""
         tracker = self.tracker(tmp_path / "run")
         for call in _calls(tracker, tmp_path):
             _quietly(call)
 
     def test_files_that_are_missing_stop_no_run(self, tmp_path: Path) -> None:
-        """No call raises for a page or an artifact's file that is not there."""
+        """No call raises for a missing page or artifact file."""
         tracker, gone = self.tracker(tmp_path / "run"), tmp_path / "gone.html"
         _quietly(lambda: tracker.start("run", {}, group="", tags=[]))
         _quietly(lambda: tracker.page("report", gone))
@@ -71,20 +71,20 @@ class TrackerContract:
         _quietly(lambda: tracker.finish(failed=True))
 
     def test_calls_outside_a_run_raise_nothing(self, tmp_path: Path) -> None:
-        """No call raises before `start` or after `finish`; a run may start anew; `finish` may come twice."""
+        """No call raises before `start` or after `finish`, at a second `start` or at a second `finish`."""
         tracker = self.tracker(tmp_path / "run")
         start, *calls = _calls(tracker, tmp_path)
         for call in (*calls, start, start, *calls, *calls):
             _quietly(call)
 
     def test_a_folder_that_cannot_be_written_stops_no_run(self, tmp_path: Path) -> None:
-        """No call raises where the tracker's folder is below a file."""
+        """No call raises if the tracker's folder cannot be created."""
         (tmp_path / "file").write_text("not a folder", encoding="utf-8")
         for call in _calls(self.tracker(tmp_path / "file" / "run"), tmp_path):
             _quietly(call)
 
     def test_what_is_logged_is_left_as_it_is(self, tmp_path: Path) -> None:
-        """A tracker changes neither the config nor the arrays and rows that it is given."""
+        """A tracker does not modify the config, the arrays or the rows that it receives."""
         config, rows, values = copy.deepcopy(CONFIG), copy.deepcopy(ROWS), VALUES[0].copy()
         tracker = self.tracker(tmp_path / "run")
         tracker.start("run", config, group="g", tags=["t"])
@@ -97,7 +97,7 @@ class TrackerContract:
         assert np.array_equal(values, VALUES[0], equal_nan=True), "the tracker changes a histogram's values"
 
     def test_secrets_are_never_written(self, tmp_path: Path, monkeypatch: Any, caplog: Any) -> None:
-        """Keys in the environment reach no file of the tracker and no log line, not even one about a failed call."""
+        """Keys in the environment reach no file of the tracker and no log line, even after a failed call."""
         for name in SECRETS:
             monkeypatch.setenv(name, SECRET)
         tracker = self.tracker(tmp_path / "run")
@@ -114,7 +114,7 @@ class TrackerContract:
 
 
 def _calls(tracker: Tracker, folder: Path) -> Iterator[Callable[[], None]]:
-    """A run's calls, from `start` to a second `finish`."""
+    """The calls of a run, from `start` to a second `finish`."""
     page = folder / "page.html"
     page.write_text("<p>A report</p>", encoding="utf-8")
     yield lambda: tracker.start("run", CONFIG, group="g", tags=["t", "x" * 200])
@@ -135,7 +135,7 @@ def _calls(tracker: Tracker, folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def _quietly(call: Callable[[], None]) -> None:
-    """Raises: AssertionError where the call raises."""
+    """Raises: AssertionError if the call raises."""
     try:
         call()
     except Exception as error:

@@ -175,7 +175,7 @@ LAWS: list[tuple[type[Any], str, type[Exception], str]] = [
     (Constant, "test_scores_tell_rows_apart", NaitError, "every row has the same score"),
     (Batched, "test_scores_do_not_depend_on_the_batch_size", AssertionError, "another batch size"),
     (ByPlaceInTheFile, "test_scores_do_not_depend_on_the_order_of_the_file", AssertionError, "reverse order"),
-    (Unseeded, "test_the_seed_alone_decides_what_is_random", AssertionError, "global random numbers"),
+    (Unseeded, "test_the_seed_alone_decides_what_is_random", AssertionError, "global random states"),
     (
         DeafToItsSeed,
         "test_the_seed_alone_decides_what_is_random",
