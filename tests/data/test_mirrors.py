@@ -97,7 +97,7 @@ def test_the_error_for_a_missing_name_lists_the_names_in_the_mirror(
 )
 def test_a_repository_name_that_is_a_path_is_refused(mirror: Path, repo: str) -> None:
     for place in (mirror, None):
-        with pytest.raises(ConfigError, match=r"data\.path: .* is not the name of a Hub data set"):
+        with pytest.raises(ConfigError, match=r"(?s)data\.path: .* is not the name of a Hub data set"):
             hub_source(repo, mirror=place)
 
 
