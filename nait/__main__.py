@@ -12,8 +12,8 @@ from pathlib import Path
 
 from nait.cli.help import replace_null
 from nait.core.errors import ConfigError, NaitError
-from nait.core.inputs.paths import cannot_write
-from nait.core.ranks import Workers, workers_of
+from nait.core.inputs.paths import write_error
+from nait.core.ranks import Workers, workers_from
 from nait.runs.processes import overrides, settle
 
 TERMINATED = 128 + signal.SIGTERM
@@ -31,7 +31,7 @@ def main() -> None:
 
         print(f"nait {__version__}")
         return
-    workers = workers_of(os.environ)
+    workers = workers_from(os.environ)
     settle(workers)
     # Makes Hydra raise its errors instead of printing them, so that `_run` can translate them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -44,7 +44,7 @@ def main() -> None:
     except NaitError as error:
         _fail(str(error))
     except Exception as error:
-        refused = cannot_write(error, folder=Path("paths.runs"))
+        refused = write_error(error, folder=Path("paths.runs"))
         if refused is None:
             raise
         _fail(str(refused))
@@ -91,7 +91,7 @@ def _run(arguments: Sequence[str]) -> None:
     loader = loader_of(line.flags.config_dir)
     try:
         line = hydra_line(line, loader)
-        with overrides(workers_of(os.environ)) as added:
+        with overrides(workers_from(os.environ)) as added:
             sys.argv[1:] = [*line.arguments(), *added]
             run()
     except YAMLError as error:  # in a file of the user's --config-dir

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from nait.core.errors import NaitError
-from nait.core.inputs.paths import cannot_write
+from nait.core.inputs.paths import write_error
 from nait.store import Store
 from nait.sweeps.analyses.cost_table import Costs
 from nait.sweeps.reports.full_report import Report
@@ -40,7 +40,7 @@ def main() -> None:
         refused = (
             error
             if isinstance(error, NaitError)
-            else cannot_write(error, mend=MEND, folder=_folder(arguments))
+            else write_error(error, mend=MEND, folder=_folder(arguments))
         )
         if refused is None:
             raise

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import yaml
 
 from nait.core.errors import ConfigError, did_you_mean
-from nait.core.inputs.repeated_keys import repeated_in_yaml, twice
+from nait.core.inputs.repeated_keys import repeated_in_yaml, repeated_key_error
 
 OWN = Path(__file__).parents[1] / "tasks"
 STOCK = ("gsm8k", "mmlu/default", "bbh/cot_fewshot")
@@ -77,7 +77,7 @@ def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, A
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"the task file cannot be read ({error})", where=str(path)) from error
     if repeated := repeated_in_yaml(node):
-        raise twice(repeated[0], f"{path} line {repeated[1]}")
+        raise repeated_key_error(repeated[0], f"{path} line {repeated[1]}")
     if not isinstance(config, dict):
         raise ConfigError("a task file must hold a mapping", where=str(path))
     included = config.pop("include", [])

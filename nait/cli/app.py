@@ -29,8 +29,8 @@ from nait.cli.command.own_pool import check_own_pool
 from nait.cli.command.parameter_types import fit, fit_value
 from nait.core.errors import ConfigError, NaitError, did_you_mean
 from nait.core.inputs.paths import at_home as home_of
-from nait.core.inputs.paths import cannot_write
-from nait.core.ranks import workers_of
+from nait.core.inputs.paths import write_error
+from nait.core.ranks import workers_from
 
 log = logging.getLogger("nait")
 
@@ -75,7 +75,7 @@ def run(config: DictConfig) -> None:
             "seeded": seeded(config),
         }  # fmt: skip
         stages = check_stages(plain["stages"])
-        helps = workers_of(os.environ).rank > 0
+        helps = workers_from(os.environ).rank > 0
         if helps and plain["plan"]:
             return
         from nait.runs.assembly import assemble
@@ -92,7 +92,7 @@ def run(config: DictConfig) -> None:
             return
         text = run_job(job, stages, last="report" in stages and not sweeping)
     except Exception as error:
-        refused = error if isinstance(error, NaitError) else cannot_write(error, folder=folder)
+        refused = error if isinstance(error, NaitError) else write_error(error, folder=folder)
         if refused is None:
             raise
         log.error("%s", refused)
@@ -291,7 +291,7 @@ class Sweep(Callback):  # type: ignore[misc]
         try:
             self._summarise(config, folder)
         except Exception as error:
-            refused = error if isinstance(error, NaitError) else cannot_write(error, folder=folder)
+            refused = error if isinstance(error, NaitError) else write_error(error, folder=folder)
             log.error("%s", refused or "The sweep cannot be summarised.", exc_info=refused is None)
             sys.exit(1 if refused is None else 2)
 

@@ -24,7 +24,7 @@ WAIT_SECONDS = 0.05
 """The polling interval while another process computes a chunk."""
 
 
-def workers_of(environment: Mapping[str, str]) -> Workers:
+def workers_from(environment: Mapping[str, str]) -> Workers:
     """Rank and world size from torchrun-style environment variables; rank 0 of 1 without them."""
     count = int(environment.get("WORLD_SIZE", 1))
     local = int(environment["LOCAL_RANK"]) if count > 1 and "LOCAL_RANK" in environment else None

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nait.core.addresses import unit_interval
-from nait.core.dataset.duplicates import IDENTICAL, duplicates_in, settled
+from nait.core.dataset.duplicates import IDENTICAL, count_duplicates, resolve_duplicates
 from nait.core.dataset.examples import Pool, Target, as_target, chosen_names, fingerprint
 from nait.core.errors import ConfigError, DataError
 from nait.data.columns.formats import Columns
@@ -58,7 +58,9 @@ def read_pool(
     parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = file_source(path, decoding)
-    return settled(pool_of(parser, source, name or stem(path)), duplicates, group="data", place=source.place)
+    return resolve_duplicates(
+        pool_of(parser, source, name or stem(path)), duplicates, group="data", place=source.place
+    )
 
 
 def read_hub_pool(
@@ -90,7 +92,7 @@ def read_hub_pool(
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = hub_source(path, subset=subset, split=split, revision=revision, mirror=mirror, decoding=decoding)
     pool = pool_of(parser, source, name or path.split("/")[-1])
-    return settled(pool, duplicates, group="data", place=source.place)
+    return resolve_duplicates(pool, duplicates, group="data", place=source.place)
 
 
 def read_target(
@@ -165,7 +167,9 @@ def _reference(
 ) -> Target:
     """Target of a file; rows without an answer are skipped and counted."""
     source = file_source(path, decoding, key="target.path")
-    target = as_target(settled(pool_of(parser, source, name), duplicates, group="target", place=source.place))
+    target = as_target(
+        resolve_duplicates(pool_of(parser, source, name), duplicates, group="target", place=source.place)
+    )
     empty = {example.id for example in target.examples if not example.answered}
     if empty:
         _log.warning(
@@ -190,7 +194,7 @@ def _drawn(target: Target, rows: int | None, seed: int) -> Target:
         )
     drawn = sorted(target.examples, key=lambda one: (unit_interval("reference", seed, one.id), one.id))[:rows]
     examples = tuple(sorted(drawn, key=lambda one: one.id))
-    counted = target.duplicates if IDENTICAL in target.skipped else duplicates_in(examples)
+    counted = target.duplicates if IDENTICAL in target.skipped else count_duplicates(examples)
     return replace(target, examples=examples, fingerprint=fingerprint(examples), duplicates=counted)
 
 

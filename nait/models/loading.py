@@ -12,7 +12,7 @@ from nait.core.addresses import address
 from nait.core.errors import ConfigError, ModelError, NaitError, first_line
 from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.inputs.paths import at_home
-from nait.core.ranks import workers_of
+from nait.core.ranks import workers_from
 from nait.models.checkpoint.file_hashes import file_digests, identity
 from nait.models.checkpoint.folders import check_folder, read_config
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
@@ -216,14 +216,14 @@ class LocalModel:
             device = "cuda"
         elif device == "auto":
             device = "mps" if torch.backends.mps.is_available() else "cpu"
-        local = workers_of(os.environ).local
+        local = workers_from(os.environ).local
         if device != "cuda" or local is None:
             return device
         return f"cuda:{local % max(1, torch.cuda.device_count())}"
 
     def _check_spread(self) -> None:
         """Raises: ConfigError if every process would spread the model over all GPUs, or one alone would split it."""
-        workers = workers_of(os.environ)
+        workers = workers_from(os.environ)
         if self.tensor_parallel and (workers.count == 1 or self.device_map):
             raise ConfigError(
                 "tensor parallelism needs several processes, each with its own device",

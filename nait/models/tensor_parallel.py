@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from nait.core.errors import ModelError
-from nait.core.ranks import workers_of
+from nait.core.ranks import workers_from
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +95,7 @@ def _init_process_group() -> None:
     if distributed.is_initialized():
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(workers_of(os.environ).local or 0)
+        torch.cuda.set_device(workers_from(os.environ).local or 0)
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     atexit.register(distributed.destroy_process_group)
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nait.core.dataset.duplicates import settled
+from nait.core.dataset.duplicates import resolve_duplicates
 from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, chosen_names, gather
 from nait.core.errors import ConfigError
 from nait.models.loading import Dtype, LocalModel
@@ -41,7 +41,9 @@ def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano", duplicates: s
         mend = f"Give {world.SMALLEST_POOL} or more, so that every family has rows."
         raise ConfigError(f"{size} is below {world.SMALLEST_POOL}", where="data.size", mend=mend)
     pool = _pool(size, seed, name)
-    return settled(pool, duplicates, group="data", place=lambda row: f"row {row} of the world's {size}")
+    return resolve_duplicates(
+        pool, duplicates, group="data", place=lambda row: f"row {row} of the world's {size}"
+    )
 
 
 @lru_cache(maxsize=1)

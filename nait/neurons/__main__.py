@@ -16,7 +16,7 @@ from typing import Any
 from tabulate import tabulate
 
 from nait.core.errors import DataError, NaitError
-from nait.core.inputs.paths import cannot_write
+from nait.core.inputs.paths import write_error
 from nait.neurons.directions import cosines
 from nait.neurons.stored_directions import list_directions, open_directions, publish, resolve
 from nait.store import Store
@@ -41,7 +41,7 @@ def main() -> None:
     try:
         print(_output(arguments.command, arguments.names, Store(arguments.store)))
     except (NaitError, OSError) as error:
-        refused = cannot_write(error, mend="Give another FOLDER.") if isinstance(error, OSError) else error
+        refused = write_error(error, mend="Give another FOLDER.") if isinstance(error, OSError) else error
         if refused is None:
             raise
         print(f"nait: {refused}", file=sys.stderr)

@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 
 from nait.core.contracts import Model, Splittable
 from nait.core.errors import NaitError
-from nait.core.ranks import Workers, workers_of
+from nait.core.ranks import Workers, workers_from
 from nait.store import Artifact, Store
 
 log = logging.getLogger("nait")
@@ -97,7 +97,7 @@ def alone() -> Iterator[None]:
 
 def of_the_first(store: Store) -> Store:
     """The store for what the first process alone makes: itself there, elsewhere one that waits."""
-    return _Waiting(store.root) if workers_of(os.environ).rank else store
+    return _Waiting(store.root) if workers_from(os.environ).rank else store
 
 
 class _Waiting(Store):

@@ -16,7 +16,7 @@ from nait.core.contracts import Model, Trainer
 from nait.core.dataset.examples import Pool, Target
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
-from nait.core.ranks import workers_of
+from nait.core.ranks import workers_from
 from nait.models.prompts.templates import Template
 from nait.signals.encodings import Encodings
 from nait.signals.lineage import Lineage
@@ -167,7 +167,7 @@ class StoredExtractor:
             )
             return {**facts, "made_of": made_of}
 
-        if workers_of(os.environ).rank and self.store.find(kind, key) is None:
+        if workers_from(os.environ).rank and self.store.find(kind, key) is None:
             compute()  # outside the artifact's lock, so that this process can share the passes
         artifact = self.store.produce(kind, key, write)
         for part_kind, name in artifact.manifest.get("made_of", []):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nait.core.estimates.costs import from_nothing
+from nait.core.estimates.costs import cost_from_empty_store
 from nait.store import Artifact
 
 
@@ -32,10 +32,10 @@ class Lineage:
 
     def seconds(self, elapsed: float) -> float:
         """Seconds from an empty store: `elapsed`, with the full cost of every artifact found in the store."""
-        return from_nothing(elapsed, [(artifact.seconds, artifact.seconds_now) for artifact in self])
+        return cost_from_empty_store(elapsed, [(artifact.seconds, artifact.seconds_now) for artifact in self])
 
     def energy_wh(self, spent: float | None) -> float | None:
         """Watt-hours from an empty store; None if `spent` or the energy of any artifact is unknown."""
         parts = [(artifact.energy_wh, artifact.energy_wh_now) for artifact in self]
         known = [(energy, now) for energy, now in parts if energy is not None]
-        return None if spent is None or len(known) < len(parts) else from_nothing(spent, known)
+        return None if spent is None or len(known) < len(parts) else cost_from_empty_store(spent, known)

@@ -25,7 +25,7 @@ from filelock import FileLock
 
 from nait.core.addresses import address, canonical
 from nait.core.errors import StoreError
-from nait.core.inputs.paths import at_home, cannot_write, named
+from nait.core.inputs.paths import at_home, named_file, write_error
 from nait.store.energy import gauge
 
 MANIFEST = "manifest.json"
@@ -150,7 +150,7 @@ class Store:
             folder.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except OSError as error:
-            refused = cannot_write(error, mend=MEND)
+            refused = write_error(error, mend=MEND)
             if refused is None:
                 refused = StoreError(f"cannot be written ({error})", where=str(folder.parent))
             raise refused from error
@@ -161,8 +161,8 @@ class Store:
                 part.mkdir(exist_ok=True)
             yield part
         except Exception as error:
-            place = named(error) or part
-            refused = cannot_write(error, mend=MEND, folder=part) if place.is_relative_to(self.root) else None
+            place = named_file(error) or part
+            refused = write_error(error, mend=MEND, folder=part) if place.is_relative_to(self.root) else None
             if refused is None:
                 raise
             raise refused from error

@@ -24,7 +24,7 @@ from statistics import median, median_low
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.statistics.significance import ALPHA, Arm, Law, smallest
+from nait.core.statistics.significance import ALPHA, Arm, Law, minimum_difference
 
 Floats = npt.NDArray[np.float64]
 Outcomes = Mapping[str, float]
@@ -198,7 +198,7 @@ def findable(column: Sequence[Difference]) -> float | None:
         drawn = (control.freedom * control.variance + own.variance) / (control.freedom + 1)
         sides = [own, replace(control, variance=drawn)]
     over_items = median(one.over_items for one in alike)
-    return smallest(over_items, sides, seeds, level=ALPHA / alike[0].family)
+    return minimum_difference(over_items, sides, seeds, level=ALPHA / alike[0].family)
 
 
 def _middle(sides: Sequence[Arm]) -> Arm:

@@ -6,7 +6,14 @@ import random
 
 import pytest
 
-from nait.core.dataset.contamination import Contamination, EvaluationText, Hit, Side, as_items, side_of
+from nait.core.dataset.contamination import (
+    Contamination,
+    EvaluationText,
+    Hit,
+    Side,
+    as_evaluation_texts,
+    side_of,
+)
 from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
 from nait.core.errors import DataError
 
@@ -77,7 +84,7 @@ def test_a_reference_set_of_test_items_is_refused_by_name() -> None:
 
 def test_reference_rows_in_the_pool_are_found() -> None:
     one = target(LONG)
-    hits = CHECK.compare(rows("hello", LONG), {side_of(one): as_items(one)})
+    hits = CHECK.compare(rows("hello", LONG), {side_of(one): as_evaluation_texts(one)})
     assert [(hit.id, hit.other, hit.other_id) for hit in hits] == [("p1", Side("target", "math"), "p0")]
 
 
@@ -89,7 +96,8 @@ def test_what_a_task_says_in_every_prompt_is_no_hit() -> None:
 def test_a_target_named_like_a_task_finds_its_hits_and_is_refused() -> None:
     named = as_target(rows(LONG, name="gsm8k"))
     assert [
-        hit.other for hit in CHECK.compare(rows(LONG), {side_of(named): as_items(named), **items(LONG)})
+        hit.other
+        for hit in CHECK.compare(rows(LONG), {side_of(named): as_evaluation_texts(named), **items(LONG)})
     ] == [
         Side("target", "gsm8k"),
         TASK,

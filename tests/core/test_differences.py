@@ -10,8 +10,8 @@ from nait.core.statistics.power import (
     Noise,
     at_most_one,
     describe,
-    detectable_before,
-    foresee,
+    detectable_difference,
+    minimum_effects,
 )
 from nait.sweeps.stats.paired import Stratum, estimate, judged
 from nait.sweeps.stats.seed_spread import column
@@ -57,15 +57,15 @@ def test_the_difference_is_found_after_correction_with_the_power_that_is_named(
     items: int, seeds: int, disagreement: float, seed_sd: float, comparisons: Comparisons
 ) -> None:
     noise = Noise(disagreement, seed_sd)
-    truth = detectable_before(items, seeds, noise, comparisons)
+    truth = detectable_difference(items, seeds, noise, comparisons)
     assert 0.7 <= power(truth, items, seeds, noise, comparisons) <= 0.92
 
 
 def test_items_alone_are_the_normal_formula() -> None:
     wanted = (1.959964 + 0.841621) * (0.25 / 400 + 1 / 400**2) ** 0.5
-    assert detectable_before(400, 3, Noise(seed_sd=0.0), ONE) == pytest.approx(wanted, rel=1e-3)
+    assert detectable_difference(400, 3, Noise(seed_sd=0.0), ONE) == pytest.approx(wanted, rel=1e-3)
     corrected = (2.864943 + 0.841621) * (0.25 / 400 + 1 / 400**2) ** 0.5  # the normal's quantile at 0.05 / 12
-    found = detectable_before(400, 3, Noise(seed_sd=0.0), Comparisons(1, 12))
+    found = detectable_difference(400, 3, Noise(seed_sd=0.0), Comparisons(1, 12))
     assert found == pytest.approx(corrected, rel=2e-3)
 
 
@@ -74,7 +74,7 @@ def test_seeds_alone_are_students_test() -> None:
     from scipy import stats
 
     for seeds in (3, 4, 6):
-        found = detectable_before(10**9, seeds, Noise(0.25, 1.0), ONE)
+        found = detectable_difference(10**9, seeds, Noise(0.25, 1.0), ONE)
         critical = stats.t.ppf(0.975, seeds - 1)
         beyond = stats.nct.sf(critical, seeds - 1, found * seeds**0.5)
         assert beyond == pytest.approx(0.8, abs=0.02)
@@ -82,53 +82,53 @@ def test_seeds_alone_are_students_test() -> None:
 
 def test_more_of_anything_finds_smaller_differences() -> None:
     def found(items: int, seeds: int) -> float:
-        return detectable_before(items, seeds, Noise(), ONE)
+        return detectable_difference(items, seeds, Noise(), ONE)
 
     assert found(4000, 3) < found(1000, 3) < found(100, 3)
     assert found(1000, 5) < found(1000, 3) < found(1000, 2)
 
 
 def test_more_comparisons_find_larger_differences_only() -> None:
-    found = [detectable_before(1000, 3, Noise(), Comparisons(4, count)) for count in (1, 12, 200)]
+    found = [detectable_difference(1000, 3, Noise(), Comparisons(4, count)) for count in (1, 12, 200)]
     assert found == sorted(found)
     assert found[2] > 1.3 * found[0]
 
 
 def test_outcomes_that_change_with_the_seed_are_averaged_away() -> None:
-    found = [detectable_before(500, 5, Noise(lasting=share), ONE) for share in (1.0, 0.5)]
+    found = [detectable_difference(500, 5, Noise(lasting=share), ONE) for share in (1.0, 0.5)]
     assert found[1] < 0.95 * found[0]
 
 
 def test_methods_that_never_differ_leave_the_doubt_of_one_item() -> None:
-    found = detectable_before(10, 3, Noise(0.0, 0.0), ONE)
+    found = detectable_difference(10, 3, Noise(0.0, 0.0), ONE)
     assert found == pytest.approx((1.959964 + 0.841621) / 10, rel=1e-3)
 
 
 def test_all_items_and_the_smallest_task_are_foreseen() -> None:
-    whole, part = foresee({"gsm8k": 1319, "mmlu": 14042, "tiny": 100}, 3, {}, ONE)
+    whole, part = minimum_effects({"gsm8k": 1319, "mmlu": 14042, "tiny": 100}, 3, {}, ONE)
     assert (whole.of, whole.items) == ("all items", 15461)
     assert (part.of, part.items) == ("tiny", 100)
     assert whole.difference < part.difference
-    assert len(foresee({"gsm8k": 1319}, 1, {}, ONE)) == 1
-    assert foresee({}, 3, {}, ONE) == ()
+    assert len(minimum_effects({"gsm8k": 1319}, 1, {}, ONE)) == 1
+    assert minimum_effects({}, 3, {}, ONE) == ()
 
 
 def test_a_line_says_what_is_assumed_and_what_was_measured() -> None:
     items = {"gsm8k": 1319}
-    assumed = describe(foresee(items, 3, {}, Comparisons(11, 22)))
+    assumed = describe(minimum_effects(items, 3, {}, Comparisons(11, 22)))
     assert "after Holm's correction for 22 comparisons, with 3 seeds" in assumed
     assert (
         "Assumed: two methods disagree on 25% of all items, seeds spread their difference by 0.020."
         in assumed
     )
-    half = describe(foresee(items, 3, {"": Noise(disagreement=0.1, pairs=4)}, ONE))
+    half = describe(minimum_effects(items, 3, {"": Noise(disagreement=0.1, pairs=4)}, ONE))
     assert "From the store: two methods disagree on 10%" in half
     assert "Assumed: seeds" in half
 
 
 def test_one_seed_is_told_that_it_finds_nothing_and_what_three_would() -> None:
-    (alone,) = foresee({"gsm8k": 1319}, 1, {}, ONE)
-    (three,) = foresee({"gsm8k": 1319}, 3, {}, ONE)
+    (alone,) = minimum_effects({"gsm8k": 1319}, 1, {}, ONE)
+    (three,) = minimum_effects({"gsm8k": 1319}, 3, {}, ONE)
     said = describe((alone,))
     assert said.startswith("One seed finds no difference")
     assert "with 3 seeds" in said

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nait.core.estimates.costs import from_nothing
+from nait.core.estimates.costs import cost_from_empty_store
 from nait.store import Store, energy
 from nait.store.energy import Counter, Gauge, devices, packages
 
@@ -133,6 +133,6 @@ def test_one_process_has_one_gauge() -> None:
 
 
 def test_what_was_in_the_store_is_added_and_what_was_made_now_is_not_counted_twice() -> None:
-    assert from_nothing(10.0, [(4.0, 4.0), (7.0, 0.0)]) == 17.0
-    assert from_nothing(1.0, [(4.0, 4.0)]) == 4.0
-    assert from_nothing(3.0, [(9.0, 2.0)]) == 10.0, "7 of the 9 were an earlier attempt's"
+    assert cost_from_empty_store(10.0, [(4.0, 4.0), (7.0, 0.0)]) == 17.0
+    assert cost_from_empty_store(1.0, [(4.0, 4.0)]) == 4.0
+    assert cost_from_empty_store(3.0, [(9.0, 2.0)]) == 10.0, "7 of the 9 were an earlier attempt's"

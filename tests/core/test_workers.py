@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nait.core.ranks import Workers, workers_of
+from nait.core.ranks import Workers, workers_from
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from nait.core.ranks import Workers, workers_of
     ids=["none", "alone", "by hand", "torchrun"],
 )
 def test_workers_are_those_of_the_environment(environment: dict[str, str], workers: Workers) -> None:
-    assert workers_of(environment) == workers
+    assert workers_from(environment) == workers

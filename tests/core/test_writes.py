@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nait.core.errors import StoreError
-from nait.core.inputs.paths import cannot_write, named
+from nait.core.inputs.paths import named_file, write_error
 from nait.store import Store
 
 
@@ -36,7 +36,7 @@ def test_a_folder_that_cannot_be_made_is_named_with_its_cause(tmp_path: Path, na
         lambda: folder.mkdir(parents=True, exist_ok=True),
         lambda: (folder / "a").mkdir(parents=True),
     ):
-        said = str(cannot_write(failure(make)))
+        said = str(write_error(failure(make)))
         assert cause in said
         assert str(folder).split("/x")[0][:60] in said
         assert "paths.runs=FOLDER" in said
@@ -60,7 +60,7 @@ def test_a_store_that_cannot_be_made_says_so(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_a_full_disk_is_named_whichever_library_met_it(tmp_path: Path, error: Exception) -> None:
-    said = str(cannot_write(error, folder=tmp_path))
+    said = str(write_error(error, folder=tmp_path))
     assert said.startswith(f"{tmp_path}: ")
     assert "the disk is full. Free some space" in said
 
@@ -73,14 +73,14 @@ def test_a_full_disk_is_named_whichever_library_met_it(tmp_path: Path, error: Ex
 
 def test_a_failed_copy_names_the_file_that_was_written() -> None:
     error = OSError(errno.ENOSPC, "No space left on device", "from", None, "to")
-    assert named(error) == Path("to")
-    assert str(cannot_write(error)).startswith("to: ")
+    assert named_file(error) == Path("to")
+    assert str(write_error(error)).startswith("to: ")
 
 
 def test_other_failures_are_not_taken_for_refused_writes(tmp_path: Path) -> None:
-    assert cannot_write(failure((tmp_path / "missing").read_text)) is None
-    assert cannot_write(ValueError("No space left on device")) is None
-    assert cannot_write(RuntimeError("shapes differ")) is None
+    assert write_error(failure((tmp_path / "missing").read_text)) is None
+    assert write_error(ValueError("No space left on device")) is None
+    assert write_error(RuntimeError("shapes differ")) is None
 
 
 def test_a_file_outside_the_store_that_a_writer_cannot_read_is_not_blamed_on_the_store(

@@ -18,7 +18,7 @@ from nait.cli.command.config_groups import GroupOptions, compose, loader_of
 from nait.cli.command.config_keys import paths
 from nait.cli.command.quoting import quoted
 from nait.core.errors import ConfigError, did_you_mean, either
-from nait.core.inputs.repeated_keys import twice
+from nait.core.inputs.repeated_keys import repeated_key_error
 
 EXTRAS = {"hydra/launcher": "For SLURM's launchers: pip install 'nait[slurm]'."}
 
@@ -54,7 +54,7 @@ def unreadable(error: YAMLError) -> ConfigError:
     where = f"{mark.name} line {mark.line + 1}" if mark else "--config-dir"
     repeated = re.search(r"found duplicate key (.*)", problem)
     return (
-        twice(repeated.group(1), where)
+        repeated_key_error(repeated.group(1), where)
         if repeated
         else ConfigError(f"this is not YAML ({problem})", where=where)
     )

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 
 from nait.core.errors import ConfigError
 from nait.core.inputs.paths import at_home
-from nait.core.inputs.repeated_keys import repeated_in_text, twice
+from nait.core.inputs.repeated_keys import repeated_in_text, repeated_key_error
 
 PATHS = ("path", "mirror", "store", "runs", "folder", "adapter", "moments")
 """Last parts of keys whose value is a file or a folder."""
@@ -44,7 +44,7 @@ def _readable(word: str) -> list[str]:
         raise ConfigError("is an empty path", where=key, mend=mend)
     text = not equal or key.split(".")[-1] in TEXTS  # a file's name may contain any character
     if not text and (name := repeated_in_text(value)) is not None:
-        raise twice(name, key)
+        raise repeated_key_error(name, key)
     if not equal or key.startswith("hydra") or key[:1] == "~":
         return [word]
     if key == "budget" and _budget(value):

@@ -120,7 +120,7 @@ def side_of(rows: Pool | Target) -> Side:
     return Side("pool" if isinstance(rows, Pool) else "target", rows.name)
 
 
-def as_items(target: Target) -> list[EvaluationText]:
+def as_evaluation_texts(target: Target) -> list[EvaluationText]:
     """The rows of a reference set as texts to search for."""
     return [EvaluationText(example.id, texts_of(example)) for example in target.examples]
 

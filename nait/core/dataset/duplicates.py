@@ -17,7 +17,7 @@ RULES = ("keep", "first", "error")
 IDENTICAL = "identical to another row"
 
 
-def settled(pool: Pool, rule: str, *, group: str, place: Callable[[int], str]) -> Pool:
+def resolve_duplicates(pool: Pool, rule: str, *, group: str, place: Callable[[int], str]) -> Pool:
     """The pool after a rule is applied to its duplicates: `keep` all, keep the `first`, or raise an `error`.
 
     `first` keeps the row whose id sorts first, so that the order of the file does not matter, and counts the others
@@ -44,7 +44,7 @@ def settled(pool: Pool, rule: str, *, group: str, place: Callable[[int], str]) -
     return replace(pool, examples=examples, fingerprint=fingerprint(examples), skipped=skipped)
 
 
-def duplicates_in(examples: Iterable[Example]) -> int:
+def count_duplicates(examples: Iterable[Example]) -> int:
     """The number of examples whose content an earlier one has."""
     contents = [_content(example) for example in examples]
     return len(contents) - len(set(contents))

@@ -31,7 +31,7 @@ class Cost:
         return self.device_hours(seconds) * self.price_per_device_hour
 
 
-def from_nothing(spent: float, parts: Collection[tuple[float, float]]) -> float:
+def cost_from_empty_store(spent: float, parts: Collection[tuple[float, float]]) -> float:
     """The cost of a job from an empty store, without interruptions, given what it `spent` (seconds or watt-hours).
 
     `parts`: for each artifact used, its full cost and the part of it in `spent`: all of it when this job made it, the

@@ -42,7 +42,7 @@ MANY = 200
 FREE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def cannot_write(error: BaseException, *, mend: str = MEND, folder: Path | None = None) -> StoreError | None:
+def write_error(error: BaseException, *, mend: str = MEND, folder: Path | None = None) -> StoreError | None:
     """The StoreError for a failed write; None when the error has another cause.
 
     `mend` explains how to choose another folder. `folder` is reported when the error names no file.
@@ -80,7 +80,7 @@ def _makes_a_folder(trace: TracebackType | None) -> bool:
     return name in ("mkdir", "makedirs")
 
 
-def named(error: BaseException) -> Path | None:
+def named_file(error: BaseException) -> Path | None:
     """The file that an error names; the destination when it names two."""
     for name in (getattr(error, "filename2", None), getattr(error, "filename", None)):
         if isinstance(name, str | os.PathLike):
@@ -90,7 +90,7 @@ def named(error: BaseException) -> Path | None:
 
 def _place(error: BaseException, folder: Path | None) -> str:
     """The refused path, or the file among its parents that blocks it. The middle of a long path is cut out."""
-    path = named(error) or folder
+    path = named_file(error) or folder
     if path is None:
         return "a file"
     if isinstance(error, OSError) and error.errno == errno.ENOTDIR:

@@ -9,7 +9,7 @@ from nait.core.errors import ConfigError
 OPEN, CLOSED = "{[(", "}])"
 
 
-def twice(key: str, where: str) -> ConfigError:
+def repeated_key_error(key: str, where: str) -> ConfigError:
     """The error for a key that one mapping has twice."""
     mend = "Give each key once: only the last value would be used."
     return ConfigError(f"'{key}' is given twice", where=where, mend=mend)

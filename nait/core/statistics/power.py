@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nait.core.statistics.significance import ALPHA, Arm, smallest
+from nait.core.statistics.significance import ALPHA, Arm, minimum_difference
 
 FEWEST = 3
 """The number of seeds to report for a single-seed job, which cannot detect any difference."""
@@ -62,7 +62,7 @@ class Detectable:
     comparisons: Comparisons
 
 
-def foresee(
+def minimum_effects(
     items: Mapping[str, int], seeds: int, noises: Mapping[str, Noise], comparisons: Comparisons
 ) -> tuple[Detectable, ...]:
     """The minimum detectable effect on the mean over all items and, with several tasks, on the smallest task.
@@ -79,7 +79,7 @@ def foresee(
     found = []
     for name, count in places.items():
         noise = noises.get(name, Noise())
-        value = detectable_before(count, used, noise, comparisons)
+        value = detectable_difference(count, used, noise, comparisons)
         found.append(Detectable(name or "all items", count, used, noise, value, seeds, comparisons))
     return tuple(found)
 
@@ -111,7 +111,7 @@ def _assumptions(one: Detectable) -> str:
     return " ".join(f"{word}: {', '.join(texts)}." for word, texts in groups.items() if texts)
 
 
-def detectable_before(items: int, seeds: int, noise: Noise, comparisons: Comparisons) -> float:
+def detectable_difference(items: int, seeds: int, noise: Noise, comparisons: Comparisons) -> float:
     """The smallest true difference that is detected with power 0.8 at 5 % after correction; infinite for one seed."""
     passing = (
         (1 - noise.lasting) * noise.disagreement / items
@@ -123,4 +123,6 @@ def detectable_before(items: int, seeds: int, noise: Noise, comparisons: Compari
     else:
         half = Arm(variance / 2, seeds - 1 + LENT, passing / 2)
         sides = [half, Arm(half.variance, seeds - 1, half.noise)]
-    return smallest(over_items + 1 / items**2, sides, seeds, level=ALPHA / max(1, comparisons.differences))
+    return minimum_difference(
+        over_items + 1 / items**2, sides, seeds, level=ALPHA / max(1, comparisons.differences)
+    )

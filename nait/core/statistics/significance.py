@@ -118,7 +118,7 @@ def _root(falling: Callable[[float], float], low: float, high: float) -> float:
     return low if at_low <= 0 else high
 
 
-def smallest(known: float, sides: Sequence[Arm], seeds: int, *, level: float = ALPHA) -> float:
+def minimum_difference(known: float, sides: Sequence[Arm], seeds: int, *, level: float = ALPHA) -> float:
     """The smallest true difference that a test at `level` detects with power 0.8; infinite for one seed.
 
     `known` and `sides` are true values. Power is averaged over the distribution of the sides' variance estimates,

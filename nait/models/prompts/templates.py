@@ -15,7 +15,7 @@ from nait.core.dataset.examples import Example, Turn
 from nait.core.errors import ConfigError, DataError, first_line
 from nait.core.inputs.checks import check_choice
 from nait.core.inputs.paths import at_home
-from nait.core.inputs.repeated_keys import repeated_in_yaml, twice
+from nait.core.inputs.repeated_keys import repeated_in_yaml, repeated_key_error
 from nait.models.prompts.answer_span import Chat, place_answer
 from nait.models.prompts.fields import PROMPT, SYSTEM, check_names, filled, shows
 from nait.models.prompts.frozen_clock import DAY, freeze_clock, midnight
@@ -338,7 +338,7 @@ def read_template(path: str) -> TextTemplate:
     except yaml.YAMLError as error:
         raise ConfigError(f"this is not YAML ({error})", where=str(path), mend="Correct the file.") from error
     if repeated:
-        raise twice(repeated[0], f"{path} line {repeated[1]}")
+        raise repeated_key_error(repeated[0], f"{path} line {repeated[1]}")
     known = [field.name for field in fields(TextTemplate)]
     for key in content if isinstance(content, dict) else [str(content)]:
         if key not in known:

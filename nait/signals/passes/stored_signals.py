@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nait.core.addresses import canonical
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import StoreError
-from nait.core.ranks import workers_of
+from nait.core.ranks import workers_from
 from nait.signals.encodings import Encodings
 from nait.signals.passes.options import Engine
 from nait.signals.passes.run import join_pass, run_pass
@@ -92,7 +92,7 @@ class StoredSignals:
         store, network = self.encodings.store, self.encodings.network
         table = self.encodings.tokens(examples)
         size = {"rows": len(table), "tokens": int(table.starts[-1])}
-        workers = workers_of(os.environ)
+        workers = workers_from(os.environ)
 
         def write(part: Path) -> Mapping[str, Any]:
             earlier = run_pass(

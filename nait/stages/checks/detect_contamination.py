@@ -13,7 +13,7 @@ from nait.core.dataset.contamination import (
     Contamination,
     Hit,
     Side,
-    as_items,
+    as_evaluation_texts,
     comparable,
     side_of,
     texts_of,
@@ -116,7 +116,7 @@ def contaminate(
     def write(part: Path) -> Mapping[str, Any]:
         found = evaluator.items() if evaluator else {}
         tasks = {Side("task", task): items for task, items in found.items()}
-        references = {side_of(target): as_items(target) for target in targets}
+        references = {side_of(target): as_evaluation_texts(target) for target in targets}
         hits = rule.compare(pool, {**tasks, **references})
         for target in targets:
             hits += rule.compare(target, tasks)

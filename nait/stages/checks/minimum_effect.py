@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from nait.core.addresses import canonical
 from nait.core.contracts import Evaluator, Sizes
-from nait.core.statistics.power import Comparisons, Detectable, Noise, foresee
+from nait.core.statistics.power import Comparisons, Detectable, Noise, minimum_effects
 from nait.stages.artifacts.evaluation_files import read_outcomes, read_results
 from nait.store import Artifact, Store
 
@@ -38,14 +38,14 @@ def foreseen(evaluator: Evaluator, store: Store, *, seeds: int, methods: int = 1
     earlier = [one for one in store.artifacts("evaluations") if one.manifest["key"]["suite"] == suite]
     items = _item_counts(evaluator, suite, earlier, store)
     comparisons = Comparisons(methods, methods * (len(suite.get("requested", ())) or len(items) or 1))
-    whole = foresee(items, seeds, {}, comparisons)
+    whole = minimum_effects(items, seeds, {}, comparisons)
     if not whole or not earlier:
         return whole
     earlier_methods = list(_methods(store, {one.address for one in earlier}).values())[-MOST_METHODS:]
     seen = {one.address: _outcomes(one) for method in earlier_methods for one in method.values()}
     scopes = {"": set(items), **{one.of: {one.of} for one in whole[1:]}}
     noises = {name: _noise(earlier_methods, seen, tasks) for name, tasks in scopes.items()}
-    return foresee(items, seeds, noises, comparisons)
+    return minimum_effects(items, seeds, noises, comparisons)
 
 
 def _item_counts(
