@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from nait.store import Store
 from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.wandb.pull import pull_runs
 from tests.app.warm import Warm
 from tests.families import save
@@ -217,7 +218,7 @@ def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Ru
     elsewhere = Store(tmp_path / "elsewhere")  # another machine's, made of the jobs' records alone
     jobs = [path.parent for path in board.parents[1].glob("*/run.json")]
     assert pull_runs([handed_over(job) for job in jobs], elsewhere).refused == []
-    assert collect(elsewhere) == collect(Store(tmp_path / "store"))
+    assert collect(RunSet.load(elsewhere)) == collect(RunSet.load(Store(tmp_path / "store")))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")}
     again = nait(*sweep)
     assert again.returncode == 0, again.stderr
