@@ -1,6 +1,7 @@
-"""`nait-leaderboard [STORE ...] [--report | --costs]`: one leaderboard of everything some stores hold.
+"""`nait-leaderboard [STORE ...] [--report | --costs]`: one leaderboard of all runs in the given stores.
 
-Only `--wandb` and `--workspace` ask the network: for a W&B project's records, as one more store; to save a view.
+Only two options use the network: `--wandb` downloads the run records of a W&B project into one more store,
+`--workspace` saves a W&B view.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ MEND = "Set another folder: --out FOLDER."
 
 
 def main() -> None:
-    """Prints one leaderboard of all the stores together, and writes it under --out."""
+    """Print one leaderboard of all stores and write its files to --out."""
     parser = _parser()
     arguments = parser.parse_args()
     if not (arguments.stores or arguments.wandb or arguments.workspace):
         parser.error("give a STORE, --wandb or --workspace")
     if arguments.group and not arguments.wandb:
-        parser.error("--group is of --wandb")
+        parser.error("--group needs --wandb")
     try:
         if arguments.workspace:
             print(f"Saved view: {save_view(arguments.workspace)}")
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def _folder(arguments: argparse.Namespace) -> Path | None:
-    """Where the files go."""
+    """The output folder."""
     if arguments.out or arguments.wandb:
         return arguments.out or Path(arguments.wandb)
     return Store(arguments.stores[0]).root / "leaderboard" if arguments.stores else None
@@ -61,37 +62,37 @@ def _parser() -> argparse.ArgumentParser:
         "stores", nargs="*", type=Path, metavar="STORE", help="a store's folder (paths.store)"
     )
     parser.add_argument(
-        "--out", type=Path, help="where the files go (default: leaderboard/ in the first STORE)"
+        "--out", type=Path, help="the output folder (default: leaderboard/ in the first STORE)"
     )
-    parser.add_argument("--all", action="store_true", help="print a group's subtasks too")
+    parser.add_argument("--all", action="store_true", help="also print the subtasks of task groups")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--report", action="store_true", help="write report.html, pictures and tables.tex too")
+    form.add_argument("--report", action="store_true", help="also write report.html, figures and tables.tex")
     form.add_argument(
-        "--costs", action="store_true", help="print what each method took instead, shared passes counted once"
+        "--costs", action="store_true", help="print the cost of each method instead; shared passes count once"
     )
     parser.add_argument(
         "--against",
         default=CONTROL,
         metavar="NAME",
-        help="the row the others are held against (default: random)",
+        help="the control, to which all other rows are compared (default: random)",
     )
     online = parser.add_argument_group("Weights & Biases")
     online.add_argument(
         "--wandb",
         metavar="ENTITY/PROJECT",
-        help="fetch the records of a project's finished runs into store/ under --out (default: ENTITY/PROJECT/)",
+        help="download the records of a project's finished runs into store/ under --out (default: ENTITY/PROJECT/)",
     )
-    online.add_argument("--group", metavar="NAME", help="of one group's runs alone")
+    online.add_argument("--group", metavar="NAME", help="download only the runs of this group")
     online.add_argument(
         "--workspace",
         metavar="ENTITY/PROJECT",
-        help="save a view of the project: tables, benchmarks, curves, by selector",
+        help="save a workspace view of the project: tables, benchmarks and curves, grouped by selector",
     )
     return parser
 
 
 def _leaderboard(arguments: argparse.Namespace) -> str:
-    """The text to print, after the files were written. Raises: NaitError."""
+    """Write the files; the text to print. Raises: NaitError."""
     for path in arguments.stores:
         if not path.is_dir():
             raise NaitError("there is no such store", where=str(path), mend="Give the folder of paths.store.")

@@ -1,4 +1,4 @@
-"""Provenance: what a report's numbers came from, as far as the store's records say it, and what to beware of."""
+"""Warnings about a report's results, and their provenance according to the run records."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LOUD_RHO = 0.5
 
 
 def warnings(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[Block, ...]:
-    """What lessens the numbers' worth: few seeds, length, gaps, and what the scorers said themselves."""
-    said: list[str] = []
+    """Caveats on the results: few seeds, length correlation, missing tasks and recorded warnings."""
+    texts: list[str] = []
     few = sorted(
         {
             f"{line.selector} ({', '.join(filter(None, (line.target, line.budget)))})"
@@ -27,27 +27,27 @@ def warnings(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
         }
     )
     if few:
-        said.append(f"Fewer than three seeds: {_some(few)}.")
+        texts.append(f"Fewer than three seeds: {_some(few)}.")
     lengths = {
-        f"{line.selector}, {line.target}: the score follows token length (rho {line.checks['rho']:+.2f})."
+        f"{line.selector}, {line.target}: the score correlates with token length (rho {line.checks['rho']:+.2f})."
         for line in lines
         if abs(line.checks.get("rho", 0.0)) > LOUD_RHO
     }
-    said += sorted(lengths)
-    said += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
+    texts += sorted(lengths)
+    texts += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
     for kind, links in (
         ("runs", _runs(rows)),
         ("scores", _scores(runs, rows)),
         ("adapters", _adapters(rows)),
         ("evaluations", _evaluations(rows)),
     ):
-        told: dict[str, list[str]] = {}
+        names_by_text: dict[str, list[str]] = {}
         for name, address in links:
             found = runs.find(kind, address)
             for text in found.manifest.get("warnings", ()) if found else ():
-                told.setdefault(str(text), []).append(name)
-        said += [f"{_some(sorted(set(names)))}: {text}" for text, names in told.items()]
-    return (Notes(tuple(said)),)
+                names_by_text.setdefault(str(text), []).append(name)
+        texts += [f"{_some(sorted(set(names)))}: {text}" for text, names in names_by_text.items()]
+    return (Notes(tuple(texts)),)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -57,8 +57,8 @@ def _some(names: Sequence[str]) -> str:
 def _scores(runs: RunSet, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
     for address, row in {row.run: row for row in rows}.items():
         found = runs.find("runs", address)
-        heeded = found and row.method != BASE and not is_shuffled(found)
-        if found and heeded and found.manifest["links"].get("scores"):
+        uses_scores = found and row.method != BASE and not is_shuffled(found)
+        if found and uses_scores and found.manifest["links"].get("scores"):
             yield row.selector, str(found.manifest["links"]["scores"])
 
 
@@ -77,7 +77,7 @@ def _evaluations(rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
 
 
 def provenance(runs: RunSet, rows: Sequence[Row]) -> tuple[Block, ...]:
-    """What went in, with which versions; each run's artifacts; each run's command, where it was recorded."""
+    """Inputs and versions, the recorded command of each run, and the artifacts of each run."""
     by_run = {row.run: row for row in rows}
     facts: dict[str, set[str]] = {}
     commands, places = [], []
@@ -89,7 +89,7 @@ def provenance(runs: RunSet, rows: Sequence[Row]) -> tuple[Block, ...]:
         for name, value in _facts(runs, manifest, row):
             facts.setdefault(name, set()).add(value)
         links = manifest.get("links", {})
-        if row.method == BASE:  # whatever its job selected, nothing was made of it
+        if row.method == BASE:  # the untrained model uses no selection
             links = {kind: link for kind, link in links.items() if kind not in ("scores", "selection")}
         named = [row.selector, row.target, row.budget, row.seed]
         places.append([*named, *(str(links.get(kind) or "")[:12] for kind in LINKS), address[:12]])
@@ -98,8 +98,8 @@ def provenance(runs: RunSet, rows: Sequence[Row]) -> tuple[Block, ...]:
     body = [[name, value] for name, values in sorted(facts.items()) for value in sorted(values)]
     header = ("selector", "target", "budget", "seed")
     return (
-        Table.of("provenance", ["what", "which"], body, caption="What the numbers came from."),
-        Table.of("commands", [*header, "command"], commands, caption="To repeat a row.", code=True),
+        Table.of("provenance", ["what", "which"], body, caption="Inputs and versions of these results."),
+        Table.of("commands", [*header, "command"], commands, caption="The command of each run.", code=True),
         Table.of(
             "artifacts", [*header, *LINKS, "run"], places, caption="Artifacts in the store, by address."
         ),
@@ -110,7 +110,7 @@ LINKS = ("scores", "selection", "adapter", "evaluation")
 
 
 def _facts(runs: RunSet, manifest: Mapping[str, Any], row: Row) -> Iterable[tuple[str, str]]:
-    """Name and value of what a run rests on, the same of many runs."""
+    """Name and value of each input of a run, mostly shared between runs."""
     yield "model", row.model
     yield from _flat(
         "", {key: manifest[key] for key in ("versions", "git", "python", "platform") if key in manifest}

@@ -1,4 +1,4 @@
-"""The paper's claims on transfer (NAIT, arXiv 2603.13201), as contrasts of a matrix's runs, each with a verdict."""
+"""Tests of the paper's claims on transfer (NAIT, arXiv 2603.13201) as contrasts between runs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from nait.core.statistics.results import Row
 from nait.sweeps.analyses.transfer import ALL, Matrix
 from nait.sweeps.stats.contrasts import Items, Term, by_seed, controls, strata
-from nait.sweeps.stats.paired import ITEMS_ONLY, Difference, Stratum, estimate, judged
+from nait.sweeps.stats.paired import ITEMS_ONLY, Difference, Stratum, adjusted_family, estimate
 from nait.sweeps.stats.seed_spread import column
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper's, and what the runs say to it."""
+    """A claim of the paper, its verdict and the estimated difference."""
 
     text: str
     verdict: str
@@ -25,32 +25,32 @@ class Claim:
 def claims(
     matrices: Sequence[Matrix], rows: Sequence[Row], items: Items, *, reasoning: Sequence[str], control: str
 ) -> list[tuple[Matrix, Claim]]:
-    """What the runs say to each claim that they can speak to; all of a report's claims are one family.
+    """The verdict on each claim that these runs can test; all claims of a report are one family.
 
-    "A single direction beats all merged" is tested for each single direction; the best of them stands for it.
+    "A single direction beats all merged" is tested for each single direction; the best one is reported.
     """
     asked = [
         (matrix, text, about, name, found)
         for matrix in matrices
-        for text, about, name, found in _asked(_Scene(matrix, rows, items, control), reasoning)
+        for text, about, name, found in _tests(_MatrixRuns(matrix, rows, items, control), reasoning)
     ]
-    family = judged(found for *_, found in asked)
+    family = adjusted_family(found for *_, found in asked)
     kept: dict[tuple[int, str], tuple[Matrix, Claim]] = {}
     for (matrix, text, about, name, _), found in zip(asked, family, strict=True):
         key = (id(matrix), text)
         if key not in kept or found.value > kept[key][1].found.value:
-            said = f"the best is {name}" if name else about
-            kept[key] = (matrix, Claim(text, verdict(found), found, said))
+            detail = f"the best is {name}" if name else about
+            kept[key] = (matrix, Claim(text, verdict(found), found, detail))
     return list(kept.values())
 
 
-def _asked(scene: _Scene, reasoning: Sequence[str]) -> list[tuple[str, str, str, Difference]]:
-    """Text, what it is about, which of several it was tested on, and the difference."""
+def _tests(scene: _MatrixRuns, reasoning: Sequence[str]) -> list[tuple[str, str, str, Difference]]:
+    """For each test: claim, directions concerned, direction tested, difference."""
     about = ", ".join(name for name in scene.matrix.singles if name in reasoning)
     asked = [
         ("A direction beats random on its own benchmark", "", scene.own_against_control()),
         (
-            "The diagonal wins: on a benchmark its own direction beats the others",
+            "The diagonal wins: on each benchmark its own direction beats the others",
             "",
             scene.own_against_others(),
         ),
@@ -66,25 +66,25 @@ def _asked(scene: _Scene, reasoning: Sequence[str]) -> list[tuple[str, str, str,
 
 
 def verdict(found: Difference) -> str:
-    """yes, no, or not significant; of one seed, that it is over items only and not tested."""
+    """yes, no or not significant; not tested for a single seed."""
     if not found.tested:
         return f"not tested ({ITEMS_ONLY})"
     return "not significant" if not found.significant else "yes" if found.value > 0 else "no"
 
 
-def _singles_against_all(scene: _Scene) -> dict[str, Difference]:
-    """Each single direction minus all merged, over all benchmarks."""
+def _singles_against_all(scene: _MatrixRuns) -> dict[str, Difference]:
+    """Each single direction minus all directions merged, over all benchmarks."""
     if ALL not in scene.matrix.targets:
         return {}
     parts = {name: part for name in scene.matrix.singles if (part := scene.against(name, ALL))}
-    alike = len({len(part[0].d_si) for part in parts.values()}) == 1
-    sides = column(parts) if alike else {}
+    same_seeds = len({len(part[0].d_si) for part in parts.values()}) == 1
+    sides = column(parts) if same_seeds else {}
     return {name: estimate(part, sides=sides.get(name)) for name, part in parts.items()}
 
 
 @dataclass(frozen=True)
-class _Scene:
-    """A matrix with the runs behind it."""
+class _MatrixRuns:
+    """A transfer matrix with its runs."""
 
     matrix: Matrix
     rows: Sequence[Row]
@@ -102,9 +102,10 @@ class _Scene:
         return [r for r in self.rows if (r.model, r.selector, r.budget, r.target, r.task) == wanted]
 
     def contrast(self, weights: Mapping[str, Mapping[str, float]], *, control: bool = False) -> list[Stratum]:
-        """task -> target -> weight, each task weighing alike, turned where lower is better; `control`: minus it.
+        """The contrast of task -> target -> weight, all tasks with equal weight; `control`: minus the control.
 
-        Of the seeds that every one of these runs has: the means of a seed are taken over all tasks.
+        Signs are flipped where lower is better. Only seeds that all of these runs share are used, since the mean of a
+        seed is taken over all tasks.
         """
         sides = {task: self._terms(task, terms, control=control) for task, terms in weights.items()}
         if not sides or not all(sides.values()):
@@ -121,7 +122,7 @@ class _Scene:
         return found
 
     def _terms(self, task: str, weights: Mapping[str, float], *, control: bool) -> list[Term]:
-        """The runs of each target on a task with their weights; none where a target has no run."""
+        """The weighted runs of each target on a task; empty where a target has no run."""
         runs = {target: self.runs(target, task) for target in weights}
         if not all(runs.values()):
             return []
@@ -131,7 +132,7 @@ class _Scene:
         return terms
 
     def owners(self) -> dict[str, list[str]]:
-        """task -> its own single targets, where it has any."""
+        """Task -> its own single targets, for tasks with any."""
         singles = self.matrix.singles
         owned = {
             task: [name for name in singles if (name, task) in self.matrix.own] for task in self.matrix.tasks

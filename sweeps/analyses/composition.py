@@ -1,4 +1,4 @@
-"""Composition: what each selection is made of, held against its pool."""
+"""The composition of selections compared to their pool."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nait.sweeps.stored_runs.run_set import RunSet
 
 POOL, OTHERS = "the pool", "others"
 MOST_VALUES = 12
-"""Values of a label beside each other; rarer ones stand together."""
+"""Maximum number of label values shown; rarer values are merged."""
 SHOWN = 3
 STRONG = 3.0
 """Standard deviations of a random selection."""
 
 
 def pool_traits(runs: RunSet, rows: Sequence[Row], picks: Sequence[Picks]) -> Traits | None:
-    """The traits of the pool that these selections are of, where a run of them looked."""
+    """The traits of the pool of these selections, if a run computed them."""
     wanted = {key for one in picks for chosen in one.by_seed.values() for key in chosen.chosen}
     seen: set[str] = set()
     for address in {row.run: None for row in rows if wanted}:
@@ -37,7 +37,7 @@ def pool_traits(runs: RunSet, rows: Sequence[Row], picks: Sequence[Picks]) -> Tr
 
 
 def composition_table(picks: Sequence[Picks], traits: Traits) -> Table:
-    """A line a selection, the pool's first: sizes, marks, and the most frequent values of each label."""
+    """One line per selection after the pool's: sizes, marks, and the most frequent values of each label."""
     pool = traits.composition()
     made = {POOL: pool, **_compositions(picks, traits)}
     body = [
@@ -51,14 +51,15 @@ def composition_table(picks: Sequence[Picks], traits: Traits) -> Table:
     ]  # fmt: skip
     header = ["selection", "rows", *pool.means, *pool.marks, *pool.shares]
     caption = (
-        "What the selections are made of, mean over seeds: mean characters, share of the rows with code, share whose "
-        "question or answer another row of the pool repeats, most frequent values (× how often for once in the pool)."
+        "Composition of the selections, mean over seeds: mean characters, share of rows with code, share of rows "
+        "whose question or answer another row of the pool repeats, "
+        "most frequent values (×: share relative to the pool)."
     )
     return Table.of("composition", header, body, caption=caption)
 
 
 def departures(picks: Sequence[Picks], traits: Traits) -> list[Grid]:
-    """For each label but the language, the share of each value in each selection minus its share in the pool."""
+    """For each label except language, the share of each value in each selection minus its share in the pool."""
     pool = traits.composition()
     made = _compositions(picks, traits)
     found = []
@@ -79,7 +80,7 @@ def departures(picks: Sequence[Picks], traits: Traits) -> list[Grid]:
 
 
 def _compositions(picks: Sequence[Picks], traits: Traits) -> dict[str, Composition]:
-    """Each selection's composition over all of its seeds."""
+    """The composition of each selection over all its seeds."""
     chosen = [[key for one in line.by_seed.values() for key in one.chosen] for line in picks]
     return {name: traits.composition(ids) for name, ids in zip(names(picks), chosen, strict=True)}
 
@@ -89,7 +90,7 @@ def _rows(one: Picks) -> int:
 
 
 def _grouped(shares: Mapping[str, float], whole: Mapping[str, float]) -> dict[str, float]:
-    """The shares of the pool's most frequent values, those of all others as one."""
+    """The shares of the pool's most frequent values, with all other values merged."""
     if len(whole) <= MOST_VALUES:
         return {name: shares[name] for name in whole}
     kept = list(whole)[: MOST_VALUES - 1]
@@ -97,7 +98,7 @@ def _grouped(shares: Mapping[str, float], whole: Mapping[str, float]) -> dict[st
 
 
 def _tops(label: str, one: Composition, pool: Composition) -> str:
-    """The most frequent values of a label, each with its share and how many times its share in the pool that is."""
+    """The most frequent values of a label, each with its share and its ratio to the share in the pool."""
     shares = one.shares[label]
     top = sorted(shares, key=lambda name: -shares[name])[:SHOWN]
     lifts = {

@@ -1,4 +1,4 @@
-"""Contamination: the texts that pools, reference sets and evaluation share, what was looked at, and what was not."""
+"""Contamination: texts shared between pools, reference sets and evaluations, and the coverage of the checks."""
 
 from __future__ import annotations
 
@@ -20,37 +20,39 @@ SHORT = 8
 
 
 def contamination(runs: RunSet, rows: Sequence[Row]) -> tuple[Block, ...]:
-    """What each run's look for shared texts found, and what it looked at; the runs without one are named."""
-    looks, without = _looks(runs, rows)
-    hits = dict.fromkeys(hit for look in looks for hit in _named(runs, look, looks))
-    said = dict.fromkeys(line for look in looks for line in describe_look(look.manifest))
-    notes = [*describe(hits), *said, *_unchecked(without, len({row.run for row in rows}))]
+    """The overlaps that the checks found, the data they compared, and the runs without a check."""
+    checks, without = _checks(runs, rows)
+    hits = dict.fromkeys(hit for check in checks for hit in _named(runs, check, checks))
+    coverage = dict.fromkeys(line for check in checks for line in describe_look(check.manifest))
+    notes = [*describe(hits), *coverage, *_unchecked(without, len({row.run for row in rows}))]
     found = [
-        [str(hit.rows), hit.id, str(hit.other), hit.other_id, hit.kind, _asked(hit)]
+        [str(hit.rows), hit.id, str(hit.other), hit.other_id, hit.kind, _evaluated(hit)]
         for hit in list(hits)[:SHOWN_HITS]
     ]
     caption = f"The first {len(found)} of {len(hits)} shared texts, by the ids on both sides."
-    looked = [list(one) for one in dict.fromkeys(line for look in looks for line in _looked(look, looks))]
+    compared = [
+        list(one) for one in dict.fromkeys(line for check in checks for line in _compared(check, checks))
+    ]
     return (
         Notes(tuple(notes)),
         Table.of("contamination", ["rows", "id", "are in", "id there", "kind", "evaluated"], found, caption=caption),
         Table.of(
-            "looked", ["looked at", "rows or items", "evaluated", "too short to be found"], looked,
-            caption="What was compared; of a task's items, how many are evaluated. A text below 5 words is not.",
+            "looked", ["looked at", "rows or items", "evaluated", "too short to be found"], compared,
+            caption="Data compared, and how many items of each task are evaluated. Texts below 5 words are skipped.",
         ),
     )  # fmt: skip
 
 
-def _asked(hit: Hit) -> str:
-    """Whether a hit's item is evaluated; empty for a row of a reference set."""
+def _evaluated(hit: Hit) -> str:
+    """Whether the item of a hit is evaluated; empty for a reference row."""
     if hit.other.role == "target":
         return ""
     return "yes" if hit.evaluated else BEYOND
 
 
-def _looks(runs: RunSet, rows: Sequence[Row]) -> tuple[list[Artifact], list[str]]:
-    """The looks that the runs link to, each once, and the names of the runs without one."""
-    looks: dict[str, Artifact] = {}
+def _checks(runs: RunSet, rows: Sequence[Row]) -> tuple[list[Artifact], list[str]]:
+    """The checks linked by the runs, each once, and the names of the runs without one."""
+    checks: dict[str, Artifact] = {}
     without = []
     for address, row in {row.run: row for row in rows}.items():
         run = runs.find("runs", address)
@@ -60,8 +62,8 @@ def _looks(runs: RunSet, rows: Sequence[Row]) -> tuple[list[Artifact], list[str]
             named = (row.target or "no target", row.budget, f"seed {row.seed}")
             without.append(f"{row.selector} ({', '.join(filter(None, named))})")
         else:
-            looks[found.address] = found
-    return list(looks.values()), without
+            checks[found.address] = found
+    return list(checks.values()), without
 
 
 def _unchecked(without: Sequence[str], count: int) -> list[str]:
@@ -74,22 +76,22 @@ def _unchecked(without: Sequence[str], count: int) -> list[str]:
     ]
 
 
-def _named(runs: RunSet, look: Artifact, looks: Sequence[Artifact]) -> Iterator[Hit]:
-    """The hits of a look, whose sides have names that are unique among the looks."""
-    for hit in runs.hits(look):
-        yield replace(hit, rows=_unique(hit.rows, look, looks), other=_unique(hit.other, look, looks))
+def _named(runs: RunSet, check: Artifact, checks: Sequence[Artifact]) -> Iterator[Hit]:
+    """The hits of a check, with side names that are unique across checks."""
+    for hit in runs.hits(check):
+        yield replace(hit, rows=_unique(hit.rows, check, checks), other=_unique(hit.other, check, checks))
 
 
-def _unique(side: Side, look: Artifact, looks: Sequence[Artifact]) -> Side:
-    """The side, with a part of its content's digest where another look has other content under this name."""
-    contents = {_content(side, one.manifest["key"]) for one in looks} - {""}
+def _unique(side: Side, check: Artifact, checks: Sequence[Artifact]) -> Side:
+    """The side, with a digest prefix where another check has different content under the same name."""
+    contents = {_content(side, one.manifest["key"]) for one in checks} - {""}
     if len(contents) < 2:
         return side
-    return Side(side.role, f"{side.name} ({_content(side, look.manifest['key'])[:SHORT]})")
+    return Side(side.role, f"{side.name} ({_content(side, check.manifest['key'])[:SHORT]})")
 
 
 def _content(side: Side, key: Mapping[str, Any]) -> str:
-    """What tells a pool, target or task from others of its name; empty where this look has none of that name."""
+    """The content digest of a pool, target or task; empty where this check has none of that name."""
     if side.role == "pool":
         pool = key.get("pool")
         return str(pool["examples"]) if isinstance(pool, Mapping) and pool["name"] == side.name else ""
@@ -100,9 +102,9 @@ def _content(side: Side, key: Mapping[str, Any]) -> str:
     return digest_lines([str(found)])[:ADDRESS_CHARS] if found else ""
 
 
-def _looked(look: Artifact, looks: Sequence[Artifact]) -> Iterator[tuple[str, int, int | str, int]]:
-    """Each side of a look with its rows or items, of a task how many are evaluated, and how many are too short."""
-    looked = look.manifest.get("looked")
+def _compared(check: Artifact, checks: Sequence[Artifact]) -> Iterator[tuple[str, int, int | str, int]]:
+    """Each side of a check: rows or items, evaluated items of a task, and texts too short to match."""
+    looked = check.manifest.get("looked")
     if looked is None:
         return
     sides = {
@@ -110,7 +112,7 @@ def _looked(look: Artifact, looks: Sequence[Artifact]) -> Iterator[tuple[str, in
         **{Side("target", name): one for name, one in looked["targets"].items()},
         **{Side("task", name): one for name, one in looked["tasks"].items()},
     }
-    asked = evaluated(look.manifest)
+    asked = evaluated(check.manifest)
     for side, one in sides.items():
         count = asked[side.name] if side.role == "task" else ""
-        yield str(_unique(side, look, looks)), one["rows"], count, one["too_short"]
+        yield str(_unique(side, check, checks)), one["rows"], count, one["too_short"]

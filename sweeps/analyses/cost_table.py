@@ -1,4 +1,4 @@
-"""Costs: the store's runs into a table of what each method took, alone and with all that is shared."""
+"""Cost table: time, energy and money of each method, from scratch and with shared passes counted once."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from nait.sweeps.stored_runs.stores import ReadableStore
 
 HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "alone s", "shared s", "a target s",
           "train s", "evaluate s", "device h", "Wh", "money")  # fmt: skip
-SAID = (
-    "As from an empty store. alone: selecting for one target, as if there were nothing else; shared: for all its "
-    "targets and seeds, a pass that serves several counted once; a target: that by their number; train, evaluate: a "
-    "run's mean; device h, Wh, money: of all of it. The last line has sums: alone of all scores, train and "
-    "evaluate of all runs."
+LEGEND = (
+    "Costs from an empty store. alone: selection for one target; shared: selection for all targets and seeds, "
+    "shared passes counted once; a target: shared divided by the number of targets; train, evaluate: means over "
+    "runs; device h, Wh, money: totals. The last line has sums: alone over all scores, train and evaluate over all "
+    "runs."
 )
-COUNTED = "Wh are the whole devices', other work on them included: {}."
-UNKNOWN = "Wh: blank where a device did not tell."
+COUNTED = "Wh is the energy of the whole devices, including other work on them: {}."
+UNKNOWN = "Wh: blank where a device reports no energy."
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Writes `costs.md` and gives the table back: every run of the store, also those that only selected."""
+    """Writes `costs.md`, the costs of every run of the store, including runs that only selected."""
 
     def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
-        """The table to print, after the file was written into `folder`."""
+        """Write the file into `folder`; the table to print."""
         loaded = RunSet.load(store, runs)
         found = sheets(loaded)
-        tables = [(f"Table {one.number}: {one.head.said}", amortised(loaded, one.rows)) for one in found]
+        tables = [(f"Table {one.number}: {one.head.text}", amortised(loaded, one.rows)) for one in found]
         if len(found) == 1:
             tables = [("", tables[0][1])]
         elif found:
             whole = amortised(loaded, [row for one in found for row in one.rows])
             tables.append(("All tables", replace(whole, body=whole.body[-1:])))
-        said = list(dict.fromkeys(table.caption for _, table in tables))[-1:]
+        captions = list(dict.fromkeys(table.caption for _, table in tables))[-1:]
 
         def text(form: str, mark: str) -> str:
             parts = [
@@ -53,14 +53,14 @@ class Costs:
                     tabulated(table.header, table.body, form),
                 )
             ]
-            return "\n\n".join(filter(None, [*parts, *(written(text, form) for text in said)])) or NO_RUNS
+            return "\n\n".join(filter(None, [*parts, *(written(text, form) for text in captions)])) or NO_RUNS
 
         write_text(folder / "costs.md", f"# Costs\n\n{text(MARKDOWN, '## ')}\n")
         return f"{text('simple', '')}\nCosts: {folder / 'costs.md'}"
 
 
 def amortised(runs: RunSet, rows: Sequence[Row]) -> Table:
-    """One line a method, model, pool and budget; then all of them together."""
+    """One line per method, model, pool and budget; then the total."""
     costs = read_costs(runs, rows)
     counted = {
         name
@@ -69,7 +69,7 @@ def amortised(runs: RunSet, rows: Sequence[Row]) -> Table:
         if amount.energy_wh is not None and (found := runs.find(*place))
         for name in found.manifest.get("energy_of", ())
     }
-    caption = f"{SAID} {COUNTED.format(', '.join(sorted(counted))) if counted else UNKNOWN}"
+    caption = f"{LEGEND} {COUNTED.format(', '.join(sorted(counted))) if counted else UNKNOWN}"
     return Table.of("amortised", HEADER, [_cells(one) for one in spendings(costs)], caption=caption)
 
 
@@ -82,7 +82,7 @@ def _cells(one: Spending) -> list[object]:
 
 
 def read_costs(runs: RunSet, rows: Sequence[Row]) -> list[RunCost]:
-    """The rows' runs, each once, with what the store knows of the artifacts they rest on."""
+    """The cost of each run, from its record and its artifacts."""
     records = [(row, runs.find("runs", row.run)) for row in {row.run: row for row in rows}.values()]
     return [_run(runs, row, record) for row, record in records if record]
 
@@ -93,7 +93,7 @@ def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
     amounts = {
         name: Amount(seconds.get(name, 0.0), energy.get(name)) for name in ("select", "train", "evaluate")
     }
-    ignored = is_base(record) or is_shuffled(record)  # neither looks at a score
+    ignored = is_base(record) or is_shuffled(record)  # neither uses scores
     return RunCost(
         row,
         {} if ignored or not links.get("scores") else _selecting(runs, links["scores"], amounts["select"]),
@@ -111,19 +111,19 @@ def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
 
 
 def _selecting(runs: RunSet, scores: str, whole: Amount) -> Amounts:
-    """What scores rest on, and themselves with what is left of `whole`: what they took from nothing.
+    """The cost of the inputs of a score table, and of the table itself: the remainder of `whole`.
 
-    What has gone from the store since stays in the rest.
+    The cost of inputs that are no longer in the store stays in the remainder.
     """
     found = runs.find("scores", scores)
     made_of: Sequence[tuple[str, str]] = found.manifest.get("made_of", ()) if found else ()
     parts = [part for kind, name in made_of if (part := runs.find(kind, name))]
     shared = {(part.kind, part.address): Amount(part.seconds, part.energy_wh) for part in parts}
-    return {**shared, ("scores", scores): _beside(whole, shared)}
+    return {**shared, ("scores", scores): _remainder(whole, shared)}
 
 
-def _beside(whole: Amount, shared: Mapping[tuple[str, str], Amount]) -> Amount:
-    """What is left of an amount without its parts."""
+def _remainder(whole: Amount, shared: Mapping[tuple[str, str], Amount]) -> Amount:
+    """An amount minus its parts, at least 0."""
     seconds = max(0.0, whole.seconds - sum(part.seconds for part in shared.values()))
     known = [part.energy_wh for part in shared.values() if part.energy_wh is not None]
     if whole.energy_wh is None or len(known) < len(shared):

@@ -1,4 +1,4 @@
-"""Curves: a score against a setting that was varied in numbers, and quality against cost."""
+"""Score curves over numeric settings, and score against cost."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nait.sweeps.stats.contrasts import TARGETLESS
 
 BUDGET = "budget"
 DIGESTS = ("pool", "pool content", "reference")
-"""Settings that name content: what looks like a number there is none."""
+"""Settings that hold digests, which may look like numbers."""
 LEAST = 3
-"""Fewer points than this are not a curve."""
+"""Minimum number of points of a curve."""
 MOST_PANELS = 6
 MOST_LINES = 8
 _NUMBER = re.compile(r"^\[?\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(%| rows| tokens)?\s*\]?$")
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"^\[?\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(%| rows| tokens)?\
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A place on a curve with half of its 95 % interval, None where unknown. `share`: of a share of items."""
+    """A point with half its 95 % interval, None where unknown. `share`: the score is a share of items."""
 
     x: float
     y: float
@@ -32,15 +32,15 @@ class CurvePoint:
 
     @property
     def band(self) -> tuple[float, float]:
-        """The ends of its interval as they are drawn."""
+        """The ends of the interval as drawn."""
         return band(self.y, self.half_width, share=self.share)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One method at several values of a setting. `level`: a method that was not varied, across the panel.
+    """One method at several values of a setting. `level`: a method without that setting, as a horizontal line.
 
-    `items_only`: a point of it has one seed, so that its interval is over items alone.
+    `items_only`: some point has one seed, so its interval is over items only.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """What was measured (`y`) against what was varied (`x`)."""
+    """The curves of a measure `y` over a setting `x`."""
 
     x: str
     y: str
@@ -59,45 +59,45 @@ class Panel:
 
 
 def band(y: float, half_width: float | None, *, share: bool) -> tuple[float, float]:
-    """The ends of an interval; those of a share within [0, 1], beyond which no share lies."""
+    """The ends of an interval, clipped to [0, 1] for a share."""
     low, high = y - (half_width or 0.0), y + (half_width or 0.0)
     return (max(0.0, low), min(1.0, high)) if share else (low, high)
 
 
 def number(text: str) -> float | None:
-    """The one number a setting stands for (`0.1`, `[3]`, `10%`), or None."""
+    """The number in a setting (`0.1`, `[3]`, `10%`), or None."""
     found = _NUMBER.match(text)
     return float(found.group(1)) if found else None
 
 
 def unit(text: str) -> str:
-    """What a budget counts: "%", " rows" or " tokens"."""
+    """The unit of a budget: "%", " rows" or " tokens"."""
     found = _NUMBER.match(text)
     return (found.group(2) or "") if found else ""
 
 
 def varied(line: Line) -> dict[str, str]:
-    """What may stand on an x axis: the budget and the settings in which runs of the method differ."""
+    """Candidates for an x axis: the budget and the settings in which runs of the method differ."""
     settings = {key: value for key, value in line.settings.items() if key not in DIGESTS}
     return {**settings, BUDGET: line.budget}
 
 
 def panels(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Panel]:
-    """One panel a varied setting and benchmark; nothing where nothing was varied in three steps."""
+    """One panel per varied setting and benchmark; empty without a setting of three values or more."""
     found = []
     for x in sorted({key for line in lines for key in varied(line)}, key=lambda key: (key != BUDGET, key)):
         for y, measured in _measures(lines, benchmarks).items():
-            for shown, alike in _axes(measured, x).items():
-                curves = _curves(alike, x)
+            for shown, comparable in _axes(measured, x).items():
+                curves = _curves(comparable, x)
                 if curves:
                     found.append(Panel(shown, y, tuple(curves)))
     return found
 
 
 def _axes(lines: Sequence[Line], x: str) -> dict[str, list[Line]]:
-    """The name of each axis and its lines: budgets that count shares, rows and tokens have one each.
+    """Axis name -> its lines. Budgets in shares, rows and tokens have separate axes.
 
-    A reference, which no budget changes, is beside the lines of each.
+    A reference, which does not depend on the budget, appears on each.
     """
     if x != BUDGET:
         return {x: list(lines)}
@@ -111,7 +111,7 @@ def _axes(lines: Sequence[Line], x: str) -> dict[str, list[Line]]:
 
 
 def _measures(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Line]]:
-    """What was measured -> its lines: the targets' own benchmarks, groups, the others; else what was selected."""
+    """Measure -> its lines: own benchmarks, then groups, then other tasks; without evaluations, ground truth."""
     own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
     found = {
         (line.task not in own, not line.members, line.task) for line in lines if line.headline and line.task
@@ -126,7 +126,7 @@ def _measures(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[L
 
 
 def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
-    """The methods' curves over `x`, and the levels of those that were not varied by it."""
+    """The curves of the methods over `x`, and horizontal lines for references."""
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
         others = sorted((key, value) for key, value in varied(line).items() if key not in (x, BUDGET))
@@ -178,10 +178,10 @@ def _level(lines: Sequence[Line]) -> Curve:
 
 @dataclass(frozen=True)
 class Spot:
-    """A method's cost and quality: seconds of selection and training, the score, half of its interval.
+    """A method's cost and score: seconds of selection and training, the score and half its interval.
 
-    `where`: its target, or its budget where there is one target alone. `items_only`: of one seed. `share`: of a
-    share of items.
+    `where`: the target, or the budget if there is only one target. `items_only`: a single seed. `share`: the score is
+    a share of items.
     """
 
     method: str
@@ -194,14 +194,14 @@ class Spot:
 
     @property
     def band(self) -> tuple[float, float]:
-        """The ends of its interval as they are drawn."""
+        """The ends of the interval as drawn."""
         return band(self.y, self.half_width, share=self.share)
 
 
 def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]]:
-    """Benchmark -> every method's cost and quality there: the targets' own, two at most, else the first headline.
+    """Benchmark -> cost and score of every method, for up to two own benchmarks, else the first headline.
 
-    A method's settings are told apart as long as there are no more than `MOST_LINES` of them.
+    Settings of a method are separate spots as long as there are at most `MOST_LINES` lines.
     """
     own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
     tasks = tuple(sorted(own)) if 0 < len(own) < 3 else first_headline(lines)
@@ -228,7 +228,7 @@ def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]
 
 
 def _once(lines: Iterable[Line]) -> list[Line]:
-    """Without a targetless method's repetitions for other targets."""
+    """The lines without repetitions of targetless methods for other targets."""
     found: dict[tuple[str, str, str], Line] = {}
     for line in lines:
         target = "" if line.method in TARGETLESS else line.target

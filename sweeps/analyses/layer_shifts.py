@@ -1,4 +1,4 @@
-"""Layers: what each adds to the scores of the rows that were chosen."""
+"""The contribution of each layer to the scores of the selected rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from nait.sweeps.stored_runs.picks import Picks
 from nait.sweeps.stored_runs.selections import Chosen
 
 MOST_COLUMNS = 16
-"""Layers beside each other; those of a deeper model stand in several maps."""
+"""Maximum number of layers in one heat map; deeper models have several maps."""
 
 
 def layer_shifts(picks: Sequence[Picks]) -> list[Grid]:
-    """Method by layer: its mean part in the chosen rows' scores minus the pool's, in deviations of the pool's scores.
+    """Method by layer: mean contribution over the chosen rows minus the pool's, in standard deviations of the pool.
 
-    Mean over seeds; NaN where a method does not use the layer. Empty without a method that has layers.
+    Mean over seeds; NaN where a method does not use the layer. Empty without layered methods.
     """
     lines: dict[str, dict[int, float]] = {}
     for name, one in zip(names(picks), picks, strict=True):
@@ -39,7 +39,7 @@ def _grid(lines: dict[str, dict[int, float]], layers: list[int]) -> Grid:
 
 
 def _shifts(chosen: Chosen, target: str) -> npt.NDArray[np.float64]:
-    """[L] for one target: the chosen rows' mean parts minus the pool's, over the deviation of the pool's scores."""
+    """[L] the shifts of one target, in standard deviations of the pool's scores."""
     (found,) = [one for one in chosen.layers if one.target == target]
     spread = float(np.nanstd(chosen.scores[target])) or 1.0
     return np.asarray((found.parts.mean(axis=0) - found.means) / spread, dtype=np.float64)

@@ -1,6 +1,6 @@
-"""What was selected: how far selections agree, what they share, how long their rows are.
+"""Overlap of selections, core subsets, score correlations and answer lengths.
 
-The Jaccard index of two selections is the share of their rows that both have. N rows of a pool.
+The Jaccard index of two selections is the size of their intersection over that of their union. N rows of a pool.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from nait.sweeps.stored_runs.picks import Picks
 from nait.sweeps.stored_runs.selections import Chosen, jaccard
 
 MOST = 24
-"""More lines than this make no readable picture."""
+"""Maximum number of lines in a readable figure."""
 
 
 def names(picks: Sequence[Picks]) -> list[str]:
-    """What tells these selections apart: the selector, with target and budget where they differ."""
+    """Unique names: the selector, with target and budget where they differ."""
     return apart([(one.selector, "" if one.targetless else one.target, one.budget) for one in picks])
 
 
 def distinct(picks: Sequence[Picks]) -> list[Picks]:
-    """Without a targetless method's repetitions for other targets; no more than fit a picture."""
+    """The selections without repetitions of targetless methods; at most `MOST`."""
     seen: dict[tuple[str, str, str], Picks] = {}
     for one in picks:
         target = "" if one.targetless else one.target
@@ -39,7 +39,7 @@ def distinct(picks: Sequence[Picks]) -> list[Picks]:
 
 
 def overlaps(picks: Sequence[Picks]) -> Grid | None:
-    """Jaccard indices between lines, averaged over seeds; on the diagonal, between a line's own seeds."""
+    """Jaccard indices between lines, mean over seeds; on the diagonal, between the seeds of a line."""
     if len(picks) < 2:
         return None
     size = len(picks)
@@ -50,21 +50,21 @@ def overlaps(picks: Sequence[Picks]) -> Grid | None:
         stability = one.stability
         values[k, k] = np.nan if stability is None else stability
     none = np.zeros((size, size), dtype=bool)
-    said = names(picks)
-    return Grid("Jaccard index of the selected rows", said, said, values, none, np.eye(size, dtype=bool))
+    labels = names(picks)
+    return Grid("Jaccard index of the selected rows", labels, labels, values, none, np.eye(size, dtype=bool))
 
 
 def _agreement(a: Picks, b: Picks) -> float:
-    """The mean Jaccard index of two lines over their shared seeds; of their first ones where they share none."""
+    """The mean Jaccard index of two lines over their shared seeds, else of their first seeds."""
     shared = sorted(set(a.by_seed) & set(b.by_seed))
     pairs = [(a.by_seed[s], b.by_seed[s]) for s in shared] or [(a.first, b.first)]
     return float(np.mean([jaccard(x.chosen, y.chosen) for x, y in pairs]))
 
 
-def settled(picks: Sequence[Picks]) -> list[tuple[str, str, int, float]]:
-    """Method with target and budget, the settings it was run with, how many, and their selections' mean agreement.
+def setting_agreement(picks: Sequence[Picks]) -> list[tuple[str, str, int, float]]:
+    """For each method with several settings: its name, the settings' keys, their number and the mean Jaccard index.
 
-    Settings are whatever runs of the method differed in: layers, reference draws, templates.
+    Settings are the keys in which runs of the method differ: layers, reference draws, templates.
     """
     groups: dict[tuple[str, str, str], list[Picks]] = {}
     for one in picks:
@@ -80,9 +80,9 @@ def settled(picks: Sequence[Picks]) -> list[tuple[str, str, int, float]]:
 
 @dataclass(frozen=True)
 class Core:
-    """Rows that a method chose for more than half of its targets, and rows it chose for one alone.
+    """The rows that a method chose for more than half of its targets, and for a single target.
 
-    `seed`: the one whose selections these are, None where they are the same for every seed.
+    `seed`: the seed of these selections, None where they are the same for every seed.
     """
 
     selector: str
@@ -95,7 +95,7 @@ class Core:
 
 
 def cores(picks: Sequence[Picks]) -> list[Core]:
-    """The core subsets of methods that were run for three single targets or more."""
+    """The core subsets of methods with three single targets or more."""
     groups: dict[tuple[str, str], list[Picks]] = {}
     for one in picks:
         if "+" not in one.target and not one.targetless:
@@ -116,19 +116,19 @@ def cores(picks: Sequence[Picks]) -> list[Core]:
             name: tuple(k for k in picked.chosen if counts[k] == 1) for name, picked in chosen.items()
         }
         texts = {key: text for picked in chosen.values() for key, text in picked.texts.items()}
-        said = None if all(one.unseeded for one in group) else seed
-        found.append(Core(selector, budget, len(group), tuple(core), specific, texts, said))
+        shown_seed = None if all(one.unseeded for one in group) else seed
+        found.append(Core(selector, budget, len(group), tuple(core), specific, texts, shown_seed))
     return found
 
 
 def _shared_seed(group: Sequence[Picks]) -> int:
-    """The first seed that all have, or else the first of any."""
+    """The first shared seed, else the first seed of the first selection."""
     seeds = set.intersection(*(set(one.by_seed) for one in group))
     return min(seeds or group[0].by_seed)
 
 
 def correlations(picks: Sequence[Picks]) -> Grid | None:
-    """Spearman's rho between the score columns of all lines, of one seed and budget each; the title says so."""
+    """Spearman's rho between the score columns of all lines, for the first seed and budget of each."""
     columns: dict[str, npt.NDArray[np.float64]] = {}
     for one in picks:
         if one.method == CONTROL:
@@ -136,20 +136,20 @@ def correlations(picks: Sequence[Picks]) -> Grid | None:
         for target, values in _by_target(one.first.scores).items():
             name = f"{one.selector}, {target}" if target else one.selector
             while name in columns and not np.array_equal(columns[name], values, equal_nan=True):
-                name += "'"  # the same method and target within a merge, whose scores are others
+                name += "'"  # the same method and target within a merge, with different scores
             columns[name] = values
-    said = list(columns)[:MOST]
-    if len(said) < 2 or len({len(columns[name]) for name in said}) > 1:
+    labels = list(columns)[:MOST]
+    if len(labels) < 2 or len({len(columns[name]) for name in labels}) > 1:
         return None
-    values = np.array([[spearman(columns[a], columns[b]) for b in said] for a in said])
+    values = np.array([[spearman(columns[a], columns[b]) for b in labels] for a in labels])
     none = np.zeros(values.shape, dtype=bool)
     seeded = not all(one.unseeded for one in picks if one.method != CONTROL)
     title = "Spearman's rho between score columns" + (", each line's first seed" if seeded else "")
-    return Grid(title, said, said, values, none, none)
+    return Grid(title, labels, labels, values, none, none)
 
 
 def _by_target(scores: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
-    """The columns; of those that a method has for each reference row of a target (`target/row`), the largest."""
+    """Score columns by target; columns per reference row (`target/row`) are reduced to their maximum."""
     found: dict[str, npt.NDArray[np.float64]] = {}
     for column, values in scores.items():
         target = column.partition("/")[0]
@@ -158,11 +158,11 @@ def _by_target(scores: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.N
 
 
 Lengths = tuple[str, int, float, float, float, float]
-"""Name, rows, and the answer tokens' mean and quartiles."""
+"""Name, number of rows, mean and quartiles of the answer tokens."""
 
 
 def lengths(picks: Sequence[Picks]) -> list[Lengths]:
-    """Of each selection, the means over its seeds; the pool first."""
+    """The answer lengths of the pool and of each selection, means over seeds."""
     found: list[Lengths] = []
     if picks:
         found.append(("the pool", *_quartiles(picks[0].first.answer_tokens)))

@@ -1,7 +1,7 @@
-"""The transfer matrix: whose direction selected the data, against what the model then can do.
+"""The transfer matrix: scores by the target used for selection and the benchmark.
 
-Rows: targets, and "all" for runs that merged every one of them. Columns: benchmarks. Cells: score minus the control's
-at the same budget, over seeds.
+Rows: targets, and "all" for runs that merge all targets. Columns: benchmarks. Cells: score minus the control at the
+same budget, over seeds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Matrix:
 
 
 def matrices(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Matrix]:
-    """The matrices of all selectors that were run for two targets or more; cells are the leaderboard's."""
+    """The matrices of all selectors with two targets or more; the cells are the leaderboard's differences."""
     tasks = columns(lines)
     cells = [
         line
@@ -62,7 +62,7 @@ def matrices(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Matrix]:
 
 
 def columns(lines: Sequence[Line]) -> list[str]:
-    """The benchmarks asked for, without the means of others among them."""
+    """The requested benchmarks, without groups whose members are all requested."""
     asked = {line.task: line.members for line in lines if line.headline and line.task}
     return sorted(task for task, members in asked.items() if not members or not set(members) <= set(asked))
 
@@ -78,7 +78,7 @@ def _matrix(
     own = {(name, task) for name in names for task in tasks if belongs(name, task, benchmarks)}
     place = {label: name for name, label in names.items()}
     cells = {(place[line.target], line.task): line.difference for line in lines if line.difference}
-    filled = {task for _, task in cells}  # a task of which no items were kept has no difference
+    filled = {task for _, task in cells}  # a task without stored items has no difference
     ordered = sorted(
         (task for task in tasks if task in filled),
         key=lambda task: [k for k, name in enumerate(names) if (name, task) in own] or [99],
@@ -87,9 +87,9 @@ def _matrix(
 
 
 def grid(matrix: Matrix) -> Grid:
-    """The matrix as a heat map: bold where significant, framed where a target meets its own benchmark.
+    """The matrix as a heat map: significant cells bold, cells of a target's own benchmark framed.
 
-    Where every cell is of one seed, the title says that nothing was tested.
+    With one seed, the title notes that intervals are over items only.
     """
     shape = (len(matrix.targets), len(matrix.tasks))
     values, strong, framed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
@@ -105,7 +105,7 @@ def grid(matrix: Matrix) -> Grid:
 
 
 def as_csv(found: Sequence[Matrix]) -> str:
-    """One row a cell."""
+    """CSV with one row per cell."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["table", "model", "selector", "budget", "target", "task", "own", "difference", "low", "high",

@@ -1,1 +1,1 @@
-"""Runs sorted into tables and lines: what makes two runs alike, and how they are named."""
+"""Runs grouped into tables and lines: run identities, names and headings."""

@@ -1,6 +1,6 @@
-"""Boards: recorded runs sorted into tables, one a model, pool, recipe and evaluation.
+"""Leaderboard tables: recorded runs grouped by model, pool, recipe and evaluation.
 
-Inside a table a run is named by its method and the settings in which the table's runs of that method differ.
+Within a table, a run's name is its method plus the settings in which the table's runs of that method differ.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from nait.core.errors import StoreError
 from nait.core.ranking.budgets import WHOLE
 from nait.store import Artifact
-from nait.sweeps.grouping.headings import Heading, heads
+from nait.sweeps.grouping.headings import Heading, headings
 from nait.sweeps.grouping.identities import SHUFFLED, Facts, Identity, identity, is_base, name_of
 from nait.sweeps.grouping.names import some, titles
-from nait.sweeps.grouping.seeds import Seeded, settle
+from nait.sweeps.grouping.seeds import Seeded, without_run_seeds
 from nait.sweeps.stats.contrasts import BASE, CONTROL, TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 
@@ -23,14 +23,14 @@ REFERENCES = ("reference", "reference rows", "reference_template")
 
 @dataclass(frozen=True)
 class PlacedRun:
-    """A recorded run in a table: its line's name and the settings that tell it from the method's others there."""
+    """A recorded run in a table, with the name of its line and the settings that distinguish it."""
 
     record: Artifact
     method: str
     identity: Identity
     name: str = ""
     selected: str = ""
-    """The digest of the selected rows, empty where the store has no selection of the run."""
+    """The digest of the selected rows, empty without a stored selection."""
     shown: Mapping[str, str] | None = None
 
     @property
@@ -39,51 +39,51 @@ class PlacedRun:
 
     @property
     def line(self) -> tuple[object, ...]:
-        """What runs of one line share."""
+        """The key of the run's line."""
         facts = tuple(sorted(self.identity.method.items()))
         return (self.method, self.labels["target"], self.budget, facts)
 
     @property
     def budget(self) -> str:
-        """The budget that decided the rows: empty for a model that was not trained, all where every row is taken."""
+        """The budget in effect: empty for the untrained model, `all` where every row is selected."""
         if self.method == BASE:
             return ""
         return WHOLE if self.identity.exhaustive else self.labels["budget"]
 
     @property
     def budgetless(self) -> bool:
-        """Whether no budget changes its result."""
+        """Whether the result is the same for every budget."""
         return self.method == BASE or self.identity.exhaustive
 
     @property
     def targetless(self) -> bool:
-        """Whether its scores are the same for every target."""
+        """Whether the scores are the same for every target."""
         return self.method in TARGETLESS or self.identity.targetless
 
     @property
     def result(self) -> str:
-        """What the run came to: two runs of one evaluation, or else of the same selected rows, are one."""
+        """The identity of the run's result: its evaluation, else its selected rows."""
         links = self.record.manifest["links"]
         return str(links.get("evaluation") or self.selected or links.get("selection") or self.record.address)
 
 
 @dataclass(frozen=True)
 class Board:
-    """One table's runs. `said`: what must be read beside it, of names, of doubles, of what is not known."""
+    """The runs of one table, and notes on their names, duplicates and missing facts."""
 
     number: int
     head: Heading
     runs: tuple[PlacedRun, ...]
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def boards(runs: RunSet) -> list[Board]:
-    """The tables of these runs. A model that was not trained stands in each table of its model and evaluation.
+    """The tables of these runs. An untrained model appears in each table of its model and evaluation.
 
-    Raises: StoreError where some runs' selections are gone.
+    Raises: StoreError where the selections of some runs are missing.
     """
     _check_selections(runs)
-    placed = _settled(runs)
+    placed = _identified(runs)
     groups: dict[tuple[str, ...], list[PlacedRun]] = {}
     for run in placed:
         if run.method != BASE:
@@ -94,16 +94,18 @@ def boards(runs: RunSet) -> list[Board]:
             same = [key for key in groups if (key[0], key[3]) == (at[0], at[3])]
             for key in same or [at]:
                 groups.setdefault(key, []).append(run)
-    known = heads(list(groups.values()))
-    made = [_board(head, *_parted(group)) for head, group in zip(known, groups.values(), strict=True)]
-    made.sort(key=lambda board: (not board.head.evaluation, board.head.said))
+    known = headings(list(groups.values()))
+    made = [
+        _board(head, *_split_duplicates(group)) for head, group in zip(known, groups.values(), strict=True)
+    ]
+    made.sort(key=lambda board: (not board.head.evaluation, board.head.text))
     return [replace(board, number=number) for number, board in enumerate(made, 1)]
 
 
 def _check_selections(runs: RunSet) -> None:
     """Raises: StoreError where the store has the selections of some runs and not of others.
 
-    Runs of one method would be different lines, as only some of them show their order and budget.
+    Only runs with a selection show their order and budget, so one method would become several lines.
     """
     linked = [(run, run.manifest["links"].get("selection")) for run in runs.records if not is_base(run)]
     gone = [run for run, link in linked if link and runs.find("selections", link) is None]
@@ -112,8 +114,8 @@ def _check_selections(runs: RunSet) -> None:
         raise StoreError(f"its selection is gone{more}", where=str(gone[0].path), mend="Run the job again.")
 
 
-def _settled(runs: RunSet) -> list[PlacedRun]:
-    """The runs with their identities, in which a seed that follows the run's own is not a difference."""
+def _identified(runs: RunSet) -> list[PlacedRun]:
+    """The runs with their identities; a seed that follows the run's own is not a difference."""
     found = [
         PlacedRun(record, name_of(record), identity(runs, record), selected=runs.selected_digest(record))
         for record in runs.records
@@ -127,38 +129,38 @@ def _settled(runs: RunSet) -> list[PlacedRun]:
         )
         for run in found
     ]
-    return [replace(run, identity=one) for run, one in zip(found, settle(seeded), strict=True)]
+    return [replace(run, identity=one) for run, one in zip(found, without_run_seeds(seeded), strict=True)]
 
 
 def _follows(record: Artifact) -> frozenset[str] | None:
-    said = record.manifest.get("seeded")
-    return None if said is None else frozenset(str(key).removeprefix("selector.") for key in said)
+    keys = record.manifest.get("seeded")
+    return None if keys is None else frozenset(str(key).removeprefix("selector.") for key in keys)
 
 
-def _parted(runs: Sequence[PlacedRun]) -> tuple[list[PlacedRun], list[str]]:
-    """The runs; those of one identity and seed with different results are lines of their own, and are named."""
+def _split_duplicates(runs: Sequence[PlacedRun]) -> tuple[list[PlacedRun], list[str]]:
+    """The runs and notes on duplicates: different results of one identity and seed become separate lines."""
     results: dict[tuple[object, ...], dict[str, str]] = {}
     for run in runs:
         place = (*run.line, run.labels["seed"])
         results.setdefault(place, {}).setdefault(run.result, run.record.address)
-    found, said = [], []
+    found, notes = [], []
     for run in runs:
         doubles = results[(*run.line, run.labels["seed"])]
         if len(doubles) > 1:
             mark = {"run": doubles[run.result][:8]}
             run = replace(run, identity=replace(run.identity, method={**run.identity.method, **mark}))
             where = ", ".join(filter(None, (run.method, run.labels["target"], run.budget)))
-            said.append(
+            notes.append(
                 f"{where}: {len(doubles)} runs of seed {run.labels['seed']} have the same settings and different "
-                f"results. Each is a line of its own and no line's mean holds them: runs "
+                f"results. Each is a separate line and part of no mean: runs "
                 f"{', '.join(sorted(one[:8] for one in doubles.values()))}."
             )
         found.append(run)
-    return found, list(dict.fromkeys(said))
+    return found, list(dict.fromkeys(notes))
 
 
-def _board(head: Heading, runs: Sequence[PlacedRun], said: Sequence[str]) -> Board:
-    """The table with its lines' names."""
+def _board(head: Heading, runs: Sequence[PlacedRun], notes: Sequence[str]) -> Board:
+    """The table with the names of its lines."""
     shown = differing(runs)
     lines = {(run.method, tuple(one.items())): None for run, one in zip(runs, shown, strict=True)}
     named, legend = titles([(method, dict(settings)) for method, settings in lines])
@@ -167,18 +169,18 @@ def _board(head: Heading, runs: Sequence[PlacedRun], said: Sequence[str]) -> Boa
         replace(run, name=names[(run.method, tuple(one.items()))], shown=one)
         for run, one in zip(runs, shown, strict=True)
     ]
-    return Board(0, head, tuple(placed), (*said, *legend, *_unknown(placed)))
+    return Board(0, head, tuple(placed), (*notes, *legend, *_unknown(placed)))
 
 
 def _unknown(runs: Iterable[PlacedRun]) -> list[str]:
-    """Which runs are told apart by names and settings alone, since what they rest on is not there."""
+    """Notes on runs that only names and settings distinguish, because their artifacts are missing."""
     lacking: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
         if run.identity.unknown:
             lacking.setdefault(run.identity.unknown, []).append(run.name)
     return [
-        f"{some(list(dict.fromkeys(names)))}: the store no longer tells {', '.join(parts)}; their names and recorded "
-        "settings alone tell these runs apart."
+        f"{some(list(dict.fromkeys(names)))}: the store no longer has {', '.join(parts)}; only names and recorded "
+        "settings distinguish these runs."
         for parts, names in lacking.items()
     ]
 
@@ -186,9 +188,9 @@ def _unknown(runs: Iterable[PlacedRun]) -> list[str]:
 def differing(runs: Sequence[PlacedRun]) -> list[dict[str, str]]:
     """For each run, the facts in which the table's runs of its method differ.
 
-    Reference sets are compared among runs for one target, budgets among those whose label is the same, and orders
-    apart for one target and for several: an order of several ranks one as `Highest` does, and the target's name says
-    which of the two a run is.
+    Reference sets are compared between runs of one target and budgets between runs with one budget label. Orders are
+    compared separately for single and merged targets: with a single target every order ranks as `Highest` does, and
+    the target's name already shows which of the two a run is.
     """
     places = [(_everyone(run), _aimed(run), _sized(run), _merged(run)) for run in runs]
     known: dict[tuple[str, ...], list[Facts]] = {}
@@ -206,7 +208,7 @@ def differing(runs: Sequence[PlacedRun]) -> list[dict[str, str]]:
             if key in varied[sized if key.startswith("budget") else among.get(key, everyone)]
         ]
         if "reference rows" in keys and _decided(known[aimed], "reference rows", "reference"):
-            keys = [key for key in keys if key != "reference"]  # the number of rows says it
+            keys = [key for key in keys if key != "reference"]  # the number of rows implies it
         if run.method == CONTROL and facts.get("order") == "Highest":
             keys = [key for key in keys if key != "order"]  # the usual one
         found.append({key: facts[key] for key in keys if facts[key]})
@@ -214,7 +216,7 @@ def differing(runs: Sequence[PlacedRun]) -> list[dict[str, str]]:
 
 
 def _everyone(run: PlacedRun) -> tuple[str, ...]:
-    """The method. Controls that an order shuffled have no scores to differ in from those that were drawn."""
+    """The method. Controls with a shuffled order form their own group: their scores have no effect."""
     shuffled = run.method == CONTROL and run.identity.method.get("order") == SHUFFLED
     return (run.method, SHUFFLED) if shuffled else (run.method,)
 
@@ -233,13 +235,13 @@ def _merged(run: PlacedRun) -> tuple[str, ...]:
 
 
 def _varied(group: Sequence[Facts]) -> set[str]:
-    """The keys that have several values in a group; to lack a key is one of them."""
+    """The keys with several values in a group; a missing key counts as a value."""
     keys = {key for facts in group for key in facts}
     return {key for key in keys if len({facts.get(key) for facts in group}) > 1}
 
 
 def _decided(group: Sequence[Facts], by: str, key: str) -> bool:
-    """Whether the fact `by` leaves `key` one value."""
+    """Whether the fact `by` determines `key`."""
     seen: dict[str | None, set[str | None]] = {}
     for facts in group:
         seen.setdefault(facts.get(by), set()).add(facts.get(key))

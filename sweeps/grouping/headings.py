@@ -1,4 +1,4 @@
-"""Heads: what a table's model, pool, recipe and evaluation are, in a line."""
+"""Table headings: the model, pool, recipe and evaluation of a table in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_NAME = 32
 
 @dataclass(frozen=True)
 class Heading:
-    """A table's conditions as a reader knows them. `evaluation` is empty where nothing was evaluated."""
+    """The conditions of a table in readable form. `evaluation` is empty for runs that were not evaluated."""
 
     model: str
     pool: str
@@ -27,15 +27,15 @@ class Heading:
     evaluation: str
 
     @property
-    def said(self) -> str:
-        """One line of it."""
+    def text(self) -> str:
+        """The heading as one line."""
         parts = [f"model {self.model}", f"pool {self.pool}" if self.pool else "", self.recipe]
         parts.append(f"evaluation {self.evaluation}" if self.evaluation else "not evaluated")
         return "; ".join(filter(None, parts))
 
 
-def heads(groups: Sequence[Sequence[PlacedRun]]) -> list[Heading]:
-    """The heads of these tables: each part's name, and the facts in which the tables differ there."""
+def headings(groups: Sequence[Sequence[PlacedRun]]) -> list[Heading]:
+    """The headings of these tables: names, and the facts in which the tables differ."""
     firsts = [next((run for run in group if run.identity.recipe), group[0]) for group in groups]
     models = _names([(run.identity.model, run.labels["model"]) for group in groups for run in group])
     pools = _names(
@@ -58,7 +58,7 @@ def _key(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 
 def _names(known: Sequence[tuple[Facts, str]]) -> dict[tuple[tuple[str, str], ...], str]:
-    """Each content's name; with the beginning of its digest where a name stands for several."""
+    """The name of each content, with the start of its digest where several contents share a name."""
     names: dict[tuple[tuple[str, str], ...], str] = {}
     for facts, name in known:
         key = _key(facts)
@@ -74,7 +74,7 @@ def _names(known: Sequence[tuple[Facts, str]]) -> dict[tuple[tuple[str, str], ..
 
 
 def _templates(runs: Sequence[PlacedRun]) -> dict[str, str]:
-    """Each template's digest -> the option's name, where that is of this one alone."""
+    """Template digest -> option name, where exactly one template has that name."""
     named: dict[str, set[str]] = {}
     for run in runs:
         name = (run.record.manifest.get("options") or {}).get("template")
@@ -90,7 +90,7 @@ def _templates(runs: Sequence[PlacedRun]) -> dict[str, str]:
 
 
 def _recipe(own: Facts, others: Sequence[Facts], templates: Mapping[str, str]) -> str:
-    """`lora, 3 epochs, batch_size=4`; what is not said is the same in all tables that train."""
+    """`lora, 3 epochs, batch_size=4`; settings not shown are the same in all tables that train."""
     shown = {"train.method", "train.epochs", "train.max_steps", "train.kind"}
     trained = any(key.startswith("train") for key in own)
     method = own.get("train.method", "")
@@ -121,6 +121,6 @@ def _evaluation(own: Facts, others: Sequence[Facts]) -> str:
 def _differing(
     own: Facts, others: Sequence[Facts], shown: set[str], value: Callable[[str], str]
 ) -> list[str]:
-    """`key=value` of the facts in which the tables differ."""
+    """`key=value` for the facts in which the tables differ."""
     keys = [key for key in sorted(own) if key not in shown and len({one.get(key) for one in others}) > 1]
     return [f"{key.split('.', 1)[-1]}={value(key)}" for key in keys if own[key]]

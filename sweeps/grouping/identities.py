@@ -1,7 +1,7 @@
-"""Identities: what a run's numbers hang on, read from the keys of its artifacts.
+"""Run identities: all settings and contents that determine a run's numbers, from the keys of its artifacts.
 
 Facts are flat: `layers` and `seed` of the selector, `order.seed`, `budget.ratio`, `train.batch_size`, `eval.seed`.
-What no artifact and no fingerprint tells is taken from the settings in the run's record, and named as unknown.
+A fact without an artifact or fingerprint comes from the settings in the run's record and is listed as unknown.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from nait.sweeps.stats.contrasts import BASE, CONTROL, FULL, TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 
 ANY = "any"
-"""The column of a method that gives one score for all targets."""
+"""The score column of a method that does not depend on the target."""
 SHUFFLED = "Shuffled"
-"""The order that makes any selector random: how a sweep over a method's own keys brings its control."""
+"""The order that turns any selector into a random control, used in sweeps over a method's own keys."""
 AS_HIGHEST = ("BestRank", "MeanZScore", "RoundRobin")
-"""Orders of several columns that rank a single one as `Highest` does."""
+"""Orders over several columns that rank a single column as `Highest` does."""
 SEED = "seed"
 OF_THE_RUN = ""
-"""What stands for a seed that follows the run's."""
+"""The value of a seed that follows the run's."""
 NO_DIFFERENCE = (
     "early_exit", "budget.allow_fewer", "eval.online", "eval.allow_partial", "eval.include", "eval.tasks",
     "train.deterministic", "train.gradient_checkpointing", "model.attn_implementation", "model.tensor_parallel",
     "model.trust_remote_code", "model.download",
 )  # fmt: skip
-"""Keys of older records' settings that change no result."""
+"""Settings in older records that do not affect results."""
 Facts = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that the addresses of a run's artifacts hang on, but for the run's seed.
+    """Everything that determines the addresses of a run's artifacts, except the run's seed.
 
-    `method`: selector, order, budget and reference sets. The other four make a table. `unknown` names the parts that
-    are known by names and settings alone. `targetless`: the scores are the same for every target. `exhaustive`: every
-    eligible row is selected, whatever the budget.
+    `method`: selector, order, budget and reference sets. The other four facts determine the table. `unknown`: the
+    parts known only by name and settings. `targetless`: the scores are the same for every target. `exhaustive`: every
+    eligible row is selected at any budget.
     """
 
     method: Facts
@@ -53,17 +53,17 @@ class Identity:
 
     @property
     def table(self) -> tuple[str, ...]:
-        """What runs of one table share."""
+        """The key of the run's table."""
         return tuple(address(part) for part in (self.model, self.pool, self.recipe, self.evaluation))
 
     @property
     def seeds(self) -> dict[str, str]:
-        """The seeds among the facts, by key; the run's own, which nothing here holds, excepted."""
+        """The seeds among the facts by key, without the run's own."""
         both = {**self.method, **self.evaluation}
         return {key: value for key, value in both.items() if key.rsplit(".", 1)[-1] == SEED}
 
     def with_seeds(self, seeds: Facts) -> Identity:
-        """The same with these seeds in place of its own."""
+        """A copy with these seeds."""
         method = {key: seeds.get(key, value) for key, value in self.method.items()}
         return replace(
             self, method=method, evaluation={k: seeds.get(k, v) for k, v in self.evaluation.items()}
@@ -71,18 +71,18 @@ class Identity:
 
 
 def is_shuffled(record: Artifact) -> bool:
-    """Whether a run's rows were drawn, whatever their scores say."""
+    """Whether a run selected its rows at random, ignoring their scores."""
     return bool((record.manifest.get("settings") or {}).get("order") == SHUFFLED)
 
 
 def method_name(record: Artifact) -> str:
-    """The selector's name or the user's label; random for a selector whose scores a shuffled order ignored."""
+    """The selector's name or the user's label; `random` for an unlabelled run with a shuffled order."""
     named = is_shuffled(record) and not record.manifest.get("label")
     return CONTROL if named else str(record.manifest["labels"]["selector"])
 
 
 def is_base(record: Artifact) -> bool:
-    """Whether a run evaluated the model as it is."""
+    """Whether a run evaluated the untrained model."""
     return bool(record.manifest["links"].get("evaluation")) and not record.manifest["labels"]["trained"]
 
 
@@ -103,7 +103,7 @@ def identity(runs: RunSet, record: Artifact) -> Identity:
 
 
 class _Source:
-    """What the store and the record of one run say."""
+    """The facts in the record and the artifacts of one run."""
 
     def __init__(self, runs: RunSet, record: Artifact) -> None:
         self.facts: Mapping[str, Any] = record.manifest
@@ -136,7 +136,7 @@ class _Source:
         self.prints: Mapping[str, Any] = self.facts.get("fingerprints") or {}
 
     def unknown(self, *, base: bool) -> list[str]:
-        """The parts that no content tells."""
+        """The parts without a known content."""
         lacking = [] if self.model_content else ["the model's weights"]
         if not base:
             lacking += [] if self.pool_content else ["the pool's rows"]
@@ -149,9 +149,9 @@ class _Source:
 
     @property
     def targetless(self) -> bool:
-        """Whether no reference set decides the scores: one column for all targets, of a scorer that wraps no other.
+        """Whether the scores do not depend on a reference set: one column, from a scorer that wraps no other.
 
-        A scorer that wraps another may hang on a target through it. A target of the user's may be called `any`.
+        A wrapped scorer may depend on a target. A user's target may itself be called `any`.
         """
         if self.name in TARGETLESS:
             return True
@@ -161,7 +161,7 @@ class _Source:
 
     @property
     def exhaustive(self) -> bool:
-        """Whether every eligible row was selected: by the scores, or by the name where the store has none of them."""
+        """Whether every eligible row is selected, according to the scores or, without them, the method's name."""
         return bool(self.scored.get("exhaustive", self.name == FULL))
 
     @property
@@ -185,7 +185,7 @@ class _Source:
         return {"name": str(self.facts["labels"]["pool"])}
 
     def recipe(self) -> Facts:
-        """How texts are written and cut and, of a run that did more than select, how the model is trained."""
+        """Template and length limit and, for runs that train, the training recipe."""
         template = self.training.get("template") or self.text.get("template") or self.prints.get("template")
         found = {"template": str(template)} if template else dict(self._settings("template"))
         length = self.text.get("max_length") or self.training.get("max_length")
@@ -203,14 +203,14 @@ class _Source:
         suite = dict(self.evaluated.get("suite", {}))
         tasks = suite.pop("tasks", None)
         found = {"eval.tasks": ", ".join(suite.pop("requested", ()))}
-        if tasks is None:  # of an older make
+        if tasks is None:  # an older format
             found |= dict(self._settings("eval"))
         else:
             found |= _of_tasks(tasks)
         means = suite.pop("means", None)
         found |= {"eval.means": address(means)} if means else {}
         if "evaluation" in self.evaluated:
-            found["eval.version"] = said(self.evaluated["evaluation"])
+            found["eval.version"] = as_typed(self.evaluated["evaluation"])
         return found | flat("eval", suite)
 
     def method(self) -> Facts:
@@ -218,15 +218,15 @@ class _Source:
         budget = {} if self.exhaustive else flat("budget", _mapping(self.selection.get("budget")))
         found |= {key: value for key, value in budget.items() if key not in NO_DIFFERENCE}
         if "selection" in self.selection:
-            found["selection version"] = said(self.selection["selection"])
+            found["selection version"] = as_typed(self.selection["selection"])
         return found if self.targetless else found | self._references()
 
     def _random(self) -> dict[str, str]:
-        """Of random, whatever its scores were: a shuffled order heeds which rows have one, and nothing else."""
+        """The facts of a random control. A shuffled order depends on which rows have a score, not on the values."""
         order = self._order()
         if order.get("order") == SHUFFLED or self.settings.get("order") == SHUFFLED:
             left_out = self.scored.get("ineligible")
-            return {**order, **({"left out": said(left_out)} if left_out else {})}
+            return {**order, **({"left out": as_typed(left_out)} if left_out else {})}
         own = (
             self._selector()
             if self.facts["labels"]["selector"] == CONTROL and self.scores.get("selector")
@@ -244,7 +244,7 @@ class _Source:
             return {k: v for k, v in named.items() if k != "order" and not k.startswith("order.")}
         found = flat("", {key: value for key, value in config.items() if key not in NO_DIFFERENCE})
         for key, name in (("scores", "scores version"), ("version", "scorer version")):
-            found |= {name: said(self.scores[key])} if key in self.scores else {}
+            found |= {name: as_typed(self.scores[key])} if key in self.scores else {}
         if self.scores.get("content"):
             found["content"] = address(self.scores["content"])
         return found
@@ -273,7 +273,7 @@ class _Source:
 
     @property
     def reference(self) -> str:
-        """The reference sets' content, one digest a target."""
+        """The content of the reference sets, one digest per target."""
         contents = [str(one.get("examples", "")) for one in self._sets()]
         return "+".join(contents or [str(value) for value in (self.prints.get("targets") or {}).values()])
 
@@ -282,7 +282,7 @@ class _Source:
 
 
 def flat(group: str, node: Mapping[str, Any]) -> dict[str, str]:
-    """A nested config as `group.key` -> what a table shows; a class by its name, under the group's own."""
+    """A nested config as `group.key` -> displayed value; a class is shown by name under its group."""
     found: dict[str, str] = {}
     for key, value in node.items():
         name = f"{group}.{key}" if group else str(key)
@@ -291,12 +291,12 @@ def flat(group: str, node: Mapping[str, Any]) -> dict[str, str]:
         elif isinstance(value, Mapping):
             found |= flat(name, value)
         else:
-            found[name] = said(value)
+            found[name] = as_typed(value)
     return found
 
 
-def said(value: Any) -> str:
-    """A config's value as it is typed: `3`, `0.1`, `null`, `true`, `[1, 2]`."""
+def as_typed(value: Any) -> str:
+    """A config value as a user types it: `3`, `0.1`, `null`, `true`, `[1, 2]`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -304,29 +304,29 @@ def said(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(said(one) for one in value)}]"
+        return f"[{', '.join(as_typed(one) for one in value)}]"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {said(one)}" for key, one in sorted(value.items()))
+        return ", ".join(f"{key}: {as_typed(one)}" for key, one in sorted(value.items()))
     return str(value)
 
 
 def _of_tasks(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """What the tasks of a suite are: the number of examples shown, definitions and data as one digest each."""
+    """The facts of a suite's tasks: number of few-shot examples, digest of definitions, digest of data."""
     shots = {name: task.get("num_fewshot") for name, task in tasks.items()}
-    alike = set(map(said, shots.values()))
+    counts = set(map(as_typed, shots.values()))
     rest = {
         name: {key: value for key, value in task.items() if key not in ("num_fewshot", "data")}
         for name, task in tasks.items()
     }
     return {
-        "eval.num_fewshot": alike.pop() if len(alike) == 1 else said(shots),
+        "eval.num_fewshot": counts.pop() if len(counts) == 1 else as_typed(shots),
         "eval.definitions": address(rest),
         "eval.data": address({name: task.get("data") for name, task in tasks.items()}),
     }
 
 
 def _wraps(config: object) -> bool:
-    """Whether a class's config holds another class."""
+    """Whether the config of a class contains another class."""
     if isinstance(config, Mapping):
         return any(_is_class(value) or _wraps(value) for value in config.values())
     return isinstance(config, (list, tuple)) and any(_is_class(one) or _wraps(one) for one in config)
@@ -337,7 +337,7 @@ def _is_class(value: object) -> bool:
 
 
 def reference(runs: RunSet, record: Artifact) -> str:
-    """The content of a run's reference sets, empty where the store and the record do not tell."""
+    """The content digest of a run's reference sets, empty where unknown."""
     return _Source(runs, record).reference
 
 
@@ -350,5 +350,5 @@ def _is_address(link: object) -> bool:
 
 
 def name_of(record: Artifact) -> str:
-    """The method's name, that of the base model for one that was not trained."""
+    """The method's name, or `BASE` for the untrained model."""
     return BASE if is_base(record) else method_name(record)

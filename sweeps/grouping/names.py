@@ -1,4 +1,4 @@
-"""Names: short ones that tell lines apart, in a table and in a picture."""
+"""Short, distinct names for lines in tables and figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from nait.core.addresses import address
 
 MOST = 40
-"""Characters of a name in a table's first column or in a picture."""
+"""Maximum length of a name in a table's first column or in a figure."""
 MOST_VALUE = 24
 DIGEST = 6
 CONTENT = ("reference", "pool content", "content", "reference_template")
@@ -16,7 +16,7 @@ CONTENT = ("reference", "pool content", "content", "reference_template")
 
 
 def brief(key: str, value: str) -> str:
-    """A setting's value in few characters: a digest of what is long."""
+    """A setting's value, or its digest if it is long."""
     if key in CONTENT:
         return "+".join(part[:DIGEST] for part in value.split("+")[:2])
     short = value.replace(", ", ",").replace("'", "")
@@ -24,29 +24,29 @@ def brief(key: str, value: str) -> str:
 
 
 def titles(lines: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[list[str], list[str]]:
-    """The lines' names, one for each (method, settings), and what must be read beside them.
+    """Names for the lines (method, settings), and notes that explain abbreviations.
 
-    No name is longer than `MOST`, and none stands for two lines.
+    Names are unique and at most `MOST` characters long.
     """
     whole = [_title(method, settings) for method, settings in lines]
     twice = {title for title, count in Counter(whole).items() if count > 1}
     numbers: dict[str, int] = {}
-    found, said = [], []
+    found, notes = [], []
     for (method, settings), title in zip(lines, whole, strict=True):
         name = title
         if len(title) > MOST or title in twice:
             head = cut(method, MOST - 5)
             numbers[head] = numbers.get(head, 0) + 1
             name = f"{head} #{numbers[head]}"
-            said.append(f"{name}: {', '.join(_said(key, value) for key, value in settings.items())}.")
+            notes.append(f"{name}: {', '.join(_full(key, value) for key, value in settings.items())}.")
         else:
-            said += [
-                f"{key}={brief(key, value)}: {_said(key, value)}."
+            notes += [
+                f"{key}={brief(key, value)}: {_full(key, value)}."
                 for key, value in settings.items()
                 if key not in CONTENT and brief(key, value) == address(value)[:DIGEST]
             ]
         found.append(name)
-    return found, list(dict.fromkeys(said))
+    return found, list(dict.fromkeys(notes))
 
 
 def _title(method: str, settings: Mapping[str, str]) -> str:
@@ -54,19 +54,19 @@ def _title(method: str, settings: Mapping[str, str]) -> str:
     return " ".join([method, *shown])
 
 
-def _said(key: str, value: str) -> str:
-    """A setting on one line, whole as far as a line goes."""
+def _full(key: str, value: str) -> str:
+    """A setting on one line, truncated to 160 characters."""
     text = " ".join(value.split())
     return f"{key}={text[:160]}…" if len(text) > 160 else f"{key}={text}"
 
 
 def some(names: Sequence[str], most: int = 6) -> str:
-    """The first names, and how many more there are."""
+    """The first names and the number of the others."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def cut(text: str, most: int = MOST) -> str:
-    """The text; its middle left out where it is longer than `most`."""
+    """The text, with the middle replaced by an ellipsis if it is longer than `most`."""
     if len(text) <= most:
         return text
     head = (most - 1) * 2 // 3
@@ -74,7 +74,7 @@ def cut(text: str, most: int = MOST) -> str:
 
 
 def fit(names: Iterable[str], most: int = MOST) -> dict[str, str]:
-    """Each name as a picture shows it: at most `most` characters, no two alike."""
+    """Name -> unique short name of at most `most` characters."""
     whole = list(dict.fromkeys(names))
     taken = {name for name in whole if len(name) <= most}
     found: dict[str, str] = {}
@@ -89,27 +89,26 @@ def fit(names: Iterable[str], most: int = MOST) -> dict[str, str]:
 
 
 def legend(names: Iterable[str], most: int = MOST) -> tuple[str, ...]:
-    """What the shortened names of a picture stand for."""
+    """`short: full name.` for each name that is shortened."""
     return tuple(f"{short}: {name}." for name, short in fit(names, most).items() if short != name)
 
 
 def apart(entries: Sequence[tuple[str, str, str]]) -> list[str]:
-    """What tells these (name, target, budget) apart: the name, with target and budget where they differ.
+    """Unique names for these (name, target, budget), with target and budget only where they differ.
 
-    An empty target is that of a method which no target changes, an empty budget that of one which no budget changes.
-    No two entries share a name.
+    Target and budget are empty for methods that do not depend on them.
     """
     targets = aims(target for _, target, _ in entries if target)
     several = len(targets) > 1, len({budget for *_, budget in entries if budget}) > 1
-    said = []
+    found = []
     for name, target, budget in entries:
         parts = [name, targets[target] if several[0] and target else "", budget if several[1] else ""]
-        said.append(", ".join(filter(None, parts)))
-    return said
+        found.append(", ".join(filter(None, parts)))
+    return found
 
 
 def aims(targets: Iterable[str]) -> dict[str, str]:
-    """Each target's label, or how many targets it merges, where that is shorter and stands for one label alone."""
+    """Target -> its label, or `N targets` for a merge of more than two if only one label merges N."""
     labels = list(dict.fromkeys(targets))
     counts = {label: label.count("+") + 1 for label in labels}
     alone = Counter(counts.values())

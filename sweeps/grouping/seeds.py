@@ -1,7 +1,7 @@
-"""Seeds: which of a run's seeds follow the run's own, and so tell no lines apart.
+"""Which config seeds of a run follow the run's own seed, and therefore do not distinguish lines.
 
-A record names the keys that follow (`seeded`). One that does not say, or a run that two configs reach, is judged by
-its neighbours: runs that are alike but for their seeds.
+A record lists the keys that follow (`seeded`). A record without the list, or a run that two configs produce, is
+decided by its neighbours: runs that differ only in their seeds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FOLLOWS, FIXED, UNSURE = "follows", "fixed", "unsure"
 
 @dataclass(frozen=True)
 class Seeded:
-    """A run's seed, its identity, and the keys that its record says follow the seed; None: it does not say."""
+    """A run's seed, its identity, and the keys recorded as following the seed; None: not recorded."""
 
     seed: int
     identity: Identity
@@ -24,7 +24,7 @@ class Seeded:
     follows: frozenset[str] | None = None
 
     def state(self, key: str) -> str:
-        """What this run alone says of a seed."""
+        """Whether the record of this run alone shows a seed to follow, be fixed, or neither."""
         if self.identity.seeds[key] != str(self.seed):
             return FIXED
         if self.follows is None:
@@ -32,25 +32,25 @@ class Seeded:
         return FOLLOWS if key in self.follows else FIXED
 
     @property
-    def alike(self) -> object:
-        """What runs share that differ in seeds alone."""
+    def family(self) -> object:
+        """The key that runs share when they differ only in seeds."""
         masked = self.identity.with_seeds(dict.fromkeys(self.identity.seeds, OF_THE_RUN))
         parts = (masked.method, masked.model, masked.pool, masked.recipe, masked.evaluation)
         return (self.group, *(tuple(sorted(part.items())) for part in parts))
 
 
-def settle(runs: Sequence[Seeded]) -> list[Identity]:
-    """The runs' identities; a seed that follows the run's is `OF_THE_RUN` there."""
+def without_run_seeds(runs: Sequence[Seeded]) -> list[Identity]:
+    """The identities of the runs, with `OF_THE_RUN` for each seed that follows the run's."""
     families: dict[object, list[Seeded]] = {}
     for run in runs:
-        families.setdefault(run.alike, []).append(run)
+        families.setdefault(run.family, []).append(run)
     fixed = {
         (run.group[:1], key, run.identity.seeds[key])
         for run in runs
         for key in run.identity.seeds
         if run.state(key) == FIXED
     }
-    return [run.identity.with_seeds(_seeds(run, families[run.alike], fixed)) for run in runs]
+    return [run.identity.with_seeds(_seeds(run, families[run.family], fixed)) for run in runs]
 
 
 def _seeds(run: Seeded, family: Sequence[Seeded], fixed: set[tuple[tuple[str, ...], str, str]]) -> Facts:
@@ -62,16 +62,16 @@ def _seeds(run: Seeded, family: Sequence[Seeded], fixed: set[tuple[tuple[str, ..
 
 
 def _follows(run: Seeded, key: str, family: Sequence[Seeded], elsewhere: bool) -> bool:
-    """Whether a seed follows the run's: as its record says, unless only its neighbours bear out the opposite.
+    """Whether a seed follows the run's: as recorded, unless the neighbours contradict the record.
 
-    `elsewhere`: runs of the method have this very seed fixed.
+    `elsewhere`: runs of the method fix this seed to this value.
     """
     value, state = run.identity.seeds[key], run.state(key)
     if value != str(run.seed):
         return False
     others = [one for one in family if one.seed != run.seed]
     following = any(one.state(key) in (FOLLOWS, UNSURE) for one in others)
-    alike = any(one.identity.seeds[key] == value for one in others)
+    shared = any(one.identity.seeds[key] == value for one in others)
     if state == UNSURE:
         return following or not elsewhere
-    return following or not alike if state == FOLLOWS else following and not alike
+    return following or not shared if state == FOLLOWS else following and not shared

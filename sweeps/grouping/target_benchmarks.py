@@ -1,4 +1,4 @@
-"""Benchmarks: which of them are a target's own, and which one decides the order of a target's lines."""
+"""The benchmarks that belong to a target, and the one that sorts the target's lines."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from nait.sweeps.stats.aggregates import Line
 
 Benchmarks = Mapping[str, str | Sequence[str]]
-"""Target -> the names of its benchmarks, where they are not the target's own."""
+"""Target -> its benchmarks, where their names do not follow from the target's."""
 
 
 def belongs(target: str, task: str, benchmarks: Benchmarks) -> bool:
-    """Whether a task is the target's own benchmark: by the mapping, or by its name or the begin or end of it."""
+    """Whether a task is the target's own benchmark: by the mapping, else by the start or end of its name."""
     if target in benchmarks:
         named = benchmarks[target]
         return task in ([named] if isinstance(named, str) else named)
@@ -19,7 +19,7 @@ def belongs(target: str, task: str, benchmarks: Benchmarks) -> bool:
 
 
 def owned(target: str, lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[str, ...]:
-    """The headline tasks among the lines that are a target's own; of merged targets, each one's."""
+    """The headline tasks that belong to a target, or to any part of a merged target."""
     tasks = sorted({line.task for line in lines if line.headline and line.task})
     found = []
     for part in target.split("+"):
@@ -29,11 +29,11 @@ def owned(target: str, lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[s
 
 
 def leading(target: str, lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[str, ...]:
-    """The tasks whose mean orders a target's lines: its own, else the first headline (a mean, where there is one)."""
+    """The tasks whose mean sorts a target's lines: its own, else the first headline."""
     return owned(target, lines, benchmarks) or first_headline(lines)
 
 
 def first_headline(lines: Sequence[Line]) -> tuple[str, ...]:
-    """The first benchmark that was asked for: a group's mean, if there is one; none where nothing was evaluated."""
+    """The first requested benchmark, preferably a group mean; empty where nothing was evaluated."""
     tasks = sorted((not line.members, line.task) for line in lines if line.headline and line.task)
     return (tasks[0][1],) if tasks else ()

@@ -1,1 +1,1 @@
-"""Tables and pictures as text, Markdown, LaTeX and SVG."""
+"""Rendering of tables and figures as text, Markdown, LaTeX, HTML and SVG."""

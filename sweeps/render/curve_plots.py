@@ -1,4 +1,4 @@
-"""Line and point plots: curves with their bands, quality against cost."""
+"""Plots of score curves with confidence bands, and of score against cost."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE_RATIO = 8
-"""An axis whose ends are this many times apart is logarithmic."""
+"""An axis is logarithmic if its ends differ by at least this factor."""
 
 
 def curve_plot(panels: Sequence[Panel]) -> Figure:
-    """One panel a setting and benchmark, three beside each other; one legend for all."""
+    """One panel per setting and benchmark, three per row, with one legend."""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     names = list(dict.fromkeys(curve.name for panel in panels for curve in panel.curves))
@@ -41,7 +41,7 @@ def curve_plot(panels: Sequence[Panel]) -> Figure:
 
 def _draw(ax: Axes, curve: Curve, colour: str, marker: str) -> None:
     style = "--" if curve.level or curve.name == CONTROL else "-"
-    label = _told(curve.name, items_only=curve.items_only)
+    label = _label(curve.name, items_only=curve.items_only)
     if curve.level:
         level = curve.points[0]
         ax.axhline(level.y, color=colour, linestyle=style, linewidth=1.2, label=label)
@@ -54,13 +54,13 @@ def _draw(ax: Axes, curve: Curve, colour: str, marker: str) -> None:
     ax.fill_between(xs, lows, highs, color=colour, alpha=0.15, linewidth=0)
 
 
-def _told(name: str, *, items_only: bool) -> str:
-    """A name in a legend; of one seed, that its interval is over items alone."""
+def _label(name: str, *, items_only: bool) -> str:
+    """A legend entry, marked where the interval of a single seed is over items only."""
     return f"{name} ({ITEMS_ONLY})" if items_only else name
 
 
 def cost_plot(found: Mapping[str, Sequence[Spot]]) -> Figure:
-    """Score against seconds of selection and training: colours are methods, markers targets and budgets."""
+    """Score against seconds of selection and training; colours show methods, markers targets or budgets."""
     methods = list(dict.fromkeys(spot.method for spots in found.values() for spot in spots))
     wheres = sorted(
         {spot.where for spots in found.values() for spot in spots}, key=lambda name: (number(name) or 0, name)
@@ -82,8 +82,10 @@ def cost_plot(found: Mapping[str, Sequence[Spot]]) -> Figure:
         ax.grid(linewidth=0.6)
     for k, method in enumerate(methods):
         colour = INK if method == CONTROL else PALETTE[k % len(PALETTE)]
-        alone = any(spot.items_only for spots in found.values() for spot in spots if spot.method == method)
-        axes[0].plot([], [], "s", color=colour, markersize=6, label=_told(method, items_only=alone))
+        single_seed = any(
+            spot.items_only for spots in found.values() for spot in spots if spot.method == method
+        )
+        axes[0].plot([], [], "s", color=colour, markersize=6, label=_label(method, items_only=single_seed))
     for where in filter(None, wheres if len(wheres) <= len(MARKERS) else ()):
         axes[0].plot([], [], _marker(where, wheres), color=INK, markerfacecolor="none", label=where)
     _legend(figure, axes)
@@ -91,12 +93,12 @@ def cost_plot(found: Mapping[str, Sequence[Spot]]) -> Figure:
 
 
 def _marker(where: str, wheres: Sequence[str]) -> str:
-    """A target's or budget's own marker; one for all where there are too many."""
+    """The marker of a target or budget; the same for all if there are more than markers."""
     return MARKERS[wheres.index(where)] if len(wheres) <= len(MARKERS) else MARKERS[0]
 
 
 def _x_axis(ax: Axes, xs: Sequence[float], *, always: bool = False) -> None:
-    """A logarithmic axis with plain numbers where the values lie far apart, else the usual one."""
+    """A logarithmic axis with plain numbers for a wide range, else a linear axis."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     low, high = min(xs), max(xs)

@@ -1,4 +1,4 @@
-"""Forest plot: every line's difference to the control with its interval, one below the other."""
+"""Forest plot: the difference of each line to the control with its confidence interval."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 OWN = "the target's own benchmark"
 MOST = 40
-"""More lines than this make no readable picture: the best are shown."""
+"""Maximum number of lines in a readable figure; the best are shown."""
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Names of lines, best first, and what was measured -> the difference of each line, None where it has none."""
+    """Line names, best first, and measure -> the difference of each line, None where missing."""
 
     names: tuple[str, ...]
     panels: Mapping[str, tuple[Difference | None, ...]]
 
 
 def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
-    """On each target's own benchmark, and on the mean of all or the first; None with fewer than two lines."""
+    """Differences on the target's own benchmark and on the first headline; None with fewer than two lines."""
     headlines = _headlines(lines)
     groups: dict[tuple[str, str, str], list[Line]] = {}
     for line in headlines:
@@ -60,7 +60,7 @@ def _headlines(lines: Sequence[Line]) -> list[Line]:
 def _cells(
     group: Sequence[Line], measures: Mapping[str, str | None], benchmarks: Benchmarks
 ) -> dict[str, Difference | None]:
-    """Measure -> the line's difference on that task; on its target's own benchmark where the task is None."""
+    """Measure -> the line's difference on that task, or on its target's own benchmark where the task is None."""
     return {
         title: next(
             (
@@ -75,15 +75,15 @@ def _cells(
 
 
 def _place(cells: Mapping[str, Difference | None], titles: Sequence[str]) -> tuple[tuple[bool, float], ...]:
-    """Best first by the first panel; lines that have nothing there follow, by the next."""
+    """Sort key: best first in the first panel, then lines without a value there, by the next panel."""
     values = [cells[title] for title in titles]
     return tuple((one is None, -one.gain if one else 0.0) for one in values)
 
 
 def forest_plot(found: Forest, control: str) -> Figure:
-    """One panel a measure, the same lines in each: filled and coloured where significant, hollow where not.
+    """One panel per measure with the same lines: significant points filled and coloured, others hollow.
 
-    A panel whose every line has one seed says so on its axis; a line of one seed among others says so in its name.
+    A panel with a single seed throughout is marked on its axis; a single-seed line among others in its name.
     """
     count, lines = len(found.panels), len(found.names)
     figure, axes = canvas(3.2 + 2.6 * count, 0.9 + 0.2 * lines, 1, count)
@@ -104,7 +104,7 @@ def forest_plot(found: Forest, control: str) -> Figure:
 
 
 def _draw(ax: Axes, y: int, cell: Difference) -> None:
-    """A point and its 95 % interval."""
+    """Draw a point and its 95 % interval."""
     better, worse = PALETTE[0], PALETTE[1]
     colour = (better if cell.gain > 0 else worse) if cell.significant else INK
     face = colour if cell.significant else FAINT

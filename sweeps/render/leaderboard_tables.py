@@ -1,4 +1,4 @@
-"""Tables: the lines of a leaderboard as text, one row a method and one column a task."""
+"""Leaderboard tables as text: one row per method, one column per task."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ TRUTH = ("precision", "precision each", "coverage", "clean", "lookalike", "auc")
 CHECKS = ("rho", "margin", "top layer")
 HUGE = 1e6
 MARKDOWN = "github"
-"""The form of a file's tables; any other is tabulate's, for a terminal."""
+"""The table format of files; any other is a tabulate format for the terminal."""
 NONE: Benchmarks = {}
 
 
 def wide(lines: Sequence[Line], *, form: str, benchmarks: Benchmarks = NONE) -> str:
-    """One row a method, target and budget; one column a task; then ground truth, checks and seconds."""
+    """One row per method, target and budget; columns: tasks, ground truth, checks and seconds."""
     header, body = wide_cells(lines, benchmarks)
     return tabulated(header, body, form)
 
@@ -53,7 +53,7 @@ def trained(lines: Sequence[Line]) -> bool:
 def differences(
     lines: Sequence[Line], *, form: str, control: str = CONTROL, benchmarks: Benchmarks = NONE
 ) -> str:
-    """The same rows and columns, each cell the difference to the control with its interval; empty without one."""
+    """The differences to the control with their intervals, in the layout of `wide`; empty without any."""
     header, body = difference_cells(lines, control=control, benchmarks=benchmarks)
     return tabulated(header, body, form) if body else ""
 
@@ -73,7 +73,7 @@ def difference_cells(
 
 
 def long(lines: Sequence[Line], *, form: str, control: str = CONTROL) -> str:
-    """One row a task and method, everything beside it; empty where nothing was evaluated."""
+    """One row per task and method with all columns; empty where nothing was evaluated."""
     header, body = long_cells(lines, control=control)
     return tabulated(header, body, form) if body else ""
 
@@ -93,17 +93,16 @@ def long_cells(lines: Sequence[Line], *, control: str = CONTROL) -> tuple[list[s
 
 
 def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benchmarks) -> list[list[Line]]:
-    """The lines of each method, target and budget; by target, then by its own benchmark, best first.
+    """The lines of each method, target and budget, sorted by target, then by its own benchmark, best first.
 
-    `everything`: all lines of the table, which say what was evaluated.
+    `everything`: all lines of the table, which determine the benchmarks.
     """
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
         groups.setdefault((line.model, line.target, line.budget, line.selector), []).append(line)
     budgets = {line.budget for line in everything if not line.budgetless}
-    shared = (
-        budgets.pop() if len(budgets) == 1 else ""
-    )  # with one budget the references have a place among its lines
+    # with a single budget, references are sorted among its lines
+    shared = budgets.pop() if len(budgets) == 1 else ""
     deciding = {target: leading(target, everything, benchmarks) for target in {line.target for line in lines}}
 
     def place(group: list[Line]) -> tuple[str, str, str, bool, float, float]:
@@ -117,12 +116,12 @@ def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benc
 
 
 def written(text: str, form: str) -> str:
-    """Text as this form shows it: escaped in Markdown."""
+    """The text, escaped for Markdown files."""
     return markdown.escaped(text) if form == MARKDOWN else text
 
 
 def tabulated(header: Sequence[str], body: Sequence[Sequence[object]], form: str) -> str:
-    """A table as text in this form."""
+    """A table as text in this format."""
     if form == MARKDOWN:
         return markdown.table(header, [[str(cell) for cell in row] for row in body])
     from tabulate import tabulate
@@ -131,12 +130,12 @@ def tabulated(header: Sequence[str], body: Sequence[Sequence[object]], form: str
 
 
 def seconds(value: float | None) -> str:
-    """Seconds with one decimal; blank where the phase did not take place."""
+    """Seconds with one decimal; blank for a phase that did not run."""
     return "" if value is None else f"{value:.1f}"
 
 
 def count(value: int | None) -> str:
-    """A count; blank where there is none."""
+    """A count; blank for None."""
     return "" if value is None else str(value)
 
 
@@ -146,20 +145,20 @@ def score(line: Line) -> str:
 
 
 def number(value: float, *, signed: bool = False) -> str:
-    """Three decimals; from a million on, as a perplexity can be, four digits and a power of ten."""
+    """Three decimals; scientific notation from a million on, which perplexities can reach."""
     return f"{value:{'+' if signed else ''}{'.3f' if not abs(value) >= HUGE else '.3e'}}"
 
 
 def seeds(line: Line) -> str:
-    """How many seeds; of one, and of the one evaluation of the base model, that its interval is over items alone."""
-    alone = line.seeds == 1 and line.task
-    return f"{line.seeds} ({ITEMS_ONLY})" if alone else str(line.seeds)
+    """The number of seeds; a single evaluated seed is marked, since its interval is over items only."""
+    single = line.seeds == 1 and line.task
+    return f"{line.seeds} ({ITEMS_ONLY})" if single else str(line.seeds)
 
 
 def difference(found: Difference) -> str:
-    """The difference and its interval; one that is not significant is called what it is."""
+    """The difference and its interval, marked `n.s.` if not significant."""
     value, low, high = (number(one, signed=True) for one in (found.value, found.low, found.high))
-    said = f"{value} [{low}, {high}]"
+    text = f"{value} [{low}, {high}]"
     if not found.tested:
-        return f"{said} {ITEMS_ONLY}"
-    return said if found.significant else f"{said} n.s."
+        return f"{text} {ITEMS_ONLY}"
+    return text if found.significant else f"{text} n.s."

@@ -1,6 +1,6 @@
-"""A report's content, free of any format: sections of tables, figures and notes; and its Markdown and LaTeX.
+"""The content of a report (sections of tables, figures and notes), rendered as HTML, Markdown and LaTeX.
 
-Example texts are the pool's own and may be hostile: each format escapes what it must.
+Example texts come from the pool and may be hostile, so each format escapes all text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nait.sweeps.render.svg import Picture
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a header. `name` is the file name of its figures and its label in LaTeX."""
+    """Rows of text under a header. `name` is the LaTeX label."""
 
     name: str
     header: tuple[str, ...]
@@ -33,20 +33,20 @@ class Table:
         caption: str = "",
         code: bool = False,
     ) -> Table:
-        """The table of these cells as text. `code`: its last column is to be copied, letter by letter."""
+        """A table of these cells as text. `code`: the last column is shown as code, to be copied."""
         rows = tuple(tuple(str(cell) for cell in row) for row in body)
         return Table(name, tuple(str(cell) for cell in header), rows, caption, code)
 
     def named(self, name: str) -> Table:
-        """The same table under another name."""
+        """A copy with another name."""
         return replace(self, name=name)
 
 
 @dataclass(frozen=True)
 class Notes:
-    """Sentences, one below the other."""
+    """A list of sentences."""
 
-    said: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
 Block = Table | Picture | Notes
@@ -54,7 +54,7 @@ Block = Table | Picture | Notes
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and its blocks."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -64,7 +64,7 @@ class Section:
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
     def marked(self, title: str, name: str) -> Section:
-        """The same section of one of several tables: before its title `title`, behind its blocks' names `name`."""
+        """A copy for one of several tables, with `title` before the title and `name` after the block names."""
         blocks = tuple(
             block if isinstance(block, Notes) or not name else block.named(block.name + name)
             for block in self.blocks
@@ -74,17 +74,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A title and the sections that have anything to say."""
+    """A title and the non-empty sections."""
 
     title: str
     sections: tuple[Section, ...]
 
     @staticmethod
     def of(title: str, sections: Iterable[Section]) -> Document:
-        """The document without its empty blocks and sections."""
+        """The document without empty blocks and sections."""
         kept = []
         for section in sections:
-            blocks = tuple(block for block in section.blocks if _says_something(block))
+            blocks = tuple(block for block in section.blocks if _is_filled(block))
             if blocks:
                 kept.append(Section(section.title, blocks))
         return Document(title, tuple(kept))
@@ -94,14 +94,14 @@ class Document:
         return [block for section in self.sections for block in section.blocks if isinstance(block, Picture)]
 
 
-def _says_something(block: Block) -> bool:
+def _is_filled(block: Block) -> bool:
     if isinstance(block, Table):
         return bool(block.body)
-    return bool(block.said) if isinstance(block, Notes) else True
+    return bool(block.lines) if isinstance(block, Notes) else True
 
 
 def as_html(document: Document) -> str:
-    """One page that needs nothing else: no network, no scripts, both colour schemes."""
+    """One self-contained page without scripts, for light and dark colour schemes."""
     from jinja2 import Environment
 
     source = resources.files(__package__).joinpath("report.html.jinja").read_text(encoding="utf-8")
@@ -111,7 +111,7 @@ def as_html(document: Document) -> str:
 
 
 def as_markdown(document: Document) -> str:
-    """The same for a README; figures are the files beside it."""
+    """The report as Markdown; figures are files in the same folder."""
     parts = [f"# {escaped(document.title)}"]
     for section in document.sections:
         parts.append(f"## {escaped(section.title)}")
@@ -122,7 +122,7 @@ def as_markdown(document: Document) -> str:
             elif isinstance(block, Picture):
                 parts.append(f"![{escaped(block.alt)}]({block.name}.svg)")
             else:
-                parts.append("\n".join(f"- {escaped(said)}" for said in block.said))
+                parts.append("\n".join(f"- {escaped(line)}" for line in block.lines))
     return "\n\n".join(parts) + "\n"
 
 

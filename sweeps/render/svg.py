@@ -1,6 +1,6 @@
-"""Pictures: numbers into SVG, the same for a file (on white) and for a page (in the page's own ink).
+"""Figures as SVG, for a file (white background) and for an HTML page (the page's text colour).
 
-Nothing is shared between two drawings: no pyplot, no style of the user's, ids of their own.
+Figures are independent: no pyplot state, no user style, unique element ids.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, FAINT = "#0b0c0d", "#0b0c0e"
-"""Stand-ins for the page's text colour, and for it at a fifth of its strength."""
+"""Placeholders for the page's text colour, at full strength and at 20 %."""
 ON_WHITE = {INK: "#1b1f24", FAINT: "#d6dadf"}
 PALETTE = ("#3b7dd8", "#d9622b", "#2f9e6e", "#a95cc4", "#c99a1a", "#c9426f", "#2aa3b8", "#7d8590")
 MARKERS = "osD^vPX*"
@@ -36,50 +36,50 @@ SETTINGS: Any = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure's name, its SVG (in stand-in colours) and what it shows in words."""
+    """A figure: its name, its SVG in placeholder colours, and a description."""
 
     name: str
     raw: str
     alt: str
 
     def named(self, name: str) -> Picture:
-        """The same picture under another name, which its parts' ids begin with."""
+        """A copy with another name, which prefixes its element ids."""
         return Picture(name, self.raw.replace(_id(self.name), _id(name)), self.alt)
 
     @property
     def file(self) -> str:
-        """The SVG as a file, on white."""
+        """The SVG file content, on white."""
         text = self.raw
-        for stand_in, colour in ON_WHITE.items():
-            text = text.replace(stand_in, colour)
+        for placeholder, colour in ON_WHITE.items():
+            text = text.replace(placeholder, colour)
         head, tag, rest = text.partition(">")
         return f'{head}{tag}<rect width="100%" height="100%" fill="#ffffff"/>{rest}'
 
     @property
     def inline(self) -> Any:
-        """The SVG for a page of HTML: its text in the page's colour, no name space, no fixed size."""
+        """The SVG for inlining in HTML: text in the page's colour, without name spaces."""
         from markupsafe import Markup
 
         text = self.raw.replace(FAINT, "color-mix(in srgb, currentColor 20%, transparent)")
         text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text.replace(INK, "currentColor"))
         text = text.replace("xlink:href", "href").replace("<svg", '<svg role="img" aria-hidden="true"', 1)
-        return Markup(text)  # noqa: S704  # drawn here; its letters are outlines, its comments are gone
+        return Markup(text)  # noqa: S704  # generated here: letters are outlines, comments are removed
 
 
 def _id(name: str) -> str:
-    """What the ids of a picture begin with."""
+    """The prefix of a figure's element ids."""
     return f"{name}--"
 
 
 def picture(name: str, figure: Figure, alt: str) -> Picture:
-    """The figure as SVG: no date, no metadata, no text that a reader of the file would interpret."""
+    """The figure as reproducible SVG, without date, metadata or interpreted text."""
     import matplotlib
 
     stream = io.StringIO()
     from matplotlib.text import Text
 
     for words in figure.findobj(Text):
-        words.set_parse_math(False)  # a name may hold "$": it is a letter
+        words.set_parse_math(False)  # a "$" in a name is a plain character
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": name}):
         figure.savefig(
             stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -94,7 +94,7 @@ def picture(name: str, figure: Figure, alt: str) -> Picture:
 
 
 def canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of this size in inches and its axes, row by row."""
+    """A figure of this size in inches, and its axes row by row."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -106,7 +106,7 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tupl
 
 @dataclass(frozen=True)
 class Grid:
-    """A heat map's numbers [R, C], NaN where there is none; `strong` cells are bold, `framed` ones have a frame."""
+    """The values of a heat map [R, C], NaN where missing; `strong` cells are bold, `framed` cells have a frame."""
 
     title: str
     rows: Sequence[str]
@@ -117,7 +117,7 @@ class Grid:
 
 
 def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
-    """One heat map below the other, on one scale: around 0 if `diverging`, else from 0 to 1."""
+    """Heat maps below each other on one scale: symmetric around 0 if `diverging`, else from 0 to 1."""
     grids = [replace(grid, rows=_fitted(grid.rows), columns=_fitted(grid.columns)) for grid in grids]
     columns = max(len(grid.columns) for grid in grids)
     longest = max(len(name) for grid in grids for name in grid.rows)
@@ -135,7 +135,7 @@ def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
 
 
 def _fitted(names: Sequence[str]) -> list[str]:
-    """The names as the picture shows them, in their order."""
+    """The names as shown in the figure, in the same order."""
     short = fit(names)
     return [short[name] for name in names]
 
@@ -150,7 +150,7 @@ def _heat_map(ax: Axes, grid: Grid, *, top: float, diverging: bool) -> None:
     edges = [np.arange(size + 1) - 0.5 for size in reversed(grid.values.shape)]
     ax.pcolormesh(
         *edges, shown, cmap=colours, vmin=low * 1.25, vmax=top * 1.25, edgecolors="face", linewidth=0.3
-    )  # as paths: an image would be a PNG inside the SVG
+    )  # vector paths: an image would embed a PNG in the SVG
     ax.invert_yaxis()
     for row, column in np.ndindex(grid.values.shape):
         value = grid.values[row, column]

@@ -1,4 +1,4 @@
-"""Notes: what must be read beside a table of lines: its order, its tests, its gaps, what it could find at all."""
+"""Notes on a leaderboard table: its order, its tests, missing parts and the detectable difference."""
 
 from __future__ import annotations
 
@@ -10,103 +10,103 @@ from nait.sweeps.grouping.target_benchmarks import Benchmarks, leading, owned
 from nait.sweeps.render.leaderboard_tables import NONE, number, trained
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.contrasts import BASE, CONTROL
-from nait.sweeps.stats.paired import ITEMS_ONLY, Difference, findable
+from nait.sweeps.stats.paired import ITEMS_ONLY, Difference, detectable_difference
 
 SCORES = (
-    "score ± the longer arm of its 95 % interval, over items and, where a line has several, over seeds; a method's "
-    "spread over seeds is estimated with the help of the table's other methods where there are three or more."
+    "score ± the longer arm of its 95 % interval, over items and, with several seeds, over seeds. With three or more "
+    "methods, a method's seed variance is estimated together with the others'."
 )
-WORTH = "What was selected, by the rows' own labels; {not_done}. rho: of the score with token length."
+WORTH = (
+    "Ground truth of the selected rows, from their labels; {not_done}. rho: correlation of score and length."
+)
 
 
 def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmarks = NONE) -> list[str]:
-    """What a reader must know beside the numbers."""
+    """Notes on the numbers of a table."""
     if not any(line.task for line in lines):
         not_done = "nothing was evaluated" if trained(lines) else "nothing was trained or evaluated"
         return [WORTH.format(not_done=not_done)] if any(line.truth for line in lines) else []
-    said = [SCORES, *_ordered(lines, benchmarks)]
+    found = [SCORES, *_ordered(lines, benchmarks)]
     compared = [line.difference for line in lines if line.difference]
     if compared:
         over = "items and seeds" if any(one.tested for one in compared) else "items"
         how = f"paired by item and seed, [95 % interval over {over}]"
-        said += [f"minus {control}: {how}; {how_judged(lines, control)}.", *detectable(lines)]
-        said += _unpaired(lines, control)
+        found += [f"minus {control}: {how}; {how_tested(lines, control)}.", *detectable(lines)]
+        found += _unpaired(lines, control)
     elif any(control not in (line.selector, line.method) for line in lines):
-        said.append(_uncontrolled(lines, control))
-    said += _few([line for line in lines if line.task and line.method != BASE])
+        found.append(_uncontrolled(lines, control))
+    found += _few([line for line in lines if line.task and line.method != BASE])
     lower = sorted({line.task for line in lines if line.task and not line.higher_is_better})
-    said += [f"Lower is better: {', '.join(lower)}."] if lower else []
+    found += [f"Lower is better: {', '.join(lower)}."] if lower else []
     whole = sorted({f"{line.task} ({line.metric})" for line in lines if line.task and not line.itemised})
     if whole:
-        said.append(
-            f"No mean over items: {', '.join(whole)}. Their ± is the wider of the task's own standard error and the "
-            "spread over seeds, and no difference is tested."
+        found.append(
+            f"No mean over items: {', '.join(whole)}. Their ± is the wider of the task's standard error and the "
+            "spread over seeds; no difference is tested."
         )
     missing = sorted({f"{line.task} lacks {line.missing}" for line in lines if line.missing})
-    return said + [f"Partial: {text}." for text in missing]
+    return found + [f"Partial: {text}." for text in missing]
 
 
 def _ordered(lines: Sequence[Line], benchmarks: Benchmarks) -> list[str]:
-    """What orders the rows of each target, where there is more than one row to order."""
+    """The benchmark that sorts the rows of each target, if there are several rows."""
     targets = sorted({line.target for line in lines})
     if len({line.selector for line in lines}) < 2:
         return []
     named = aims(targets)
     own = {target: owned(target, lines, benchmarks) for target in targets}
-    said = [
+    by_own = [
         f"{named[target]}: {', '.join(tasks)}" for target, tasks in own.items() if tasks and len(tasks) < 3
     ]
-    said += [
+    by_own += [
         f"{named[target]}: the mean of their benchmarks" for target, tasks in own.items() if len(tasks) > 2
     ]
     others = [named[target] for target, tasks in own.items() if not tasks]
-    parts = [f"Order: by the target's own benchmark ({'; '.join(said)})."] if said else []
+    parts = [f"Order: by the target's own benchmark ({'; '.join(by_own)})."] if by_own else []
     if others:
         by = ", ".join(leading(next(t for t in targets if not own[t]), lines, benchmarks))
-        parts.append(
-            f"Order: by {by} for {', '.join(others)}, of which no benchmark here is known to be its own."
-        )
+        parts.append(f"Order: by {by} for {', '.join(others)}, which has no own benchmark in this table.")
     return parts
 
 
-def how_judged(lines: Sequence[Line], control: str) -> str:
-    """How the differences were tested, and in which families."""
+def how_tested(lines: Sequence[Line], control: str) -> str:
+    """The tests of the differences and their families."""
     found = [(line.headline, line.difference) for line in lines if line.difference]
     families = {headline: one.family for headline, one in found if one.tested}
-    said = []
+    parts = []
     if families:
         count = families.get(True) or families[False]
-        said.append(
+        parts.append(
             f"n.s.: p >= 0.05 after Holm's correction for the table's {count} differences to {control}"
         )
     if len(families) > 1:
-        said.append(f"groups' subtasks are a family of their own, of {families[False]}")
+        parts.append(f"subtasks of groups form a separate family of {families[False]}")
     if not all(one.tested for _, one in found):
-        said.append(f"{ITEMS_ONLY}: of one seed, an interval over items alone, which is not tested")
-    return "; ".join(said)
+        parts.append(f"{ITEMS_ONLY}: one seed, so the interval is over items and not tested")
+    return "; ".join(parts)
 
 
 def _uncontrolled(lines: Sequence[Line], control: str) -> str:
     if all(line.method == BASE for line in lines if line.task):
-        return "Nothing was trained here: the table has the model as it is, and there is nothing to compare it with."
+        return (
+            "Nothing was trained: the table has only the untrained model, and no method to compare with it."
+        )
     if any(control in (line.selector, line.method) for line in lines):
-        return f"No line has a {control} control of its own model, budget, recipe, seeds and items in this table."
+        return f"No line has a {control} control with the same model, budget, recipe, seeds and items in this table."
     if control != CONTROL:
         others = some(sorted({line.selector for line in lines if line.task}))
         return f"No line of this table is called {control}, so no difference is shown. Its lines: {others}."
-    return f"No {control} control is in this table: run selector={control} beside it."
+    return f"No {control} control is in this table: also run selector={control}."
 
 
 def _unpaired(lines: Sequence[Line], control: str) -> list[str]:
-    """The references that a table with several budgets holds against no control."""
+    """A note on references without a difference because the control has several budgets."""
     names = sorted({line.selector for line in lines if line.budgetless and line.task and not line.difference})
     names = [name for name in names if name != control]
     budgets = {line.budget for line in lines if control in (line.selector, line.method)}
     if not names or len(budgets) < 2:
         return []
-    return [
-        f"{', '.join(names)}: no budget of {control} is theirs, and there are {len(budgets)}: no difference is shown."
-    ]
+    return [f"{', '.join(names)}: not compared to {control}, which has {len(budgets)} budgets."]
 
 
 def _few(lines: Sequence[Line]) -> list[str]:
@@ -115,7 +115,7 @@ def _few(lines: Sequence[Line]) -> list[str]:
         return []
     if most == 2:
         return [
-            "Fewer than three seeds: with two, only very large differences can be told from the seeds' own."
+            "Fewer than three seeds: with two, only very large differences are distinguishable from seed variance."
         ]
     return [
         f"Fewer than three seeds: intervals are over {ITEMS_ONLY}, and no difference is called significant."
@@ -123,16 +123,20 @@ def _few(lines: Sequence[Line]) -> list[str]:
 
 
 def detectable(lines: Sequence[Line]) -> list[str]:
-    """What these items and seeds could find at all, task by task; empty where nothing is tested."""
+    """The minimum detectable difference of each task; empty where nothing is tested."""
     tasks: dict[str, list[Difference]] = {}
     for line in lines:
         if line.difference:
             tasks.setdefault(line.task, []).append(line.difference)
-    found = {task: value for task, one in sorted(tasks.items()) if (value := findable(one)) is not None}
+    found = {
+        task: value
+        for task, one in sorted(tasks.items())
+        if (value := detectable_difference(one)) is not None
+    }
     if not found:
         return []
     shares = {line.task for line in lines if line.share}
     shown = ", ".join(
         f"{task} {at_most_one(value) if task in shares else number(value)}" for task, value in found.items()
     )
-    return [f"Smallest true difference found with power 0.8 after Holm's correction: {shown}."]
+    return [f"Smallest true difference detected with power 0.8 after Holm's correction: {shown}."]

@@ -1,4 +1,4 @@
-"""The report: everything a sweep says, as one page, as Markdown, as LaTeX tables and as pictures."""
+"""The report: all analyses of a sweep as one HTML page, Markdown, LaTeX tables and SVG figures."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ REASONING = ("logic", "math", "code")
 
 @dataclass(frozen=True)
 class Report:
-    """Writes the leaderboard and, beside it, `report.{html,md}`, `tables.tex`, the pictures and the matrix.
+    """Writes the leaderboard, `report.{html,md}`, `tables.tex`, the figures and `transfer.csv`.
 
-    Of several tables each has its own sections and pictures (`forest-2.svg` is of table 2).
+    With several tables, each has its own sections and figures (`forest-2.svg` belongs to table 2).
 
-    `headlines_only` and `control`: as the leaderboard's. `benchmarks` gives a target's own benchmarks where their
-    names do not begin or end with the target's. `reasoning`: the targets that the paper says transfer best.
+    `headlines_only`, `control`, `benchmarks`: as in `Leaderboard`. `reasoning`: the targets that transfer best
+    according to the paper.
     """
 
     headlines_only: bool = True
@@ -42,7 +42,7 @@ class Report:
     reasoning: Sequence[str] = REASONING
 
     def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
-        """The tables to print, after all files were written into `folder`."""
+        """Write all files into `folder`; the tables to print."""
         loaded = RunSet.load(store, runs)
         found = measured(loaded, self.control)
         printed = self._board.write(found, folder)
@@ -66,7 +66,7 @@ class Report:
         return Leaderboard(self.headlines_only, self.control, self.benchmarks)
 
     def document(self, runs: RunSet, found: Sequence[Measured]) -> Document:
-        """The report's content, table after table; sections without data are left out."""
+        """The content of the report, table by table, without empty sections."""
         models = sorted({one.sheet.head.model for one in found})
         sections = [Section("Tables", overview(found))] if len(found) > 1 else []
         for one in found:
@@ -76,7 +76,7 @@ class Report:
         return Document.of("Which data to tune on: " + ", ".join(models), sections)
 
     def _sections(self, runs: RunSet, one: Measured) -> list[Section]:
-        """What is said of one table."""
+        """The sections of one table."""
         shown, rows, control = self._board.shown(one.lines), one.rows, self.control
         picks = read_picks(runs, rows)
         crossed = matrices(one.lines, self.benchmarks)

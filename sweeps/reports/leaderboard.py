@@ -1,6 +1,6 @@
-"""The leaderboard: every method held against random, an interval beside every number.
+"""The leaderboard: scores with confidence intervals, and each method's difference to a control.
 
-Written as `leaderboard.json` and `leaderboard.csv` (one row a run and task) and `leaderboard.md` (seeds averaged).
+Files: `leaderboard.json` and `leaderboard.csv` (one row per run and task), `leaderboard.md` (means over seeds).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
 
 INNER = ("members", "result", "targetless", "budgetless")
-"""What serves the statistics and pictures alone."""
+"""Fields used only by statistics and figures."""
 MAPPINGS = ("settings", "truth", "checks")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One table with its items and the lines that its rows make."""
+    """One table with its item outcomes and its lines."""
 
     sheet: Sheet
     items: Items
     lines: Sequence[Line]
     of: int = 1
-    """How many tables there are."""
+    """Number of tables."""
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -46,16 +46,17 @@ class Measured:
 
     @property
     def title(self) -> str:
-        """`Table 2: model a; pool b; ...`, empty where there is one table."""
-        return f"Table {self.sheet.number}: {self.sheet.head.said}" if self.of > 1 else ""
+        """`Table 2: model a; pool b; ...`, empty for a single table."""
+        return f"Table {self.sheet.number}: {self.sheet.head.text}" if self.of > 1 else ""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Writes the leaderboard's files. `headlines_only` prints what was asked for, not a group's subtasks.
+    """Writes the leaderboard's files.
 
-    `control`: the row that the others are held against. `benchmarks` gives a target's own benchmarks, which order its
-    rows, where their names do not begin or end with the target's.
+    `headlines_only`: print the requested tasks, without the subtasks of groups. `control`: the row to which the
+    others are compared. `benchmarks`: target -> its own benchmarks, which sort its rows; by default the tasks whose
+    names begin or end with the target's.
     """
 
     headlines_only: bool = True
@@ -63,11 +64,11 @@ class Leaderboard:
     benchmarks: Benchmarks = field(default_factory=dict)
 
     def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
-        """The tables to print; the files hold every task."""
+        """Write the files, with every task; the tables to print."""
         return self.write(measured(RunSet.load(store, runs), self.control), folder)
 
     def write(self, found: Sequence[Measured], folder: Path) -> str:
-        """The same, of tables that were collected and summarised before."""
+        """Write the files of these tables; the text to print."""
         rows = once([row for one in found for row in one.rows])
         write_json(folder / "leaderboard.json", [as_record(row) for row in rows])
         write_text(folder / "leaderboard.csv", as_csv(rows))
@@ -77,42 +78,42 @@ class Leaderboard:
         return "\n\n".join(printed) + f"\nLeaderboard: {folder / 'leaderboard.md'}"
 
     def _parts(self, one: Measured, *, form: str) -> list[str]:
-        """One table as text: for a file (`github`) with every task, else with what was asked for."""
+        """One table as text: for a file (`github`) with every task, else with the requested tasks."""
         shown, control, whole = self.shown(one.lines), self.control, form == MARKDOWN
-        said = self.notes(one)
+        remarks = self.notes(one)
         parts = [
             f"## {escaped(one.title)}" if whole and one.title else one.title,
             wide(shown, form=form, benchmarks=self.benchmarks),
             differences(shown, form=form, control=control, benchmarks=self.benchmarks),
             long(one.lines, form=form, control=control) if whole else "",
-            "\n".join(f"- {escaped(note)}" for note in said) if whole else "\n".join(said),
+            "\n".join(f"- {escaped(note)}" for note in remarks) if whole else "\n".join(remarks),
         ]
         return list(filter(None, parts))
 
     def notes(self, one: Measured) -> list[str]:
-        """What must be read beside a table: of its numbers, its control and its names."""
-        said = notes(self.shown(one.lines), control=self.control, benchmarks=self.benchmarks)
-        return [*said, *several_controls(one.lines, self.control), *one.sheet.said]
+        """Notes on a table: its numbers, its control and its names."""
+        general = notes(self.shown(one.lines), control=self.control, benchmarks=self.benchmarks)
+        return [*general, *several_controls(one.lines, self.control), *one.sheet.notes]
 
     def shown(self, lines: Sequence[Line]) -> list[Line]:
-        """The lines to print."""
+        """Lines to print."""
         return [line for line in lines if line.headline or not self.headlines_only]
 
 
 def several_controls(lines: Sequence[Line], control: str) -> list[str]:
-    """Which of several lines is the control."""
+    """A note on which of several lines is the control."""
     names = sorted({line.selector for line in lines if line.method == control})
     if len(names) < 2 or not any(line.difference for line in lines):
         return []
     return [
-        f"{len(names)} lines are {control}: {some(names)}. A line is held against '{control}' where its budget has "
-        "one, else against the one with which it shares most seeds."
+        f"{len(names)} lines are {control}: {some(names)}. Each line is compared to '{control}' where its budget "
+        "has one, else to the line with which it shares most seeds."
     ]
 
 
 def measured(runs: RunSet, control: str = CONTROL) -> list[Measured]:
-    """The tables worth printing, each with its items and lines."""
-    kept = _worth_a_table(sheets(runs))
+    """The tables to print, each with its items and lines."""
+    kept = _without_unevaluated(sheets(runs))
     found = []
     for sheet in kept:
         items = outcomes(runs, sheet.rows)
@@ -120,8 +121,8 @@ def measured(runs: RunSet, control: str = CONTROL) -> list[Measured]:
     return found
 
 
-def _worth_a_table(found: Sequence[Sheet]) -> list[Sheet]:
-    """Without the runs that only selected, where others of their model and pool were evaluated; numbered anew."""
+def _without_unevaluated(found: Sequence[Sheet]) -> list[Sheet]:
+    """Drop tables without evaluations whose model and pool are evaluated elsewhere, and renumber."""
     evaluated = {(one.head.model, one.head.pool) for one in found if one.evaluated}
     kept = [one for one in found if one.evaluated or (one.head.model, one.head.pool) not in evaluated]
     return [
@@ -131,7 +132,7 @@ def _worth_a_table(found: Sequence[Sheet]) -> list[Sheet]:
 
 
 def once(rows: Sequence[Row]) -> list[Row]:
-    """The rows; the one evaluation of a model that was not trained is one row, whatever its jobs' seeds."""
+    """The rows, those of the untrained model merged over seeds."""
     seen: dict[tuple[object, ...], Row] = {}
     for k, row in enumerate(rows):
         base = row.method == BASE
@@ -141,18 +142,18 @@ def once(rows: Sequence[Row]) -> list[Row]:
 
 
 def as_record(row: Row) -> dict[str, object]:
-    """A row as plain values, without what other columns say already; None for what it does not have."""
+    """A row as plain values without its inner fields; None where a field is empty."""
     plain = {name: value for name, value in dataclasses.asdict(row).items() if name not in INNER}
     return {**plain, "seed": _seed(row), "budget": row.budget or None}
 
 
 def _seed(row: Row) -> int | None:
-    """The run's seed; None of a model that was not trained, which no seed changes."""
+    """The run's seed; None for the untrained model, which does not depend on it."""
     return None if row.method == BASE else row.seed
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV; differing settings, ground truth and checks as columns of their own."""
+    """The rows as CSV; each differing setting, ground-truth measure and check is a column."""
     settings = sorted({name for row in rows for name in row.settings})
     truth = sorted({name for row in rows for name in row.truth})
     checks = sorted({name for row in rows for name in row.checks})
@@ -161,11 +162,11 @@ def as_csv(rows: Sequence[Row]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*names, *settings, *truth, *checks])
     for row in rows:
-        said = [
+        extra = [
             *(row.settings.get(name) for name in settings),
             *(row.truth.get(name) for name in truth),
             *(row.checks.get(name) for name in checks),
         ]
         plain = as_record(row)
-        writer.writerow([*(plain[name] for name in names), *said])
+        writer.writerow([*(plain[name] for name in names), *extra])
     return stream.getvalue()

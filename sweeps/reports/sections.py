@@ -1,4 +1,4 @@
-"""The report's sections: numbers into tables, pictures and notes. A section without data has no blocks."""
+"""The sections of the report as tables, figures and notes. A section without data has no blocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nait.sweeps.analyses.overlap import (
     lengths,
     names,
     overlaps,
-    settled,
+    setting_agreement,
 )
 from nait.sweeps.analyses.transfer import Matrix, grid
 from nait.sweeps.grouping.names import legend
@@ -29,7 +29,7 @@ from nait.sweeps.render.forest import forest, forest_plot
 from nait.sweeps.render.leaderboard_tables import count, difference_cells, seconds, wide_cells
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.render.svg import Grid, heat_maps, picture
-from nait.sweeps.render.table_notes import how_judged
+from nait.sweeps.render.table_notes import how_tested
 from nait.sweeps.reports.leaderboard import Measured
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.contrasts import Items
@@ -39,45 +39,45 @@ from nait.sweeps.stored_runs.picks import Picks
 MOST_MATRICES = 6
 UNSEEDED = "does not depend on the seed"
 SHOWN, SHOWN_ALONE = 5, 2
-"""Example rows of a core subset, and of those that one target alone chose."""
+"""Number of example rows of a core subset, and of the rows chosen for a single target."""
 
 
 def overview(found: Sequence[Measured]) -> tuple[Block, ...]:
-    """The tables of a report and what each is about."""
+    """The tables of the report and their conditions."""
     body = [
         [one.sheet.number, head.model, head.pool, head.recipe, head.evaluation or "none", lines]
         for one in found
         for head in [one.sheet.head]
         for lines in [len({(row.selector, row.target, row.budget) for row in one.rows})]
     ]
-    said = (
-        "Runs of different models, pools, recipes or evaluations are never held against each other: each of these "
-        "tables has its own control, ranks and pictures. Named are the settings in which the tables differ."
+    note = (
+        "Runs of different models, pools, recipes or evaluations are not compared: each table has its own control, "
+        "ranks and figures. The columns show the settings in which the tables differ."
     )
     header = ["table", "model", "pool", "recipe", "evaluation", "lines"]
-    return (Notes((said,)), Table.of("tables", header, body, caption="The tables of this report."))
+    return (Notes((note,)), Table.of("tables", header, body, caption="The tables of this report."))
 
 
-def leaderboard(lines: Sequence[Line], said: Sequence[str], benchmarks: Benchmarks) -> tuple[Block, ...]:
-    """The leaderboard itself, and what must be known beside it."""
+def leaderboard(lines: Sequence[Line], notes: Sequence[str], benchmarks: Benchmarks) -> tuple[Block, ...]:
+    """The leaderboard table and its notes."""
     header, body = wide_cells(lines, benchmarks)
-    return (Table.of("leaderboard", header, body), Notes(tuple(said)))
+    return (Table.of("leaderboard", header, body), Notes(tuple(notes)))
 
 
 def compared(lines: Sequence[Line], control: str, benchmarks: Benchmarks) -> tuple[Block, ...]:
-    """Each line minus the control, as a picture and in numbers."""
+    """Each line minus the control, as a forest plot and a table."""
     header, body = difference_cells(lines, control=control, benchmarks=benchmarks)
-    caption = f"Score minus {control}, paired by item and seed, 95 % interval; {how_judged(lines, control)}."
+    caption = f"Score minus {control}, paired by item and seed, 95 % interval; {how_tested(lines, control)}."
     table = Table.of("differences", header, body, caption=caption)
     found = forest(lines, benchmarks)
     if found is None:
         return (table,)
-    alt = f"Score minus {control} with 95 % intervals, best first; filled: significant. {how_judged(lines, control)}."
+    alt = f"Score minus {control} with 95 % intervals, best first; filled: significant. {how_tested(lines, control)}."
     return (picture("forest", forest_plot(found, control), alt), *_legend(found.names), table)
 
 
 def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tuple[Block, ...]:
-    """What each phase took, the picture of quality against it, and what the methods took with all they share."""
+    """The cost of each phase, a plot of quality against cost, and the cost with shared passes counted once."""
     header = ["selector", "target", "budget", "rows", "answer tokens", "select s", "train s", "evaluate s",
               "device h", "money"]  # fmt: skip
     seen: dict[tuple[str, str, str, str], Line] = {}
@@ -90,30 +90,30 @@ def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tu
          "" if one.money is None else f"{one.money:.2f}"]
         for one in seen.values()
     ]  # fmt: skip
-    caption = "Means over seeds. Select: from nothing, as if no other method had shared a pass."
+    caption = "Means over seeds. Select: from scratch, without passes shared with other methods."
     blocks: list[Block] = [Table.of("costs", header, body, caption=caption), amortised]
     found = spots_of(lines, benchmarks)
     if found:
-        alt = "Score against the seconds that selecting and training took, with 95 % intervals."
+        alt = "Score against seconds of selection and training, with 95 % intervals."
         spots = [name for spots in found.values() for spot in spots for name in (spot.method, spot.where)]
         blocks[:0] = [picture("cost", cost_plot(found), alt), *_legend(spots)]
     return tuple(blocks)
 
 
 def _legend(names: Iterable[str]) -> tuple[Notes, ...]:
-    """What names that a picture shortened stand for."""
-    said = legend(names)
-    return (Notes(said),) if said else ()
+    """The full names of those that a figure shortens."""
+    entries = legend(names)
+    return (Notes(entries),) if entries else ()
 
 
 def _maps(name: str, grids: Sequence[Grid], alt: str, *, diverging: bool = True) -> tuple[Block, ...]:
-    """Heat maps in one picture, and the legend of what they shorten."""
+    """Heat maps in one figure, and the full names of those it shortens."""
     shown = picture(name, heat_maps(grids, diverging=diverging), alt)
     return (shown, *_legend(one for grid in grids for one in (*grid.rows, *grid.columns)))
 
 
 def varied(lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[Block, ...]:
-    """Curves over what was varied."""
+    """Score curves over the settings that vary."""
     found = panels(lines, benchmarks)
     if not found:
         return ()
@@ -148,8 +148,8 @@ def transferred(
     ]
     header = ["selector", "claim", "verdict", "difference", "p (Holm)"]
     caption = (
-        "The paper's claims, held against these runs (arXiv 2603.13201). They are means over several differences and "
-        "one family of their own for Holm's correction; the matrix's cells have the verdicts of the leaderboard."
+        "The paper's claims (arXiv 2603.13201), tested on these runs. Each claim is a mean over several differences; "
+        "Holm's correction treats the claims as one family. The matrix has the verdicts of the leaderboard."
     )
     return (*blocks, Table.of("claims", header, body, caption=caption))
 
@@ -163,23 +163,23 @@ def _numbers(claim: Claim) -> tuple[str, str]:
 
 
 def small(p: float) -> str:
-    """A p-value with four decimals; below them, its order."""
+    """A p-value with four decimals; its order of magnitude below 0.00005."""
     return f"{p:.4f}" if p >= 0.00005 else f"{p:.0e}"
 
 
 def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]:
-    """Overlap, correlation, core subsets, composition, layers, lengths and stability of the selections."""
+    """Overlap, correlation, core subsets, composition, layers, lengths and stability of selections."""
     lines = distinct(picks)
     if not lines:
         return ()
     blocks: list[Block] = []
-    alike = overlaps(lines)
-    if alike:
+    overlap = overlaps(lines)
+    if overlap:
         alt = (
-            "Jaccard index between selections, mean over seeds; on the diagonal between a line's own seeds, where "
-            "they change it."
+            "Jaccard index between selections, mean over seeds. The diagonal compares the seeds of one line, where "
+            "they change the selection."
         )
-        blocks += _maps("overlap", [alike], alt, diverging=False)
+        blocks += _maps("overlap", [overlap], alt, diverging=False)
     ranks = correlations(lines)
     if ranks:
         blocks.append(_grid_table("correlations", ranks))
@@ -187,23 +187,23 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
         blocks += _core(k, core)
     if traits:
         alt = (
-            "Share in each selection minus that in the pool, which is in brackets; mean over seeds. Bold: "
-            "further from it than three standard deviations of a random selection of as many rows."
+            "Share in each selection minus the share in the pool (in brackets), mean over seeds. Bold: a difference "
+            "of more than three standard deviations of a random selection of the same size."
         )
         blocks.append(composition_table(lines, traits))
         blocks += _maps("composition", departures(lines, traits), alt)
     layers = layer_shifts(lines)
     if layers:
         alt = (
-            "Each layer's mean part in the scores of the selected rows minus that in the pool's, in standard "
-            "deviations of the pool's scores; a line adds up to the number in brackets. Mean over seeds."
+            "Each layer's mean contribution to the scores of the selected rows minus its mean over the pool, in "
+            "standard deviations of the pool's scores; mean over seeds. Each line adds up to the number in brackets."
         )
         blocks += _maps("layers", layers, alt)
     body = [[name, rows, *(f"{value:.1f}" for value in numbers)] for name, rows, *numbers in lengths(lines)]
     blocks.append(
         Table.of(
             "lengths", ["selection", "rows", "mean", "25 %", "median", "75 %"], body,
-            caption="Answer tokens of the selected rows and of the pool; means over seeds.",
+            caption="Answer tokens of the selected rows and of the pool, means over seeds.",
         )
     )  # fmt: skip
     stable = [
@@ -212,12 +212,12 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
         if len(one.by_seed) > 1
     ]
     caption = (
-        "Stability: the Jaccard index of a method's selections between seeds, mean over pairs. A selection that no "
-        "seed enters has none."
+        "Stability: the mean Jaccard index between a method's selections of different seeds. A selection that does "
+        "not depend on the seed has none."
     )
     blocks.append(Table.of("stability", ["selection", "seeds", "stability"], stable, caption=caption))
-    settings = [[name, keys, count, f"{value:.2f}"] for name, keys, count, value in settled(lines)]
-    caption = "The same between a method's settings, seed by seed: what the selection owes to each of them."
+    settings = [[name, keys, count, f"{value:.2f}"] for name, keys, count, value in setting_agreement(lines)]
+    caption = "The mean Jaccard index between a method's settings, seed by seed."
     header = ["selection", "settings", "values", "stability"]
     blocks.append(Table.of("settings", header, settings, caption=caption))
     return tuple(blocks)
@@ -232,15 +232,15 @@ def _grid_table(name: str, found: Grid) -> Table:
 
 
 def _core(k: int, core: Core) -> list[Block]:
-    """How many rows most targets share, and the first of them."""
+    """The number of rows that most targets share, and examples."""
     at = "" if core.seed is None else f", seed {core.seed}"
     sizes = ", ".join(f"{target} {len(ids)}" for target, ids in core.specific.items())
-    said = (
-        f"{core.selector}, {core.budget}{at}: {len(core.core)} rows were chosen for more than half of {core.targets} "
-        f"targets; chosen for one target alone: {sizes}."
+    note = (
+        f"{core.selector}, {core.budget}{at}: {len(core.core)} rows are chosen for more than half of the "
+        f"{core.targets} targets. Chosen for a single target: {sizes}."
     )
     shown = [("core", key) for key in core.core[:SHOWN]]
-    shown += [(f"{target} alone", key) for target, ids in core.specific.items() for key in ids[:SHOWN_ALONE]]
+    shown += [(f"only {target}", key) for target, ids in core.specific.items() for key in ids[:SHOWN_ALONE]]
     body = [[where, key, core.texts.get(key, "")] for where, key in shown]
     header = ["chosen for", "id", "row"]
-    return [Notes((said,)), Table.of(f"core-{k}", header, body, caption="The first of these rows.")]
+    return [Notes((note,)), Table.of(f"core-{k}", header, body, caption="Examples of these rows.")]

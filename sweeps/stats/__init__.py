@@ -1,1 +1,1 @@
-"""Paired statistics of methods: contrasts, intervals, p-values, averages over seeds."""
+"""Paired statistics: contrasts, confidence intervals, p-values and means over seeds."""

@@ -1,4 +1,4 @@
-"""Lines of a leaderboard: runs that differ in the seed alone, averaged, each held against a control."""
+"""Leaderboard lines: means over runs that differ only in the seed, and their differences to a control."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from nait.core.statistics.results import Row
 from nait.sweeps.stats.contrasts import CONTROL, Items, measurements, places
 from nait.sweeps.stats.estimates import Key, differences, scores
-from nait.sweeps.stats.paired import Z95, Difference, judged, share_half_width
+from nait.sweeps.stats.paired import Z95, Difference, adjusted_family, share_half_width
 from nait.sweeps.stats.shares import shares
 
 
@@ -17,14 +17,13 @@ from nait.sweeps.stats.shares import shares
 class Line:
     """A method's result on one task over its seeds.
 
-    `value` is NaN where nothing was evaluated, seconds None where a phase did not take place. `share`: a share
-    of items, so that score and interval lie in [0, 1].
-    `half_width`: of the 95 % interval, None where unknown. `difference`: to the control on the same items and
-    seeds, None for the control itself and where there is none beside it. `truth`: by the rows' labels. `checks`:
-    of the score columns. `itemised`: the score is the mean of known outcomes of items, which intervals and
-    differences need. `settings`: those in which runs of the method differ. `members`: a group's tasks.
-    `seeds`: how many distinct results the line's seeds came to. `budget`, `selected_rows`, `answer_tokens`,
-    `seconds_select` and `budgetless`: as a `Row`'s.
+    `value` is NaN where nothing was evaluated; seconds are None for a phase that did not run. `share`: the score is a
+    share of items, so score and interval lie in [0, 1]. `half_width`: of the 95 % interval, None where unknown.
+    `difference`: to the control on the same items and seeds; None for the control itself and without a control.
+    `truth`: ground-truth measures from the rows' labels. `checks`: of the score columns. `itemised`: the score is the
+    mean of stored item outcomes, which intervals and differences require. `settings`: those in which runs of the
+    method differ. `members`: tasks of a group. `seeds`: number of distinct results over the line's seeds. `budget`,
+    `selected_rows`, `answer_tokens`, `seconds_select`, `budgetless`: as in `Row`.
     """
 
     selector: str
@@ -60,18 +59,18 @@ class Line:
 
     @property
     def worth(self) -> float:
-        """The value, turned where lower is better: what lines are ordered by. 0 where nothing was evaluated."""
+        """The sort key: the value, negated where lower is better; 0 without an evaluation."""
         if math.isnan(self.value):
             return 0.0
         return self.value if self.higher_is_better else -self.value
 
 
 def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str = CONTROL) -> list[Line]:
-    """Rows that differ in the seed alone, averaged; the best value of each task first.
+    """Lines with the means over rows that differ only in the seed, the best value of each task first.
 
-    `items`: the rows' outcomes, for the intervals and for the paired differences to `control`. Without them an
-    interval is over items (the tasks' standard errors, averaged in quadrature over the seeds, whose items are the
-    same) or, where it is wider, over seeds (Student's t).
+    `items`: item outcomes of the rows, for the intervals and the paired differences to `control`. Without them an
+    interval is the wider of two: over items (the root mean square of the seeds' standard errors, since seeds share
+    their items), and over seeds (Student's t).
     """
     groups = grouped(rows)
     of_items = shares(groups, items or {})
@@ -90,9 +89,9 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
 
 
 def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
-    """The rows of each line: those that differ in the seed alone; the same evaluation counts once.
+    """Line key -> its rows, which differ only in the seed; an evaluation counts once.
 
-    Of runs that came to the same, the last one that was judged by labels says what the selection is worth.
+    Of runs with the same result, the last one with ground truth provides it.
     """
     groups: dict[Key, dict[tuple[int, str], Row]] = {}
     for row in rows:
@@ -105,21 +104,21 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
 
 
 def corrected(lines: Sequence[Line]) -> list[Line]:
-    """The same lines, their differences corrected as two families: one of the headlines, one of the other tasks.
+    """The lines with Holm-corrected differences, in two families: headline tasks and other tasks.
 
-    So a difference has the same verdict in every table and picture, whatever else that shows.
+    Every table and figure therefore shows the same verdict for a difference.
     """
     found = list(lines)
     for headline in (True, False):
         places = [k for k, line in enumerate(found) if line.difference and line.headline is headline]
-        family = judged(one for k in places if (one := found[k].difference))
+        family = adjusted_family(one for k in places if (one := found[k].difference))
         for k, one in zip(places, family, strict=True):
             found[k] = replace(found[k], difference=one)
     return found
 
 
 def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Each name's mean over the runs; names that one of them lacks are left out."""
+    """The mean of each name over the runs; names that a run lacks are left out."""
     names = [name for name in facts[0] if all(name in one for one in facts)]
     return {name: sum(one[name] for one in facts) / len(facts) for name in names}
 
@@ -177,7 +176,7 @@ def _line(
 
 
 def _without_items(group: Sequence[Row]) -> float | None:
-    """Half of the interval that standard errors and seeds give, the wider of both; a result counts once."""
+    """Half the wider of the intervals from standard errors and from seeds; a result counts once."""
     group = list({row.outcome: row for row in group}.values())
     errors = [row.stderr for row in group if row.stderr is not None and not math.isnan(row.stderr)]
     over_items = Z95 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None

@@ -1,6 +1,6 @@
-"""Contrasts: weighted sums of methods' scores, paired by seed and item, and which run is whose control.
+"""Contrasts: weighted sums of scores paired by seed and item, and the choice of each line's control.
 
-A group's mean is split into its tasks: each is a stratum, whose items are drawn for themselves.
+The mean of a group is split into its tasks. Each task is a stratum with its own sample of items.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ CONTROL = "random"
 BASE = "base (not trained)"
 FULL = "full"
 TARGETLESS = (CONTROL, FULL, BASE)
-"""Methods that no target changes: one of any target stands for all."""
+"""Methods that do not depend on the target: a run for any target serves all."""
 Items = Mapping[tuple[str, str, str], Outcomes]
-"""(evaluation, task, metric as shown) -> a run's items."""
+"""(evaluation, task, displayed metric) -> item outcomes of a run."""
 Term = tuple[float, Mapping[int, Row]]
-"""A weight, and a method's rows on one task by seed."""
+"""A weight and the rows of a method on one task, by seed."""
 
 
 def metric_name(metric: str, filter_name: str) -> str:
-    """The metric as a table shows it: with its filter where it has one."""
+    """The displayed metric, with its filter if there is one."""
     return f"{metric} ({filter_name})" if filter_name not in ("", "none") else metric
 
 
 def places(row: Row) -> list[tuple[tuple[str, str, str], float]]:
-    """Where a row's items are, with the weight of each: its own, or those of a group's tasks."""
+    """The keys of a row's items with their weights: its own, or one per member of a group."""
     if not row.members:
         return [((row.evaluation, row.task, row.metric), 1.0)]
     return [
@@ -38,9 +38,9 @@ def places(row: Row) -> list[tuple[tuple[str, str, str], float]]:
 
 
 def strata(terms: Sequence[Term], items: Items, *, weight: float = 1.0) -> list[Stratum] | None:
-    """The contrast of these terms on one task, all seeds shared; None where any of it has no items.
+    """The contrast of these terms on one task over their shared seeds; None where items are missing.
 
-    `weight`: of the task in a larger contrast.
+    `weight`: the task's weight in a larger contrast.
     """
     seeds = sorted(set.intersection(*(set(rows) for _, rows in terms)))
     if not seeds:
@@ -63,13 +63,13 @@ def strata(terms: Sequence[Term], items: Items, *, weight: float = 1.0) -> list[
 
 
 def between(ours: Sequence[Row], theirs: Sequence[Row], items: Items) -> Difference | None:
-    """The mean difference between two methods on one task; None where they share no seed or item."""
+    """The mean difference between two methods on one task; None without a shared seed or item."""
     found = against(ours, theirs, items)
     return estimate(found) if found else None
 
 
 def against(ours: Sequence[Row], theirs: Sequence[Row], items: Items) -> list[Stratum] | None:
-    """The paired outcomes of that difference."""
+    """The paired differences between two methods on one task, None without a shared seed or item."""
     if not ours or not theirs:
         return None
     mine, other = by_seed(ours), by_seed(theirs)
@@ -77,13 +77,13 @@ def against(ours: Sequence[Row], theirs: Sequence[Row], items: Items) -> list[St
 
 
 def _at(rows: Mapping[int, Row], others: Mapping[int, Row]) -> Mapping[int, Row]:
-    """A method's rows by seed; a model that was not trained is the same at every seed of the others."""
+    """A method's rows by seed; the untrained model is repeated at every seed of the others."""
     first = next(iter(rows.values()))
     return dict.fromkeys(others, first) if first.method == BASE else rows
 
 
 def by_seed(rows: Iterable[Row]) -> dict[int, Row]:
-    """A method's rows on one task. Raises: StoreError for two results of one seed, which no mean may hide."""
+    """Seed -> a method's row on one task. Raises: StoreError for two different results of one seed."""
     found: dict[int, Row] = {}
     for row in rows:
         other = found.setdefault(row.seed, row)
@@ -92,13 +92,13 @@ def by_seed(rows: Iterable[Row]) -> dict[int, Row]:
             raise StoreError(
                 f"{named}: two results of seed {row.seed} on {row.task}",
                 where=f"runs {other.run[:8]} and {row.run[:8]}",
-                mend="Give them lines of their own: no mean is taken over two results of one seed.",
+                mend="Put these runs on separate lines: a mean must not include two results of one seed.",
             )
     return found
 
 
 def measurements(rows: Iterable[Row]) -> int:
-    """How many distinct results the seeds of these rows came to: seeds that reached the same ones count once."""
+    """The number of distinct results over the seeds of these rows."""
     found: dict[int, set[str]] = {}
     for row in rows:
         found.setdefault(row.seed, set()).add(row.outcome)
@@ -106,23 +106,24 @@ def measurements(rows: Iterable[Row]) -> int:
 
 
 def controls(group: Sequence[Row], rows: Iterable[Row], control: str = CONTROL) -> list[Row]:
-    """The control's rows for a group: one line of its table, task, metric and budget, named so or of that method.
+    """The control's rows for a group of rows: one line with the same table, task, metric and budget.
 
-    Of several lines, the one named `control`, else the one that shares most seeds. Of one seed, the row with the
-    group's own target; a method that no target changes may lend another target's. A method that no budget changes is
-    compared at any one budget: as the control at each line's own, held against a control where that has one alone.
+    The line is named `control` or has that method. Of several lines, the one named `control` is taken, else the one
+    that shares most seeds. For each seed, the row with the group's own target is preferred; a targetless method may
+    use another target's row. A budgetless control matches every budget; a budgetless group is compared only if the
+    control has a single budget.
     """
     first = group[0]
     if control in (first.selector, first.method):
         return []
-    beside = [row for row in rows if control in (row.selector, row.method) and _comparable(row, first)]
-    if first.budgetless and len({row.budget for row in beside}) > 1:
+    candidates = [row for row in rows if control in (row.selector, row.method) and _comparable(row, first)]
+    if first.budgetless and len({row.budget for row in candidates}) > 1:
         return []
     lines: dict[str, list[Row]] = {}
-    for row in beside:
+    for row in candidates:
         lines.setdefault(row.selector, []).append(row)
     seeds = {row.seed for row in group}
-    found = [_of_one_line(fit, first.target, lends=_lends(control, fit)) for fit in lines.values()]
+    found = [_of_one_line(fit, first.target, any_target=_any_target(control, fit)) for fit in lines.values()]
 
     def fits(line: Sequence[Row]) -> tuple[bool, int]:
         return line[0].selector == control, len(seeds & {row.seed for row in line})
@@ -130,17 +131,17 @@ def controls(group: Sequence[Row], rows: Iterable[Row], control: str = CONTROL) 
     return max(sorted(filter(None, found), key=lambda line: line[0].selector), key=fits, default=[])
 
 
-def _lends(control: str, fit: Sequence[Row]) -> bool:
+def _any_target(control: str, fit: Sequence[Row]) -> bool:
     return control in TARGETLESS or all(row.targetless for row in fit)
 
 
-def _of_one_line(fit: Sequence[Row], target: str, *, lends: bool) -> list[Row]:
-    """A row a seed: the target's own, else, if the method `lends`, that of the first other target."""
+def _of_one_line(fit: Sequence[Row], target: str, *, any_target: bool) -> list[Row]:
+    """One row per seed: the target's own, else with `any_target` the first other target's."""
     own = by_seed(row for row in fit if row.target == target)
-    lent: dict[int, Row] = {}
-    for row in sorted(fit, key=lambda row: row.target) if lends else ():
-        lent.setdefault(row.seed, row)
-    return list({**lent, **own}.values())
+    others: dict[int, Row] = {}
+    for row in sorted(fit, key=lambda row: row.target) if any_target else ():
+        others.setdefault(row.seed, row)
+    return list({**others, **own}.values())
 
 
 def _comparable(row: Row, other: Row) -> bool:

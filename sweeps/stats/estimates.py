@@ -1,4 +1,4 @@
-"""Estimates: each line's score and its difference to the control, with what the lines of a column tell together."""
+"""Estimates of each line's score and its difference to the control, with seed variance pooled over a column."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from nait.core.statistics.results import Row
 from nait.core.statistics.significance import Arm
 from nait.sweeps.stats.contrasts import Items, against, by_seed, controls, strata
 from nait.sweeps.stats.paired import Difference, Stratum, estimate
-from nait.sweeps.stats.seed_spread import column, lend
+from nait.sweeps.stats.seed_spread import column, moderate
 
 Key = tuple[str, ...]
 Runs = tuple[tuple[int, str], ...]
-"""Seed and evaluation of the runs behind a line: lines of the same runs are one method under several names."""
+"""Seed and evaluation of a line's runs: lines with the same runs are one method under several names."""
 Column = tuple[tuple[str, str, str], Hashable]
-"""Where it is (model, task, metric), and what its lines share."""
+"""(model, task, metric), and the key that the column's lines share."""
 Columns = dict[Column, list[Key]]
 
 
 def scores(
     groups: Mapping[Key, Sequence[Row]], items: Items, shares: frozenset[Key] = frozenset()
 ) -> dict[Key, Difference]:
-    """Each line's score. What a seed does to all lines of a column alike is one side of it, as a control's is.
+    """Each line's score. A seed effect common to all lines of a column is treated like a control's.
 
     `shares`: the lines whose score is a share of items.
     """
@@ -38,16 +38,18 @@ def scores(
 def differences(
     groups: Mapping[Key, Sequence[Row]], rows: Sequence[Row], items: Items, control: str
 ) -> dict[Key, Difference]:
-    """Each line's difference to its control. A column is the lines of one control over the same seeds."""
+    """Each line's difference to its control. A column holds the lines with one control and the same seeds."""
     found: dict[Key, list[Stratum]] = {}
     runs: dict[Key, Runs] = {}
     columns: Columns = {}
     for key, group in groups.items():
-        beside = controls(group, rows, control)
-        part = against(group, beside, items)
+        control_rows = controls(group, rows, control)
+        part = against(group, control_rows, items)
         if part:
             found[key], runs[key] = part, _runs(by_seed(group))
-            columns.setdefault((_place(group), (len(part[0].d_si), _runs(by_seed(beside)))), []).append(key)
+            columns.setdefault((_place(group), (len(part[0].d_si), _runs(by_seed(control_rows)))), []).append(
+                key
+            )
     fixed = frozenset(key for key in found if len({evaluation for _, evaluation in runs[key]}) == 1)
     estimates = _estimated(found, columns, runs, fixed)
     return {
@@ -63,34 +65,34 @@ def _estimated(
     *,
     shares: frozenset[Key] = frozenset(),
 ) -> dict[Key, Difference]:
-    """The estimates, with the sides that each column tells."""
-    told: dict[Column, dict[Key, tuple[Arm, ...]]] = {}
+    """The estimates, with the variance components of each column."""
+    by_column: dict[Column, dict[Key, tuple[Arm, ...]]] = {}
     for name, keys in columns.items():
-        once = {runs[key]: key for key in reversed(keys)}  # a method under several names tells nothing twice
+        once = {runs[key]: key for key in reversed(keys)}  # a method under several names counts once
         sides = column({key: found[key] for key in once.values()}, fixed)
-        told[name] = {key: sides[once[runs[key]]] for key in keys}
+        by_column[name] = {key: sides[once[runs[key]]] for key in keys}
     return {
-        key: estimate(found[key], sides=_moderated(name, key, told), shares=key in shares)
-        for name, sides in told.items()
+        key: estimate(found[key], sides=_moderated(name, key, by_column), shares=key in shares)
+        for name, sides in by_column.items()
         for key in sides
     }
 
 
 def _moderated(
-    name: Column, key: Key, told: Mapping[Column, Mapping[Key, tuple[Arm, ...]]]
+    name: Column, key: Key, by_column: Mapping[Column, Mapping[Key, tuple[Arm, ...]]]
 ) -> tuple[Arm, ...]:
-    """A key's sides; one that its own difference tells alone borrows from the task's columns of other controls."""
-    sides = told[name][key]
+    """A key's variance components; a lone component is moderated by columns with other controls."""
+    sides = by_column[name][key]
     if len(sides) != 1 or not sides[0].kept:
         return sides
     others = [
         one[0]
-        for other, lines in told.items()
+        for other, lines in by_column.items()
         if other != name and other[0] == name[0]
         for one in lines.values()
         if len(one) == 1 and one[0].kept and one[0].freedom == sides[0].freedom
     ]
-    return (lend(sides[0], others),)
+    return (moderate(sides[0], others),)
 
 
 def _place(group: Sequence[Row]) -> tuple[str, str, str]:
@@ -103,7 +105,7 @@ def _runs(rows: Mapping[int, Row]) -> Runs:
 
 
 def _distinct(group: Iterable[Row]) -> dict[int, Row]:
-    """The group by seed; of seeds that reached the same evaluation, as of an untrained model, the first alone."""
+    """The group by seed; of seeds with the same evaluation, only the first."""
     first: dict[str, int] = {}
     found = by_seed(group)
     return {seed: row for seed, row in found.items() if first.setdefault(row.evaluation, seed) == seed}

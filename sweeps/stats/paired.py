@@ -1,16 +1,17 @@
-"""Paired statistics: a contrast of runs on the same items and seeds, its interval and its p-value.
+"""Paired statistics: a contrast between runs on the same items and seeds, its interval and p-value.
 
-Shapes: S seeds, I items. The interval is to hold for other seeds and other items alike:
+Shapes: S seeds, I items. The interval generalises to both new seeds and new items:
 
     difference* = mean + z sqrt(w) + sum over sides of t_f sqrt(v / S)
 
-w is the variance of the mean over items, as a standard error of I items has it; one more item that moves by a whole
-outcome is counted with them, without which a few items that all moved alike would be certain. v is what seeds add to
-that on one side (`sweeps/stats/seed_spread.py`: the method's, and the control's, from S - 1 or a few more degrees of
-freedom). The tail is exact (`nait/core/statistics/significance.py`): no draws. The squared error, one more item
-aside, is the estimate by REML of the crossed model mean + seed + item + rest wherever none of its components is 0.
+w is the variance of the mean over items: the squared standard error of I items, plus the effect of one more item that
+changes by a whole outcome, without which a few items with equal differences would give an interval of width 0. v is
+the seed variance of one side: the method's and the control's, each with S - 1 or slightly more degrees of freedom
+(`sweeps/stats/seed_spread.py`). The tail probability is exact, without sampling
+(`nait/core/statistics/significance.py`). Apart from the additional item, the squared error equals the REML estimate
+of the crossed model mean + seed + item + residual wherever all variance components are positive.
 
-With one seed the interval is over items alone, and nothing is tested. `tests/sweeps/test_statistics.py` simulates
+With one seed the interval is over items only, and no test is made. `tests/sweeps/test_statistics.py` simulates
 coverage and family-wise error.
 """
 
@@ -28,14 +29,14 @@ from nait.core.statistics.significance import ALPHA, Arm, Law, minimum_differenc
 
 Floats = npt.NDArray[np.float64]
 Outcomes = Mapping[str, float]
-"""One run's items: an item's key (number and content) -> its value."""
+"""The outcomes of one run: item key (number and content) -> value."""
 
 ITEMS_ONLY = "items only"
-"""What stands beside an interval of one seed: it is over items alone, and nothing is tested."""
+"""The mark of an interval from one seed, which is over items only and not tested."""
 Z95 = 1.959964
 ALONE = 0.5
-"""How much of the noise of single outcomes stays with the seeds where a difference's spread is told by it alone: with
-none of it kept, a lucky estimate of two or three seeds is 0 too often (simulated coverage 85 to 92 %)."""
+"""Share of the single-outcome noise kept in the seed variance of a difference estimated on its own. Without it, two
+or three seeds estimate 0 too often (simulated coverage 85 to 92 %)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Difference:
     """A mean difference with its 95 % interval, its two-sided p-value and its standard error.
 
     `adjusted`: the p-value after Holm's correction for `family` comparisons. `over_items`: the variance of the mean
-    over items. `sides`: what seeds add to it. With one seed there is no test: p is 1, and nothing is significant.
+    over items. `sides`: the seed variances. With one seed there is no test: p is 1 and `significant` False.
     """
 
     value: float
@@ -61,12 +62,12 @@ class Difference:
 
     @property
     def gain(self) -> float:
-        """The value, turned where lower is better."""
+        """The value, negated where lower is better."""
         return self.value if self.higher_is_better else -self.value
 
     @property
     def tested(self) -> bool:
-        """Whether seeds say anything: one seed's interval is over items alone."""
+        """Whether there are several seeds; with one, the interval is over items only."""
         return self.seeds > 1
 
     @property
@@ -75,13 +76,13 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Two seeds or more, an interval without 0 and an (adjusted) p-value below 0.05."""
+        """Whether there are two seeds or more, the interval excludes 0 and the (adjusted) p-value is below 0.05."""
         p = self.p if self.adjusted is None else self.adjusted
         return self.tested and self.excludes_zero and p < ALPHA
 
     @property
-    def turned(self) -> Difference:
-        """The same, the other way round."""
+    def reversed(self) -> Difference:
+        """The difference in the other direction."""
         return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
 
@@ -98,24 +99,24 @@ def estimate(
 ) -> Difference:
     """The weighted mean of the strata's mean differences, with interval and two-sided p-value.
 
-    `sides`: what seeds add, where a column of comparable differences tells it; else these seeds alone do. `shares`:
-    of scores from 0 to 1, whose doubt at the edges is Wilson's (`share_half_width`) and not that of one more item.
+    `sides`: seed variances estimated from a column of comparable differences; None estimates them from these seeds.
+    `shares`: scores from 0 to 1, which use Wilson's correction (`share_half_width`) instead of the additional item.
     """
     seeds = len(strata[0].d_si)
     value = float(means_of_seeds(strata).mean())
     over_items = sum(part.weight**2 * _over_items(part.d_si, shares=shares) for part in strata)
-    told = (tuple(sides) if sides is not None else (alone(strata),)) if seeds > 1 else ()
-    law = Law.of(over_items, told, seeds)
+    components = (tuple(sides) if sides is not None else (alone(strata),)) if seeds > 1 else ()
+    law = Law.of(over_items, components, seeds)
     half = law.half_width()
     return Difference(
         value=value, low=value - half, high=value + half, seeds=seeds,
         items=sum(part.d_si.shape[1] for part in strata), p=law.beyond(value) if seeds > 1 else 1.0,
-        error=law.error, over_items=over_items, sides=told,
+        error=law.error, over_items=over_items, sides=components,
     )  # fmt: skip
 
 
 def alone(strata: Sequence[Stratum]) -> Arm:
-    """What these seeds alone say of their spread: S - 1 degrees of freedom."""
+    """The seed variance estimated from these differences only, with S - 1 degrees of freedom."""
     m_s = means_of_seeds(strata)
     return Arm(float(m_s.var(ddof=1)), len(m_s) - 1, noise(strata), ALONE)
 
@@ -126,12 +127,12 @@ def means_of_seeds(strata: Sequence[Stratum]) -> Floats:
 
 
 def noise(strata: Sequence[Stratum]) -> float:
-    """How much of the variance of a seed's mean comes from single outcomes, neither the seed's nor the items'."""
+    """The part of the variance of a seed's mean that is due to single outcomes."""
     return float(sum(part.weight**2 * _residual(part.d_si) / part.d_si.shape[1] for part in strata))
 
 
 def _over_items(d_si: Floats, *, shares: bool) -> float:
-    """The variance of the mean over items, that of one more item that moves by a whole outcome included."""
+    """The variance of the mean over items, including one more item that changes by a whole outcome."""
     seeds, items = d_si.shape
     m_i = d_si.mean(axis=0)
     spread = float(m_i.var(ddof=1)) if items > 1 else 0.0
@@ -140,7 +141,7 @@ def _over_items(d_si: Floats, *, shares: bool) -> float:
 
 
 def _residual(d_si: Floats) -> float:
-    """The mean square of what neither seeds nor items explain; 0 where there is one of either."""
+    """The residual mean square after seed and item effects; 0 with a single seed or item."""
     seeds, items = d_si.shape
     if seeds < 2 or items < 2:
         return 0.0
@@ -149,11 +150,10 @@ def _residual(d_si: Floats) -> float:
 
 
 def share_half_width(share: float, half_width: float, items: int) -> float:
-    """The longer arm of Wilson's interval for a share in [0, 1] whose usual interval has this half width.
+    """The longer arm of Wilson's interval for a share in [0, 1] whose normal interval has this half width.
 
-    Wilson's holds where a share is near 0 or 1, and the usual one says too little: the same interval in the middle.
-    It is that of as many independent outcomes as would have the usual half width; of `items` where that is 0.
-    Both arms end at 0 and 1.
+    Wilson's interval keeps its coverage near 0 and 1, where the normal one is too narrow. Its sample size is the
+    number of independent outcomes with this half width, or `items` if the half width is 0. Both arms end at 0 and 1.
     """
     variance = share * (1 - share)
     count = Z95**2 * variance / half_width**2 if variance and half_width else items
@@ -163,7 +163,7 @@ def share_half_width(share: float, half_width: float, items: int) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """The p-values adjusted for their number (Holm, 1979): the k-th smallest of m times m - k + 1, monotone."""
+    """Adjusted p-values (Holm, 1979): the k-th smallest of m times m - k + 1, made monotone."""
     adjusted, highest = [0.0] * len(ps), 0.0
     for rank, place in enumerate(sorted(range(len(ps)), key=lambda place: ps[place])):
         highest = max(highest, min(1.0, (len(ps) - rank) * ps[place]))
@@ -171,8 +171,8 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def judged(family: Iterable[Difference]) -> list[Difference]:
-    """The same differences, corrected as one family; those of one seed are not tested and do not count."""
+def adjusted_family(family: Iterable[Difference]) -> list[Difference]:
+    """The differences with Holm-adjusted p-values; those of one seed are not tested and not counted."""
     found = list(family)
     tested = [one.p for one in found if one.tested]
     adjusted = iter(holm(tested))
@@ -181,24 +181,24 @@ def judged(family: Iterable[Difference]) -> list[Difference]:
     ]
 
 
-def findable(column: Sequence[Difference]) -> float | None:
-    """The smallest true difference found with power 0.8 after the family's correction; None where none is tested.
+def detectable_difference(column: Sequence[Difference]) -> float | None:
+    """The smallest true difference detected with power 0.8 after the family's correction; None without a test.
 
-    The truth is taken to be the medians over the column's differences. The control's one estimate is drawn towards
-    the methods', as one degree of freedom more would.
+    True variances are the medians over the column's differences. The single estimate for the control is shrunk
+    towards the methods' with one more degree of freedom.
     """
     tested = [one for one in column if one.tested]
     if not tested:
         return None
     seeds, count = median_low(one.seeds for one in tested), max(len(one.sides) for one in tested)
-    alike = [one for one in tested if one.seeds == seeds and len(one.sides) == count] or tested
-    sides = [_middle([one.sides[k] for one in alike if len(one.sides) > k]) for k in range(count)]
+    similar = [one for one in tested if one.seeds == seeds and len(one.sides) == count] or tested
+    sides = [_middle([one.sides[k] for one in similar if len(one.sides) > k]) for k in range(count)]
     if count > 1:
         own, control = sides
-        drawn = (control.freedom * control.variance + own.variance) / (control.freedom + 1)
-        sides = [own, replace(control, variance=drawn)]
-    over_items = median(one.over_items for one in alike)
-    return minimum_difference(over_items, sides, seeds, level=ALPHA / alike[0].family)
+        shrunk = (control.freedom * control.variance + own.variance) / (control.freedom + 1)
+        sides = [own, replace(control, variance=shrunk)]
+    over_items = median(one.over_items for one in similar)
+    return minimum_difference(over_items, sides, seeds, level=ALPHA / similar[0].family)
 
 
 def _middle(sides: Sequence[Arm]) -> Arm:
@@ -209,9 +209,9 @@ def _middle(sides: Sequence[Arm]) -> Arm:
 
 
 def paired(terms: Sequence[tuple[float, Mapping[int, Outcomes]]]) -> Floats | None:
-    """[S, I] the weighted sum of the terms over the seeds and items that all of them have; None without any.
+    """[S, I] the weighted sum of the terms over their shared seeds and items; None without any.
 
-    A method against its control is [(1, method), (-1, control)].
+    A method minus its control is [(1, method), (-1, control)].
     """
     shared = sorted(set.intersection(*(set(runs) for _, runs in terms)))
     if not shared:

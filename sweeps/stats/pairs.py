@@ -1,4 +1,4 @@
-"""Pairs: every two methods of a target and budget on one benchmark, each difference with its one verdict."""
+"""Pairwise comparison of all methods of a target and budget on one benchmark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nait.sweeps.render.leaderboard_tables import difference
 from nait.sweeps.render.report_document import Block, Table
 from nait.sweeps.stats.aggregates import Line, grouped
 from nait.sweeps.stats.contrasts import Items, against, controls
-from nait.sweeps.stats.paired import Difference, estimate, judged
+from nait.sweeps.stats.paired import Difference, adjusted_family, estimate
 
 MOST = 12
 Group = tuple[str, str, str]
@@ -22,10 +22,9 @@ Group = tuple[str, str, str]
 def pairwise(
     rows: Sequence[Row], lines: Sequence[Line], items: Items, *, control: str, benchmarks: Benchmarks
 ) -> tuple[Block, ...]:
-    """A table for each target and budget, on the target's own benchmark, else on the first.
+    """One table per target and budget, on the target's own benchmark, else on the first.
 
-    A pair with the control has the interval and the verdict of the leaderboard. All other pairs are a
-    family of their own.
+    Pairs with the control have the interval and verdict of the leaderboard. All other pairs form a separate family.
     """
     groups: dict[Group, dict[str, tuple[Line, Sequence[Row]]]] = {}
     runs = list(grouped(rows).values())
@@ -42,9 +41,9 @@ def pairwise(
         for key, group in wanted.items()
         for pair, one in _pairs(group, rows, items, control).items()
     }
-    others = [place for place, (_, judged_already) in found.items() if not judged_already]
+    others = [place for place, (_, in_leaderboard) in found.items() if not in_leaderboard]
     cells = {place: one for place, (one, _) in found.items()}
-    cells |= dict(zip(others, judged(cells[place] for place in others), strict=True))
+    cells |= dict(zip(others, adjusted_family(cells[place] for place in others), strict=True))
     return tuple(
         _table(k, key, wanted[key], {pair: one for (of, pair), one in cells.items() if of == key}, control)
         for k, key in enumerate(wanted)
@@ -52,7 +51,7 @@ def pairwise(
 
 
 def _budgets(line: Line, lines: Sequence[Line]) -> list[str]:
-    """The budgets at which a line is compared: a reference, which no budget changes, at each of its target's."""
+    """The budgets at which a line is compared; for a budgetless reference, every budget of its target."""
     if not line.budgetless:
         return [line.budget]
     own = {one.budget for one in lines if one.target == line.target and not one.budgetless}
@@ -67,25 +66,28 @@ def _is(line: Line, row: Row) -> bool:
 def _pairs(
     group: Mapping[str, tuple[Line, Sequence[Row]]], rows: Sequence[Row], items: Items, control: str
 ) -> dict[tuple[str, str], tuple[Difference, bool]]:
-    """The differences between every two methods, and whether the leaderboard has judged it."""
+    """(method, method) -> difference, and whether it comes from the leaderboard."""
     found = {}
-    beside = {
+    control_lines = {
         name: {row.selector for row in controls(mine, rows, control)} for name, (_, mine) in group.items()
     }
     for a, b in combinations(group, 2):
         (ours, mine), (theirs, other) = group[a], group[b]
         held = [one.difference for one in (ours, theirs) if one.difference]
-        if beside[b] == {a} and theirs.difference:
-            found[a, b] = (theirs.difference.turned, True)
-        elif beside[a] == {b} and ours.difference:
+        if control_lines[b] == {a} and theirs.difference:
+            found[a, b] = (theirs.difference.reversed, True)
+        elif control_lines[a] == {b} and ours.difference:
             found[a, b] = (ours.difference, True)
         elif _unpaired(ours, b, control) or _unpaired(theirs, a, control):
-            continue  # the leaderboard has no difference of it to the control
+            continue  # the leaderboard does not compare this line to the control
         elif part := against(mine, other, items):
-            told = len(held) == 2 and all(
+            comparable = len(held) == 2 and all(
                 len(one.sides) == 2 and one.seeds == len(part[0].d_si) for one in held
             )
-            found[a, b] = (estimate(part, sides=[one.sides[0] for one in held] if told else None), False)
+            found[a, b] = (
+                estimate(part, sides=[one.sides[0] for one in held] if comparable else None),
+                False,
+            )
     return found
 
 
@@ -106,7 +108,7 @@ def _table(
     body = [[a, *(shown.get((a, b), "") for b in order[1:])] for a in order[:-1]]
     pairs = [one.family for (a, b), one in cells.items() if one.tested and control not in (a, b)]
     family = (
-        f" Pairs without {control} are a family of their own ({max(pairs)} for this leaderboard)."
+        f" Pairs without {control} form a separate family ({max(pairs)} for this leaderboard)."
         if pairs
         else ""
     )

@@ -1,13 +1,14 @@
-"""Spreads: what seeds add to the differences of a column, the methods' and their common control's told apart.
+"""Seed variance of the differences in a column, split into the methods' and their common control's.
 
-A column is K methods minus one control, over the same S seeds. D_ms is the mean difference of method m at seed s. The
-control's seeds move all of a seed's differences alike, a method's move its own:
+A column is K methods minus one control, over the same S seeds. D_ms is the mean difference of method m at seed s. A
+seed effect of the control shifts all differences of that seed equally, one of a method only its own:
 
     D_ms = d_m + a_ms - c_s      a_ms from D_ms - mean_m D_ms, c_s from mean_m D_ms
 
-The control's variance is told by its own S - 1 degrees of freedom, since every difference shares it: random is the
-method whose selection changes with the seed. A method's is told by its own S - 1, and the others lend it `LENT` more,
-as in a moderated t-test (Smyth, 2004): more would overrule a method whose seeds spread four times as far as theirs.
+The control's variance is estimated from its own S - 1 degrees of freedom, because every difference shares it and the
+selection of random changes with the seed. A method's is estimated from its own S - 1 plus `LENT` degrees of freedom
+from the other methods, as in a moderated t-test (Smyth, 2004). A larger weight would hide a method whose seeds vary
+four times as much as the others'.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from nait.sweeps.stats.paired import Stratum, alone, means_of_seeds, noise
 K = TypeVar("K", bound=Hashable)
 
 LEAST = 3
-"""Fewer methods than this do not tell whose seeds spread: each difference has its own spread alone."""
+"""With fewer methods the two variances cannot be separated; each difference uses its own variance."""
 LENT = 0.5
-"""Degrees of freedom that the other methods' mean variance adds to a method's own S - 1."""
+"""Degrees of freedom that the mean variance of the other methods adds to a method's own S - 1."""
 
 
 def column(
     differences: Mapping[K, Sequence[Stratum]], fixed: frozenset[K] = frozenset()
 ) -> dict[K, tuple[Arm, ...]]:
-    """Method -> its sides: its own and the control's, of differences [S, I] to one control over the same seeds.
+    """Method -> its variance components: its own and the control's. Differences [S, I] share control and seeds.
 
-    `fixed`: methods whose result no seed changes, as an untrained model's; the control's side is all they have.
+    `fixed`: methods that do not depend on the seed, such as the untrained model; they have only the control's.
     """
     seeds = min((len(part[0].d_si) for part in differences.values()), default=0)
     free = [name for name in differences if name not in fixed]
@@ -43,12 +44,12 @@ def column(
     if len(free) < LEAST:
         return {name: (alone(part),) for name, part in differences.items()}
     methods, control = _sides([differences[name] for name in free])
-    told = {name: (own, control) for name, own in zip(free, methods, strict=True)}
-    return {name: told.get(name, (control,)) for name in differences}
+    both = {name: (own, control) for name, own in zip(free, methods, strict=True)}
+    return {name: both.get(name, (control,)) for name in differences}
 
 
-def lend(own: Arm, others: Sequence[Arm]) -> Arm:
-    """A difference's own spread, moderated by those of differences to other controls."""
+def moderate(own: Arm, others: Sequence[Arm]) -> Arm:
+    """A difference's variance, moderated by those of differences to other controls."""
     if not others:
         return own
     mean = float(np.mean([max(one.variance, one.noise) for one in others]))
@@ -58,7 +59,7 @@ def lend(own: Arm, others: Sequence[Arm]) -> Arm:
 
 
 def _sides(differences: Sequence[Sequence[Stratum]]) -> tuple[list[Arm], Arm]:
-    """The methods' sides, and the control's. Half of a difference's noise is taken for each of its sides'."""
+    """The variance components of the methods and of the control. Each gets half of a difference's noise."""
     d_ms = np.array([means_of_seeds(part) for part in differences])
     noise_m = np.array([noise(part) for part in differences]) / 2
     count, seeds = d_ms.shape

@@ -1,7 +1,7 @@
-"""Shares: which columns of a table are shares of items, whose scores and intervals lie within [0, 1].
+"""Detection of columns whose scores are shares of items, so that scores and intervals lie in [0, 1].
 
-An outcome of a share is 0 or 1. A score that only happens to lie in [0, 1] (a loss, BLEU, F1) is not one: its
-bounds are not known, so its interval is not cut off there.
+The outcomes of a share are 0 or 1. A score that merely falls into [0, 1] (a loss, BLEU, F1) is not a share: its
+bounds are unknown, so its interval is not clipped.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from nait.sweeps.stats.contrasts import Items, places
 Key = tuple[str, ...]
 Place = tuple[str, str, str]
 NEAR = 1e-6
-"""Relative difference at which a standard error is that of a share."""
+"""Tolerance for recognising the standard error of a share."""
 
 
 def shares(groups: Mapping[Key, Sequence[Row]], items: Items) -> frozenset[Key]:
-    """The lines whose score is a share of items: every outcome of every line of their column is 0 or 1.
+    """The lines whose score is a share of items: every outcome in their column is 0 or 1.
 
-    Where no outcomes are known, the standard errors are to be those of shares.
+    Without stored outcomes, the standard errors must match those of shares.
     """
     rows = {(row.evaluation, row.task, row.metric): row for group in groups.values() for row in group}
     columns: dict[Place, bool] = {}
@@ -37,7 +37,7 @@ def _column(group: Sequence[Row]) -> Place:
 
 
 def _of_shares(place: Place, items: Items, rows: Mapping[Place, Row]) -> bool:
-    """Whether the outcomes at a place, or else the standard error of its row, are those of a share."""
+    """Whether the outcomes, or without them the standard error, are those of a share."""
     outcomes = items.get(place)
     if outcomes:
         return set(outcomes.values()) <= {0.0, 1.0}
@@ -46,7 +46,7 @@ def _of_shares(place: Place, items: Items, rows: Mapping[Place, Row]) -> bool:
 
 
 def _has_error_of_share(row: Row) -> bool:
-    """Whether the standard error is that of a share of n items, divided by n - 1 or by n."""
+    """Whether the standard error is that of a share of n items, with divisor n - 1 or n."""
     if row.value is None or row.stderr is None or not 0 <= row.value <= 1 or row.n < 2:
         return False
     variance = row.value * (1 - row.value)

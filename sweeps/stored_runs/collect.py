@@ -1,4 +1,4 @@
-"""Collect: the store's run records into leaderboard rows, each traceable to its artifacts."""
+"""Leaderboard rows from run records, each with the addresses of its artifacts."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from nait.sweeps.stored_runs.run_set import RunSet
 NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)
 NO_RUNS = "No run is recorded here. A job records its run in the stages evaluate and report."
 PAID = ("select", "train", "evaluate")
-"""The phases that a run's device time and money count."""
+"""The phases included in a run's device time and money."""
 OF_SCORES = ("auc", "precision each")
-"""What the rows' labels say of scores, not of the selected rows."""
+"""Ground-truth measures of the scores; the others describe the selected rows."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table's rows. `said`: what must be read beside it."""
+    """The rows of one table, and the notes to print below it."""
 
     number: int
     head: Heading
     rows: tuple[Row, ...]
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def evaluated(self) -> bool:
@@ -38,41 +38,41 @@ class Sheet:
 
 
 def collect(runs: RunSet, *, primary: bool = True) -> list[Row]:
-    """The rows of these runs (None: of all in the store), table by table; with `primary`, one metric a task.
+    """The rows of all runs, table by table; with `primary`, one metric per task.
 
-    Raises: StoreError for a run whose evaluation or selection is gone.
+    Raises: StoreError for a run whose evaluation or selection is missing.
     """
     return [row for sheet in sheets(runs, primary=primary) for row in sheet.rows]
 
 
 def sheets(runs: RunSet, *, primary: bool = True) -> list[Sheet]:
-    """The same, each table for itself. Raises: StoreError, as above."""
+    """The tables of all runs. Raises: StoreError for a run whose evaluation is missing."""
     found = []
     for board in boards(runs):
         rows = tuple(row for run in board.runs for row in _rows(runs, board, run, primary=primary))
-        found.append(Sheet(board.number, board.head, rows, (*board.said, *_unjudged(rows))))
+        found.append(Sheet(board.number, board.head, rows, (*board.notes, *_without_labels(rows))))
     return found
 
 
-def _unjudged(rows: Sequence[Row]) -> list[str]:
-    """Which lines lack what labels tell, since some of their seeds were recorded without any."""
-    judged: dict[tuple[str, str, str], dict[int, bool]] = {}
+def _without_labels(rows: Sequence[Row]) -> list[str]:
+    """Notes on lines without ground truth because some of their seeds have no labels."""
+    labelled: dict[tuple[str, str, str], dict[int, bool]] = {}
     for row in rows:
-        seeds = judged.setdefault((row.selector, row.target, row.budget), {})
+        seeds = labelled.setdefault((row.selector, row.target, row.budget), {})
         seeds[row.seed] = seeds.get(row.seed, False) or bool(row.truth)
     return [
-        f"{', '.join(filter(None, line))}: no labels judge the runs of seed {', '.join(lacking)}, so the line "
-        "does not show what they tell of its other seeds. Run those seeds again with truth=..."
-        for line, seeds in judged.items()
+        f"{', '.join(filter(None, line))}: the runs of seed {', '.join(lacking)} have no ground-truth labels, so "
+        "the line shows no ground truth. Run those seeds again with truth=..."
+        for line, seeds in labelled.items()
         if any(seeds.values())
-        and (lacking := [str(seed) for seed, told in sorted(seeds.items()) if not told])
+        and (lacking := [str(seed) for seed, known in sorted(seeds.items()) if not known])
     ]
 
 
 def outcomes(runs: RunSet, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
-    """(evaluation, task, metric) -> item -> value, for the rows' own metrics and those of groups' tasks.
+    """(evaluation, task, metric) -> item -> value, for the rows' metrics and the member tasks of groups.
 
-    A metric that is not the mean of its items has none here.
+    A metric that is not the mean of its items is left out.
     """
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     wanted = {place for row in rows if row.evaluation for place, _ in places(row)}
@@ -91,7 +91,7 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
     if links.get("evaluation"):
         evaluation = runs.find("evaluations", str(links["evaluation"]))
         if evaluation is None:
-            raise StoreError("its evaluation is gone", where=str(record.path), mend="Run the job again.")
+            raise StoreError("its evaluation is missing", where=str(record.path), mend="Run the job again.")
         requested = set(evaluation.manifest["key"]["suite"].get("requested", ()))
         results = [one for one in runs.results(evaluation) if one.primary or not primary]
     else:
@@ -99,7 +99,7 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
     base, shuffled = run.method == BASE, is_shuffled(record)
     checks = {} if base or shuffled else _checks(runs, links.get("scores"))
     truth = {} if base else record.manifest.get("truth") or {}
-    if shuffled:  # what a score says is not said of rows that were drawn whatever it says
+    if shuffled:  # the selected rows do not depend on the scores
         truth = {key: value for key, value in truth.items() if key not in OF_SCORES}
     paid = 1.0
     if base or shuffled:
@@ -145,10 +145,10 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
 
 
 def _checks(runs: RunSet, scores: str | None) -> dict[str, float]:
-    """What a reader should know of a score column, the worst of a run's targets.
+    """Checks of a run's score columns; of several targets, the worst value.
 
-    rho: Spearman's correlation with token length, the one furthest from 0. Of methods that report layers:
-    margin: the mean of |mu . v| / |mu| over the layers used; top layer: the largest share of the score's variance.
+    rho: Spearman's correlation with token length, the one furthest from 0. For layered methods also margin, the mean
+    of |mu . v| / |mu| over the layers used, and top layer, the largest share of the score's variance.
     """
     found = runs.find("scores", scores) if scores else None
     if found is None:

@@ -1,6 +1,6 @@
-"""Amounts: what runs took, by the artifacts they rest on, so that what several of them share counts once.
+"""Costs of runs by artifact, so that an artifact that several runs share counts once.
 
-A run rests on scores, which were made of passes, encodings and warm-ups; on an adapter; on an evaluation.
+A run uses scores, which are computed from passes, encodings and warm-ups; an adapter; and an evaluation.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ Name = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Amount:
-    """What one artifact took. `energy_wh` None: the devices did not tell."""
+    """The cost of one artifact. `energy_wh` is None where the devices report no energy."""
 
     seconds: float
     energy_wh: float | None = None
 
 
 Amounts = Mapping[tuple[str, str], Amount]
-"""(kind, address) -> what it took."""
+"""(kind, address) -> cost."""
 
 
 @dataclass(frozen=True)
 class RunCost:
-    """A row's run: `selecting` holds what its scores rest on, `rest` its adapter and evaluation.
+    """The cost of a row's run. `selecting`: its scores and their inputs; `rest`: its adapter and evaluation.
 
-    `device_hours` and `money` (None: no price is known) are those of its `seconds`, as its record has them.
+    `device_hours` and `money` (None: price unknown) belong to `seconds`, as recorded.
     """
 
     row: Row
@@ -43,17 +43,18 @@ class RunCost:
     money: float | None
     currency: str = ""
     reference: str = ""
-    """The content of its reference sets, empty where it is not known."""
+    """The content digest of its reference sets, empty where unknown."""
 
 
 @dataclass(frozen=True)
 class Spending:
-    """What some runs took together, as from an empty store.
+    """The cost of several runs from an empty store.
 
-    `seeds`: how many distinct results they came to. Seconds: `alone` of a target's scores if there were nothing else,
-    the mean over scores; `shared` of selecting for all targets and seeds, both None where no row was selected;
-    `train` and `evaluate` the means over the runs that did so, None where none did. The rest is of everything, shared
-    parts once. Of all methods together, `alone`, `train` and `evaluate` are sums too.
+    `seeds`: number of distinct results. Seconds: `alone`, selection for one target from scratch, mean over score
+    tables; `shared`, selection for all targets and seeds, shared passes counted once; both None where no row was
+    selected. `train`, `evaluate`: means over the runs with that phase, None without any. `device_hours`, `energy_wh`
+    and `money` are totals, shared artifacts counted once. In the line of all methods, `alone`, `train` and `evaluate`
+    are sums too.
     """
 
     name: Name
@@ -71,12 +72,12 @@ class Spending:
 
     @property
     def a_target(self) -> float | None:
-        """Seconds of selecting, spread over the targets."""
+        """Selection seconds per target."""
         return None if self.shared is None else self.shared / self.targets
 
 
 def spendings(runs: Sequence[RunCost]) -> list[Spending]:
-    """What each method took, the least a target first; then all of them together."""
+    """The cost of each method, the cheapest per target first; then of all methods together."""
     groups: dict[Name, list[RunCost]] = {}
     for run in runs:
         row = run.row
@@ -88,7 +89,7 @@ def spendings(runs: Sequence[RunCost]) -> list[Spending]:
 
 
 def _together(runs: Sequence[RunCost]) -> Spending:
-    """The last line: sums over all runs; an adapter or an evaluation that several runs reached counts once."""
+    """The last line: sums over all runs; shared adapters and evaluations count once."""
     rest = _union(run.rest for run in runs)
     scores = {frozenset(run.selecting): _seconds(run.selecting) for run in runs if run.selecting}
     train, evaluate = (
@@ -137,7 +138,7 @@ def _energy(amounts: Amounts) -> float | None:
 
 
 def _targets(runs: Sequence[RunCost]) -> int:
-    """How many targets there are: of a name, as many as one seed has reference sets of different content."""
+    """The number of targets; a name counts once for each distinct reference set of one seed."""
     contents: dict[str, dict[int, set[str]]] = {}
     for run in runs:
         contents.setdefault(run.row.target, {}).setdefault(run.row.seed, set()).add(run.reference)
@@ -145,7 +146,7 @@ def _targets(runs: Sequence[RunCost]) -> int:
 
 
 def _known(values: Sequence[float | None]) -> float | None:
-    """The mean over the runs that had the phase; None where none had."""
+    """The mean over the runs with the phase, None without any."""
     found = [value for value in values if value is not None]
     return _mean(found) if found else None
 

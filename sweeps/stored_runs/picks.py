@@ -17,7 +17,7 @@ from nait.sweeps.stored_runs.selections import Chosen, jaccard
 
 @dataclass(frozen=True)
 class Picks:
-    """The selections of one leaderboard line, by seed. All are of one pool. `targetless`: no target changes them."""
+    """The selections of one leaderboard line by seed, all from one pool. `targetless`: independent of the target."""
 
     method: str
     selector: str
@@ -33,12 +33,12 @@ class Picks:
 
     @property
     def unseeded(self) -> bool:
-        """Whether every seed has the same artifact, or one of the same scores and rows."""
+        """Whether the selection is the same for every seed."""
         return all(one.like(self.first) for one in self.by_seed.values())
 
     @property
     def stability(self) -> float | None:
-        """The mean Jaccard index between seeds; None with one seed, or where no seed changes scores or rows."""
+        """The mean Jaccard index between seeds; None with one seed or independent of the seed."""
         if self.unseeded:
             return None
         pairs = list(combinations(self.by_seed.values(), 2))
@@ -46,7 +46,7 @@ class Picks:
 
 
 def read_picks(runs: RunSet, rows: Sequence[Row]) -> list[Picks]:
-    """The selections behind these rows, of the largest group of runs that share a pool; all and no data left out."""
+    """The selections behind these rows, from the pool with most lines; without full data and the base model."""
     groups: dict[tuple[str, str, str, str, str], dict[int, Chosen]] = {}
     settings = {row.selector: row.settings for row in rows}
     targetless = {row.selector: row.targetless or row.method in TARGETLESS for row in rows}
@@ -59,14 +59,14 @@ def read_picks(runs: RunSet, rows: Sequence[Row]) -> list[Picks]:
             groups.setdefault(key, {}).setdefault(row.seed, chosen)
     pools = Counter(key[0] for key in groups)
     pool = pools.most_common(1)[0][0] if pools else ""
-    met = {selector: place for place, (_, _, selector, _, _) in reversed(list(enumerate(groups)))}
+    first_seen = {selector: place for place, (_, _, selector, _, _) in reversed(list(enumerate(groups)))}
 
-    def place(key: tuple[str, ...]) -> tuple[bool, str, int, str]:
+    def rank(key: tuple[str, ...]) -> tuple[bool, str, int, str]:
         _, method, selector, target, _ = key
-        return method in TARGETLESS, method, met[selector], target
+        return method in TARGETLESS, method, first_seen[selector], target
 
     return [
         Picks(*key[1:], groups[key], settings[key[2]], targetless[key[2]])
-        for key in sorted(groups, key=place)
+        for key in sorted(groups, key=rank)
         if key[0] == pool
     ]

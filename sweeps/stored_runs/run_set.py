@@ -78,7 +78,7 @@ class RunSet:
         return self._once("pool traits", address, lambda: read_traits(found)) if found else None
 
     def hits(self, check: Artifact) -> Sequence[Hit]:
-        """The shared texts that a contamination check found."""
+        """The overlaps that a contamination check found."""
         return self._once("hits", check.address, lambda: read_hits(check))
 
     def selected_digest(self, record: Artifact) -> str:

@@ -1,4 +1,4 @@
-"""Selections as the store holds them, beside the rows of a leaderboard. N rows of a pool."""
+"""Stored selections: the chosen ids, their texts, and the score columns of the pool (N rows)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ SHORT = 220
 
 @dataclass(frozen=True)
 class Chosen:
-    """A selection: its ids in rank order, its rows' texts where the store has them, and the whole pool's columns.
+    """A selection: the chosen ids in rank order, and the columns of its whole pool.
 
-    `ids` [N], `scores` column -> [N], `answer_tokens` [N]. `layers`: each layer's part in the chosen rows' scores, of
-    methods that have layers. `address`: of its artifact, the same for all seeds where no seed enters.
+    `texts`: id -> excerpt, empty where the store has no texts. `ids` [N], `scores` column -> [N],
+    `answer_tokens` [N]. `layers`: the contribution of each layer to the chosen rows' scores, for layered methods.
+    `address`: the artifact's; seeds share it when the selection does not depend on the seed.
     """
 
     chosen: tuple[str, ...]
@@ -34,7 +35,7 @@ class Chosen:
     address: str = ""
 
     def like(self, other: Chosen) -> bool:
-        """Whether both are of one artifact, or of the same scores and rows."""
+        """Whether both have the same artifact, or the same scores and rows."""
         if self.address and self.address == other.address:
             return True
         alike = self.chosen == other.chosen and self.scores.keys() == other.scores.keys()
@@ -64,7 +65,7 @@ def read_chosen(found: Artifact) -> Chosen:
 
 
 def shorten(line: str) -> str:
-    """A row's first words, its values joined, whatever its format."""
+    """An excerpt of a JSON row: its strings joined and truncated to `SHORT` characters."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError:
@@ -85,6 +86,6 @@ def _strings(value: object) -> Iterable[str]:
 
 
 def jaccard(a: Iterable[str], b: Iterable[str]) -> float:
-    """The rows that both have over the rows that either has; 1 for two empty selections."""
+    """The Jaccard index: size of the intersection over size of the union; 1 for two empty selections."""
     ours, theirs = set(a), set(b)
     return len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0

@@ -1,4 +1,4 @@
-"""Several stores seen as one: what one machine has, another need not."""
+"""Read access to one or several stores, such as those of several machines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nait.store import Artifact, Store
 
 
 class ReadableStore(Protocol):
-    """What is read of a store."""
+    """The read-only part of a store."""
 
     @property
     def root(self) -> Path: ...
@@ -21,7 +21,7 @@ class ReadableStore(Protocol):
 
 
 class Stores:
-    """The artifacts of several stores; one that several hold is there once."""
+    """Several stores as one; an artifact that several hold appears once."""
 
     def __init__(self, stores: Sequence[Store]) -> None:
         self.stores = list(stores)
@@ -32,10 +32,10 @@ class Stores:
         return self.stores[0].root
 
     def find(self, kind: str, key: str) -> Artifact | None:
-        """The artifact of the first store that has it."""
+        """The artifact from the first store that has it, or None."""
         return next((found for store in self.stores if (found := store.find(kind, key))), None)
 
     def artifacts(self, kind: str) -> list[Artifact]:
-        """All of a kind, in the order of their making."""
+        """All artifacts of a kind, oldest first."""
         found = {one.address: one for store in reversed(self.stores) for one in store.artifacts(kind)}
         return sorted(found.values(), key=lambda one: (str(one.manifest.get("created", "")), one.address))

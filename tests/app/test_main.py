@@ -159,7 +159,7 @@ def test_a_report_says_what_the_selections_of_a_pool_are_made_of(nait: Run, tmp_
     (layers,) = (tmp_path / "runs").rglob("layers.parquet")
     assert json.loads((layers.parent / "run.json").read_text())["selector"] == "nait"
     (page,) = (tmp_path / "runs").rglob("report.md")
-    assert "What the selections are made of" in page.read_text()
+    assert "Composition of the selections" in page.read_text()
     assert {"composition.svg", "layers.svg"} <= {path.name for path in page.parent.iterdir()}
 
 

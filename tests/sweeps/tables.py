@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nait.core.statistics.significance import Arm
-from nait.sweeps.stats.paired import Difference, Floats, Stratum, estimate, judged
+from nait.sweeps.stats.paired import Difference, Floats, Stratum, adjusted_family, estimate
 from nait.sweeps.stats.seed_spread import column
 
 
@@ -52,4 +52,4 @@ def table(y_msi: Floats, only: Sequence[int] = ()) -> list[Difference]:
     sides: dict[int, tuple[Arm, ...]] = column(found)
     if only:
         return [estimate(found[m], sides=sides[m]) for m in only]
-    return judged([estimate(part, sides=sides[m]) for m, part in found.items()])
+    return adjusted_family([estimate(part, sides=sides[m]) for m, part in found.items()])

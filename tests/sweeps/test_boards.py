@@ -166,7 +166,7 @@ def test_two_results_of_one_identity_and_seed_are_never_averaged(tmp_path: Path)
     found = {line.selector: line.seeds for line in lines_of(store) if line.method == "nait"}
     assert sorted(found.values()) == [1, 1, 1]
     assert sum(" run=" in name for name in found) == 2
-    assert "2 runs of seed 0 have the same settings and different results" in " ".join(sheet.said)
+    assert "2 runs of seed 0 have the same settings and different results" in " ".join(sheet.notes)
 
 
 def _copy(source: Path, part: Path) -> dict[str, object]:
@@ -252,7 +252,7 @@ def test_the_base_model_stands_in_every_table_of_its_model_and_evaluation(tmp_pa
     for epochs in ("1", "2"):
         put(store, "random", **{"train.epochs": epochs})
     put(store, "random", **OTHER_MODEL)
-    held = {one.head.said: "base (not trained)" in names(one) for one in sheets(RunSet.load(store))}
+    held = {one.head.text: "base (not trained)" in names(one) for one in sheets(RunSet.load(store))}
     assert sorted(held.values()) == [False, True, True]
 
 
@@ -278,7 +278,7 @@ def test_what_the_store_no_longer_tells_is_said(tmp_path: Path) -> None:
             (artifact.path / "manifest.json").unlink()
     (sheet,) = sheets(RunSet.load(store))
     for part in ("the pool's rows", "the selector's settings", "the training recipe"):
-        assert part in " ".join(sheet.said)
+        assert part in " ".join(sheet.notes)
 
 
 def test_a_selection_that_is_gone_beside_others_is_an_error_and_not_a_line_of_its_own(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_name_is_short_and_its_legend_says_the_rest(tmp_path: Path) -> None:
     (sheet,) = sheets(RunSet.load(store))
     assert len(names(sheet)) == 3
     assert all(len(name) <= MOST and "\n" not in name for name in names(sheet))
-    assert sum("### Instruction:" in said for said in sheet.said) == 3
+    assert sum("### Instruction:" in said for said in sheet.notes) == 3
 
 
 def test_a_mixed_store_is_several_tables_in_every_file(tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_a_picture_s_names_have_forty_characters_at_most_and_a_legend(tmp_path: 
     assert len(set(shown)) == len(found.names) == 4
     assert all(len(name) <= MOST for name in shown)
     blocks = compared(one.lines, "random", {})
-    said = [text for block in blocks if isinstance(block, Notes) for text in block.said]
+    said = [text for block in blocks if isinstance(block, Notes) for text in block.lines]
     assert sorted(said) == sorted(f"{short}: {name}." for short, name in zip(shown, found.names, strict=True))
 
 

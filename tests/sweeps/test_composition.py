@@ -104,5 +104,5 @@ def test_the_report_shows_the_composition_where_a_run_looked(tmp_path: Path) -> 
     given(store)
     Report().report(store, None, tmp_path)
     assert (tmp_path / "composition.svg").is_file()
-    assert "What the selections are made of" in (tmp_path / "report.html").read_text()
+    assert "Composition of the selections" in (tmp_path / "report.html").read_text()
     assert r"$\times$" in (tmp_path / "tables.tex").read_text()

@@ -173,8 +173,8 @@ def test_a_line_whose_seeds_are_not_all_judged_by_labels_says_so(tmp_path: Path)
     assert {line.selector: dict(line.truth) for line in lines_of(store) if line.task == "nano"} == {
         "nait": {}, "random": {"precision": pytest.approx(0.2)},
     }  # fmt: skip
-    (said,) = sheets(RunSet.load(store))[0].said
-    assert said.startswith("nait, math, 10%: no labels judge the runs of seed 2,")
+    (said,) = sheets(RunSet.load(store))[0].notes
+    assert said.startswith("nait, math, 10%: the runs of seed 2 have no ground-truth labels,")
 
 
 def test_a_run_that_was_trained_and_not_evaluated_shows_its_training(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_one_difference_has_one_verdict_in_every_table(tmp_path: Path) -> None:
                 other = shown[name if row[0] == "random" else row[0]]
                 assert ("n.s." in cell) == ("n.s." in str(other))
                 assert column is None or name != "random" or cell == other
-    assert "a family of their own (6 for this leaderboard)" in pairs.caption
+    assert "a separate family (6 for this leaderboard)" in pairs.caption
     assert {line.difference.family for line in lines if line.difference} == {16}
 
 

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from nait.store import Store
-from nait.sweeps.analyses.overlap import cores, correlations, distinct, lengths, names, overlaps, settled
+from nait.sweeps.analyses.overlap import (
+    cores,
+    correlations,
+    distinct,
+    lengths,
+    names,
+    overlaps,
+    setting_agreement,
+)
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.sections import selected
 from nait.sweeps.stored_runs.collect import collect
@@ -70,7 +78,7 @@ def test_what_a_selection_owes_to_a_setting_is_the_agreement_over_its_values(tmp
     store = Store(tmp_path)
     for layers in ("[1]", "[2]", "[3]"):
         put(store, "nait", layers=layers)
-    ((name, keys, count, value),) = settled(picks_of(store))
+    ((name, keys, count, value),) = setting_agreement(picks_of(store))
     assert (name, keys, count) == ("nait, math, 10%", "layers", 3)
     assert value == 1  # the fixture's scores heed no layer
 

@@ -141,7 +141,7 @@ def test_with_two_budgets_a_reference_is_held_against_neither_and_it_is_said(sto
     assert not any(line.difference for line in one.lines if line.method in (BASE, "full"))
     assert all(line.difference for line in one.lines if line.method == "nait")
     said = " ".join(notes(one.lines))
-    assert f"{BASE}, full: no budget of random is theirs" in said
+    assert f"{BASE}, full: not compared to random, which has 2 budgets" in said
     (against,) = measured(RunSet.load(store), BASE)
     assert all(line.difference for line in against.lines if line.method != BASE)
 

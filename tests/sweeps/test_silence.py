@@ -62,7 +62,7 @@ def test_runs_that_selected_the_same_rows_are_one_whatever_their_selection_s_add
     with_reference(store, "random", "other00")
     (sheet,) = sheets(RunSet.load(store))
     assert {row.selector for row in sheet.rows} == {"random"}
-    assert not any("different results" in said for said in sheet.said)
+    assert not any("different results" in said for said in sheet.notes)
     assert {line.seeds for line in summarise(sheet.rows)} == {1}
 
 
@@ -151,7 +151,7 @@ def test_a_table_of_the_untrained_model_alone_says_that_nothing_was_trained(tmp_
     put(store, "random", trained=False)
     (one,) = measured(RunSet.load(store))
     said = " ".join(Leaderboard().notes(one))
-    assert "Nothing was trained here" in said
+    assert "Nothing was trained: the table has only the untrained model" in said
     assert "No random control" not in said
 
 

@@ -11,11 +11,11 @@ from nait.sweeps.stats.paired import (
     Difference,
     Floats,
     Stratum,
+    adjusted_family,
     alone,
+    detectable_difference,
     estimate,
-    findable,
     holm,
-    judged,
     noise,
     paired,
     share_half_width,
@@ -130,7 +130,7 @@ def test_a_large_effect_is_significant_among_thousands_of_lines() -> None:
     generator = np.random.default_rng(5)
     large = estimate([one_table(generator, 0.5, (5, 500), (0.01, 0.3, 0.3))])
     null = [Difference(0.0, -1.0, 1.0, 5, 500, p=0.5)] * 4000
-    first, *_ = judged([large, *null])
+    first, *_ = adjusted_family([large, *null])
     assert first.family == 4001
     assert first.significant
 
@@ -331,7 +331,7 @@ def test_holms_correction_is_what_a_hand_computes() -> None:
 
 def test_what_is_not_tested_does_not_count_in_the_family() -> None:
     tested = Difference(0.1, 0.01, 0.19, 3, 100, p=0.03)
-    first, second = judged([tested, Difference(0.1, 0.01, 0.19, 1, 100)])
+    first, second = adjusted_family([tested, Difference(0.1, 0.01, 0.19, 1, 100)])
     assert (first.adjusted, first.family, second.adjusted) == (0.03, 1, None)
     assert first.significant
 
@@ -346,7 +346,7 @@ def test_a_difference_that_only_survives_alone_is_not_significant_in_its_table()
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_the_findable_difference_is_found_after_correction_with_the_power_it_names(seeds: int) -> None:
     generator = np.random.default_rng([11, seeds])
-    said = [findable(table(outcomes(generator, seeds=seeds))) for _ in range(12)]
+    said = [detectable_difference(table(outcomes(generator, seeds=seeds))) for _ in range(12)]
     value = float(np.median([one for one in said if one is not None]))
     gain, truth = 0.0, 0.0
     while truth < value:
@@ -354,4 +354,4 @@ def test_the_findable_difference_is_found_after_correction_with_the_power_it_nam
         truth = float(stats.norm.cdf(gain / (1 + 1 + 0.25 + 0.09**2) ** 0.5)) - 0.5
     found = [table(outcomes(generator, seeds=seeds, gain=gain))[0].significant for _ in range(60)]
     assert 0.65 <= np.mean(found) <= 0.95
-    assert findable(table(outcomes(generator, seeds=1))) is None
+    assert detectable_difference(table(outcomes(generator, seeds=1))) is None

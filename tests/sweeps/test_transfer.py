@@ -181,4 +181,4 @@ def test_a_claim_holds_where_lower_is_better_and_the_own_direction_is_lower(tmp_
     said = {
         claim.text: claim.verdict for _, claim in claims(found, rows, items, reasoning=(), control="random")
     }
-    assert said["The diagonal wins: on a benchmark its own direction beats the others"] == "yes"
+    assert said["The diagonal wins: on each benchmark its own direction beats the others"] == "yes"
