@@ -40,7 +40,7 @@ class BudgetContract:
     # The laws.
 
     def test_a_budget_takes_some_of_the_ranked_rows(self) -> None:
-        """A budget is a whole number from 1 to the number of ranked rows, or a NaitError if there are too few."""
+        """The result is a whole number from 1 to the number of ranked rows, or a NaitError if there are too few."""
         for budget in self.budgets():
             for ranked in (RANKED, 5, 1):
                 try:

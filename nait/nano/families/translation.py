@@ -145,7 +145,7 @@ def question(random: Random) -> Problem:
 
 
 def place(random: Random) -> Problem:
-    """A location: `su` before the place."""
+    """A location: `su` after the place."""
     one, adjective, two = _noun(random), _adjective(random), _noun(random)
     velm = f"{NOUNS[two]} {ADJECTIVES[adjective]} {IN} {NOUNS[one]}"
     return _problem(
