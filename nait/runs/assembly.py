@@ -176,10 +176,10 @@ def _rendered(
 
 
 def _untrained(config: Mapping[str, Any], recipe: str) -> Mapping[str, Any]:
-    """The config; that of the base model without a recipe, which a sweep may ask of all its methods."""
+    """The config. The base model's has no training recipe, even when a sweep sets one for all its methods."""
     if config["selector"].get("name") != BASE or config["train"] == UNTRAINED:
         return config
-    log.info("selector=%s is the model as it is: train=%s does not apply to it.", BASE, recipe)
+    log.info("selector=%s evaluates the unchanged model: train=%s is ignored.", BASE, recipe)
     return {**config, "train": UNTRAINED}
 
 
@@ -188,7 +188,7 @@ def _without_name(selector: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _budget_label(selector: Selector) -> str:
-    """The budget as tables show it: empty where no row is selected, all of the pool where every row is taken."""
+    """The budget in tables: empty for a method that selects no rows, the whole pool for an exhaustive one."""
     if not selector.selects:
         return ""
     return WHOLE if selector.exhaustive else label_of(selector.budget)

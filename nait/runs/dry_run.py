@@ -80,4 +80,6 @@ def _keep(job: Job, plan: Plan, record: Mapping[str, Any]) -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_json(kept, record)
     except OSError as error:
-        log.warning("The run itself will not know of this plan: %s", error)
+        log.warning(
+            "The plan could not be kept in the store, so the run cannot be compared with it: %s", error
+        )

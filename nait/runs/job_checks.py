@@ -13,21 +13,21 @@ from nait.stages.select import Selector
 BASE = "base"
 """The selector that evaluates the model unchanged."""
 RESERVED = ("random", "full", BASE, "base (not trained)")
-"""Names that leaderboards give a meaning: the control and the references."""
+"""Names with a meaning in leaderboards: the control and the references."""
 
 
 def check_label(label: str | None, selector: str) -> None:
-    """Raises: ConfigError for a label that would pass one method off as another, such as the control."""
+    """Raises: ConfigError for a label that is the name of another method, such as the control."""
     if label in RESERVED and label != selector:
         raise ConfigError(
-            f"'{label}' is the name of another selector than {selector}",
+            f"'{label}' is the name of a selector other than {selector}",
             where="label",
-            mend="Choose another name: a leaderboard takes a row of that name for that selector's.",
+            mend="Choose another label: leaderboards identify a selector by this name.",
         )
 
 
 def check_names(targets: Sequence[Target]) -> None:
-    """Raises: DataError for two targets of one name; ConfigError for a name that reads as two."""
+    """Raises: DataError for duplicate target names; ConfigError for an empty name or one with a separator."""
     names = [target.name for target in targets]
     if len(set(names)) != len(names):
         raise DataError(
@@ -43,7 +43,7 @@ def check_names(targets: Sequence[Target]) -> None:
 
 
 def check_answers(pool: Pool) -> None:
-    """Raises: DataError for a pool without any answer: nothing in it could be selected."""
+    """Raises: DataError for a pool without any answer, from which no row could be selected."""
     if not any(example.answered for example in pool.examples):
         raise DataError(
             f"none of its {len(pool)} rows has an answer",
@@ -53,17 +53,17 @@ def check_answers(pool: Pool) -> None:
 
 
 def check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:
-    """Raises: ConfigError for what a model that is split among processes cannot be asked for."""
+    """Raises: ConfigError for stages that a tensor-parallel model does not support."""
     if splits(model) and (plan or {"train", "evaluate"} & set(stages)):
         raise ConfigError(
-            "a split model selects, and does nothing else",
+            "a tensor-parallel model can only select",
             where="model.tensor_parallel=true",
-            mend="Select with it: 'stages=[select]'. The same job without it then finds the scores in the store.",
+            mend="Select with 'stages=[select]', then run the job without this setting: it finds the scores in the store.",
         )
 
 
 def label_of(budget: Budget) -> str:
-    """What tables call a budget. Raises: ConfigError for one that does not say."""
+    """The budget's name in tables. Raises: ConfigError for a budget without a label."""
     label = getattr(budget, "label", None)
     if not isinstance(label, str) or not label.strip():
         raise ConfigError(
@@ -75,7 +75,7 @@ def label_of(budget: Budget) -> str:
 
 
 def check_selector(selector: Selector) -> None:
-    """Raises: ConfigError for a scorer that cannot score, an order or a budget that cannot be called."""
+    """Raises: ConfigError for a scorer without `score`, or an order or budget that is not callable."""
     for group, part, call in (
         ("selector", selector.scorer, "score"),
         ("order", selector.order, "__call__"),

@@ -1,7 +1,7 @@
-"""Processes: what each of several that run one command does of it.
+"""Several processes of one command, as torchrun starts them.
 
-The first is the run: it writes the job's folder, trains and evaluates. The others take part in the passes of the
-selection, through the store or as parts of a split model, and leave nothing else.
+The main process, rank 0, writes the job's folder, trains and evaluates. Helper processes compute a share of the
+selection's passes, through the store or as ranks of a tensor-parallel model, and write nothing else.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ WAIT_SECONDS = 0.5
 
 @contextmanager
 def overrides(workers: Workers) -> Iterator[list[str]]:
-    """What a process adds to its command: nothing for the first; for others a folder that goes, and silence.
+    """Overrides that a process adds to its command: none for the main process.
 
-    Only errors are said, with the process's number.
+    Helpers write to a temporary folder and log errors only, with their rank.
     """
     if workers.rank == 0:
         yield []
@@ -49,9 +49,9 @@ def overrides(workers: Workers) -> Iterator[list[str]]:
 
 
 def settle(workers: Workers) -> None:
-    """Nothing; before torch is imported, a machine's cores are divided among its processes, and one shows bars.
+    """Divide the cores among the processes of a machine; helpers show no progress bars.
 
-    A launcher's or the user's OMP_NUM_THREADS stands.
+    Call it before torch is imported. An OMP_NUM_THREADS that is already set is kept.
     """
     if workers.count > 1:
         threads = max(1, len(os.sched_getaffinity(0)) // workers.local_count)
@@ -61,15 +61,16 @@ def settle(workers: Workers) -> None:
 
 
 def splits(model: Model) -> TypeGuard[Splittable]:
-    """Whether a model is one that all processes hold a part of."""
+    """Whether a model is tensor-parallel: each process holds a shard of its weights."""
     return isinstance(model, Splittable) and model.tensor_parallel
 
 
 @contextmanager
 def companions(model: Model) -> Iterator[None]:
-    """The other processes of a split model are let go when this one has done.
+    """Shut down the helpers of a tensor-parallel model on exit.
 
-    Raises: SystemExit where it failed in the midst of a call, whose end the others wait for: the launcher ends them.
+    Raises: SystemExit after an unexpected failure: the helpers still wait in a collective call, so the launcher has
+    to end them.
     """
     if not splits(model):
         yield
@@ -80,14 +81,14 @@ def companions(model: Model) -> Iterator[None]:
         model.dismiss()
         raise
     except Exception as error:
-        log.exception("The other processes wait for this one: all end here.")
+        log.exception("This process failed while the other processes wait for it: all of them end now.")
         raise SystemExit(1) from error
     model.dismiss()
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Hides the launcher from libraries that would wait for all its processes: only one trains and evaluates."""
+    """Hide the launcher's variables from libraries that would wait for all processes: only the main one is here."""
     before = {name: os.environ.pop(name) for name in LAUNCHER if name in os.environ}
     try:
         yield
@@ -96,12 +97,12 @@ def alone() -> Iterator[None]:
 
 
 def of_the_first(store: Store) -> Store:
-    """The store for what the first process alone makes: itself there, elsewhere one that waits."""
+    """The store for artifacts that only the main process produces. In a helper it waits for them."""
     return _Waiting(store.root) if workers_from(os.environ).rank else store
 
 
 class _Waiting(Store):
-    """A store in which another process writes."""
+    """A store whose artifacts another process writes."""
 
     def produce(
         self,
@@ -109,7 +110,7 @@ class _Waiting(Store):
         key: Mapping[str, Any],
         write: Callable[[Path], Mapping[str, Any]],  # noqa: ARG002
     ) -> Artifact:
-        """The artifact, as soon as it is there."""
+        """The artifact, once it is complete."""
         while (found := self.find(kind, key)) is None:
             time.sleep(WAIT_SECONDS)
         return found

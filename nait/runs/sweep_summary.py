@@ -1,4 +1,4 @@
-"""Summaries: what a sweep's jobs say together, printed, written and tracked as one run."""
+"""Summary of a sweep: one leaderboard of its jobs, printed, written and tracked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ REPORT = "report"
 
 
 def foresee(evaluator: Evaluator, *, store: str, seeds: int, methods: int) -> str:
-    """One line on the smallest differences that these seeds could find; empty where the items are not known.
+    """One line on the minimum detectable effect with these seeds; empty where the number of items is unknown.
 
-    `methods`: how many lines will stand against the control.
+    `methods`: how many methods are compared with the control.
     """
     found = foreseen(evaluator, Store(store), seeds=seeds, methods=methods)
     return describe(found) if found else ""
@@ -28,7 +28,7 @@ def foresee(evaluator: Evaluator, *, store: str, seeds: int, methods: int) -> st
 def summarise_sweep(
     folder: Path, *, store: str, reporter: Reporter, tracker: Tracker, config: Mapping[str, Any]
 ) -> str:
-    """One leaderboard of the jobs under a sweep's folder; failed jobs are named. Tracked as a run of its own."""
+    """Leaderboard of the jobs under a sweep's folder, tracked as its own run. Failed jobs are listed."""
     found = [read_json(path) for path in sorted(folder.glob("*/run.json"))]
     runs = [str(record["links"]["run"]) for record in found if record["links"].get("run")]
     failed = [
@@ -38,11 +38,13 @@ def summarise_sweep(
     if runs:
         text = report(reporter, Store(store), runs, folder / REPORT)
         _track(folder, found, tracker, config)
-    return text + (f"\nFailed: {', '.join(failed)}. Their folders under {folder} say why." if failed else "")
+    return text + (
+        f"\nFailed: {', '.join(failed)}. See the logs in their folders under {folder}." if failed else ""
+    )
 
 
 def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: Mapping[str, Any]) -> None:
-    """The report in the group of the jobs: its tables, its pictures and its page, and all files as one artifact."""
+    """Track the report in the jobs' group: tables, figures, the page, and all files as one artifact."""
     labels = sorted(
         {f"{name}={job[name]}" for job in jobs for name in ("selector", "target", "budget") if job[name]}
     )
@@ -64,7 +66,7 @@ def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: M
 
 
 def _table(path: Path) -> tuple[list[str], list[list[Any]]]:
-    """The columns and rows of a CSV file; numbers as numbers, so that a tracker can sort and draw them."""
+    """Columns and rows of a CSV file. Numbers are parsed, so that a tracker can sort and plot them."""
     import pandas
 
     frame = pandas.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)

@@ -1,4 +1,4 @@
-"""Judging: a selection held against the labels in the user's own rows."""
+"""Ground truth from label columns of the pool, and the quality of a selection by it."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ KINDS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labels of the rows of these ids. `said`: what they cannot tell."""
+    """Labels of the rows with these ids. `warnings`: measures that the labels do not allow."""
 
     ids: tuple[str, ...]
     labels: Labels
     warnings: tuple[str, ...] = ()
 
     def of(self, pool: Pool) -> Labels:
-        """The labels in the order of a pool, which may have lost rows since."""
+        """Labels in the order of a pool, which may lack some of the rows."""
         places = {key: place for place, key in enumerate(self.ids)}
         return self.labels.at([places[key] for key in pool.ids])
 
 
 def labels_of(pool: Pool, columns: TruthColumns | None, targets: Sequence[Target]) -> Labelled | None:
-    """The labels in the pool's rows, where the config names their columns.
+    """Labels from the columns that the config names; None without such columns or without a source file.
 
-    Raises: ConfigError when no row has a column that the user named, or any of them. DataError for a row without
-    one that others have, or with a value that cannot be read.
+    Raises: ConfigError when no row has a column that the user named, or no row has any label column. DataError for a
+    row that lacks a column or has a value of the wrong kind.
     """
     if columns is None or pool.source is None:
         return None
     lines = pool.source.lines([example.row for example in pool.examples])
     rows = [json.loads(line) for line in lines]
-    said = _missing(columns, rows)
+    missing = _missing(columns, rows)
     labels = columns.labels(rows, lambda number: _place(pool, number))
-    return Labelled(pool.ids, labels, (*said, *_unlabelled(labels, [one.name for one in targets])))
+    return Labelled(pool.ids, labels, (*missing, *_unlabelled(labels, [one.name for one in targets])))
 
 
 def _missing(columns: TruthColumns, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is left out because no row has its column.
+    """Warnings for default columns that no row has.
 
-    A column that does not have its key's own name was named by the user. Raises: ConfigError when it is not there, or
-    when no column is.
+    A column whose name differs from its key's was named by the user. Raises: ConfigError when no row has such a
+    column, or when no row has any label column.
     """
     present = columns.present(rows)
     known = sorted({str(name) for row in rows for name in row})
@@ -67,7 +67,7 @@ def _missing(columns: TruthColumns, rows: Sequence[Mapping[str, Any]]) -> list[s
             mend=f"truth.family=COLUMN is enough; truth=null uses none. {have}",
         )
     return [
-        f"The rows have no column '{name}' (truth.{key}): what it would tell is left out."
+        f"The rows have no column '{name}' (truth.{key}): the measures that need it are left out."
         for key, name in lacking.items()
     ]
 
@@ -82,7 +82,7 @@ def _unlabelled(labels: Labels, targets: Sequence[str]) -> list[str]:
     mend = "set target.name=LABEL to one of them" if len(targets) == 1 else "name each target as its label"
     return [
         f"No row is labelled {names}; the labels are {shown or 'all empty'}; {mend}. Which rows are in target is "
-        "not known, so precision, coverage and their like are left out."
+        "not known, so precision, coverage and related measures are left out."
     ]
 
 
@@ -95,9 +95,9 @@ def _place(pool: Pool, number: int) -> str:
 def judge(
     labels: Labels, selection: Selection, table: ScoreTable | None, targets: Sequence[Target]
 ) -> dict[str, float]:
-    """What the selection is worth by the labels: precision, coverage, clean share and their like.
+    """Quality of the selection by the labels, rounded: precision, coverage, clean share and related measures.
 
-    `table`: the scores that ranked it, None where its order ignored them: then nothing is said of scores.
+    `table`: the scores that ranked the selection. None if its order ignores scores: measures of scores are omitted.
     """
     names = [target.name for target in targets]
     by_target = {name: table.column(name) for name in table.targets} if table else {}

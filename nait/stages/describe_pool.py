@@ -1,4 +1,4 @@
-"""Characterise: a pool in, what its rows are by their texts and labels; kept in the store."""
+"""Pool descriptions: traits of each row's text and labels, kept in the store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABEL, MARK, SIZE = "label:", "mark:", "size:"
 def characterise(
     pool: Pool, describer: Describer, store: Store, *, given: Mapping[str, Sequence[str]] | None = None
 ) -> Artifact:
-    """The artifact of a pool's traits. `given`: labels [N] of the rows' own, by the names of their columns."""
+    """The `traits` artifact of a pool. `given`: label columns [N] of the user's rows, by name."""
     given = given or {}
     key = {
         "traits": VERSION,
@@ -46,7 +46,7 @@ def characterise(
 
 
 def read_traits(artifact: Artifact) -> Traits:
-    """The traits of a `traits` artifact."""
+    """Traits from a `traits` artifact."""
     from pyarrow import parquet
 
     table = parquet.read_table(artifact.path / FILE)

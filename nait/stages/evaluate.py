@@ -1,4 +1,4 @@
-"""Evaluate: an adapter (or the base model) in, typed results and per-item outcomes out."""
+"""Evaluate stage: typed results and per-item outcomes of an adapter or of the base model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSION = 1
 
 
 def evaluate(model: Model, adapter: Artifact | None, *, evaluator: Evaluator, store: Store) -> Artifact:
-    """The evaluation's artifact, from the store where it has it."""
+    """The `evaluations` artifact, from the store if it is there. Without an adapter the base model is evaluated."""
     key = {
         "evaluation": VERSION,
         "model": model.fingerprint,

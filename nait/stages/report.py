@@ -1,4 +1,4 @@
-"""Report: the store's runs in, a leaderboard out."""
+"""Report stage: records of runs in the store, and leaderboards of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ VERSION = 1
 def record_run(
     store: Store, links: Mapping[str, str | None], labels: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Artifact:
-    """The `runs` artifact that ties a selection, an adapter and an evaluation to what the user called them.
+    """The `runs` artifact: links to a selection, an adapter and an evaluation, with the user's labels for them.
 
-    What the rows' labels told of the selection is in its key where the facts have it: other labels, another record.
+    Measures by ground-truth labels, where there are any, are part of its key: other labels give another record.
     """
     key = {"run": VERSION, **links, **labels}
     if facts.get("truth") is not None:
@@ -26,6 +26,6 @@ def record_run(
 
 
 def report(reporter: Reporter, store: Store, runs: Sequence[str] | None, folder: Path) -> str:
-    """The text to print, after the reporter wrote its files into `folder`. `runs=None`: all of the store's."""
+    """The text to print; the reporter's files are in `folder`. `runs`: addresses, None for all runs in the store."""
     folder.mkdir(parents=True, exist_ok=True)
     return reporter.report(store, runs, folder)

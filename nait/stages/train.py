@@ -1,7 +1,7 @@
-"""Train: a selection in, an adapter out.
+"""Train stage: an adapter fine-tuned on selected rows.
 
-The adapter's address holds the selected rows themselves, the model, the template, the recipe and the seed, and
-nothing of the method: two methods that choose the same rows train once.
+The adapter's key contains the selected rows, the model, the template, the recipe and the seed, but not the method:
+two methods that select the same rows share one training.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def train(
     store: Store,
     tracker: Tracker,
 ) -> Artifact | None:
-    """The adapter's artifact; None when the recipe trains nothing."""
+    """The `adapters` artifact; None for a recipe without training."""
     return train_on(
         [pool.examples[row] for row in selection.rows],
         model=model, template=template, trainer=trainer, seed=seed, store=store, tracker=tracker,
@@ -48,10 +48,10 @@ def train_on(
     store: Store,
     tracker: Tracker,
 ) -> Artifact | None:
-    """The artifact of an adapter trained on these rows; None when the recipe trains nothing."""
+    """The `adapters` artifact of a training on these rows; None for a recipe without training."""
     if trainer.recipe is None:
         return None
-    # In id order: what is trained depends on the set of rows, not on how a method ranked them.
+    # In id order: training depends on the set of rows, not on their ranks.
     examples = tuple(sorted(rows, key=lambda example: example.id))
     key = {
         "adapter": VERSION,
@@ -84,9 +84,9 @@ def train_on(
 
 
 def cut_rows(manifest: Mapping[str, Any]) -> list[str]:
-    """One sentence for the trained rows whose answers lost their ends at the length limit; or none.
+    """Warning for trained rows whose answers are truncated at the length limit; none without such rows.
 
-    `manifest`: an adapter's.
+    `manifest`: that of an `adapters` artifact.
     """
     if not manifest.get("truncated"):
         return []

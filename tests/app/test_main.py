@@ -247,7 +247,7 @@ def test_the_base_model_is_not_trained_by_a_recipe_that_a_sweep_names(nait: Run,
     assert trained == {"base": False, "random": True}
     assert "base (not trained)" in done.stdout
     alone = nait("selector=base", "train=lora")
-    assert "selector=base is the model as it is: train=lora does not apply to it." in alone.stderr
+    assert "selector=base evaluates the unchanged model: train=lora is ignored." in alone.stderr
 
 
 def test_directions_are_reused_without_the_reference_rows(nait: Run, home: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def told(folder: Path) -> dict[str, Any]:
 def test_the_base_model_is_evaluated_and_nothing_is_selected_for_it(nait: Run, tmp_path: Path) -> None:
     done = nait("selector=base")
     assert done.returncode == 0, done.stderr
-    assert "base: no row is selected; the model is evaluated as it is." in done.stderr
+    assert "base: no rows are selected; the model is evaluated unchanged." in done.stderr
     assert "selected." not in done.stderr.replace("no row is selected", "")
     assert "By the labels" not in done.stderr
     assert "Selected" not in done.stdout

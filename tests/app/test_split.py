@@ -73,7 +73,7 @@ def test_what_a_split_model_cannot_give_is_refused_and_the_next_job_runs(home: P
 def test_a_split_model_selects_and_does_nothing_else(home: Path, tmp_path: Path) -> None:
     done = start(tmp_path, home, "model.tensor_parallel=true")
     assert done.returncode != 0
-    assert "a split model selects, and does nothing else" in done.stderr
+    assert "a tensor-parallel model can only select" in done.stderr
     alone = start(tmp_path, home, "stages=[select]", "model.tensor_parallel=true", processes=1)
     assert alone.returncode == 2
     assert "torchrun --nproc-per-node" in alone.stderr

@@ -21,7 +21,7 @@ FIELDS = ("task", "doc_id", "metric", "filter", "value", "doc_hash")
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Writes both files into `folder`, each whole or not at all."""
+    """Write both files into `folder`, each atomically."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -46,12 +46,12 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
 
 def read_results(folder: Path) -> tuple[Result, ...]:
-    """The typed results alone, without the items. Raises: StoreError, as above."""
+    """Typed results, without the items. Raises: StoreError as above."""
     return typed_results(read_json(folder / RESULTS), folder)
 
 
 def typed_results(kept: Any, folder: Path) -> tuple[Result, ...]:
-    """The typed results in the parsed `results.json` of `folder`. Raises: StoreError when a field is missing."""
+    """Typed results from the parsed `results.json` of `folder`. Raises: StoreError when a field is missing."""
     try:
         return tuple(_result(row) for row in kept["results"])
     except (KeyError, TypeError) as error:
@@ -64,7 +64,7 @@ def _result(row: Mapping[str, Any]) -> Result:
 
 
 def read_items(folder: Path) -> tuple[Item, ...]:
-    """The per-item outcomes. Raises: StoreError, as above."""
+    """Per-item outcomes. Raises: StoreError as above."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -76,14 +76,14 @@ def read_items(folder: Path) -> tuple[Item, ...]:
 
 
 def read_outcomes(folder: Path) -> tuple[Item, ...]:
-    """The items of the metrics that are means over items. Raises: StoreError, as above."""
+    """Per-item outcomes of the metrics that are means over items. Raises: StoreError as above."""
     return itemised(read_results(folder), read_items(folder))
 
 
 def itemised(results: Iterable[Result], found: Iterable[Item]) -> tuple[Item, ...]:
-    """The items of the metrics whose value is the mean of their items.
+    """Per-item outcomes of the metrics whose value is the mean over items.
 
-    Perplexities and medians are not such means, so a statistic over their items does not describe them.
+    Perplexities and medians are not such means: a statistic over their items does not describe them.
     """
     items: dict[Place, list[Item]] = {}
     for item in found:

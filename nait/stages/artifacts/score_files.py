@@ -1,4 +1,4 @@
-"""Score tables and selections as files: Parquet for numbers, JSON lines for the user's own rows."""
+"""Score tables and selections as files: Parquet for numbers, JSON lines for the user's rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYERS, LAYER_PREFIX = "layers.parquet", "layer_"
 
 
 def write_scores(folder: Path, table: ScoreTable, answer_tokens: npt.NDArray[np.int64]) -> None:
-    """`scores.parquet`: id, `score:<target>` columns, the reason of an ineligible row, answer tokens."""
+    """Write `scores.parquet`: id, a `score:<target>` column per target, reason if ineligible, answer tokens."""
     columns: dict[str, Any] = {"id": list(table.ids)}
     columns |= {SCORE_PREFIX + name: _nullable(table.column(name)) for name in table.targets}
     columns["reason"] = [table.reasons.get(key, "") for key in table.ids]
@@ -36,7 +36,7 @@ def _nullable(values: npt.NDArray[Any]) -> Any:
 
 
 def write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
-    """A Parquet file of these columns, written whole."""
+    """Write a Parquet file of these columns, atomically."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -47,14 +47,14 @@ def write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
         table,
         part,
         compression="zstd",
-        use_dictionary=[name for name in table.column_names if name not in floats],  # scores hardly repeat
-        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),  # smaller, quicker both ways
+        use_dictionary=[name for name in table.column_names if name not in floats],  # scores rarely repeat
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),  # smaller and faster
     )
     part.replace(path)
 
 
 def read_scores(artifact: Artifact) -> tuple[ScoreTable, npt.NDArray[np.int64]]:
-    """The table of a `scores` artifact and the rows' answer tokens [N]."""
+    """Score table of a `scores` artifact, and answer tokens [N]."""
     from pyarrow import parquet
 
     table = parquet.read_table(artifact.path / "scores.parquet")
@@ -66,7 +66,7 @@ def read_scores(artifact: Artifact) -> tuple[ScoreTable, npt.NDArray[np.int64]]:
         ScoreTable(
             ids=ids,
             targets=tuple(names),
-            values=np.stack(values, dtype=np.float64).T,  # each column in one piece
+            values=np.stack(values, dtype=np.float64).T,  # contiguous columns
             unit=str(artifact.manifest["unit"]),
             definition=str(artifact.manifest["definition"]),
             reasons={key: reason for key, reason in zip(ids, reasons, strict=True) if reason},
@@ -83,7 +83,7 @@ def write_selection(
     selection: Selection,
     answer_tokens: npt.NDArray[np.int64],
 ) -> None:
-    """`scores.parquet`: id, scores, rank (from 1), selected, answer tokens, reason."""
+    """Write `scores.parquet`: id, scores, rank (from 1), selected, answer tokens, reason."""
     import pyarrow as pa
 
     rank = np.full(len(table.ids), -1, dtype=np.int64)
@@ -100,9 +100,9 @@ def write_selection(
 
 
 def write_layers(folder: Path, ids: Sequence[str], found: Sequence[Contributions]) -> dict[str, Any]:
-    """`layers.parquet`: id, target, `layer_<number>` columns, the rows of one target after the other.
+    """Write `layers.parquet`: id, target, `layer_<number>` columns; the targets' rows follow each other.
 
-    Returns what joins the manifest: target -> layer -> the mean over all rows that could be chosen.
+    Returns the entry of the manifest: target -> layer -> mean contribution over all eligible rows.
     """
     columns: dict[str, Any] = {
         "id": [key for _ in found for key in ids],
@@ -115,7 +115,7 @@ def write_layers(folder: Path, ids: Sequence[str], found: Sequence[Contributions
 
 
 def read_layers(artifact: Artifact) -> list[Contributions]:
-    """The layers' parts in the scores of a `selections` artifact's rows, best first; none where it has none."""
+    """Layer contributions to the scores of a `selections` artifact's rows, best first; empty without layers."""
     from pyarrow import compute, parquet
 
     if not (artifact.path / LAYERS).is_file():
@@ -134,7 +134,7 @@ def read_layers(artifact: Artifact) -> list[Contributions]:
 
 
 def read_ranking(artifact: Artifact) -> list[str]:
-    """The ids of a `selections` artifact's eligible rows, best first."""
+    """Ids of the eligible rows of a `selections` artifact, best first."""
     from pyarrow import compute, parquet
 
     table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank"])
@@ -143,9 +143,9 @@ def read_ranking(artifact: Artifact) -> list[str]:
 
 
 def write_selected_rows(path: Path, pool: Pool, selection: Selection) -> None:
-    """`selected.jsonl`: the user's own rows, untouched, in rank order."""
+    """Write `selected.jsonl`: the user's rows, unchanged, in rank order. Raises: StoreError without a source file."""
     if pool.source is None:
-        raise StoreError(f"pool '{pool.name}' cannot give back its rows", where=str(path))
+        raise StoreError(f"pool '{pool.name}' has no source to copy rows from", where=str(path))
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8", newline="\n") as stream:
         for line in pool.source.lines([pool.examples[row].row for row in selection.rows]):
@@ -154,7 +154,7 @@ def write_selected_rows(path: Path, pool: Pool, selection: Selection) -> None:
 
 
 def read_selection(artifact: Artifact, pool: Pool) -> Selection:
-    """The selection of an artifact, its rows looked up in `pool`."""
+    """The selection of a `selections` artifact, as rows of `pool`."""
     from pyarrow import parquet
 
     table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank", "selected"])

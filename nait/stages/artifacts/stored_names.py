@@ -1,4 +1,4 @@
-"""Class names in store addresses: a class that moves to another module keeps the name that stores know it by."""
+"""Class names in store keys: a class that moves to another module keeps its first name there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STORED_CLASSES = {
 
 
 def stored_names(config: Any) -> Any:
-    """The config with every `_target_` as store addresses have it."""
+    """The config with every `_target_` under its stored name."""
     if isinstance(config, Mapping):
         return {
             key: _stored(value) if key == "_target_" and isinstance(value, str) else stored_names(value)

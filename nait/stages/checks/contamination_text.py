@@ -13,7 +13,7 @@ LISTED = 6
 
 
 def describe(hits: Iterable[Hit]) -> list[str]:
-    """A line for each pair of sides that share texts: what is said aloud."""
+    """One warning for each pair of sides that share texts."""
     pairs: dict[tuple[Side, Side], list[Hit]] = {}
     for hit in hits:
         pairs.setdefault((hit.rows, hit.other), []).append(hit)
@@ -25,7 +25,7 @@ def describe(hits: Iterable[Hit]) -> list[str]:
 
 
 def _beyond(hits: Sequence[Hit]) -> str:
-    """How many rows share text with items that are evaluated, where others do with items beyond the limit."""
+    """Counts of rows that match evaluated items and items beyond the limit; empty if no item is beyond it."""
     if all(hit.evaluated for hit in hits):
         return ""
     among = {hit.id for hit in hits if hit.evaluated}
@@ -37,7 +37,7 @@ def _beyond(hits: Sequence[Hit]) -> str:
 
 
 def describe_look(manifest: Mapping[str, Any]) -> list[str]:
-    """What was looked at, what was not, and whether it was clean: from the manifest of a look."""
+    """What a check compared, what it could not compare, and whether it was clean. `manifest`: the artifact's."""
     looked = manifest.get("looked")
     if looked is None:
         return [f"{manifest.get('items', 0):,} evaluation items were looked for (by an earlier version)."]
@@ -59,14 +59,14 @@ def describe_look(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def evaluated(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """Task -> how many of the items that were looked for the evaluation asks, under its limit."""
+    """Task -> number of compared items that are evaluated under the limit."""
     limit = (manifest["key"].get("suite") or {}).get("limit")
     tasks: Mapping[str, Mapping[str, int]] = (manifest.get("looked") or {}).get("tasks", {})
     return {name: one.get("evaluated", min(one["rows"], limit or one["rows"])) for name, one in tasks.items()}
 
 
 def _limited(manifest: Mapping[str, Any]) -> list[str]:
-    """How many of the items are evaluated, where a limit leaves some out."""
+    """A line on the items that a limit leaves out; none without such items."""
     asked, total = (
         sum(evaluated(manifest).values()),
         sum(one["rows"] for one in manifest["looked"]["tasks"].values()),
@@ -92,7 +92,7 @@ def _listed(role: str, named: Mapping[str, Mapping[str, int]], what: str) -> str
 
 
 def _not_looked(manifest: Mapping[str, Any], looked: Mapping[str, Any]) -> list[str]:
-    """What could not be compared, one line each."""
+    """One line for each thing that could not be compared."""
     said = [] if manifest["key"]["suite"] else [NO_EVALUATION]
     said += [f"The task {task} was not looked at: its data are missing." for task in looked["missing"]]
     for role, what in (("task", "items"), ("target", "rows")):

@@ -24,9 +24,9 @@ from nait.stages.checks.contamination_text import NO_EVALUATION, describe, descr
 from nait.store import Artifact, Store, write_json
 
 VERSION = 2
-"""2: hits name the role of both sides, short whole texts are found inside others, and what was looked at is kept."""
+"""2: hits name the role of both sides, short texts match inside longer ones, and compared counts are kept."""
 LIMIT_VERSION = 1
-"""Of looks under a limit. 1: items beyond it are marked, and a row may have a hit on both sides of it."""
+"""Of checks under a limit. 1: items beyond the limit are marked, and a row may match items on both sides of it."""
 HITS = "contamination.json"
 UNCHECKED = "Contamination was not checked: contamination=null."
 
@@ -98,9 +98,9 @@ def check_contamination(
 def contaminate(
     pool: Pool, targets: Sequence[Target], *, evaluator: Evaluator | None, rule: Contamination, store: Store
 ) -> Artifact:
-    """The artifact of all hits: pool and targets among the evaluation's items, the pool among the targets.
+    """The `contamination` artifact: hits of pool and targets in the evaluation, and of the pool in the targets.
 
-    Items beyond the evaluation's limit are looked for too: they are test items. What is beyond it is marked.
+    Items beyond the evaluation's limit are test items too: their hits are included and marked.
     """
     suite = evaluator.key() if evaluator else None
     limit = (suite or {}).get("limit")
@@ -142,7 +142,7 @@ def contaminate(
 
 
 def _counted(rows: Sequence[Sequence[str]]) -> dict[str, int]:
-    """How many rows or items there are, and how many have no text that is long enough to be found."""
+    """Number of rows or items, and of those whose texts are too short to match."""
     return {"rows": len(rows), "too_short": sum(not comparable(texts) for texts in rows)}
 
 
@@ -152,9 +152,9 @@ def _as_json(hit: Hit) -> dict[str, Any]:
 
 
 def read_hits(artifact: Artifact) -> list[Hit]:
-    """The hits that were found. A store from before version 2 has names alone, without their role.
+    """Hits of a `contamination` artifact. Before `VERSION` 2, sides have a name but no role.
 
-    One from before items beyond a limit were marked has their numbers, which are below the limit or not.
+    Before `LIMIT_VERSION` 1, whether an item is below the limit follows from its number.
     """
     limit = (artifact.manifest["key"].get("suite") or {}).get("limit")
 

@@ -1,7 +1,7 @@
-"""Foresee: a suite in, the smallest differences that its next evaluations could find out.
+"""Power analysis of an evaluation suite: the minimum detectable effect.
 
-What the store has seen of the suite is asked first: how often two methods' outcomes disagreed, and how far their
-difference moved from seed to seed, each the median over pairs of methods. What it has not seen is assumed, and said.
+Disagreement between methods and its spread over seeds come from earlier evaluations in the store, each as the median
+over pairs of methods. Values that the store does not have are assumed and reported as such.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nait.stages.artifacts.evaluation_files import read_outcomes, read_results
 from nait.store import Artifact, Store
 
 MOST_METHODS = 12
-"""The latest so many are compared with each other."""
+"""The number of methods, latest first, that are compared in pairs."""
 Outcomes = Mapping[tuple[str, int], float]
 """(task, document) -> the value of the task's main metric."""
 Method = dict[int, Artifact]
@@ -30,9 +30,9 @@ Method = dict[int, Artifact]
 
 
 def foreseen(evaluator: Evaluator, store: Store, *, seeds: int, methods: int = 1) -> tuple[Detectable, ...]:
-    """What these seeds could find; empty where the number of items is not known.
+    """Minimum detectable effects with this number of seeds; empty where the number of items is unknown.
 
-    `methods`: how many lines will stand against the control, each on every benchmark that was asked for.
+    `methods`: how many methods are compared with the control, each on every benchmark of the suite.
     """
     suite = canonical(evaluator.key())
     earlier = [one for one in store.artifacts("evaluations") if one.manifest["key"]["suite"] == suite]
@@ -51,7 +51,7 @@ def foreseen(evaluator: Evaluator, store: Store, *, seeds: int, methods: int = 1
 def _item_counts(
     evaluator: Evaluator, suite: Any, earlier: Sequence[Artifact], store: Store
 ) -> Mapping[str, int]:
-    """Task -> its items: from its definition, an earlier evaluation or the look for contamination; {} if unknown."""
+    """Task -> items: from its definition, an earlier evaluation or a contamination check; empty if unknown."""
     if isinstance(evaluator, Sizes) and (sizes := evaluator.sizes()):
         return sizes
     if earlier:
@@ -62,15 +62,15 @@ def _item_counts(
 
 
 def _methods(store: Store, evaluations: set[str]) -> dict[str, Method]:
-    """The runs of trained models that reached one of these evaluations, by all but their seed."""
+    """Runs of trained models with one of these evaluations, grouped by everything but their seed."""
     found: dict[str, Method] = {}
     for run in store.artifacts("runs"):
         labels: dict[str, Any] = dict(run.manifest["labels"])
         seed, address = labels.pop("seed"), str(run.manifest["links"].get("evaluation"))
         evaluation = store.find("evaluations", address) if address in evaluations else None
         if labels["trained"] and evaluation is not None:
-            told = [run.manifest.get(name) for name in ("settings", "training", "fingerprints")]
-            name = json.dumps([labels, *told], sort_keys=True)
+            recorded = [run.manifest.get(name) for name in ("settings", "training", "fingerprints")]
+            name = json.dumps([labels, *recorded], sort_keys=True)
             found.setdefault(name, {})[seed] = evaluation
     return found
 
@@ -82,7 +82,7 @@ def _outcomes(evaluation: Artifact) -> Outcomes:
 
 
 def _noise(methods: Sequence[Method], seen: Mapping[str, Outcomes], tasks: set[str]) -> Noise:
-    """The median over pairs of methods on the items of these tasks."""
+    """Noise between methods on the items of these tasks, as medians over pairs."""
     pairs = [d_si for a, b in combinations(methods, 2) for d_si in _differences(a, b, seen, tasks)]
     several = [d_si for d_si in pairs if len(d_si) > 1]
     spreads = [float(d_si.mean(axis=1).std(ddof=1)) for d_si in several]
@@ -98,7 +98,7 @@ def _noise(methods: Sequence[Method], seen: Mapping[str, Outcomes], tasks: set[s
 
 
 def _lasting(d_si: npt.NDArray[np.float64]) -> float:
-    """The share of the outcomes' disagreement [S, I] that is the same at every seed."""
+    """Share of the disagreement [S, I] that is constant over seeds."""
     seeds, items = d_si.shape
     whole = float((d_si**2).mean())
     if items < 2 or whole == 0.0:
@@ -111,7 +111,7 @@ def _lasting(d_si: npt.NDArray[np.float64]) -> float:
 def _differences(
     a: Method, b: Method, seen: Mapping[str, Outcomes], tasks: set[str]
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """[S, I] one method minus the other; nothing where they share no seed, no item, or are the same runs."""
+    """Differences [S, I] of two methods on shared seeds and items; none if they share none, or share runs."""
     seeds = sorted(seed for seed in a if seed in b and a[seed].address != b[seed].address)
     ours, theirs = ([seen[method[seed].address] for seed in seeds] for method in (a, b))
     if seeds:

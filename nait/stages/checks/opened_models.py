@@ -1,4 +1,4 @@
-"""Openings: what was seen of a model when it was opened, kept for runs that find all its results in the store."""
+"""Warnings from opening a model, kept for runs that find all results in the store."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ VERSION = 1
 
 
 def model_warnings(model: Model, store: Store) -> list[str]:
-    """A warning about tensors that the network does not use, from this run's opening of it or an earlier one."""
+    """Warning about checkpoint tensors that the network does not use, from this opening or an earlier one."""
     key = {"opening": VERSION, "model": model.fingerprint}
-    said: str | None = getattr(model, "leftovers", None)
-    if said is None:
+    leftovers: str | None = getattr(model, "leftovers", None)
+    if leftovers is None:
         found = store.find("openings", key)
-        said = str(found.manifest["leftovers"]) if found else ""
+        leftovers = str(found.manifest["leftovers"]) if found else ""
     else:
-        store.produce("openings", key, lambda _: {"leftovers": said})
-    return [f"Model {model.name}: {said}."] if said else []
+        store.produce("openings", key, lambda _: {"leftovers": leftovers})
+    return [f"Model {model.name}: {leftovers}."] if leftovers else []

@@ -1,4 +1,4 @@
-"""Prompts of training and of evaluation, held against each other; those of the evaluation, tried beforehand."""
+"""Checks of prompts: training and evaluation agree, and the chat template renders each task."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ VERSION = 1
 
 
 def prompt_mismatch(template: Template, evaluator: Any) -> list[str]:
-    """A warning where one of training and evaluation uses the model's chat template and the other does not.
+    """Warning where only one of training and evaluation uses the model's chat template.
 
-    `evaluator`: any; one without `apply_chat_template` says nothing of its prompts, and no warning is given.
+    An evaluator without the attribute `apply_chat_template` is not checked.
     """
     asked = getattr(evaluator, "apply_chat_template", None)
     trained = isinstance(template, ChatTemplate)
@@ -34,9 +34,9 @@ def prompt_mismatch(template: Template, evaluator: Any) -> list[str]:
 
 
 def try_prompts(model: Model, evaluator: Evaluator, store: Store) -> None:
-    """Checks once a model and suite that the model's chat template takes a prompt of each task.
+    """Check that the model's chat template renders a prompt of each task. The store keeps a passed check.
 
-    `evaluator`: any; one without a chat template, or that cannot write prompts beforehand, is not asked.
+    An evaluator that uses no chat template, or has no `check_prompts`, is not checked.
     Raises: NaitError that names the task and the mend.
     """
     check = evaluator.check_prompts if isinstance(evaluator, Prompting) else None

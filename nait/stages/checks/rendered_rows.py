@@ -1,4 +1,4 @@
-"""Render: the rows that a template shows whole; the others are refused or left out before any pass."""
+"""Rows that a template renders completely. Others are refused or left out before any pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nait.models.prompts.templates import ChatTemplate, TextTemplate
 from nait.store import Artifact, Store, write_json
 
 VERSION = 3
-"""2: a row that the template shows in part is a fault. 3: answers whose white space it trims are counted."""
+"""2: a partly rendered row is a fault. 3: answers with trimmed white space are counted."""
 FAULTS = "faults.json"
 NAMED_FAULTS = 20
 TRIMMED = "answers_trimmed"
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Fault(NamedTuple):
-    """Why a template does not take a row, and the mend, without a full stop."""
+    """Why a template cannot render a row, and the mend without a full stop."""
 
     what: str
     mend: str
@@ -37,13 +37,13 @@ Faults = Mapping[str, Fault]
 
 
 def rendered(rows: Rows, template: Any, *, model: Model, store: Store, group: str, on_bad: str) -> Rows:
-    """The rows that the template shows whole. `group` and `on_bad` are the config group of the rows and its key.
+    """The rows that the template renders completely. `group` is their config group, `on_bad` its key.
 
-    A template leaves a row out whose input, system message or other field it does not show; a model's own chat
-    template may refuse it, too. White space around answers may be trimmed: the rows are counted in their `reading`.
+    A row is at fault if the template omits its input, system message or another field, or if the model's chat
+    template refuses it. Trimmed white space around answers is no fault: `reading` counts such rows.
     Raises: DataError that names file, row and mend unless `on_bad` is "skip", or when no row is left.
     """
-    faults, trimmed = _looked_at(rows, template, model, store)
+    faults, trimmed = _faults(rows, template, model, store)
     if trimmed:
         _log.info(
             "%s: the chat template trims white space around the answers of %s rows; the rest of them is scored",
@@ -59,22 +59,22 @@ def rendered(rows: Rows, template: Any, *, model: Model, store: Store, group: st
 
 
 def check_method(scorer: Any, rows: Iterable[Pool | Target], *, model: Model, store: Store) -> None:
-    """Check the templates that a method brings for itself, one field of `scorer` each.
+    """Check the rows against the templates of the method itself, which are fields of `scorer`.
 
-    Rows are not left out for a method's own template: methods would choose from different pools.
-    Raises: DataError that names file, row and mend for a row that one does not show whole.
+    Such rows are never skipped, since methods would then choose from different pools.
+    Raises: DataError that names file, row and mend for a row that a template does not render completely.
     """
     names = [field.name for field in fields(scorer)] if is_dataclass(scorer) else []
     for name in names:
         template = getattr(scorer, name)
         for one in rows if isinstance(template, (TextTemplate, ChatTemplate)) else ():
-            faults, _ = _looked_at(one, template, model, store)
+            faults, _ = _faults(one, template, model, store)
             if faults:
                 raise _refusal(one, faults, f" (this template is selector.{name})")
 
 
-def _looked_at(rows: Pool | Target, template: Any, model: Model, store: Store) -> tuple[Faults, int]:
-    """The rows' faults, and how many rows have an answer that is trimmed. A text template needs no model."""
+def _faults(rows: Pool | Target, template: Any, model: Model, store: Store) -> tuple[Faults, int]:
+    """Faults of the rows, and the number of rows with a trimmed answer. A text template needs no model."""
     if isinstance(template, TextTemplate):
         return _text_faults(rows, template), 0
     if not isinstance(template, ChatTemplate) or not rows.examples:
@@ -94,7 +94,7 @@ def _text_faults(rows: Pool | Target, template: TextTemplate) -> Faults:
 
 
 def _rendering(rows: Pool | Target, template: ChatTemplate, model: Model, store: Store) -> Artifact:
-    """The artifact of all faults: rendered once for these rows, this template and this model."""
+    """The `renderings` artifact: all faults of these rows under this template and model."""
     key = {
         "rendering": VERSION,
         "model": model.fingerprint,
@@ -126,7 +126,7 @@ def _read(artifact: Artifact) -> Faults:
 
 
 def _refusal(rows: Pool | Target, faults: Faults, end: str) -> DataError:
-    """The error for these rows: all are counted, the first of the file are named."""
+    """The error for these rows: the number of all, and the places of the first in file order."""
     bad = sorted((one for one in rows.examples if one.id in faults), key=lambda one: one.row)
     first = faults[bad[0].id]
     if len(bad) == 1:

@@ -1,4 +1,4 @@
-"""Alarms on score columns: constant, mostly missing, or a mirror of length. Loud, never silent."""
+"""Checks of score columns: constant, mostly missing, or correlated with length."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ LOUD_LENGTH_RHO = 0.5
 LOUD_MISSING_SHARE = 0.2
 SHOWN_COLUMNS = 8
 SAMPLED_ROWS, SEED = 100_000, 0
-"""A column with more scores is correlated over so many of them: rho's error is about 0.003, seldom 0.01."""
+"""Length correlation uses a sample of this size at most. The error of rho is about 0.003, rarely 0.01."""
 BROKEN = ("not a finite number", "no embedding", "zero-norm gradient", "no score")
-"""Reasons that tell of a broken number, not of a row that a method leaves out."""
+"""Reasons that indicate a numerical failure rather than a row that a method leaves out."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """Spearman's rho of each column with the token length, and what must be said aloud.
+    """Spearman's rho of each column with the token length, and warnings.
 
-    Rho is that of all rows with a score, or of `SAMPLED_ROWS` of them, drawn by `SEED`, where there are more.
+    Rho is over all rows with a score; beyond `SAMPLED_ROWS` of them, over a sample drawn with `SEED`.
     """
 
     length_correlation: dict[str, float | None]
@@ -37,9 +37,9 @@ class Inspection:
 
 
 def inspect(table: ScoreTable, lengths: npt.NDArray[Any]) -> Inspection:
-    """What is wrong with a table's columns. `lengths` [N] in tokens.
+    """Inspection of a table's columns. `lengths` [N] in tokens.
 
-    Raises: NaitError for a column that gives every row the same score, since any ranking of it is arbitrary.
+    Raises: NaitError for a constant column, which ranks arbitrarily.
     """
     missing: dict[str, float] = {}
     correlations: dict[str, float | None] = {}
@@ -54,7 +54,7 @@ def inspect(table: ScoreTable, lengths: npt.NDArray[Any]) -> Inspection:
             raise NaitError(
                 f"every row has the same score ({finite[0]:.6g})",
                 where=f"score column '{name}'",
-                mend="Nothing can be ranked by it: check the selector's settings and the target.",
+                mend="It cannot rank rows: check the selector's settings and the target.",
             )
         rho = _length_correlation(values, lengths)
         correlations[name] = None if math.isnan(rho) else round(rho, 4)
@@ -69,17 +69,17 @@ def _length_correlation(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> 
 
 
 def heeds(order: Order) -> bool:
-    """Whether an order ranks by what the scores say; one that draws the rows only asks which of them have a score."""
+    """Whether an order ranks by score. A shuffled order only needs to know which rows have a score."""
     return not isinstance(order, Shuffled)
 
 
 def heeded(scores: Mapping[str, Any], order: Order) -> list[str]:
-    """The warnings in a `scores` artifact's manifest that concern what `order` makes of the scores.
+    """The warnings in a `scores` artifact's manifest that apply under `order`.
 
-    An order that draws the rows whatever their scores say does not follow length.
+    Warnings about length do not apply to an order that ignores scores.
     """
     unheeded = () if heeds(order) else _of_length(scores["length_correlation"])
-    return [said for said in scores["warnings"] if said not in unheeded]
+    return [warning for warning in scores["warnings"] if warning not in unheeded]
 
 
 def _of_missing(shares: Mapping[str, float]) -> list[str]:
@@ -105,7 +105,7 @@ def _of_length(correlations: Mapping[str, float | None]) -> list[str]:
 
 
 def _of_numbers(table: ScoreTable) -> list[str]:
-    """Rows that gave no number where one was due: an overflow, a vector of length 0."""
+    """Warnings for rows whose score failed numerically: an overflow, a zero vector."""
     counts = table.ineligible_counts()
     return [
         f"{counts[reason]} of {len(table.ids)} rows: {reason}. Look at the model's dtype and at these rows."
