@@ -14,7 +14,7 @@ from nait.cli.help import replace_null
 from nait.core.errors import ConfigError, NaitError
 from nait.core.inputs.paths import write_error
 from nait.core.ranks import Workers, workers_from
-from nait.runs.processes import overrides, settle
+from nait.runs.processes import helper_overrides, prepare_process
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit code of a job that SIGTERM ended."""
@@ -32,7 +32,7 @@ def main() -> None:
         print(f"nait {__version__}")
         return
     workers = workers_from(os.environ)
-    settle(workers)
+    prepare_process(workers)
     # Makes Hydra raise its errors instead of printing them, so that `_run` can translate them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # The Hub is contacted only on request: model=hf, data=hub, eval.online=true.
@@ -91,7 +91,7 @@ def _run(arguments: Sequence[str]) -> None:
     loader = loader_of(line.flags.config_dir)
     try:
         line = hydra_line(line, loader)
-        with overrides(workers_from(os.environ)) as added:
+        with helper_overrides(workers_from(os.environ)) as added:
             sys.argv[1:] = [*line.arguments(), *added]
             run()
     except YAMLError as error:  # in a file of the user's --config-dir

@@ -331,7 +331,7 @@ def _swept(config: DictConfig) -> dict[str, int]:
 
 def _detectable(config: DictConfig) -> str:
     """One sentence on the smallest difference that the sweep's seeds can detect; "" without a common evaluation."""
-    from nait.runs.sweep_summary import foresee
+    from nait.runs.sweep_summary import detectable_effects
 
     try:
         swept = _swept(config)
@@ -341,6 +341,6 @@ def _detectable(config: DictConfig) -> str:
         lines = math.prod(swept.values()) // seeds
         # One of several selectors is the control.
         methods = max(1, lines - lines // selectors if selectors > 1 else lines)
-        return foresee(build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods)
+        return detectable_effects(build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods)
     except NaitError:
         return ""  # each job raises the same error itself

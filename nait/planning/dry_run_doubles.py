@@ -1,4 +1,4 @@
-"""Stand-ins for a rehearsal: a store that writes elsewhere, a model that notes its opening, a clock for steps."""
+"""Test doubles for rehearsals: an overlay store, a model that times its loading, a tracker that times steps."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from nait.core.estimates.training_memory import NO_SIZE, Size
 from nait.store import Artifact, Store
 
 STEPS = 8
-"""Optimiser steps whose time stands for all of a training."""
+"""Optimizer steps from which the time of a whole training is extrapolated."""
 
 
-class NotStored(Exception):  # noqa: N818  # an answer, not an error
-    """What a store that refuses to compute says of an artifact it does not have."""
+class NotStored(Exception):  # noqa: N818  # a result, not an error
+    """Raised by a store that refuses to compute a missing artifact."""
 
     def __init__(self, kind: str, name: str) -> None:
         self.kind, self.address = kind, name
         super().__init__(kind, name)
 
 
-class Aside(Store):
-    """A store that finds what another has and writes under its own root; `refused` kinds are never computed."""
+class OverlayStore(Store):
+    """An overlay on another store: reads both, writes under its own root, never computes `refused` kinds."""
 
     def __init__(self, root: Path, below: Store, *, refused: Collection[str] = ()) -> None:
         super().__init__(root)
@@ -36,21 +36,21 @@ class Aside(Store):
         self.refused = refused
 
     def find(self, kind: str, key: Mapping[str, Any] | str) -> Artifact | None:
-        """The complete artifact, or None."""
+        """The complete artifact from either store, or None."""
         return super().find(kind, key) or self.below.find(kind, key)
 
     def produce(
         self, kind: str, key: Mapping[str, Any], write: Callable[[Path], Mapping[str, Any]]
     ) -> Artifact:
-        """As a store's. Raises: NotStored in place of computing a kind that is refused."""
+        """The artifact, computed if missing. Raises: NotStored for a missing artifact of a refused kind."""
         if kind in self.refused and self.find(kind, key) is None:
             raise NotStored(kind, address(key))
         return super().produce(kind, key, write)
 
 
 @dataclass
-class Timed:
-    """A model that notes how long its openings took, and how large it is."""
+class TimedModel:
+    """A model that records the seconds spent on loading it, and its size."""
 
     model: Model
     seconds: float = 0.0
@@ -88,12 +88,12 @@ class Timed:
         return tokenizer
 
     def vocabulary(self) -> int | None:
-        """The rows of the embedding, where the config says."""
+        """Rows of the embedding, if the model's config has the number."""
         return self.model.vocabulary()
 
 
 def size_of(network: Any) -> Size:
-    """How large a network is. Linear layers are those with a weight [outputs, inputs], the LM head left out."""
+    """Size of a network. Linear layers are modules with a weight [outputs, inputs], except the LM head."""
     head = network.get_output_embeddings()
     linear = {
         name: sum(module.weight.shape)
@@ -104,23 +104,23 @@ def size_of(network: Any) -> Size:
     return Size(sum(p.numel() for p in weights), sum(p.numel() * p.element_size() for p in weights), linear)
 
 
-class Enough(Exception):  # noqa: N818  # an answer, not an error
+class StopTraining(Exception):  # noqa: N818  # a result, not an error
     """Ends a training whose steps have been timed."""
 
 
 @dataclass
-class Clock:
-    """A tracker that notes when each step ended, and ends the training after `steps` of them or at the deadline."""
+class StepClock:
+    """A tracker that records when each step ended, and stops training after `steps` or at the deadline."""
 
     deadline: float
     steps: int = STEPS
     times: list[float] = field(default_factory=list)
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:  # noqa: ARG002
-        """Raises: Enough, at the last step that is wanted."""
+        """Record the time of a step. Raises: StopTraining at the last step."""
         self.times.append(time.monotonic())
         if len(self.times) >= self.steps or (len(self.times) > 1 and self.times[-1] > self.deadline):
-            raise Enough
+            raise StopTraining
 
     def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None: ...
 

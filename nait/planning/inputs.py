@@ -1,4 +1,4 @@
-"""Work: all that a plan is made of."""
+"""Inputs of a plan."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from nait.store import Store
 
 @dataclass(frozen=True)
 class Work:
-    """What a job would do. `trainer`, `evaluator` and `describer`: None where it has no such phase, `select` False.
+    """The phases of a job and their inputs.
 
-    `given`: labels [N] of the pool's own that go with its traits, by their columns' names. `extractor` makes the
-    job's extractor on another store, for the same model as another object.
+    `trainer`, `evaluator` and `describer` are None, and `select` is False, for a job without that phase. `given`:
+    label columns [N] of the user's rows, by name. `extractor` creates the job's extractor on a given store and model.
     """
 
     pool: Pool

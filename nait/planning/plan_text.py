@@ -1,4 +1,4 @@
-"""A plan as text."""
+"""Plans as text."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from nait.core.estimates.plans import (
     known_seconds,
 )
 from nait.core.estimates.training_memory import bytes_text
-from nait.core.statistics.power import describe as say_detectable
+from nait.core.statistics.power import describe as describe_power
 
 
 def describe(plan: Plan) -> str:
-    """The plan as text: a table of the phases, and what goes with it."""
+    """The plan as text: a table of phases, then resources and notes."""
     from tabulate import tabulate
 
     states = {True: "in the store", False: "to be made", None: "not known yet"}
@@ -49,7 +49,7 @@ def _lines(plan: Plan) -> list[str]:
     if plan.eval_items is not None:
         lines.append(f"Items in the evaluation: {plan.eval_items:,}.")
     if plan.detectable:
-        lines.append(say_detectable(plan.detectable))
+        lines.append(describe_power(plan.detectable))
     money = "" if plan.money is None else f", {plan.money:.2f} {plan.currency}"
     lines.append(f"Device-hours: {plan.device_hours:.4f}{money}.")
     return lines

@@ -1,7 +1,7 @@
-"""Plan: a job in, what it would do and take out, before anything is started.
+"""Plans: what a job would compute, and its cost, before it starts.
 
-The stages themselves are asked, on stores that write elsewhere: one that refuses to compute says what the real store
-has; one for a few rows of the pool says what the rest would take. Whatever they write is thrown away.
+The plan runs the real stages on overlay stores. One that refuses to compute shows what the job's store lacks; one for
+a few rows of the pool gives the time that the whole pool would take. Their files are deleted afterwards.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from nait.core.contracts import Describer
 from nait.core.estimates.plans import Pass, Phase, Plan, known_seconds
 from nait.core.estimates.training_memory import describe as describe_memory
 from nait.core.ranking.selection import Selection
-from nait.planning.dry_run_doubles import Aside, Clock, NotStored, Timed
+from nait.planning.dry_run_doubles import NotStored, OverlayStore, StepClock, TimedModel
 from nait.planning.inputs import Work
 from nait.planning.select_timing import Rehearsal
 from nait.planning.subsample import draw
-from nait.planning.token_estimates import TokenEstimates, counted, foreseen
+from nait.planning.token_estimates import TokenEstimates, counted, extrapolated
 from nait.planning.train_timing import time_steps
 from nait.planning.trait_timing import time_traits
-from nait.stages.checks.minimum_effect import foreseen as detectable
+from nait.stages.checks.minimum_effect import minimum_effects as detectable
 from nait.stages.describe_pool import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.select import select, with_answers
@@ -38,7 +38,7 @@ TOKEN_ROWS = 500
 
 @dataclass
 class Planner:
-    """Makes the plan of one job; what its phases learn of each other stands in the fields."""
+    """Plans one job. Fields hold what later phases need from earlier ones."""
 
     work: Work
     store: Store
@@ -54,15 +54,15 @@ class Planner:
     opening: float = 0.0
 
     def __post_init__(self) -> None:
-        self.timed = Timed(self.work.model)
-        self.aside = Aside(self.scratch / "rehearsal", self.store)
+        self.timed = TimedModel(self.work.model)
+        self.aside = OverlayStore(self.scratch / "rehearsal", self.store)
         self.extractor = self.work.extractor(self.aside, self.timed)
 
     def plan(self) -> Plan:
-        """The plan. Raises: NaitError for what the job itself would refuse."""
+        """The plan. Raises: NaitError for anything that the job would refuse."""
         if (
             self.work.select
-        ):  # what these tokenise is kept aside, where what refuses to tokenise the pool finds it
+        ):  # tokenizes the targets into the overlay, where stores that refuse encodings find them
             self.work = replace(self.work, targets=with_answers(self.work.targets, self.extractor))
         work = self.work
         phases = [self._select()] if work.select else []
@@ -94,15 +94,15 @@ class Planner:
 
     def _select(self) -> Phase:
         started = time.monotonic()
-        missing = self._ask("scores")
+        missing = self._first_missing("scores")
         self.scores = missing.address if missing else self.scores
         if missing is None:
             self.tokens = self._stored_tokens()
             return Phase("select", stored=True, seconds=0.0, how="its scores are in the store")
-        if self._ask("encodings", "passes", "adapters") is None:
+        if self._first_missing("encodings", "passes", "adapters") is None:
             self.tokens = self._stored_tokens()
             took = time.monotonic() - started
-            return Phase("select", stored=False, seconds=took, how="all it measures is in the store")
+            return Phase("select", stored=False, seconds=took, how="its measurements are in the store")
         self.tokens = self._stored_tokens() or self._expected_tokens()
         rehearsal = Rehearsal(
             self.work, self.extractor, self.aside, self.timed, self.store, self.tokens, self.seconds
@@ -112,9 +112,9 @@ class Planner:
         self.passes, self.notes = rehearsal.passes, rehearsal.notes
         return Phase("select", stored=False, seconds=seconds, how="from a rehearsal on some rows")
 
-    def _ask(self, *refused: str) -> NotStored | None:
-        """Selects on a store that refuses to compute these kinds: what it lacks, None if it lacks nothing."""
-        aside = Aside(self.scratch / "-".join(refused), self.aside, refused=refused)
+    def _first_missing(self, *refused: str) -> NotStored | None:
+        """The first artifact of these kinds that selection needs and the store lacks; None if it has all."""
+        aside = OverlayStore(self.scratch / "-".join(refused), self.aside, refused=refused)
         extractor = self.work.extractor(aside, self.work.model)
         try:
             self.selection, _, scores = select(
@@ -128,8 +128,8 @@ class Planner:
         return None
 
     def _stored_tokens(self) -> TokenEstimates | None:
-        """The pool's tokens where the store has them."""
-        aside = Aside(self.scratch / "tokens", self.store, refused=("encodings",))
+        """Tokens of the pool from the store; None if it lacks them."""
+        aside = OverlayStore(self.scratch / "tokens", self.store, refused=("encodings",))
         try:
             return counted(
                 self.work.extractor(aside, self.work.model).tokens(self.work.pool), self.work.engine
@@ -138,22 +138,22 @@ class Planner:
             return None
 
     def _expected_tokens(self) -> TokenEstimates:
-        """The pool's tokens as some of its rows, which are tokenised, let expect them."""
+        """Tokens of the pool, extrapolated from a sample that is tokenized."""
         pool = self.work.pool
         drawn = draw(pool, TOKEN_ROWS)
         self.counted_rows = len(drawn) if len(drawn) < len(pool) else None
         table = self.extractor.tokens(drawn)
-        return foreseen(pool, drawn, table, self.work.engine, most=self.work.model.max_length)
+        return extrapolated(pool, drawn, table, self.work.engine, most=self.work.model.max_length)
 
     def _chunk_bytes(self) -> int:
-        """Results of a pass that wait in memory for the next write."""
+        """Bytes of a pass's results that are buffered in memory before a write."""
         if self.tokens is None or not self.passes:
             return 0
         share = min(1.0, self.work.engine.chunk_tokens / max(1, self.tokens.total))
         return int(share * max(one.disk_bytes for one in self.passes))
 
     def _read_traits(self, describer: Describer) -> Phase:
-        aside = Aside(self.scratch / "traits", self.store, refused=("traits",))
+        aside = OverlayStore(self.scratch / "traits", self.store, refused=("traits",))
         try:
             characterise(self.work.pool, describer, aside, given=self.work.given)
             return Phase("traits", stored=True, seconds=0.0, how="they are in the store")
@@ -165,11 +165,11 @@ class Planner:
         work = self.work
         assert work.trainer is not None
         if self.selection is not None:
-            aside = Aside(self.scratch / "adapters", self.store, refused=("adapters",))
+            aside = OverlayStore(self.scratch / "adapters", self.store, refused=("adapters",))
             try:
                 found = train(
                     self.selection, work.pool, model=work.model, template=work.template, trainer=work.trainer,
-                    seed=work.seed, store=aside, tracker=Clock(0.0),
+                    seed=work.seed, store=aside, tracker=StepClock(0.0),
                 )  # fmt: skip
                 return Phase("train", stored=True, seconds=0.0, how="its adapter is in the store"), found
             except NotStored:
@@ -181,7 +181,7 @@ class Planner:
         return Phase("train", None if self.selection is None else False, seconds, how), None
 
     def _training_memory(self) -> str:
-        """What the training would hold; empty where none would run."""
+        """A line on the memory of training; empty for a job that does not train."""
         recipe = self.work.trainer.recipe if self.work.trainer else None
         return describe_memory(recipe, self.timed.size) if recipe and self.timed.size.parameters else ""
 
@@ -191,7 +191,7 @@ class Planner:
             return len(self.selection)
         if self.exhaustive or self.tokens is None:
             return len(work.pool)
-        least = int(self.tokens.answers.argmin())  # first: a budget of tokens refuses a first row beyond it
+        least = int(self.tokens.answers.argmin())  # first: a token budget refuses a first row that exceeds it
         ranking = np.concatenate([[least], np.delete(np.arange(len(work.pool)), least)])
         return work.selector.budget(ranking, self.tokens.answers)
 
@@ -199,7 +199,7 @@ class Planner:
         work = self.work
         assert work.evaluator is not None
         if known:
-            aside = Aside(self.scratch / "evaluations", self.store, refused=("evaluations",))
+            aside = OverlayStore(self.scratch / "evaluations", self.store, refused=("evaluations",))
             try:
                 evaluate(work.model, adapter, evaluator=work.evaluator, store=aside)
                 return Phase("evaluate", stored=True, seconds=0.0, how="it is in the store")
@@ -218,5 +218,5 @@ class Planner:
 
 
 def make_plan(work: Work, store: Store, scratch: Path, *, seconds: float = PLAN_SECONDS) -> Plan:
-    """The plan of a job, its rehearsals together about `seconds` long; nothing is written but under `scratch`."""
+    """The plan of a job. Its rehearsals take about `seconds`; they write under `scratch` only."""
     return Planner(work, store, scratch, seconds).plan()

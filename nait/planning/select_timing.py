@@ -1,6 +1,6 @@
-"""Rehearsals: the select phase on a few rows of the pool, and what it says of all of them.
+"""Time of the select phase, from rehearsals on a few rows of the pool.
 
-All is written to a store that is thrown away; what the job's own store has is found there too.
+Rehearsals write to a temporary overlay of the job's store.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nait.core.contracts import Requests
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, ModelError, NaitError
 from nait.core.estimates.plans import Pass, per_unit
-from nait.planning.dry_run_doubles import Aside, Timed
+from nait.planning.dry_run_doubles import OverlayStore, TimedModel
 from nait.planning.inputs import Work
 from nait.planning.subsample import FirstRow, bytes_of, draw, draw_target, eligible, part_of
 from nait.planning.token_estimates import TokenEstimates, counted
@@ -26,23 +26,23 @@ from nait.store import Artifact, Store
 
 FEW_ROWS = 24
 MANY_ROWS, PART = 2048, 1 / 20
-"""The larger rehearsal has at most so many rows, or this part of a large pool: a machine's speed varies."""
+"""Size limit of the larger rehearsal: rows, or a share of a large pool, to average over varying speed."""
 TARGET_ROWS = 512
-"""Reference rows in all that a rehearsal reads; of larger sets a draw, and the rest by their number."""
+"""Reference rows that a rehearsal reads. Larger sets are sampled and their time is scaled."""
 
 
 @dataclass
 class Rehearsal:
-    """The select phase of a job, about `seconds` long; `tokens` are the pool's, `store` the job's own.
+    """A rehearsal of a job's select phase within about `seconds`. `tokens` are the pool's, `store` is the job's.
 
-    Afterwards `opening` says what of it the model's opening took, `passes` what the job would measure of the pool,
-    `exhaustive` whether the method takes all rows, and `notes` what its user has to know.
+    `predict` sets `opening` (seconds spent on loading the model), `passes` (over the pool), `exhaustive` (the method
+    takes all rows) and `notes` (for the user).
     """
 
     work: Work
     extractor: StoredExtractor
-    aside: Aside
-    timed: Timed
+    aside: OverlayStore
+    timed: TimedModel
     store: Store
     tokens: TokenEstimates
     seconds: float
@@ -52,31 +52,33 @@ class Rehearsal:
     notes: list[str] = field(default_factory=list)
 
     def predict(self) -> float:
-        """Seconds of the select phase: once with all that a start costs, then by what more rows cost."""
+        """Seconds of the select phase: startup on a few rows, then the marginal cost of more rows."""
         targets, times = self._references()
         few = draw(self.work.pool, FEW_ROWS)
         seconds = self._time(few, targets)
-        self.opening = self.timed.seconds  # before a model that the method tunes is opened once more
+        self.opening = self.timed.seconds  # before a model that the method tunes is loaded again
         seconds += self.opening + (times - 1) * self._seconds_over({one.fingerprint for one in targets})
         a_token, sample = self._more(few, targets, seconds - self.opening)
         seconds += a_token * (self.tokens.read - self._read(few))
         if not isinstance(self.work.selector.scorer, Requests) and self.aside.artifacts("passes"):
             self.notes.append(
-                "Select is a lower bound: the method does not say beforehand what it measures, and may measure less "
+                "Select is a lower bound: the method does not declare its measurements, and may measure less "
                 "of a few rows than of the pool."
             )
         return max(0.0, seconds - self._note_passes(sample, self.tokens.read / self._read(sample)))
 
     def _more(self, few: Pool, targets: Sequence[Target], spent: float) -> tuple[float, Pool]:
-        """Seconds a token that a pass over the pool reads, and the larger of the two rehearsals they come from.
+        """Seconds per token of a pass over the pool, and the rows of the larger of the two rehearsals behind it.
 
-        Both find what the first one left: their difference is that of their rows alone.
+        Both reuse the artifacts of the first rehearsal, so they differ by their rows only.
         """
         if few is self.work.pool:
             return 0.0, few
         alone = self._seconds_over({few.fingerprint})
         total = len(self.work.pool)
-        most = min(max(MANY_ROWS, int(PART * total)), total // 2)  # the store may have signals of all of it
+        most = min(
+            max(MANY_ROWS, int(PART * total)), total // 2
+        )  # a draw of the whole pool would hit stored signals
         count = min(most, int(len(few) * 0.8 * (self.seconds - spent) / max(alone, 1e-9)))
         if count < 2 * FEW_ROWS:
             return alone / self._read(few), few
@@ -86,7 +88,7 @@ class Rehearsal:
         return per_unit(small, large), many
 
     def _batches(self, rows: int) -> Pool:
-        """About so many rows: whole batches of the real plan, spread over it, so that they pad as it does."""
+        """About `rows` rows: whole batches spread over the real batch plan, for representative padding."""
         pool, batches = self.work.pool, self.tokens.batches
         count = rows * len(batches) // len(pool)
         if count < 2 or rows >= len(pool):
@@ -96,17 +98,17 @@ class Rehearsal:
         return part_of(pool, [pool.examples[row] for row in chosen])
 
     def _read(self, rows: Pool) -> float:
-        """Tokens that a pass over these rows of the pool reads: what it costs. They have been tokenised."""
+        """Tokens that a pass over these rows forwards: the unit of cost. The rows are already tokenized."""
         return float(counted(self.extractor.tokens(rows), self.work.engine).read)
 
     def _time(self, rows: Pool, targets: Sequence[Target]) -> float:
-        """Seconds of the select phase on these rows, without the opening of models."""
+        """Seconds of the select phase on these rows, without loading models."""
         opened, started = self.timed.seconds, time.monotonic()
         self._run(rows, targets)
         return time.monotonic() - started - (self.timed.seconds - opened)
 
     def _references(self) -> tuple[Sequence[Target], float]:
-        """The reference sets to rehearse with, and how many times as many rows the real ones have."""
+        """Reference sets for the rehearsal, and the ratio of real rows to rehearsed ones."""
         targets = self.work.targets
         total = sum(len(target) for target in targets)
         if total <= TARGET_ROWS:
@@ -116,20 +118,20 @@ class Rehearsal:
         return drawn, total / sum(len(target) for target in drawn)
 
     def _run(self, sample: Pool, targets: Sequence[Target]) -> None:
-        """The select phase on these rows; one plain pass over them for a method that needs more of them."""
+        """Run the select phase on these rows, or one plain pass if the method needs more rows."""
         selector = replace(self.work.selector, order=eligible, budget=FirstRow())
         try:
             _, _, scores = select(sample, targets, selector, self.extractor, self.aside)
             self.exhaustive = bool(scores.manifest["exhaustive"])
         except (ConfigError, ModelError):
-            raise  # the job itself would refuse, too
+            raise  # the job would refuse it too
         except NaitError as error:
-            note = f"Select is a lower bound, one plain pass: so few rows were not rated ({error})"
+            note = f"Select is a lower bound, one plain pass: the method cannot score so few rows ({error})"
             self.notes = [*(kept for kept in self.notes if kept != note), note]
             self.extractor.measure(sample, [Embedding()])
 
     def _seconds_over(self, fingerprints: Collection[str]) -> float:
-        """Seconds of the rehearsal's passes over these examples and of their tokenisation."""
+        """Seconds of the rehearsal's passes over these examples, with their tokenization."""
         signals = self.aside.artifacts("signals")
         made_in = {s.manifest["pass"] for s in signals if s.manifest["key"]["examples"] in fingerprints}
         coded = [
@@ -139,7 +141,7 @@ class Rehearsal:
         return sum(one.seconds for one in (*coded, *passes))
 
     def _note_passes(self, sample: Pool, times: float) -> float:
-        """Notes the passes over the pool; the seconds of those that the real store has already."""
+        """Record the passes over the pool. Returns the seconds of those already in the job's store."""
         over: dict[str, list[Artifact]] = {}
         for signal in self.aside.artifacts("signals"):
             if signal.manifest["key"]["examples"] == sample.fingerprint:

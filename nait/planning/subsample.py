@@ -1,4 +1,4 @@
-"""Parts of a job that stand for the whole: rows drawn by id, and what is made of them."""
+"""Subsamples of a pool and of targets, drawn by id, and extrapolation from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nait.core.ranking.score_table import ScoreTable
 
 
 def draw(pool: Pool, rows: int, *, after: int = 0) -> Pool:
-    """At most so many rows, drawn by id, the first `after` left out; a larger draw holds a smaller one."""
+    """At most `rows` rows drawn by id, after skipping the first `after`. A larger draw contains a smaller one."""
     if len(pool) <= rows and not after:
         return pool
     draws = np.array(unit_intervals("plan", keys=pool.ids))
@@ -40,13 +40,13 @@ def draw_target(target: Target, rows: int) -> Target:
 
 
 def eligible(table: ScoreTable) -> Ranking:
-    """All eligible rows as they come: a rehearsal of an order would sort too few rows to tell."""
+    """All eligible rows in pool order: sorting so few rows takes no measurable time."""
     return np.flatnonzero(table.eligible)
 
 
 @dataclass(frozen=True)
 class FirstRow:
-    """A budget of one row, or none: the user's budget may ask for more than a rehearsal has."""
+    """A budget of one row at most, since the user's budget may exceed the rows of a rehearsal."""
 
     label: str = "1 row"
 
@@ -55,7 +55,7 @@ class FirstRow:
 
 
 def bytes_of(path: Path, sample: int, rows: int) -> int:
-    """What an array with an entry a row would take for all rows; another one takes what it takes."""
+    """Bytes of a saved array for all rows. An array without a per-row axis keeps its size."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     size = path.stat().st_size
     return size + array.nbytes * (rows - sample) // sample if array.shape[0] == sample else size

@@ -1,4 +1,4 @@
-"""Tokens of a plan: how many each row of the pool has, counted or expected, and how many of them a pass reads."""
+"""Token counts of the pool, exact or extrapolated, and the tokens that a pass forwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nait.signals.passes.options import Engine
 
 @dataclass(frozen=True)
 class TokenEstimates:
-    """Tokens of N rows as they are scored, `lengths` [N], of their answers, `answers` [N], and what they share."""
+    """Tokens of N rows: `lengths` [N], `answers` [N], and shared prefixes."""
 
     lengths: Ints
     answers: Ints
@@ -32,7 +32,7 @@ class TokenEstimates:
 
     @cached_property
     def batches(self) -> list[Rows]:
-        """The rows of each batch of a pass over all of them."""
+        """Rows of each batch of a pass."""
         return plan_by_prefix(self.lengths, self.batch_tokens, self.prefixes)
 
     @property
@@ -42,30 +42,29 @@ class TokenEstimates:
 
     @property
     def shared(self) -> int:
-        """Tokens of all rows that a pass does not read again, since many rows begin with them."""
+        """Tokens in cached prefixes, which a pass does not forward again."""
         return sum(len(rows) * cached_tokens(rows, self.prefixes) for rows in self.batches)
 
     @property
     def read(self) -> int:
-        """Tokens that a pass reads: padding included, shared prefixes not."""
+        """Tokens forwarded: padding included, cached prefixes excluded."""
         return forwarded_tokens(self.batches, self.lengths, self.prefixes)
 
     @property
     def padded_share(self) -> float:
-        """The share of what a pass reads that is padding, in [0, 1)."""
+        """Share of padding in the forwarded tokens, in [0, 1)."""
         return 1.0 - (self.total - self.shared) / max(1, self.read)
 
 
 def counted(table: TokenTable, engine: Engine) -> TokenEstimates:
-    """Those of a table of tokens."""
+    """Exact counts from a token table."""
     return TokenEstimates(table.lengths, table.answer_tokens, engine.prefixes(table), engine.batch_tokens)
 
 
-def foreseen(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, most: int) -> TokenEstimates:
-    """Those expected of a pool of which some rows, `drawn`, have been tokenised.
+def extrapolated(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, most: int) -> TokenEstimates:
+    """Counts extrapolated from a sample of the pool. `table` holds the sample's tokens, `most` the length limit.
 
-    A row's tokens follow its characters. Which prefix a row begins with is taken from the drawn ones in turn: so
-    each has its share of the rows.
+    A row's tokens are proportional to its characters. Prefixes are assigned in turn, in proportion to the sample.
     """
     places = {key: row for row, key in enumerate(pool.ids)}
     rows = np.asarray([places[key] for key in drawn.ids])

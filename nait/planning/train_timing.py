@@ -1,4 +1,4 @@
-"""Steps: what a training would take, from its first steps on some of the rows."""
+"""Time of a training, from its first steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nait.core.contracts import Model, Trainer
 from nait.core.dataset.examples import Example, Pool
 from nait.core.estimates.plans import updates
 from nait.core.ranking.selection import Selection
-from nait.planning.dry_run_doubles import STEPS, Clock, Enough
+from nait.planning.dry_run_doubles import STEPS, StepClock, StopTraining
 from nait.planning.inputs import Work
 from nait.planning.subsample import updates_rows
 from nait.stages.train import train_on
@@ -28,17 +28,17 @@ def time_steps(
     store: Store,
     seconds: float,
 ) -> tuple[float | None, str]:
-    """Seconds of a training on `count` rows, and where the number comes from. It ends after `seconds`, if not before.
+    """Seconds of a training on `count` rows, and their origin as text. Timing stops after `seconds` at the latest.
 
-    The rows are the selection's where there is one. None for a recipe that does not say how many steps it takes.
+    The rows are the selection's if it is known. Seconds are None for a recipe without a number of steps.
     """
     steps = updates(trainer.recipe or {}, count)
     if steps is None:
-        return None, "unknown: this recipe does not say how many steps it takes"
+        return None, "unknown: this recipe does not declare its number of steps"
     rows = _rows(work.pool, selection, min(count, STEPS * updates_rows(trainer.recipe or {})))
     started = time.monotonic()
-    clock = Clock(started + seconds)
-    with suppress(Enough):
+    clock = StepClock(started + seconds)
+    with suppress(StopTraining):
         train_on(
             rows,
             model=model,

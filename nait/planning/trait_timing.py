@@ -1,4 +1,4 @@
-"""Traits: what reading the pool's texts for the report would take, from two draws of its rows."""
+"""Time of describing the pool for the report, from two samples of its rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEW_ROWS, MANY_ROWS = 200, 1200
 
 
 def time_traits(pool: Pool, describer: Describer) -> float:
-    """Seconds for all rows: the first time with all that a start costs, then by what more rows cost."""
+    """Seconds for all rows: startup on a first sample, then the marginal cost of more rows."""
     first = _time(draw(pool, FEW_ROWS), describer)
     if len(pool) <= FEW_ROWS:
         return first

@@ -11,7 +11,7 @@ from typing import Any
 
 from nait.core.dataset.examples import Pool
 from nait.core.estimates.plans import Plan
-from nait.planning.dry_run_doubles import Aside, NotStored
+from nait.planning.dry_run_doubles import NotStored, OverlayStore
 from nait.planning.inputs import Work
 from nait.planning.plan_text import describe
 from nait.planning.planner import make_plan
@@ -47,7 +47,7 @@ def _planned_pool(job: Job, scratch: Path) -> tuple[Pool, list[str]]:
     Raises: DataError for what the run would refuse.
     """
     rule = job.parts.contamination
-    store = Aside(scratch, job.store, refused=("contamination",))
+    store = OverlayStore(scratch, job.store, refused=("contamination",))
     try:
         check = check_contamination(
             job.pool, job.targets, evaluator=job.parts.evaluator, rule=rule, store=store

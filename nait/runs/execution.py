@@ -12,7 +12,7 @@ from nait.core.ranking.budgets import WHOLE
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.runs.job import Job
-from nait.runs.processes import alone, companions, splits
+from nait.runs.processes import dismissing_helpers, is_tensor_parallel, without_launcher
 from nait.runs.records.run_log import log_evaluation, log_selection, log_truth
 from nait.runs.records.run_record import RunRecord
 from nait.runs.truth_labels import judge
@@ -20,7 +20,7 @@ from nait.stages.artifacts.score_files import LAYERS, read_scores, write_selecte
 from nait.stages.checks.detect_contamination import check_contamination
 from nait.stages.checks.opened_models import model_warnings
 from nait.stages.checks.prompt_mismatch import prompt_mismatch, try_prompts
-from nait.stages.checks.score_checks import heeded, heeds
+from nait.stages.checks.score_checks import ranks_by_score, warnings_under
 from nait.stages.describe_pool import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.report import report
@@ -43,7 +43,7 @@ def run_job(job: Job, stages: Sequence[str], *, last: bool) -> str:
 
 def assist_run(job: Job, stages: Sequence[str]) -> None:
     """Compute a share of the passes of a job that another process runs. Writes to the store only."""
-    if splits(job.parts.model):
+    if is_tensor_parallel(job.parts.model):
         job.parts.model.follow()
     elif job.selects(stages):
         with Termination():
@@ -63,7 +63,7 @@ class Execution:
         failed = True
         try:
             self.record.start(self.job)
-            with companions(self.job.parts.model):
+            with dismissing_helpers(self.job.parts.model):
                 text = self._run(last=last)
             failed = False
         finally:
@@ -141,7 +141,7 @@ class Execution:
         mismatch = prompt_mismatch(job.parts.template, evaluator) if job.trains(stages) else []
         self.record.warn(mismatch)
         if job.selects(stages):
-            with alone():
+            with without_launcher():
                 try_prompts(job.parts.model, evaluator, job.store)
         return mismatch
 
@@ -163,13 +163,13 @@ class Execution:
             fresh=scores.fresh,
         )
         record.links |= {"scores": scores.address, "selection": made.address}
-        record.warn(heeded(scores.manifest, selector.order))
+        record.warn(warnings_under(scores.manifest, selector.order))
         table, _ = read_scores(scores)
         if table.exhaustive:
             self.job = replace(job, labels={**job.labels, "budget": WHOLE})
         log_selection(
             job.labels["selector"], table, scores, made, selection, job.pool, job.tracker,
-            heeded=heeds(selector.order),
+            by_score=ranks_by_score(selector.order),
         )  # fmt: skip
         self._compare_with_labels(selection, table)
         return selection
@@ -193,7 +193,7 @@ class Execution:
         job = self.job
         if job.truth_labels is None:
             return
-        ranked = table if heeds(job.parts.selector.order) else None
+        ranked = table if ranks_by_score(job.parts.selector.order) else None
         self.record.truth = judge(job.truth_labels, selection, ranked, job.targets)
         log_truth(self.record.truth, job.tracker)
 
@@ -208,7 +208,7 @@ class Execution:
 
     def _train(self, selection: Selection) -> Artifact | None:
         job, parts, record = self.job, self.job.parts, self.record
-        with record.phase(job, "train"), alone():
+        with record.phase(job, "train"), without_launcher():
             adapter = train(
                 selection, job.pool, model=parts.model, template=parts.template, trainer=parts.trainer,
                 seed=job.seed, store=job.store, tracker=job.tracker,
@@ -221,7 +221,7 @@ class Execution:
     def _evaluate(self, adapter: Artifact | None) -> Artifact:
         job, evaluator, record = self.job, self.job.parts.evaluator, self.record
         assert evaluator is not None
-        with record.phase(job, "evaluate"), alone():
+        with record.phase(job, "evaluate"), without_launcher():
             evaluation = evaluate(job.parts.model, adapter, evaluator=evaluator, store=job.store)
         record.credit("evaluate", evaluation, link="evaluation")
         record.warn(evaluation.manifest["warnings"])

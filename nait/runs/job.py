@@ -14,7 +14,7 @@ from nait.core.dataset.examples import Pool, Target
 from nait.core.estimates.costs import Cost
 from nait.core.ranking.ground_truth import Labels, TruthColumns
 from nait.models.prompts.templates import Template
-from nait.runs.processes import alone, of_the_first
+from nait.runs.processes import main_process_store, without_launcher
 from nait.runs.records.recorded_config import RecordedConfig
 from nait.runs.truth_labels import Labelled
 from nait.stages.select import Selector
@@ -105,8 +105,8 @@ class Job:
         def tune(pool: Pool, ids: Collection[str], trainer: Trainer, seed: int) -> Artifact | None:
             wanted = set(ids)
             rows = [example for example in pool.examples if example.id in wanted]
-            shared = of_the_first(store)
-            with alone():
+            shared = main_process_store(store)
+            with without_launcher():
                 return train_on(
                     rows, model=model, template=parts.template, trainer=trainer, seed=seed, store=shared,
                     tracker=Trackers([]),

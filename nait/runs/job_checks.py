@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nait.core.contracts import Budget, Model
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError
-from nait.runs.processes import splits
+from nait.runs.processes import is_tensor_parallel
 from nait.stages.select import Selector
 
 BASE = "base"
@@ -54,11 +54,11 @@ def check_answers(pool: Pool) -> None:
 
 def check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:
     """Raises: ConfigError for stages that a tensor-parallel model does not support."""
-    if splits(model) and (plan or {"train", "evaluate"} & set(stages)):
+    if is_tensor_parallel(model) and (plan or {"train", "evaluate"} & set(stages)):
         raise ConfigError(
             "a tensor-parallel model can only select",
             where="model.tensor_parallel=true",
-            mend="Select with 'stages=[select]', then run the job without this setting: it finds the scores in the store.",
+            mend="Set 'stages=[select]'. The same job without this setting then finds the scores in the store.",
         )
 
 

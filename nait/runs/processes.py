@@ -27,7 +27,7 @@ WAIT_SECONDS = 0.5
 
 
 @contextmanager
-def overrides(workers: Workers) -> Iterator[list[str]]:
+def helper_overrides(workers: Workers) -> Iterator[list[str]]:
     """Overrides that a process adds to its command: none for the main process.
 
     Helpers write to a temporary folder and log errors only, with their rank.
@@ -48,7 +48,7 @@ def overrides(workers: Workers) -> Iterator[list[str]]:
         ]
 
 
-def settle(workers: Workers) -> None:
+def prepare_process(workers: Workers) -> None:
     """Divide the cores among the processes of a machine; helpers show no progress bars.
 
     Call it before torch is imported. An OMP_NUM_THREADS that is already set is kept.
@@ -60,19 +60,19 @@ def settle(workers: Workers) -> None:
         os.environ["TQDM_DISABLE"] = "1"
 
 
-def splits(model: Model) -> TypeGuard[Splittable]:
+def is_tensor_parallel(model: Model) -> TypeGuard[Splittable]:
     """Whether a model is tensor-parallel: each process holds a shard of its weights."""
     return isinstance(model, Splittable) and model.tensor_parallel
 
 
 @contextmanager
-def companions(model: Model) -> Iterator[None]:
+def dismissing_helpers(model: Model) -> Iterator[None]:
     """Shut down the helpers of a tensor-parallel model on exit.
 
     Raises: SystemExit after an unexpected failure: the helpers still wait in a collective call, so the launcher has
     to end them.
     """
-    if not splits(model):
+    if not is_tensor_parallel(model):
         yield
         return
     try:
@@ -87,7 +87,7 @@ def companions(model: Model) -> Iterator[None]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def without_launcher() -> Iterator[None]:
     """Hide the launcher's variables from libraries that would wait for all processes: only the main one is here."""
     before = {name: os.environ.pop(name) for name in LAUNCHER if name in os.environ}
     try:
@@ -96,12 +96,12 @@ def alone() -> Iterator[None]:
         os.environ.update(before)
 
 
-def of_the_first(store: Store) -> Store:
+def main_process_store(store: Store) -> Store:
     """The store for artifacts that only the main process produces. In a helper it waits for them."""
-    return _Waiting(store.root) if workers_from(os.environ).rank else store
+    return _WaitingStore(store.root) if workers_from(os.environ).rank else store
 
 
-class _Waiting(Store):
+class _WaitingStore(Store):
     """A store whose artifacts another process writes."""
 
     def produce(

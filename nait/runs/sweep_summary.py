@@ -8,7 +8,7 @@ from typing import Any
 
 from nait.core.contracts import Evaluator, Reporter, Tracker
 from nait.core.statistics.power import describe
-from nait.stages.checks.minimum_effect import foreseen
+from nait.stages.checks.minimum_effect import minimum_effects
 from nait.stages.report import report
 from nait.store import Store, read_json
 from nait.store.provenance import provenance
@@ -16,12 +16,12 @@ from nait.store.provenance import provenance
 REPORT = "report"
 
 
-def foresee(evaluator: Evaluator, *, store: str, seeds: int, methods: int) -> str:
+def detectable_effects(evaluator: Evaluator, *, store: str, seeds: int, methods: int) -> str:
     """One line on the minimum detectable effect with these seeds; empty where the number of items is unknown.
 
     `methods`: how many methods are compared with the control.
     """
-    found = foreseen(evaluator, Store(store), seeds=seeds, methods=methods)
+    found = minimum_effects(evaluator, Store(store), seeds=seeds, methods=methods)
     return describe(found) if found else ""
 
 

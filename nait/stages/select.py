@@ -1,7 +1,7 @@
-"""Select: a pool and a method in, a selection out.
+"""Select stage: the rows that a method selects from a pool.
 
-Writes two artifacts: `scores` (what the scorer said of each row) and `selections` (what order and budget made
-of it, with the user's own rows and what each layer adds to their scores).
+Writes two artifacts: `scores` (each row's scores) and `selections` (ranks, the selected rows as the user wrote them,
+and each layer's contribution to their scores).
 """
 
 from __future__ import annotations
@@ -45,32 +45,32 @@ SELECTION_VERSION = 3
 
 @dataclass(frozen=True)
 class Selector:
-    """A method: a scorer, an order, a budget; and the config that decides what they do."""
+    """A method: scorer, order and budget. `config` is their part of the keys of scores and selections."""
 
     scorer: Scorer
     order: Order
     budget: Budget
     config: Mapping[str, Any]
     beside: Callable[[], Sequence[Scorer]] = tuple
-    """Other methods whose measurements of the pool are made in the same pass, where they are missing."""
+    """Other methods whose missing measurements of the pool are made in the same passes."""
 
     @property
     def selects(self) -> bool:
-        """Whether the method selects rows at all; the base model does not."""
+        """Whether the method selects rows. The base model does not."""
         return bool(getattr(self.scorer, "selects", True))
 
     @property
     def exhaustive(self) -> bool:
-        """Whether the method says before it scores that it takes every eligible row, whatever the budget."""
+        """Whether the method declares, before it scores, that it takes every eligible row under any budget."""
         return bool(getattr(self.scorer, "exhaustive", False))
 
 
 def select(
     pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store
 ) -> tuple[Selection, Artifact, Artifact]:
-    """The selection, its artifact and the scores' artifact, from the store where it has them.
+    """The selection, its artifact and the scores' artifact, from the store if they are there.
 
-    Reference rows without an answer have no say. Raises: DataError for a target of such rows alone.
+    Reference rows without an answer are ignored. Raises: DataError for a target without other rows.
     """
     targets = with_answers(targets, extractor)
     scores = _scores(pool, targets, selector, extractor, store)
@@ -87,7 +87,7 @@ def select(
         count = len(ranking) if table.exhaustive else selector.budget(ranking, answer_tokens)
         selection = cut(table, ranking, count, answer_tokens)
         write_selection(part, table, ranking, selection, answer_tokens)
-        if pool.source is not None:  # a report shows examples long after the pool's file has moved
+        if pool.source is not None:  # a report shows examples even after the pool's file has moved
             write_selected_rows(part / "selected.jsonl", pool, selection)
         return {
             "rows": len(selection),
@@ -109,7 +109,10 @@ def _layers(
     scorer: Scorer,
     extractor: StoredExtractor,
 ) -> Mapping[str, Any]:
-    """Leaves what each layer adds to the selected rows' scores, if the scorer has layers, the store its signals."""
+    """Write each layer's contribution to the selected rows' scores, if the scorer has layers.
+
+    Returns the entry of the manifest, empty without layers or without their signals in the store.
+    """
     if not isinstance(scorer, Layered):
         return {}
     rows = np.array(selection.rows, dtype=np.int64)
@@ -120,7 +123,7 @@ def _layers(
             )
         )
     except NotMeasured:
-        log.warning("The signals are gone from the store: what each layer adds to the scores is not told.")
+        log.warning("The store no longer has the signals: layer contributions to the scores are omitted.")
         return {}
     return {"layer_means": write_layers(part, selection.ids, found)}
 
@@ -128,7 +131,7 @@ def _layers(
 def assist(
     pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor, store: Store
 ) -> None:
-    """Takes part in the passes of a selection that another process makes; its scores are left to that one."""
+    """Compute a share of the passes of a selection. Another process writes the scores."""
     targets = with_answers(targets, extractor)
     if store.find("scores", _key(pool, targets, selector, extractor)) is None:
         measure_together(pool.blind(), targets, [selector.scorer, *selector.beside()], extractor)
@@ -138,7 +141,7 @@ def assist(
 def _key(
     pool: Pool, targets: Sequence[Target], selector: Selector, extractor: StoredExtractor
 ) -> dict[str, Any]:
-    """What decides the scores."""
+    """The key of the scores."""
     content = content_of(selector.scorer)
     return {
         "scores": VERSION,
@@ -186,9 +189,9 @@ def _scores(
 def measure_together(
     pool: Pool, targets: Sequence[Target], scorers: Sequence[Scorer], extractor: Extractor
 ) -> None:
-    """Measures what several methods want of the same texts, in one pass over each text."""
+    """Measure what several methods request of the same texts, in one pass over each text."""
     if len(scorers) < 2:
-        return  # a method alone asks by itself
+        return  # a single method measures when it scores
     groups: dict[str, tuple[Extractor, Pool, list[Any]]] = {}
     for scorer in scorers:
         if not isinstance(scorer, Requests):
@@ -201,11 +204,11 @@ def measure_together(
 
 
 EMPTY, BEYOND = "empty answer", "answer beyond max_length"
-"""Why a row is of no use, in the pool and in a reference set alike."""
+"""Reasons why a row of the pool or of a reference set cannot be used."""
 
 
 def ineligible(rows: Pool | Target, answer_tokens: npt.NDArray[np.int64]) -> dict[str, str]:
-    """Rows in which there is nothing to train on: id -> reason. No method may select them or be steered by them."""
+    """Rows without tokens to train on, id -> reason. No method may select them or use them as references."""
     reasons = {}
     for example, tokens in zip(rows.examples, answer_tokens, strict=True):
         if not example.answered:
@@ -216,9 +219,9 @@ def ineligible(rows: Pool | Target, answer_tokens: npt.NDArray[np.int64]) -> dic
 
 
 def with_answers(targets: Sequence[Target], extractor: StoredExtractor) -> list[Target]:
-    """The targets without the rows that have no answer, or whose answer is cut off; these are counted as skipped.
+    """The targets without rows whose answer is empty or beyond the length limit. These are counted as skipped.
 
-    Raises: DataError for a target that has no other rows.
+    Raises: DataError for a target without other rows.
     """
     return [_with_answers(target, extractor) if target.examples else target for target in targets]
 
@@ -238,7 +241,7 @@ def _with_answers(target: Target, extractor: StoredExtractor) -> Target:
 
 
 def describe(table: ScoreTable) -> str:
-    """One line for the log: what was scored and what was left out."""
+    """One line for the log: eligible rows, and ineligible ones by reason."""
     counts = ", ".join(f"{count} {reason}" for reason, count in table.ineligible_counts().items())
     return f"{int(table.eligible.sum())} of {len(table.ids)} rows eligible" + (
         f" ({counts})" if counts else ""

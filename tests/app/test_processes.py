@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from nait.core.ranks import Workers
-from nait.runs.processes import LAUNCHER, alone, of_the_first, overrides, settle
+from nait.runs.processes import (
+    LAUNCHER,
+    helper_overrides,
+    main_process_store,
+    prepare_process,
+    without_launcher,
+)
 from nait.store import Store
 from tests.app.test_main import environment, manifests
 
@@ -124,9 +130,9 @@ def test_a_process_that_dies_ends_the_others_and_the_same_command_goes_on_from_t
 
 
 def test_the_first_process_adds_nothing_and_the_others_a_folder_that_goes() -> None:
-    with overrides(Workers(0, 2)) as added:
+    with helper_overrides(Workers(0, 2)) as added:
         assert added == []
-    with overrides(Workers(1, 2)) as added:
+    with helper_overrides(Workers(1, 2)) as added:
         (folder,) = {
             Path(word.split("=")[1])
             for word in added
@@ -140,19 +146,19 @@ def test_cores_are_divided_unless_the_threads_are_given(monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(9)), raising=False)
     monkeypatch.setenv("TQDM_DISABLE", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    settle(Workers(1, 4, 0, 2))
+    prepare_process(Workers(1, 4, 0, 2))
     assert os.environ["OMP_NUM_THREADS"] == "7"
     monkeypatch.delenv("OMP_NUM_THREADS")
-    settle(Workers(0, 1))
+    prepare_process(Workers(0, 1))
     assert "OMP_NUM_THREADS" not in os.environ
-    settle(Workers(2, 4, 0, 2))
+    prepare_process(Workers(2, 4, 0, 2))
     assert os.environ["OMP_NUM_THREADS"] == "4"
 
 
 def test_what_one_process_does_alone_sees_no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in LAUNCHER:
         monkeypatch.setenv(name, "1")
-    with alone():
+    with without_launcher():
         assert not set(LAUNCHER) & set(os.environ)
     assert set(LAUNCHER) <= set(os.environ)
 
@@ -161,11 +167,11 @@ def test_a_second_process_waits_for_what_the_first_makes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     store = Store(tmp_path)
-    assert of_the_first(store) is store
+    assert main_process_store(store) is store
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(
         "time.sleep", lambda _: store.produce("things", {"a": 1}, lambda part: {"by": "first"})
     )
-    made = of_the_first(store).produce("things", {"a": 1}, lambda part: {"by": "second"})
+    made = main_process_store(store).produce("things", {"a": 1}, lambda part: {"by": "second"})
     assert made.manifest["by"] == "first"
     assert not made.fresh

@@ -13,7 +13,7 @@ from nait.core.dataset.examples import Example, Pool, Turn, gather
 from nait.models.prompts.templates import TextTemplate
 from nait.models.tokens.encoding import encode
 from nait.planning.subsample import draw
-from nait.planning.token_estimates import counted, foreseen
+from nait.planning.token_estimates import counted, extrapolated
 from nait.signals.passes.options import Engine
 from nait.signals.passes.run import run_pass
 from nait.signals.specs.activations import Embedding
@@ -66,7 +66,7 @@ def test_tokens_expected_from_some_rows_are_read_as_those_of_all(template: TextT
     pool = rows(1500)
     drawn = draw(pool, 200)
     truth = counted(table(pool, template), ENGINE)
-    guess = foreseen(pool, drawn, table(drawn, template), ENGINE, most=MOST)
+    guess = extrapolated(pool, drawn, table(drawn, template), ENGINE, most=MOST)
     assert guess.total == pytest.approx(truth.total, rel=0.02)
     assert guess.read == pytest.approx(truth.read, rel=0.03)
     assert guess.shared == pytest.approx(truth.shared, rel=0.03)
@@ -86,6 +86,6 @@ def test_each_of_two_templates_prefixes_has_its_share_of_the_expected_rows() -> 
     template = TextTemplate(prompt="Question: {user}\nAnswer: ", system="{system}")
     drawn = draw(both, 300)
     truth = counted(table(both, template), engine)
-    guess = foreseen(both, drawn, table(drawn, template), engine, most=MOST)
+    guess = extrapolated(both, drawn, table(drawn, template), engine, most=MOST)
     assert len(guess.prefixes.ids) == len(truth.prefixes.ids) == 2
     assert guess.shared == pytest.approx(truth.shared, rel=0.1)

@@ -10,7 +10,7 @@ from typing import Any
 from nait.core.dataset.contamination import Contamination, EvaluationText, Side
 from nait.core.dataset.examples import Example, Turn, as_target, gather
 from nait.stages.checks.contamination_text import describe, evaluated
-from nait.stages.checks.detect_contamination import HITS, contaminate, decontaminated, read_hits
+from nait.stages.checks.detect_contamination import HITS, decontaminated, find_contamination, read_hits
 from nait.store import Store
 
 ASKED = "how many grey geese fly south over the water today"
@@ -43,7 +43,7 @@ TARGET = as_target(rows(REFERENCE, "something else entirely different here", nam
 def test_hits_are_found_once_and_named(tmp_path: Path) -> None:
     suite, rule = Suite(), Contamination()
     for _ in range(2):
-        made = contaminate(POOL, [TARGET], evaluator=suite, rule=rule, store=Store(tmp_path))  # type: ignore[arg-type]
+        made = find_contamination(POOL, [TARGET], evaluator=suite, rule=rule, store=Store(tmp_path))  # type: ignore[arg-type]
     assert suite.read == 1
     hits = read_hits(made)
     assert {(hit.id, hit.other.name, hit.other_id) for hit in hits} == {
@@ -66,7 +66,7 @@ class Limited(Suite):
 
 def test_a_row_has_a_hit_on_each_side_of_the_limit_and_is_one_row(tmp_path: Path) -> None:
     both = gather("pool", [Example("r1", (Turn(ASKED, BEYOND),), row=0)])
-    made = contaminate(both, [], evaluator=Limited(), rule=Contamination(), store=Store(tmp_path))  # type: ignore[arg-type]
+    made = find_contamination(both, [], evaluator=Limited(), rule=Contamination(), store=Store(tmp_path))  # type: ignore[arg-type]
     hits = read_hits(made)
     assert [(hit.id, hit.other_id, hit.evaluated) for hit in hits] == [
         ("r1", "41", True),
@@ -79,14 +79,16 @@ def test_a_row_has_a_hit_on_each_side_of_the_limit_and_is_one_row(tmp_path: Path
 
 
 def test_a_look_without_a_limit_keeps_its_address(tmp_path: Path) -> None:
-    key = contaminate(POOL, [], evaluator=Suite(), rule=Contamination(), store=Store(tmp_path)).manifest[
-        "key"
-    ]  # type: ignore[arg-type]
+    key = find_contamination(
+        POOL, [], evaluator=Suite(), rule=Contamination(), store=Store(tmp_path)
+    ).manifest["key"]  # type: ignore[arg-type]
     assert set(key) == {"contamination", "ngram", "pool", "targets", "suite"}
 
 
 def test_hits_of_a_store_that_did_not_mark_them_are_told_apart_by_their_number(tmp_path: Path) -> None:
-    made = contaminate(POOL, [TARGET], evaluator=Limited(), rule=Contamination(), store=Store(tmp_path))  # type: ignore[arg-type]
+    made = find_contamination(
+        POOL, [TARGET], evaluator=Limited(), rule=Contamination(), store=Store(tmp_path)
+    )  # type: ignore[arg-type]
     marked = read_hits(made)
     path = made.path / HITS
     plain = [
@@ -98,7 +100,7 @@ def test_hits_of_a_store_that_did_not_mark_them_are_told_apart_by_their_number(t
 
 
 def test_only_rows_of_the_evaluation_are_left_out(tmp_path: Path) -> None:
-    made = contaminate(
+    made = find_contamination(
         POOL, [TARGET], evaluator=Suite(), rule=Contamination(), store=Store(tmp_path)  # type: ignore[arg-type]
     )  # fmt: skip
     kept = decontaminated(POOL, read_hits(made))
@@ -108,6 +110,6 @@ def test_only_rows_of_the_evaluation_are_left_out(tmp_path: Path) -> None:
 
 
 def test_without_an_evaluation_the_pool_is_held_against_the_targets(tmp_path: Path) -> None:
-    made = contaminate(POOL, [TARGET], evaluator=None, rule=Contamination(), store=Store(tmp_path))
+    made = find_contamination(POOL, [TARGET], evaluator=None, rule=Contamination(), store=Store(tmp_path))
     assert [hit.other for hit in read_hits(made)] == [Side("target", "math")]
     assert decontaminated(POOL, read_hits(made)) is POOL

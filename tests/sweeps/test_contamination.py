@@ -10,7 +10,7 @@ import pytest
 
 from nait.core.dataset.contamination import Contamination, EvaluationText
 from nait.core.dataset.examples import Example, Pool, Turn, as_target, gather
-from nait.stages.checks.detect_contamination import contaminate
+from nait.stages.checks.detect_contamination import find_contamination
 from nait.store import Store
 from nait.sweeps.reports.full_report import Report
 
@@ -38,7 +38,7 @@ TARGET = as_target(gather("math", [Example("t", (Turn(CLEAN, "yes"),))]))
 
 
 def look(store: Store, rows: Pool, suite: Any = None) -> dict[str, str]:
-    made = contaminate(rows, [TARGET], evaluator=suite, rule=Contamination(), store=store)
+    made = find_contamination(rows, [TARGET], evaluator=suite, rule=Contamination(), store=store)
     return {"contamination": made.address}
 
 

@@ -13,7 +13,7 @@ import pytest
 from nait.core.ranking.orders import Highest, Shuffled
 from nait.core.statistics.results import Evaluation, Item, Result, Row
 from nait.stages.artifacts.evaluation_files import write_evaluation
-from nait.stages.checks.score_checks import heeded
+from nait.stages.checks.score_checks import warnings_under
 from nait.store import Store, read_json, write_json
 from nait.sweeps.analyses.curves import CurvePoint, Spot
 from nait.sweeps.analyses.overlap import lengths
@@ -124,8 +124,8 @@ def test_an_order_that_ignores_scores_is_not_said_to_follow_length() -> None:
         "compare with a length-matched control before crediting the content."
     )
     scores = {"length_correlation": {"math": 0.6}, "warnings": [said, "another"]}
-    assert heeded(scores, Shuffled()) == ["another"]
-    assert heeded(scores, Highest()) == [said, "another"]
+    assert warnings_under(scores, Shuffled()) == ["another"]
+    assert warnings_under(scores, Highest()) == [said, "another"]
 
 
 def spent(store: Store, target: str, seed: int, reference: str) -> RunCost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nait.planning.dry_run_doubles import Aside
+from nait.planning.dry_run_doubles import OverlayStore
 from nait.store import Store
 from nait.testing import StoreContract
 
@@ -18,4 +18,4 @@ class TestAside(StoreContract):
     """Over an empty store."""
 
     def store(self, root: Path) -> Store:
-        return Aside(root, Store(root / "below"))
+        return OverlayStore(root, Store(root / "below"))

@@ -32,19 +32,19 @@ def log_selection(
     pool: Pool,
     tracker: Tracker,
     *,
-    heeded: bool = True,
+    by_score: bool = True,
 ) -> None:
     """Report counts, diagnostics and histograms of the scores, and the first and last rows of the ranking.
 
-    `heeded`: whether the order ranks by the scores. Diagnostics of ignored scores are omitted.
+    `by_score`: whether the order ranks by the scores. Diagnostics of ignored scores are omitted.
     """
     log.info("%s: %s; %d selected.", name, describe(table), len(selection))
-    if not heeded:
+    if not by_score:
         log.info("%s: rows are drawn at random, independently of their scores.", name)
-    for target, rho in scores.manifest["length_correlation"].items() if heeded else ():
+    for target, rho in scores.manifest["length_correlation"].items() if by_score else ():
         if rho is not None:
             log.info("%s: Spearman's rho of the score with token length: %s", target, rho)
-    for target, facts in scores.manifest["diagnostics"].items() if heeded else ():
+    for target, facts in scores.manifest["diagnostics"].items() if by_score else ():
         log.info("%s: %s", target, json.dumps(facts))
     for target in table.targets:
         values = table.column(target)

@@ -91,11 +91,11 @@ def check_contamination(
     evaluated = evaluator is not None
     if rule is None:
         return ContaminationCheck(None, pool, targets, evaluated)
-    made = contaminate(pool, targets, evaluator=evaluator, rule=rule, store=store)
+    made = find_contamination(pool, targets, evaluator=evaluator, rule=rule, store=store)
     return ContaminationCheck(rule, pool, targets, evaluated, made, read_hits(made))
 
 
-def contaminate(
+def find_contamination(
     pool: Pool, targets: Sequence[Target], *, evaluator: Evaluator | None, rule: Contamination, store: Store
 ) -> Artifact:
     """The `contamination` artifact: hits of pool and targets in the evaluation, and of the pool in the targets.

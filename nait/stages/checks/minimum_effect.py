@@ -29,7 +29,9 @@ Method = dict[int, Artifact]
 """A method's evaluations by seed."""
 
 
-def foreseen(evaluator: Evaluator, store: Store, *, seeds: int, methods: int = 1) -> tuple[Detectable, ...]:
+def minimum_effects(
+    evaluator: Evaluator, store: Store, *, seeds: int, methods: int = 1
+) -> tuple[Detectable, ...]:
     """Minimum detectable effects with this number of seeds; empty where the number of items is unknown.
 
     `methods`: how many methods are compared with the control, each on every benchmark of the suite.

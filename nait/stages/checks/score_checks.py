@@ -68,18 +68,18 @@ def _length_correlation(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> 
     return spearman(values[rows], lengths[rows])
 
 
-def heeds(order: Order) -> bool:
+def ranks_by_score(order: Order) -> bool:
     """Whether an order ranks by score. A shuffled order only needs to know which rows have a score."""
     return not isinstance(order, Shuffled)
 
 
-def heeded(scores: Mapping[str, Any], order: Order) -> list[str]:
+def warnings_under(scores: Mapping[str, Any], order: Order) -> list[str]:
     """The warnings in a `scores` artifact's manifest that apply under `order`.
 
     Warnings about length do not apply to an order that ignores scores.
     """
-    unheeded = () if heeds(order) else _of_length(scores["length_correlation"])
-    return [warning for warning in scores["warnings"] if warning not in unheeded]
+    irrelevant = () if ranks_by_score(order) else _of_length(scores["length_correlation"])
+    return [warning for warning in scores["warnings"] if warning not in irrelevant]
 
 
 def _of_missing(shares: Mapping[str, float]) -> list[str]:
