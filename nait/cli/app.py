@@ -341,6 +341,8 @@ def _detectable(config: DictConfig) -> str:
         lines = math.prod(swept.values()) // seeds
         # One of several selectors is the control.
         methods = max(1, lines - lines // selectors if selectors > 1 else lines)
-        return detectable_effects(build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods)
+        return detectable_effects(
+            build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods
+        )
     except NaitError:
         return ""  # each job raises the same error itself

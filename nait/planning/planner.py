@@ -25,7 +25,7 @@ from nait.planning.subsample import draw
 from nait.planning.token_estimates import TokenEstimates, counted, extrapolated
 from nait.planning.train_timing import time_steps
 from nait.planning.trait_timing import time_traits
-from nait.stages.checks.minimum_effect import minimum_effects as detectable
+from nait.stages.checks.minimum_effect import effects_of_suite
 from nait.stages.describe_pool import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.select import select, with_answers
@@ -77,7 +77,7 @@ class Planner:
             phases.append(self._evaluate(adapter, known=not trains or adapter is not None))
         self.extractor.close()
         tokens, total = self.tokens, known_seconds(phases)
-        shown = () if work.evaluator is None else detectable(work.evaluator, self.store, seeds=1)
+        shown = () if work.evaluator is None else effects_of_suite(work.evaluator, self.store, seeds=1)
         return Plan(
             rows=len(work.pool), targets={target.name: len(target) for target in work.targets},
             tokens=None if tokens is None else tokens.total,

@@ -8,7 +8,7 @@ from typing import Any
 
 from nait.core.contracts import Evaluator, Reporter, Tracker
 from nait.core.statistics.power import describe
-from nait.stages.checks.minimum_effect import minimum_effects
+from nait.stages.checks.minimum_effect import effects_of_suite
 from nait.stages.report import report
 from nait.store import Store, read_json
 from nait.store.provenance import provenance
@@ -21,7 +21,7 @@ def detectable_effects(evaluator: Evaluator, *, store: str, seeds: int, methods:
 
     `methods`: how many methods are compared with the control.
     """
-    found = minimum_effects(evaluator, Store(store), seeds=seeds, methods=methods)
+    found = effects_of_suite(evaluator, Store(store), seeds=seeds, methods=methods)
     return describe(found) if found else ""
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from nait.store import Store
 from nait.sweeps.reports.leaderboard import measured
+from nait.sweeps.stored_runs.run_set import RunSet
 from tests.app.test_main import given, make_home, manifests, warm
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -98,7 +99,7 @@ def test_the_full_pool_is_all_rows_in_every_record(nait: Run, tmp_path: Path) ->
     done = nait("selector=full", "stages=[select,report]", "budget.ratio=0.1")
     assert done.returncode == 0, done.stderr
     assert told(tmp_path)["budget"] == "100%"
-    (one,) = measured(Store(tmp_path / "store"), None)
+    (one,) = measured(RunSet.load(Store(tmp_path / "store")))
     (line,) = one.lines
     assert (line.budget, line.selected_rows) == ("100%", 40)
 
@@ -115,7 +116,7 @@ def test_rows_that_are_drawn_are_not_said_to_follow_what_their_scores_say(nait: 
     (drawn,) = (one for one in manifests(tmp_path) if one["selector"] == "mine")
     assert not any("follows length" in said for said in drawn["warnings"])
     assert "precision" in drawn["truth"]
-    rows = [row for one in measured(Store(tmp_path / "store"), None) for row in one.rows]
+    rows = [row for one in measured(RunSet.load(Store(tmp_path / "store"))) for row in one.rows]
     checks = {row.method: row.checks for row in rows}
     assert abs(checks["length"]["rho"]) > 0.5
     assert checks["mine"] == {}

@@ -13,7 +13,7 @@ import pytest
 from nait.core.statistics.power import Noise
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.stages.artifacts.evaluation_files import read_items, read_results, write_evaluation
-from nait.stages.checks.minimum_effect import minimum_effects
+from nait.stages.checks.minimum_effect import effects_of_suite
 from nait.stages.report import record_run
 from nait.store import Store
 
@@ -67,11 +67,11 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_an_unknown_number_of_items_is_not_guessed(store: Store) -> None:
-    assert minimum_effects(Suite(), store, seeds=3) == ()
+    assert effects_of_suite(Suite(), store, seeds=3) == ()
 
 
 def test_a_suite_that_knows_its_sizes_is_believed_and_the_rest_assumed(store: Store) -> None:
-    whole, part = minimum_effects(Suite(easy=EASY, hard=HARD), store, seeds=3)
+    whole, part = effects_of_suite(Suite(easy=EASY, hard=HARD), store, seeds=3)
     assert (whole.items, part.of, part.items) == (60, "hard", 20)
     assert whole.noise == part.noise == Noise()
 
@@ -81,7 +81,7 @@ def test_the_noise_is_that_of_earlier_pairs_of_methods(store: Store) -> None:
         put(store, "nait", seed, wrong)
         put(store, "random", seed, 8)
     put(store, "base", 0, 20, trained=False)
-    whole, part = minimum_effects(Suite(), store, seeds=3)
+    whole, part = effects_of_suite(Suite(), store, seeds=3)
     d_s = np.array([6, 3, 3]) * 2 / 60
     assert (whole.items, whole.noise.pairs, whole.noise.seed_pairs) == (60, 1, 1)
     assert whole.noise.disagreement == pytest.approx(d_s.mean())
@@ -93,14 +93,14 @@ def test_the_noise_is_that_of_earlier_pairs_of_methods(store: Store) -> None:
 def test_runs_of_two_recipes_are_two_methods_and_neither_hides_the_other(store: Store) -> None:
     put(store, "a", 0, 0, recipe="batch of 4")
     put(store, "a", 0, 5, recipe="batch of 32")
-    whole, _ = minimum_effects(Suite(easy=EASY, hard=HARD), store, seeds=3)
+    whole, _ = effects_of_suite(Suite(easy=EASY, hard=HARD), store, seeds=3)
     assert whole.noise.pairs == 1
 
 
 def test_one_seed_says_nothing_of_seeds(store: Store) -> None:
     put(store, "nait", 0, 2)
     put(store, "random", 0, 8)
-    noise = minimum_effects(Suite(), store, seeds=3)[0].noise
+    noise = effects_of_suite(Suite(), store, seeds=3)[0].noise
     assert (noise.pairs, noise.seed_pairs, noise.seed_sd) == (1, 0, Noise().seed_sd)
 
 
@@ -109,13 +109,13 @@ def test_runs_that_reached_the_same_evaluation_are_no_pair(store: Store) -> None
     (evaluation,) = store.artifacts("evaluations")
     labels = {"selector": "twin", "seed": 0, "trained": True, "model": "m"}
     record_run(store, {"evaluation": evaluation.address}, labels, {"settings": {}})
-    assert minimum_effects(Suite(), store, seeds=3)[0].noise == Noise()
+    assert effects_of_suite(Suite(), store, seeds=3)[0].noise == Noise()
 
 
 def test_the_look_for_contamination_counts_the_items_too(store: Store) -> None:
     key = {"suite": Suite().key()}
     store.produce("contamination", key, lambda _: {"hits": 0, "tasks": {"easy": EASY, "hard": HARD}})
-    whole, part = minimum_effects(Suite(), store, seeds=1)
+    whole, part = effects_of_suite(Suite(), store, seeds=1)
     assert (whole.items, part.items) == (30 + HARD, HARD)
 
 
@@ -125,4 +125,4 @@ def test_outcomes_that_do_not_average_to_the_score_tell_no_noise(store: Store) -
     for made in store.artifacts("evaluations"):  # as a perplexity, whose items are log-likelihoods
         results = tuple(replace(one, value=20.0) for one in read_results(made.path))
         write_evaluation(made.path, Evaluation(results, read_items(made.path)))
-    assert {one.noise.pairs for one in minimum_effects(Suite(), store, seeds=3)} == {0}
+    assert {one.noise.pairs for one in effects_of_suite(Suite(), store, seeds=3)} == {0}

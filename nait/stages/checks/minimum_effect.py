@@ -29,7 +29,7 @@ Method = dict[int, Artifact]
 """A method's evaluations by seed."""
 
 
-def minimum_effects(
+def effects_of_suite(
     evaluator: Evaluator, store: Store, *, seeds: int, methods: int = 1
 ) -> tuple[Detectable, ...]:
     """Minimum detectable effects with this number of seeds; empty where the number of items is unknown.
