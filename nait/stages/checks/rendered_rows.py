@@ -40,7 +40,7 @@ def rendered(rows: Rows, template: Any, *, model: Model, store: Store, group: st
     """The rows that the template renders completely. `group` is their config group, `on_bad` its key.
 
     A row is at fault if the template omits its input, system message or another field, or if the model's chat
-    template refuses it. Trimmed white space around answers is no fault: `reading` counts such rows.
+    template refuses it. `reading` counts the rows whose answers only lose white space at the ends; they are kept.
     Raises: DataError that names file, row and mend unless `on_bad` is "skip", or when no row is left.
     """
     faults, trimmed = _faults(rows, template, model, store)
