@@ -13,7 +13,7 @@ from nait.core.statistics.power import (
     detectable_difference,
     minimum_effects,
 )
-from nait.sweeps.stats.paired import Stratum, estimate, judged
+from nait.sweeps.stats.paired import Stratum, adjusted_family, estimate
 from nait.sweeps.stats.seed_spread import column
 
 TABLES = 200
@@ -39,7 +39,7 @@ def power(truth: float, items: int, seeds: int, noise: Noise, comparisons: Compa
             parts[m] = [Stratum(1.0, of_items + own - control)]
         sides = column(parts)
         table = [estimate(part, sides=sides[m]) for m, part in parts.items()]
-        found += judged(table)[0].significant
+        found += adjusted_family(table)[0].significant
     return found / TABLES
 
 
