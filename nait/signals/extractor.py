@@ -23,7 +23,7 @@ from nait.signals.lineage import Lineage
 from nait.signals.passes.options import Engine
 from nait.signals.passes.stored_signals import StoredSignals
 from nait.signals.specs.activations import Signal
-from nait.store import Artifact, Store
+from nait.store import Artifact, Store, reading
 
 Tune = Callable[[Pool, Collection[str], Trainer, int], Artifact | None]
 """(pool, ids of rows, trainer, seed) -> the adapter's artifact; None if the trainer trains nothing."""
@@ -174,7 +174,8 @@ class StoredExtractor:
             part = self.store.find(part_kind, name)
             if part:
                 self.lineage.add(part)
-        return load_file(artifact.path / "arrays.safetensors"), artifact
+        with reading(artifact.path):
+            return load_file(artifact.path / "arrays.safetensors"), artifact
 
     def fine_tune(self, pool: Pool, ids: Collection[str], trainer: Trainer, *, seed: int) -> Artifact:
         """The adapter that `trainer` makes from the rows of these ids, from the store if it is there.

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nait.core.dataset.token_table import TokenTable
+from nait.store import reading
 
 LONG_FIELDS = {"input_ids": np.dtype(np.int32), "answer": np.dtype(np.bool_)}
 """Fields with one entry per token: appended block by block, as they may exceed memory."""
@@ -50,12 +51,13 @@ def _finish(raw: Path, path: Path, kind: np.dtype[Any], count: int) -> None:
 
 def read_tokens(folder: Path) -> TokenTable:
     """The table in this folder. Fields with one entry per token are memory-mapped."""
-    fields = {
-        name: np.load(
-            folder / f"{name}.npy", mmap_mode="r" if name in LONG_FIELDS else None, allow_pickle=False
-        )
-        for name in ("input_ids", "answer", "starts", "truncated")
-    }
+    with reading(folder):
+        fields = {
+            name: np.load(
+                folder / f"{name}.npy", mmap_mode="r" if name in LONG_FIELDS else None, allow_pickle=False
+            )
+            for name in ("input_ids", "answer", "starts", "truncated")
+        }
     return TokenTable(**fields)
 
 

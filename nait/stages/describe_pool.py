@@ -13,7 +13,7 @@ from nait.core.contracts import Describer
 from nait.core.dataset.examples import Pool
 from nait.core.dataset.traits import Traits
 from nait.stages.artifacts.score_files import write_parquet
-from nait.store import Artifact, Store
+from nait.store import Artifact, Store, reading
 
 VERSION = 1
 FILE = "traits.parquet"
@@ -49,15 +49,18 @@ def read_traits(artifact: Artifact) -> Traits:
     """Traits from a `traits` artifact."""
     from pyarrow import parquet
 
-    table = parquet.read_table(artifact.path / FILE)
+    with reading(artifact.path):
+        table = parquet.read_table(artifact.path / FILE)
 
-    def columns(prefix: str, dtype: Any) -> dict[str, Any]:
-        names = [name for name in table.column_names if name.startswith(prefix)]
-        return {name.removeprefix(prefix): np.array(table.column(name).to_pylist(), dtype) for name in names}
+        def columns(prefix: str, dtype: Any) -> dict[str, Any]:
+            names = [name for name in table.column_names if name.startswith(prefix)]
+            return {
+                name.removeprefix(prefix): np.array(table.column(name).to_pylist(), dtype) for name in names
+            }
 
-    return Traits(
-        tuple(table.column("id").to_pylist()),
-        labels=columns(LABEL, np.str_),
-        marks=columns(MARK, np.bool_),
-        sizes=columns(SIZE, np.float64),
-    )
+        return Traits(
+            tuple(table.column("id").to_pylist()),
+            labels=columns(LABEL, np.str_),
+            marks=columns(MARK, np.bool_),
+            sizes=columns(SIZE, np.float64),
+        )

@@ -1,5 +1,6 @@
 """The artifact store; energy and provenance of every artifact."""
 
+from nait.store.reading import reading
 from nait.store.store import (
     MANIFEST,
     Artifact,
@@ -19,6 +20,7 @@ __all__ = [
     "is_place",
     "read_artifact",
     "read_json",
+    "reading",
     "way_out",
     "write_json",
     "write_text",

@@ -183,6 +183,9 @@ def _sum(one: float | None, other: float | None) -> float | None:
 def read_artifact(folder: Path) -> Artifact:
     """The artifact in `folder`. Raises: StoreError when its manifest cannot be read."""
     manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or "key" not in manifest:
+        path = folder / MANIFEST
+        raise StoreError("is not an artifact's manifest", where=str(path), mend=way_out(path))
     return Artifact(kind=folder.parent.name, address=folder.name, path=folder, manifest=manifest)
 
 

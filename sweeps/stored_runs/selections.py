@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nait.core.ranking.score_table import Contributions
 from nait.stages.artifacts.score_files import read_layers
-from nait.store import Artifact
+from nait.store import Artifact, reading
 
 ROWS = "selected.jsonl"
 SHORT = 220
@@ -48,20 +48,23 @@ def read_chosen(found: Artifact) -> Chosen:
     """The ids, texts and columns of a `selections` artifact."""
     from pyarrow import parquet
 
-    table = parquet.read_table(found.path / "scores.parquet")
-    ids = tuple(table.column("id").to_pylist())
-    chosen = table.filter(table.column("selected")).sort_by("rank").column("id").to_pylist()
-    names = [name for name in table.column_names if name.startswith("score:")]
-    scores = {
-        name.removeprefix("score:"): np.asarray(table.column(name).to_numpy(zero_copy_only=False), np.float64)
-        for name in names
-    }
-    tokens = table.column("answer_tokens").to_numpy().astype(np.int64)
-    texts = {}
-    if (found.path / ROWS).is_file():
-        with (found.path / ROWS).open(encoding="utf-8") as stream:
-            texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
-    return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), found.address)
+    with reading(found.path):
+        table = parquet.read_table(found.path / "scores.parquet")
+        ids = tuple(table.column("id").to_pylist())
+        chosen = table.filter(table.column("selected")).sort_by("rank").column("id").to_pylist()
+        names = [name for name in table.column_names if name.startswith("score:")]
+        scores = {
+            name.removeprefix("score:"): np.asarray(
+                table.column(name).to_numpy(zero_copy_only=False), np.float64
+            )
+            for name in names
+        }
+        tokens = table.column("answer_tokens").to_numpy().astype(np.int64)
+        texts = {}
+        if (found.path / ROWS).is_file():
+            with (found.path / ROWS).open(encoding="utf-8") as stream:
+                texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
+        return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), found.address)
 
 
 def shorten(line: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from nait.core.addresses import unit_interval
 from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
-from nait.core.errors import ConfigError, DataError
+from nait.core.errors import ConfigError, DataError, StoreError
 from nait.core.ranking.orders import BestRank, Highest
 from nait.models.prompts.templates import TextTemplate
 from nait.neurons.diagnostics import warnings
@@ -540,3 +540,17 @@ def test_the_contrast_is_not_pointed_to_itself() -> None:
 def test_the_pointer_names_a_few_of_many_targets() -> None:
     spoken = warnings({f"t{i}": TOSSED for i in range(57)}, signed=True)
     assert spoken[-1].startswith("t0, t1, t2, t3, t4, t5, t6, t7 and 49 more: ")
+
+
+@pytest.mark.parametrize("kind", ["directions", "passes"])
+def test_a_damaged_array_is_named_with_the_command_that_removes_it(
+    kind: str, opened: Open, tmp_path: Path
+) -> None:
+    Nait().score(pool(), [MATH], opened(tmp_path))
+    damaged = [path for path in (tmp_path / kind).glob("*/*") if path.suffix in (".npy", ".safetensors")]
+    assert damaged
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(StoreError, match="cannot be read") as raised:
+        Nait().score(pool(), [MATH], opened(tmp_path))
+    assert f"nait.store.discard {tmp_path / kind}" in raised.value.mend

@@ -20,7 +20,7 @@ from nait.signals.passes.options import Engine
 from nait.signals.passes.run import join_pass, run_pass
 from nait.signals.passes.shared import produce_together
 from nait.signals.specs.activations import Signal, at_every_layer, first_layers
-from nait.store import Artifact, way_out
+from nait.store import Artifact, reading, way_out
 
 
 class NotMeasured(Exception):  # noqa: N818  # an answer, not an error
@@ -64,7 +64,9 @@ class StoredSignals:
     def _stored(self, key: Mapping[str, Any]) -> npt.NDArray[Any]:
         found = self.encodings.store.find("signals", key)
         assert found is not None
-        return np.load(self._array_path(found), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        path = self._array_path(found)
+        with reading(path):
+            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
     def _array_path(self, signal: Artifact) -> Path:
         """The file of a signal's array, in the folder of the pass that measured it."""

@@ -14,7 +14,7 @@ from nait.core.errors import StoreError
 from nait.core.ranking.orders import Ranking
 from nait.core.ranking.score_table import Contributions, ScoreTable
 from nait.core.ranking.selection import Selection
-from nait.store import Artifact
+from nait.store import Artifact, reading
 
 SCORE_PREFIX = "score:"
 LAYERS, LAYER_PREFIX = "layers.parquet", "layer_"
@@ -57,23 +57,24 @@ def read_scores(artifact: Artifact) -> tuple[ScoreTable, npt.NDArray[np.int64]]:
     """Score table of a `scores` artifact, and answer tokens [N]."""
     from pyarrow import parquet
 
-    table = parquet.read_table(artifact.path / "scores.parquet")
-    names = list(artifact.manifest["targets"])
-    values = [table.column(SCORE_PREFIX + name).to_numpy(zero_copy_only=False) for name in names]
-    ids = tuple(table.column("id").to_pylist())
-    reasons = table.column("reason").to_pylist()
-    return (
-        ScoreTable(
-            ids=ids,
-            targets=tuple(names),
-            values=np.stack(values, dtype=np.float64).T,  # contiguous columns
-            unit=str(artifact.manifest["unit"]),
-            definition=str(artifact.manifest["definition"]),
-            reasons={key: reason for key, reason in zip(ids, reasons, strict=True) if reason},
-            exhaustive=bool(artifact.manifest["exhaustive"]),
-        ),
-        table.column("answer_tokens").to_numpy().astype(np.int64),
-    )
+    with reading(artifact.path):
+        table = parquet.read_table(artifact.path / "scores.parquet")
+        names = list(artifact.manifest["targets"])
+        values = [table.column(SCORE_PREFIX + name).to_numpy(zero_copy_only=False) for name in names]
+        ids = tuple(table.column("id").to_pylist())
+        reasons = table.column("reason").to_pylist()
+        return (
+            ScoreTable(
+                ids=ids,
+                targets=tuple(names),
+                values=np.stack(values, dtype=np.float64).T,  # contiguous columns
+                unit=str(artifact.manifest["unit"]),
+                definition=str(artifact.manifest["definition"]),
+                reasons={key: reason for key, reason in zip(ids, reasons, strict=True) if reason},
+                exhaustive=bool(artifact.manifest["exhaustive"]),
+            ),
+            table.column("answer_tokens").to_numpy().astype(np.int64),
+        )
 
 
 def write_selection(
@@ -120,16 +121,17 @@ def read_layers(artifact: Artifact) -> list[Contributions]:
 
     if not (artifact.path / LAYERS).is_file():
         return []
-    table = parquet.read_table(artifact.path / LAYERS)
-    found = []
-    for target, means in artifact.manifest["layer_means"].items():
-        rows = table.filter(compute.equal(table.column("target"), target))
-        parts = [rows.column(LAYER_PREFIX + layer).to_numpy() for layer in means]
-        found.append(
-            Contributions(
-                target, tuple(map(int, means)), np.stack(parts, axis=1), np.array([*means.values()])
+    with reading(artifact.path):
+        table = parquet.read_table(artifact.path / LAYERS)
+        found = []
+        for target, means in artifact.manifest["layer_means"].items():
+            rows = table.filter(compute.equal(table.column("target"), target))
+            parts = [rows.column(LAYER_PREFIX + layer).to_numpy() for layer in means]
+            found.append(
+                Contributions(
+                    target, tuple(map(int, means)), np.stack(parts, axis=1), np.array([*means.values()])
+                )
             )
-        )
     return found
 
 
@@ -137,9 +139,10 @@ def read_ranking(artifact: Artifact) -> list[str]:
     """Ids of the eligible rows of a `selections` artifact, best first."""
     from pyarrow import compute, parquet
 
-    table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank"])
-    ranked = table.filter(compute.is_valid(table.column("rank"))).sort_by("rank")
-    return list(ranked.column("id").to_pylist())
+    with reading(artifact.path):
+        table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank"])
+        ranked = table.filter(compute.is_valid(table.column("rank"))).sort_by("rank")
+        return list(ranked.column("id").to_pylist())
 
 
 def write_selected_rows(path: Path, pool: Pool, selection: Selection) -> None:
@@ -157,8 +160,9 @@ def read_selection(artifact: Artifact, pool: Pool) -> Selection:
     """The selection of a `selections` artifact, as rows of `pool`."""
     from pyarrow import parquet
 
-    table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank", "selected"])
-    chosen = table.filter(table.column("selected")).sort_by("rank")
-    ids = tuple(chosen.column("id").to_pylist())
-    places = {key: row for row, key in enumerate(pool.ids)}
-    return Selection(ids, tuple(places[key] for key in ids), int(artifact.manifest["answer_tokens"]))
+    with reading(artifact.path):
+        table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank", "selected"])
+        chosen = table.filter(table.column("selected")).sort_by("rank")
+        ids = tuple(chosen.column("id").to_pylist())
+        places = {key: row for row, key in enumerate(pool.ids)}
+        return Selection(ids, tuple(places[key] for key in ids), int(artifact.manifest["answer_tokens"]))

@@ -21,7 +21,7 @@ from nait.core.dataset.contamination import (
 from nait.core.dataset.examples import Pool, Target, fingerprint
 from nait.core.errors import DataError
 from nait.stages.checks.contamination_text import NO_EVALUATION, describe, describe_look
-from nait.store import Artifact, Store, write_json
+from nait.store import Artifact, Store, reading, write_json
 
 VERSION = 2
 """2: hits name the role of both sides, short texts match inside longer ones, and compared counts are kept."""
@@ -167,7 +167,8 @@ def read_hits(artifact: Artifact) -> list[Hit]:
         evaluated = bool(one.get("evaluated", known))
         return Hit(side(one["rows"]), one["id"], other, one["other_id"], one["kind"], evaluated)
 
-    return [hit(one) for one in json.loads((artifact.path / HITS).read_text(encoding="utf-8"))]
+    with reading(artifact.path):
+        return [hit(one) for one in json.loads((artifact.path / HITS).read_text(encoding="utf-8"))]
 
 
 def _below(item: str, limit: int | None) -> bool:

@@ -14,7 +14,7 @@ from nait.core.contracts import Model
 from nait.core.dataset.examples import Example, Pool, Target, fingerprint
 from nait.core.errors import DataError
 from nait.models.prompts.templates import ChatTemplate, TextTemplate
-from nait.store import Artifact, Store, write_json
+from nait.store import Artifact, Store, reading, write_json
 
 VERSION = 3
 """2: a partly rendered row is a fault. 3: answers with trimmed white space are counted."""
@@ -121,8 +121,9 @@ def _rendering(rows: Pool | Target, template: ChatTemplate, model: Model, store:
 
 
 def _read(artifact: Artifact) -> Faults:
-    found = json.loads((artifact.path / FAULTS).read_text(encoding="utf-8"))
-    return {key: Fault(*fault) for key, fault in found.items()}
+    with reading(artifact.path):
+        found = json.loads((artifact.path / FAULTS).read_text(encoding="utf-8"))
+        return {key: Fault(*fault) for key, fault in found.items()}
 
 
 def _refusal(rows: Pool | Target, faults: Faults, end: str) -> DataError:

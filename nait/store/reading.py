@@ -1,0 +1,26 @@
+"""Reading an artifact's files: a damaged one is an error that names it and the command that removes the artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nait.core.errors import NaitError, StoreError
+from nait.store.store import way_out
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Read files in the artifact folder `path`, or that one file of an artifact.
+
+    Raises: StoreError when a file is absent, damaged or lacks a part. Libraries raise exceptions of many kinds for
+    damaged bytes, so every exception within counts as damage. A NaitError keeps its own message.
+    """
+    try:
+        yield
+    except (NaitError, MemoryError):
+        raise
+    except Exception as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreError(f"cannot be read ({said})", where=str(path), mend=way_out(path)) from error
