@@ -209,6 +209,11 @@ def test_every_other_mistake_is_answered_with_what_to_type(words: list[str], sai
 
 
 WRONG: list[tuple[str, list[str]]] = [
+    (
+        "reference_template=plain",
+        ["reference_template: 'plain' is a value", "'+template@reference_template=OPTION'"],
+    ),
+    ("train.lora=4", ["train.lora: '4' is a value, and this has keys of its own"]),
     ("budget.ratio=abc", ["budget.ratio: 'abc' is not a number"]),
     ("model.max_length=long", ["model.max_length: 'long' is not a whole number"]),
     ("train.epochs=[1,2]", ["train.epochs", "is not a number"]),
@@ -231,6 +236,31 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_whole_key(word: str, said: li
         typed(word)
     for part in said:
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("selector", "key", "group"),
+    [
+        ("random_length_matched", "like", "+selector"), ("rds", "template", "+template"),
+        ("less", "template", "+template"), ("less", "warmup", "train"), ("ifd_cherry", "template", "+template"),
+        ("selectit", "template", "+template"),
+    ],
+)  # fmt: skip
+def test_a_name_for_a_part_of_a_selector_is_answered_with_how_to_choose_it(
+    selector: str, key: str, group: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        typed(f"selector={selector}", f"selector.{key}=rds")
+    message = str(caught.value)
+    assert f"selector.{key}: 'rds' is a value, and this has keys of its own" in message
+    assert f"'{group}@selector.{key}=OPTION'" in message
+
+
+def test_a_length_matched_control_of_any_selector_is_one_word() -> None:
+    words = ["selector=random_length_matched", "+selector@selector.like=rds"]
+    like = typed(*words)["selector"]["like"]
+    assert like["_target_"] == "nait.baselines.rds.Rds"
+    assert "name" not in like
 
 
 def test_the_values_of_every_default_are_left_as_they_are() -> None:

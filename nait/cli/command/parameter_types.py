@@ -17,6 +17,10 @@ LISTS = (list, tuple, Sequence)
 DICTS = (dict, Mapping)
 NAMED = ("selector", "name")
 """The only key that is not a parameter: a selector's name in tables."""
+PARTS = {
+    "template": "+template", "reference_template": "+template", "warmup": "train", "like": "+selector",
+}  # fmt: skip
+"""Key of a part that has keys of its own -> the config group whose options it can be; + where none is chosen yet."""
 
 
 def fit(node: Any, where: str) -> Any:
@@ -30,6 +34,8 @@ def fit(node: Any, where: str) -> Any:
     if not isinstance(node, dict):
         return node
     wanted = _annotations(node["_target_"]) if "_target_" in node else {}
+    if where.startswith("selector.") and wanted and "name" not in wanted:
+        node = {key: value for key, value in node.items() if key != "name"}  # of a selector inside a selector
     for key in node if wanted else ():
         if key not in wanted and not str(key).startswith("_") and (where, key) != NAMED:
             raise ConfigError(
@@ -38,6 +44,8 @@ def fit(node: Any, where: str) -> Any:
     fitted = {}
     for key, value in node.items():
         place = f"{where}.{key}" if where else str(key)
+        if place in PARTS and isinstance(value, str):
+            raise _no_part(value, place)
         inner = fit(value, place)
         built = isinstance(value, dict) and "_target_" in value
         fitted[key] = inner if built or key not in wanted else fit_value(inner, wanted[key], place)
@@ -57,6 +65,8 @@ def fit_value(value: Any, wanted: Any, where: str) -> Any:
     if lists and isinstance(value, str | int | float):
         return _of_list([value], options, where)
     words = [word for one in options if (word := _word(one))]
+    if not words and not isinstance(value, dict) and all(map(_is_part, options)):
+        raise _no_part(value, where)
     if not words:
         return value  # a class, or no useful annotation: the constructor checks it
     mend = _mend(options, where)
@@ -91,6 +101,23 @@ def _is_a(value: Any, wanted: Any) -> bool:
     if wanted is Path:
         return isinstance(value, str)
     return wanted in (str, bool) and isinstance(value, wanted)
+
+
+def _is_part(wanted: Any) -> bool:
+    """Whether values of this type are built from keys: it is a class of ours, or None beside one."""
+    if wanted is types.NoneType:
+        return True
+    return inspect.isclass(wanted) and wanted.__module__.startswith("nait.")
+
+
+def _no_part(value: Any, where: str) -> ConfigError:
+    """The error for a single value where a part with keys of its own belongs."""
+    last = where.rsplit(".", 1)[-1]
+    options = f"'{PARTS[last]}@{where}=OPTION' takes an option of a group. " if last in PARTS else ""
+    return ConfigError(
+        f"'{_shown(value)}' is a value, and this has keys of its own", where=where,
+        mend=f"{options}nait --cfg job shows its keys.",
+    )  # fmt: skip
 
 
 def _is_number(value: Any, options: Sequence[Any]) -> bool:
