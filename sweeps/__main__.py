@@ -16,7 +16,7 @@ from nait.store import Store
 from nait.sweeps.analyses.cost_table import Costs
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import Leaderboard
-from nait.sweeps.stats.contrasts import CONTROL
+from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.stores import Stores
 from nait.tracking.wandb.pull import pull
 from nait.tracking.wandb.workspaces import save_view

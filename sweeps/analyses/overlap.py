@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nait.core.ranking.rank_statistics import spearman
 from nait.sweeps.grouping.names import aims, apart
 from nait.sweeps.render.svg import Grid
-from nait.sweeps.stats.contrasts import CONTROL
+from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.picks import Picks
 from nait.sweeps.stored_runs.selections import Chosen, jaccard
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nait.sweeps.grouping.target_benchmarks import Benchmarks, belongs
 from nait.sweeps.render.svg import Grid
 from nait.sweeps.stats.aggregates import Line
-from nait.sweeps.stats.contrasts import TARGETLESS
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
+from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
+from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 ALL = "all"
 

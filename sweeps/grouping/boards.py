@@ -15,7 +15,7 @@ from nait.sweeps.grouping.headings import Heading, headings
 from nait.sweeps.grouping.identities import SHUFFLED, Facts, Identity, identity, is_base, name_of
 from nait.sweeps.grouping.names import some, titles
 from nait.sweeps.grouping.seeds import Seeded, without_run_seeds
-from nait.sweeps.stats.contrasts import BASE, CONTROL, TARGETLESS
+from nait.sweeps.stored_runs.method_names import BASE, CONTROL, TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 
 REFERENCES = ("reference", "reference rows", "reference_template")

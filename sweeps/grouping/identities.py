@@ -12,7 +12,7 @@ from typing import Any
 
 from nait.core.addresses import address
 from nait.store import Artifact
-from nait.sweeps.stats.contrasts import BASE, CONTROL, FULL, TARGETLESS
+from nait.sweeps.stored_runs.method_names import BASE, CONTROL, FULL, TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 
 ANY = "any"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nait.sweeps.grouping.target_benchmarks import Benchmarks, leading
 from nait.sweeps.render import markdown
 from nait.sweeps.stats.aggregates import Line
-from nait.sweeps.stats.contrasts import CONTROL
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
+from nait.sweeps.stats.target_benchmarks import Benchmarks, leading
+from nait.sweeps.stored_runs.method_names import CONTROL
 
 LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random", "seeds", "n", "rows",
         "answer tokens", "select s", "train s", "evaluate s")  # fmt: skip

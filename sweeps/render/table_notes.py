@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from nait.core.statistics.power import at_most_one
 from nait.sweeps.grouping.names import aims, some
-from nait.sweeps.grouping.target_benchmarks import Benchmarks, leading, owned
 from nait.sweeps.render.leaderboard_tables import NONE, number, trained
 from nait.sweeps.stats.aggregates import Line
-from nait.sweeps.stats.contrasts import BASE, CONTROL
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference, detectable_difference
+from nait.sweeps.stats.target_benchmarks import Benchmarks, leading, owned
+from nait.sweeps.stored_runs.method_names import BASE, CONTROL
 
 SCORES = (
     "score ± the longer arm of its 95 % interval, over items and, with several seeds, over seeds. With three or more "

@@ -11,14 +11,14 @@ from nait.sweeps.analyses.caveats import provenance, warnings
 from nait.sweeps.analyses.composition import pool_traits
 from nait.sweeps.analyses.contamination_summary import contamination
 from nait.sweeps.analyses.cost_table import amortised
+from nait.sweeps.analyses.pairs import pairwise
 from nait.sweeps.analyses.transfer import as_csv as transfer_csv
 from nait.sweeps.analyses.transfer import matrices
-from nait.sweeps.grouping.target_benchmarks import Benchmarks
 from nait.sweeps.render.report_document import Document, Section, as_html, as_latex, as_markdown
 from nait.sweeps.reports.leaderboard import Leaderboard, Measured, measured
 from nait.sweeps.reports.sections import compared, costs, leaderboard, overview, selected, transferred, varied
-from nait.sweeps.stats.contrasts import CONTROL
-from nait.sweeps.stats.pairs import pairwise
+from nait.sweeps.stats.target_benchmarks import Benchmarks
+from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.picks import read_picks
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore

@@ -14,14 +14,15 @@ from pathlib import Path
 
 from nait.core.statistics.results import Row
 from nait.store import write_json, write_text
+from nait.sweeps.grouping.collect import NO_RUNS, Sheet, outcomes, sheets
 from nait.sweeps.grouping.names import some
-from nait.sweeps.grouping.target_benchmarks import Benchmarks
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, differences, long, wide
 from nait.sweeps.render.markdown import escaped
 from nait.sweeps.render.table_notes import notes
 from nait.sweeps.stats.aggregates import Line, summarise
-from nait.sweeps.stats.contrasts import BASE, CONTROL, Items
-from nait.sweeps.stored_runs.collect import NO_RUNS, Sheet, outcomes, sheets
+from nait.sweeps.stats.contrasts import Items
+from nait.sweeps.stats.target_benchmarks import Benchmarks
+from nait.sweeps.stored_runs.method_names import BASE, CONTROL
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
 

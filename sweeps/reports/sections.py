@@ -8,8 +8,6 @@ from nait.core.dataset.traits import Traits
 from nait.core.statistics.results import Row
 from nait.sweeps.analyses.claims import Claim, claims
 from nait.sweeps.analyses.composition import composition_table, departures
-from nait.sweeps.analyses.curves import costs as spots_of
-from nait.sweeps.analyses.curves import panels
 from nait.sweeps.analyses.layer_shifts import layer_shifts
 from nait.sweeps.analyses.overlap import (
     Core,
@@ -23,9 +21,10 @@ from nait.sweeps.analyses.overlap import (
 )
 from nait.sweeps.analyses.transfer import Matrix, grid
 from nait.sweeps.grouping.names import legend
-from nait.sweeps.grouping.target_benchmarks import Benchmarks
-from nait.sweeps.render.curve_plots import cost_plot, curve_plot
-from nait.sweeps.render.forest import forest, forest_plot
+from nait.sweeps.plots.curve_plots import cost_plot, curve_plot
+from nait.sweeps.plots.curves import costs as spots_of
+from nait.sweeps.plots.curves import panels
+from nait.sweeps.plots.forest import forest, forest_plot
 from nait.sweeps.render.leaderboard_tables import count, difference_cells, seconds, wide_cells
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.render.svg import Grid, heat_maps, picture
@@ -34,6 +33,7 @@ from nait.sweeps.reports.leaderboard import Measured
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.contrasts import Items
 from nait.sweeps.stats.paired import ITEMS_ONLY
+from nait.sweeps.stats.target_benchmarks import Benchmarks
 from nait.sweeps.stored_runs.picks import Picks
 
 MOST_MATRICES = 6

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nait.core.statistics.results import Row
-from nait.sweeps.stats.contrasts import CONTROL, Items, measurements, places
+from nait.sweeps.stats.contrasts import Items
 from nait.sweeps.stats.estimates import Key, differences, scores
 from nait.sweeps.stats.paired import Z95, Difference, adjusted_family, share_half_width
 from nait.sweeps.stats.shares import shares
+from nait.sweeps.stored_runs.method_names import CONTROL
+from nait.sweeps.stored_runs.row_items import measurements, places
 
 
 @dataclass(frozen=True)

@@ -10,31 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Row
 from nait.sweeps.stats.paired import Difference, Outcomes, Stratum, estimate, paired
+from nait.sweeps.stored_runs.method_names import BASE, CONTROL, TARGETLESS
+from nait.sweeps.stored_runs.row_items import places
 
-CONTROL = "random"
-BASE = "base (not trained)"
-FULL = "full"
-TARGETLESS = (CONTROL, FULL, BASE)
-"""Methods that do not depend on the target: a run for any target serves all."""
 Items = Mapping[tuple[str, str, str], Outcomes]
 """(evaluation, task, displayed metric) -> item outcomes of a run."""
 Term = tuple[float, Mapping[int, Row]]
 """A weight and the rows of a method on one task, by seed."""
-
-
-def metric_name(metric: str, filter_name: str) -> str:
-    """The displayed metric, with its filter if there is one."""
-    return f"{metric} ({filter_name})" if filter_name not in ("", "none") else metric
-
-
-def places(row: Row) -> list[tuple[tuple[str, str, str], float]]:
-    """The keys of a row's items with their weights: its own, or one per member of a group."""
-    if not row.members:
-        return [((row.evaluation, row.task, row.metric), 1.0)]
-    return [
-        ((row.evaluation, member.task, metric_name(member.metric, member.filter)), member.weight)
-        for member in row.members
-    ]
 
 
 def strata(terms: Sequence[Term], items: Items, *, weight: float = 1.0) -> list[Stratum] | None:
@@ -95,14 +77,6 @@ def by_seed(rows: Iterable[Row]) -> dict[int, Row]:
                 mend="Put these runs on separate lines: a mean must not include two results of one seed.",
             )
     return found
-
-
-def measurements(rows: Iterable[Row]) -> int:
-    """The number of distinct results over the seeds of these rows."""
-    found: dict[int, set[str]] = {}
-    for row in rows:
-        found.setdefault(row.seed, set()).add(row.outcome)
-    return len(set(map(frozenset, found.values())))
 
 
 def controls(group: Sequence[Row], rows: Iterable[Row], control: str = CONTROL) -> list[Row]:

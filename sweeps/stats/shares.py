@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from nait.core.statistics.results import Row
-from nait.sweeps.stats.contrasts import Items, places
+from nait.sweeps.stats.contrasts import Items
+from nait.sweeps.stored_runs.row_items import places
 
 Key = tuple[str, ...]
 Place = tuple[str, str, str]

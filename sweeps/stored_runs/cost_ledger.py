@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nait.core.statistics.results import Row
-from nait.sweeps.stats.contrasts import measurements
+from nait.sweeps.stored_runs.row_items import measurements
 
 ALL = "all methods together"
 Name = tuple[str, str, str, str]

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from nait.core.statistics.results import Row
-from nait.sweeps.stats.contrasts import BASE, TARGETLESS
+from nait.sweeps.stored_runs.method_names import BASE, TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.selections import Chosen, jaccard
 

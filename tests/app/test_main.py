@@ -21,7 +21,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from nait.store import Store
-from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.grouping.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.wandb.pull import pull_runs
 from tests.app.warm import Warm

@@ -133,6 +133,21 @@ def test_the_floors_are_not_circular() -> None:
         rest = {room: below for room, below in rest.items() if room not in ground}
 
 
+def test_sub_rooms_of_a_room_do_not_import_each_other_in_a_circle() -> None:
+    below: dict[str, set[str]] = {}
+    for path in sources():
+        inside = path.relative_to(ROOT).with_suffix("").parts
+        here = inside if inside[0] == "nait" else ("nait", *inside)
+        for module in imports(path):
+            there = tuple(module.split("."))
+            if min(len(here), len(there)) > 3 and here[1] == there[1] and here[2] != there[2]:
+                below.setdefault(".".join(here[:3]), set()).add(".".join(there[:3]))
+    while below:
+        free = {room for room, others in below.items() if not others & set(below)}
+        assert free, f"these sub-rooms import each other: {sorted(below)}"
+        below = {room: others for room, others in below.items() if room not in free}
+
+
 def visible(room: Path) -> list[str]:
     """What a reader of a room sees: its modules and its sub-rooms, without `__init__` and other dunder files."""
     names = [path.name for path in room.glob("*.py") if not path.name.startswith("__")]

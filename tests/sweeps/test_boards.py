@@ -12,16 +12,16 @@ from nait.core.statistics.results import Row
 from nait.stages.report import record_run
 from nait.store import Artifact, Store, read_json, write_json
 from nait.sweeps.analyses.cost_table import Costs
-from nait.sweeps.analyses.curves import panels
+from nait.sweeps.grouping.collect import Sheet, collect, outcomes, sheets
 from nait.sweeps.grouping.names import MOST, aims, fit, legend
-from nait.sweeps.render.forest import forest, forest_plot
+from nait.sweeps.plots.curves import panels
+from nait.sweeps.plots.forest import forest, forest_plot
 from nait.sweeps.render.report_document import Notes
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import Leaderboard, measured
 from nait.sweeps.reports.sections import compared
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.contrasts import by_seed, controls
-from nait.sweeps.stored_runs.collect import Sheet, collect, outcomes, sheets
 from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put

@@ -14,8 +14,8 @@ from nait.stages.describe_pool import characterise
 from nait.store import Store
 from nait.sweeps.analyses.composition import OTHERS, composition_table, departures, pool_traits
 from nait.sweeps.analyses.overlap import distinct
+from nait.sweeps.grouping.collect import collect
 from nait.sweeps.reports.full_report import Report
-from nait.sweeps.stored_runs.collect import collect
 from nait.sweeps.stored_runs.picks import Picks, read_picks
 from nait.sweeps.stored_runs.run_set import RunSet
 

@@ -12,13 +12,14 @@ from scipy import stats
 from nait.core.statistics.results import Evaluation, Member, Result, Row
 from nait.stages.artifacts.evaluation_files import read_results, write_evaluation
 from nait.store import Store
+from nait.sweeps.analyses.pairs import pairwise
+from nait.sweeps.grouping.collect import collect, outcomes, sheets
 from nait.sweeps.render.leaderboard_tables import difference_cells
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.sweeps.stats.aggregates import Line, corrected, summarise
-from nait.sweeps.stats.contrasts import BASE, between, controls
-from nait.sweeps.stats.pairs import pairwise
-from nait.sweeps.stored_runs.collect import collect, outcomes, sheets
+from nait.sweeps.stats.contrasts import between, controls
+from nait.sweeps.stored_runs.method_names import BASE
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import Stores
 

@@ -22,8 +22,8 @@ from nait.stages.select import Selector, select
 from nait.store import Artifact, Store
 from nait.sweeps.__main__ import main
 from nait.sweeps.analyses.cost_table import Costs, read_costs
+from nait.sweeps.grouping.collect import collect
 from nait.sweeps.reports.full_report import Report
-from nait.sweeps.stored_runs.collect import collect
 from nait.sweeps.stored_runs.cost_ledger import ALL, Spending, spendings
 from nait.sweeps.stored_runs.run_set import RunSet
 

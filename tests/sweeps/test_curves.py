@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from nait.store import Store
-from nait.sweeps.analyses.curves import costs, number, panels, unit
-from nait.sweeps.render.curve_plots import cost_plot, curve_plot
+from nait.sweeps.grouping.collect import collect
+from nait.sweeps.plots.curve_plots import cost_plot, curve_plot
+from nait.sweeps.plots.curves import costs, number, panels, unit
 from nait.sweeps.stats.aggregates import Line, summarise
-from nait.sweeps.stored_runs.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nait.sweeps.analyses.curves import costs
-from nait.sweeps.render.forest import MOST, OWN, forest, forest_plot
+from nait.sweeps.plots.curves import costs
+from nait.sweeps.plots.forest import MOST, OWN, forest, forest_plot
 from nait.sweeps.reports.sections import compared
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.paired import Difference

@@ -11,7 +11,7 @@ import pytest
 from nait.core.ranking.score_table import Contributions
 from nait.store import Store
 from nait.sweeps.analyses.layer_shifts import MOST_COLUMNS, layer_shifts
-from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.grouping.collect import collect
 from nait.sweeps.stored_runs.picks import Picks, read_picks
 from nait.sweeps.stored_runs.run_set import RunSet
 

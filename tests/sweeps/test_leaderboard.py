@@ -17,12 +17,12 @@ from nait.core.statistics.significance import Arm
 from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.report import record_run
 from nait.store import Store
+from nait.sweeps.grouping.collect import collect
 from nait.sweeps.render.leaderboard_tables import difference_cells, wide_cells
 from nait.sweeps.render.table_notes import detectable, notes
 from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.paired import Difference
-from nait.sweeps.stored_runs.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 
 

@@ -19,9 +19,9 @@ from nait.sweeps.analyses.overlap import (
     overlaps,
     setting_agreement,
 )
+from nait.sweeps.grouping.collect import collect
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.sections import selected
-from nait.sweeps.stored_runs.collect import collect
 from nait.sweeps.stored_runs.picks import Picks, read_picks
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.selections import jaccard, shorten

@@ -12,19 +12,19 @@ import pytest
 from nait.core.statistics.results import Row
 from nait.store import Store
 from nait.sweeps.analyses.cost_table import Costs
-from nait.sweeps.analyses.curves import CurvePoint, panels
-from nait.sweeps.analyses.curves import costs as spots_of
-from nait.sweeps.render.forest import forest
+from nait.sweeps.grouping.collect import collect
+from nait.sweeps.plots.curves import CurvePoint, panels
+from nait.sweeps.plots.curves import costs as spots_of
+from nait.sweeps.plots.forest import forest
 from nait.sweeps.render.leaderboard_tables import long_cells, wide_cells
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.render.table_notes import notes
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import Leaderboard, measured
 from nait.sweeps.stats.aggregates import Line, grouped, summarise
-from nait.sweeps.stats.contrasts import BASE
 from nait.sweeps.stats.estimates import scores
 from nait.sweeps.stats.paired import share_half_width
-from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.stored_runs.method_names import BASE
 from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import ITEMS, TASKS, put

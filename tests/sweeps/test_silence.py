@@ -15,14 +15,14 @@ from nait.core.statistics.results import Evaluation, Item, Result, Row
 from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.checks.score_checks import warnings_under
 from nait.store import Store, read_json, write_json
-from nait.sweeps.analyses.curves import CurvePoint, Spot
 from nait.sweeps.analyses.overlap import lengths
+from nait.sweeps.grouping.collect import collect, sheets
+from nait.sweeps.plots.curves import CurvePoint, Spot
 from nait.sweeps.render.leaderboard_tables import number
 from nait.sweeps.render.markdown import table
 from nait.sweeps.render.table_notes import notes
 from nait.sweeps.reports.leaderboard import Leaderboard, measured
 from nait.sweeps.stats.aggregates import summarise
-from nait.sweeps.stored_runs.collect import collect, sheets
 from nait.sweeps.stored_runs.cost_ledger import RunCost, spendings
 from nait.sweeps.stored_runs.picks import read_picks
 from nait.sweeps.stored_runs.run_set import RunSet

@@ -13,9 +13,9 @@ import pytest
 from nait.store import Store
 from nait.sweeps.analyses.claims import Claim, claims
 from nait.sweeps.analyses.transfer import Matrix, as_csv, grid, matrices
-from nait.sweeps.grouping.target_benchmarks import belongs
+from nait.sweeps.grouping.collect import collect, outcomes
 from nait.sweeps.stats.aggregates import summarise
-from nait.sweeps.stored_runs.collect import collect, outcomes
+from nait.sweeps.stats.target_benchmarks import belongs
 from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import TASKS, put

@@ -12,7 +12,7 @@ import wandb
 
 from nait.core.errors import NaitError
 from nait.store import Store, read_json, write_json
-from nait.sweeps.stored_runs.collect import collect
+from nait.sweeps.grouping.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.bundles import PARTS, bundle, is_place
 from nait.tracking.wandb.pull import pull, pull_runs

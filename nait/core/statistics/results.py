@@ -66,7 +66,7 @@ class Row:
 
     - `headline`: the task is one that the user asked for, not a subtask of it.
     - `truth`: quality of the selection by ground-truth labels, when the rows have labels.
-    - `checks`: diagnostics of the scores (see `sweeps/stored_runs/collect.py`).
+    - `checks`: diagnostics of the scores (see `sweeps/grouping/collect.py`).
     - `method`: the selector's name. `selector`: that name with `settings`, by which its runs in the table differ.
     - `table`: a number shared by rows with the same model, pool, recipe and evaluation.
     - `members`: the tasks of a group.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from nait.core.errors import did_you_mean
 from nait.data.chat.reasoning import Handling, join_reasoning
-from nait.data.columns.column_names import PAIRS, WEIGHTS
+from nait.data.field_names import PAIRS, WEIGHTS
 from nait.data.row_errors import RowError, checked_text, is_empty, kind
 
 USER, ASSISTANT, SYSTEM = "user", "assistant", "system"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nait.data.columns.column_names import SWITCHES
+from nait.data.field_names import SWITCHES
 from nait.data.row_errors import checked_text, is_empty
 
 KEPT, DROPPED = "reasoning kept as <think>", "reasoning dropped"

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nait.core.errors import ConfigError, did_you_mean
-from nait.data.columns import column_names
+from nait.data import field_names
 from nait.data.columns.hints import guess_mapping, hint, mapping_caveats, mapping_text, must_be_rewritten
 from nait.data.columns.layouts import KEYS, TEXT, Layout
 from nait.data.files.json_objects import describe_keys
@@ -28,18 +28,18 @@ from nait.data.row_errors import Row, RowError, has_column, value_at
 Columns = Mapping[str, str | Sequence[str] | None]
 
 _COMMON_FIELDS = {
-    "tools": column_names.TOOLS,
-    "media": column_names.MEDIA,
-    "system": column_names.SYSTEMS,
-    "subtask": column_names.SUBTASKS,
-    "label": column_names.LABELS,
-    "weight": column_names.ROW_WEIGHTS,
+    "tools": field_names.TOOLS,
+    "media": field_names.MEDIA,
+    "system": field_names.SYSTEMS,
+    "subtask": field_names.SUBTASKS,
+    "label": field_names.LABELS,
+    "weight": field_names.ROW_WEIGHTS,
 }
 _PAIR_FIELDS = {
-    "input": column_names.INPUTS,
-    "history": column_names.HISTORIES,
-    "options": column_names.OPTIONS,
-    "reasoning": column_names.REASONINGS,
+    "input": field_names.INPUTS,
+    "history": field_names.HISTORIES,
+    "options": field_names.OPTIONS,
+    "reasoning": field_names.REASONINGS,
     **_COMMON_FIELDS,
 }
 
@@ -69,23 +69,23 @@ def _shapes() -> tuple[Shape, ...]:
     def alpaca(output: str) -> Shape:
         return Shape("alpaca", {"instruction": "instruction", "output": output}, _PAIR_FIELDS)
 
-    instruction, output, inputs = column_names.TASK_DEFINITION
+    instruction, output, inputs = field_names.TASK_DEFINITION
     defined = Shape(
         "alpaca", {"instruction": instruction, "output": output}, {**_PAIR_FIELDS, "input": inputs}
     )
     return (
-        *(Shape("messages", {"messages": name}, _COMMON_FIELDS) for name in column_names.CONVERSATIONS),
+        *(Shape("messages", {"messages": name}, _COMMON_FIELDS) for name in field_names.CONVERSATIONS),
         *(
             Shape("sharegpt", {"conversations": name}, _COMMON_FIELDS)
-            for name in reversed(column_names.CONVERSATIONS)
+            for name in reversed(field_names.CONVERSATIONS)
         ),
         alpaca("output"),
         alpaca("response"),
-        *(pair(names) for names in column_names.PAIRS[: column_names.FIRST_PAIRS]),
-        *(Shape("messages", {"messages": name}, _COMMON_FIELDS) for name in column_names.MORE_CONVERSATIONS),
+        *(pair(names) for names in field_names.PAIRS[: field_names.FIRST_PAIRS]),
+        *(Shape("messages", {"messages": name}, _COMMON_FIELDS) for name in field_names.MORE_CONVERSATIONS),
         defined,
-        *(pair(names) for names in column_names.PAIRS[column_names.FIRST_PAIRS :]),
-        *(pair(names, needs_options=True) for names in column_names.CHOICE_PAIRS),
+        *(pair(names) for names in field_names.PAIRS[field_names.FIRST_PAIRS :]),
+        *(pair(names, needs_options=True) for names in field_names.CHOICE_PAIRS),
         Shape(TEXT, {TEXT: "text"}, _COMMON_FIELDS),
     )
 
@@ -172,7 +172,7 @@ def _find_option_columns(
 ) -> tuple[str, ...]:
     if "options" not in shape.optional or "options" in named or optional.get("options"):
         return ()
-    for usual in column_names.OPTION_COLUMNS:
+    for usual in field_names.OPTION_COLUMNS:
         held = [names.get(name, names.get(name.casefold(), "")) for name in usual]
         if all(held) and not {*held} & {*taken}:
             return tuple(held)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nait.data.columns.column_names import METADATA_WORDS, SPEAKERS
+from nait.data.field_names import METADATA_WORDS, SPEAKERS
 
 MAX_NAMES = 20
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nait.core.errors import ConfigError, DataError
-from nait.data.columns.column_names import INPUTS, SPEAKERS, SYSTEMS
+from nait.data.field_names import INPUTS, SPEAKERS, SYSTEMS
 from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, quoted, value_at
 
 _SHARED = {name.casefold() for name in ("definition", "instruction", "prompt", *SYSTEMS, *INPUTS)} - {"input"}

@@ -12,7 +12,8 @@ from nait.core.statistics.results import Result, Row
 from nait.sweeps.grouping.boards import Board, PlacedRun, boards
 from nait.sweeps.grouping.headings import Heading
 from nait.sweeps.grouping.identities import is_shuffled
-from nait.sweeps.stats.contrasts import BASE, metric_name, places
+from nait.sweeps.stored_runs.method_names import BASE
+from nait.sweeps.stored_runs.row_items import metric_name, places
 from nait.sweeps.stored_runs.run_set import RunSet
 
 NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nait.sweeps.grouping.names import apart, fit
-from nait.sweeps.grouping.target_benchmarks import Benchmarks, belongs
 from nait.sweeps.render.svg import FAINT, INK, PALETTE, canvas
 from nait.sweeps.stats.aggregates import Line
-from nait.sweeps.stats.contrasts import TARGETLESS
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
+from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
+from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,12 +7,12 @@ from itertools import combinations
 
 from nait.core.statistics.results import Row
 from nait.sweeps.grouping.names import cut
-from nait.sweeps.grouping.target_benchmarks import Benchmarks, leading
 from nait.sweeps.render.leaderboard_tables import difference
 from nait.sweeps.render.report_document import Block, Table
 from nait.sweeps.stats.aggregates import Line, grouped
 from nait.sweeps.stats.contrasts import Items, against, controls
 from nait.sweeps.stats.paired import Difference, adjusted_family, estimate
+from nait.sweeps.stats.target_benchmarks import Benchmarks, leading
 
 MOST = 12
 Group = tuple[str, str, str]

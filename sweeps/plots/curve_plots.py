@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nait.sweeps.analyses.curves import Curve, Panel, Spot, number
 from nait.sweeps.grouping.names import fit
+from nait.sweeps.plots.curves import Curve, Panel, Spot, number
 from nait.sweeps.render.svg import INK, MARKERS, PALETTE, canvas
-from nait.sweeps.stats.contrasts import CONTROL
 from nait.sweeps.stats.paired import ITEMS_ONLY
+from nait.sweeps.stored_runs.method_names import CONTROL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nait.sweeps.grouping.names import aims, brief
-from nait.sweeps.grouping.target_benchmarks import Benchmarks, first_headline, owned
 from nait.sweeps.stats.aggregates import Line
-from nait.sweeps.stats.contrasts import TARGETLESS
+from nait.sweeps.stats.target_benchmarks import Benchmarks, first_headline, owned
+from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 BUDGET = "budget"
 DIGESTS = ("pool", "pool content", "reference")

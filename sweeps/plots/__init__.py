@@ -1,0 +1,1 @@
+"""Plots of a sweep: curves over a setting, quality against cost, forest plots."""

@@ -1,0 +1,9 @@
+"""Method names with a meaning in tables: the control and the references."""
+
+from __future__ import annotations
+
+CONTROL = "random"
+BASE = "base (not trained)"
+FULL = "full"
+TARGETLESS = (CONTROL, FULL, BASE)
+"""Methods that do not depend on the target: a run for any target serves all."""
