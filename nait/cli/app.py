@@ -251,6 +251,12 @@ def check_stages(stages: Any) -> list[str]:
             )
     if not asked:
         raise ConfigError("no stage is given", where="stages", mend=f"Use any of {', '.join(STAGES)}.")
+    if set(asked) == {"report"}:
+        raise ConfigError(
+            "the report stage alone has nothing to report on",
+            where="stages",
+            mend="Add select or evaluate. For the runs of a store, use nait-leaderboard STORE --report.",
+        )
     return [stage for stage in STAGES if stage in asked]
 
 

@@ -17,11 +17,10 @@ def record_run(
 ) -> Artifact:
     """The `runs` artifact: links to a selection, an adapter and an evaluation, with the user's labels for them.
 
-    Measures by ground-truth labels, where there are any, are part of its key: other labels give another record.
+    Measures by ground-truth labels and a given cost are part of its key: other labels or prices give another record.
     """
     key = {"run": VERSION, **links, **labels}
-    if facts.get("truth") is not None:
-        key["truth"] = facts["truth"]
+    key |= {name: facts[name] for name in ("truth", "cost") if facts.get(name) is not None}
     return store.produce("runs", key, lambda _: {"links": dict(links), "labels": dict(labels), **facts})
 
 

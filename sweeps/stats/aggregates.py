@@ -93,7 +93,7 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
 def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     """Line key -> its rows, which differ only in the seed; an evaluation counts once.
 
-    Of runs with the same result, the last one with ground truth provides it.
+    Of runs with the same result, the last one with ground truth provides it, and the last one with a price the costs.
     """
     groups: dict[Key, dict[tuple[int, str], Row]] = {}
     for row in rows:
@@ -101,7 +101,10 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
         group = groups.setdefault(key, {})
         known = group.setdefault((row.seed, row.outcome), row)
         if row.truth:
-            group[row.seed, row.outcome] = replace(known, truth=row.truth)
+            known = replace(known, truth=row.truth)
+        if row.money is not None:
+            known = replace(known, money=row.money, device_hours=row.device_hours)
+        group[row.seed, row.outcome] = known
     return {key: list(group.values()) for key, group in groups.items()}
 
 

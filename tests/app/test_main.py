@@ -350,6 +350,7 @@ BAD = [
     ("a missing file", ["data.path=nowhere.jsonl"], ["nowhere.jsonl", "no such file"]),
     ("a missing value", ["data.path=???"], ["data.path", "Set data.path="]),
     ("an unknown stage", ["stages=[selekt]"], ["stages", "Did you mean 'select'"]),
+    ("a report of nothing", ["stages=[report]"], ["stages", "nothing to report on", "nait-leaderboard"]),
     ("an unknown site", ["selector.site=mpl"], ["selector.site", "Did you mean 'mlp'"]),
     ("a ratio above 1", ["budget.ratio=3"], ["budget.ratio", "0.1 selects a tenth"]),
     (

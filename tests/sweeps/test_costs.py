@@ -19,11 +19,12 @@ from nait.signals.extractor import StoredExtractor
 from nait.signals.passes.options import Engine
 from nait.stages.report import record_run
 from nait.stages.select import Selector, select
-from nait.store import Artifact, Store
+from nait.store import Artifact, Store, read_json, write_json
 from nait.sweeps.__main__ import main
 from nait.sweeps.analyses.cost_table import Costs, read_costs
 from nait.sweeps.grouping.collect import collect
 from nait.sweeps.reports.full_report import Report
+from nait.sweeps.stats.aggregates import summarise
 from nait.sweeps.stored_runs.cost_ledger import ALL, Spending, spendings
 from nait.sweeps.stored_runs.run_set import RunSet
 
@@ -205,3 +206,24 @@ def test_methods_that_ran_for_two_targets_took_less_together_than_alone(tmp_path
         for kind, _ in run.selecting
     }
     assert {"scores", "passes", "encodings"} <= kinds
+
+
+def test_a_run_recorded_again_under_another_price_costs_what_the_later_one_says(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for hour, price in (("01", 36.0), ("02", 72.0)):
+        cost = {"devices": 1, "price_per_device_hour": price, "currency": "USD"}
+        address = put(store, "nait", facts={"money": 0.1 * price, "currency": "USD", "cost": cost})
+        file = tmp_path / "runs" / address / "manifest.json"
+        write_json(file, {**read_json(file), "created": f"2026-01-01T{hour}:00:00+00:00"})
+    assert len(store.artifacts("runs")) == 2
+    (line,) = [one for one in summarise(collect(RunSet.load(store)), {}) if one.headline][:1]
+    assert line.money == pytest.approx(7.2)
+
+
+def test_a_run_without_a_price_hides_none_that_another_record_has(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    cost = {"devices": 1, "price_per_device_hour": 36.0, "currency": "USD"}
+    put(store, "nait", facts={"money": 3.6, "currency": "USD", "cost": cost})
+    put(store, "nait")
+    lines = summarise(collect(RunSet.load(store)), {})
+    assert [line.money for line in lines] == pytest.approx([3.6] * len(lines))

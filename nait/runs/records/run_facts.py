@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nait.core.contracts import Model
@@ -27,6 +28,7 @@ def facts(
         "device_hours": cost.device_hours(total),
         "money": cost.money(total),
         "currency": cost.currency,
+        **({} if cost == Cost() else {"cost": asdict(cost)}),
         **recorded.described(),
     }
 
