@@ -42,20 +42,20 @@ def describe_look(manifest: Mapping[str, Any]) -> list[str]:
     if looked is None:
         return [f"{manifest.get('items', 0):,} evaluation items were looked for (by an earlier version)."]
     tasks, targets = looked["tasks"], looked["targets"]
-    said = []
+    lines = []
     if tasks:
         among = _among({"pool": {looked["pool"]["name"]: looked["pool"]}, "target": targets})
-        said.append(f"{_listed('task', tasks, 'items')} were looked for in {among}.")
-        said += _limited(manifest)
+        lines.append(f"{_listed('task', tasks, 'items')} were looked for in {among}.")
+        lines += _limited(manifest)
     if targets:
-        said.append(
+        lines.append(
             f"{_listed('target', targets, 'rows')} were looked for in the pool {looked['pool']['name']}."
         )
-    said += _not_looked(manifest, looked)
+    lines += _not_compared(manifest, looked)
     if not looked["hits_in_tasks"] and any(one["rows"] > one["too_short"] for one in tasks.values()):
         sides = [f"the pool {looked['pool']['name']}", *(f"the target {name}" for name in targets)]
-        said.append(f"No text of the tasks {', '.join(tasks)} was found in {' or '.join(sides)}.")
-    return said
+        lines.append(f"No text of the tasks {', '.join(tasks)} was found in {' or '.join(sides)}.")
+    return lines
 
 
 def evaluated(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -91,20 +91,20 @@ def _listed(role: str, named: Mapping[str, Mapping[str, int]], what: str) -> str
     return f"{total:,} {what} of the {role}{'s' if len(names) > 1 else ''} {', '.join(names[:LISTED])}{more}"
 
 
-def _not_looked(manifest: Mapping[str, Any], looked: Mapping[str, Any]) -> list[str]:
+def _not_compared(manifest: Mapping[str, Any], looked: Mapping[str, Any]) -> list[str]:
     """One line for each thing that could not be compared."""
-    said = [] if manifest["key"]["suite"] else [NO_EVALUATION]
-    said += [f"The task {task} was not looked at: its data are missing." for task in looked["missing"]]
+    lines = [] if manifest["key"]["suite"] else [NO_EVALUATION]
+    lines += [f"The task {task} was not looked at: its data are missing." for task in looked["missing"]]
     for role, what in (("task", "items"), ("target", "rows")):
         named = looked[f"{role}s"]
-        said += [
+        lines += [
             f"The {role} {name} has no {what} to look at." for name, one in named.items() if not one["rows"]
         ]
         short = {name: one for name, one in named.items() if one["too_short"]}
         if short:
             count = sum(one["too_short"] for one in short.values())
             which = _listed(role, short, what).split(" of the ", 1)[1]
-            said.append(
+            lines.append(
                 f"{count:,} {what} of the {which} are below {SHORTEST_EQUAL} words: no copy of them is found."
             )
-    return said
+    return lines

@@ -58,8 +58,8 @@ def _item_counts(
         return sizes
     if earlier:
         return {one.task: one.n for one in read_results(earlier[-1].path) if not one.is_group}
-    looked = [one for one in store.artifacts("contamination") if one.manifest["key"]["suite"] == suite]
-    counts: Mapping[str, int] = looked[-1].manifest.get("tasks", {}) if looked else {}
+    checks = [one for one in store.artifacts("contamination") if one.manifest["key"]["suite"] == suite]
+    counts: Mapping[str, int] = checks[-1].manifest.get("tasks", {}) if checks else {}
     return {task: min(count, suite.get("limit") or count) for task, count in counts.items()}
 
 
