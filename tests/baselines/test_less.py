@@ -40,11 +40,14 @@ def subtasks(names: Sequence[str]) -> Target:
 
 
 @pytest.fixture
-def warm(opened: Open, folder: Path, tmp_path: Path) -> Any:
-    trained: list[set[str]] = []
-    x = opened(tune=tune(folder, tmp_path, trained))
-    x.trained = trained  # type: ignore[attr-defined]
-    return x
+def trained() -> list[set[str]]:
+    """The ids of the rows of each warm-up training."""
+    return []
+
+
+@pytest.fixture
+def warm(opened: Open, folder: Path, tmp_path: Path, trained: list[set[str]]) -> Any:
+    return opened(tune=tune(folder, tmp_path, trained))
 
 
 def epochs(store: Path) -> list[Path]:
@@ -89,11 +92,11 @@ def test_a_subtask_counts_by_its_best(warm: Any) -> None:
 
 
 def test_targets_share_a_pass_and_the_warm_up_is_trained_once(
-    warm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    warm: Any, trained: list[set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two = [REFERENCES, subtasks(["a", "b"])]
     together = LESS.score(ROWS, two, warm)
-    assert len(warm.trained[0]) == round(0.34 * len(ROWS))
+    assert len(trained[0]) == round(0.34 * len(ROWS))
     # At each of 2 epochs: one pass over each reference set, one over the pool.
     assert len(list((tmp_path / "passes").glob("*/manifest.json"))) == 2 * 3
     warm.close()
@@ -143,14 +146,16 @@ def test_a_row_without_an_answer_is_not_ranked(warm: Any) -> None:
     assert int(table.eligible.sum()) == len(ROWS)
 
 
-def test_a_target_without_answers_is_refused_before_anything_is_trained(warm: Any) -> None:
+def test_a_target_without_answers_is_refused_before_anything_is_trained(
+    warm: Any, trained: list[set[str]]
+) -> None:
     for targets in ([], [replace(REFERENCES, examples=())]):
         with pytest.raises(DataError):
             LESS.score(ROWS, targets, warm)
     silent = as_target(gather("silent", [Example("s", (Turn("Do", ""),))]))
     with pytest.raises(DataError, match=r"silent.*1 of 1"):
         LESS.score(ROWS, [silent], warm)
-    assert warm.trained == []
+    assert trained == []
 
 
 @pytest.mark.parametrize(
