@@ -84,7 +84,7 @@ class Extractor(Protocol):
 class Scorer(Protocol):
     """A selection method: rates every row of the pool for every target.
 
-    Only `score` is required. Three more members are optional, each with a default:
+    Only `score` is required. These members are optional, each with a default:
 
     - `version: int`, 1 by default. Increase it when the mathematics changes, so that stored scores are recomputed.
     - `content() -> Any`, None by default: the content of files that the config names, as JSON, so that scores are

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nait.core.contracts import Model, check_targets
+from nait.core.contracts import Model, Tracker, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
 from nait.core.ranking.budgets import WHOLE
@@ -30,6 +30,7 @@ from nait.runs.truth_labels import labels_of
 from nait.stages.checks.rendered_rows import check_method, rendered
 from nait.stages.select import Selector
 from nait.store import Store
+from nait.tracking.trackers import Trackers
 
 log = logging.getLogger("nait")
 
@@ -81,8 +82,13 @@ def assemble(
         parts=parts, pool=pool, targets=tuple(targets), labelled=labelled,
         labels=_labels(config, parts, pool, targets, selector=names["selector"]),
         seed=config["seed"], group=config["group"] or pool.name, folder=folder, store=store,
-        tracker=build(config["tracking"]), recorded=RecordedConfig(config), warnings=tuple(warnings),
+        tracker=guarded(build(config["tracking"])), recorded=RecordedConfig(config), warnings=tuple(warnings),
     )  # fmt: skip
+
+
+def guarded(tracker: Tracker) -> Trackers:
+    """The tracker, such that an exception in it is a warning and does not end the run."""
+    return tracker if isinstance(tracker, Trackers) else Trackers([tracker])
 
 
 def _parts(

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from nait.baselines.random import LengthMatched, Random
+from nait.baselines.controls.random import LengthMatched, Random
 from nait.cli.app import build
 from nait.core.contracts import check_targets, content_of, version_of
 from nait.core.dataset.examples import Target
@@ -20,7 +20,7 @@ from nait.core.ranking.budgets import Count
 from nait.core.ranking.orders import Highest
 from nait.models.loading import LocalModel
 from nait.neurons.scorer import Nait
-from nait.runs.assembly import assemble
+from nait.runs.assembly import assemble, guarded
 from nait.runs.job import Job
 from nait.runs.job_checks import check_selector, label_of
 from nait.stages.select import Selector
@@ -174,3 +174,11 @@ def test_a_part_that_does_not_fulfil_its_contract_is_named(part: Any, said: str)
     check_selector(Selector(**usual))
     with pytest.raises(ConfigError, match=said):
         check_selector(Selector(**{**usual, **part}))
+
+
+def test_a_tracker_from_outside_that_raises_does_not_end_the_run() -> None:
+    class Broken:
+        def summary(self, values: Any) -> None:
+            raise RuntimeError("no disk")
+
+    guarded(Broken()).summary({"a": 1})  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def test_a_key_twice_in_a_config_of_the_user_s_is_refused_with_its_line(nait: Ru
     folder = tmp_path / "conf" / "selector"
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text(
-        "# Mine.\nname: mine\n_target_: nait.baselines.random.Random\nseed: 1\nseed: 2\n"
+        "# Mine.\nname: mine\n_target_: nait.baselines.controls.random.Random\nseed: 1\nseed: 2\n"
     )
     done = nait("--config-dir", str(tmp_path / "conf"), "selector=mine", "stages=[select]")
     assert done.returncode == 2

@@ -53,7 +53,7 @@ SOLE_IMPORTERS = {
         "eval/tasks/nano/tasks.py",
     },
 }
-TORCH_FREE = ("nait/core", "nait/stages", "sweeps", "nait/runs", "nait/store", "baselines/random.py")
+TORCH_FREE = ("nait/core", "nait/stages", "sweeps", "nait/runs", "nait/store", "baselines/controls/random.py")
 
 MOST_IN_A_ROOM = 9
 MOST_FLOORS = 9

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nait.baselines.length import Length
+from nait.baselines.controls.length import Length
 from nait.core.dataset.examples import Example, Turn, gather
 from nait.core.errors import ConfigError
 from nait.core.ranking.orders import Highest

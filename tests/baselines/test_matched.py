@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nait.baselines.random import WIDTH, LengthMatched, matched
+from nait.baselines.controls.random import WIDTH, LengthMatched, matched
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
 from nait.core.ranking.orders import Highest

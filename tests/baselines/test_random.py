@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nait.baselines.random import Random
-from nait.baselines.references import Full
+from nait.baselines.controls.random import Random
+from nait.baselines.controls.references import Full
 from nait.core.dataset.examples import Example, Pool, Turn, gather
 from nait.core.ranking.orders import Highest
 from nait.core.ranking.selection import cut

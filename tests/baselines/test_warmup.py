@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nait.baselines.controls.random import LengthMatched
 from nait.baselines.ifd import Ifd
-from nait.baselines.random import LengthMatched
 from nait.baselines.shared.warmup import Warmup
 from nait.core.addresses import address
 from nait.core.contracts import content_of

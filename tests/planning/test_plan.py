@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nait.baselines.controls.length import Length
+from nait.baselines.controls.references import Full
 from nait.baselines.ifd import Ifd
-from nait.baselines.length import Length
 from nait.baselines.perplexity import Perplexity
-from nait.baselines.references import Full
 from nait.core.contracts import Evaluator, Extractor, Model, Scorer, Trainer
 from nait.core.dataset.examples import Pool, Target
 from nait.core.dataset.token_table import TokenTable

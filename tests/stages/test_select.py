@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from nait.baselines.random import Random
-from nait.baselines.references import Full
+from nait.baselines.controls.random import Random
+from nait.baselines.controls.references import Full
 from nait.core.contracts import Budget, Extractor, Order, Scorer
 from nait.core.dataset.examples import Example, Pool, Target, Turn, fingerprint, gather
 from nait.core.dataset.token_table import TokenTable

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from nait.baselines.controls.length import Length
+from nait.baselines.controls.random import LengthMatched, Random
+from nait.baselines.controls.references import Full
 from nait.baselines.ifd import Ifd
-from nait.baselines.length import Length
 from nait.baselines.less import Less
 from nait.baselines.perplexity import Perplexity
-from nait.baselines.random import LengthMatched, Random
 from nait.baselines.rds import Rds
-from nait.baselines.references import Full
 from nait.baselines.selectit import SelectIt
 from nait.baselines.shared.warmup import Warmup
 from nait.core.contracts import Scorer

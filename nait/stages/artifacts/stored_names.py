@@ -14,9 +14,11 @@ STORED_MODULES = {
     "nait.baselines.shared.warmup": "nait.baselines.warmup",
 }
 STORED_CLASSES = {
-    "nait.baselines.random.LengthMatched": "nait.baselines.matched.LengthMatched",
-    "nait.baselines.references.Base": "nait.baselines.base.Base",
-    "nait.baselines.references.Full": "nait.baselines.full.Full",
+    "nait.baselines.controls.length.Length": "nait.baselines.length.Length",
+    "nait.baselines.controls.random.Random": "nait.baselines.random.Random",
+    "nait.baselines.controls.random.LengthMatched": "nait.baselines.matched.LengthMatched",
+    "nait.baselines.controls.references.Base": "nait.baselines.base.Base",
+    "nait.baselines.controls.references.Full": "nait.baselines.full.Full",
 }
 
 
