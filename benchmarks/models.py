@@ -49,7 +49,7 @@ POOL_ROWS = 52_002
 def arguments(
     description: str | None, *, rows: int, model: str = "random:25m", **own: int | str
 ) -> argparse.Namespace:
-    """The parsed options: those of every benchmark, and `own` with their defaults."""
+    """The parsed options: the common ones of all benchmarks, and `own` with their defaults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])

@@ -30,7 +30,7 @@ class GroupMean:
 
 @dataclass(frozen=True)
 class Task:
-    """A task as it will run. `overrides`: settings of its groups, which replace those of its definition `entry`."""
+    """A task as it will run. `overrides`: its groups' settings, which take precedence over its definition `entry`."""
 
     name: str
     entry: Entry

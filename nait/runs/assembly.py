@@ -127,7 +127,7 @@ def _selector(
     name: str,
     other_selector: Callable[[str], Mapping[str, Any]],
 ) -> Selector:
-    """The method, and those of `beside` that share its passes."""
+    """The method, and the methods in `beside` that share its passes."""
     own = _without_name(config["selector"])
     others = [other for other in config["beside"] if other != name]
     return Selector(

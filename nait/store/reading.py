@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nait.core.errors import NaitError, StoreError
+from nait.core.errors import NaitError, StoreError, first_line
 from nait.store.store import way_out
 
 
@@ -22,5 +22,6 @@ def reading(path: Path) -> Iterator[None]:
     except (NaitError, MemoryError):
         raise
     except Exception as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreError(f"cannot be read ({said})", where=str(path), mend=way_out(path)) from error
+        raise StoreError(
+            f"cannot be read ({first_line(error)})", where=str(path), mend=way_out(path)
+        ) from error

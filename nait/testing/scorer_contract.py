@@ -236,8 +236,8 @@ class ClosedModel:
         raise AssertionError("the model is opened though the store has all that was measured")
 
     def vocabulary(self) -> int | None:
-        """None, since no config is read."""
-        return None
+        """Rows of the model's embedding, where its config gives them."""
+        return self.model.vocabulary()
 
     def load_tokenizer(self) -> Any:
         """The model's tokenizer."""
