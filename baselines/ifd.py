@@ -50,12 +50,12 @@ class Ifd:
 
     def __post_init__(self) -> None:
         check_choice("selector.ratio", self.ratio, RATIOS)
-        check_whole("selector.allowance", self.allowance, least=0, mend="4 and 1 are published.")
+        check_whole("selector.allowance", self.allowance, least=0, fix="4 and 1 are published.")
         if self.lowest is not None and self.highest is not None and self.lowest >= self.highest:
             raise ConfigError(
                 f"no IFD lies between {self.lowest:g} and {self.highest:g}",
                 where="selector.lowest",
-                mend="Set it below selector.highest.",
+                fix="Set it below selector.highest.",
             )
 
     def content(self) -> dict[str, int] | None:

@@ -103,7 +103,7 @@ class Less:
             ("reduce", self.reduce, REDUCTIONS),
         ):
             check_choice(f"selector.{key}", value, known)
-        check_number("selector.warmup_ratio", self.warmup_ratio, "(0, 1]", mend="0.05 is usual.")
+        check_number("selector.warmup_ratio", self.warmup_ratio, "(0, 1]", fix="0.05 is usual.")
         _ = self._projection
         if self.checkpoints is None:
             _check_warmup(self.warmup)
@@ -111,7 +111,7 @@ class Less:
             raise ConfigError(
                 "it must hold one or more checkpoints, each with a weight above 0",
                 where="selector.checkpoints",
-                mend="Set it to null to train a warm-up in this run.",
+                fix="Set it to null to train a warm-up in this run.",
             )
 
     def content(self) -> list[str]:
@@ -128,13 +128,13 @@ class Less:
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: DataError for a target without reference rows, before a model is opened."""
         if not targets:
-            raise DataError("LESS needs a target", where="target", mend="Set target=file target.path=FILE.")
+            raise DataError("LESS needs a target", where="target", fix="Set target=file target.path=FILE.")
         for target in targets:
             if not target.examples:
                 raise DataError(
                     "LESS needs its reference rows, and there are none",
                     where=f"target '{target.name}'",
-                    mend="Give the rows themselves.",
+                    fix="Give the rows themselves.",
                 )
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
@@ -222,7 +222,7 @@ class Less:
         tokens = extractor.tokens(pool).answer_tokens
         able = [x.id for x, count in zip(pool.examples, tokens, strict=True) if x.answered and count]
         if not able:
-            raise DataError("no row has an answer to train on", where="data", mend="Raise model.max_length.")
+            raise DataError("no row has an answer to train on", where="data", fix="Raise model.max_length.")
         count = min(len(able), max(1, round(self.warmup_ratio * len(pool))))
         return sorted(sorted(able, key=lambda key: unit_interval("less warm-up", self.seed, key))[:count])
 
@@ -237,7 +237,7 @@ class Less:
                     raise StoreError(
                         f"there is no {file.name}",
                         where=f"selector.checkpoints: {given.adapter}",
-                        mend="Give the folder of a peft adapter.",
+                        fix="Give the folder of a peft adapter.",
                     )
             moments = Path(given.moments).expanduser() if given.moments else folder / MOMENTS
             points.append(_Point(folder, moments, address([digest_file(f) for f in files]), given.weight))
@@ -252,7 +252,7 @@ def _check_warmup(warmup: Trainer | None) -> None:
             raise ConfigError(
                 "LESS needs a LoRA with each epoch's checkpoint",
                 where=f"selector.warmup.{key}" if recipe else "selector.warmup",
-                mend=f"Set selector.warmup.{key}={value}, or give selector.checkpoints.",
+                fix=f"Set selector.warmup.{key}={value}, or give selector.checkpoints.",
             )
 
 
@@ -263,7 +263,7 @@ def _check_answers(target: Target, view: Extractor) -> None:
         raise DataError(
             f"{len(blank)} of {len(target)} rows have no answer token (the first is '{blank[0]}')",
             where=f"target '{target.name}'",
-            mend="Raise selector.max_length, or leave them out.",
+            fix="Raise selector.max_length, or leave them out.",
         )
 
 

@@ -48,11 +48,11 @@ class Rds:
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: DataError if there is no target, or a target without reference rows."""
         if not targets:
-            raise DataError("RDS+ needs a target", where="target", mend="Set target=file target.path=FILE.")
+            raise DataError("RDS+ needs a target", where="target", fix="Set target=file target.path=FILE.")
         for target in targets:
             if not len(target):
                 raise DataError(
-                    "it has no reference rows", where=f"target '{target.name}'", mend="Use target=file."
+                    "it has no reference rows", where=f"target '{target.name}'", fix="Use target=file."
                 )
 
     def requests(

@@ -83,9 +83,9 @@ class SelectIt:
         check_choice("selector.level", self.level, LEVELS)
         if not self.prompts:
             raise ConfigError(
-                "there is no rating prompt", where="selector.prompts", mend="Five are published."
+                "there is no rating prompt", where="selector.prompts", fix="Five are published."
             )
-        check_number("selector.alpha", self.alpha, "[0, inf)", mend="0.2 is published.")
+        check_number("selector.alpha", self.alpha, "[0, inf)", fix="0.2 is published.")
 
     def requests(
         self,
@@ -150,12 +150,12 @@ def _digit_id(tokenizer: Any, cue: str, digit: str) -> int:
         raise ModelError(
             f"the digit {digit} is not a token of its own, but part of '{tokenizer.decode([last])}'",
             where="selector=selectit",
-            mend="Use a model whose tokenizer has a token for each digit.",
+            fix="Use a model whose tokenizer has a token for each digit.",
         )
     if tokenizer.decode(head) != before:
         raise ConfigError(
             f"the tokenizer merges the digit {digit} with the end of the cue",
             where="selector.cue",
-            mend="End the cue with a line break.",
+            fix="End the cue with a line break.",
         )
     return int(last)

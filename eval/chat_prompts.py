@@ -62,7 +62,7 @@ class Chats:
         return ConfigError(
             f"the chat template of '{self.model}' refuses a prompt of task '{self.task}' ({first_line(error)})",
             where="eval.apply_chat_template",
-            mend="Set it to false, eval.fewshot_as_multiturn=false or eval.num_fewshot=0, or mend the template.",
+            fix="Set it to false, eval.fewshot_as_multiturn=false or eval.num_fewshot=0, or correct the template.",
         )
 
     def _count(self, history: Sequence[Mapping[str, str]], text: str) -> None:

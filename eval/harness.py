@@ -78,7 +78,7 @@ class LmEval:
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         if not self.tasks:
-            raise ConfigError("no task is given", where="eval.tasks", mend="For example eval.tasks=[gsm8k].")
+            raise ConfigError("no task is given", where="eval.tasks", fix="For example eval.tasks=[gsm8k].")
         check_shots(self.num_fewshot)
         for name in ("limit", "max_gen_toks"):
             value = getattr(self, name)
@@ -90,11 +90,11 @@ class LmEval:
             raise ConfigError(
                 "turns need a chat template",
                 where="eval.fewshot_as_multiturn",
-                mend="Set eval.apply_chat_template=true too.",
+                fix="Set eval.apply_chat_template=true too.",
             )
         if self.mirror is not None and self.online:
             raise ConfigError(
-                "a mirror and the network exclude each other", where="eval.online", mend="Set one of them."
+                "a mirror and the network exclude each other", where="eval.online", fix="Set one of them."
             )
 
     @property
@@ -122,7 +122,7 @@ class LmEval:
                 f"data are missing for {len(missing)} of {len(suite.tasks)} tasks: "
                 + ", ".join(f"{name} ({why})" for name, why in missing.items()),
                 where=f"eval.mirror={self.mirror}",
-                mend="Add them." if not partial.tasks else "Add them, or set eval.allow_partial=true.",
+                fix="Add them." if not partial.tasks else "Add them, or set eval.allow_partial=true.",
             )
         return partial
 
@@ -140,7 +140,7 @@ class LmEval:
             raise ConfigError(
                 f"the data of {', '.join(asked[:3])}{more} come from the Hub, and {fault}",
                 where="eval.online=true",
-                mend="Check the network, or read the benchmarks from a folder: eval.online=false "
+                fix="Check the network, or read the benchmarks from a folder: eval.online=false "
                 "eval.mirror=FOLDER. With HF_HUB_OFFLINE=1 the local cache is read.",
             )
 
@@ -276,7 +276,7 @@ class LmEval:
             raise ModelError(
                 f"'{name}' has no chat template",
                 where="eval.apply_chat_template",
-                mend="Set it to false, or take a model with one.",
+                fix="Set it to false, or take a model with one.",
             )
         freeze_tokenizer_clock(tokenizer)
 
@@ -299,7 +299,7 @@ class LmEval:
             raise ConfigError(
                 f"task '{task.name}' cannot be built ({type(error).__name__}: {error})",
                 where="eval.tasks",
-                mend=f"{name} is set, so only the cache is read: unset it, or set eval.mirror=FOLDER."
+                fix=f"{name} is set, so only the cache is read: unset it, or set eval.mirror=FOLDER."
                 if name and data_source(task).repo
                 else "",
             ) from error

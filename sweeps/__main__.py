@@ -39,9 +39,7 @@ def main() -> None:
             print(_leaderboard(arguments))
     except Exception as error:
         refused = (
-            error
-            if isinstance(error, NaitError)
-            else write_error(error, mend=MEND, folder=_folder(arguments))
+            error if isinstance(error, NaitError) else write_error(error, fix=MEND, folder=_folder(arguments))
         )
         if refused is None:
             raise
@@ -95,7 +93,7 @@ def _leaderboard(arguments: argparse.Namespace) -> str:
     """Write the files; the text to print. Raises: NaitError."""
     for path in arguments.stores:
         if not path.is_dir():
-            raise NaitError("there is no such store", where=str(path), mend="Give the folder of paths.store.")
+            raise NaitError("there is no such store", where=str(path), fix="Give the folder of paths.store.")
     stores, folder = [Store(path) for path in arguments.stores], _folder(arguments)
     assert folder is not None
     if arguments.wandb:

@@ -23,7 +23,7 @@ class Base:
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> NoReturn:  # noqa: ARG002
         """Raises: ConfigError, always."""
         raise ConfigError(
-            "the base model has no rows to train on", where="selector=base", mend="Choose another selector."
+            "the base model has no rows to train on", where="selector=base", fix="Choose another selector."
         )
 
 

@@ -128,7 +128,7 @@ class _Tree:
             raise ConfigError(
                 f"unknown task '{name}'" + (f" in group '{owner}'" if owner else ""),
                 where="eval.tasks",
-                mend=self.catalogue.suggestion(name),
+                fix=self.catalogue.suggestion(name),
             )
         changed = {**overrides, **{key: item[key] for key in item if key not in {"task", "group"}}}
         if entry.kind == "tag":
@@ -151,7 +151,7 @@ class _Tree:
             raise ConfigError(
                 f"task '{task.name}' is requested twice, with different settings",
                 where="eval.tasks",
-                mend="Name it once, or name only one of the groups that hold it.",
+                fix="Name it once, or name only one of the groups that hold it.",
             )
         return task.name
 
@@ -180,9 +180,9 @@ def _check_supported(suite: Suite) -> None:
         raise ConfigError(
             f"scoring runs the code that the model writes: {', '.join(unsafe)}",
             where="eval.tasks",
-            mend="Remove them: tasks that run generated code are not supported.",
+            fix="Remove them: tasks that run generated code are not supported.",
         )
     seen = [t.name for t in suite.tasks if t.config.get("doc_to_image") or t.config.get("doc_to_audio")]
     if seen:
         what = f"these tasks have images or audio: {', '.join(seen)}"
-        raise ConfigError(what, where="eval.tasks", mend="Remove them: only text is supported.")
+        raise ConfigError(what, where="eval.tasks", fix="Remove them: only text is supported.")

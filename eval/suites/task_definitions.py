@@ -91,7 +91,7 @@ def library() -> Path:
     """The folder of lm_eval's tasks, found without importing it. Raises: ConfigError if it is not installed."""
     spec = importlib.util.find_spec("lm_eval")
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError("lm_eval is not installed", where="eval", mend="Install nait's dependencies.")
+        raise ConfigError("lm_eval is not installed", where="eval", fix="Install nait's dependencies.")
     return Path(spec.submodule_search_locations[0]) / "tasks"
 
 

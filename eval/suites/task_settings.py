@@ -28,7 +28,7 @@ def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None)
         raise ConfigError(
             f"task '{task.name}' has {len(samples)} few-shot examples, {wanted} are requested",
             where="eval.num_fewshot",
-            mend="Give the number by task or group: eval.num_fewshot={mmlu: 5}.",
+            fix="Give the number by task or group: eval.num_fewshot={mmlu: 5}.",
         )
     return wanted
 
@@ -49,7 +49,7 @@ def check_shots(num_fewshot: object) -> None:
             raise ConfigError(
                 f"{count!r} is not a whole number of 0 or more",
                 where="eval.num_fewshot" + (f".{name}" if name else ""),
-                mend="Give the number of examples before each item; null keeps the task's own.",
+                fix="Give the number of examples before each item; null keeps the task's own.",
             )
 
 
@@ -95,7 +95,7 @@ def check_choices(
         for name in names:
             if catalogue.find(name) is None:
                 raise ConfigError(
-                    f"unknown task '{name}'", where=f"eval.{key}", mend=catalogue.suggestion(name)
+                    f"unknown task '{name}'", where=f"eval.{key}", fix=catalogue.suggestion(name)
                 )
     for task in suite.tasks:
         shots(task, suite, num_fewshot)
@@ -114,5 +114,5 @@ def _check_metrics(suite: Suite, primary: Mapping[str, str]) -> None:
         if (known and plain not in known) or (filter_name and filter_name not in filters):
             offered = ", ".join(f"{m}/{f}" if f else m for m in sorted(known) for f in sorted(filters))
             raise ConfigError(
-                f"'{name}' has no metric '{wanted}'", where="eval.primary", mend=f"It has: {offered}."
+                f"'{name}' has no metric '{wanted}'", where="eval.primary", fix=f"It has: {offered}."
             )

@@ -133,7 +133,7 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         key = str(getattr(error, "full_key", "") or error).strip()
-        raise ConfigError("a value is needed", where=key, mend=f"Set {key}=...") from None
+        raise ConfigError("a value is needed", where=key, fix=f"Set {key}=...") from None
     except OmegaConfBaseException as error:
         refused = unresolved(error)
         if refused is None:
@@ -188,7 +188,7 @@ def build(node: Any) -> Any:
             if isinstance(cause, (TypeError, ValueError)) and cause.__cause__ is None:
                 name = str(node.get("_target_", "")).rsplit(".", 1)[-1]
                 raise ConfigError(
-                    f"a value does not fit ({cause})", where=name, mend="See nait --cfg job."
+                    f"a value does not fit ({cause})", where=name, fix="See nait --cfg job."
                 ) from error
             cause = cause.__cause__
         raise
@@ -215,8 +215,8 @@ def each_and_all(target: DictConfig, otherwise: Sequence[str], *, _root_: DictCo
     """
     _refuse_sweeping(_root_, "each_and_all")
     if "capabilities" not in target:
-        mend = "Use target=files 'target.paths={NAME: FILE, NAME: FILE}'."
-        raise ConfigError("this sweep needs several targets", where="target", mend=mend)
+        fix = "Use target=files 'target.paths={NAME: FILE, NAME: FILE}'."
+        raise ConfigError("this sweep needs several targets", where="target", fix=fix)
     names = _resolve(target).get("paths") or otherwise
     quoted = [QuotedString(str(name), Quote.single).with_quotes() for name in names]
     several = [quoted] if len(quoted) > 1 else []
@@ -226,9 +226,9 @@ def each_and_all(target: DictConfig, otherwise: Sequence[str], *, _root_: DictCo
 def _refuse_sweeping(root: DictConfig, resolver: str) -> None:
     for one in OverridesParser.create().parse_overrides(list(root.hydra.overrides.task)):
         if one.is_sweep_override() and one.key_or_group in RESOLVER_INPUTS[resolver]:
-            mend = "Run the sweep once for each value, with the same store."
+            fix = "Run the sweep once for each value, with the same store."
             what = "cannot be varied here: this sweep derives other values from it"
-            raise ConfigError(what, where=one.key_or_group, mend=mend)
+            raise ConfigError(what, where=one.key_or_group, fix=fix)
 
 
 def at_home(path: str) -> str:
@@ -247,15 +247,15 @@ def check_stages(stages: Any) -> list[str]:
     for stage in asked:
         if stage not in STAGES:
             raise ConfigError(
-                f"'{stage}' is not a stage", where="stages", mend=did_you_mean(str(stage), STAGES)
+                f"'{stage}' is not a stage", where="stages", fix=did_you_mean(str(stage), STAGES)
             )
     if not asked:
-        raise ConfigError("no stage is given", where="stages", mend=f"Use any of {', '.join(STAGES)}.")
+        raise ConfigError("no stage is given", where="stages", fix=f"Use any of {', '.join(STAGES)}.")
     if set(asked) == {"report"}:
         raise ConfigError(
             "the report stage alone has nothing to report on",
             where="stages",
-            mend="Add select or evaluate. For the runs of a store, use nait-leaderboard STORE --report.",
+            fix="Add select or evaluate. For the runs of a store, use nait-leaderboard STORE --report.",
         )
     return [stage for stage in STAGES if stage in asked]
 

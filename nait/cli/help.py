@@ -67,8 +67,8 @@ def replace_null(arguments: Sequence[str]) -> list[str]:
         if not known or "null" not in given:
             return argument
         if "none" not in known:
-            mend = f"Remove it, or choose {', '.join(known)}."
-            raise ConfigError("there is no option 'null'", where=group, mend=mend)
+            fix = f"Remove it, or choose {', '.join(known)}."
+            raise ConfigError("there is no option 'null'", where=group, fix=fix)
         return f"{group}={','.join('none' if one == 'null' else one for one in given)}"
 
     return [read(argument) for argument in arguments]

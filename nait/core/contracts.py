@@ -109,7 +109,7 @@ def version_of(scorer: Scorer) -> int:
         raise ConfigError(
             f"{type(scorer).__name__}.version is {version!r}",
             where="selector",
-            mend="Make it a whole number, 1 or more: it counts the changes of the mathematics.",
+            fix="Make it a whole number, 1 or more: it counts the changes of the mathematics.",
         )
     return version
 

@@ -13,16 +13,16 @@ class NaitError(Exception):
     Any other exception is a bug in this package and shows its traceback.
     """
 
-    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         self.what = what
         self.where = where
-        self.mend = mend
-        super().__init__(what, where, mend)
+        self.fix = fix
+        super().__init__(what, where, fix)
 
     def __str__(self) -> str:
         parts = [f"{self.where}: {self.what}" if self.where else self.what]
-        if self.mend:
-            parts.append(self.mend)
+        if self.fix:
+            parts.append(self.fix)
         return " ".join(part if part.endswith((".", "?", "!")) else part + "." for part in parts)
 
 

@@ -58,12 +58,12 @@ def pool_of(parser: RowParser, source: Source, name: str) -> Pool:
     if not examples:
         counts = _format_counts(builder.skipped)
         what = f"no row is left after skipping {counts}" if builder.skipped else "there is no row"
-        raise DataError(what, where=source.name, mend="Check the file and its format.")
+        raise DataError(what, where=source.name, fix="Check the file and its format.")
     if not any(example.answered for example in examples):
         raise DataError(
             f"none of its {len(examples):,} rows has an answer to train on",
             where=source.name,
-            mend=f"Assign the answer column: {parser.group}.columns={{output: COLUMN}}.",
+            fix=f"Assign the answer column: {parser.group}.columns={{output: COLUMN}}.",
         )
     return gather(
         name,
@@ -145,7 +145,7 @@ class _PoolBuilder:
             raise ConfigError(
                 f"there is no column '{wanted}' in the first row of {self.source.name}",
                 where=f"{self.parser.group}.id_column",
-                mend=f"{did_you_mean(wanted, known)} Set it to null to derive ids from the content.",
+                fix=f"{did_you_mean(wanted, known)} Set it to null to derive ids from the content.",
             )
         return wanted
 
@@ -195,11 +195,11 @@ class _PoolBuilder:
         if _is_missing(value) and self.parser.id_column == "auto":
             self.notes[NO_ID] += 1
             return ""
-        mend = "Give every row a unique id, or set data.id_column=null to derive ids from the content"
+        fix = "Give every row a unique id, or set data.id_column=null to derive ids from the content"
         if _is_missing(value):
-            raise RowError("is missing", column=column, mend=mend)
+            raise RowError("is missing", column=column, fix=fix)
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise RowError(f"is {kind(value)}, neither text nor a number", column=column, mend=mend)
+            raise RowError(f"is {kind(value)}, neither text nor a number", column=column, fix=fix)
         key = checked_text(str(value), column)
         first = self.ids.setdefault(key, place)
         if first is not place:
@@ -207,7 +207,7 @@ class _PoolBuilder:
                 "is used by another row",
                 column=column,
                 at="",
-                mend=f"{quoted(key)} is the id of {first}. {mend}",
+                fix=f"{quoted(key)} is the id of {first}. {fix}",
             )
         return key
 
@@ -247,7 +247,7 @@ class _PoolBuilder:
         return DataError(
             f"{self.bad:,} rows cannot be used:{''.join(lines)}{more}",
             where=self.source.name,
-            mend=f"For the first: {self.faults[0][1].mend_in(self.parser.group)}.",
+            fix=f"For the first: {self.faults[0][1].fix_in(self.parser.group)}.",
         )
 
     def summary(self) -> Mapping[str, Any]:
@@ -269,13 +269,11 @@ class _PoolBuilder:
 
 
 def _with_table_hint(error: RowError, place: Place) -> RowError:
-    """The fault of rows that no layout fits; for CSV, the mend mentions the header line."""
+    """The fault of rows that no layout fits; for CSV, the fix mentions the header line."""
     if bare_name(Path(place.file))[1] not in (".csv", ".tsv"):
         return error
-    mend = (
-        f"{error.mend}. The first line is read as column names: if it is a row, add a line of names above it"
-    )
-    return RowError(error.what, column=error.column, at=error.at, mend=mend)
+    fix = f"{error.fix}. The first line is read as column names: if it is a row, add a line of names above it"
+    return RowError(error.what, column=error.column, at=error.at, fix=fix)
 
 
 def _head(placed: Placed) -> list[tuple[Place, Row]]:

@@ -147,8 +147,8 @@ def read_targets(
     `capabilities`: names to use, in this order; None uses all. Raises: DataError, ConfigError.
     """
     if not paths:
-        mend = "Name at least one: target.paths={NAME: FILE}, or choose target=none."
-        raise ConfigError("there is no file", where="target.paths", mend=mend)
+        fix = "Name at least one: target.paths={NAME: FILE}, or choose target=none."
+        raise ConfigError("there is no file", where="target.paths", fix=fix)
     parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
     named = {str(name): path for name, path in paths.items()}
@@ -183,14 +183,14 @@ def _drawn(target: Target, rows: int | None, seed: int) -> Target:
     if rows is None:
         return target
     if not isinstance(rows, int) or rows < 1:
-        mend = "Give a whole number from 1 on, or null for all rows."
-        raise ConfigError(f"'{rows}' is not a number of rows", where="target.rows", mend=mend)
+        fix = "Give a whole number from 1 on, or null for all rows."
+        raise ConfigError(f"'{rows}' is not a number of rows", where="target.rows", fix=fix)
     if rows > len(target):
-        mend = f"Set target.rows={len(target)} or less."
+        fix = f"Set target.rows={len(target)} or less."
         raise DataError(
             f"{rows} rows are requested, but {target.name} has {len(target)}",
             where="target.rows",
-            mend=mend,
+            fix=fix,
         )
     drawn = sorted(target.examples, key=lambda one: (unit_interval("reference", seed, one.id), one.id))[:rows]
     examples = tuple(sorted(drawn, key=lambda one: one.id))

@@ -1,7 +1,7 @@
 """Row faults, their places, and access to the values of raw rows.
 
 Readers and formats raise `RowError` without knowing the place in the file. The caller that iterates over the source
-converts it to a `DataError` with file, row, field and mend, or counts it by its reason.
+converts it to a `DataError` with file, row, field and fix, or counts it by its reason.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ class RowError(Exception):
     """One row that cannot be used.
 
     `what` is the same for equal faults, so that they are counted together. Details of the row are in `at`, the place
-    inside the column ("[2].content"), and in `mend`, which names config keys of the group `data`.
+    inside the column ("[2].content"), and in `fix`, which names config keys of the group `data`.
     """
 
-    def __init__(self, what: str, *, column: str = "", at: str = "", mend: str) -> None:
+    def __init__(self, what: str, *, column: str = "", at: str = "", fix: str) -> None:
         self.what = what
         self.column = column
         self.at = at
-        self.mend = mend if len(mend) <= _MAX_MEND else mend[:_MAX_MEND] + "..."
-        super().__init__(what, column, at, mend)
+        self.fix = fix if len(fix) <= _MAX_MEND else fix[:_MAX_MEND] + "..."
+        super().__init__(what, column, at, fix)
 
     @property
     def reason(self) -> str:
@@ -71,15 +71,15 @@ class RowError(Exception):
         """Column and place in it, as text; "" for a fault of the whole row."""
         return f"field {quoted(self.column + self.at)}" if self.column else ""
 
-    def mend_in(self, group: str) -> str:
+    def fix_in(self, group: str) -> str:
         """Mend with the keys of this config group, plus the option to skip such rows."""
-        joint = " Or " if self.mend.endswith((".", "?", "!")) else ", or "
-        return _DATA_KEYS.sub(f"{group}.", self.mend) + joint + f"set {group}.on_bad=skip"
+        joint = " Or " if self.fix.endswith((".", "?", "!")) else ", or "
+        return _DATA_KEYS.sub(f"{group}.", self.fix) + joint + f"set {group}.on_bad=skip"
 
     def at_place(self, place: object, *, group: str = "") -> DataError:
         """Error for this fault at this place. `group`: the config group whose keys are named."""
         where = f"{place}, {self.field}" if self.field else str(place)
-        return DataError(self.what, where=where, mend=self.mend_in(group) if group else self.mend)
+        return DataError(self.what, where=where, fix=self.fix_in(group) if group else self.fix)
 
 
 # Callback for an invalid row: raises, or counts the row and returns.
@@ -128,11 +128,11 @@ def optional_text(row: Row, column: str | None) -> str:
 def checked_text(value: object, column: str, at: str = "") -> str:
     """`value`, validated as text that UTF-8 can encode. Raises: RowError."""
     if is_missing(value):
-        raise RowError("is missing", column=column, at=at, mend="Give every row a text in this field")
+        raise RowError("is missing", column=column, at=at, fix="Give every row a text in this field")
     if isinstance(value, Unreadable):
-        raise RowError(value.what, column=column, at=at, mend="Write the row again from its source")
+        raise RowError(value.what, column=column, at=at, fix="Write the row again from its source")
     if not isinstance(value, str):
-        raise RowError(f"is {kind(value)}, not text", column=column, at=at, mend=_as_text(value, column, at))
+        raise RowError(f"is {kind(value)}, not text", column=column, at=at, fix=_as_text(value, column, at))
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -141,7 +141,7 @@ def checked_text(value: object, column: str, at: str = "") -> str:
             "holds an unpaired surrogate",
             column=column,
             at=at,
-            mend=f"Correct the text at character {error.start}",
+            fix=f"Correct the text at character {error.start}",
         ) from None
     return value
 

@@ -29,13 +29,9 @@ class RowParser:
         for key, known in _CHOICES.items():
             check_choice(f"{self.group}.{key}", getattr(self, key), known)
         if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
-            mend = "Give a whole number from 1 on, or null for all rows."
-            raise ConfigError(
-                f"'{self.limit}' is not a number of rows", where=f"{self.group}.limit", mend=mend
-            )
+            fix = "Give a whole number from 1 on, or null for all rows."
+            raise ConfigError(f"'{self.limit}' is not a number of rows", where=f"{self.group}.limit", fix=fix)
         columns: object = self.columns
         if columns is not None and not isinstance(columns, Mapping):
-            mend = "Write {instruction: my_column, output: other_column}."
-            raise ConfigError(
-                "is not a mapping of fields to columns", where=f"{self.group}.columns", mend=mend
-            )
+            fix = "Write {instruction: my_column, output: other_column}."
+            raise ConfigError("is not a mapping of fields to columns", where=f"{self.group}.columns", fix=fix)

@@ -40,14 +40,14 @@ def _unavailable(repo: str, split: str, closed: str, error: Exception) -> DataEr
         return DataError(
             f"the split '{split}' cannot be fetched from the Hub ({' '.join(str(error).split())})",
             where=f"data.path={repo}",
-            mend=f"Check the names and HF_TOKEN, or set {copy}.",
+            fix=f"Check the names and HF_TOKEN, or set {copy}.",
         )
     absent = isinstance(error, ConnectionError)
     what = "it is not in the cache" if absent else f"it cannot be read from the cache ({first_line(error)})"
     return DataError(
         f"the split '{split}' cannot be fetched: {closed}, and {what}",
         where=f"data.path={repo}",
-        mend=f"Set {copy}, or data=file data.path=FILE, or run once where the Hub is reachable: later runs read the "
+        fix=f"Set {copy}, or data=file data.path=FILE, or run once where the Hub is reachable: later runs read the "
         "cache, also with HF_HUB_OFFLINE=1.",
     )
 
@@ -59,7 +59,7 @@ def _cached_revision(repo: str, asked: str | None, table: Any) -> str:
         raise ConfigError(
             f"the cache holds revision {held} of {repo}",
             where=f"data.revision={asked}",
-            mend="Set that revision or null, or run once where the Hub is reachable.",
+            fix="Set that revision or null, or run once where the Hub is reachable.",
         )
     return held
 

@@ -53,7 +53,7 @@ class Anatomy:
             raise ModelError(
                 f"there is no layer {layer} at site {site}",
                 where="selector.layers",
-                mend=f"{self.name} has blocks 1 to {self.layers}; 0, the embeddings, exists at residual only.",
+                fix=f"{self.name} has blocks 1 to {self.layers}; 0, the embeddings, exists at residual only.",
             )
         block = self.blocks[layer - 1]
         if site == "residual":
@@ -75,7 +75,7 @@ class Anatomy:
             raise ModelError(
                 f"block {layer} of {self.name} is a mixture of experts and has no single down-projection",
                 where="selector.site",
-                mend="Use selector.site=residual, mlp_out or attn_out.",
+                fix="Use selector.site=residual, mlp_out or attn_out.",
             )
         maps = [
             module
@@ -86,7 +86,7 @@ class Anatomy:
             raise ModelError(
                 f"block {layer} of {self.name} has no MLP down-projection",
                 where="selector.site",
-                mend="Use selector.site=residual.",
+                fix="Use selector.site=residual.",
             )
         return maps[-1]
 
@@ -97,7 +97,7 @@ class Anatomy:
         raise ModelError(
             f"block {layer} of {self.name} has no attention module",
             where="selector.site",
-            mend="Use selector.site=residual.",
+            fix="Use selector.site=residual.",
         )
 
     def _container(self, block: nn.Module, layer: int) -> nn.Module:
@@ -105,7 +105,7 @@ class Anatomy:
             if any(name.split(".")[-1] == "experts" for name, _ in module.named_modules()):
                 return module
         raise ModelError(
-            f"block {layer} of {self.name} has no MLP", where="selector.site", mend="Use residual."
+            f"block {layer} of {self.name} has no MLP", where="selector.site", fix="Use residual."
         )
 
 
@@ -121,7 +121,7 @@ def dissect(network: Any) -> Anatomy:
     name = str(base.config.model_type)
     if getattr(base.config, "is_encoder_decoder", False):
         raise ModelError(
-            f"{name} is an encoder-decoder model", where="model.path", mend="Use a decoder-only model."
+            f"{name} is an encoder-decoder model", where="model.path", fix="Use a decoder-only model."
         )
     decoder = base.get_decoder()
     for path, module in decoder.named_modules():
@@ -132,7 +132,7 @@ def dissect(network: Any) -> Anatomy:
     raise ModelError(
         f"no list of {config.num_hidden_layers} blocks was found in {name}",
         where="model.path",
-        mend="Use a decoder-only model of transformers 5.",
+        fix="Use a decoder-only model of transformers 5.",
     )
 
 

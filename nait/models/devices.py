@@ -20,8 +20,8 @@ def check_device(name: str) -> None:
         module = getattr(torch, kind, None) if kind in KINDS else None
         count = module.device_count() if module is not None and module.is_available() else 0
     if not count or (number and not (number.isdigit() and int(number) < count)):
-        mend = "Set model.device=auto, which uses a GPU if there is one, or cpu."
-        raise ConfigError(f"there is no device '{name}' here", where="model.device", mend=mend)
+        fix = "Set model.device=auto, which uses a GPU if there is one, or cpu."
+        raise ConfigError(f"there is no device '{name}' here", where="model.device", fix=fix)
 
 
 KINDS = ("cuda", "xpu", "hpu", "npu", "mlu", "musa")

@@ -66,14 +66,14 @@ def _fetched(path: str, revision: str | None, patterns: list[str], *, download: 
             raise ModelError(
                 f"the download from the Hub failed ({first_line(error)})",
                 where=where,
-                mend="Check the id, the network and HF_TOKEN, or use model=local model.path=FOLDER.",
+                fix="Check the id, the network and HF_TOKEN, or use model=local model.path=FOLDER.",
             ) from error
         absent = isinstance(error, LocalEntryNotFoundError) and "Cannot find" in str(error)
         what = "it is not in the cache" if absent else f"the cache cannot be read ({first_line(error)})"
         raise ModelError(
             f"the model cannot be downloaded: {closed}, and {what}",
             where=where,
-            mend="Use model=local model.path=FOLDER, or download it once with access to the Hub. Later runs read it "
+            fix="Use model=local model.path=FOLDER, or download it once with access to the Hub. Later runs read it "
             "from the cache, also with HF_HUB_OFFLINE=1.",
         ) from error
     if closed and download and not offline_variable():

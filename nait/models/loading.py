@@ -49,7 +49,7 @@ class LocalModel:
 
     def __post_init__(self) -> None:
         check_choice("model.dtype", self.dtype, DTYPES)
-        check_whole("model.max_length", self.max_length, least=2, mend="512 is usual.")
+        check_whole("model.max_length", self.max_length, least=2, fix="512 is usual.")
         check_device(self.device)
         self._check_spread()
         if self.name is None:
@@ -68,7 +68,7 @@ class LocalModel:
             raise ConfigError(
                 f"{self.max_length} is more than the model's context of {context} tokens",
                 where="model.max_length",
-                mend=f"Set model.max_length={context} or less.",
+                fix=f"Set model.max_length={context} or less.",
             )
 
     def context(self) -> int | None:
@@ -91,7 +91,7 @@ class LocalModel:
             raise ModelError(
                 f"its config.json has no number of blocks ({' or '.join(DEPTHS)})",
                 where=f"model.path={self.path}",
-                mend="Add num_hidden_layers to it, or name the layers: 'selector.layers=[1],[2]'.",
+                fix="Add num_hidden_layers to it, or name the layers: 'selector.layers=[1],[2]'.",
             )
         return int(found[0])
 
@@ -130,7 +130,7 @@ class LocalModel:
         raise ModelError(
             "has changed since this run first read it",
             where=str(self.folder / changed[0]),
-            mend="Start the run again when the folder is complete.",
+            fix="Start the run again when the folder is complete.",
         )
 
     def load(self) -> tuple[Any, Any]:
@@ -188,7 +188,7 @@ class LocalModel:
             raise ModelError(
                 f"transformers cannot open it ({first_line(error)})",
                 where=str(self.folder),
-                mend=self._way_out(),
+                fix=self._way_out(),
             ) from error
         self.__dict__["_leftovers"] = check_loaded(network, info, where=str(self.folder))
         if not self.device_map and not self.tensor_parallel:
@@ -228,14 +228,14 @@ class LocalModel:
             raise ConfigError(
                 "tensor parallelism needs several processes, each with its own device",
                 where="model.tensor_parallel=true",
-                mend="Start it with torchrun --nproc-per-node N -m nait ..., with model.device_map=null; or use "
+                fix="Start it with torchrun --nproc-per-node N -m nait ..., with model.device_map=null; or use "
                 "model.device_map=auto in one process.",
             )
         if self.device_map in SPREADS and workers.local is not None and workers.local_count > 1:
             raise ConfigError(
                 f"{workers.local_count} processes would each spread the model over all GPUs",
                 where=f"model.device_map={self.device_map}",
-                mend="Start one process, or set model.device_map=null for one GPU per process.",
+                fix="Start one process, or set model.device_map=null for one GPU per process.",
             )
 
     def load_tokenizer(self) -> Any:

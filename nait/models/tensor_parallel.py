@@ -137,7 +137,7 @@ def _plain(value: Any, tensors: list[torch.Tensor]) -> Any:
     raise ModelError(
         f"a tensor-parallel model is called with a {type(value).__name__}, which cannot be broadcast",
         where="model.tensor_parallel",
-        mend="Use model.device_map=auto in one process.",
+        fix="Use model.device_map=auto in one process.",
     )
 
 

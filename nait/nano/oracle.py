@@ -26,13 +26,13 @@ class Oracle:
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: DataError if there is no target, or one that the world does not define."""
         if not targets:
-            raise DataError("the oracle needs a target", where="target", mend="Set target=nano.")
+            raise DataError("the oracle needs a target", where="target", fix="Set target=nano.")
         for target in targets:
             if target.name not in world.capabilities():
                 raise DataError(
                     "the embedded world has no such target",
                     where=f"target '{target.name}'",
-                    mend="Set target=nano.",
+                    fix="Set target=nano.",
                 )
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
@@ -48,7 +48,7 @@ class Oracle:
             raise ConfigError(
                 f"pool '{pool.name}' is not the world's pool of this size and seed",
                 where="selector=oracle",
-                mend="Use data=nano without overriding its other keys.",
+                fix="Use data=nano without overriding its other keys.",
             )
         columns = []
         for target in targets:

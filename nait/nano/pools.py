@@ -38,8 +38,8 @@ def nano_pool(size: int = 5000, seed: int = 0, name: str = "nano", duplicates: s
     Raises: ConfigError if `size` is too small.
     """
     if size < world.SMALLEST_POOL:
-        mend = f"Give {world.SMALLEST_POOL} or more, so that every family has rows."
-        raise ConfigError(f"{size} is below {world.SMALLEST_POOL}", where="data.size", mend=mend)
+        fix = f"Give {world.SMALLEST_POOL} or more, so that every family has rows."
+        raise ConfigError(f"{size} is below {world.SMALLEST_POOL}", where="data.size", fix=fix)
     pool = _pool(size, seed, name)
     return resolve_duplicates(
         pool, duplicates, group="data", place=lambda row: f"row {row} of the world's {size}"

@@ -41,7 +41,7 @@ def main() -> None:
     try:
         print(_output(arguments.command, arguments.names, Store(arguments.store)))
     except (NaitError, OSError) as error:
-        refused = write_error(error, mend="Give another FOLDER.") if isinstance(error, OSError) else error
+        refused = write_error(error, fix="Give another FOLDER.") if isinstance(error, OSError) else error
         if refused is None:
             raise
         print(f"nait: {refused}", file=sys.stderr)
@@ -51,7 +51,7 @@ def main() -> None:
 def _output(command: str, names: list[str], store: Store) -> str:
     if command == "list":
         if not store.root.is_dir():
-            raise DataError("there is no such store", where=str(store.root), mend="Give --store FOLDER.")
+            raise DataError("there is no such store", where=str(store.root), fix="Give --store FOLDER.")
         return str(tabulate(list_directions(store), headers="keys")) or "The store holds no directions."
     if command == "publish":
         return f"Written: {publish(resolve(store, names[0]), names[1])}"
@@ -81,7 +81,7 @@ def _check_comparable(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
             raise DataError(
                 f"one has {name}={spaces[0][name]}, the other {name}={spaces[1][name]}",
                 where=f"{a['target']} and {b['target']}",
-                mend="Compare directions of the same model and site.",
+                fix="Compare directions of the same model and site.",
             )
 
 

@@ -50,7 +50,7 @@ class Derivation:
             raise ConfigError(
                 f"{', '.join(stored)}: stored directions have no reference rows to decompose",
                 where="selector.merge",
-                mend="Set selector.merge=none with order=best_rank or order=round_robin.",
+                fix="Set selector.merge=none with order=best_rank or order=round_robin.",
             )
         key: dict[str, Any] = {
             "directions": VERSION, "reading": self.reading.key(), "kind": self.kind,
@@ -99,7 +99,7 @@ class Derivation:
                 raise ConfigError(
                     f"the directions were computed with {name}={theirs}, this run has {ours}",
                     where=f"target '{target.name}'",
-                    mend=f"Set {name} to their value, or compute them again from reference rows.",
+                    fix=f"Set {name} to their value, or compute them again from reference rows.",
                 )
         assert isinstance(directions, Directions)
         return directions
@@ -108,13 +108,13 @@ class Derivation:
 def check_references(targets: Sequence[Target]) -> None:
     """Check the targets without a model. Raises: DataError for a target whose rows span no direction."""
     if not targets:
-        raise DataError("NAIT needs a target", where="target", mend="Set target=file target.path=FILE.")
+        raise DataError("NAIT needs a target", where="target", fix="Set target=file target.path=FILE.")
     for target in targets:
         if target.derived is None and _texts(target) < 2:
             raise DataError(
                 f"its {len(target)} row(s) hold fewer than two different texts, so there is no principal component",
                 where=f"target '{target.name}'",
-                mend="Give at least two different reference rows; 32 or more are typical.",
+                fix="Give at least two different reference rows; 32 or more are typical.",
             )
 
 

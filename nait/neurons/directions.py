@@ -80,7 +80,7 @@ def find_directions(
         raise DataError(
             f"{n} row(s) cannot give {components} direction(s)",
             where=f"target '{target}'",
-            mend="Give at least two different reference rows; 32 or more are typical.",
+            fix="Give at least two different reference rows; 32 or more are typical.",
         )
     found = [
         _one_layer(
@@ -118,7 +118,7 @@ def _one_layer(
         raise DataError(
             "all rows have the same features, so they have no principal component",
             where=where,
-            mend="Give reference rows that differ.",
+            fix="Give reference rows that differ.",
         )
     if kind == "contrast":
         assert pool_mean is not None
@@ -146,7 +146,7 @@ def _spanned(v_cd: Floats, shares: Floats, *, where: str, may_be_flat: bool) -> 
         raise DataError(
             f"the rows span {int((~empty).sum())} direction(s), not {len(shares)}",
             where=where,
-            mend="Lower selector.components, or give more different reference rows.",
+            fix="Lower selector.components, or give more different reference rows.",
         )
     return np.where(empty[:, None], 0.0, v_cd)
 

@@ -43,14 +43,14 @@ def choose_layers(layers: str | int | Sequence[int], depth: int, first: int) -> 
             raise ConfigError(
                 f"'{layers}' is not a set of layers",
                 where="selector.layers",
-                mend=f"{did_you_mean(layers, SLICES)} Or give numbers: [1,2,3].",
+                fix=f"{did_you_mean(layers, SLICES)} Or give numbers: [1,2,3].",
             )
         return list(named[layers])
     given: Any = layers  # a config may hold any type
     numbers: list[int] = list(given) if isinstance(given, Sequence) else [given]
     if any(type(number) is not int for number in numbers):
         raise ConfigError(
-            f"layers {numbers} are not whole numbers", where="selector.layers", mend="Give [1,2,3] or a name."
+            f"layers {numbers} are not whole numbers", where="selector.layers", fix="Give [1,2,3] or a name."
         )
     chosen = [depth + 1 + number if number < 0 else number for number in numbers]
     wrong = [number for number in chosen if not first <= number <= depth]
@@ -58,7 +58,7 @@ def choose_layers(layers: str | int | Sequence[int], depth: int, first: int) -> 
         raise ConfigError(
             f"layers {numbers} cannot be used",
             where="selector.layers",
-            mend=f"Give different numbers from {first} to {depth}.",
+            fix=f"Give different numbers from {first} to {depth}.",
         )
     return chosen
 

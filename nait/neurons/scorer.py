@@ -82,9 +82,7 @@ class Nait:
         check_whole("selector.components", self.components, least=1)
         check_whole("selector.pool_sample", self.pool_sample, least=2)
         if self.direction == "contrast" and self.components != 1:
-            raise ConfigError(
-                "a contrast has one component", where="selector.components", mend="Set it to 1."
-            )
+            raise ConfigError("a contrast has one component", where="selector.components", fix="Set it to 1.")
         choose_layers(self.layers, 10_000, 0)  # checks the form; the model's depth is not known yet
         _ = self.candidate_reading, self.reference_reading
 

@@ -30,14 +30,14 @@ def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
     for name in (MANIFEST, ARRAYS):
         if not (path / name).is_file():
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise DataError(f"there is no {name}", where=str(folder), mend=did_you_mean(path.name, near))
+            raise DataError(f"there is no {name}", where=str(folder), fix=did_you_mean(path.name, near))
     try:
         return read_json(path / MANIFEST), Directions.of(load_file(path / ARRAYS))
     except (SafetensorError, KeyError) as error:
         raise DataError(
             f"{ARRAYS} is damaged ({error})",
             where=str(folder),
-            mend="Compute it again from the reference rows.",
+            fix="Compute it again from the reference rows.",
         ) from error
 
 
@@ -47,7 +47,7 @@ def read_directions(
     """One target per folder of directions, for `target=directions`; `capabilities` chooses among the names."""
     if not isinstance(paths, Mapping) or not paths:
         raise ConfigError(
-            "no folder is given", where="target.paths", mend="Set 'target.paths={math: FOLDER}'."
+            "no folder is given", where="target.paths", fix="Set 'target.paths={math: FOLDER}'."
         )
     named = {str(name): folder for name, folder in paths.items()}
     targets = []
@@ -84,7 +84,7 @@ def publish(folder: str | Path, out: str | Path) -> Path:
     open_directions(folder)
     target = at_home(out)
     if target.exists():
-        raise DataError("it exists already", where=str(out), mend="Name a new folder.")
+        raise DataError("it exists already", where=str(out), fix="Name a new folder.")
     shutil.copytree(at_home(folder), target)
     return target
 
@@ -108,5 +108,5 @@ def resolve(store: Store, name: str) -> Path:
     raise DataError(
         f"{len(found)} directions begin with '{name}'",
         where=str(store.root),
-        mend=f"Known: {', '.join(known) or 'none'}.",
+        fix=f"Known: {', '.join(known) or 'none'}.",
     )

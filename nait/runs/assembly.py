@@ -49,7 +49,7 @@ def assemble(
 
     `other_selector` returns the config of another selector, by its name, under this job's other settings.
 
-    Raises: NaitError for anything that the user must mend. The network has not been opened then.
+    Raises: NaitError for anything that the user must fix. The network has not been opened then.
     """
     check_label(config["label"], names["selector"])
     config = _untrained(config, names["train"])

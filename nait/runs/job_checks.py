@@ -22,7 +22,7 @@ def check_label(label: str | None, selector: str) -> None:
         raise ConfigError(
             f"'{label}' is the name of a selector other than {selector}",
             where="label",
-            mend="Choose another label: leaderboards identify a selector by this name.",
+            fix="Choose another label: leaderboards identify a selector by this name.",
         )
 
 
@@ -31,14 +31,14 @@ def check_names(targets: Sequence[Target]) -> None:
     names = [target.name for target in targets]
     if len(set(names)) != len(names):
         raise DataError(
-            f"two targets share a name: {', '.join(names)}", where="target", mend="Set target.name."
+            f"two targets share a name: {', '.join(names)}", where="target", fix="Set target.name."
         )
     for name in names:
         if not name or "+" in name or "/" in name:
             raise ConfigError(
                 f"a target cannot have the name '{name}'",
                 where="target",
-                mend="Name it without + and /: tables write 'a+b' for two targets and 'a/ROW' for a row of one.",
+                fix="Name it without + and /: tables write 'a+b' for two targets and 'a/ROW' for a row of one.",
             )
 
 
@@ -48,7 +48,7 @@ def check_answers(pool: Pool) -> None:
         raise DataError(
             f"none of its {len(pool)} rows has an answer",
             where=f"pool '{pool.name}'",
-            mend="Name the column of the answers: 'data.columns={output: COLUMN}'.",
+            fix="Name the column of the answers: 'data.columns={output: COLUMN}'.",
         )
 
 
@@ -58,7 +58,7 @@ def check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:
         raise ConfigError(
             "a tensor-parallel model can only select",
             where="model.tensor_parallel=true",
-            mend="Set 'stages=[select]'. The same job without this setting then finds the scores in the store.",
+            fix="Set 'stages=[select]'. The same job without this setting then finds the scores in the store.",
         )
 
 
@@ -69,7 +69,7 @@ def label_of(budget: Budget) -> str:
         raise ConfigError(
             f"{_name_of(budget)} has no label",
             where="budget",
-            mend="Give it a property `label`, such as '10%' or '500 rows': tables group runs by it.",
+            fix="Give it a property `label`, such as '10%' or '500 rows': tables group runs by it.",
         )
     return label
 
@@ -85,7 +85,7 @@ def check_selector(selector: Selector) -> None:
             raise ConfigError(
                 f"{_name_of(part)} has no method {call}",
                 where=f"{group}._target_",
-                mend="Name a class that fulfils the contract in nait/core/contracts.py.",
+                fix="Name a class that fulfils the contract in nait/core/contracts.py.",
             )
 
 

@@ -58,13 +58,13 @@ def _missing(columns: TruthColumns, rows: Sequence[Mapping[str, Any]]) -> list[s
     for key, name in lacking.items():
         if name != key:
             near = did_you_mean(name, known)
-            mend = near if near.startswith("Did") else have
-            raise ConfigError(f"no row has a column '{name}'", where=f"truth.{key}", mend=mend)
+            fix = near if near.startswith("Did") else have
+            raise ConfigError(f"no row has a column '{name}'", where=f"truth.{key}", fix=fix)
     if not present:
         raise ConfigError(
             f"no row has any of the label columns ({', '.join(columns.named().values()) or 'all are null'})",
             where="truth",
-            mend=f"truth.family=COLUMN is enough; truth=null uses none. {have}",
+            fix=f"truth.family=COLUMN is enough; truth=null uses none. {have}",
         )
     return [
         f"The rows have no column '{name}' (truth.{key}): the measures that need it are left out."
@@ -79,9 +79,9 @@ def _unlabelled(labels: Labels, targets: Sequence[str]) -> list[str]:
     kinds = sorted({str(one) for one in labels.family} - {""})
     shown = ", ".join(kinds[:KINDS_SHOWN]) + (", ..." if len(kinds) > KINDS_SHOWN else "")
     names = " or ".join(f"'{name}'" for name in missing)
-    mend = "set target.name=LABEL to one of them" if len(targets) == 1 else "name each target as its label"
+    fix = "set target.name=LABEL to one of them" if len(targets) == 1 else "name each target as its label"
     return [
-        f"No row is labelled {names}; the labels are {shown or 'all empty'}; {mend}. Which rows are in target is "
+        f"No row is labelled {names}; the labels are {shown or 'all empty'}; {fix}. Which rows are in target is "
         "not known, so precision, coverage and related measures are left out."
     ]
 

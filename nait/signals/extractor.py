@@ -186,12 +186,12 @@ class StoredExtractor:
             raise ConfigError(
                 "this extractor cannot train",
                 where="selector.warmup",
-                mend="Give the extractor a `tune`, as the select stage does.",
+                fix="Give the extractor a `tune`, as the select stage does.",
             )
         made = self._tune(pool, ids, trainer, seed)
         if made is None:
             raise ConfigError(
-                "it trains nothing", where="selector.warmup", mend="Use a recipe like conf/train/lora.yaml."
+                "it trains nothing", where="selector.warmup", fix="Use a recipe like conf/train/lora.yaml."
             )
         return self.lineage.add(made)
 

@@ -235,7 +235,7 @@ def _with_answers(target: Target, extractor: StoredExtractor) -> Target:
         raise DataError(
             f"none of its {len(target)} rows has an answer within {extractor.encodings.max_length} tokens",
             where=f"target '{target.name}'",
-            mend="Give rows with answers, or raise model.max_length.",
+            fix="Give rows with answers, or raise model.max_length.",
         )
     return found
 

@@ -73,13 +73,13 @@ def discard(folder: Path) -> None:
             shutil.rmtree(folder)
     except OSError as error:
         raise StoreError(
-            f"cannot be removed ({error})", where=str(folder), mend="Check the folder's permissions."
+            f"cannot be removed ({error})", where=str(folder), fix="Check the folder's permissions."
         ) from error
 
 
 def _refused(folder: Path, what: str) -> StoreError:
     return StoreError(
-        what, where=str(folder), mend="Give the folder that the message named; nothing was removed."
+        what, where=str(folder), fix="Give the folder that the message named; nothing was removed."
     )
 
 

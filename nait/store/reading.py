@@ -23,5 +23,5 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise StoreError(
-            f"cannot be read ({first_line(error)})", where=str(path), mend=way_out(path)
+            f"cannot be read ({first_line(error)})", where=str(path), fix=way_out(path)
         ) from error

@@ -150,7 +150,7 @@ class Store:
             folder.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except OSError as error:
-            refused = write_error(error, mend=MEND)
+            refused = write_error(error, fix=MEND)
             if refused is None:
                 refused = StoreError(f"cannot be written ({error})", where=str(folder.parent))
             raise refused from error
@@ -162,7 +162,7 @@ class Store:
             yield part
         except Exception as error:
             place = named_file(error) or part
-            refused = write_error(error, mend=MEND, folder=part) if place.is_relative_to(self.root) else None
+            refused = write_error(error, fix=MEND, folder=part) if place.is_relative_to(self.root) else None
             if refused is None:
                 raise
             raise refused from error
@@ -185,7 +185,7 @@ def read_artifact(folder: Path) -> Artifact:
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or "key" not in manifest:
         path = folder / MANIFEST
-        raise StoreError("is not an artifact's manifest", where=str(path), mend=way_out(path))
+        raise StoreError("is not an artifact's manifest", where=str(path), fix=way_out(path))
     return Artifact(kind=folder.parent.name, address=folder.name, path=folder, manifest=manifest)
 
 
@@ -194,7 +194,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(f"cannot be read ({error})", where=str(path), mend=way_out(path)) from error
+        raise StoreError(f"cannot be read ({error})", where=str(path), fix=way_out(path)) from error
 
 
 def is_place(folder: Path) -> bool:

@@ -47,7 +47,7 @@ class LoraRecipe:
         check_number("train.lora.alpha", self.alpha, "(0, inf)")
         check_number("train.lora.dropout", self.dropout, "[0, 1)")
         if not self.target_modules:
-            raise ConfigError("is empty", where=TARGETS, mend="Give all-linear or names.")
+            raise ConfigError("is empty", where=TARGETS, fix="Give all-linear or names.")
         if isinstance(self.target_modules, str) and self.target_modules != ALL_LINEAR:
             object.__setattr__(self, "target_modules", (self.target_modules,))  # one name, not a pattern
 
@@ -87,7 +87,7 @@ def attach(network: Any, lora: LoraRecipe) -> Any:
         raise ModelError(
             f"LoRA cannot be attached to this model ({error})",
             where=TARGETS,
-            mend="Use all-linear.",
+            fix="Use all-linear.",
         ) from error
     # At every save, peft looks the base model's name up on the Hub. An empty name prevents that.
     config.base_model_name_or_path = ""
@@ -105,7 +105,7 @@ def _check_targets(network: Any, names: Sequence[str]) -> None:
             raise ModelError(
                 f"the model has no module '{name}'",
                 where=TARGETS,
-                mend=f"{did_you_mean(name, leaves)} all-linear means every linear layer.",
+                fix=f"{did_you_mean(name, leaves)} all-linear means every linear layer.",
             )
     inner, outer = network.get_input_embeddings(), network.get_output_embeddings()
     if outer is None or outer.weight is not inner.weight:
@@ -115,7 +115,7 @@ def _check_targets(network: Any, names: Sequence[str]) -> None:
         raise ModelError(
             f"the output layer '{head}' shares its weights with the embeddings: its adapter cannot be loaded again",
             where=TARGETS,
-            mend=f"Remove it from {TARGETS}.",
+            fix=f"Remove it from {TARGETS}.",
         )
 
 
@@ -183,7 +183,7 @@ def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
     raise StoreError(
         "contains no adapter and no model",
         where=str(folder),
-        mend=way_out(folder, "Give the folder of an adapter or a model."),
+        fix=way_out(folder, "Give the folder of an adapter or a model."),
     )
 
 
@@ -238,7 +238,7 @@ def _with_adapter(network: Any, folder: Path) -> Any:
         raise ModelError(
             f"the adapter does not fit this model: {(missing + list(wrong.unexpected_keys))[0]}",
             where=str(folder),
-            mend="Use the model that it was trained with.",
+            fix="Use the model that it was trained with.",
         )
     return adapted.eval()
 

@@ -61,7 +61,7 @@ class LossCurve:
                 raise NaitError(
                     f"the {name} is {values[key]} at step {state.global_step} of {state.max_steps}",
                     where="train",
-                    mend="Lower train.learning_rate, or train in fp32 (model.dtype=float32).",
+                    fix="Lower train.learning_rate, or train in fp32 (model.dtype=float32).",
                 )
 
 

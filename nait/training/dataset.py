@@ -71,12 +71,12 @@ def check_trainable(table: TokenTable) -> None:
     The first token of a row has no context and no loss, so an answer there does not count.
     """
     if not len(table):
-        raise DataError("there is no row to train on", where="train", mend="Raise the budget.")
+        raise DataError("there is no row to train on", where="train", fix="Raise the budget.")
     learnable = np.array([bool(table.row(i)[1][1:].any()) for i in range(len(table))])
     if not learnable.all():
         raise DataError(
             f"{int((~learnable).sum())} of {len(table)} rows have no answer token (the first is row "
             f"{int(np.flatnonzero(~learnable)[0])})",
             where="train",
-            mend="Raise model.max_length, or remove rows whose answer is truncated.",
+            fix="Raise model.max_length, or remove rows whose answer is truncated.",
         )

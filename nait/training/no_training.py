@@ -30,4 +30,4 @@ class NoTraining:
         tracker: Tracker,  # noqa: ARG002
     ) -> NoReturn:
         """Raises: ConfigError, always."""
-        raise ConfigError("train=none does not train", where="train", mend="Use train=lora or train=full.")
+        raise ConfigError("train=none does not train", where="train", fix="Use train=lora or train=full.")

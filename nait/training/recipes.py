@@ -98,7 +98,7 @@ class FineTune:
             raise ConfigError(
                 f"method={self.method} {'needs' if self.method == 'lora' else 'does not use'} train.lora",
                 where="train.method",
-                mend=f"Choose train={self.method}.",
+                fix=f"Choose train={self.method}.",
             )
         if (self.precision == "bf16_weights") != (self.optimizer == STOCHASTIC) or (
             self.optimizer == STOCHASTIC and self.method != "full"
@@ -106,7 +106,7 @@ class FineTune:
             raise ConfigError(
                 f"bfloat16 weights, {STOCHASTIC} and method=full need each other",
                 where="train.precision",
-                mend=f"Set train=full train.precision=bf16_weights train.optimizer={STOCHASTIC}, or none of them.",
+                fix=f"Set train=full train.precision=bf16_weights train.optimizer={STOCHASTIC}, or none of them.",
             )
         if package := PACKAGES.get(self.optimizer):
             self._check_eight_bits(package)
@@ -116,13 +116,13 @@ class FineTune:
             raise ConfigError(
                 "8-bit moments cannot be kept by name",
                 where="train.checkpoints",
-                mend="Use train.optimizer=adamw.",
+                fix="Use train.optimizer=adamw.",
             )
         if importlib.util.find_spec(package) is None:
             raise ConfigError(
                 f"{self.optimizer} needs {package}",
                 where="train.optimizer",
-                mend=f"pip install {package}, or use train.optimizer=adamw.",
+                fix=f"pip install {package}, or use train.optimizer=adamw.",
             )
 
     @property

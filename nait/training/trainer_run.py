@@ -90,7 +90,7 @@ def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed:
         raise ConfigError(
             f"the model is on {device}, the trainer uses the first visible GPU",
             where="model.device",
-            mend=f"Set CUDA_VISIBLE_DEVICES={device.index} and model.device=cuda.",
+            fix=f"Set CUDA_VISIBLE_DEVICES={device.index} and model.device=cuda.",
         )
     try:
         arguments = TrainingArguments(
@@ -134,7 +134,7 @@ def deterministic_kernels(device: Any) -> Iterator[None]:
         raise ConfigError(
             f"this model has no deterministic kernel ({str(error).splitlines()[0]})",
             where="train.deterministic",
-            mend="Set train.deterministic=false; two runs may then differ in the last bits.",
+            fix="Set train.deterministic=false; two runs may then differ in the last bits.",
         ) from error
     finally:
         torch.use_deterministic_algorithms(before)

@@ -111,7 +111,7 @@ def _check_selections(runs: RunSet) -> None:
     gone = [run for run, link in linked if link and runs.find("selections", link) is None]
     if gone and len(gone) < sum(bool(link) for _, link in linked):
         more = f", and those of {len(gone) - 1} more runs" if len(gone) > 1 else ""
-        raise StoreError(f"its selection is gone{more}", where=str(gone[0].path), mend="Run the job again.")
+        raise StoreError(f"its selection is gone{more}", where=str(gone[0].path), fix="Run the job again.")
 
 
 def _identified(runs: RunSet) -> list[PlacedRun]:

@@ -92,7 +92,7 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
     if links.get("evaluation"):
         evaluation = runs.find("evaluations", str(links["evaluation"]))
         if evaluation is None:
-            raise StoreError("its evaluation is missing", where=str(record.path), mend="Run the job again.")
+            raise StoreError("its evaluation is missing", where=str(record.path), fix="Run the job again.")
         requested = set(evaluation.manifest["key"]["suite"].get("requested", ()))
         results = [one for one in runs.results(evaluation) if one.primary or not primary]
     else:

@@ -74,7 +74,7 @@ def by_seed(rows: Iterable[Row]) -> dict[int, Row]:
             raise StoreError(
                 f"{named}: two results of seed {row.seed} on {row.task}",
                 where=f"runs {other.run[:8]} and {row.run[:8]}",
-                mend="Put these runs on separate lines: a mean must not include two results of one seed.",
+                fix="Put these runs on separate lines: a mean must not include two results of one seed.",
             )
     return found
 

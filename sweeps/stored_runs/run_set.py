@@ -112,5 +112,5 @@ def _key_without_labels(record: Artifact) -> str:
 def _record(store: ReadableStore, address: str) -> Artifact:
     found = store.find("runs", address)
     if found is None:
-        raise StoreError(f"there is no run {address}", where=str(store.root), mend="Run the job again.")
+        raise StoreError(f"there is no run {address}", where=str(store.root), fix="Run the job again.")
     return found

@@ -1,4 +1,4 @@
-"""Folders that a user names and that cannot be written: one message with folder, cause and mend, on every command."""
+"""Folders that a user names and that cannot be written: one message with folder, cause and fix, on every command."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_text_moved_between_fields_changes_the_fingerprint() -> None:
 
 
 def test_an_error_says_what_where_and_the_mend() -> None:
-    assert str(NaitError("it broke", where="here", mend="Mend it")) == "here: it broke. Mend it."
+    assert str(NaitError("it broke", where="here", fix="Mend it")) == "here: it broke. Mend it."
     assert did_you_mean("gsmk", ["gsm8k", "mmlu"]) == "Did you mean 'gsm8k'?"
     assert did_you_mean("GSM8K", ["gsm8k", "mmlu"]) == "Did you mean 'gsm8k'?"
     assert did_you_mean("question", ["Question", "Answer"]) == "Did you mean 'Question'?"

@@ -42,7 +42,7 @@ def test_a_number_outside_its_interval_is_refused(value: float, interval: str) -
 @pytest.mark.parametrize("value", ["0.5", True, None])
 def test_what_is_not_a_number_is_refused(value: object) -> None:
     with pytest.raises(ConfigError, match=r"is not a number\. 0\.33 is published\."):
-        check_number("q", value, "[0, 1)", mend="0.33 is published.")
+        check_number("q", value, "[0, 1)", fix="0.33 is published.")
 
 
 @pytest.mark.parametrize("value", [1.0, "1", True, None])

@@ -45,7 +45,7 @@ def test_a_damaged_file_is_named_with_the_command_that_removes_its_artifact(
     with pytest.raises(StoreError, match="cannot be read") as raised:
         read(made)
     assert str(made.path) in raised.value.where
-    assert f"nait.store.discard {made.path} --yes" in raised.value.mend
+    assert f"nait.store.discard {made.path} --yes" in raised.value.fix
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "3", "null"])
@@ -58,4 +58,4 @@ def test_a_manifest_of_no_artifact_is_named(content: str, tmp_path: Path) -> Non
     ):
         with pytest.raises(StoreError, match="is not an artifact's manifest") as raised:
             ask()
-        assert "nait.store.discard" in raised.value.mend
+        assert "nait.store.discard" in raised.value.fix

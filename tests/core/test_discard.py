@@ -1,4 +1,4 @@
-"""Laws of discarding: one artifact of ours, with --yes, and no other folder; no message names another mend."""
+"""Laws of discarding: one artifact of ours, with --yes, and no other folder; no message names another fix."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_artifact_whose_manifest_is_damaged_is_removed_by_the_command_in_the_
     (one.path / "manifest.json").write_text("{")
     with pytest.raises(StoreError, match="cannot be read") as damaged:
         read_json(one.path / "manifest.json")
-    command = re.search("`(.*)`", damaged.value.mend)
+    command = re.search("`(.*)`", damaged.value.fix)
     assert command
     subprocess.run(shlex.split(command[1]), check=True, cwd=ROOT)
     assert not one.path.exists()
@@ -98,5 +98,5 @@ def test_the_mend_for_a_file_deep_in_an_artifact_names_the_artifact(tmp_path: Pa
 def test_no_message_tells_to_delete_a_folder() -> None:
     for room in ("nait", "baselines", "eval", "sweeps"):
         for file in (ROOT / room).rglob("*.py"):
-            found = re.findall(r"mend=.*\b[Dd]elete\b.*", file.read_text(encoding="utf-8"))
+            found = re.findall(r"fix=.*\b[Dd]elete\b.*", file.read_text(encoding="utf-8"))
             assert not found, f"{file}: {found}"

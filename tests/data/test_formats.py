@@ -130,7 +130,7 @@ def test_an_optional_column_can_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "column", "at", "what", "mend"),
+    ("row", "column", "at", "what", "fix"),
     [
         ({"instruction": "a", "output": None}, "output", "", "is missing", "Give every row a text"),
         ({"instruction": None, "output": "b"}, "instruction", "", "is missing", "Give every row a text"),
@@ -241,11 +241,11 @@ def test_an_optional_column_can_be_switched_off() -> None:
         ),
     ],
 )
-def test_a_fault_names_its_field_and_the_mend(row: Row, column: str, at: str, what: str, mend: str) -> None:
+def test_a_fault_names_its_field_and_the_mend(row: Row, column: str, at: str, what: str, fix: str) -> None:
     error = fault(row)
     assert (error.column, error.at) == (column, at)
     assert what in error.what
-    assert mend in error.mend
+    assert fix in error.fix
 
 
 def test_a_row_that_lacks_its_conversation_is_at_fault() -> None:
@@ -259,11 +259,11 @@ def test_a_row_that_lacks_its_conversation_is_at_fault() -> None:
 def test_columns_that_fit_no_format_are_shown_with_the_formats() -> None:
     error = fault({"q": "a", "n": 1})
     assert error.what == "fits no format"
-    assert "It has 'q' (text), 'n' (a number). Formats: messages (" in error.mend
-    assert "prompt_completion (prompt+completion or question+answer" in error.mend
-    assert "data.columns={prompt: COLUMN, completion: COLUMN}" in error.mend
+    assert "It has 'q' (text), 'n' (a number). Formats: messages (" in error.fix
+    assert "prompt_completion (prompt+completion or question+answer" in error.fix
+    assert "data.columns={prompt: COLUMN, completion: COLUMN}" in error.fix
     assert fault({"q": "a"}, format="alpaca").what == "does not fit the format alpaca"
-    assert "target.columns={messages: COLUMN}" in fault({"q": "a"}, format="messages", group="target").mend
+    assert "target.columns={messages: COLUMN}" in fault({"q": "a"}, format="messages", group="target").fix
 
 
 @pytest.mark.parametrize(

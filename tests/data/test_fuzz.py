@@ -194,7 +194,7 @@ def test_broken_links_are_identified(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "mend"),
+    ("path", "fix"),
     [
         ("hf://datasets/owner/name/data.parquet", "data=hub data.path=owner/name"),
         ("https://huggingface.co/datasets/owner/name/resolve/main/a.jsonl", "data=hub data.path=owner/name"),
@@ -207,10 +207,10 @@ def test_broken_links_are_identified(tmp_path: Path) -> None:
     ],
     ids=lambda value: value[:20],
 )
-def test_the_error_of_a_path_that_is_not_a_file_names_the_remedy(path: str, mend: str) -> None:
+def test_the_error_of_a_path_that_is_not_a_file_names_the_remedy(path: str, fix: str) -> None:
     with pytest.raises(NaitError) as caught:
         read_pool(path)
-    assert mend in str(caught.value)
+    assert fix in str(caught.value)
     assert len(str(caught.value)) < 6000
 
 

@@ -214,7 +214,7 @@ def test_invalid_lines_are_passed_to_the_callback(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "raw", "where", "what", "mend"),
+    ("name", "raw", "where", "what", "fix"),
     [
         ("a.jsonl", b'{"a": 1}\n\n{"a" 2}\n', "a.jsonl line 3", "is not JSON", "character 6"),
         ("a.jsonl", b'{"a": 1}\n[2]\n', "a.jsonl line 2", "is a list", "as .json"),
@@ -259,13 +259,13 @@ def test_invalid_lines_are_passed_to_the_callback(write: Write) -> None:
     ],
 )
 def test_a_damaged_file_names_itself_the_place_and_the_mend(
-    write: Write, name: str, raw: bytes, where: str, what: str, mend: str
+    write: Write, name: str, raw: bytes, where: str, what: str, fix: str
 ) -> None:
     with pytest.raises(DataError) as caught:
         list(file_source(write(name, raw)).rows())
     assert caught.value.where.split("/")[-1].startswith(where)
     assert what in caught.value.what
-    assert mend in caught.value.mend
+    assert fix in caught.value.fix
 
 
 def test_the_error_for_a_missing_file_suggests_similar_names(write: Write) -> None:
@@ -304,7 +304,7 @@ def test_a_row_number_out_of_range_is_an_error(write: Write) -> None:
 
 def test_a_record_that_is_a_fault_is_raised() -> None:
     with pytest.raises(RowError):
-        parse_record(RowError("is bad", mend="Mend it"))
+        parse_record(RowError("is bad", fix="Mend it"))
 
 
 def test_a_split_held_by_datasets_is_streamed_like_a_file() -> None:

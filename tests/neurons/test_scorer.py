@@ -553,4 +553,4 @@ def test_a_damaged_array_is_named_with_the_command_that_removes_it(
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(StoreError, match="cannot be read") as raised:
         Nait().score(pool(), [MATH], opened(tmp_path))
-    assert f"nait.store.discard {tmp_path / kind}" in raised.value.mend
+    assert f"nait.store.discard {tmp_path / kind}" in raised.value.fix

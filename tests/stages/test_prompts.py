@@ -12,7 +12,7 @@ TEXT = TextTemplate(prompt="{user}\n")
 
 
 @pytest.mark.parametrize(
-    ("template", "asked", "mend"),
+    ("template", "asked", "fix"),
     [
         (ChatTemplate(), False, "eval.apply_chat_template=true"),
         (TEXT, True, "template=chat"),
@@ -21,10 +21,10 @@ TEXT = TextTemplate(prompt="{user}\n")
     ],
 )
 def test_training_and_evaluation_prompts_that_differ_are_a_warning(
-    template: TextTemplate | ChatTemplate, asked: bool, mend: str | None
+    template: TextTemplate | ChatTemplate, asked: bool, fix: str | None
 ) -> None:
     said = prompt_mismatch(template, LmEval(tasks=["nano_math"], apply_chat_template=asked))
-    assert [mend in text for text in said] == ([True] if mend else [])
+    assert [fix in text for text in said] == ([True] if fix else [])
 
 
 def test_an_evaluator_that_says_nothing_of_its_prompts_gives_no_warning() -> None:

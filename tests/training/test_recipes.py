@@ -43,7 +43,7 @@ def test_a_bad_value_is_refused_by_its_key(key: str, value: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         FineTune(**{"lora": LoraRecipe(), key: value})
     assert caught.value.where == f"train.{key}"
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize(("key", "value"), [("r", 0), ("alpha", 0), ("dropout", 1), ("target_modules", [])])

@@ -62,20 +62,20 @@ def split(arguments: Sequence[str]) -> CommandLine:
     flags, unknown = parser.parse_known_intermixed_args(list(arguments))
     strange = [word for word in unknown if word.startswith("-")]
     if strange:
-        raise ConfigError("there is no such flag", where=strange[0], mend=flag_mend(strange[0], KNOWN))
+        raise ConfigError("there is no such flag", where=strange[0], fix=flag_mend(strange[0], KNOWN))
     if flags.experimental_rerun:
-        mend = "Run the job's `command`, which is in its run.json."
-        raise ConfigError("pickled configs are not read", where="--experimental-rerun", mend=mend)
+        fix = "Run the job's `command`, which is in its run.json."
+        raise ConfigError("pickled configs are not read", where="--experimental-rerun", fix=fix)
     if flags.cfg and (flags.run or flags.info):
         raise ConfigError("cannot be combined with --run or --info", where="--cfg")
     if flags.resolve and not flags.cfg:
-        raise ConfigError("works only with --cfg", where="--resolve", mend="Type nait --cfg job --resolve.")
+        raise ConfigError("works only with --cfg", where="--resolve", fix="Type nait --cfg job --resolve.")
     return CommandLine(flags, list(flags.overrides))
 
 
 def _refuse(message: str) -> NoReturn:
     where, _, what = message.removeprefix("argument ").rpartition(": ")
-    raise ConfigError(what, where=where or "command line", mend="See nait --help.")
+    raise ConfigError(what, where=where or "command line", fix="See nait --help.")
 
 
 def hydra_line(line: CommandLine, loader: ConfigLoader) -> CommandLine:
@@ -86,7 +86,7 @@ def hydra_line(line: CommandLine, loader: ConfigLoader) -> CommandLine:
     options = GroupOptions(loader)
     check_words(line.words, options)
     if line.flags.multirun and not line.words and not line.flags.config_name:
-        raise ConfigError("there is nothing to run", where="--multirun", mend=RUN)
+        raise ConfigError("there is nothing to run", where="--multirun", fix=RUN)
     line = CommandLine(line.flags, readable(line.words))
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(line.words)
     for one in overrides:
@@ -119,7 +119,7 @@ def _check_choice(one: Override, options: GroupOptions) -> None:
     if isinstance(one._value, bool | int | float) and options.is_group(group):
         known = options.groups.get(group, [])
         raise ConfigError(
-            "there is no such option", where=f"{group}={one._value}", mend=did_you_mean("", known)
+            "there is no such option", where=f"{group}={one._value}", fix=did_you_mean("", known)
         )
 
 
@@ -128,7 +128,7 @@ def _check_added(key: str, options: GroupOptions) -> None:
     root = key.split(".")[0]
     known = [*options.roots, *options.groups]
     if root not in known:
-        raise ConfigError("there is no such key", where=f"+{key}", mend=did_you_mean(root, known))
+        raise ConfigError("there is no such key", where=f"+{key}", fix=did_you_mean(root, known))
 
 
 def _may_need_rewriting(one: Override, line: CommandLine) -> bool:

@@ -70,15 +70,15 @@ def unresolved(error: Exception) -> ConfigError | None:
         group = found.group(1).split(".")[0]
         if having := GroupOptions(loader_of()).with_key(found.group(1)):
             what = f"needs the key {found.group(1)}, which the chosen {group} lacks"
-            return ConfigError(what, where=where, mend=f"Choose {group}={either(having)}.")
-        return ConfigError(f"'${{{found.group(1)}}}' names no key of the config", where=where, mend=literal)
+            return ConfigError(what, where=where, fix=f"Choose {group}={either(having)}.")
+        return ConfigError(f"'${{{found.group(1)}}}' names no key of the config", where=where, fix=literal)
     if found := re.search(r"Environment variable '([^']+)' not found", text):
-        mend = f"Set it, or write ${{oc.env:{found.group(1)},DEFAULT}}."
-        return ConfigError(f"the environment variable {found.group(1)} is not set", where=where, mend=mend)
+        fix = f"Set it, or write ${{oc.env:{found.group(1)},DEFAULT}}."
+        return ConfigError(f"the environment variable {found.group(1)} is not set", where=where, fix=fix)
     if found := re.search(r"Unsupported interpolation type (\S+)", text):
-        return ConfigError(f"'${{{found.group(1)}:...}}' is not a resolver", where=where, mend=literal)
+        return ConfigError(f"'${{{found.group(1)}:...}}' is not a resolver", where=where, fix=literal)
     if isinstance(error, GrammarParseError):
-        return ConfigError("a '${' in a value cannot be read", where=where, mend=literal)
+        return ConfigError("a '${' in a value cannot be read", where=where, fix=literal)
     return None
 
 
@@ -124,7 +124,7 @@ def no_such_key(
     having = options.with_key(key)
     if having:
         chosen = f"{group}={choices[group]} has" if choices.get(group) else "there is"
-        return ConfigError(f"{chosen} no such key", where=key, mend=f"It needs {group}={either(having)}.")
+        return ConfigError(f"{chosen} no such key", where=key, fix=f"It needs {group}={either(having)}.")
     known = {*paths(config), *options.groups, *options.keys(group)} - {key}
     held = OmegaConf.select(config, group) if group in config else None
     missing = (
@@ -133,7 +133,7 @@ def no_such_key(
         else []
     )
     needed = f" {group}.{missing[0]} has no value yet." if missing else ""
-    return ConfigError("there is no such key", where=key, mend=_nearest(key, sorted(known)) + needed)
+    return ConfigError("there is no such key", where=key, fix=_nearest(key, sorted(known)) + needed)
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:

@@ -31,5 +31,5 @@ def check_own_pool(builds: Mapping[str, str], chosen: Callable[[], set[str]]) ->
         raise ConfigError(
             f"the pool is your own and no {' and no '.join(missing)} is named",
             where=" and ".join(f"{group}=..." for group in missing),
-            mend=" ".join(MENDS[group] for group in missing),
+            fix=" ".join(MENDS[group] for group in missing),
         )

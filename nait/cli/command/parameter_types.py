@@ -39,7 +39,7 @@ def fit(node: Any, where: str) -> Any:
     for key in node if wanted else ():
         if key not in wanted and not str(key).startswith("_") and (where, key) != NAMED:
             raise ConfigError(
-                "there is no such key", where=f"{where}.{key}", mend=did_you_mean(str(key), wanted)
+                "there is no such key", where=f"{where}.{key}", fix=did_you_mean(str(key), wanted)
             )
     fitted = {}
     for key, value in node.items():
@@ -69,10 +69,8 @@ def fit_value(value: Any, wanted: Any, where: str) -> Any:
         raise _no_part(value, where)
     if not words:
         return value  # a class, or no useful annotation: the constructor checks it
-    mend = _mend(options, where)
-    raise ConfigError(
-        f"'{_shown(value)}' is not {either(list(dict.fromkeys(words)))}", where=where, mend=mend
-    )
+    fix = _fix(options, where)
+    raise ConfigError(f"'{_shown(value)}' is not {either(list(dict.fromkeys(words)))}", where=where, fix=fix)
 
 
 def _of_list(value: Any, options: Sequence[Any], where: str) -> Any:
@@ -116,7 +114,7 @@ def _no_part(value: Any, where: str) -> ConfigError:
     options = f"'{PARTS[last]}@{where}=OPTION' takes an option of a group. " if last in PARTS else ""
     return ConfigError(
         f"'{_shown(value)}' is a value, and this has keys of its own", where=where,
-        mend=f"{options}nait --cfg job shows its keys.",
+        fix=f"{options}nait --cfg job shows its keys.",
     )  # fmt: skip
 
 
@@ -139,7 +137,7 @@ def _word(wanted: Any) -> str:
     )
 
 
-def _mend(options: Sequence[Any], where: str) -> str:
+def _fix(options: Sequence[Any], where: str) -> str:
     if bool in options:
         return f"Set {where}=true or {where}=false."
     if any(_origin(one) in DICTS for one in options):

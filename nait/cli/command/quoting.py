@@ -40,8 +40,8 @@ def _readable(word: str) -> list[str]:
         and not value.strip()
         and (key.split(".")[-1] in PATHS or key in ("hydra.run.dir", "hydra.sweep.dir"))
     ):
-        mend = f"Give a file or a folder, or remove {key}=."
-        raise ConfigError("is an empty path", where=key, mend=mend)
+        fix = f"Give a file or a folder, or remove {key}=."
+        raise ConfigError("is an empty path", where=key, fix=fix)
     text = not equal or key.split(".")[-1] in TEXTS  # a file's name may contain any character
     if not text and (name := repeated_in_text(value)) is not None:
         raise repeated_key_error(name, key)
@@ -80,12 +80,12 @@ def _value(word: str, last: str, value: str) -> str:
     if parsed is not None:
         number = last in TEXTS and isinstance(parsed._value, bool | int | float)
         return quoted(value) if number else value
-    mended = _container(value) if value[:1] in "[{" else _several(value)
-    if _parse(f"key={mended}") is None:
+    repaired = _container(value) if value[:1] in "[{" else _several(value)
+    if _parse(f"key={repaired}") is None:
         example = shlex.quote("selector.layers=[1,2]")
-        mend = f"Close every bracket and quote, and quote the word for the shell: {example}."
-        raise ConfigError(f"'{value}' cannot be read", where=word.partition("=")[0], mend=mend)
-    return mended
+        fix = f"Close every bracket and quote, and quote the word for the shell: {example}."
+        raise ConfigError(f"'{value}' cannot be read", where=word.partition("=")[0], fix=fix)
+    return repaired
 
 
 def _paths(value: str) -> str:

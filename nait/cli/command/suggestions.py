@@ -56,18 +56,18 @@ def check_words(words: Sequence[str], options: GroupOptions) -> None:
     joined = _unclosed(words)
     if joined:
         what = "the shell split the value at a space"
-        raise ConfigError(what, where=joined.partition("=")[0], mend=f"Quote it: {shlex.quote(joined)}.")
+        raise ConfigError(what, where=joined.partition("=")[0], fix=f"Quote it: {shlex.quote(joined)}.")
     if spaced:
-        mend = "Write key=value without spaces, and quote a value that contains spaces: 'label=my run'."
-        raise ConfigError("there is a space next to '='", where=" ".join(words), mend=mend)
+        fix = "Write key=value without spaces, and quote a value that contains spaces: 'label=my run'."
+        raise ConfigError("there is a space next to '='", where=" ".join(words), fix=fix)
     deleted = [word[1:] for word in words if word.startswith("~") and word[1:] in NEEDED]
     if deleted:
         group = deleted[0]
-        mend = f"Choose one: {group}={either(options.groups.get(group, []))}."
-        raise ConfigError("a run needs this group", where=f"~{group}", mend=mend)
+        fix = f"Choose one: {group}={either(options.groups.get(group, []))}."
+        raise ConfigError("a run needs this group", where=f"~{group}", fix=fix)
     if bare:
         what = "each word is KEY=VALUE or GROUP=OPTION"
-        raise ConfigError(what, where=" ".join(map(shlex.quote, bare)), mend=_mend(bare, options))
+        raise ConfigError(what, where=" ".join(map(shlex.quote, bare)), fix=_fix(bare, options))
 
 
 def _unclosed(words: Sequence[str]) -> str:
@@ -86,7 +86,7 @@ def _depth(text: str, pair: str) -> int:
     return text.count(pair[0]) - text.count(pair[1])
 
 
-def _mend(bare: Sequence[str], options: GroupOptions) -> str:
+def _fix(bare: Sequence[str], options: GroupOptions) -> str:
     first, *others = bare
     files = [word for word in others or bare if Path(word).exists() or "." in word]
     if first == "select" or (files and first == files[0]):

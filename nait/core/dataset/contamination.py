@@ -111,7 +111,7 @@ class Contamination:
                     f"{len({hit.id for hit in whole})} of its {len(target)} rows hold evaluation items, such as row "
                     f"{whole[0].id} (item {whole[0].other_id} of {whole[0].other}{beyond})",
                     where=f"target '{target.name}'",
-                    mend="Take rows of a training split, or set contamination.allow_test_references=true.",
+                    fix="Take rows of a training split, or set contamination.allow_test_references=true.",
                 )
 
 

@@ -37,7 +37,7 @@ def resolve_duplicates(pool: Pool, rule: str, *, group: str, place: Callable[[in
             raise DataError(
                 f"is identical to {place(one)}; {pool.duplicates:,} rows are identical to another",
                 where=place(other),
-                mend=f"Leave one of them out, or set {group}.duplicates=first (keeps one) or keep (keeps all).",
+                fix=f"Leave one of them out, or set {group}.duplicates=first (keeps one) or keep (keeps all).",
             )
     examples = tuple(first.values())
     skipped = {**pool.skipped, IDENTICAL: pool.duplicates}

@@ -153,14 +153,14 @@ def gather(
     """
     rows = list(examples)
     if not rows:
-        raise DataError("there is no row", where=where or name, mend="Check its path and limit.")
+        raise DataError("there is no row", where=where or name, fix="Check its path and limit.")
     named: dict[str, int] = {}
     for example in rows:
         if example.id and named.setdefault(example.id, example.row) != example.row:
             raise DataError(
                 f"id '{example.id}' is in row {named[example.id]} and in row {example.row} (counted from 0)",
                 where=where or name,
-                mend="Make the ids unique, or set id_column=null to use content hashes.",
+                fix="Make the ids unique, or set id_column=null to use content hashes.",
             )
     seen: Counter[str] = Counter()
     finished = []
@@ -195,8 +195,8 @@ def chosen_names(wanted: str | Sequence[str] | None, known: Collection[str]) -> 
     names = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
     for name in names:
         if name not in known:
-            mend = did_you_mean(name, known)
-            raise ConfigError(f"there is no '{name}' to choose", where="target.capabilities", mend=mend)
+            fix = did_you_mean(name, known)
+            raise ConfigError(f"there is no '{name}' to choose", where="target.capabilities", fix=fix)
     return names
 
 

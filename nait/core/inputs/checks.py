@@ -11,36 +11,36 @@ def check_choice(key: str, value: object, known: Iterable[str]) -> None:
     """Raises: ConfigError for a value that is not one of `known`, with the nearest of them."""
     known = tuple(known)
     if value not in known:
-        raise ConfigError(f"'{value}' is not a choice", where=key, mend=did_you_mean(str(value), known))
+        raise ConfigError(f"'{value}' is not a choice", where=key, fix=did_you_mean(str(value), known))
 
 
-def check_number(key: str, value: object, interval: str, *, mend: str = "") -> None:
+def check_number(key: str, value: object, interval: str, *, fix: str = "") -> None:
     """Raises: ConfigError for a value that is not a number in `interval`, such as "[0, 1)" or "(0, inf)".
 
-    `mend` replaces the general advice of the message.
+    `fix` replaces the general advice of the message.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"{value!r} is not a number", where=key, mend=mend or f"Give one in {interval}.")
+        raise ConfigError(f"{value!r} is not a number", where=key, fix=fix or f"Give one in {interval}.")
     low, high = (float(end) for end in interval[1:-1].split(","))
     above = low <= value if interval[0] == "[" else low < value
     below = value <= high if interval[-1] == "]" else value < high
     if not (above and below):
-        raise ConfigError(f"{value} is not in {interval}", where=key, mend=mend or "Give a number that is.")
+        raise ConfigError(f"{value} is not in {interval}", where=key, fix=fix or "Give a number that is.")
 
 
-def check_whole(key: str, value: object, *, least: int, mend: str = "") -> None:
+def check_whole(key: str, value: object, *, least: int, fix: str = "") -> None:
     """Raises: ConfigError for a value that is not a whole number, or one below `least`.
 
-    `mend` replaces the general advice of the message.
+    `fix` replaces the general advice of the message.
     """
-    mend = mend or f"Give {least} or more."
+    fix = fix or f"Give {least} or more."
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"{value!r} is not a whole number", where=key, mend=mend)
+        raise ConfigError(f"{value!r} is not a whole number", where=key, fix=fix)
     if value < least:
-        raise ConfigError(f"{value} is below {least}", where=key, mend=mend)
+        raise ConfigError(f"{value} is below {least}", where=key, fix=fix)
 
 
 def check_flag(key: str, value: object) -> None:
     """Raises: ConfigError for a value that is neither true nor false."""
     if not isinstance(value, bool):
-        raise ConfigError(f"{value!r} is neither true nor false", where=key, mend="Set it to true or false.")
+        raise ConfigError(f"{value!r} is neither true nor false", where=key, fix="Set it to true or false.")

@@ -42,10 +42,10 @@ MANY = 200
 FREE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def write_error(error: BaseException, *, mend: str = MEND, folder: Path | None = None) -> StoreError | None:
+def write_error(error: BaseException, *, fix: str = MEND, folder: Path | None = None) -> StoreError | None:
     """The StoreError for a failed write; None when the error has another cause.
 
-    `mend` explains how to choose another folder. `folder` is reported when the error names no file.
+    `fix` explains how to choose another folder. `folder` is reported when the error names no file.
     """
     number = _number(error)
     cause = REFUSED.get(number) if number is not None else None
@@ -56,7 +56,7 @@ def write_error(error: BaseException, *, mend: str = MEND, folder: Path | None =
     if cause is None:
         return None
     free = "Free some space. " if number in FREE else ""
-    return StoreError(f"cannot be written or opened: {cause}", where=_place(error, folder), mend=free + mend)
+    return StoreError(f"cannot be written or opened: {cause}", where=_place(error, folder), fix=free + fix)
 
 
 def _number(error: BaseException) -> int | None:

@@ -11,8 +11,8 @@ OPEN, CLOSED = "{[(", "}])"
 
 def repeated_key_error(key: str, where: str) -> ConfigError:
     """The error for a key that one mapping has twice."""
-    mend = "Give each key once: only the last value would be used."
-    return ConfigError(f"'{key}' is given twice", where=where, mend=mend)
+    fix = "Give each key once: only the last value would be used."
+    return ConfigError(f"'{key}' is given twice", where=where, fix=fix)
 
 
 def repeated_in_text(text: str) -> str | None:

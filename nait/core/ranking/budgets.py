@@ -21,7 +21,7 @@ def _within(wanted: int, ranking: Ranking, *, allow_fewer: bool) -> int:
         raise ConfigError(
             f"the budget asks for {wanted} rows, only {len(ranking)} are eligible",
             where="budget",
-            mend="Lower the budget, or set budget.allow_fewer=true.",
+            fix="Lower the budget, or set budget.allow_fewer=true.",
         )
     return min(wanted, len(ranking))
 
@@ -34,7 +34,7 @@ class Ratio:
     allow_fewer: bool = False
 
     def __post_init__(self) -> None:
-        check_number("budget.ratio", self.ratio, "(0, 1]", mend="0.1 selects a tenth of the pool.")
+        check_number("budget.ratio", self.ratio, "(0, 1]", fix="0.1 selects a tenth of the pool.")
 
     @property
     def label(self) -> str:
@@ -86,6 +86,6 @@ class Tokens:
             raise ConfigError(
                 f"the first row of the ranking has {tokens_k[0]} answer tokens, the budget is {self.tokens}",
                 where="budget.tokens",
-                mend=f"Give {tokens_k[0]} or more.",
+                fix=f"Give {tokens_k[0]} or more.",
             )
         return int((np.cumsum(tokens_k) <= self.tokens).sum())

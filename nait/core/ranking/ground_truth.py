@@ -103,7 +103,7 @@ def _value(
         raise DataError(
             f"has no column '{name}' (truth.{key}), which other rows have",
             where=place(number),
-            mend=f"Label every row, or set truth.{key}=null; truth=null uses no label.",
+            fix=f"Label every row, or set truth.{key}=null; truth=null uses no label.",
         )
     try:
         return kind(row[name])
@@ -111,7 +111,7 @@ def _value(
         raise DataError(
             f"column '{name}' (truth.{key}) holds {row[name]!r}, which is neither true nor false",
             where=place(number),
-            mend=f"Write true or false, yes or no, 1 or 0; or set truth.{key}=null.",
+            fix=f"Write true or false, yes or no, 1 or 0; or set truth.{key}=null.",
         ) from error
 
 

@@ -35,7 +35,7 @@ def _one_column(table: ScoreTable, order: str) -> Floats:
         raise ConfigError(
             f"order={order} ranks one column, the table has {len(table.targets)}: {', '.join(table.targets)}",
             where="order",
-            mend="Use order=best_rank or order=round_robin, or give one target.",
+            fix="Use order=best_rank or order=round_robin, or give one target.",
         )
     return table.values[:, 0]
 
@@ -96,7 +96,7 @@ class FromQuantile:
     q: float = 0.33
 
     def __post_init__(self) -> None:
-        check_number("order.q", self.q, "[0, 1)", mend="0.33 is published.")
+        check_number("order.q", self.q, "[0, 1)", fix="0.33 is published.")
 
     def __call__(self, table: ScoreTable) -> Ranking:
         ranking = _ascending(-_one_column(table, "from_quantile"), id_order(table.ids))

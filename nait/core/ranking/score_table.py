@@ -43,7 +43,7 @@ class ScoreTable:
             )
         if np.isinf(self.values).any():
             raise NaitError(
-                "a score is infinite", mend="Use NaN with a reason for a row that cannot be scored."
+                "a score is infinite", fix="Use NaN with a reason for a row that cannot be scored."
             )
 
     @property

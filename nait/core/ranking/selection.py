@@ -38,7 +38,7 @@ def cut(table: ScoreTable, ranking: Ranking, count: int, answer_tokens: npt.NDAr
     if not len(ranking):
         counts = ", ".join(f"{count} {reason}" for reason, count in table.ineligible_counts().items())
         raise NaitError(
-            f"no row is eligible ({counts})", where="selector", mend="Check the pool and model.max_length."
+            f"no row is eligible ({counts})", where="selector", fix="Check the pool and model.max_length."
         )
     chosen = ranking if table.exhaustive else ranking[:count]
     rows = tuple(chosen.tolist())

@@ -47,8 +47,8 @@ def turns_from_messages(
     rest = list(messages[heads:])
     if handling.turns == "mend":
         rest = _mend_order(rest, notes)
-    mend = _ALTERNATE if handling.turns == "mend" else f"{_ALTERNATE}, or set data.turns=mend"
-    _check_order([*(one.role for one in messages[:heads]), *(one.role for one in rest)], heads, column, mend)
+    fix = _ALTERNATE if handling.turns == "mend" else f"{_ALTERNATE}, or set data.turns=mend"
+    _check_order([*(one.role for one in messages[:heads]), *(one.role for one in rest)], heads, column, fix)
     turns = tuple(
         Turn(question.text, answer.text, trained=answer.trained)
         for question, answer in zip(rest[::2], rest[1::2], strict=True)
@@ -82,18 +82,18 @@ def _mend_order(messages: list[Message], notes: list[str]) -> list[Message]:
     return joined
 
 
-def _check_order(roles: list[str], heads: int, column: str, mend: str) -> None:
+def _check_order(roles: list[str], heads: int, column: str, fix: str) -> None:
     """Raises: RowError unless roles alternate after the system message and end with the assistant."""
     expected = USER
     for i, role in enumerate(roles[heads:], heads):
         if role != expected:
-            fix = _ONE_SYSTEM if role == SYSTEM else mend
-            raise RowError(_order_fault(role, first=i == heads), column=column, at=f"[{i}]", mend=fix)
+            advice = _ONE_SYSTEM if role == SYSTEM else fix
+            raise RowError(_order_fault(role, first=i == heads), column=column, at=f"[{i}]", fix=advice)
         expected = ASSISTANT if role == USER else USER
     if len(roles) == heads:
-        raise RowError("has no user message", column=column, mend=mend)
+        raise RowError("has no user message", column=column, fix=fix)
     if expected == ASSISTANT:
-        raise RowError(ENDS, column=column, mend=mend)
+        raise RowError(ENDS, column=column, fix=fix)
 
 
 def _order_fault(role: str, *, first: bool) -> str:

@@ -111,10 +111,10 @@ def read_messages(
     value = _as_message_list(value)
     if not isinstance(value, list):
         what = "is missing" if value is None else f"is {kind(value)}, not a list"
-        mend = f"Write a list of messages, {keys}"
+        fix = f"Write a list of messages, {keys}"
         if isinstance(value, str) and value.lstrip()[:2] in ("[{", "['"):
-            mend += "; this is a Python list literal: write it with json.dumps"
-        raise RowError(what, column=column, mend=mend)
+            fix += "; this is a Python list literal: write it with json.dumps"
+        raise RowError(what, column=column, fix=fix)
     if _all_texts(value) and value:
         return [
             Message(
@@ -181,9 +181,9 @@ def _pair(turn: object, column: str, at: str, keys: MessageKeys) -> tuple[Messag
     elif isinstance(turn, list) and _is_pair(turn):
         question, answer = (checked_text(text, column, at) for text in turn)
     else:
-        mend = f"Write every turn like the first one, or write messages as {keys}"
+        fix = f"Write every turn like the first one, or write messages as {keys}"
         raise RowError(
-            f"holds {kind(turn)} instead of a question and its answer", column=column, at=at, mend=mend
+            f"holds {kind(turn)} instead of a question and its answer", column=column, at=at, fix=fix
         )
     return *system, Message(USER, question), Message(ASSISTANT, answer)
 
@@ -192,16 +192,16 @@ def _message(
     message: object, column: str, at: str, keys: MessageKeys, handling: Handling, notes: list[str]
 ) -> Message:
     if not isinstance(message, dict):
-        mend = f"Write it as {keys}"
-        raise RowError(f"holds {kind(message)} instead of a message", column=column, at=at, mend=mend)
+        fix = f"Write it as {keys}"
+        raise RowError(f"holds {kind(message)} instead of a message", column=column, at=at, fix=fix)
     role_key = _role_key(message, keys) or keys.role[0]
     name = checked_text(message.get(role_key), column, f"{at}.{role_key}")
     role = name.strip().casefold()
     if role in _TOOL_ROLES or any(not is_empty(message.get(key)) for key in _TOOL_KEYS):
         raise _tool_error(column, at)
     if role not in _ROLES:
-        mend = f"'{name[:60]}' is not a role. {did_you_mean(name[:60], _ROLES)}"
-        raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", mend=mend)
+        fix = f"'{name[:60]}' is not a role. {did_you_mean(name[:60], _ROLES)}"
+        raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", fix=fix)
     text_key = next((key for key in keys.text if message.get(key) is not None), keys.text[0])
     text, reasoning = text_and_reasoning(message.get(text_key), column, f"{at}.{text_key}")
     if _ROLES[role] != ASSISTANT:
@@ -213,8 +213,8 @@ def _message(
 
 
 def _tool_error(column: str, at: str) -> RowError:
-    mend = "Tools are not supported: remove such rows"
-    return RowError("holds a tool call or a tool result", column=column, at=at, mend=mend)
+    fix = "Tools are not supported: remove such rows"
+    return RowError("holds a tool call or a tool result", column=column, at=at, fix=fix)
 
 
 def _trained(message: dict[str, Any], column: str, at: str) -> bool:
@@ -225,8 +225,8 @@ def _trained(message: dict[str, Any], column: str, at: str) -> bool:
             continue
         if isinstance(value, (bool, int, float)) and value in (0, 1):
             return bool(value)
-        mend = "Write 1 (trained) or 0 (context)"
-        raise RowError("holds a weight other than 0 and 1", column=column, at=f"{at}.{key}", mend=mend)
+        fix = "Write 1 (trained) or 0 (context)"
+        raise RowError("holds a weight other than 0 and 1", column=column, at=f"{at}.{key}", fix=fix)
     return True
 
 
@@ -253,7 +253,7 @@ def text_and_reasoning(content: Any, column: str, at: str) -> tuple[str, str]:
                 "holds a part that is not text",
                 column=column,
                 at=spot,
-                mend="Use only {type: text, text: ...} parts",
+                fix="Use only {type: text, text: ...} parts",
             )
         texts.append(_checked_media(checked_text(text, column, f"{spot}.text"), column, f"{spot}.text"))
     return "".join(texts), "\n".join(reasonings)
@@ -281,7 +281,7 @@ def _checked_media(text: str, column: str, at: str) -> str:
             "holds an image, video or audio placeholder",
             column=column,
             at=at,
-            mend="Images, video and audio are not supported: remove such rows",
+            fix="Images, video and audio are not supported: remove such rows",
         )
     return text
 

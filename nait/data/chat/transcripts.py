@@ -37,11 +37,11 @@ def read_transcript(text: str, column: str, handling: Handling) -> Dialogue:
         raise RowError(
             "has no known role markers",
             column=column,
-            mend=f"Use known markers ({KNOWN}), or put question and answer in separate columns",
+            fix=f"Use known markers ({KNOWN}), or put question and answer in separate columns",
         )
     if _TOOLS.search(text):
-        mend = "Tools are not supported: remove such rows"
-        raise RowError("holds a tool call or a tool result", column=column, mend=mend)
+        fix = "Tools are not supported: remove such rows"
+        raise RowError("holds a tool call or a tool result", column=column, fix=fix)
     notes: list[str] = []
     messages, inputs = _split_messages(text, style, column, handling, notes)
     dialogue = turns_from_messages(messages, column, handling, notes)

@@ -106,7 +106,7 @@ def find_layout(
     """
     if format != "auto" and format not in FORMATS:
         hint = did_you_mean(format, (*FORMATS, "auto"))
-        raise ConfigError(f"Unknown format '{format}'", where=f"{group}.format", mend=hint)
+        raise ConfigError(f"Unknown format '{format}'", where=f"{group}.format", fix=hint)
     named = dict(columns or {})
     tried = [shape for shape in SHAPES if format in ("auto", shape.format)]
     _check_columns(named, tried, rows, where=f"{group}.columns", source=where)
@@ -187,26 +187,26 @@ def _check_columns(
     seen: dict[str, str] = {}
     for name, given in named.items():
         if name not in known:
-            mend = did_you_mean(name, known)
+            fix = did_you_mean(name, known)
             if given in known and any(has_column(row, name) for row in rows):
-                mend = f"Write the field before its column: {{{given}: {name}}}."
-            raise ConfigError(f"Unknown field '{name}'", where=where, mend=mend)
+                fix = f"Write the field before its column: {{{given}: {name}}}."
+            raise ConfigError(f"Unknown field '{name}'", where=where, fix=fix)
         if given is None and name in required:
             raise ConfigError(
                 f"required field '{name}' is null",
                 where=where,
-                mend="Give it a column: only optional fields may be null.",
+                fix="Give it a column: only optional fields may be null.",
             )
         several = not isinstance(given, str) and given is not None
         if several and (name != "options" or not all(isinstance(one, str) for one in given or ())):
-            raise ConfigError("is not a column name", where=f"{where}.{name}", mend="Give one name.")
+            raise ConfigError("is not a column name", where=f"{where}.{name}", fix="Give one name.")
         for column in [] if given is None else [given] if isinstance(given, str) else list(given):
             if column in seen:
-                mend = "Give each field its own column."
+                fix = "Give each field its own column."
                 raise ConfigError(
                     f"column '{column}' is already assigned to '{seen[column]}'",
                     where=f"{where}.{name}",
-                    mend=mend,
+                    fix=fix,
                 )
             seen[column] = name
             if not any(has_column(row, column) for row in rows):
@@ -216,7 +216,7 @@ def _check_columns(
                     if len(rows) < 2
                     else f"there is no column '{column}' in the first {len(rows)} rows of {source}",
                     where=f"{where}.{name}",
-                    mend=did_you_mean(column, names),
+                    fix=did_you_mean(column, names),
                 )
 
 
@@ -231,12 +231,12 @@ def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *
     fields = dict.fromkeys(layouts[-1].required if layouts else tried[-1].required, "COLUMN")
     if len(ways) > 1:
         fields = guess_mapping(row) or {"prompt": "COLUMN", "completion": "COLUMN"}
-    mend = (
+    fix = (
         f"It has {describe_keys(row)}. Formats: {known}. {hint(row)}{mapping_caveats(row, fields)}"
         f"Assign the columns with {group}.columns={mapping_text(fields)}"
     )
     if len(ways) > 1 and must_be_rewritten(row):
-        mend = f"It has {describe_keys(row)}. {hint(row).removesuffix('. ')}"
+        fix = f"It has {describe_keys(row)}. {hint(row).removesuffix('. ')}"
     return RowError(
-        "fits no format" if len(ways) > 1 else f"does not fit the format {tried[0].format}", mend=mend
+        "fits no format" if len(ways) > 1 else f"does not fit the format {tried[0].format}", fix=fix
     )

@@ -100,10 +100,10 @@ class Layout:
 
     def read(self, row: Row, handling: Handling = Handling()) -> Content:  # noqa: B008  # frozen
         """Content of the row. Raises: RowError."""
-        for name, (what, mend) in _UNSUPPORTED.items():
+        for name, (what, fix) in _UNSUPPORTED.items():
             column = self.optional.get(name)
             if column and not is_empty(value_at(row, column)):
-                raise RowError(what, column=column, mend=f"{mend}, or set data.columns={{{name}: null}}")
+                raise RowError(what, column=column, fix=f"{fix}, or set data.columns={{{name}: null}}")
         self._check_trained(row)
         system = _system(row, self.optional.get("system"))
         if self.format == TEXT:
@@ -113,7 +113,7 @@ class Layout:
             raise RowError(
                 "differs from the system message of the conversation",
                 column=self.optional["system"] or "",
-                mend="Keep one of the two, or set data.columns={system: null}",
+                fix="Keep one of the two, or set data.columns={system: null}",
             )
         if any(has_template_markers(text) for turn in turns for text in (turn.instruction, turn.answer)):
             notes = (*notes, TEMPLATE)
@@ -133,8 +133,8 @@ class Layout:
             column = self.optional.get(name)
             value = value_at(row, column)
             if column and (value is False or (name == "weight" and value == 0)):
-                mend = f"Remove such rows, or set data.columns={{{name}: null}}"
-                raise RowError(what, column=column, mend=mend)
+                fix = f"Remove such rows, or set data.columns={{{name}: null}}"
+                raise RowError(what, column=column, fix=fix)
 
     def _dialogue(self, row: Row, handling: Handling) -> Dialogue:
         first, *rest = self.required.values()
@@ -155,8 +155,8 @@ class Layout:
             if not found or "completion" not in found:
                 raise
             answer = f"If {quoted(found['completion'])} is its answer"
-            mend = f"{answer}, set data.columns={mapping_text(found)}. {error.mend}"
-            raise RowError(error.what, column=error.column, at=error.at, mend=mend) from None
+            fix = f"{answer}, set data.columns={mapping_text(found)}. {error.fix}"
+            raise RowError(error.what, column=error.column, at=error.at, fix=fix) from None
 
     def _pair(self, row: Row, first: str, last: str, handling: Handling) -> Dialogue:
         """Turn of a question and an answer column, after the turns of the history."""
@@ -187,8 +187,8 @@ class Layout:
         except RowError as error:
             if "input" in self.assigned:
                 raise
-            mend = f"{error.mend}, or set data.columns={{input: null}}"
-            raise RowError(error.what, column=error.column, at=error.at, mend=mend) from None
+            fix = f"{error.fix}, or set data.columns={{input: null}}"
+            raise RowError(error.what, column=error.column, at=error.at, fix=fix) from None
 
     def _options(self, row: Row) -> AnswerOptions | str | None:
         held = self.optional.get("options")
@@ -223,9 +223,9 @@ class Layout:
         for name in ("input", "options", "history"):
             column = self.optional.get(name)
             if column and not is_empty(value_at(row, column)):
-                mend = f"Write it into the first message, or set data.columns={{{name}: null}}"
+                fix = f"Write it into the first message, or set data.columns={{{name}: null}}"
                 raise RowError(
-                    "cannot be combined with a prompt that is a conversation", column=column, mend=mend
+                    "cannot be combined with a prompt that is a conversation", column=column, fix=fix
                 )
 
     def fits(self, row: Row) -> bool:
@@ -252,6 +252,6 @@ def _subtask(row: Row, column: str | None) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not is_missing(value) and not isinstance(value, str):
-        mend = "Write it as text, or set data.columns={subtask: null}"
-        raise RowError(f"is {kind(value)}, not text", column=column or "", mend=mend)
+        fix = "Write it as text, or set data.columns={subtask: null}"
+        raise RowError(f"is {kind(value)}, not text", column=column or "", fix=fix)
     return sys.intern(optional_text(row, column))

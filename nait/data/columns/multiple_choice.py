@@ -68,9 +68,7 @@ def _of_object(value: dict[str, Any], column: str) -> AnswerOptions:
 
 def _of_list(value: object, column: str) -> AnswerOptions:
     if not isinstance(value, list):
-        raise RowError(
-            f"is {kind(value)}, not a list of options", column=column, mend="Write a list of texts"
-        )
+        raise RowError(f"is {kind(value)}, not a list of options", column=column, fix="Write a list of texts")
     if all(isinstance(one, dict) for one in value):
         texts = [
             _text(next((o[k] for k in _TEXTS if k in o), None), column, f"[{i}]") for i, o in enumerate(value)
@@ -91,8 +89,8 @@ def _options(texts: Sequence[str], labels: Sequence[Any] | None, column: str) ->
     if labels is None:
         labels = string.ascii_uppercase[: len(texts)]
     if len(labels) != len(texts):
-        mend = f"Give each option one label; without labels, at most {len(string.ascii_uppercase)} options"
-        raise RowError("has different numbers of labels and options", column=column, mend=mend)
+        fix = f"Give each option one label; without labels, at most {len(string.ascii_uppercase)} options"
+        raise RowError("has different numbers of labels and options", column=column, fix=fix)
     named = tuple(_text(label, column, ".label") for label in labels)
     return AnswerOptions(named, _without_labels(named, texts))
 
@@ -137,8 +135,8 @@ def chosen_label(
             return checked_text(value, column)
         if assigned:
             return json.dumps(value)
-        mend = f"Write it as text, or convert it as written with data.columns={{{field}: {column}}}"
-        raise RowError(f"is {kind(value)}, not text", column=column, mend=mend)
+        fix = f"Write it as text, or convert it as written with data.columns={{{field}: {column}}}"
+        raise RowError(f"is {kind(value)}, not text", column=column, fix=fix)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], int):
         value = value[0]  # AGIEval: a list with one number
     if isinstance(value, str):
@@ -164,5 +162,5 @@ def chosen_label(
 
 
 def _no_option(column: str) -> RowError:
-    mend = "Write the label of an option, or its index from 0"
-    return RowError("matches none of the options", column=column, mend=mend)
+    fix = "Write the label of an option, or its index from 0"
+    return RowError("matches none of the options", column=column, fix=fix)

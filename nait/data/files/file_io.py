@@ -54,20 +54,20 @@ class Decoding:
             try:
                 codecs.lookup(self.encoding)
             except (LookupError, TypeError, ValueError):
-                mend = "Use utf-8, cp1252, latin-1, utf-16, gb18030, shift_jis or another Python codec."
+                fix = "Use utf-8, cp1252, latin-1, utf-16, gb18030, shift_jis or another Python codec."
                 raise ConfigError(
-                    f"Unknown encoding '{self.encoding}'", where=f"{self.group}.encoding", mend=mend
+                    f"Unknown encoding '{self.encoding}'", where=f"{self.group}.encoding", fix=fix
                 ) from None
         if self.separator is not None and (not isinstance(self.separator, str) or len(self.separator) != 1):
-            mend = "Give one character, such as ';', or null to detect it in the header."
+            fix = "Give one character, such as ';', or null to detect it in the header."
             raise ConfigError(
-                f"'{self.separator}' is not a separator", where=f"{self.group}.separator", mend=mend
+                f"'{self.separator}' is not a separator", where=f"{self.group}.separator", fix=fix
             )
         if not isinstance(self.max_row_mb, int) or self.max_row_mb < 1:
             raise ConfigError(
                 f"'{self.max_row_mb}' is not a size in MB",
                 where=f"{self.group}.max_row_mb",
-                mend="Give a whole number; the default is 64.",
+                fix="Give a whole number; the default is 64.",
             )
 
     @property
@@ -78,10 +78,10 @@ class Decoding:
     def not_decoded(self, path: Path, encoding: str) -> DataError:
         """Error for bytes that are not valid in this encoding."""
         name = "UTF-8" if encoding in _UTF8 else encoding
-        mend = (
+        fix = (
             f"Set {self.group}.encoding, for example to cp1252 (Excel) or latin-1, or save the file as UTF-8."
         )
-        return DataError(f"is not {name}", where=str(path), mend=mend)
+        return DataError(f"is not {name}", where=str(path), fix=fix)
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         raise missing(path) from None
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise DataError(
-            f"cannot be read ({error})", where=str(path), mend="Check its permissions, or download it again."
+            f"cannot be read ({error})", where=str(path), fix="Check its permissions, or download it again."
         ) from error
 
 
@@ -165,7 +165,7 @@ def open_text(path: Path, decoding: Decoding) -> Iterator[TextIO]:
             raise ConfigError(
                 f"'{encoding}' is not a text encoding",
                 where=f"{decoding.group}.encoding",
-                mend="Use utf-8, cp1252, latin-1 or another text encoding.",
+                fix="Use utf-8, cp1252, latin-1 or another text encoding.",
             ) from error
 
 
@@ -221,5 +221,5 @@ def too_long(where: str, decoding: Decoding) -> DataError:
     return DataError(
         f"holds more than {decoding.max_row_mb} MB",
         where=where,
-        mend=f"Write one row per line, or raise {decoding.group}.max_row_mb.",
+        fix=f"Write one row per line, or raise {decoding.group}.max_row_mb.",
     )

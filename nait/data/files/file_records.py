@@ -72,7 +72,7 @@ def check_kind(path: Path) -> str:
         raise ConfigError(
             f"the suffix '{shown}' is not supported" if shown else "the file name has no suffix",
             where=str(path),
-            mend=f"{other} Supported: {', '.join(_KINDS)}, each optionally followed by {' or '.join(COMPRESSIONS)}.",
+            fix=f"{other} Supported: {', '.join(_KINDS)}, each optionally followed by {' or '.join(COMPRESSIONS)}.",
         )
     return suffix
 
@@ -89,7 +89,7 @@ def _reader(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
             raise ConfigError(
                 f"applies to {', '.join(kinds)} files, not to {path}",
                 where=f"{decoding.group}.{key}",
-                mend="Leave it null.",
+                fix="Leave it null.",
             )
     return _KINDS[suffix](path, decoding)
 
@@ -105,19 +105,19 @@ def parse_record(record: Record) -> Row:
     except UnicodeDecodeError as error:
         raise RowError(
             "is not UTF-8",
-            mend=f"Correct byte {error.start + 1} of the line, or set data.encoding=cp1252 or another encoding",
+            fix=f"Correct byte {error.start + 1} of the line, or set data.encoding=cp1252 or another encoding",
         ) from None
     except json.JSONDecodeError as error:
-        mend = f"Correct the line at character {error.pos + 1} ({error.msg})"
+        fix = f"Correct the line at character {error.pos + 1} ({error.msg})"
         if record.rstrip().endswith(b"},"):
-            mend = "Remove the comma after the object"
+            fix = "Remove the comma after the object"
         elif record.lstrip().startswith(b"{'"):
-            mend = "It is a Python dict literal: write it with json.dumps"
+            fix = "It is a Python dict literal: write it with json.dumps"
         elif record.lstrip()[:1] not in b'{["':
-            mend += ". JSONL has one object per line, {...}; save a table as .csv"
-        raise RowError("is not JSON", mend=mend) from None
+            fix += ". JSONL has one object per line, {...}; save a table as .csv"
+        raise RowError("is not JSON", fix=fix) from None
     except (ValueError, RecursionError) as error:
-        raise RowError("cannot be parsed as JSON", mend=f"Correct the line ({str(error)[:200]})") from None
+        raise RowError("cannot be parsed as JSON", fix=f"Correct the line ({str(error)[:200]})") from None
     if not isinstance(value, dict):
         raise _not_an_object(value)
     return value
@@ -126,7 +126,7 @@ def parse_record(record: Record) -> Row:
 def _not_an_object(value: object) -> RowError:
     return RowError(
         f"is {kind(value)}, not an object",
-        mend="Write each row as {column: value}, a conversation as {messages: [...]}; "
+        fix="Write each row as {column: value}, a conversation as {messages: [...]}; "
         "save an array of rows as .json",
     )
 
@@ -153,8 +153,8 @@ def _starts_with_list(head: str) -> bool:
 def _lines(path: Path, decoding: Decoding) -> Numbered:
     for number, line in byte_lines(path, decoding):
         if line is None:
-            mend = f"Write one row per line, or set data.max_row_mb={2 * decoding.max_row_mb} or more"
-            yield number, RowError(f"holds more than {decoding.max_row_mb} MB", mend=mend)
+            fix = f"Write one row per line, or set data.max_row_mb={2 * decoding.max_row_mb} or more"
+            yield number, RowError(f"holds more than {decoding.max_row_mb} MB", fix=fix)
             continue
         text = line.removeprefix(_BOM) if number == 1 else line
         if text.strip():
@@ -213,9 +213,9 @@ def _objects(text: TextIO, path: Path, decoding: Decoding) -> Iterator[Any]:
 
 
 def _field_needs_one_object(path: Path, decoding: Decoding) -> ConfigError:
-    mend = f"Leave {decoding.group}.field null for {path}."
+    fix = f"Leave {decoding.group}.field null for {path}."
     return ConfigError(
-        "applies only to a JSON file that is one object", where=f"{decoding.group}.field", mend=mend
+        "applies only to a JSON file that is one object", where=f"{decoding.group}.field", fix=fix
     )
 
 
@@ -223,11 +223,11 @@ def _not_rows(path: Path, error: ArrayError, decoding: Decoding) -> DataError:
     where = f"{path} line {error.line}"
     if error.large:
         return too_long(where, decoding)
-    mend = (
+    fix = (
         "A .json file is one array of rows, [{...}, {...}], or an object that contains one. "
         "Use .jsonl for a file with one row per line."
     )
-    return DataError(str(error), where=where, mend=mend)
+    return DataError(str(error), where=where, fix=fix)
 
 
 def _csv(path: Path, decoding: Decoding) -> tuple[str, Numbered]:

@@ -26,7 +26,7 @@ def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: s
             raise ConfigError(
                 f"'{field}' is not a list of rows in {where}",
                 where=f"{group}.field",
-                mend=f"It has {describe_keys(value)}.",
+                fix=f"It has {describe_keys(value)}.",
             )
         return found
     lists = [name for name, held in value.items() if _is_table(held)]
@@ -47,13 +47,13 @@ def _one_list(value: Mapping[str, Any], lists: list[str], *, where: str, group: 
     if shared:
         note = f" This ignores {quoted(shared[0])}: copy it into each row if it applies to them."
     named = f"{group}.field={lists[0]}"
-    mend = f"{named if lists[0].isidentifier() else repr(named)}.{note}"
+    fix = f"{named if lists[0].isidentifier() else repr(named)}.{note}"
     if len(lists) > 1:
         listed = ", ".join(quoted(name) for name in lists[:SHOWN_NAMES])
-        raise DataError(f"holds several lists of rows: {listed}", where=where, mend=f"Name one: {mend}")
+        raise DataError(f"holds several lists of rows: {listed}", where=where, fix=f"Name one: {fix}")
     if shared:
         what = f"holds the text {quoted(shared[0])} next to its rows"
-        raise DataError(what, where=where, mend=f"To read only the rows, set {mend}")
+        raise DataError(what, where=where, fix=f"To read only the rows, set {fix}")
     return _unwrapped(value[lists[0]])
 
 

@@ -24,7 +24,7 @@ def checked_repo(repo: str) -> str:
         raise ConfigError(
             f"'{repo}' is not the name of a Hub data set",
             where="data.path",
-            mend="Write it as owner/name; to read a local file, set data=file data.path=FILE.",
+            fix="Write it as owner/name; to read a local file, set data=file data.path=FILE.",
         )
     return repo
 
@@ -37,7 +37,7 @@ def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: 
     readme = folder / "README.md"
     splits = _splits(_config(_configs(readme), subset, readme), readme)
     if split not in splits:
-        raise DataError(f"there is no split '{split}'", where=str(readme), mend=did_you_mean(split, splits))
+        raise DataError(f"there is no split '{split}'", where=str(readme), fix=did_you_mean(split, splits))
     found: list[Path] = []
     for pattern in splits[split]:
         files = sorted(path for path in folder.glob(_checked_pattern(pattern, readme)) if path.is_file())
@@ -45,7 +45,7 @@ def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: 
             raise DataError(
                 f"no file matches '{pattern}'",
                 where=str(readme),
-                mend="Download the missing files into the mirror.",
+                fix="Download the missing files into the mirror.",
             )
         found += files
     return tuple(found)
@@ -53,21 +53,21 @@ def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: 
 
 def _not_mirrored(mirror: Path, repo: str) -> DataError:
     if not mirror.is_dir():
-        return DataError("there is no such folder", where=str(mirror), mend="Correct data.mirror.")
+        return DataError("there is no such folder", where=str(mirror), fix="Correct data.mirror.")
     held = {path.parent.relative_to(mirror).as_posix() for path in mirror.glob("*/*/README.md")}
-    return DataError(f"the mirror has no '{repo}'", where=str(mirror), mend=did_you_mean(repo, held))
+    return DataError(f"the mirror has no '{repo}'", where=str(mirror), fix=did_you_mean(repo, held))
 
 
 def _configs(readme: Path) -> list[Mapping[str, Any]]:
-    mend = "Read its files one by one with data=file data.path=FILE."
+    fix = "Read its files one by one with data=file data.path=FILE."
     try:
         head = re.match(r"---\r?\n(.*?)\r?\n---", readme.read_text(encoding="utf-8-sig"), flags=re.DOTALL)
         block = yaml.safe_load(head[1]) if head else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"cannot be read ({error})", where=str(readme), mend=mend) from error
+        raise DataError(f"cannot be read ({error})", where=str(readme), fix=fix) from error
     configs = block.get("configs") if isinstance(block, Mapping) else None
     if not isinstance(configs, list) or not all(isinstance(c, Mapping) for c in configs) or not configs:
-        raise DataError("has no 'configs:' block that lists its files", where=str(readme), mend=mend)
+        raise DataError("has no 'configs:' block that lists its files", where=str(readme), fix=fix)
     return configs
 
 
@@ -76,14 +76,14 @@ def _config(configs: list[Mapping[str, Any]], subset: str | None, readme: Path) 
     if subset is not None:
         if subset not in by_name:
             raise DataError(
-                f"there is no subset '{subset}'", where=str(readme), mend=did_you_mean(subset, by_name)
+                f"there is no subset '{subset}'", where=str(readme), fix=did_you_mean(subset, by_name)
             )
         return by_name[subset]
     marked = [config for config in configs if config.get("default")]
     if marked or "default" in by_name or len(configs) == 1:
         return marked[0] if marked else by_name.get("default", configs[0])
     raise DataError(
-        "has several subsets", where=str(readme), mend=f"Set data.subset. {did_you_mean('', by_name)}"
+        "has several subsets", where=str(readme), fix=f"Set data.subset. {did_you_mean('', by_name)}"
     )
 
 
@@ -96,7 +96,7 @@ def _splits(config: Mapping[str, Any], readme: Path) -> dict[str, list[str]]:
         raise DataError(
             "its 'data_files' is not a list of {split, path}",
             where=str(readme),
-            mend="Read its files one by one with data=file data.path=FILE.",
+            fix="Read its files one by one with data=file data.path=FILE.",
         )
     splits: dict[str, list[str]] = {}
     for entry in entries:
@@ -110,6 +110,6 @@ def _checked_pattern(pattern: str, readme: Path) -> str:
         raise DataError(
             f"'{pattern}' points outside the data set's folder",
             where=str(readme),
-            mend="Correct the path in its configs block.",
+            fix="Correct the path in its configs block.",
         )
     return pattern

@@ -36,18 +36,18 @@ def named_files(path: Paths, *, key: str = "data.path") -> tuple[Path, ...]:
     if isinstance(path, (str, Path)):
         return _files(str(path), key)
     if not isinstance(path, Sequence) or not all(isinstance(one, (str, Path)) for one in path):
-        raise ConfigError("is neither a path nor a list of paths", where=key, mend="Give a file's path.")
+        raise ConfigError("is neither a path nor a list of paths", where=key, fix="Give a file's path.")
     found = [file for one in path for file in _files(str(one), key)]
     twice = sorted({str(file) for file in found if found.count(file) > 1})
     if twice or not found:
         what = f"names '{twice[0]}' twice" if twice else "names no file"
-        raise ConfigError(what, where=key, mend="Name each file once.")
+        raise ConfigError(what, where=key, fix="Name each file once.")
     return tuple(found)
 
 
 def _files(path: str, key: str) -> tuple[Path, ...]:
     if not path.strip():
-        raise ConfigError("is an empty path", where=key, mend="Give a file's path.")
+        raise ConfigError("is an empty path", where=key, fix="Give a file's path.")
     url = _URL.match(path)
     if url:
         raise _remote(path, url[1].lower(), key)
@@ -57,24 +57,24 @@ def _files(path: str, key: str) -> tuple[Path, ...]:
             return _matches(found, path)
         return _files_in_folder(found, key) if found.is_dir() else (existing_file(found, shown=path),)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot be opened ({error})", where=path[:200], mend="Check the path.") from error
+        raise DataError(f"cannot be opened ({error})", where=path[:200], fix="Check the path.") from error
 
 
 def _remote(path: str, scheme: str, key: str) -> ConfigError:
     repo = re.match(r"(?:hf://datasets/|https?://huggingface\.co/datasets/)([\w.-]+/[\w.-]+)", path)
-    mend = "Download the file and give its path."
+    fix = "Download the file and give its path."
     if repo:
-        mend = f"Set data=hub data.path={repo[1]}, or download the file and give its path."
+        fix = f"Set data=hub data.path={repo[1]}, or download the file and give its path."
     elif scheme == "file":
-        mend = f"Give the path without 'file://': {path[len('file://') :]}"
-    return ConfigError(f"'{path[:200]}' is a URL, not the path of a file", where=key, mend=mend)
+        fix = f"Give the path without 'file://': {path[len('file://') :]}"
+    return ConfigError(f"'{path[:200]}' is a URL, not the path of a file", where=key, fix=fix)
 
 
 def _matches(pattern: Path, path: str) -> tuple[Path, ...]:
     named = glob.glob(str(pattern), recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
     found = sorted(Path(one) for one in named if Path(one).is_file())
     if not found:
-        raise DataError("no file matches the pattern", where=path, mend="Check the folder and the pattern.")
+        raise DataError("no file matches the pattern", where=path, fix="Check the folder and the pattern.")
     return tuple(found)
 
 
@@ -85,7 +85,7 @@ def _files_in_folder(folder: Path, key: str) -> tuple[Path, ...]:
         raise DataError(
             f"holds several splits: {', '.join(map(str, splits[:_MAX_NAMES]))}",
             where=str(folder),
-            mend=f"Name one: {key}={folder / str(splits[0])}.",
+            fix=f"Name one: {key}={folder / str(splits[0])}.",
         )
     saved = _read_object(folder / "state.json").get("_data_files")
     if isinstance(saved, list) and saved and all(isinstance(one, dict) for one in saved):
@@ -94,8 +94,8 @@ def _files_in_folder(folder: Path, key: str) -> tuple[Path, ...]:
     if not found:
         inside = _names(folder)
         held = f" It contains {', '.join(inside[:_MAX_NAMES])}." if inside else ""
-        mend = f"Give the path of a file: {', '.join(KINDS)}.{held}"
-        raise DataError("is a folder without a supported data file", where=str(folder), mend=mend)
+        fix = f"Give the path of a file: {', '.join(KINDS)}.{held}"
+        raise DataError("is a folder without a supported data file", where=str(folder), fix=fix)
     return _checked_single_set(folder, found, key)
 
 
@@ -128,7 +128,7 @@ def _checked_single_set(folder: Path, files: list[Path], key: str) -> tuple[Path
     raise DataError(
         f"is a folder with several sets or file types: {listing}",
         where=str(folder),
-        mend=f"Name one: {key}='{pattern}'.",
+        fix=f"Name one: {key}='{pattern}'.",
     )
 
 
@@ -169,14 +169,14 @@ def existing_file(path: str | Path, *, shown: str = "") -> Path:
     found = at_home(path)
     where = shown or str(path)
     if found.is_dir():
-        raise DataError("is a folder, not a file", where=where, mend="Give the path of a file.")
+        raise DataError("is a folder, not a file", where=where, fix="Give the path of a file.")
     if not found.exists():
         raise _broken_link(found, where) if found.is_symlink() else missing(found)
     if not found.is_file():
         raise DataError(
             "is not a regular file",
             where=where,
-            mend="Data files are read more than once: write its content to a file first.",
+            fix="Data files are read more than once: write its content to a file first.",
         )
     return found
 
@@ -185,15 +185,15 @@ def _broken_link(path: Path, where: str) -> DataError:
     try:
         path.resolve(strict=True)
     except RuntimeError:  # raised for a loop by Python 3.11 and 3.12
-        return DataError("is a symbolic link that points to itself", where=where, mend="Link it to a file.")
+        return DataError("is a symbolic link that points to itself", where=where, fix="Link it to a file.")
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             return DataError(
                 f"is a symbolic link to '{path.readlink()}', which does not exist",
                 where=where,
-                mend="Link it to a file.",
+                fix="Link it to a file.",
             )
-    return DataError("is a symbolic link that points to itself", where=where, mend="Link it to a file.")
+    return DataError("is a symbolic link that points to itself", where=where, fix="Link it to a file.")
 
 
 def missing(path: Path) -> DataError:
@@ -205,14 +205,14 @@ def missing(path: Path) -> DataError:
         return DataError(
             "there is no such file",
             where=str(path),
-            mend=f"Its folder '{path.parent}' does not exist either.{hub}",
+            fix=f"Its folder '{path.parent}' does not exist either.{hub}",
         )
     names = _names(path.parent)
     hint = did_you_mean(path.name, names)
     if len(names) > _MAX_NAMES and not hint.startswith("Did"):
         hint = f"None of the {len(names):,} files in its folder has a similar name."
     return DataError(
-        "there is no such file", where=str(path), mend=(hint or "Its folder contains no file.") + hub
+        "there is no such file", where=str(path), fix=(hint or "Its folder contains no file.") + hub
     )
 
 

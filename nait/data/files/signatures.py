@@ -58,22 +58,22 @@ def check_content(path: Path, suffix: str) -> None:
         with open_bytes(path) as stream:
             found = _mismatch(stream.read(_HEAD_BYTES), suffix)
     if found:
-        raise DataError(found[0], where=str(path), mend=found[1])
+        raise DataError(found[0], where=str(path), fix=found[1])
 
 
 def _mismatch(head: bytes, suffix: str) -> tuple[str, str] | None:
     """Description of and advice for content of another type; None for content that may match the suffix."""
     if head.startswith(_LFS):
-        mend = "Run `git lfs pull` in its folder, or download the file again."
-        return "is a Git LFS pointer, not the file itself", mend
+        fix = "Run `git lfs pull` in its folder, or download the file again."
+        return "is a Git LFS pointer, not the file itself", fix
     if _WEB_PAGE.match(head):
-        mend = "Download the file itself: its Hub URL contains /resolve/ instead of /blob/."
-        return "is a web page or XML, not data", mend
+        fix = "Download the file itself: its Hub URL contains /resolve/ instead of /blob/."
+        return "is a web page or XML, not data", fix
     if _SERVER_ERROR.match(head):
         return "is a server's error message, not data", "Download it again."
-    for signature, what, mend in _SIGNATURES:
+    for signature, what, fix in _SIGNATURES:
         if head.startswith(signature):
-            return None if suffix in _EXPECTED_SUFFIXES.get(signature, ()) else (what, mend)
+            return None if suffix in _EXPECTED_SUFFIXES.get(signature, ()) else (what, fix)
     if _PICKLE.match(head):
         return "is a pickle", "Pickle files are not read: write it as JSONL or Parquet."
     if head[257:262] == b"ustar":

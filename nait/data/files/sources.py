@@ -65,7 +65,7 @@ class FileSource:
             raise DataError(
                 "has changed since it was read",
                 where=self.name,
-                mend="Run again to read the new content.",
+                fix="Run again to read the new content.",
             )
         return _lines_of_rows(self.name, (record for _, record in self._records()), rows)
 
@@ -137,7 +137,7 @@ def hub_source(
         raise ConfigError(
             "cannot be combined with data.mirror: a mirror holds one unnamed revision",
             where="data.revision",
-            mend="Set data.revision=null, or data.mirror=null.",
+            fix="Set data.revision=null, or data.mirror=null.",
         )
     return _file_source(name, mirrored_files(mirror, repo, subset=subset, split=split), decoding)
 
@@ -178,7 +178,7 @@ def _lines_of_rows(name: str, records: Iterable[Record], rows: Sequence[int]) ->
             break
     for row in rows:
         if row not in found:
-            raise DataError(f"there is no row {row}", where=name, mend="Run again to read the new content.")
+            raise DataError(f"there is no row {row}", where=name, fix="Run again to read the new content.")
         yield found[row]
 
 
@@ -191,7 +191,7 @@ def _line(record: Record) -> str:
         text.encode()
     except RecursionError as error:
         raise DataError(
-            "a row is nested too deeply to be written", where=str(error), mend="Flatten its columns."
+            "a row is nested too deeply to be written", where=str(error), fix="Flatten its columns."
         ) from error
     except UnicodeEncodeError:  # a lone surrogate: valid in JSON escapes, not in UTF-8
         return json.dumps(row, default=_json_default)

@@ -38,7 +38,7 @@ def csv_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | Row
             raise DataError(
                 f"is not CSV ({error})",
                 where=f"{path} line {reader.line_num + skipped}",
-                mend='Quote cells that hold separators, quotes or line ends: "so ""quoted"" here".',
+                fix='Quote cells that hold separators, quotes or line ends: "so ""quoted"" here".',
             ) from None
 
 
@@ -73,7 +73,7 @@ def _unique_names(names: list[str], path: Path) -> list[str]:
         raise DataError(
             f"the column {quoted(twice[0])} occurs twice",
             where=f"{path} line 1",
-            mend="Rename one of the two.",
+            fix="Rename one of the two.",
         )
     return names
 
@@ -83,7 +83,7 @@ def _cells_row(cells: list[str], header: list[str]) -> Row | RowError:
         return dict(zip(header, cells, strict=True))
     return RowError(
         "has more or fewer cells than the header",
-        mend=f"Give it {len(header)} cells, not {len(cells)}, and quote those that hold separators",
+        fix=f"Give it {len(header)} cells, not {len(cells)}, and quote those that hold separators",
     )
 
 
@@ -155,7 +155,7 @@ def _unreadable(path: Path, format: str, error: Exception) -> DataError:
     return DataError(
         f"cannot be read as {format} ({str(error)[:300]})",
         where=str(path),
-        mend="Write or download it again.",
+        fix="Write or download it again.",
     )
 
 

@@ -61,7 +61,7 @@ class TraitReader:
     def __post_init__(self) -> None:
         if self.topics < 2:
             raise ConfigError(
-                f"{self.topics} is below 2", where="traits.topics", mend="Give more, or set traits=none."
+                f"{self.topics} is below 2", where="traits.topics", fix="Give more, or set traits=none."
             )
 
     def key(self) -> Mapping[str, Any]:

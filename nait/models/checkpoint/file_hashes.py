@@ -39,9 +39,7 @@ def file_digests(files: Mapping[str, Path], memory: Path | None = None) -> dict[
         state, now = identity(file), time.time_ns()
         found[name] = known.get(state) or digest_file(file)
         if identity(file) != state:
-            raise ModelError(
-                "changes while it is read", where=str(file), mend="Run again when it is written."
-            )
+            raise ModelError("changes while it is read", where=str(file), fix="Run again when it is written.")
         if state not in known and file.stat().st_ctime_ns + SETTLED_NS < now:
             new[state] = found[name]
     if memory and new:

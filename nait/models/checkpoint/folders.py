@@ -38,7 +38,7 @@ def check_folder(folder: Path, given: str, *, trust_remote_code: bool) -> None:
             _check_text(path)
     if not (folder / "config.json").is_file():
         raise ModelError(
-            "there is no config.json", where=str(folder), mend="Save the model with save_pretrained() there."
+            "there is no config.json", where=str(folder), fix="Save the model with save_pretrained() there."
         )
     config = read_config(folder)
     _check_code(folder, config, trust_remote_code=trust_remote_code)
@@ -48,7 +48,7 @@ def check_folder(folder: Path, given: str, *, trust_remote_code: bool) -> None:
     _check_blocks(folder, config, tensors)
     if not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
         raise ModelError(
-            "there is no tokenizer", where=str(folder), mend="Save it with its save_pretrained() there."
+            "there is no tokenizer", where=str(folder), fix="Save it with its save_pretrained() there."
         )
 
 
@@ -64,7 +64,7 @@ def _check_place(folder: Path, given: str) -> None:
         raise ModelError(
             "is a file, not a folder",
             where=f"model.path={given}",
-            mend=GGUF_MEND if folder.suffix == ".gguf" else "Give the folder that holds config.json.",
+            fix=GGUF_MEND if folder.suffix == ".gguf" else "Give the folder that holds config.json.",
         )
     siblings = folder.parent.glob("*/") if folder.parent.is_dir() else ()
     near = did_you_mean(folder.name, [path.name for path in siblings])
@@ -72,7 +72,7 @@ def _check_place(folder: Path, given: str) -> None:
     raise ModelError(
         "there is no such folder",
         where=f"model.path={given}",
-        mend=" ".join(part for part in (near, hub) if part) or "Give the folder that holds config.json.",
+        fix=" ".join(part for part in (near, hub) if part) or "Give the folder that holds config.json.",
     )
 
 
@@ -83,7 +83,7 @@ def _refuse_adapter(folder: Path) -> None:
     raise ModelError(
         f"{what} ({ADAPTER})",
         where=str(folder),
-        mend=f"Merge it into {base} with PEFT (merge_and_unload(), then save_pretrained() to a new folder)"
+        fix=f"Merge it into {base} with PEFT (merge_and_unload(), then save_pretrained() to a new folder)"
         + ("." if alone else ", or move the adapter's files to another folder."),
     )
 
@@ -92,7 +92,7 @@ def _check_text(file: Path) -> None:
     """Raises: ModelError for a text file that is empty, a Git LFS pointer, or invalid JSON."""
     check_fetched(file)
     if not file.stat().st_size and file.suffix in (".json", ".model"):
-        raise ModelError("is empty", where=str(file), mend="Fetch it again, or remove it.")
+        raise ModelError("is empty", where=str(file), fix="Fetch it again, or remove it.")
     if file.suffix == ".json":
         read_object(file, lists=file.name not in _OBJECTS)
 
@@ -108,7 +108,7 @@ def _check_code(folder: Path, config: Mapping[str, Any], *, trust_remote_code: b
             raise ModelError(
                 f"its code is in another repository ({name})",
                 where=str(folder / "config.json"),
-                mend=f"Copy that repository's *.py here, and write '{str(name).split(OTHER_CODE)[-1]}' in auto_map.",
+                fix=f"Copy that repository's *.py here, and write '{str(name).split(OTHER_CODE)[-1]}' in auto_map.",
             )
 
 
@@ -119,7 +119,7 @@ def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
             raise ModelError(
                 f"it is a {name}, not a causal language model",
                 where=str(folder / "config.json"),
-                mend="Give the language model that it was fine-tuned from.",
+                fix="Give the language model that it was fine-tuned from.",
             )
 
 
@@ -131,13 +131,13 @@ def _check_head(folder: Path, config: Mapping[str, Any], tensors: set[str]) -> N
         raise ModelError(
             f"the weights are a classifier's ({rates[0]}), not a causal language model's",
             where=str(folder),
-            mend="Give the language model that it was fine-tuned from.",
+            fix="Give the language model that it was fine-tuned from.",
         )
     if config.get("tie_word_embeddings") is False and not has_output:
         raise ModelError(
             "the weights have no output layer (lm_head), and config.json does not tie it to the embeddings",
             where=str(folder),
-            mend='Save the whole model again, or set "tie_word_embeddings": true if it was trained so.',
+            fix='Save the whole model again, or set "tie_word_embeddings": true if it was trained so.',
         )
 
 
@@ -149,5 +149,5 @@ def _check_blocks(folder: Path, config: Mapping[str, Any], tensors: set[str]) ->
         raise ModelError(
             f"the weights have {len(blocks)} blocks, config.json says {depth}",
             where=str(folder),
-            mend="Use config.json and weights of the same model.",
+            fix="Use config.json and weights of the same model.",
         )

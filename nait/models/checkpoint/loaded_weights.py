@@ -27,14 +27,14 @@ def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> str:
         raise ModelError(
             f"the checkpoint lacks {_some(missing)}, which would be random numbers",
             where=where,
-            mend="Save the whole model again; a shared output layer needs "
+            fix="Save the whole model again; a shared output layer needs "
             '"tie_word_embeddings": true in config.json.',
         )
     for name, saved, own in sorted(info["mismatched_keys"]):
         raise ModelError(
             f"{name} has shape {tuple(saved)} in the checkpoint and {tuple(own)} by config.json",
             where=where,
-            mend="Use config.json and weights of the same model.",
+            fix="Use config.json and weights of the same model.",
         )
     unused = sorted(name for name in info["unexpected_keys"] if not _BUFFERS.search(name))
     kind = type(network).__name__
@@ -43,7 +43,7 @@ def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> str:
         raise ModelError(
             f"the checkpoint has {_some(own_parts)}, which {kind} as config.json describes it lacks",
             where=where,
-            mend="Use config.json and weights of the same model; merge a PEFT model first (merge_and_unload()).",
+            fix="Use config.json and weights of the same model; merge a PEFT model first (merge_and_unload()).",
         )
     if not unused:
         return ""
@@ -88,7 +88,7 @@ def check_finite(network: Any, *, where: str) -> None:
             f"{name} has {int((~torch.isfinite(weight)).sum()):,} weights that are NaN or infinite"
             + (f", and {len(broken) - 1} more tensors too" if len(broken) > 1 else ""),
             where=where,
-            mend="Use another checkpoint, or model.dtype=float32 if the weights exceed the range of float16.",
+            fix="Use another checkpoint, or model.dtype=float32 if the weights exceed the range of float16.",
         )
 
 

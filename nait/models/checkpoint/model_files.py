@@ -51,7 +51,7 @@ def check_fetched(file: Path) -> None:
         raise ModelError(
             "is a Git LFS pointer, not the file itself",
             where=str(file),
-            mend=f"Run `git lfs pull` in {file.parent}, or download the model again.",
+            fix=f"Run `git lfs pull` in {file.parent}, or download the model again.",
         )
 
 
@@ -61,10 +61,10 @@ def read_object(file: Path, *, lists: bool = False) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"is not JSON ({first_line(error)})", where=str(file), mend="Fetch the file again."
+            f"is not JSON ({first_line(error)})", where=str(file), fix="Fetch the file again."
         ) from error
     if not isinstance(found, dict) and not lists:
         raise ModelError(
-            "is not a JSON object", where=str(file), mend="Copy it from the model's own repository."
+            "is not a JSON object", where=str(file), fix="Copy it from the model's own repository."
         )
     return found if isinstance(found, dict) else {}

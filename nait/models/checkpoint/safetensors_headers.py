@@ -65,7 +65,7 @@ def read_header(file: Path) -> Header:
 
 
 def _damaged(file: Path, what: str) -> ModelError:
-    return ModelError(what, where=str(file), mend="Download or copy the file again.")
+    return ModelError(what, where=str(file), fix="Download or copy the file again.")
 
 
 def tensors_of(folder: Path, config: Mapping[str, Any]) -> set[str]:
@@ -91,13 +91,13 @@ def _refuse_missing(folder: Path) -> None:
         raise ModelError(
             f"there is neither model.safetensors nor model.safetensors.index.json (but {found[0]})",
             where=str(folder),
-            mend="Fetch the list of shards too, or rename a single file to model.safetensors.",
+            fix="Fetch the list of shards too, or rename a single file to model.safetensors.",
         )
     refuse_other_weights(folder)
     raise ModelError(
         "there are no safetensors weights",
         where=str(folder),
-        mend="Save the model with save_pretrained() there, or complete the download.",
+        fix="Save the model with save_pretrained() there, or complete the download.",
     )
 
 
@@ -108,14 +108,14 @@ def _listed(index: Path) -> set[str]:
     """
     places = read_object(index).get("weight_map")
     if not isinstance(places, dict) or not places:
-        raise ModelError("has no weight_map", where=str(index), mend="Fetch the file again.")
+        raise ModelError("has no weight_map", where=str(index), fix="Fetch the file again.")
     headers: dict[str, Header] = {}
     for shard in sorted({str(place) for place in places.values()}):
         if not (index.parent / shard).is_file():
             raise ModelError(
                 f"is listed in {index.name} and missing",
                 where=str(index.parent / shard),
-                mend="Complete the download.",
+                fix="Complete the download.",
             )
         headers[shard] = read_header(index.parent / shard)
     for name, shard in places.items():
@@ -123,14 +123,14 @@ def _listed(index: Path) -> set[str]:
             raise ModelError(
                 f"lacks the tensor {name}, which {index.name} lists there",
                 where=str(index.parent / str(shard)),
-                mend="Download the shards and their list again, from one revision.",
+                fix="Download the shards and their list again, from one revision.",
             )
     return set().union(*(header.shapes for header in headers.values()))
 
 
 def refuse_other_weights(folder: Path) -> None:
     """Raises: ModelError if the folder has weights of an unsupported format (GGUF or pickled)."""
-    for patterns, what, mend in ((("*.gguf",), "GGUF", GGUF_MEND), (PICKLES, "pickled", PICKLE_MEND)):
+    for patterns, what, fix in ((("*.gguf",), "GGUF", GGUF_MEND), (PICKLES, "pickled", PICKLE_MEND)):
         found = sorted(path.name for pattern in patterns for path in folder.glob(pattern))
         if found:
-            raise ModelError(f"there are only {what} weights ({found[0]})", where=str(folder), mend=mend)
+            raise ModelError(f"there are only {what} weights ({found[0]})", where=str(folder), fix=fix)

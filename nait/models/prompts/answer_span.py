@@ -78,7 +78,7 @@ def _frame(chat: Chat) -> tuple[str, str]:
         raise ConfigError(
             "the model's chat template does not show the assistant's text",
             where="template",
-            mend="Use template=alpaca or plain.",
+            fix="Use template=alpaca or plain.",
         )
     return header, closing
 
@@ -126,5 +126,5 @@ def _last_match(rest: str, answer: str, where: str) -> PlacedAnswer:
     raise DataError(
         "the model's chat template changes the answer's text",
         where=where,
-        mend="Use template=alpaca or plain.",
+        fix="Use template=alpaca or plain.",
     )

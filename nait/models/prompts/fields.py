@@ -48,14 +48,12 @@ def check_names(pattern: str, known: Sequence[str], *, key: str) -> None:
         name = found.group(1)
         if found.group() in {"{" + field + "}" for field in known}:
             continue
-        mend = _mend(name, known)
-        if mend:
-            raise ConfigError(
-                f"{found.group()} is not a field of this key", where=f"template.{key}", mend=mend
-            )
+        fix = _fix(name, known)
+        if fix:
+            raise ConfigError(f"{found.group()} is not a field of this key", where=f"template.{key}", fix=fix)
 
 
-def _mend(name: str, known: Sequence[str]) -> str:
+def _fix(name: str, known: Sequence[str]) -> str:
     """Advice for an unknown word in braces; "" if it is literal text."""
     word = name.casefold()
     if word in _ANSWERS:

@@ -22,7 +22,7 @@ def midnight(day: str) -> datetime:
         return datetime.strptime(day, "%Y-%m-%d")
     except (ValueError, TypeError) as error:
         raise ConfigError(
-            f"'{day}' is not a date", where="template.date", mend=f"Write it as {DAY}."
+            f"'{day}' is not a date", where="template.date", fix=f"Write it as {DAY}."
         ) from error
 
 
@@ -37,7 +37,7 @@ def freeze_clock(template: str, day: str = DAY) -> str:
         raise ConfigError(
             f"the model's chat template draws at random ({found.group().strip()})",
             where="template",
-            mend="Use template=alpaca or plain, or remove it from the chat template.",
+            fix="Use template=alpaca or plain, or remove it from the chat template.",
         )
     now = midnight(day)
     frozen = _CLOCK_CALL.sub(lambda call: call[1] + now.strftime(call["form"]) + call[1], template)
@@ -45,7 +45,7 @@ def freeze_clock(template: str, day: str = DAY) -> str:
         raise ConfigError(
             "the model's chat template calls strftime_now with a format that is not a literal",
             where="template",
-            mend="Use template=alpaca or plain, or write the date into the chat template.",
+            fix="Use template=alpaca or plain, or write the date into the chat template.",
         )
     return frozen
 

@@ -29,7 +29,7 @@ def check_shown(chat: Chat, text: str, fields: Mapping[str, str], *, where: str)
             raise DataError(
                 f"the model's chat template does not show its {name}",
                 where=where,
-                mend=f"{first}template=alpaca or plain",
+                fix=f"{first}template=alpaca or plain",
             )
 
 

@@ -109,13 +109,13 @@ class TextTemplate:
             raise ConfigError(
                 "the prompt shows no instruction",
                 where=f"template.{key}",
-                mend="Write {instruction} or {user} where the instruction belongs.",
+                fix="Write {instruction} or {user} where the instruction belongs.",
             )
         if key == "prompt_with_input" and not shows(prompt, "input", "user"):
             raise ConfigError(
                 "the prompt for rows with an input does not show it",
                 where=f"template.{key}",
-                mend="Write {input} where the input belongs.",
+                fix="Write {input} where the input belongs.",
             )
 
     @property
@@ -158,7 +158,7 @@ class TextTemplate:
             raise DataError(
                 "the template does not show its system message",
                 where=f"example {example.id}",
-                mend="Write {system} in template.system",
+                fix="Write {system} in template.system",
             )
         if self.prompt_with_input or shows(self.prompt, "input", "user"):
             return
@@ -166,7 +166,7 @@ class TextTemplate:
             raise DataError(
                 "the template does not show its input",
                 where=f"example {example.id}",
-                mend="Write {input} in template.prompt_with_input, or {user} for {instruction} in template.prompt",
+                fix="Write {input} in template.prompt_with_input, or {user} for {instruction} in template.prompt",
             )
 
 
@@ -212,7 +212,7 @@ class ChatTemplate:
             raise ConfigError(
                 "the model's tokenizer has no chat template",
                 where="template",
-                mend="Use template=alpaca or plain.",
+                fix="Use template=alpaca or plain.",
             )
         messages: list[dict[str, str]] = []
         if example.system:
@@ -229,7 +229,7 @@ class ChatTemplate:
                 raise DataError(
                     "the model's chat template rewrites earlier turns, so answers have no fixed place",
                     where=f"example {example.id}",
-                    mend="Use template=alpaca or plain, or split conversations into single turns.",
+                    fix="Use template=alpaca or plain, or split conversations into single turns.",
                 )
             where, chat = f"example {example.id}", self._chat(tokenizer, example.id)
             fields = self._fields(example, turn, first=not done)
@@ -275,14 +275,14 @@ class ChatTemplate:
             raise ConfigError(
                 f"the model's chat template cannot be read ({first_line(error)})",
                 where="template",
-                mend="Use template=alpaca or plain.",
+                fix="Use template=alpaca or plain.",
             ) from error
         except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
             has_system = messages[0]["role"] == "system"
             raise DataError(
                 f"the model's chat template refuses it ({first_line(error)})",
                 where=f"example {key}",
-                mend=("Put its system message into the first instruction, or use " if has_system else "Use ")
+                fix=("Put its system message into the first instruction, or use " if has_system else "Use ")
                 + "template=alpaca or plain",
             ) from error
         return str(text)
@@ -312,7 +312,7 @@ def ended(template: Template) -> Template:
         raise ConfigError(
             f"{type(template).__name__} is not a dataclass, so its copy with eos=always cannot be made",
             where="selector.end_token",
-            mend="Make it a dataclass with a field eos, or set template.eos=always.",
+            fix="Make it a dataclass with a field eos, or set template.eos=always.",
         )
     made: Template = replace(given, eos="always")
     return made
@@ -331,20 +331,20 @@ def read_template(path: str) -> TextTemplate:
 
     file = at_home(path)
     if not file.is_file():
-        raise ConfigError("there is no such file", where=str(path), mend="Check template.path.")
+        raise ConfigError("there is no such file", where=str(path), fix="Check template.path.")
     try:
         text = file.read_text(encoding="utf-8")
         repeated, content = repeated_in_yaml(yaml.compose(text)), yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"this is not YAML ({error})", where=str(path), mend="Correct the file.") from error
+        raise ConfigError(f"this is not YAML ({error})", where=str(path), fix="Correct the file.") from error
     if repeated:
         raise repeated_key_error(repeated[0], f"{path} line {repeated[1]}")
     known = [field.name for field in fields(TextTemplate)]
     for key in content if isinstance(content, dict) else [str(content)]:
         if key not in known:
             raise ConfigError(
-                f"'{key}' is not a key of a template", where=str(path), mend=did_you_mean(key, known)
+                f"'{key}' is not a key of a template", where=str(path), fix=did_you_mean(key, known)
             )
     if "prompt" not in content:
-        raise ConfigError("'prompt' is missing", where=str(path), mend="Write the prompt's text.")
+        raise ConfigError("'prompt' is missing", where=str(path), fix="Write the prompt's text.")
     return TextTemplate(**content)

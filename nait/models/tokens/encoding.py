@@ -192,7 +192,7 @@ def _end_token(tokenizer: Any) -> int:
         raise ModelError(
             "the tokenizer has no end token",
             where=str(tokenizer.name_or_path),
-            mend="Set template.eos=never.",
+            fix="Set template.eos=never.",
         )
     return int(tokenizer.eos_token_id)
 

@@ -33,7 +33,7 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
         raise ModelError(
             f"the tokenizer cannot be opened ({first_line(error)})",
             where=str(folder),
-            mend="Check the files, or save it there again with its save_pretrained().",
+            fix="Check the files, or save it there again with its save_pretrained().",
         ) from error
     file = folder / "tokenizer.json"
     if file.is_file() and not _agrees(tokenizer, file):
@@ -62,7 +62,7 @@ def check_ids(tokenizer: Any, rows: int | None, *, where: str) -> None:
         raise ModelError(
             f"the tokenizer's {token!r} has id {i}, the embedding has {rows} rows{more}",
             where=where,
-            mend="Use the tokenizer of these weights, or save the model again after "
+            fix="Use the tokenizer of these weights, or save the model again after "
             "resize_token_embeddings(len(tokenizer)) and training the new rows.",
         )
 
@@ -74,7 +74,7 @@ def check_highest(tokenizer: Any, highest: int, rows: int) -> None:
             f"the template or a text writes {tokenizer.convert_ids_to_tokens(highest)!r}: its id is {highest}, "
             f"the embedding has {rows} rows",
             where=str(tokenizer.name_or_path),
-            mend="Use the tokenizer of these weights, or a template without this token.",
+            fix="Use the tokenizer of these weights, or a template without this token.",
         )
 
 

@@ -68,7 +68,7 @@ def read_moments(
         raise StoreError(
             f"Adam's moments cannot be read ({error})",
             where=where,
-            mend=way_out(moments.path, "Give the moments that were saved with this adapter."),
+            fix=way_out(moments.path, "Give the moments that were saved with this adapter."),
         ) from error
     for name, pair in pairs.items():
         for moment, tensor in zip(("exp_avg", "exp_avg_sq"), pair, strict=True):
@@ -80,4 +80,4 @@ def read_moments(
 
 def _refuse(names: list[Any], what: str, where: str) -> None:
     if names:
-        raise ModelError(f"{names[0]} {what}", where=where, mend="Use the moments saved with this adapter.")
+        raise ModelError(f"{names[0]} {what}", where=where, fix="Use the moments saved with this adapter.")

@@ -88,7 +88,7 @@ class GradientRunner:
             raise ModelError(
                 f"{name} is used twice in one pass",
                 where="gradients",
-                mend="Leave this module out of train.lora.target_modules.",
+                fix="Leave this module out of train.lora.target_modules.",
             )
         self.seen.add(name)
         self.reducer.take(name, gradient.flatten(1))
@@ -99,5 +99,5 @@ class GradientRunner:
             raise ModelError(
                 f"the loss does not depend on {unseen[0]}",
                 where="gradients",
-                mend="Leave this module out of train.lora.target_modules; an adapter must not be merged.",
+                fix="Leave this module out of train.lora.target_modules; an adapter must not be merged.",
             )

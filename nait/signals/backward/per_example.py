@@ -39,7 +39,7 @@ def find_factors(network: Any) -> dict[str, Any]:
     other = sorted(set(ours) - set(found))
     if not found or other:
         what = f"the adapter trains {other[0]}" if other else "there is no LoRA on this model"
-        raise ModelError(what, where="gradients", mend="Use one plain LoRA adapter on linear layers.")
+        raise ModelError(what, where="gradients", fix="Use one plain LoRA adapter on linear layers.")
     return dict(sorted(found.items()))
 
 
@@ -109,7 +109,7 @@ class Tap:
             raise ModelError(
                 f"{name} mixes tokens of several rows ({tuple(x.shape)} for {self.rows} rows)",
                 where="gradients",
-                mend="Leave this module out of train.lora.target_modules.",
+                fix="Leave this module out of train.lora.target_modules.",
             )
         g_bto, x_bti = g.reshape(self.rows, tokens, -1), x.reshape(self.rows, tokens, -1)
         return torch.bmm(g_bto.float().transpose(1, 2), x_bti.float())

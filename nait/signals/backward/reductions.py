@@ -166,5 +166,5 @@ def _check_width(references: Sequence[Arrays], width: int) -> None:
             raise ModelError(
                 f"reference gradients have shape {each.shape}, a row's gradient has {width} numbers",
                 where="gradients",
-                mend="Measure them with this adapter and this projection.",
+                fix="Measure them with this adapter and this projection.",
             )

@@ -61,7 +61,7 @@ def _find(network: Any, anatomy: Anatomy) -> LmHead:
     module = base.get_output_embeddings()
     if module is None:
         raise ModelError(
-            f"{anatomy.name} has no LM head", where="model.path", mend="Use a causal language model."
+            f"{anatomy.name} has no LM head", where="model.path", fix="Use a causal language model."
         )
     ids = torch.arange(PROBE_TOKENS, device=device_of(base))[None] + 3
     ids = ids % base.config.get_text_config(decoder=True).vocab_size
@@ -77,7 +77,7 @@ def _find(network: Any, anatomy: Anatomy) -> LmHead:
         raise ModelError(
             f"{anatomy.name} computes its logits in a way that is not known here (off by {errors[best]:.3g})",
             where="model.path",
-            mend="Use a selector that needs no losses (nait, rds, length), or add its step to "
+            fix="Use a selector that needs no losses (nait, rds, length), or add its step to "
             "nait/signals/forward/lm_head.py.",
         )
     return heads[best]

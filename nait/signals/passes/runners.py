@@ -50,7 +50,7 @@ def runner_of(
         raise ModelError(
             "a tensor-parallel model has no per-example gradients",
             where="model.tensor_parallel=true",
-            mend="Use model.device_map=auto in one process.",
+            fix="Use model.device_map=auto in one process.",
         )
     if not backward:
         return Runner(network, signals, padding=padding, prefixes=prefixes, packing=packing)
@@ -58,7 +58,7 @@ def runner_of(
         raise NaitError(
             "gradients and forward signals are requested together",
             where="measure",
-            mend="Measure them in two calls.",
+            fix="Measure them in two calls.",
         )
     return GradientRunner(network, backward, padding=padding)
 
@@ -190,7 +190,7 @@ def _check_split(signals: Sequence[Signal]) -> None:
         raise ModelError(
             "a tensor-parallel model shards the MLP neurons among processes",
             where="model.tensor_parallel=true",
-            mend="Use selector.site=residual, mlp_out or attn_out, or model.device_map=auto in one process.",
+            fix="Use selector.site=residual, mlp_out or attn_out, or model.device_map=auto in one process.",
         )
 
 

@@ -77,7 +77,7 @@ class StoredSignals:
             raise StoreError(
                 "the pass that measured it is gone",
                 where=str(signal.path),
-                mend=way_out(signal.path),
+                fix=way_out(signal.path),
             )
         self.encodings.lineage.add(measured_by)
         return measured_by.path / f"{int(signal.manifest['index'])}.npy"

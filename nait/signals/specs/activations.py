@@ -66,7 +66,7 @@ class Reading:
             raise ConfigError(
                 f"{self.depth} is below the first layer",
                 where="reading.depth",
-                mend=f"Give {self.first_layer} or more, or none.",
+                fix=f"Give {self.first_layer} or more, or none.",
             )
 
     def key(self) -> Mapping[str, Any]:
@@ -208,7 +208,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not self.ids:
-            raise ConfigError("there is no token to choose from", where="choice", mend="Give token ids.")
+            raise ConfigError("there is no token to choose from", where="choice", fix="Give token ids.")
 
     def key(self) -> Mapping[str, Any]:
         return {"signal": "choice", "version": VERSION, "ids": list(self.ids)}

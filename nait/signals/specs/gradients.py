@@ -52,7 +52,7 @@ def find_moments(path: Path) -> Moments:
         raise StoreError(
             "there is no such file",
             where=str(path),
-            mend="Train with train.checkpoints=epoch, which keeps Adam's moments.",
+            fix="Train with train.checkpoints=epoch, which keeps Adam's moments.",
         )
     record = path.with_name("epoch.json")
     facts = read_json(record) if record.is_file() else {}
@@ -78,7 +78,7 @@ class Update:
             raise ConfigError(
                 f"{self.variant} needs Adam's moments",
                 where="selector.adam",
-                mend="Give a checkpoint with moments, or use sgd.",
+                fix="Give a checkpoint with moments, or use sgd.",
             )
 
     def key(self) -> Mapping[str, Any]:
@@ -101,7 +101,7 @@ class Projection:
             raise ConfigError(
                 f"{self.dim} is not a multiple of {WORD_BITS}",
                 where="selector.projection_dim",
-                mend="8192 is usual.",
+                fix="8192 is usual.",
             )
 
     def key(self) -> Mapping[str, Any]:

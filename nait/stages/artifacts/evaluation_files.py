@@ -99,4 +99,4 @@ def itemised(results: Iterable[Result], found: Iterable[Item]) -> tuple[Item, ..
 
 
 def _damaged(folder: Path, error: Exception) -> StoreError:
-    return StoreError(f"the evaluation cannot be read ({error})", where=str(folder), mend=way_out(folder))
+    return StoreError(f"the evaluation cannot be read ({error})", where=str(folder), fix=way_out(folder))

@@ -188,7 +188,7 @@ def decontaminated(pool: Pool, hits: Sequence[Hit]) -> Pool:
         raise DataError(
             f"all {len(pool):,} rows are in the evaluation",
             where=f"pool '{pool.name}'",
-            mend="Take another pool or evaluation, or set contamination.exclude=false.",
+            fix="Take another pool or evaluation, or set contamination.exclude=false.",
         )
     skipped = {**pool.skipped, "is in the evaluation": len(pool) - len(kept)}
     return replace(pool, examples=kept, fingerprint=fingerprint(kept), skipped=skipped)

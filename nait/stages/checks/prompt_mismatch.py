@@ -37,7 +37,7 @@ def try_prompts(model: Model, evaluator: Evaluator, store: Store) -> None:
     """Check that the model's chat template renders a prompt of each task. The store keeps a passed check.
 
     An evaluator that uses no chat template, or has no `check_prompts`, is not checked.
-    Raises: NaitError that names the task and the mend.
+    Raises: NaitError that names the task and the fix.
     """
     check = evaluator.check_prompts if isinstance(evaluator, Prompting) else None
     if check is None or not getattr(evaluator, "apply_chat_template", False):

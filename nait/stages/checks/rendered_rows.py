@@ -26,10 +26,10 @@ _log = logging.getLogger(__name__)
 
 
 class Fault(NamedTuple):
-    """Why a template cannot render a row, and the mend without a full stop."""
+    """Why a template cannot render a row, and the fix without a full stop."""
 
     what: str
-    mend: str
+    fix: str
 
 
 Faults = Mapping[str, Fault]
@@ -41,7 +41,7 @@ def rendered(rows: Rows, template: Any, *, model: Model, store: Store, group: st
 
     A row is at fault if the template omits its input, system message or another field, or if the model's chat
     template refuses it. `reading` counts the rows whose answers only lose white space at the ends; they are kept.
-    Raises: DataError that names file, row and mend unless `on_bad` is "skip", or when no row is left.
+    Raises: DataError that names file, row and fix unless `on_bad` is "skip", or when no row is left.
     """
     faults, trimmed = _faults(rows, template, model, store)
     if trimmed:
@@ -62,7 +62,7 @@ def check_method(scorer: Any, rows: Iterable[Pool | Target], *, model: Model, st
     """Check the rows against the templates of the method itself, which are fields of `scorer`.
 
     Such rows are never skipped, since methods would then choose from different pools.
-    Raises: DataError that names file, row and mend for a row that a template does not render completely.
+    Raises: DataError that names file, row and fix for a row that a template does not render completely.
     """
     names = [field.name for field in fields(scorer)] if is_dataclass(scorer) else []
     for name in names:
@@ -89,7 +89,7 @@ def _text_faults(rows: Pool | Target, template: TextTemplate) -> Faults:
         try:
             template.check_row(example)
         except DataError as error:
-            faults[example.id] = Fault(error.what, error.mend.rstrip("."))
+            faults[example.id] = Fault(error.what, error.fix.rstrip("."))
     return faults
 
 
@@ -110,7 +110,7 @@ def _rendering(rows: Pool | Target, template: ChatTemplate, model: Model, store:
             try:
                 spans = template.spans(example, tokenizer)
             except DataError as error:
-                faults[example.id] = Fault(error.what, error.mend.rstrip("."))
+                faults[example.id] = Fault(error.what, error.fix.rstrip("."))
             else:
                 shown = [span.text for span in spans if span.kind == "answer"]
                 trimmed += shown != [turn.answer for turn in example.turns if turn.trained]
@@ -131,13 +131,13 @@ def _refusal(rows: Pool | Target, faults: Faults, end: str) -> DataError:
     bad = sorted((one for one in rows.examples if one.id in faults), key=lambda one: one.row)
     first = faults[bad[0].id]
     if len(bad) == 1:
-        return DataError(first.what, where=_place(rows, bad[0]), mend=f"{first.mend}{end}.")
+        return DataError(first.what, where=_place(rows, bad[0]), fix=f"{first.fix}{end}.")
     lines = [f"\n  {_place(rows, one)}: {faults[one.id].what}" for one in bad[:NAMED_FAULTS]]
     more = f"\n  and {len(bad) - NAMED_FAULTS:,} more" if len(bad) > NAMED_FAULTS else ""
     return DataError(
         f"{len(bad):,} rows cannot be used:{''.join(lines)}{more}",
         where=rows.name,
-        mend=f"Of the first: {first.mend}{end}.",
+        fix=f"Of the first: {first.fix}{end}.",
     )
 
 
@@ -152,7 +152,7 @@ def _without(rows: Rows, faults: Faults) -> Rows:
     for what, count in counts.most_common():
         _log.warning("%s: left out %s rows (%s)", rows.name, f"{count:,}", what)
     if not kept:
-        what, mend = next(iter(faults.values()))
-        raise DataError(f"no row is left: {what}", where=rows.name, mend=f"{mend}.")
+        what, fix = next(iter(faults.values()))
+        raise DataError(f"no row is left: {what}", where=rows.name, fix=f"{fix}.")
     skipped = {**rows.skipped, **{what: rows.skipped.get(what, 0) + n for what, n in counts.items()}}
     return replace(rows, examples=kept, fingerprint=fingerprint(kept), skipped=skipped)

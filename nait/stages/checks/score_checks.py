@@ -54,7 +54,7 @@ def inspect(table: ScoreTable, lengths: npt.NDArray[Any]) -> Inspection:
             raise NaitError(
                 f"every row has the same score ({finite[0]:.6g})",
                 where=f"score column '{name}'",
-                mend="It cannot rank rows: check the selector's settings and the target.",
+                fix="It cannot rank rows: check the selector's settings and the target.",
             )
         rho = _length_correlation(values, lengths)
         correlations[name] = None if math.isnan(rho) else round(rho, 4)
@@ -93,13 +93,13 @@ def _of_missing(shares: Mapping[str, float]) -> list[str]:
 
 def _of_length(correlations: Mapping[str, float | None]) -> list[str]:
     loud = {name: rho for name, rho in correlations.items() if rho is not None and abs(rho) > LOUD_LENGTH_RHO}
-    mend = "compare with a length-matched control before crediting the content."
+    fix = "compare with a length-matched control before crediting the content."
     if len(loud) > SHOWN_COLUMNS:
         top = max(loud.values(), key=abs)
         head = f"{len(loud)} of {len(correlations)} columns follow length (Spearman rho up to {top:+.2f} with tokens)"
-        return [f"{head}: {mend}"]
+        return [f"{head}: {fix}"]
     return [
-        f"{name}: the score follows length (Spearman rho {rho:+.2f} with tokens): {mend}"
+        f"{name}: the score follows length (Spearman rho {rho:+.2f} with tokens): {fix}"
         for name, rho in loud.items()
     ]
 

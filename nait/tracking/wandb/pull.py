@@ -56,7 +56,7 @@ def pull(project: str, store: Store, *, group: str | None = None) -> PullCounts:
         raise NaitError(
             f"no record to fetch. {pulled}",
             where=project,
-            mend="Run the jobs with tracking.mode=online, or send them with wandb sync.",
+            fix="Run the jobs with tracking.mode=online, or send them with wandb sync.",
         )
     return pulled
 

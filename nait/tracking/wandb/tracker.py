@@ -216,13 +216,13 @@ def _log_in() -> None:
 def public_api(project: str) -> Iterator[Any]:
     """W&B's public API for reading ENTITY/PROJECT. W&B's errors inside the context become NaitError."""
     if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
-        raise NaitError("this is not a W&B project", where=project, mend="Write it as ENTITY/PROJECT.")
+        raise NaitError("this is not a W&B project", where=project, fix="Write it as ENTITY/PROJECT.")
     try:
         import requests
         import wandb
         from wandb.sdk.lib.service.service_connection import WandbApiFailedError
     except ImportError as error:
-        raise NaitError(f"W&B is not installed ({error})", where=project, mend="pip install wandb") from error
+        raise NaitError(f"W&B is not installed ({error})", where=project, fix="pip install wandb") from error
     # The API raises ValueError for a project that does not exist.
     refused = (wandb.Error, WandbApiFailedError, requests.RequestException, TimeoutError, ValueError)
     try:
@@ -234,5 +234,5 @@ def public_api(project: str) -> Iterator[Any]:
         raise NaitError(
             f"W&B refuses the request ({without_secrets(str(error))})",
             where=project,
-            mend="Check the project's name, the API key's permissions and the network.",
+            fix="Check the project's name, the API key's permissions and the network.",
         ) from error

@@ -83,6 +83,6 @@ def _library() -> tuple[Any, Any, Any]:
         from wandb_workspaces import expr
     except ImportError as error:
         raise NaitError(
-            "saving a view needs wandb-workspaces", where="--workspace", mend="pip install 'nait[workspaces]'"
+            "saving a view needs wandb-workspaces", where="--workspace", fix="pip install 'nait[workspaces]'"
         ) from error
     return workspaces, panels, expr
