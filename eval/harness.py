@@ -1,17 +1,15 @@
-"""lm-evaluation-harness, run in process. The only importer of `lm_eval`.
+"""lm-evaluation-harness, run in process: a suite's settings, its address, and its run.
 
 Task names, missing data and an evaluation's address are resolved from the task files, without importing `lm_eval`. It
-is imported only to run: stock tasks under their stock names, on a model that is already in memory.
+is imported only to build tasks and to run: stock tasks under their stock names, on a model that is already in memory.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
-import random
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,18 +21,17 @@ from nait.core.dataset.contamination import EvaluationText
 from nait.core.errors import ConfigError, ModelError
 from nait.core.inputs.checks import check_whole
 from nait.core.statistics.results import Evaluation
-from nait.eval.chat_prompts import Chats, chat_warnings
-from nait.eval.context_limits import CutPrompts, cap_answers, context_warnings
-from nait.eval.isolation import PYTHON_SEED, quiet_lm_eval, seeded
-from nait.eval.local_data import air_gap
+from nait.eval.built_tasks import built_tasks, item_texts
+from nait.eval.isolation import PYTHON_SEED
+from nait.eval.language_model.chat_prompts import Chats, chat_warnings
+from nait.eval.language_model.context_limits import CutPrompts, cap_answers, context_warnings
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
-from nait.eval.suites.requirements import data_digest, data_source, missing_data, task_digest
-from nait.eval.suites.suite import Suite, Task, resolve
-from nait.eval.suites.task_definitions import OWN, Catalogue, Function, library
+from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest
+from nait.eval.suites.suite import Suite, resolve
+from nait.eval.suites.task_definitions import OWN, Catalogue, library
 from nait.eval.suites.task_settings import check_choices, check_shots, relevant, shots, zero_shot_warnings
 from nait.eval.suites.task_sizes import sizes
-from nait.hub.reachability import offline_variable, unreachable_hub
 from nait.models.prompts.frozen_clock import DAY, freeze_tokenizer_clock
 from nait.models.tokens.tokenizers import check_highest
 
@@ -128,21 +125,9 @@ class LmEval:
 
     def check(self) -> None:
         """Raises: ConfigError for an unknown name, missing data, an unreachable Hub, or a task that runs code."""
-        if self.online and any(data_source(task).repo for task in self.suite.tasks):
-            self._check_hub()
-        _ = self.suite
-
-    def _check_hub(self) -> None:
-        fault = "" if offline_variable() else unreachable_hub()
-        if fault:
-            asked = [task.name for task in self.suite.tasks if data_source(task).repo]
-            more = f" and {len(asked) - 3} more" if len(asked) > 3 else ""
-            raise ConfigError(
-                f"the data of {', '.join(asked[:3])}{more} come from the Hub, and {fault}",
-                where="eval.online=true",
-                fix="Check the network, or read the benchmarks from a folder: eval.online=false "
-                "eval.mirror=FOLDER. With HF_HUB_OFFLINE=1 the local cache is read.",
-            )
+        suite = self.suite
+        if self.online:
+            check_hub(suite)
 
     def key(self) -> dict[str, Any]:
         """Everything that decides the numbers. Batch size, device and location of the data do not."""
@@ -176,13 +161,13 @@ class LmEval:
 
     def items(self) -> dict[str, list[EvaluationText]]:
         """Task -> the texts of each item: prompt and fields. Items beyond `limit` are included and marked."""
-        with self._isolated() as scratch:
+        with self._tasks() as tasks:
             return {
                 name: [
-                    EvaluationText(str(i), _texts(task, doc), self.limit is None or i < self.limit)
+                    EvaluationText(str(i), item_texts(task, doc), self.limit is None or i < self.limit)
                     for i, doc in enumerate(task.eval_docs)
                 ]
-                for name, task in self._built(scratch).items()
+                for name, task in tasks.items()
             }
 
     def check_prompts(self, model: Model) -> None:
@@ -200,8 +185,8 @@ class LmEval:
         chats = Chats(model.name, check=partial(_check_tokens, tokenizer, model.vocabulary()))
         harness = SimpleNamespace(tokenizer=tokenizer, chat_template_args={})
         render = chats.wrap(partial(HFLM.apply_chat_template, harness))
-        with self._isolated() as scratch:
-            for name, task in self._built(scratch).items():
+        with self._tasks() as tasks:
+            for name, task in tasks.items():
                 chats.task = name
                 doc = next(iter(task.eval_docs))
                 task.fewshot_context(
@@ -221,8 +206,7 @@ class LmEval:
 
         suite = self.suite
         chats = Chats(model.name)
-        with self._isolated() as scratch:
-            tasks = self._built(scratch)
+        with self._tasks() as tasks:
             network, tokenizer = load_adapted(model, adapter)
             if self.apply_chat_template:
                 self._prepare(tokenizer, model.name)
@@ -256,18 +240,11 @@ class LmEval:
         write_samples(raw["samples"], folder)
         return Evaluation(results, items, suite.missing, tuple(warnings), versions(raw))
 
-    @contextmanager
-    def _isolated(self) -> Iterator[Path]:
-        """Context with a silent harness, RNGs seeded with `seed`, and a temporary folder."""
-        import lm_eval.api.task
-        import lm_eval.utils
-
-        with (
-            tempfile.TemporaryDirectory(prefix="nait-eval-") as scratch,
-            quiet_lm_eval(lm_eval.api.task, lm_eval.utils.env),
-            seeded(self.seed),
-        ):
-            yield Path(scratch)
+    def _tasks(self) -> AbstractContextManager[dict[str, Any]]:
+        """Context with name -> the harness's task object."""
+        return built_tasks(
+            self.suite, mirror=self._mirror, online=self.online, num_fewshot=self.num_fewshot, seed=self.seed
+        )
 
     @staticmethod
     def _prepare(tokenizer: Any, name: str) -> None:
@@ -280,74 +257,9 @@ class LmEval:
             )
         freeze_tokenizer_clock(tokenizer)
 
-    def _built(self, scratch: Path) -> dict[str, Any]:
-        """Name -> the harness's task object. Converted data are written to `scratch`."""
-        with air_gap(self._mirror, online=self.online, scratch=scratch):
-            return {task.name: self._build(task) for task in self.suite.tasks}
-
-    def _build(self, task: Task) -> Any:
-        """The harness's task object, with its number of few-shot examples and their seed set."""
-        from lm_eval.tasks import TaskManager
-
-        # Some tasks shuffle their rows with the global RNG, so each task starts from the harness's own seed.
-        random.seed(PYTHON_SEED)
-        spec = str(task.entry.path) if task.entry.path and not task.overrides else _full_definition(task)
-        try:
-            (built,) = TaskManager(include_defaults=False).load([spec])["tasks"].values()
-        except (ImportError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-            name = offline_variable()
-            raise ConfigError(
-                f"task '{task.name}' cannot be built ({type(error).__name__}: {error})",
-                where="eval.tasks",
-                fix=f"{name} is set, so only the cache is read: unset it, or set eval.mirror=FOLDER."
-                if name and data_source(task).repo
-                else "",
-            ) from error
-        built.set_config("num_fewshot", shots(task, self.suite, self.num_fewshot))
-        built.set_fewshot_seed(self.seed)
-        return built
-
-
-def _texts(task: Any, doc: Mapping[str, Any]) -> tuple[str, ...]:
-    """An item's prompt and the texts in its fields, at any depth."""
-    found = [*_strings(task.doc_to_text(doc)), *_strings(doc)]
-    return tuple(dict.fromkeys(text for text in found if text.strip()))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """The texts in a value. A list of texts, such as an item's choices, is one text."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _strings(part)
-    elif isinstance(value, Sequence) and not isinstance(value, bytes):
-        texts = [part for part in value if isinstance(part, str)]
-        if texts:
-            yield " ".join(texts)
-        for part in value:
-            if not isinstance(part, str):
-                yield from _strings(part)
-
 
 def _check_tokens(tokenizer: Any, vocabulary: int | None, text: str) -> None:
     """Raises: ModelError for a prompt with a token that the model's embedding lacks."""
     if vocabulary is not None:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         check_highest(tokenizer, max(ids, default=0), vocabulary)
-
-
-def _full_definition(task: Task) -> dict[str, Any]:
-    """A task's definition with the overrides of its groups and with its functions imported."""
-    from lm_eval.tasks._yaml_loader import _import_func_in_yml, load_yaml
-
-    def imported(value: Any) -> Any:
-        if isinstance(value, Function):
-            return _import_func_in_yml(value.spec, value.folder)
-        if isinstance(value, Mapping):
-            return {key: imported(part) for key, part in value.items()}
-        return [imported(part) for part in value] if isinstance(value, list) else value
-
-    base = load_yaml(task.entry.path) if task.entry.path else imported(task.entry.config)
-    kept = {key: value for key, value in base.items() if key not in {"tag", "group"}}
-    return {**kept, **imported(task.overrides), "task": task.name}

@@ -17,6 +17,7 @@ from nait.eval.local_data import files_digest, repository, split_files
 from nait.eval.suites.source_files import code_digests, sources
 from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import Function
+from nait.hub.reachability import offline_variable, unreachable_hub
 
 _FILE_READERS = {"arrow", "csv", "json", "parquet", "text", "xml"}
 _PLACES = {"data_dir", "data_files"}
@@ -85,6 +86,20 @@ def missing_data(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str
             if not found or absent:
                 reasons[name] = " ".join(filter(None, [need.repo, need.config, *absent]))
     return reasons
+
+
+def check_hub(suite: Suite) -> None:
+    """Raises: ConfigError if tasks read data from the Hub, the Hub cannot be reached, and offline mode is not set."""
+    asked = [task.name for task in suite.tasks if data_source(task).repo]
+    fault = "" if not asked or offline_variable() else unreachable_hub()
+    if fault:
+        more = f" and {len(asked) - 3} more" if len(asked) > 3 else ""
+        raise ConfigError(
+            f"the data of {', '.join(asked[:3])}{more} come from the Hub, and {fault}",
+            where="eval.online=true",
+            fix="Check the network, or read the benchmarks from a folder: eval.online=false "
+            "eval.mirror=FOLDER. With HF_HUB_OFFLINE=1 the local cache is read.",
+        )
 
 
 def task_digest(task: Task) -> str:

@@ -19,8 +19,8 @@ import pytest
 from nait.core.addresses import address
 from nait.core.errors import ConfigError, ModelError
 from nait.core.statistics.results import Evaluation
-from nait.eval.context_limits import answer_cap
 from nait.eval.harness import LmEval
+from nait.eval.language_model.context_limits import answer_cap
 from nait.models.loading import LocalModel
 from nait.stages.artifacts.evaluation_files import (
     read_items,
