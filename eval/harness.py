@@ -23,6 +23,7 @@ from nait.core.inputs.checks import check_whole
 from nait.core.statistics.results import Evaluation
 from nait.eval.built_tasks import built_tasks, item_texts
 from nait.eval.isolation import PYTHON_SEED
+from nait.eval.language_model.answer_limits import CutAnswers, limit_warnings
 from nait.eval.language_model.chat_prompts import Chats, chat_warnings
 from nait.eval.language_model.context_limits import CutPrompts, cap_answers, context_warnings
 from nait.eval.model_answers import versions, write_samples
@@ -220,8 +221,9 @@ class LmEval:
             )
             lm.apply_chat_template = chats.wrap(lm.apply_chat_template)
             chats.track(tasks)
-            cuts = CutPrompts()
+            cuts, unfinished = CutPrompts(), CutAnswers()
             cuts.attach(lm)
+            unfinished.attach(lm)
             raw = evaluate(
                 lm=lm,
                 task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
@@ -234,11 +236,14 @@ class LmEval:
         warnings = [
             *zero_shot_warnings(suite, self.num_fewshot),
             *context_warnings(suite, capped, cuts, context),
+            *limit_warnings(suite, unfinished.counts),
             *chat_warnings(suite, chats),
             *warnings,
         ]
         write_samples(raw["samples"], folder)
-        return Evaluation(results, items, suite.missing, tuple(warnings), versions(raw))
+        return Evaluation(
+            results, items, suite.missing, tuple(warnings), versions(raw), answers_at_limit=unfinished.counts
+        )
 
     def _tasks(self) -> AbstractContextManager[dict[str, Any]]:
         """Context with name -> the harness's task object."""

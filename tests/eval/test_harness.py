@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
+import pyarrow.parquet as pq
 import pytest
 
 from nait.core.addresses import address
@@ -81,9 +82,10 @@ def test_a_second_run_gives_the_same(evaluator: Make, model: LocalModel, tmp_pat
 
 def test_a_short_context_caps_answers_and_says_so(evaluator: Make, model: LocalModel, tmp_path: Path) -> None:
     done = evaluator(tasks=["toy_sums"], limit=2).evaluate(model, None, folder=tmp_path)
-    assert done.warnings == ("answers are capped for a context of 96 tokens: toy_sums 200 to 48",)
+    cut = "answers end at their token limit, unfinished: toy_sums 2 of 2"
+    assert done.warnings == ("answers are capped for a context of 96 tokens: toy_sums 200 to 48", cut)
     done = evaluator(tasks=["toy_sums"], limit=2, max_gen_toks=90).evaluate(model, None, folder=tmp_path)
-    (said,) = done.warnings
+    said, _ = done.warnings
     assert said.endswith("lost their beginnings: toy_sums 2 of 2")
 
 
@@ -387,3 +389,34 @@ def test_a_metric_that_is_no_mean_of_its_items_has_no_outcomes(
     write_evaluation(tmp_path, done)
     assert {item.task for item in read_items(tmp_path)} == {"toy_words", "toy_sums"}
     assert {item.task for item in read_outcomes(tmp_path)} == {"toy_sums"}
+
+
+def test_an_answer_is_counted_at_its_limit_if_a_higher_limit_continues_it(
+    evaluator: Make, model: LocalModel, tmp_path: Path
+) -> None:
+    def run(limit: int) -> tuple[Evaluation, list[str]]:
+        folder = tmp_path / str(limit)
+        folder.mkdir()
+        done = evaluator(tasks=["toy_letters", "toy_sums"], max_gen_toks=limit).evaluate(
+            model, None, folder=folder
+        )
+        samples = pq.read_table(folder / "samples.parquet").to_pylist()
+        return done, [row["responses"][0] for row in samples if row["filter"] == "whole"]
+
+    done, answers = run(4)
+    _, longer = run(40)
+    cut = sum(one != other for one, other in zip(answers, longer, strict=True))
+    assert cut
+    assert done.answers_at_limit == {"toy_sums": (cut, 3)}
+    assert f"answers end at their token limit, unfinished: toy_sums {cut} of 3" in done.warnings
+
+
+def test_an_answer_that_stops_is_not_counted_at_its_limit(
+    evaluator: Make, model: LocalModel, task_folder: Path, tmp_path: Path
+) -> None:
+    stops = [chr(letter) for letter in range(32, 127)]
+    definition = task_folder / "sums.yaml"
+    definition.write_text(definition.read_text().replace('["\\n"]', json.dumps(stops)))
+    done = evaluator(tasks=["toy_sums"], max_gen_toks=40).evaluate(model, None, folder=tmp_path)
+    assert done.answers_at_limit == {"toy_sums": (0, 3)}
+    assert not done.warnings

@@ -135,7 +135,7 @@ def test_items_are_kept_by_filter_and_what_is_no_number_is_named() -> None:
 
 def test_an_evaluation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     results, items, _ = parse(_raw(), _suite(BOTH), primary={})
-    evaluation = Evaluation(results, items, ("three",), ("cut",), {"lm_eval": "0"})
+    evaluation = Evaluation(results, items, ("three",), ("cut",), {"lm_eval": "0"}, {"one": (1, 2)})
     write_evaluation(tmp_path, evaluation)
     assert read_results(tmp_path) == evaluation.results
     assert read_items(tmp_path) == evaluation.items
@@ -145,6 +145,7 @@ def test_an_evaluation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         ["cut"],
         {"lm_eval": "0"},
     )
+    assert record["answers_at_limit"] == {"one": [1, 2]}
 
 
 def test_a_damaged_evaluation_is_one_clear_error(tmp_path: Path) -> None:

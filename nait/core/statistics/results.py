@@ -51,13 +51,18 @@ class Item:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All results of one evaluation. `missing` names subtasks that could not be run."""
+    """All results of one evaluation. `missing` names subtasks that could not be run.
+
+    `answers_at_limit`: for each task with generated answers, the number of items whose answer reached its token limit
+    unfinished, and the number of items.
+    """
 
     results: tuple[Result, ...]
     items: tuple[Item, ...]
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    answers_at_limit: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

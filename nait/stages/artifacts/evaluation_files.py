@@ -41,6 +41,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
             "missing": list(evaluation.missing),
             "warnings": list(evaluation.warnings),
             "versions": dict(evaluation.versions),
+            "answers_at_limit": {task: list(count) for task, count in evaluation.answers_at_limit.items()},
         },
     )
 

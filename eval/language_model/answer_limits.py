@@ -1,0 +1,78 @@
+"""Counts of generated answers that end at their token limit instead of a stop sequence or an end token."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nait.eval.suites.suite import Suite
+
+SHARE = 0.05
+"""A task is named in a warning if more than this share of its answers reach the limit."""
+Count = tuple[int, int]
+"""The number of items with an answer at the limit, and the number of items with generated answers."""
+
+
+class CutAnswers:
+    """Counts, by task, the items whose generated answer reaches its token limit unfinished."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, set[int]] = defaultdict(set)
+        self.cut: dict[str, set[int]] = defaultdict(set)
+
+    @property
+    def counts(self) -> dict[str, Count]:
+        """Task -> its count, for the tasks with generated answers."""
+        return {task: (len(self.cut[task]), len(items)) for task, items in self.seen.items()}
+
+    def attach(self, lm: Any) -> None:
+        """Wrap the language model's methods, so that answers at their limit are counted."""
+        owners: dict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
+        batch: list[str] = []
+        generate_until, encode, generate = lm.generate_until, lm.tok_batch_encode, lm._model_generate
+
+        def recorded(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
+            for request in requests:
+                text, settings = request.args
+                limit = int(settings.get("max_gen_toks", lm.max_gen_toks))
+                owners[text, limit].append((request.task_name, request.doc_id))
+                self.seen[request.task_name].add(request.doc_id)
+            return generate_until(requests, *args, **options)
+
+        def encoded(texts: Sequence[str], *args: Any, **options: Any) -> Any:
+            batch[:] = texts
+            return encode(texts, *args, **options)
+
+        def generated(context: Any, max_length: int, stop: list[str], **options: Any) -> Any:
+            made = generate(context=context, max_length=max_length, stop=stop, **options)
+            limit = max_length - context.shape[1]
+            answers = made[:, context.shape[1] :].tolist()
+            for text, ids in zip(batch, answers, strict=True):
+                if len(ids) >= limit and not _finished(lm, ids, stop):
+                    for task, item in owners[text, limit]:
+                        self.cut[task].add(item)
+            return made
+
+        lm.generate_until, lm.tok_batch_encode, lm._model_generate = recorded, encoded, generated
+
+
+def _finished(lm: Any, ids: Sequence[int], stop: Sequence[str]) -> bool:
+    """Whether an answer contains an end token or a stop sequence."""
+    ends = lm.model.generation_config.eos_token_id
+    known = {lm.eot_token_id, *(ends if isinstance(ends, (list, tuple)) else [ends])}
+    if known & set(ids):
+        return True
+    text = lm.tok_decode(ids, skip_special_tokens=False)
+    return any(term and term in text for term in stop)
+
+
+def limit_warnings(suite: Suite, counts: Mapping[str, Count]) -> list[str]:
+    """A sentence on the requested names of which more than `SHARE` of the answers reach their limit."""
+    parts = []
+    for name, tasks in suite.requested.items():
+        found = [counts[task] for task in tasks if task in counts]
+        cut, items = sum(one for one, _ in found), sum(one for _, one in found)
+        if cut > SHARE * items:
+            parts.append(f"{name} {cut} of {items}")
+    return [f"answers end at their token limit, unfinished: {', '.join(parts)}"] if parts else []
