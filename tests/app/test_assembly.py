@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from nait.baselines.controls.random import LengthMatched, Random
-from nait.cli.app import build
+from nait.cli.plain_config import build
 from nait.core.contracts import check_targets, content_of, version_of
 from nait.core.dataset.examples import Target
 from nait.core.errors import ConfigError, DataError
@@ -24,7 +24,7 @@ from nait.runs.assembly import assemble, guarded
 from nait.runs.job import Job
 from nait.runs.job_checks import check_selector, label_of
 from nait.stages.select import Selector
-from tests.app.test_main import given, make_home
+from tests.app.commands import given, make_home
 
 Words = Sequence[str]
 

@@ -15,9 +15,9 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from nait.cli.app import build, seeded
 from nait.cli.command.config_keys import paths
 from nait.cli.help import conf_folder, groups, help_text
+from nait.cli.plain_config import build, seeded
 from nait.core.errors import ConfigError
 from nait.runs.job_checks import check_label
 from nait.runs.records import recorded_config

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nait.cli.help import replace_null
-from tests.app.test_main import TASK, given, make_home, manifests, warm
+from tests.app.commands import TASK, given, make_home, manifests, warm
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ASKED = [f"How many grey geese fly over lake number {i} on day {i * i}?" for i in range(6)]

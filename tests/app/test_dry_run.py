@@ -16,9 +16,9 @@ from nait.runs.job import Job
 from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds
 from nait.runs.records.plan_accuracy import plan_accuracy
 from nait.stages.checks.detect_contamination import check_contamination
+from tests.app.commands import make_home
 from tests.app.test_assembly import assembled
 from tests.app.test_contamination import ASKED, CLEAN, TASK_ROWS, write
-from tests.app.test_main import make_home
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_main import environment, given, make_home
+from tests.app.commands import environment, given, make_home
 
 CODE = """
 from dataclasses import dataclass

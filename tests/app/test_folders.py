@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_main import Run, home
-from tests.app.test_main import nait as nait  # a fixture
-
-__all__ = ["home", "nait"]
+from tests.app.commands import Run
 
 QUICK = ("selector=random", "stages=[select]")
 

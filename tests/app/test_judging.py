@@ -16,7 +16,7 @@ from nait.core.ranking.ground_truth import TruthColumns, measure
 from nait.data.pools import read_pool
 from nait.nano.pools import nano_pool
 from nait.runs.truth_labels import Labelled, labels_of
-from tests.app.test_main import given, home, manifests, warm  # noqa: F401  # `home` is a fixture
+from tests.app.commands import given, manifests, warm
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 HEADER = "instruction,output,family,clean,lookalike\n"
@@ -24,7 +24,7 @@ DEFAULT = TruthColumns("family", "skill", "clean", "lookalike")
 
 
 @pytest.fixture
-def nait(home: Path, tmp_path: Path) -> Run:  # noqa: F811
+def nait(home: Path, tmp_path: Path) -> Run:
     return lambda *arguments: warm().run([*given(home), *arguments], cwd=tmp_path)
 
 

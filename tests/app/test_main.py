@@ -1,122 +1,23 @@
-"""The command line, as a user meets it: a whole job on a tiny model, reruns, kills, and every bad input."""
+"""The command line, as a user meets it: whole jobs and sweeps on a tiny model, and their reruns."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 from safetensors.numpy import load_file, save_file
 
 from nait.store import Store
 from nait.sweeps.grouping.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.wandb.pull import pull_runs
-from tests.app.warm import Warm
-from tests.families import save
+from tests.app.commands import Run, given, manifests
 from tests.tracking import fakes
 from tests.tracking.test_wandb import logs, of_kind, records
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-TASK = """\
-task: toy_sums
-dataset_path: json
-custom_dataset: !function rows.documents
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{question}}"
-doc_to_choice: [" one", " two"]
-doc_to_target: gold
-metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]
-metadata: {version: 1}
-"""
-ROWS = """\
-import datasets
-
-
-def documents(**_):
-    rows = [{"question": f"Which is {i}?", "gold": i % 2} for i in range(6)]
-    return {"test": datasets.Dataset.from_list(rows)}
-"""
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder."""
-    return make_home(tmp_path_factory.mktemp("home"))
-
-
-def make_home(folder: Path) -> Path:
-    """A folder with a model, a pool, a reference set and a task of the user's own."""
-    save(folder / "model")
-    words = ["red", "green", "blue", "sum", "sort", "tree"]
-    rows = [{"instruction": f"Do {i} {words[i % 6]}", "input": "", "output": " ".join(words[: 1 + i % 5]), "mine": i}
-            for i in range(40)]  # fmt: skip
-    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    refs = [{"instruction": f"Add {i}", "output": f"{i} and {i * i}"} for i in range(8)]
-    (folder / "refs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in refs))
-    (folder / "tasks").mkdir()
-    (folder / "tasks" / "toy.yaml").write_text(TASK)
-    (folder / "tasks" / "rows.py").write_text(ROWS)
-    return folder
-
-
-@pytest.fixture
-def nait(home: Path, tmp_path: Path) -> Run:
-    """Runs `nait` in an empty folder with the user's files; more arguments override."""
-
-    def run(*arguments: str, bare: bool = False) -> subprocess.CompletedProcess[str]:
-        usual = [] if bare else given(home)
-        return warm().run([*usual, *arguments], cwd=tmp_path)
-
-    return run
-
-
-@pytest.fixture
-def process(home: Path, tmp_path: Path) -> Run:
-    """The same in a process of its own, for what a fork cannot do."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "nait", *given(home), *arguments], cwd=tmp_path, env=environment(),
-            capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
-
-    return run
-
-
-@cache
-def warm() -> Warm:
-    return Warm(environment())
-
-
-def environment() -> dict[str, str]:
-    root = Path(__file__).resolve().parents[2]
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root), "WANDB_SILENT": "true"}
-
-
-def given(home: Path) -> list[str]:
-    return [
-        "model=local", f"model.path={home / 'model'}", "model.max_length=128", "data=file",
-        f"data.path={home / 'pool.jsonl'}", "target=file", f"target.path={home / 'refs.jsonl'}", "template=plain",
-        "tracking=files", "eval=gsm8k", "eval.tasks=[toy_sums]", f"eval.include=[{home / 'tasks'}]", "traits=none",
-    ]  # fmt: skip
-
-
-def manifests(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted((folder / "runs").rglob("run.json"))]
 
 
 def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp_path: Path) -> None:
@@ -271,148 +172,6 @@ def test_directions_are_reused_without_the_reference_rows(nait: Run, home: Path,
     refused = nait(*usual, *other, "selector.site=mlp", bare=True)
     assert refused.returncode == 2
     assert "computed with site=residual, this run has mlp" in refused.stderr
-
-
-@pytest.fixture(scope="module")
-def scoring(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], bytes]:
-    """A command that scores 4,000 rows, and the scores it gives in one piece."""
-    folder = tmp_path_factory.mktemp("whole")
-    rows = [json.loads(line) for line in (home / "pool.jsonl").read_text().splitlines()]
-    large = folder / "large.jsonl"
-    large.write_text("".join(json.dumps({**row, "instruction": f"{row['instruction']} {k}"}) + "\n"
-                             for k in range(100) for row in rows))  # fmt: skip
-    command = [sys.executable, "-m", "nait", *given(home), f"data.path={large}", "stages=[select]",
-               "engine.batch_tokens=512", "engine.save_seconds=0"]  # fmt: skip
-    return command, scores_of(command, folder)
-
-
-def scores_of(command: list[str], folder: Path) -> bytes:
-    """The scores that the command leaves in the folder."""
-    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=300)
-    newest = max((folder / "runs").rglob("scores.parquet"), key=lambda path: path.stat().st_mtime_ns)
-    return newest.read_bytes()
-
-
-def stopped(
-    command: list[str], folder: Path, how: signal.Signals, *, when: str, count: int
-) -> tuple[int, str]:
-    """The exit code and the log of a job that gets the signal once so many files like `when` stand there."""
-    with subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as job:
-        for _ in range(5000):
-            if len(list(folder.rglob(when))) >= count:
-                break
-            assert job.poll() is None, "the job ended before it could be stopped"
-            time.sleep(0.02)
-        job.send_signal(how)
-        _, said = job.communicate(timeout=60)
-        return job.returncode, said
-
-
-def test_a_killed_job_goes_on_and_gives_the_same_bytes(
-    scoring: tuple[list[str], bytes], tmp_path: Path
-) -> None:
-    command, whole = [*scoring[0], "engine.chunk_tokens=2000"], scoring[1]
-    stopped(command, tmp_path, signal.SIGKILL, when="passes/*.part/chunk-*.npz", count=3)
-    assert len(list(tmp_path.rglob("chunk-*.npz"))) >= 3
-    assert scores_of(command, tmp_path) == whole
-
-
-def test_an_interrupted_job_keeps_what_it_measured_and_says_how_to_continue(
-    scoring: tuple[list[str], bytes], tmp_path: Path
-) -> None:
-    command, whole = scoring
-    kept = []
-    for how, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        before = len(list(tmp_path.rglob("begun-*")))
-        ended, said = stopped(command, tmp_path, how, when="passes/*.part/begun-*.npz", count=before + 3)
-        assert ended == code, said
-        assert "Traceback" not in said
-        (rows,) = re.findall(
-            r"^\S+ W Reading large: (\d+) of 4000 rows are measured and kept", said, re.MULTILINE
-        )
-        kept.append(int(rows))
-        assert shlex.join(["nait", *command[3:]]) in said
-    assert 0 < kept[0] < kept[1] < 4000
-    assert scores_of(command, tmp_path) == whole
-    taken = [
-        made.manifest.get("earlier_seconds", 0.0) for made in Store(tmp_path / "store").artifacts("passes")
-    ]
-    assert max(taken) > 0
-    (last,) = (manifest for manifest in manifests(tmp_path) if manifest["status"] == "done")
-    assert last["seconds"]["select"] > max(taken), "a selection takes what all its attempts took"
-
-
-BAD = [
-    ("an unknown key", ["selector.layerz=1"], ["selector.layerz", "Did you mean 'selector.layers'"]),
-    ("an unknown option", ["selector=nate"], ["selector=nate", "Did you mean 'nait'"]),
-    ("a missing file", ["data.path=nowhere.jsonl"], ["nowhere.jsonl", "no such file"]),
-    ("a missing value", ["data.path=???"], ["data.path", "Set data.path="]),
-    ("an unknown stage", ["stages=[selekt]"], ["stages", "Did you mean 'select'"]),
-    ("a report of nothing", ["stages=[report]"], ["stages", "nothing to report on", "nait-leaderboard"]),
-    ("an unknown site", ["selector.site=mpl"], ["selector.site", "Did you mean 'mlp'"]),
-    ("a ratio above 1", ["budget.ratio=3"], ["budget.ratio", "0.1 selects a tenth"]),
-    (
-        "a one-row reference set",
-        ["target.limit=1"],
-        ["target 'refs'", "at least two different reference rows"],
-    ),
-    ("an unknown task", ["eval.tasks=[toy_sumz]"], ["toy_sumz", "toy_sums"]),
-    ("a model that is not there", ["model.path=nowhere"], ["model.path=nowhere", "no such folder"]),
-    ("a value of the wrong kind", ["seed=abc"], ["seed", "is not a whole number"]),
-    ("a length beyond the context", ["model.max_length=1896"], ["model.max_length", "256"]),
-]
-
-
-@pytest.mark.parametrize(("arguments", "words"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
-def test_bad_input_gets_one_clear_message_before_a_model_is_opened(
-    nait: Run, arguments: list[str], words: list[str]
-) -> None:
-    done = nait(*arguments)
-    assert done.returncode == 2, done.stderr
-    for word in words:
-        assert word in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "Opening" not in done.stderr
-    said = [line for line in done.stderr.splitlines() if words[0] in line]
-    said = [line for line in said if not line.endswith(" is used.")]  # of a key that is given twice, as here
-    assert len(said) == 1, done.stderr
-
-
-def test_a_row_without_an_answer_is_named(nait: Run, tmp_path: Path) -> None:
-    (tmp_path / "bad.jsonl").write_text('{"instruction": "a", "output": "b"}\n{"instruction": "a"}\n')
-    done = nait(f"data.path={tmp_path / 'bad.jsonl'}")
-    assert done.returncode == 2
-    for word in ("bad.jsonl", "line 2", "output"):
-        assert word in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("path", "arguments"),
-    [
-        ("", ["template=file", "template.path=short.yaml", "selector=random"]),
-        (
-            "selector.template",
-            ["selector=selectit", "selector.template.prompt='Q: {instruction}'"],
-        ),
-    ],
-    ids=["the job's template", "a method's own template"],
-)
-def test_a_field_that_a_template_drops_is_named_before_a_model_is_opened(
-    nait: Run, path: str, arguments: list[str], tmp_path: Path
-) -> None:
-    (tmp_path / "short.yaml").write_text('prompt: "{instruction}: "\n')
-    (tmp_path / "in.jsonl").write_text(
-        '{"instruction": "a", "output": "b"}\n{"instruction": "a", "input": "x", "output": "b"}\n'
-    )
-    done = nait(f"data.path={tmp_path / 'in.jsonl'}", "stages=[select]", *arguments)
-    assert done.returncode == 2, done.stderr
-    for word in ("in.jsonl line 2", "does not show its input", "template.prompt_with_input", path):
-        assert word in done.stderr
-    assert "Opening" not in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_a_failing_job_does_not_stop_the_others(nait: Run, tmp_path: Path) -> None:

@@ -14,19 +14,17 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nait.cli.app import _resolve  # the resolvers come with it
+import nait.cli.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_errors import explain, unresolved
 from nait.cli.command.config_groups import loader_of
 from nait.cli.command.parameter_types import fit
 from nait.cli.command.quoting import readable
+from nait.cli.plain_config import resolve
 from nait.core.errors import ConfigError, NaitError
 from nait.data.pools import read_pool
 from nait.nano.pools import nano_pool
-from tests.app.test_main import Run, home, manifests
-from tests.app.test_main import nait as nait  # a fixture
-
-__all__ = ["home", "nait"]
+from tests.app.commands import Run, manifests
 
 
 def composed(*arguments: str) -> Any:
@@ -387,7 +385,7 @@ def test_an_empty_path_of_a_file_is_refused_too() -> None:
 def test_a_reference_that_leads_nowhere_is_named_by_its_key(value: str, said: str) -> None:
     config = composed("model=local", f"model.path={value}", "paths.run=here")
     with pytest.raises(ConfigError) as caught:
-        _resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+        resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     assert str(caught.value).startswith(said)
 
 

@@ -11,7 +11,7 @@ import datasets
 import pandas as pd
 import pytest
 
-from tests.app.test_main import environment, given, make_home
+from tests.app.commands import environment, given, make_home
 
 COLUMNS = ["id", "score:refs", "rank", "selected", "answer_tokens", "reason"]
 JSON = ["run.json", "manifest.json"]

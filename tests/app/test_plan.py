@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_main import Run, home, manifests, nait
-
-__all__ = ["home", "nait"]  # fixtures
+from tests.app.commands import Run, manifests
 
 RESULTS = ("scores", "selections", "signals", "passes", "adapters", "evaluations", "runs", "encodings")
 

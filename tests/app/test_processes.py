@@ -19,7 +19,7 @@ from nait.runs.processes import (
     without_launcher,
 )
 from nait.store import Store
-from tests.app.test_main import environment, manifests
+from tests.app.commands import environment, manifests
 
 # `nait`, which notes the chunks it measures, and begins to when all processes have opened the model.
 PROCESS = """

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from nait.store import Store
-from tests.app.test_main import environment, warm
+from tests.app.commands import environment, warm
 
 RECORD = Path(__file__).with_name("recorded.json")
 SELECTORS = ("random", "length", "perplexity", "ifd_superfiltering", "nait", "nait_contrast")

@@ -14,7 +14,7 @@ import pytest
 from nait.store import Store
 from nait.sweeps.reports.leaderboard import measured
 from nait.sweeps.stored_runs.run_set import RunSet
-from tests.app.test_main import given, make_home, manifests, warm
+from tests.app.commands import given, make_home, manifests, warm
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LABELS = (

@@ -11,10 +11,7 @@ from nait.core.errors import ConfigError
 from nait.core.inputs.repeated_keys import repeated_in_text
 from nait.eval.suites.task_definitions import read_definition
 from nait.models.prompts.templates import read_template
-from tests.app.test_main import Run, home
-from tests.app.test_main import nait as nait  # a fixture
-
-__all__ = ["home", "nait"]
+from tests.app.commands import Run
 
 
 @pytest.mark.parametrize(

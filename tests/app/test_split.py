@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.app.test_main import environment, given, make_home, manifests
+from tests.app.commands import environment, given, make_home, manifests
 
 MEET = "import torch.distributed as d; d.init_process_group('gloo'); d.barrier(); d.destroy_process_group()"
 

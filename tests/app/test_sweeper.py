@@ -9,15 +9,12 @@ from pathlib import Path
 import pytest
 from hydra_plugins.nait import covering
 
-import nait.cli.app  # the resolvers
+import nait.cli.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_groups import compose, loader_of
 from nait.cli.command.sweep_jobs import Jobs, expand
 from nait.core.errors import ConfigError
-from tests.app.test_main import Run, home, manifests
-from tests.app.test_main import nait as nait  # a fixture
-
-__all__ = ["home", "nait"]
+from tests.app.commands import Run, manifests
 
 
 def jobs(*words: str) -> Jobs:

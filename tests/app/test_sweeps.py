@@ -14,13 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-import nait.cli.app  # the resolvers
+import nait.cli.resolvers  # noqa: F401  # registers them
 from nait.cli.help import groups
 from nait.nano.world import capabilities
-from tests.app.test_main import Run, home, make_home, manifests
-from tests.app.test_main import nait as nait  # a fixture
-
-__all__ = ["home", "nait"]
+from tests.app.commands import Run, make_home, manifests
 
 SWEEPS = groups()["sweep"]
 

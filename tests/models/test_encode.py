@@ -9,7 +9,8 @@ import pytest
 
 from nait.core.dataset.examples import Example, Turn
 from nait.core.errors import ConfigError, DataError
-from nait.models.prompts.templates import ChatTemplate, TextTemplate, read_template
+from nait.models.prompts.chat_template import ChatTemplate
+from nait.models.prompts.templates import TextTemplate, read_template
 from nait.models.tokens.encoding import beginning, encode
 from tests.families import tokenizer
 

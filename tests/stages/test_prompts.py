@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nait.eval.harness import LmEval
-from nait.models.prompts.templates import ChatTemplate, TextTemplate
+from nait.models.prompts.chat_template import ChatTemplate
+from nait.models.prompts.templates import TextTemplate
 from nait.stages.checks.prompt_mismatch import prompt_mismatch
 
 TEXT = TextTemplate(prompt="{user}\n")

@@ -13,8 +13,9 @@ from nait.core.dataset.examples import Example, Turn
 from nait.core.errors import ConfigError, DataError
 from nait.data.pools import read_pool, read_target
 from nait.models.loading import LocalModel
+from nait.models.prompts.chat_template import ChatTemplate
 from nait.models.prompts.frozen_clock import DAY, freeze_tokenizer_clock
-from nait.models.prompts.templates import ChatTemplate, TextTemplate
+from nait.models.prompts.templates import TextTemplate
 from nait.stages.checks.rendered_rows import TRIMMED, rendered
 from nait.store import Store
 from tests.families import save, tokenizer

@@ -31,7 +31,9 @@ KNOWN = {
     "nait.core.orders.Middle",
     "nait.core.orders.RoundRobin",
     "nait.core.orders.Shuffled",
+    "nait.models.templates.ChatTemplate",
     "nait.models.templates.TextTemplate",
+    "nait.models.templates.read_template",
     "nait.nano.oracle.Oracle",
     "nait.neurons.scorer.Nait",
     "nait.training.adapter.LoraRecipe",
@@ -43,7 +45,7 @@ KNOWN = {
 def test_every_class_of_a_method_has_the_name_that_stores_know() -> None:
     found = {
         name
-        for group in ("selector", "order", "budget", "train")
+        for group in ("selector", "order", "budget", "train", "template")
         for file in (CONF / group).glob("*.yaml")
         for name in re.findall(r"_target_: (nait[\w.]+)", file.read_text(encoding="utf-8"))
     }

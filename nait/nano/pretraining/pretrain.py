@@ -9,11 +9,9 @@ import argparse
 import hashlib
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from random import Random
 from statistics import mean
 from typing import Any
 
@@ -24,112 +22,13 @@ from nait.nano import world
 from nait.nano.families import CAPABILITIES
 from nait.nano.pretraining import bpe as tokenizers_
 from nait.nano.pretraining.model_card import card
+from nait.nano.pretraining.pretraining_recipe import Recipe, new_model
 from nait.nano.pretraining.pretraining_text import documents, fingerprint
+from nait.nano.pretraining.training_batches import batches
 
 MODEL = Path(__file__).parents[1] / "model"
 LOG, STUDY = "pretraining.json", "study.json"
 CHECK_STEPS = 30
-EOS_ID, PAD_ID = 1, 2  # `bpe.train` gives the special tokens the first ids
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The hyperparameters, which determine the weights."""
-
-    seed: int = 0
-    steps: int = 4_000
-    tokens: int = 2_048  # per batch, padding included
-    shuffle: int = 2_048  # documents per window that is sorted by length
-    lr: float = 1.2e-3
-    warmup: int = 100
-    init: float = 0.06  # standard deviation; a width of 128 needs more than the usual 0.02
-    decay: float = 0.4  # share of the steps, at the end, in which the rate falls to 5 %
-    weight_decay: float = 0.1
-    question_weight: float = (
-        0.1  # loss weight outside answers: such tokens are random, their gradients mostly noise
-    )
-    clip: float = 1.0
-    tokenizer_documents: int = 60_000
-    hidden: int = 128
-    layers: int = 6
-    heads: int = 4
-    ffn: int = 384
-    positions: int = 512
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step: linear warm-up, flat, linear decay."""
-        start = int(self.steps * (1 - self.decay))
-        fall = max(0.0, (step - start) / max(1, self.steps - start))
-        return self.lr * min(1.0, (step + 1) / self.warmup) * (1 - 0.95 * fall)
-
-
-def new_model(recipe: Recipe) -> Any:
-    """A Llama with the recipe's shape and random weights."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(recipe.seed)
-    config = LlamaConfig(
-        vocab_size=tokenizers_.VOCABULARY,
-        hidden_size=recipe.hidden,
-        intermediate_size=recipe.ffn,
-        num_hidden_layers=recipe.layers,
-        num_attention_heads=recipe.heads,
-        num_key_value_heads=recipe.heads,
-        max_position_embeddings=recipe.positions,
-        initializer_range=recipe.init,
-        tie_word_embeddings=True,
-        bos_token_id=0,
-        eos_token_id=EOS_ID,
-        pad_token_id=PAD_ID,
-    )
-    model = LlamaForCausalLM(config)
-    model.set_attn_implementation(
-        "eager"
-    )  # 1.7 times as fast as the fused kernel on a CPU with rows this short
-    return model
-
-
-def batches(tokenizer: Any, recipe: Recipe) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Token ids and loss weights, both [B, T]: one document per row, of similar lengths, about `tokens` in total.
-
-    This model learns half as fast with several documents packed into a row: attention starts out uniform, and a
-    shorter row has fewer positions to attend to.
-    """
-    stream, random = documents(recipe.seed), Random(recipe.seed)
-    while True:
-        texts = list(islice(stream, recipe.shuffle))
-        rows = []
-        for document, encoding in zip(texts, tokenizer.encode_batch([d.text for d in texts]), strict=True):
-            weights = _weights(encoding.offsets, document.answers, recipe.question_weight)
-            rows.append(([*encoding.ids, EOS_ID], [*weights, 1.0]))
-        groups = _grouped(sorted(rows, key=lambda row: len(row[0])), recipe.tokens)
-        random.shuffle(groups)
-        for group in groups:
-            width = len(group[-1][0])
-            ids = [ids + [PAD_ID] * (width - len(ids)) for ids, _ in group]
-            yield torch.tensor(ids), torch.tensor([own + [0.0] * (width - len(own)) for _, own in group])
-
-
-def _grouped(
-    rows: list[tuple[list[int], list[float]]], tokens: int
-) -> list[list[tuple[list[int], list[float]]]]:
-    """Groups of rows, which are sorted by length, of at most `tokens` each with padding."""
-    groups: list[list[tuple[list[int], list[float]]]] = [[]]
-    for row in rows:
-        if groups[-1] and (len(groups[-1]) + 1) * len(row[0]) > tokens:
-            groups.append([])
-        groups[-1].append(row)
-    return groups
-
-
-def _weights(
-    offsets: list[tuple[int, int]], answers: tuple[tuple[int, int], ...], other: float
-) -> list[float]:
-    """Loss weights: 1 for tokens that overlap an answer, `other` for the rest."""
-    return [
-        1.0 if any(start < last and first < end for first, last in answers) else other
-        for start, end in offsets
-    ]
 
 
 class PretrainingRun:

@@ -14,6 +14,7 @@ STORED_MODULES = {
     "nait.baselines.shared.warmup": "nait.baselines.warmup",
 }
 STORED_CLASSES = {
+    "nait.models.prompts.chat_template.ChatTemplate": "nait.models.templates.ChatTemplate",
     "nait.baselines.controls.length.Length": "nait.baselines.length.Length",
     "nait.baselines.controls.random.Random": "nait.baselines.random.Random",
     "nait.baselines.controls.random.LengthMatched": "nait.baselines.matched.LengthMatched",

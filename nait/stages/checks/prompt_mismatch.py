@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nait.core.contracts import Evaluator, Model, Prompting
-from nait.models.prompts.templates import ChatTemplate, Template
+from nait.models.prompts.chat_template import ChatTemplate
+from nait.models.prompts.templates import Template
 from nait.store import Store
 
 VERSION = 1

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 from nait.core.contracts import Model
 from nait.core.dataset.examples import Example, Pool, Target, fingerprint
 from nait.core.errors import DataError
-from nait.models.prompts.templates import ChatTemplate, TextTemplate
+from nait.models.prompts.chat_template import ChatTemplate
+from nait.models.prompts.templates import TextTemplate
 from nait.store import Artifact, Store, reading, write_json
 
 VERSION = 3

@@ -1,0 +1,116 @@
+"""The beginning and the end of a sweep: its minimum detectable difference, its display, and its leaderboard."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nait.cli.plain_config import build
+from nait.core.errors import NaitError
+from nait.core.inputs.paths import write_error
+
+log = logging.getLogger("nait")
+
+
+class Sweep(Callback):  # type: ignore[misc]
+    """Hydra callback of a multirun: progress of parallel jobs, and one leaderboard at the end."""
+
+    def __init__(self) -> None:
+        self.display: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State pickled for a job's process, without the display and its thread."""
+        return {"display": None}
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Log the sweep's minimum detectable difference."""
+        try:
+            OmegaConf.to_container(config.hydra.sweeper, resolve=True)
+        except OmegaConfBaseException:
+            return  # the sweeper raises the same error next, and that one is shown
+        if not config.plan and (sentence := _detectable(config)):
+            log.info("%s", sentence)
+
+    def on_jobs_known(self, config: DictConfig, jobs: int) -> None:
+        """Start one display for parallel jobs, whose progress bars would collide. Our sweeper calls it, not Hydra."""
+        if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+            return
+        from nait.cli.display import Display
+
+        os.environ["TQDM_DISABLE"] = "1"  # the jobs' processes inherit it
+        self.display = Display(Path(config.hydra.sweep.dir), jobs=jobs)
+        self.display.start()
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Print the leaderboard of all jobs. Exits on an error, because Hydra ignores errors of callbacks."""
+        if self.display:
+            self.display.stop()
+        folder = Path(config.hydra.sweep.dir)
+        try:
+            self._summarise(config, folder)
+        except Exception as error:
+            refused = error if isinstance(error, NaitError) else write_error(error, folder=folder)
+            log.error("%s", refused or "The sweep cannot be summarised.", exc_info=refused is None)
+            sys.exit(1 if refused is None else 2)
+
+    def _summarise(self, config: DictConfig, folder: Path) -> None:
+        if config.plan:
+            from nait.core.estimates.plans import predicted_total
+
+            plans = [json.loads(path.read_text()) for path in folder.glob("*/plan.json")]
+            total = f"{len(plans)} jobs: {predicted_total(plans):.1f} s, unknown times not counted."
+            print(" ".join([total, _detectable(config)]).strip())  # noqa: T201
+            return
+        if "report" not in config.stages:
+            return
+        from nait.runs.sweep_summary import summarise_sweep
+
+        config.paths.run = str(folder)  # the summary's folder
+        plain = OmegaConf.to_container(
+            OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        )
+        assert isinstance(plain, dict)
+        text = summarise_sweep(
+            folder, store=str(config.paths.store), reporter=build(config.report), tracker=build(config.tracking),
+            config={str(key): value for key, value in plain.items()},
+        )  # fmt: skip
+        print(text, file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
+
+
+def _swept(config: DictConfig) -> dict[str, int]:
+    """Swept key or group -> its number of values."""
+    words = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    given = {str(word).split("=")[0]: str(word) for word in [*words, *config.hydra.overrides.task]}
+    parsed = OverridesParser.create().parse_overrides(list(given.values()))
+    return {
+        one.key_or_group: len(list(one.sweep_string_iterator())) for one in parsed if one.is_sweep_override()
+    }
+
+
+def _detectable(config: DictConfig) -> str:
+    """One sentence on the smallest difference that the sweep's seeds can detect; "" without a common evaluation."""
+    from nait.runs.sweep_summary import detectable_effects
+
+    try:
+        swept = _swept(config)
+        if "evaluate" not in config.stages or any(name.split(".")[0] == "eval" for name in swept):
+            return ""
+        seeds, selectors = swept.get("seed", 1), swept.get("selector", 1)
+        lines = math.prod(swept.values()) // seeds
+        # One of several selectors is the control.
+        methods = max(1, lines - lines // selectors if selectors > 1 else lines)
+        return detectable_effects(
+            build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods
+        )
+    except NaitError:
+        return ""  # each job raises the same error itself
