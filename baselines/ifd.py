@@ -72,7 +72,7 @@ class Ifd:
         conditioned = extractor.under(template=self.template, max_length=self.max_length)
         if self.warmup is not None:
             conditioned = self.warmup.tuned(pool, conditioned, extractor)
-        direct = conditioned.under(template=self.direct, behind=self.template, allowance=self.allowance)
+        direct = conditioned.under(template=self.direct, room_for=self.template, allowance=self.allowance)
         return [(conditioned, pool, [Losses("answer")]), (direct, pool, [Losses("answer")])]
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:

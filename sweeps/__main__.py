@@ -21,7 +21,7 @@ from nait.sweeps.stored_runs.stores import Stores
 from nait.tracking.wandb.pull import pull
 from nait.tracking.wandb.workspaces import save_view
 
-MEND = "Set another folder: --out FOLDER."
+OTHER_FOLDER = "Set another folder: --out FOLDER."
 
 
 def main() -> None:
@@ -39,7 +39,9 @@ def main() -> None:
             print(_leaderboard(arguments))
     except Exception as error:
         refused = (
-            error if isinstance(error, NaitError) else write_error(error, fix=MEND, folder=_folder(arguments))
+            error
+            if isinstance(error, NaitError)
+            else write_error(error, fix=OTHER_FOLDER, folder=_folder(arguments))
         )
         if refused is None:
             raise
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "--against",
         default=CONTROL,
         metavar="NAME",
-        help="the control, to which all other rows are compared (default: random)",
+        help="the method that all others are compared with (default: random)",
     )
     online = parser.add_argument_group("Weights & Biases")
     online.add_argument(
@@ -90,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _leaderboard(arguments: argparse.Namespace) -> str:
-    """Write the files; the text to print. Raises: NaitError."""
+    """Write the files and return the text to print. Raises: NaitError."""
     for path in arguments.stores:
         if not path.is_dir():
             raise NaitError("there is no such store", where=str(path), fix="Give the folder of paths.store.")

@@ -41,44 +41,61 @@ class Budget(Protocol):
 class Extractor(Protocol):
     """All forward and backward passes for selection, cached in the store.
 
-    `measure` computes all missing signals in one pass over `examples` and returns arrays in the order of the
-    request; their first axis is the examples. `derive` stores what a scorer computes from them. `under` is a view
-    with another encoding of the same examples, `on` a view with another model, such as the result of `fine_tune`.
+    A view is an extractor that shares the store and the opened model. Shapes: N examples.
     """
 
     @property
-    def model(self) -> Model: ...
+    def model(self) -> Model:
+        """The model that is measured."""
 
     @property
-    def model_fingerprint(self) -> str: ...
+    def model_fingerprint(self) -> str:
+        """The identity of the model's weights, config and tokenizer."""
 
-    def identity(self, examples: Pool | Target) -> Mapping[str, Any]: ...
+    def identity(self, examples: Pool | Target) -> Mapping[str, Any]:
+        """The part of a key that determines the token ids of `examples`: model, template, length limit, texts."""
 
-    def tokens(self, examples: Pool | Target) -> TokenTable: ...
+    def tokens(self, examples: Pool | Target) -> TokenTable:
+        """The token ids of the examples' texts."""
 
-    def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]: ...
+    def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
+        """Token counts [N] before the first answer token."""
 
-    def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]: ...
+    def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
+        """Token counts [N] of the texts."""
 
-    def measure(self, examples: Pool | Target, signals: Sequence[Any]) -> list[npt.NDArray[Any]]: ...
+    def measure(self, examples: Pool | Target, signals: Sequence[Any]) -> list[npt.NDArray[Any]]:
+        """One array [N, ...] per signal. All signals that the store lacks are measured in one pass."""
 
     def derive(
         self,
         kind: str,
         key: Mapping[str, Any],
         compute: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]],
-    ) -> tuple[dict[str, npt.NDArray[Any]], Any]: ...
+    ) -> tuple[dict[str, npt.NDArray[Any]], Any]:
+        """Named arrays and their artifact: from the store, or computed by `compute() -> (arrays, facts)`."""
 
     def under(
-        self, *, template: Any = None, max_length: int | None = None, behind: Any = None, allowance: int = 0,
+        self, *, template: Any = None, max_length: int | None = None, room_for: Any = None, allowance: int = 0,
         end_token: bool = False,
-    ) -> Extractor: ...  # fmt: skip
+    ) -> Extractor:  # fmt: skip
+        """A view of other texts of the same examples.
 
-    def on(self, model: Model) -> Extractor: ...
+        - `template`: the template of pool and targets; None: unchanged.
+        - `max_length`: the length limit in tokens; None: unchanged.
+        - `room_for`: a template whose prompt must also fit. Texts are cut at max_length - n + `allowance` tokens,
+          where n is the length of the row's prompt in that template.
+        - `end_token`: texts end with the end token.
+        """
 
-    def fine_tune(self, pool: Pool, ids: Collection[str], trainer: Trainer, *, seed: int) -> Any: ...
+    def on(self, model: Model) -> Extractor:
+        """A view of another model on the same texts, such as the result of `fine_tune`."""
 
-    def tokenizer(self) -> Any: ...
+    def fine_tune(self, pool: Pool, ids: Collection[str], trainer: Trainer, *, seed: int) -> Any:
+        """The artifact of an adapter that `trainer` fine-tunes on these rows of the pool, cached in the store."""
+
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
 
 
 class Scorer(Protocol):
@@ -131,7 +148,7 @@ def check_targets(scorer: Scorer, targets: Sequence[Target]) -> None:
 class Requests(Protocol):
     """A scorer that declares what it measures of the pool, so that several scorers can share a pass.
 
-    A request is an extractor (a view, when the scorer uses another encoding), the rows and the signals.
+    A request names the extractor (a view, if the scorer uses another encoding or model), the rows and the signals.
     """
 
     def requests(
@@ -169,23 +186,31 @@ class Describer(Protocol):
 
 
 class Tracker(Protocol):
-    """A log of a run. No call may raise because the tracker is unreachable, slow or refuses."""
+    """A log of a run. No method may raise, whatever the state of the tracker's server or disk."""
 
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None: ...
+    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
+        """Begin a run."""
 
-    def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None: ...
+    def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
+        """Log metrics of a phase. Each phase has its own step axis."""
 
-    def summary(self, values: Mapping[str, Any]) -> None: ...
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Add final values to the run's summary."""
 
-    def histogram(self, name: str, values: npt.NDArray[Any]) -> None: ...
+    def histogram(self, name: str, values: npt.NDArray[Any]) -> None:
+        """Log a histogram of the finite values."""
 
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None: ...
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Log a table."""
 
-    def page(self, name: str, path: Path) -> None: ...
+    def page(self, name: str, path: Path) -> None:
+        """Log an HTML page."""
 
-    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None: ...
+    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
+        """Record files as an artifact with a kind and metadata."""
 
-    def finish(self, *, failed: bool = False) -> None: ...
+    def finish(self, *, failed: bool = False) -> None:
+        """End the run."""
 
 
 class Model(Protocol):

@@ -43,15 +43,15 @@ class StoreError(NaitError):
 
 
 MANY = 40
-"""The longest list of known words that a message shows."""
+"""The maximum number of known words that a message lists."""
 
 
 MARGIN = 0.1
-"""Suggestions are at most this much less similar than the best one."""
+"""A suggestion's similarity may be this much below the best one's."""
 
 
 _NEAR = 0.55
-"""The least similarity of a suggestion."""
+"""The minimum similarity of a suggestion."""
 
 
 def _similarity(name: str, word: str) -> float:

@@ -19,7 +19,8 @@ class Workers:
     local_count: int = 1
 
 
-ALONE = Workers()
+SINGLE_PROCESS = Workers()
+"""A run without a launcher."""
 WAIT_SECONDS = 0.05
 """The polling interval while another process computes a chunk."""
 

@@ -16,7 +16,7 @@ from nait.core.estimates.training_memory import NO_SIZE, Size
 from nait.store import Artifact, Store
 
 STEPS = 8
-"""Optimizer steps from which the time of a whole training is extrapolated."""
+"""Number of optimizer steps that are timed; the time of the whole training is extrapolated from them."""
 
 
 class NotStored(Exception):  # noqa: N818  # a result, not an error
@@ -28,7 +28,7 @@ class NotStored(Exception):  # noqa: N818  # a result, not an error
 
 
 class OverlayStore(Store):
-    """An overlay on another store: reads both, writes under its own root, never computes `refused` kinds."""
+    """An overlay on another store: reads both, writes only its own, and refuses to compute `refused` kinds."""
 
     def __init__(self, root: Path, below: Store, *, refused: Collection[str] = ()) -> None:
         super().__init__(root)

@@ -1,7 +1,7 @@
-"""Plans: what a job would compute, and its cost, before it starts.
+"""Plans: the work and the cost of a job, before it starts.
 
-The plan runs the real stages on overlay stores. One that refuses to compute shows what the job's store lacks; one for
-a few rows of the pool gives the time that the whole pool would take. Their files are deleted afterwards.
+A plan runs the real stages on temporary overlays of the job's store. An overlay that refuses to compute shows which
+artifacts the store lacks. A rehearsal on a few rows, in another overlay, gives the time for the whole pool.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ TOKEN_ROWS = 500
 
 @dataclass
 class Planner:
-    """Plans one job. Fields hold what later phases need from earlier ones."""
+    """Plans one job, phase by phase.
+
+    The fields after `seconds` are results of earlier phases that later phases and the plan need.
+    `opening_seconds`: the time to load the model and its tokenizer.
+    """
 
     work: Work
     store: Store
@@ -51,12 +55,12 @@ class Planner:
     exhaustive: bool = False
     passes: list[Pass] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    opening: float = 0.0
+    opening_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.timed = TimedModel(self.work.model)
-        self.aside = OverlayStore(self.scratch / "rehearsal", self.store)
-        self.extractor = self.work.extractor(self.aside, self.timed)
+        self.overlay = OverlayStore(self.scratch / "rehearsal", self.store)
+        self.extractor = self.work.extractor(self.overlay, self.timed)
 
     def plan(self) -> Plan:
         """The plan. Raises: NaitError for anything that the job would refuse."""
@@ -84,7 +88,7 @@ class Planner:
             shared_tokens=0 if tokens is None else tokens.shared, counted_rows=self.counted_rows,
             padded_share=None if tokens is None else tokens.padded_share,
             phases=tuple(phases), scores=self.scores, pool=work.pool.fingerprint, passes=tuple(self.passes),
-            opening_seconds=self.opening,
+            opening_seconds=self.opening_seconds,
             memory_bytes=self.timed.size.weight_bytes + self._chunk_bytes(),
             training_memory=self._training_memory(), detectable=shown,
             eval_items=shown[0].items if shown else None,
@@ -105,20 +109,20 @@ class Planner:
             return Phase("select", stored=False, seconds=took, how="its measurements are in the store")
         self.tokens = self._stored_tokens() or self._expected_tokens()
         rehearsal = Rehearsal(
-            self.work, self.extractor, self.aside, self.timed, self.store, self.tokens, self.seconds
+            self.work, self.extractor, self.overlay, self.timed, self.store, self.tokens, self.seconds
         )
         seconds = rehearsal.predict()
-        self.opening, self.exhaustive = rehearsal.opening, rehearsal.exhaustive
+        self.opening_seconds, self.exhaustive = rehearsal.opening_seconds, rehearsal.exhaustive
         self.passes, self.notes = rehearsal.passes, rehearsal.notes
         return Phase("select", stored=False, seconds=seconds, how="from a rehearsal on some rows")
 
     def _first_missing(self, *refused: str) -> NotStored | None:
         """The first artifact of these kinds that selection needs and the store lacks; None if it has all."""
-        aside = OverlayStore(self.scratch / "-".join(refused), self.aside, refused=refused)
-        extractor = self.work.extractor(aside, self.work.model)
+        overlay = OverlayStore(self.scratch / "-".join(refused), self.overlay, refused=refused)
+        extractor = self.work.extractor(overlay, self.work.model)
         try:
             self.selection, _, scores = select(
-                self.work.pool, self.work.targets, self.work.selector, extractor, aside
+                self.work.pool, self.work.targets, self.work.selector, extractor, overlay
             )
         except NotStored as missing:
             return missing
@@ -129,10 +133,10 @@ class Planner:
 
     def _stored_tokens(self) -> TokenEstimates | None:
         """Tokens of the pool from the store; None if it lacks them."""
-        aside = OverlayStore(self.scratch / "tokens", self.store, refused=("encodings",))
+        overlay = OverlayStore(self.scratch / "tokens", self.store, refused=("encodings",))
         try:
             return counted(
-                self.work.extractor(aside, self.work.model).tokens(self.work.pool), self.work.engine
+                self.work.extractor(overlay, self.work.model).tokens(self.work.pool), self.work.engine
             )
         except NotStored:
             return None
@@ -153,9 +157,9 @@ class Planner:
         return int(share * max(one.disk_bytes for one in self.passes))
 
     def _read_traits(self, describer: Describer) -> Phase:
-        aside = OverlayStore(self.scratch / "traits", self.store, refused=("traits",))
+        overlay = OverlayStore(self.scratch / "traits", self.store, refused=("traits",))
         try:
-            characterise(self.work.pool, describer, aside, given=self.work.given)
+            characterise(self.work.pool, describer, overlay, given=self.work.given)
             return Phase("traits", stored=True, seconds=0.0, how="they are in the store")
         except NotStored:
             seconds = time_traits(self.work.pool, describer)
@@ -165,18 +169,18 @@ class Planner:
         work = self.work
         assert work.trainer is not None
         if self.selection is not None:
-            aside = OverlayStore(self.scratch / "adapters", self.store, refused=("adapters",))
+            overlay = OverlayStore(self.scratch / "adapters", self.store, refused=("adapters",))
             try:
                 found = train(
                     self.selection, work.pool, model=work.model, template=work.template, trainer=work.trainer,
-                    seed=work.seed, store=aside, tracker=StepClock(0.0),
+                    seed=work.seed, store=overlay, tracker=StepClock(0.0),
                 )  # fmt: skip
                 return Phase("train", stored=True, seconds=0.0, how="its adapter is in the store"), found
             except NotStored:
                 pass
         seconds, how = time_steps(
             work, work.trainer, self._selected_rows(), self.selection,
-            model=self.timed, store=self.aside, seconds=self.seconds,
+            model=self.timed, store=self.overlay, seconds=self.seconds,
         )  # fmt: skip
         return Phase("train", None if self.selection is None else False, seconds, how), None
 
@@ -199,9 +203,9 @@ class Planner:
         work = self.work
         assert work.evaluator is not None
         if known:
-            aside = OverlayStore(self.scratch / "evaluations", self.store, refused=("evaluations",))
+            overlay = OverlayStore(self.scratch / "evaluations", self.store, refused=("evaluations",))
             try:
-                evaluate(work.model, adapter, evaluator=work.evaluator, store=aside)
+                evaluate(work.model, adapter, evaluator=work.evaluator, store=overlay)
                 return Phase("evaluate", stored=True, seconds=0.0, how="it is in the store")
             except NotStored:
                 pass

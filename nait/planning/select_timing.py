@@ -25,66 +25,74 @@ from nait.stages.select import select
 from nait.store import Artifact, Store
 
 FEW_ROWS = 24
-MANY_ROWS, PART = 2048, 1 / 20
-"""Size limit of the larger rehearsal: rows, or a share of a large pool, to average over varying speed."""
+MANY_ROWS, MANY_SHARE = 2048, 1 / 20
+"""Maximum size of the larger rehearsal: this many rows, or this share of the pool if that is more."""
 TARGET_ROWS = 512
 """Reference rows that a rehearsal reads. Larger sets are sampled and their time is scaled."""
 
 
 @dataclass
 class Rehearsal:
-    """A rehearsal of a job's select phase within about `seconds`. `tokens` are the pool's, `store` is the job's.
+    """A rehearsal of a job's select phase, which takes about `seconds`.
 
-    `predict` sets `opening` (seconds spent on loading the model), `passes` (over the pool), `exhaustive` (the method
-    takes all rows) and `notes` (for the user).
+    - `extractor`: the job's extractor on `overlay`, with the model `timed`.
+    - `store`: the job's store. `tokens`: token counts of the whole pool.
+
+    `predict` sets the other fields: `opening_seconds` (loading the model), `exhaustive` (whether the method selects
+    all rows), `passes` (over the pool) and `notes` (for the user).
     """
 
     work: Work
     extractor: StoredExtractor
-    aside: OverlayStore
+    overlay: OverlayStore
     timed: TimedModel
     store: Store
     tokens: TokenEstimates
     seconds: float
-    opening: float = 0.0
+    opening_seconds: float = 0.0
     exhaustive: bool = False
     passes: list[Pass] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def predict(self) -> float:
         """Seconds of the select phase: startup on a few rows, then the marginal cost of more rows."""
-        targets, times = self._references()
+        targets, scale = self._references()
         few = draw(self.work.pool, FEW_ROWS)
         seconds = self._time(few, targets)
-        self.opening = self.timed.seconds  # before a model that the method tunes is loaded again
-        seconds += self.opening + (times - 1) * self._seconds_over({one.fingerprint for one in targets})
-        a_token, sample = self._more(few, targets, seconds - self.opening)
-        seconds += a_token * (self.tokens.read - self._read(few))
-        if not isinstance(self.work.selector.scorer, Requests) and self.aside.artifacts("passes"):
+        self.opening_seconds = self.timed.seconds  # before a model that the method tunes is loaded again
+        seconds += self.opening_seconds + (scale - 1) * self._seconds_over(
+            {one.fingerprint for one in targets}
+        )
+        token_seconds, sample = self._marginal_cost(few, targets, seconds - self.opening_seconds)
+        seconds += token_seconds * (self.tokens.forwarded - self._forwarded(few))
+        if not isinstance(self.work.selector.scorer, Requests) and self.overlay.artifacts("passes"):
             self.notes.append(
                 "Select is a lower bound: the method does not declare its measurements, and may measure less "
                 "of a few rows than of the pool."
             )
-        return max(0.0, seconds - self._note_passes(sample, self.tokens.read / self._read(sample)))
+        return max(0.0, seconds - self._note_passes(sample, self.tokens.forwarded / self._forwarded(sample)))
 
-    def _more(self, few: Pool, targets: Sequence[Target], spent: float) -> tuple[float, Pool]:
-        """Seconds per token of a pass over the pool, and the rows of the larger of the two rehearsals behind it.
+    def _marginal_cost(self, few: Pool, targets: Sequence[Target], spent: float) -> tuple[float, Pool]:
+        """Seconds per forwarded token, and the rows of the larger rehearsal.
 
-        Both reuse the artifacts of the first rehearsal, so they differ by their rows only.
+        Two more rehearsals, one small and one large, use other rows. Both reuse the first rehearsal's artifacts of
+        the reference sets and warm-ups, so only the number of tokens explains the difference between their times.
         """
         if few is self.work.pool:
             return 0.0, few
-        alone = self._seconds_over({few.fingerprint})
+        few_seconds = self._seconds_over({few.fingerprint})
         total = len(self.work.pool)
         most = min(
-            max(MANY_ROWS, int(PART * total)), total // 2
+            max(MANY_ROWS, int(MANY_SHARE * total)), total // 2
         )  # a draw of the whole pool would hit stored signals
-        count = min(most, int(len(few) * 0.8 * (self.seconds - spent) / max(alone, 1e-9)))
+        count = min(most, int(len(few) * 0.8 * (self.seconds - spent) / max(few_seconds, 1e-9)))
         if count < 2 * FEW_ROWS:
-            return alone / self._read(few), few
+            return few_seconds / self._forwarded(few), few
         other, many = draw(self.work.pool, FEW_ROWS, after=FEW_ROWS), self._batches(count)
         times = [self._time(rows, targets) for rows in (other, many)]
-        small, large = ((self._read(rows), took) for rows, took in zip((other, many), times, strict=True))
+        small, large = (
+            (self._forwarded(rows), took) for rows, took in zip((other, many), times, strict=True)
+        )
         return per_unit(small, large), many
 
     def _batches(self, rows: int) -> Pool:
@@ -97,9 +105,9 @@ class Rehearsal:
         chosen = np.sort(np.concatenate([batches[int(place)] for place in places]))
         return part_of(pool, [pool.examples[row] for row in chosen])
 
-    def _read(self, rows: Pool) -> float:
+    def _forwarded(self, rows: Pool) -> float:
         """Tokens that a pass over these rows forwards: the unit of cost. The rows are already tokenized."""
-        return float(counted(self.extractor.tokens(rows), self.work.engine).read)
+        return float(counted(self.extractor.tokens(rows), self.work.engine).forwarded)
 
     def _time(self, rows: Pool, targets: Sequence[Target]) -> float:
         """Seconds of the select phase on these rows, without loading models."""
@@ -108,7 +116,7 @@ class Rehearsal:
         return time.monotonic() - started - (self.timed.seconds - opened)
 
     def _references(self) -> tuple[Sequence[Target], float]:
-        """Reference sets for the rehearsal, and the ratio of real rows to rehearsed ones."""
+        """Reference sets for the rehearsal, and the ratio of all reference rows to these."""
         targets = self.work.targets
         total = sum(len(target) for target in targets)
         if total <= TARGET_ROWS:
@@ -121,10 +129,10 @@ class Rehearsal:
         """Run the select phase on these rows, or one plain pass if the method needs more rows."""
         selector = replace(self.work.selector, order=eligible, budget=FirstRow())
         try:
-            _, _, scores = select(sample, targets, selector, self.extractor, self.aside)
+            _, _, scores = select(sample, targets, selector, self.extractor, self.overlay)
             self.exhaustive = bool(scores.manifest["exhaustive"])
         except (ConfigError, ModelError):
-            raise  # the job would refuse it too
+            raise  # the job would fail in the same way
         except NaitError as error:
             note = f"Select is a lower bound, one plain pass: the method cannot score so few rows ({error})"
             self.notes = [*(kept for kept in self.notes if kept != note), note]
@@ -132,27 +140,27 @@ class Rehearsal:
 
     def _seconds_over(self, fingerprints: Collection[str]) -> float:
         """Seconds of the rehearsal's passes over these examples, with their tokenization."""
-        signals = self.aside.artifacts("signals")
+        signals = self.overlay.artifacts("signals")
         made_in = {s.manifest["pass"] for s in signals if s.manifest["key"]["examples"] in fingerprints}
         coded = [
-            a for a in self.aside.artifacts("encodings") if a.manifest["key"]["examples"] in fingerprints
+            a for a in self.overlay.artifacts("encodings") if a.manifest["key"]["examples"] in fingerprints
         ]
-        passes = [one for one in self.aside.artifacts("passes") if one.address in made_in]
+        passes = [one for one in self.overlay.artifacts("passes") if one.address in made_in]
         return sum(one.seconds for one in (*coded, *passes))
 
-    def _note_passes(self, sample: Pool, times: float) -> float:
-        """Record the passes over the pool. Returns the seconds of those already in the job's store."""
+    def _note_passes(self, sample: Pool, scale: float) -> float:
+        """Record the passes over the pool. Returns the predicted seconds of passes that the job's store has."""
         over: dict[str, list[Artifact]] = {}
-        for signal in self.aside.artifacts("signals"):
+        for signal in self.overlay.artifacts("signals"):
             if signal.manifest["key"]["examples"] == sample.fingerprint:
                 over.setdefault(signal.manifest["pass"], []).append(signal)
         saved = 0.0
         for name, signals in over.items():
-            made = self.aside.find("passes", name)
+            made = self.overlay.find("passes", name)
             assert made is not None
             keys = [{**one.manifest["key"], "examples": self.work.pool.fingerprint} for one in signals]
             stored = all(self.store.find("signals", key) for key in keys)
             size = sum(bytes_of(path, len(sample), len(self.work.pool)) for path in made.path.glob("*.npy"))
             self.passes.append(Pass(tuple(key["signal"] for key in keys), stored, size))
-            saved += made.seconds * times if stored else 0.0
+            saved += made.seconds * scale if stored else 0.0
         return saved

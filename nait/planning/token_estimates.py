@@ -46,14 +46,14 @@ class TokenEstimates:
         return sum(len(rows) * cached_tokens(rows, self.prefixes) for rows in self.batches)
 
     @property
-    def read(self) -> int:
+    def forwarded(self) -> int:
         """Tokens forwarded: padding included, cached prefixes excluded."""
         return forwarded_tokens(self.batches, self.lengths, self.prefixes)
 
     @property
     def padded_share(self) -> float:
         """Share of padding in the forwarded tokens, in [0, 1)."""
-        return 1.0 - (self.total - self.shared) / max(1, self.read)
+        return 1.0 - (self.total - self.shared) / max(1, self.forwarded)
 
 
 def counted(table: TokenTable, engine: Engine) -> TokenEstimates:
@@ -64,7 +64,7 @@ def counted(table: TokenTable, engine: Engine) -> TokenEstimates:
 def extrapolated(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, most: int) -> TokenEstimates:
     """Counts extrapolated from a sample of the pool. `table` holds the sample's tokens, `most` the length limit.
 
-    A row's tokens are proportional to its characters. Prefixes are assigned in turn, in proportion to the sample.
+    Token counts are a linear fit in characters. Prefixes are assigned to rows in turn, in the sample's proportions.
     """
     places = {key: row for row, key in enumerate(pool.ids)}
     rows = np.asarray([places[key] for key in drawn.ids])
@@ -77,5 +77,5 @@ def extrapolated(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, 
     begun = np.asarray([*(len(ids) for ids in known.ids), 0])[number]
     lengths = np.maximum(lengths, begun + 1)
     return TokenEstimates(
-        lengths, answers, engine.paying(Prefixes(known.ids, number), lengths), engine.batch_tokens
+        lengths, answers, engine.worth_caching(Prefixes(known.ids, number), lengths), engine.batch_tokens
     )

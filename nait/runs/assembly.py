@@ -49,7 +49,7 @@ def assemble(
 
     `other_selector` returns the config of another selector, by its name, under this job's other settings.
 
-    Raises: NaitError for anything that the user must fix. The network has not been opened then.
+    Raises: NaitError for anything that the user must fix, before a model is loaded.
     """
     check_label(config["label"], names["selector"])
     config = _untrained(config, names["train"])
@@ -61,11 +61,11 @@ def assemble(
     targets = list(build(config["target"]))
     check_names(targets)
     if scorers:
-        scorers += parts.selector.beside()
+        scorers += parts.selector.sharing_passes()
     for scorer in scorers if parts.selector.selects else ():
         check_targets(scorer, targets)
     check_answers(pool)
-    labelled = labels_of(pool, parts.truth, targets)
+    ground_truth = labels_of(pool, parts.truth, targets)
     pool, targets = _rendered(
         config, pool, targets, model=parts.model, store=store, template=parts.template,
         reference_template=parts.reference_template,
@@ -75,11 +75,11 @@ def assemble(
     _log_rows(pool, targets, time.monotonic() - started)
     read: list[Pool | Target] = [pool, *targets]
     warnings = [warning for rows in read for warning in describe_duplicates(rows)]
-    warnings += labelled.warnings if labelled else ()
+    warnings += ground_truth.warnings if ground_truth else ()
     for warning in warnings:
         log.warning("%s", warning)
     return Job(
-        parts=parts, pool=pool, targets=tuple(targets), labelled=labelled,
+        parts=parts, pool=pool, targets=tuple(targets), ground_truth=ground_truth,
         labels=_labels(config, parts, pool, targets, selector=names["selector"]),
         seed=config["seed"], group=config["group"] or pool.name, folder=folder, store=store,
         tracker=guarded(build(config["tracking"])), recorded=RecordedConfig(config), warnings=tuple(warnings),
@@ -87,7 +87,7 @@ def assemble(
 
 
 def guarded(tracker: Tracker) -> Trackers:
-    """The tracker, such that an exception in it is a warning and does not end the run."""
+    """The tracker, wrapped so that an exception in it becomes a warning and does not end the run."""
     return tracker if isinstance(tracker, Trackers) else Trackers([tracker])
 
 
@@ -127,7 +127,7 @@ def _selector(
     name: str,
     other_selector: Callable[[str], Mapping[str, Any]],
 ) -> Selector:
-    """The method, and the methods in `beside` that share its passes."""
+    """The method, and the methods (config key `beside`) that share its passes."""
     own = _without_name(config["selector"])
     others = [other for other in config["beside"] if other != name]
     return Selector(
@@ -135,7 +135,7 @@ def _selector(
         order=build(config["order"]),
         budget=build(config["budget"]),
         config={"selector": own, "order": config["order"], "budget": config["budget"]},
-        beside=cache(lambda: [build(_without_name(other_selector(other))) for other in others]),
+        sharing_passes=cache(lambda: [build(_without_name(other_selector(other))) for other in others]),
     )
 
 
@@ -182,7 +182,7 @@ def _rendered(
 
 
 def _untrained(config: Mapping[str, Any], recipe: str) -> Mapping[str, Any]:
-    """The config. The base model's has no training recipe, even when a sweep sets one for all its methods."""
+    """The config; without a training recipe for the base model, even if a sweep sets one for all methods."""
     if config["selector"].get("name") != BASE or config["train"] == UNTRAINED:
         return config
     log.info("selector=%s evaluates the unchanged model: train=%s is ignored.", BASE, recipe)

@@ -22,7 +22,7 @@ from nait.store import write_json
 
 log = logging.getLogger("nait")
 
-UNKNOWN_CONTAMINATION = "Which rows are in the evaluation is not known yet: the plan counts them."
+UNKNOWN_CONTAMINATION = "Contamination is not known yet: the plan includes rows that are in the evaluation."
 
 
 def preview(job: Job, stages: Sequence[str]) -> str:

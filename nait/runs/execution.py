@@ -52,7 +52,7 @@ def assist_run(job: Job, stages: Sequence[str]) -> None:
 
 @dataclass
 class Execution:
-    """One run of a job. Checks replace `job` by one with a cleaned pool and cleaned targets."""
+    """One run of a job. Checks replace `job` by a copy with a cleaned pool and cleaned targets."""
 
     job: Job
     stages: Sequence[str]
@@ -157,7 +157,7 @@ class Execution:
                 if (made.path / name).is_file():  # few methods have layers
                     shutil.copyfile(made.path / name, job.folder / name)
             write_selected_rows(job.folder / "selected.jsonl", job.pool, selection)
-        record.phases["select"] = record.phases["select"].costing(
+        record.phases["select"] = record.phases["select"].with_cost(
             float(scores.manifest["seconds_from_nothing"]),
             scores.manifest.get("energy_wh_from_nothing"),
             fresh=scores.fresh,
@@ -182,14 +182,14 @@ class Execution:
         self.job = replace(self.job, targets=tuple(after))
         self.record.warn(
             [
-                f"Target {name}: {count} reference row(s) are left out, for their answer is empty or cut off."
+                f"Target {name}: {count} reference row(s) are left out: empty answer, or beyond max_length."
                 for name, count in dropped
                 if count
             ]
         )
 
     def _compare_with_labels(self, selection: Selection, table: ScoreTable) -> None:
-        """Judge the selection by the labels of the pool's rows, if the config names their columns."""
+        """Measure the selection's quality by ground-truth labels, if the config names their columns."""
         job = self.job
         if job.truth_labels is None:
             return
@@ -198,13 +198,13 @@ class Execution:
         log_truth(self.record.truth, job.tracker)
 
     def _describe_pool(self) -> None:
-        """Store the pool's traits, with which the report compares selections."""
+        """Store the traits of the pool's rows, which the report compares between selections."""
         job, describer = self.job, self.job.parts.describer
         if describer is None:
             return
         with self.record.phase(job, "traits"):
             made = characterise(job.pool, describer, job.store, given=job.given_labels)
-        self.record.credit("traits", made, link="traits")
+        self.record.link_artifact("traits", made, link="traits")
 
     def _train(self, selection: Selection) -> Artifact | None:
         job, parts, record = self.job, self.job.parts, self.record
@@ -214,7 +214,7 @@ class Execution:
                 seed=job.seed, store=job.store, tracker=job.tracker,
             )  # fmt: skip
         if adapter:
-            record.credit("train", adapter, link="adapter")
+            record.link_artifact("train", adapter, link="adapter")
             record.warn([*adapter.manifest.get("warnings", ()), *cut_rows(adapter.manifest)])
         return adapter
 
@@ -223,7 +223,7 @@ class Execution:
         assert evaluator is not None
         with record.phase(job, "evaluate"), without_launcher():
             evaluation = evaluate(job.parts.model, adapter, evaluator=evaluator, store=job.store)
-        record.credit("evaluate", evaluation, link="evaluation")
+        record.link_artifact("evaluate", evaluation, link="evaluation")
         record.warn(evaluation.manifest["warnings"])
         log_evaluation(evaluation, job.tracker)
         return evaluation

@@ -16,7 +16,7 @@ from nait.core.ranking.ground_truth import Labels, TruthColumns
 from nait.models.prompts.templates import Template
 from nait.runs.processes import main_process_store, without_launcher
 from nait.runs.records.recorded_config import RecordedConfig
-from nait.runs.truth_labels import Labelled
+from nait.runs.truth_labels import PoolLabels
 from nait.stages.select import Selector
 from nait.stages.train import train_on
 from nait.store import Artifact, Store
@@ -59,13 +59,13 @@ def selects(stages: Sequence[str], trainer: Trainer) -> bool:
 class Job:
     """Everything that a run or a dry run needs, built before any model is opened.
 
-    `labels` are the names that tables show, `warnings` the findings of assembly, `labelled` the pool's ground truth.
+    `labels`: the names that tables show. `ground_truth`: labels of the pool's rows. `warnings`: findings of assembly.
     """
 
     parts: Parts
     pool: Pool
     targets: tuple[Target, ...]
-    labelled: Labelled | None
+    ground_truth: PoolLabels | None
     labels: Mapping[str, Any]
     seed: int
     group: str
@@ -86,7 +86,7 @@ class Job:
     @cached_property
     def truth_labels(self) -> Labels | None:
         """Labels of the pool's rows, from the columns that the config names."""
-        return self.labelled.of(self.pool) if self.labelled else None
+        return self.ground_truth.of(self.pool) if self.ground_truth else None
 
     @property
     def given_labels(self) -> dict[str, list[str]]:

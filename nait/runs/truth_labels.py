@@ -17,7 +17,7 @@ KINDS_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Labelled:
+class PoolLabels:
     """Labels of the rows with these ids. `warnings`: measures that the labels do not allow."""
 
     ids: tuple[str, ...]
@@ -30,7 +30,7 @@ class Labelled:
         return self.labels.at([places[key] for key in pool.ids])
 
 
-def labels_of(pool: Pool, columns: TruthColumns | None, targets: Sequence[Target]) -> Labelled | None:
+def labels_of(pool: Pool, columns: TruthColumns | None, targets: Sequence[Target]) -> PoolLabels | None:
     """Labels from the columns that the config names; None without such columns or without a source file.
 
     Raises: ConfigError when no row has a column that the user named, or no row has any label column. DataError for a
@@ -42,7 +42,7 @@ def labels_of(pool: Pool, columns: TruthColumns | None, targets: Sequence[Target
     rows = [json.loads(line) for line in lines]
     missing = _missing(columns, rows)
     labels = columns.labels(rows, lambda number: _place(pool, number))
-    return Labelled(pool.ids, labels, (*missing, *_unlabelled(labels, [one.name for one in targets])))
+    return PoolLabels(pool.ids, labels, (*missing, *_unlabelled(labels, [one.name for one in targets])))
 
 
 def _missing(columns: TruthColumns, rows: Sequence[Mapping[str, Any]]) -> list[str]:

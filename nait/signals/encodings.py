@@ -28,8 +28,9 @@ from nait.store import Store
 class Encodings:
     """Token tables of pools (under `template`) and targets (under `reference_template`), cut at `max_length` tokens.
 
-    `behind` is (template, allowance): a row is cut at max_length - n + allowance tokens, where n is the length of its
-    prompt under that template. Every table that is read is recorded in `lineage`.
+    - `room_for`: (template, allowance). With it, a text is cut at max_length - n + allowance tokens, where n is the
+      length of the row's prompt in that template. The text then keeps as much of the answer as fits after the prompt.
+    - `lineage`: records every table that is read.
     """
 
     model: Model
@@ -37,13 +38,13 @@ class Encodings:
     template: Template
     reference_template: Template
     max_length: int
-    behind: tuple[Template, int] | None = None
+    room_for: tuple[Template, int] | None = None
     lineage: Lineage = field(default_factory=Lineage, repr=False, compare=False)
     loaded: LoadedModel = field(default_factory=LoadedModel, repr=False, compare=False)
 
     def under(
         self, *, template: Template | None = None, max_length: int | None = None,
-        behind: Template | None = None, allowance: int = 0, end_token: bool = False,
+        room_for: Template | None = None, allowance: int = 0, end_token: bool = False,
     ) -> Encodings:  # fmt: skip
         """Encodings of other texts of the same examples; see `StoredExtractor.under`."""
         ours = self.template if template is None else template
@@ -53,7 +54,7 @@ class Encodings:
             template=ended(ours) if end_token else ours,
             reference_template=ended(reference) if end_token else reference,
             max_length=max_length or self.max_length,
-            behind=(behind, allowance) if behind is not None else None,
+            room_for=(room_for, allowance) if room_for is not None else None,
         )
 
     def identity(self, examples: Pool | Target) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class Encodings:
             "template": self._template(examples).digest,
             "max_length": self.max_length,
             "examples": examples.fingerprint,
-            **({"behind": [self.behind[0].digest, self.behind[1]]} if self.behind else {}),
+            **({"behind": [self.room_for[0].digest, self.room_for[1]]} if self.room_for else {}),
         }
 
     def tokens(self, examples: Pool | Target) -> TokenTable:
@@ -83,7 +84,7 @@ class Encodings:
         key = {"encoding": VERSION, "purpose": "score", **self.identity(examples)}
         missing = self.store.find("encodings", key) is None
         found = self.store.produce("encodings", key, write)
-        # An encoding that another process made while this one waited took time of this run: it counts as fresh.
+        # An encoding that another process makes while this one waits counts as fresh: this run spent the time.
         return read_tokens(self.lineage.add(replace(found, fresh=missing)).path)
 
     def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
@@ -107,8 +108,8 @@ class Encodings:
 
     def _limits(self, examples: Pool | Target) -> int | npt.NDArray[np.int64]:
         """Maximum tokens of a text: one number for all rows, or [N]."""
-        if self.behind is None:
+        if self.room_for is None:
             return self.max_length
-        template, allowance = self.behind
+        template, allowance = self.room_for
         prompts = self.under(template=template).prompt_lengths(examples)
         return np.asarray(self.max_length - prompts + allowance)

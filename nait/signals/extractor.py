@@ -1,4 +1,4 @@
-"""The extractor: every measurement that a selection method takes of a model, kept in one store."""
+"""The extractor: measurements of a model for selection methods, cached in a store."""
 
 from __future__ import annotations
 
@@ -59,19 +59,20 @@ class StoredExtractor:
 
     def under(
         self, *, template: Template | None = None, max_length: int | None = None,
-        behind: Template | None = None, allowance: int = 0, end_token: bool = False,
+        room_for: Template | None = None, allowance: int = 0, end_token: bool = False,
     ) -> StoredExtractor:  # fmt: skip
         """A view of other texts: pool and targets both under `template` (None: unchanged).
 
-        Texts are cut at `max_length` tokens (None: unchanged). With `behind`, a row is cut as if its answer followed
-        its prompt under that template: at max_length - n + allowance tokens, n the tokens of that prompt.
-        `end_token`: scored texts end with the end token, as under `template.eos=always`.
+        - `max_length`: the length limit in tokens; None: unchanged.
+        - `room_for`: a template whose prompt must also fit. Texts are cut at max_length - n + `allowance` tokens,
+          where n is the length of the row's prompt in that template.
+        - `end_token`: scored texts end with the end token, as with `template.eos=always`.
         """
         return self._with(
             self.encodings.under(
                 template=template,
                 max_length=max_length,
-                behind=behind,
+                room_for=room_for,
                 allowance=allowance,
                 end_token=end_token,
             )
@@ -178,7 +179,7 @@ class StoredExtractor:
             return load_file(artifact.path / "arrays.safetensors"), artifact
 
     def fine_tune(self, pool: Pool, ids: Collection[str], trainer: Trainer, *, seed: int) -> Artifact:
-        """The adapter that `trainer` makes from the rows of these ids, from the store if it is there.
+        """The adapter that `trainer` fine-tunes on the rows with these ids, from the store if it is there.
 
         Raises: ConfigError if the extractor has no `tune`, or the trainer trains nothing.
         """

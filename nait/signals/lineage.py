@@ -9,7 +9,7 @@ from nait.store import Artifact
 
 
 class Lineage:
-    """Artifacts by address, in the order of their first use. One made in this run stays marked as fresh."""
+    """Artifacts by address, in the order of their first use. An artifact that this run made stays marked as fresh."""
 
     def __init__(self) -> None:
         self._artifacts: dict[str, Artifact] = {}

@@ -15,9 +15,9 @@ VERSION = 1
 def record_run(
     store: Store, links: Mapping[str, str | None], labels: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Artifact:
-    """The `runs` artifact: links to a selection, an adapter and an evaluation, with the user's labels for them.
+    """The `runs` artifact: links to the run's artifacts, and the labels that tables show.
 
-    Measures by ground-truth labels and a given cost are part of its key: other labels or prices give another record.
+    Ground-truth measures and the price are part of its key: other labels or prices give another record.
     """
     key = {"run": VERSION, **links, **labels}
     key |= {name: facts[name] for name in ("truth", "cost") if facts.get(name) is not None}
@@ -25,6 +25,6 @@ def record_run(
 
 
 def report(reporter: Reporter, store: Store, runs: Sequence[str] | None, folder: Path) -> str:
-    """The text to print; the reporter's files are in `folder`. `runs`: addresses, None for all runs in the store."""
+    """Write the report's files into `folder` and return the text to print. `runs`: addresses; None: all runs."""
     folder.mkdir(parents=True, exist_ok=True)
     return reporter.report(store, runs, folder)

@@ -51,8 +51,8 @@ class Selector:
     order: Order
     budget: Budget
     config: Mapping[str, Any]
-    beside: Callable[[], Sequence[Scorer]] = tuple
-    """Other methods whose missing measurements of the pool are made in the same passes."""
+    sharing_passes: Callable[[], Sequence[Scorer]] = tuple
+    """Other methods whose measurements of the pool are made in the same passes (config key `beside`)."""
 
     @property
     def selects(self) -> bool:
@@ -134,7 +134,7 @@ def assist(
     """Compute a share of the passes of a selection. Another process writes the scores."""
     targets = with_answers(targets, extractor)
     if store.find("scores", _key(pool, targets, selector, extractor)) is None:
-        measure_together(pool.blind(), targets, [selector.scorer, *selector.beside()], extractor)
+        measure_together(pool.blind(), targets, [selector.scorer, *selector.sharing_passes()], extractor)
         selector.scorer.score(pool.blind(), targets, extractor)
 
 
@@ -159,7 +159,7 @@ def _scores(
 ) -> Artifact:
     def write(part: Path) -> Mapping[str, Any]:
         seen = pool.blind()
-        measure_together(seen, targets, [selector.scorer, *selector.beside()], extractor)
+        measure_together(seen, targets, [selector.scorer, *selector.sharing_passes()], extractor)
         started, since = time.monotonic(), gauge().joules()
         traced = extractor.traced()  # the cost of this method, without the measurements for other methods
         table = selector.scorer.score(seen, targets, traced)

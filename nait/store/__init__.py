@@ -8,7 +8,7 @@ from nait.store.store import (
     is_place,
     read_artifact,
     read_json,
-    way_out,
+    repair_advice,
     write_json,
     write_text,
 )
@@ -21,7 +21,7 @@ __all__ = [
     "read_artifact",
     "read_json",
     "reading",
-    "way_out",
+    "repair_advice",
     "write_json",
     "write_text",
 ]

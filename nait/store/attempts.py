@@ -1,6 +1,6 @@
-"""Attempts: time and energy that killed attempts at an artifact spent, for the attempt that resumes them.
+"""Attempts: the time and energy of killed attempts at an artifact, kept for the attempt that resumes their work.
 
-An artifact's cost is thus the cost of an uninterrupted run: work that was lost with an attempt is not counted.
+The cost of an artifact is the cost of an uninterrupted run. Work that a killed attempt did not save does not count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NOTE = "attempts.json"
 
 
 class Attempt:
-    """An attempt at an artifact in `folder`. It resumes earlier attempts from the files they `kept`, if any."""
+    """One attempt to write an artifact into `folder`. It resumes from `kept`, the files of earlier attempts."""
 
     def __init__(self, folder: Path, *, kept: Sequence[Path]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -26,28 +26,28 @@ class Attempt:
         self.keep()
 
     def _earlier(self, kept: Sequence[Path]) -> tuple[float, float | None]:
-        """Seconds and watt-hours of the earlier attempts up to the newest file.
+        """Seconds and watt-hours of the earlier attempts, up to their last kept file.
 
-        When an attempt was killed between a file and its note, the time between the two is added; the energy is
-        then unknown.
+        An attempt may be killed after it wrote a file and before it recorded the cost. Then the time between the last
+        record and the file is added, and the energy is unknown.
         """
         if not kept or not self._note.is_file():
             return 0.0, 0.0
         noted = read_json(self._note)
-        beyond = max(path.stat().st_mtime for path in kept) - self._note.stat().st_mtime
-        if beyond <= 0:
+        unrecorded = max(path.stat().st_mtime for path in kept) - self._note.stat().st_mtime
+        if unrecorded <= 0:
             return float(noted["seconds"]), noted["energy_wh"]
-        return float(noted["seconds"]) + beyond, None
+        return float(noted["seconds"]) + unrecorded, None
 
     def keep(self) -> None:
-        """Record the cost of all attempts so far. Call it after writing files to resume from."""
+        """Record the cost of all attempts so far. Call this after each write of files to resume from."""
         now = gauge().watt_hours(self._since)
         energy = None if now is None or self._earlier_wh is None else self._earlier_wh + now
         seconds = self.earlier_seconds + time.monotonic() - self._started
         write_json(self._note, {"seconds": round(seconds, 3), "energy_wh": energy})
 
     def facts(self) -> dict[str, float | None]:
-        """The cost of the earlier attempts, for the manifest: the store adds the current one. Removes the note."""
+        """The cost of the earlier attempts, for the manifest; the store adds this attempt's. Deletes the record."""
         self._note.unlink(missing_ok=True)
         if not self.earlier_seconds:
             return {}

@@ -29,7 +29,7 @@ from nait.core.inputs.paths import at_home, named_file, write_error
 from nait.store.energy import gauge
 
 MANIFEST = "manifest.json"
-MEND = "Set another folder: paths.store=FOLDER."
+OTHER_FOLDER = "Set another folder: paths.store=FOLDER."
 _KIND = re.compile(r"[a-z_]+")
 _ADDRESS = re.compile(r"[0-9a-f]{32}")
 
@@ -120,10 +120,10 @@ class Store:
         return Artifact(kind, folder.name, folder, manifest, fresh=True)
 
     def adopt(self, folder: Path) -> Artifact:
-        """The artifact of another store in `folder` (`.../<kind>/<address>`), moved into this store.
+        """Move the artifact in `folder` (`.../<kind>/<address>`), which belongs to another store, into this store.
 
-        An artifact that this store already has is kept. Raises: StoreError when the manifest belongs to another
-        artifact.
+        If this store already has the artifact, its own is kept. Raises: StoreError when the manifest belongs to
+        another artifact.
         """
         made = read_artifact(folder)
         about = made.manifest if isinstance(made.manifest, Mapping) else {}
@@ -150,7 +150,7 @@ class Store:
             folder.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except OSError as error:
-            refused = write_error(error, fix=MEND)
+            refused = write_error(error, fix=OTHER_FOLDER)
             if refused is None:
                 refused = StoreError(f"cannot be written ({error})", where=str(folder.parent))
             raise refused from error
@@ -162,7 +162,9 @@ class Store:
             yield part
         except Exception as error:
             place = named_file(error) or part
-            refused = write_error(error, fix=MEND, folder=part) if place.is_relative_to(self.root) else None
+            refused = (
+                write_error(error, fix=OTHER_FOLDER, folder=part) if place.is_relative_to(self.root) else None
+            )
             if refused is None:
                 raise
             raise refused from error
@@ -185,7 +187,7 @@ def read_artifact(folder: Path) -> Artifact:
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or "key" not in manifest:
         path = folder / MANIFEST
-        raise StoreError("is not an artifact's manifest", where=str(path), fix=way_out(path))
+        raise StoreError("is not an artifact's manifest", where=str(path), fix=repair_advice(path))
     return Artifact(kind=folder.parent.name, address=folder.name, path=folder, manifest=manifest)
 
 
@@ -194,7 +196,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(f"cannot be read ({error})", where=str(path), fix=way_out(path)) from error
+        raise StoreError(f"cannot be read ({error})", where=str(path), fix=repair_advice(path)) from error
 
 
 def is_place(folder: Path) -> bool:
@@ -202,10 +204,10 @@ def is_place(folder: Path) -> bool:
     return bool(_ADDRESS.fullmatch(folder.name) and _KIND.fullmatch(folder.parent.name))
 
 
-def way_out(path: Path, otherwise: str = "Check the file, or restore it from its source.") -> str:
-    """Advice for a damaged file or folder: the command that removes the artifact it belongs to.
+def repair_advice(path: Path, otherwise: str = "Check the file, or restore it from its source.") -> str:
+    """Advice for a damaged file or folder: the command that removes its artifact.
 
-    `otherwise` is the advice for a file of the user's own, outside any artifact.
+    `otherwise`: the advice for a file outside any artifact, such as a file of the user.
     """
     path = path.absolute()
     for folder in (path, *path.parents):

@@ -18,7 +18,7 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
 from nait.core.inputs.checks import check_number, check_whole
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
-from nait.store import read_json, way_out, write_json
+from nait.store import read_json, repair_advice, write_json
 from nait.store.jsonable import plain
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -183,7 +183,7 @@ def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
     raise StoreError(
         "contains no adapter and no model",
         where=str(folder),
-        fix=way_out(folder, "Give the folder of an adapter or a model."),
+        fix=repair_advice(folder, "Give the folder of an adapter or a model."),
     )
 
 

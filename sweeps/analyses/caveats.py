@@ -1,4 +1,4 @@
-"""Warnings about a report's results, and their provenance according to the run records."""
+"""Warnings about a report's results, and the provenance of the results."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Claim:
 def claims(
     matrices: Sequence[Matrix], rows: Sequence[Row], items: Items, *, reasoning: Sequence[str], control: str
 ) -> list[tuple[Matrix, Claim]]:
-    """The verdict on each claim that these runs can test; all claims of a report are one family.
+    """The verdict on each claim that these runs can test. Holm's correction covers all claims of a report.
 
     "A single direction beats all merged" is tested for each single direction; the best one is reported.
     """
@@ -45,7 +45,7 @@ def claims(
 
 
 def _tests(scene: _MatrixRuns, reasoning: Sequence[str]) -> list[tuple[str, str, str, Difference]]:
-    """For each test: claim, directions concerned, direction tested, difference."""
+    """(claim, directions it is about, tested direction, difference) of each test."""
     about = ", ".join(name for name in scene.matrix.singles if name in reasoning)
     asked = [
         ("A direction beats random on its own benchmark", "", scene.own_against_control()),

@@ -19,7 +19,7 @@ MOST_VALUES = 12
 """Maximum number of label values shown; rarer values are merged."""
 SHOWN = 3
 STRONG = 3.0
-"""Standard deviations of a random selection."""
+"""Differences above this many standard deviations of a random selection are bold."""
 
 
 def pool_traits(runs: RunSet, rows: Sequence[Row], picks: Sequence[Picks]) -> Traits | None:

@@ -9,7 +9,7 @@ from typing import Any
 from nait.core.addresses import ADDRESS_CHARS, digest_lines
 from nait.core.dataset.contamination import BEYOND, Hit, Side
 from nait.core.statistics.results import Row
-from nait.stages.checks.contamination_text import describe, describe_look, evaluated
+from nait.stages.checks.contamination_text import COMPARED, describe, describe_check, evaluated
 from nait.store import Artifact
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -20,10 +20,10 @@ SHORT = 8
 
 
 def contamination(runs: RunSet, rows: Sequence[Row]) -> tuple[Block, ...]:
-    """The overlaps that the checks found, the data they compared, and the runs without a check."""
+    """The overlaps found, the data compared, and the runs without a check."""
     checks, without = _checks(runs, rows)
     hits = dict.fromkeys(hit for check in checks for hit in _named(runs, check, checks))
-    coverage = dict.fromkeys(line for check in checks for line in describe_look(check.manifest))
+    coverage = dict.fromkeys(line for check in checks for line in describe_check(check.manifest))
     notes = [*describe(hits), *coverage, *_unchecked(without, len({row.run for row in rows}))]
     found = [
         [str(hit.rows), hit.id, str(hit.other), hit.other_id, hit.kind, _evaluated(hit)]
@@ -37,7 +37,7 @@ def contamination(runs: RunSet, rows: Sequence[Row]) -> tuple[Block, ...]:
         Notes(tuple(notes)),
         Table.of("contamination", ["rows", "id", "are in", "id there", "kind", "evaluated"], found, caption=caption),
         Table.of(
-            "looked", ["looked at", "rows or items", "evaluated", "too short to be found"], compared,
+            "compared", ["compared", "rows or items", "evaluated", "too short to compare"], compared,
             caption="Data compared, and how many items of each task are evaluated. Texts below 5 words are skipped.",
         ),
     )  # fmt: skip
@@ -91,7 +91,7 @@ def _unique(side: Side, check: Artifact, checks: Sequence[Artifact]) -> Side:
 
 
 def _content(side: Side, key: Mapping[str, Any]) -> str:
-    """The content digest of a pool, target or task; empty where this check has none of that name."""
+    """The content digest of a pool, target or task; empty where the check has none with that name."""
     if side.role == "pool":
         pool = key.get("pool")
         return str(pool["examples"]) if isinstance(pool, Mapping) and pool["name"] == side.name else ""
@@ -104,13 +104,13 @@ def _content(side: Side, key: Mapping[str, Any]) -> str:
 
 def _compared(check: Artifact, checks: Sequence[Artifact]) -> Iterator[tuple[str, int, int | str, int]]:
     """Each side of a check: rows or items, evaluated items of a task, and texts too short to match."""
-    looked = check.manifest.get("looked")
-    if looked is None:
+    compared = check.manifest.get(COMPARED)
+    if compared is None:
         return
     sides = {
-        Side("pool", looked["pool"]["name"]): looked["pool"],
-        **{Side("target", name): one for name, one in looked["targets"].items()},
-        **{Side("task", name): one for name, one in looked["tasks"].items()},
+        Side("pool", compared["pool"]["name"]): compared["pool"],
+        **{Side("target", name): one for name, one in compared["targets"].items()},
+        **{Side("task", name): one for name, one in compared["tasks"].items()},
     }
     asked = evaluated(check.manifest)
     for side, one in sides.items():

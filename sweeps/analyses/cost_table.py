@@ -1,4 +1,4 @@
-"""Cost table: time, energy and money of each method, from scratch and with shared passes counted once."""
+"""Cost table: time, energy and money of each method, from an empty store and with shared passes counted once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Costs:
     """Writes `costs.md`, the costs of every run of the store, including runs that only selected."""
 
     def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
-        """Write the file into `folder`; the table to print."""
+        """Write `costs.md` into `folder` and return the table to print."""
         loaded = RunSet.load(store, runs)
         found = sheets(loaded)
         tables = [(f"Table {one.number}: {one.head.text}", amortised(loaded, one.rows)) for one in found]
@@ -74,7 +74,7 @@ def amortised(runs: RunSet, rows: Sequence[Row]) -> Table:
 
 
 def _cells(one: Spending) -> list[object]:
-    taken = (one.alone, one.shared, one.a_target, one.train, one.evaluate)
+    taken = (one.single, one.shared, one.per_target, one.train, one.evaluate)
     energy = "" if one.energy_wh is None else f"{one.energy_wh:.2f}"
     money = "" if one.money is None else f"{one.money:.2f} {one.currency}".strip()
     return [*one.name, one.targets, one.seeds, one.runs, *map(seconds, taken),
@@ -111,9 +111,10 @@ def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
 
 
 def _selecting(runs: RunSet, scores: str, whole: Amount) -> Amounts:
-    """The cost of the inputs of a score table, and of the table itself: the remainder of `whole`.
+    """The cost of each input of a score table, and of the table itself.
 
-    The cost of inputs that are no longer in the store stays in the remainder.
+    `whole`: the cost of selection. What the inputs do not account for is the table's cost, including inputs that are
+    no longer in the store.
     """
     found = runs.find("scores", scores)
     made_of: Sequence[tuple[str, str]] = found.manifest.get("made_of", ()) if found else ()

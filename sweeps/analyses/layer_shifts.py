@@ -17,9 +17,10 @@ MOST_COLUMNS = 16
 
 
 def layer_shifts(picks: Sequence[Picks]) -> list[Grid]:
-    """Method by layer: mean contribution over the chosen rows minus the pool's, in standard deviations of the pool.
+    """Heat maps of methods by layers; empty without layered methods.
 
-    Mean over seeds; NaN where a method does not use the layer. Empty without layered methods.
+    A cell is the layer's mean contribution over the selected rows minus its mean over the pool, in standard
+    deviations of the pool's scores, averaged over seeds. NaN where a method does not use the layer.
     """
     lines: dict[str, dict[int, float]] = {}
     for name, one in zip(names(picks), picks, strict=True):

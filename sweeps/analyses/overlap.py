@@ -1,6 +1,6 @@
-"""Overlap of selections, core subsets, score correlations and answer lengths.
+"""Comparisons between selections: overlap, core subsets, score correlations and answer lengths.
 
-The Jaccard index of two selections is the size of their intersection over that of their union. N rows of a pool.
+The Jaccard index of two selections is the number of rows in both, divided by the number of rows in either.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ def overlaps(picks: Sequence[Picks]) -> Grid | None:
 
 
 def _agreement(a: Picks, b: Picks) -> float:
-    """The mean Jaccard index of two lines over their shared seeds, else of their first seeds."""
+    """The mean Jaccard index of two lines over their shared seeds, or of their first seeds where none is shared."""
     shared = sorted(set(a.by_seed) & set(b.by_seed))
     pairs = [(a.by_seed[s], b.by_seed[s]) for s in shared] or [(a.first, b.first)]
     return float(np.mean([jaccard(x.chosen, y.chosen) for x, y in pairs]))
 
 
 def setting_agreement(picks: Sequence[Picks]) -> list[tuple[str, str, int, float]]:
-    """For each method with several settings: its name, the settings' keys, their number and the mean Jaccard index.
+    """For each method with several settings: (name, keys that differ, number of settings, mean Jaccard index).
 
-    Settings are the keys in which runs of the method differ: layers, reference draws, templates.
+    Such keys are layers, draws of the reference set, and templates.
     """
     groups: dict[tuple[str, str, str], list[Picks]] = {}
     for one in picks:
@@ -80,7 +80,9 @@ def setting_agreement(picks: Sequence[Picks]) -> list[tuple[str, str, int, float
 
 @dataclass(frozen=True)
 class Core:
-    """The rows that a method chose for more than half of its targets, and for a single target.
+    """The core subset of a method: the rows it selected for more than half of its targets.
+
+    `specific`: target -> the rows selected for that target only.
 
     `seed`: the seed of these selections, None where they are the same for every seed.
     """
@@ -136,7 +138,7 @@ def correlations(picks: Sequence[Picks]) -> Grid | None:
         for target, values in _by_target(one.first.scores).items():
             name = f"{one.selector}, {target}" if target else one.selector
             while name in columns and not np.array_equal(columns[name], values, equal_nan=True):
-                name += "'"  # the same method and target within a merge, with different scores
+                name += "'"  # the same method and target in a merged run, with different scores
             columns[name] = values
     labels = list(columns)[:MOST]
     if len(labels) < 2 or len({len(columns[name]) for name in labels}) > 1:

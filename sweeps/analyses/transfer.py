@@ -1,7 +1,7 @@
 """The transfer matrix: scores by the target used for selection and the benchmark.
 
-Rows: targets, and "all" for runs that merge all targets. Columns: benchmarks. Cells: score minus the control at the
-same budget, over seeds.
+Rows are targets, and "all" for runs that merge all targets. Columns are benchmarks. A cell is the score minus the
+control's at the same budget, over seeds.
 """
 
 from __future__ import annotations

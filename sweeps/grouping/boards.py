@@ -105,7 +105,7 @@ def boards(runs: RunSet) -> list[Board]:
 def _check_selections(runs: RunSet) -> None:
     """Raises: StoreError where the store has the selections of some runs and not of others.
 
-    Only runs with a selection show their order and budget, so one method would become several lines.
+    The order and budget of a run are read from its selection. Without it, one method would become several lines.
     """
     linked = [(run, run.manifest["links"].get("selection")) for run in runs.records if not is_base(run)]
     gone = [run for run, link in linked if link and runs.find("selections", link) is None]
@@ -115,7 +115,7 @@ def _check_selections(runs: RunSet) -> None:
 
 
 def _identified(runs: RunSet) -> list[PlacedRun]:
-    """The runs with their identities; a seed that follows the run's own is not a difference."""
+    """The runs with their identities, in which seeds that follow the run's seed are masked."""
     found = [
         PlacedRun(record, name_of(record), identity(runs, record), selected=runs.selected_digest(record))
         for record in runs.records
@@ -173,7 +173,7 @@ def _board(head: Heading, runs: Sequence[PlacedRun], notes: Sequence[str]) -> Bo
 
 
 def _unknown(runs: Iterable[PlacedRun]) -> list[str]:
-    """Notes on runs that only names and settings distinguish, because their artifacts are missing."""
+    """Notes on runs whose artifacts are missing, so that only names and settings distinguish them."""
     lacking: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
         if run.identity.unknown:
@@ -188,48 +188,51 @@ def _unknown(runs: Iterable[PlacedRun]) -> list[str]:
 def differing(runs: Sequence[PlacedRun]) -> list[dict[str, str]]:
     """For each run, the facts in which the table's runs of its method differ.
 
-    Reference sets are compared between runs of one target and budgets between runs with one budget label. Orders are
-    compared separately for single and merged targets: with a single target every order ranks as `Highest` does, and
-    the target's name already shows which of the two a run is.
+    Most facts are compared between all runs of a method. Three are compared within smaller groups:
+
+    - reference sets: between runs of the same target;
+    - budgets: between runs with the same budget label;
+    - orders: between runs of single targets, and between runs of merged targets. With a single target every order
+      ranks as `Highest` does, and the target's name already distinguishes the two groups.
     """
-    places = [(_everyone(run), _aimed(run), _sized(run), _merged(run)) for run in runs]
+    places = [(_method_group(run), _target_group(run), _budget_group(run), _order_group(run)) for run in runs]
     known: dict[tuple[str, ...], list[Facts]] = {}
     for run, groups in zip(runs, places, strict=True):
         for group in groups:
             known.setdefault(group, []).append(run.identity.method)
     varied = {group: _varied(facts) for group, facts in known.items()}
     found = []
-    for run, (everyone, aimed, sized, merged) in zip(runs, places, strict=True):
+    for run, (by_method, by_target, by_budget, by_order) in zip(runs, places, strict=True):
         facts = run.identity.method
-        among = dict.fromkeys(REFERENCES, aimed) | {"order": merged}
+        group_of = dict.fromkeys(REFERENCES, by_target) | {"order": by_order}
         keys = [
             key
             for key in sorted(facts)
-            if key in varied[sized if key.startswith("budget") else among.get(key, everyone)]
+            if key in varied[by_budget if key.startswith("budget") else group_of.get(key, by_method)]
         ]
-        if "reference rows" in keys and _decided(known[aimed], "reference rows", "reference"):
+        if "reference rows" in keys and _determines(known[by_target], "reference rows", "reference"):
             keys = [key for key in keys if key != "reference"]  # the number of rows implies it
         if run.method == CONTROL and facts.get("order") == "Highest":
-            keys = [key for key in keys if key != "order"]  # the usual one
+            keys = [key for key in keys if key != "order"]  # a control's usual order
         found.append({key: facts[key] for key in keys if facts[key]})
     return found
 
 
-def _everyone(run: PlacedRun) -> tuple[str, ...]:
-    """The method. Controls with a shuffled order form their own group: their scores have no effect."""
+def _method_group(run: PlacedRun) -> tuple[str, ...]:
+    """The runs of one method. Controls with a shuffled order, which ignores scores, form a group of their own."""
     shuffled = run.method == CONTROL and run.identity.method.get("order") == SHUFFLED
     return (run.method, SHUFFLED) if shuffled else (run.method,)
 
 
-def _aimed(run: PlacedRun) -> tuple[str, ...]:
+def _target_group(run: PlacedRun) -> tuple[str, ...]:
     return (run.method, "target", run.labels["target"])
 
 
-def _sized(run: PlacedRun) -> tuple[str, ...]:
+def _budget_group(run: PlacedRun) -> tuple[str, ...]:
     return (run.method, "budget", run.budget)
 
 
-def _merged(run: PlacedRun) -> tuple[str, ...]:
+def _order_group(run: PlacedRun) -> tuple[str, ...]:
     several = "+" in run.labels["target"] and run.method != CONTROL
     return (run.method, "order", "several" if several else "one")
 
@@ -240,7 +243,7 @@ def _varied(group: Sequence[Facts]) -> set[str]:
     return {key for key in keys if len({facts.get(key) for facts in group}) > 1}
 
 
-def _decided(group: Sequence[Facts], by: str, key: str) -> bool:
+def _determines(group: Sequence[Facts], by: str, key: str) -> bool:
     """Whether the fact `by` determines `key`."""
     seen: dict[str | None, set[str | None]] = {}
     for facts in group:

@@ -20,7 +20,7 @@ NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)
 NO_RUNS = "No run is recorded here. A job records its run in the stages evaluate and report."
 PAID = ("select", "train", "evaluate")
 """The phases included in a run's device time and money."""
-OF_SCORES = ("auc", "precision each")
+SCORE_MEASURES = ("auc", "precision each")
 """Ground-truth measures of the scores; the others describe the selected rows."""
 
 
@@ -101,7 +101,7 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
     checks = {} if base or shuffled else _checks(runs, links.get("scores"))
     truth = {} if base else record.manifest.get("truth") or {}
     if shuffled:  # the selected rows do not depend on the scores
-        truth = {key: value for key, value in truth.items() if key not in OF_SCORES}
+        truth = {key: value for key, value in truth.items() if key not in SCORE_MEASURES}
     paid = 1.0
     if base or shuffled:
         paid = 1 - seconds.get("select", 0.0) / (sum(seconds.get(name, 0.0) for name in PAID) or 1.0)
@@ -146,10 +146,11 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
 
 
 def _checks(runs: RunSet, scores: str | None) -> dict[str, float]:
-    """Checks of a run's score columns; of several targets, the worst value.
+    """Checks of a run's score columns. Where there are several columns, the worst value is reported.
 
-    rho: Spearman's correlation with token length, the one furthest from 0. For layered methods also margin, the mean
-    of |mu . v| / |mu| over the layers used, and top layer, the largest share of the score's variance.
+    - rho: Spearman's correlation with token length.
+    - margin, for layered methods: the mean of |mu . v| / |mu| over the layers used.
+    - top layer, for layered methods: the largest share of one layer in the score's variance.
     """
     found = runs.find("scores", scores) if scores else None
     if found is None:

@@ -12,14 +12,13 @@ from nait.sweeps.grouping.names import DIGEST, brief, cut, some
 if TYPE_CHECKING:
     from nait.sweeps.grouping.boards import PlacedRun
 
-UNSAID = ("model", "pool", "name")
 MOST_TASKS = 3
 MOST_NAME = 32
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The conditions of a table in readable form. `evaluation` is empty for runs that were not evaluated."""
+    """The model, pool, recipe and evaluation of a table, readable. `evaluation` is empty without an evaluation."""
 
     model: str
     pool: str
@@ -90,7 +89,7 @@ def _templates(runs: Sequence[PlacedRun]) -> dict[str, str]:
 
 
 def _recipe(own: Facts, others: Sequence[Facts], templates: Mapping[str, str]) -> str:
-    """`lora, 3 epochs, batch_size=4`; settings not shown are the same in all tables that train."""
+    """Such as `lora, 3 epochs, batch_size=4`: the method, its length, and the settings in which the tables differ."""
     shown = {"train.method", "train.epochs", "train.max_steps", "train.kind"}
     trained = any(key.startswith("train") for key in own)
     method = own.get("train.method", "")
@@ -98,16 +97,16 @@ def _recipe(own: Facts, others: Sequence[Facts], templates: Mapping[str, str]) -
     length = (
         f"{steps} updates" if steps.isdigit() else f"{epochs} epoch{'s' * (epochs != '1')}" if epochs else ""
     )
-    alike = [one for one in others if any(key.startswith("train") for key in one) == trained and one]
+    comparable = [one for one in others if any(key.startswith("train") for key in one) == trained and one]
 
     def value(key: str) -> str:
         return templates.get(own[key], own[key][:DIGEST]) if key == "template" else brief(key, own[key])
 
-    return ", ".join(filter(None, [method, length, *_differing(own, alike, shown, value)]))
+    return ", ".join(filter(None, [method, length, *_differing(own, comparable, shown, value)]))
 
 
 def _evaluation(own: Facts, others: Sequence[Facts]) -> str:
-    """`gsm8k, mmlu, seed=3`."""
+    """Such as `gsm8k, mmlu, seed=3`."""
     if not own:
         return ""
     evaluated = [one for one in others if one]

@@ -19,17 +19,17 @@ ANY = "any"
 """The score column of a method that does not depend on the target."""
 SHUFFLED = "Shuffled"
 """The order that turns any selector into a random control, used in sweeps over a method's own keys."""
-AS_HIGHEST = ("BestRank", "MeanZScore", "RoundRobin")
-"""Orders over several columns that rank a single column as `Highest` does."""
+MERGING_ORDERS = ("BestRank", "MeanZScore", "RoundRobin")
+"""Orders that merge several columns. Each ranks a single column as `Highest` does."""
 SEED = "seed"
-OF_THE_RUN = ""
-"""The value of a seed that follows the run's."""
-NO_DIFFERENCE = (
+RUN_SEED = ""
+"""Replaces the value of a seed that follows the run's, so that runs of different seeds compare equal."""
+WITHOUT_EFFECT = (
     "early_exit", "budget.allow_fewer", "eval.online", "eval.allow_partial", "eval.include", "eval.tasks",
     "train.deterministic", "train.gradient_checkpointing", "model.attn_implementation", "model.tensor_parallel",
     "model.trust_remote_code", "model.download",
 )  # fmt: skip
-"""Settings in older records that do not affect results."""
+"""Settings that do not affect results; older records contain them."""
 Facts = Mapping[str, str]
 
 
@@ -111,7 +111,7 @@ class _Source:
         self.settings = {
             str(key): str(value)
             for key, value in (record.manifest.get("settings") or {}).items()
-            if key not in NO_DIFFERENCE
+            if key not in WITHOUT_EFFECT
         }
         links = record.manifest["links"]
         found = {
@@ -149,9 +149,10 @@ class _Source:
 
     @property
     def targetless(self) -> bool:
-        """Whether the scores do not depend on a reference set: one column, from a scorer that wraps no other.
+        """Whether the scores are the same for every target: they have the single column `any`.
 
-        A wrapped scorer may depend on a target. A user's target may itself be called `any`.
+        A target of the user may be called `any`, and a wrapped scorer may depend on a target: both count as
+        dependent.
         """
         if self.name in TARGETLESS:
             return True
@@ -216,7 +217,7 @@ class _Source:
     def method(self) -> Facts:
         found = self._random() if self.name == CONTROL else self._selector() | self._order()
         budget = {} if self.exhaustive else flat("budget", _mapping(self.selection.get("budget")))
-        found |= {key: value for key, value in budget.items() if key not in NO_DIFFERENCE}
+        found |= {key: value for key, value in budget.items() if key not in WITHOUT_EFFECT}
         if "selection" in self.selection:
             found["selection version"] = as_typed(self.selection["selection"])
         return found if self.targetless else found | self._references()
@@ -242,7 +243,7 @@ class _Source:
             )
             named = {("scorer" if key == "_target_" else key): self.settings[key] for key in own}
             return {k: v for k, v in named.items() if k != "order" and not k.startswith("order.")}
-        found = flat("", {key: value for key, value in config.items() if key not in NO_DIFFERENCE})
+        found = flat("", {key: value for key, value in config.items() if key not in WITHOUT_EFFECT})
         for key, name in (("scores", "scores version"), ("version", "scorer version")):
             found |= {name: as_typed(self.scores[key])} if key in self.scores else {}
         if self.scores.get("content"):
@@ -254,7 +255,7 @@ class _Source:
         if not found:
             found = {k: v for k, v in self.settings.items() if k == "order" or k.startswith("order.")}
         columns: Sequence[str] = self.scored.get("targets") or ()
-        if len(columns) == 1 and found.get("order") in AS_HIGHEST:
+        if len(columns) == 1 and found.get("order") in MERGING_ORDERS:
             found["order"] = "Highest"
         return found
 

@@ -1,7 +1,7 @@
-"""Which config seeds of a run follow the run's own seed, and therefore do not distinguish lines.
+"""Config seeds that follow the run's seed. They differ between runs of one line and do not distinguish lines.
 
-A record lists the keys that follow (`seeded`). A record without the list, or a run that two configs produce, is
-decided by its neighbours: runs that differ only in their seeds.
+A run's record lists the keys that follow (`seeded`). Older records have no list, and two configs may produce the same
+run. Such runs are compared with their family: the runs that differ from them only in seeds.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nait.sweeps.grouping.identities import OF_THE_RUN, Facts, Identity
+from nait.sweeps.grouping.identities import RUN_SEED, Facts, Identity
 
 FOLLOWS, FIXED, UNSURE = "follows", "fixed", "unsure"
 
 
 @dataclass(frozen=True)
 class Seeded:
-    """A run's seed, its identity, and the keys recorded as following the seed; None: not recorded."""
+    """A run's seed and identity. `follows`: the config keys that follow the run's seed; None in older records."""
 
     seed: int
     identity: Identity
@@ -24,7 +24,7 @@ class Seeded:
     follows: frozenset[str] | None = None
 
     def state(self, key: str) -> str:
-        """Whether the record of this run alone shows a seed to follow, be fixed, or neither."""
+        """`FOLLOWS`, `FIXED` or `UNSURE`: what this run's record says about the seed at `key`."""
         if self.identity.seeds[key] != str(self.seed):
             return FIXED
         if self.follows is None:
@@ -34,13 +34,13 @@ class Seeded:
     @property
     def family(self) -> object:
         """The key that runs share when they differ only in seeds."""
-        masked = self.identity.with_seeds(dict.fromkeys(self.identity.seeds, OF_THE_RUN))
+        masked = self.identity.with_seeds(dict.fromkeys(self.identity.seeds, RUN_SEED))
         parts = (masked.method, masked.model, masked.pool, masked.recipe, masked.evaluation)
         return (self.group, *(tuple(sorted(part.items())) for part in parts))
 
 
 def without_run_seeds(runs: Sequence[Seeded]) -> list[Identity]:
-    """The identities of the runs, with `OF_THE_RUN` for each seed that follows the run's."""
+    """The identities of the runs, with `RUN_SEED` as the value of each seed that follows the run's."""
     families: dict[object, list[Seeded]] = {}
     for run in runs:
         families.setdefault(run.family, []).append(run)
@@ -56,15 +56,15 @@ def without_run_seeds(runs: Sequence[Seeded]) -> list[Identity]:
 def _seeds(run: Seeded, family: Sequence[Seeded], fixed: set[tuple[tuple[str, ...], str, str]]) -> Facts:
     found: Mapping[str, str] = run.identity.seeds
     return {
-        key: OF_THE_RUN if _follows(run, key, family, (run.group[:1], key, value) in fixed) else value
+        key: RUN_SEED if _follows(run, key, family, (run.group[:1], key, value) in fixed) else value
         for key, value in found.items()
     }
 
 
 def _follows(run: Seeded, key: str, family: Sequence[Seeded], elsewhere: bool) -> bool:
-    """Whether a seed follows the run's: as recorded, unless the neighbours contradict the record.
+    """Whether a seed follows the run's: as recorded, unless other runs of the family contradict the record.
 
-    `elsewhere`: runs of the method fix this seed to this value.
+    `elsewhere`: other runs of the method have this seed fixed to this value.
     """
     value, state = run.identity.seeds[key], run.state(key)
     if value != str(run.seed):

@@ -93,7 +93,7 @@ def cost_plot(found: Mapping[str, Sequence[Spot]]) -> Figure:
 
 
 def _marker(where: str, wheres: Sequence[str]) -> str:
-    """The marker of a target or budget; the same for all if there are more than markers."""
+    """The marker of a target or budget. All share one marker if there are too few markers."""
     return MARKERS[wheres.index(where)] if len(wheres) <= len(MARKERS) else MARKERS[0]
 
 

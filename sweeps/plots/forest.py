@@ -75,7 +75,7 @@ def _cells(
 
 
 def _place(cells: Mapping[str, Difference | None], titles: Sequence[str]) -> tuple[tuple[bool, float], ...]:
-    """Sort key: best first in the first panel, then lines without a value there, by the next panel."""
+    """Sort key: best value in the first panel first; lines without a value there come last, by the next panel."""
     values = [cells[title] for title in titles]
     return tuple((one is None, -one.gain if one else 0.0) for one in values)
 

@@ -27,7 +27,7 @@ def wide(lines: Sequence[Line], *, form: str, benchmarks: Benchmarks = NONE) -> 
 
 
 def wide_cells(lines: Sequence[Line], benchmarks: Benchmarks = NONE) -> tuple[list[str], list[list[object]]]:
-    """Header and body of that table."""
+    """Header and body of the `wide` table."""
     tasks = sorted({line.task for line in lines if line.task})
     known = [name for name in TRUTH if any(name in line.truth for line in lines)]
     asked = CHECKS[:1] if tasks else CHECKS
@@ -61,7 +61,7 @@ def differences(
 def difference_cells(
     lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmarks = NONE
 ) -> tuple[list[str], list[list[object]]]:
-    """Header and body of that table."""
+    """Header and body of the `differences` table."""
     compared = [line for line in lines if line.difference]
     tasks = sorted({line.task for line in compared})
     body: list[list[object]] = []
@@ -79,7 +79,7 @@ def long(lines: Sequence[Line], *, form: str, control: str = CONTROL) -> str:
 
 
 def long_cells(lines: Sequence[Line], *, control: str = CONTROL) -> tuple[list[str], list[list[object]]]:
-    """Header and body of that table."""
+    """Header and body of the `long` table."""
     body: list[list[object]] = []
     for line in lines:
         if not line.task:
@@ -93,7 +93,7 @@ def long_cells(lines: Sequence[Line], *, control: str = CONTROL) -> tuple[list[s
 
 
 def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benchmarks) -> list[list[Line]]:
-    """The lines of each method, target and budget, sorted by target, then by its own benchmark, best first.
+    """The lines of each method, target and budget, sorted by target, then by the target's own benchmark, best first.
 
     `everything`: all lines of the table, which determine the benchmarks.
     """

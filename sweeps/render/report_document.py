@@ -64,7 +64,7 @@ class Section:
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
     def marked(self, title: str, name: str) -> Section:
-        """A copy for one of several tables, with `title` before the title and `name` after the block names."""
+        """A copy for one of several tables: `title` precedes its title, `name` follows the names of its blocks."""
         blocks = tuple(
             block if isinstance(block, Notes) or not name else block.named(block.name + name)
             for block in self.blocks

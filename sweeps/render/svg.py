@@ -63,7 +63,7 @@ class Picture:
         text = self.raw.replace(FAINT, "color-mix(in srgb, currentColor 20%, transparent)")
         text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text.replace(INK, "currentColor"))
         text = text.replace("xlink:href", "href").replace("<svg", '<svg role="img" aria-hidden="true"', 1)
-        return Markup(text)  # noqa: S704  # generated here: letters are outlines, comments are removed
+        return Markup(text)  # noqa: S704  # generated here: text is drawn as outlines, comments are removed
 
 
 def _id(name: str) -> str:
@@ -117,7 +117,7 @@ class Grid:
 
 
 def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
-    """Heat maps below each other on one scale: symmetric around 0 if `diverging`, else from 0 to 1."""
+    """Heat maps, one below the other, on one scale: symmetric around 0 if `diverging`, else from 0 to 1."""
     grids = [replace(grid, rows=_fitted(grid.rows), columns=_fitted(grid.columns)) for grid in grids]
     columns = max(len(grid.columns) for grid in grids)
     longest = max(len(name) for grid in grids for name in grid.rows)

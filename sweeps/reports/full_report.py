@@ -42,7 +42,7 @@ class Report:
     reasoning: Sequence[str] = REASONING
 
     def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
-        """Write all files into `folder`; the tables to print."""
+        """Write all files into `folder` and return the tables to print."""
         loaded = RunSet.load(store, runs)
         found = measured(loaded, self.control)
         printed = self._board.write(found, folder)

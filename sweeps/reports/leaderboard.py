@@ -26,7 +26,7 @@ from nait.sweeps.stored_runs.method_names import BASE, CONTROL
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
 
-INNER = ("members", "result", "targetless", "budgetless")
+INTERNAL = ("members", "result", "targetless", "budgetless")
 """Fields used only by statistics and figures."""
 MAPPINGS = ("settings", "truth", "checks")
 
@@ -55,9 +55,9 @@ class Measured:
 class Leaderboard:
     """Writes the leaderboard's files.
 
-    `headlines_only`: print the requested tasks, without the subtasks of groups. `control`: the row to which the
-    others are compared. `benchmarks`: target -> its own benchmarks, which sort its rows; by default the tasks whose
-    names begin or end with the target's.
+    `headlines_only`: print the requested tasks, without the subtasks of groups. `control`: the method that the
+    others are compared with. `benchmarks`: target -> its own benchmarks, which sort its rows; by default the tasks
+    whose names begin or end with the target's.
     """
 
     headlines_only: bool = True
@@ -65,11 +65,11 @@ class Leaderboard:
     benchmarks: Benchmarks = field(default_factory=dict)
 
     def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
-        """Write the files, with every task; the tables to print."""
+        """Write the files, with every task, and return the tables to print."""
         return self.write(measured(RunSet.load(store, runs), self.control), folder)
 
     def write(self, found: Sequence[Measured], folder: Path) -> str:
-        """Write the files of these tables; the text to print."""
+        """Write the files of these tables and return the text to print."""
         rows = once([row for one in found for row in one.rows])
         write_json(folder / "leaderboard.json", [as_record(row) for row in rows])
         write_text(folder / "leaderboard.csv", as_csv(rows))
@@ -133,7 +133,7 @@ def _without_unevaluated(found: Sequence[Sheet]) -> list[Sheet]:
 
 
 def once(rows: Sequence[Row]) -> list[Row]:
-    """The rows, those of the untrained model merged over seeds."""
+    """The rows, with the untrained model's rows merged over seeds."""
     seen: dict[tuple[object, ...], Row] = {}
     for k, row in enumerate(rows):
         base = row.method == BASE
@@ -143,8 +143,8 @@ def once(rows: Sequence[Row]) -> list[Row]:
 
 
 def as_record(row: Row) -> dict[str, object]:
-    """A row as plain values without its inner fields; None where a field is empty."""
-    plain = {name: value for name, value in dataclasses.asdict(row).items() if name not in INNER}
+    """A row as plain values without its internal fields; None where a field is empty."""
+    plain = {name: value for name, value in dataclasses.asdict(row).items() if name not in INTERNAL}
     return {**plain, "seed": _seed(row), "budget": row.budget or None}
 
 
@@ -158,7 +158,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     settings = sorted({name for row in rows for name in row.settings})
     truth = sorted({name for row in rows for name in row.truth})
     checks = sorted({name for row in rows for name in row.checks})
-    names = [field.name for field in dataclasses.fields(Row) if field.name not in (*INNER, *MAPPINGS)]
+    names = [field.name for field in dataclasses.fields(Row) if field.name not in (*INTERNAL, *MAPPINGS)]
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*names, *settings, *truth, *checks])

@@ -101,13 +101,13 @@ def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tu
 
 
 def _legend(names: Iterable[str]) -> tuple[Notes, ...]:
-    """The full names of those that a figure shortens."""
+    """A list of the names that a figure shortens, each in full."""
     entries = legend(names)
     return (Notes(entries),) if entries else ()
 
 
 def _maps(name: str, grids: Sequence[Grid], alt: str, *, diverging: bool = True) -> tuple[Block, ...]:
-    """Heat maps in one figure, and the full names of those it shortens."""
+    """Heat maps in one figure, and the full form of each shortened name."""
     shown = picture(name, heat_maps(grids, diverging=diverging), alt)
     return (shown, *_legend(one for grid in grids for one in (*grid.rows, *grid.columns)))
 
@@ -127,7 +127,7 @@ def varied(lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[Block, ...]:
 def transferred(
     found: Sequence[Matrix], rows: Sequence[Row], items: Items, *, reasoning: Sequence[str], control: str
 ) -> tuple[Block, ...]:
-    """The matrices as heat maps, and each claim with its verdict."""
+    """The transfer matrices as heat maps, and each claim with its verdict."""
     if not found:
         return ()
     alt = (

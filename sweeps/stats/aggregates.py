@@ -19,13 +19,17 @@ from nait.sweeps.stored_runs.row_items import measurements, places
 class Line:
     """A method's result on one task over its seeds.
 
-    `value` is NaN where nothing was evaluated; seconds are None for a phase that did not run. `share`: the score is a
-    share of items, so score and interval lie in [0, 1]. `half_width`: of the 95 % interval, None where unknown.
-    `difference`: to the control on the same items and seeds; None for the control itself and without a control.
-    `truth`: ground-truth measures from the rows' labels. `checks`: of the score columns. `itemised`: the score is the
-    mean of stored item outcomes, which intervals and differences require. `settings`: those in which runs of the
-    method differ. `members`: tasks of a group. `seeds`: number of distinct results over the line's seeds. `budget`,
-    `selected_rows`, `answer_tokens`, `seconds_select`, `budgetless`: as in `Row`.
+    - `value`: the mean score; NaN where nothing was evaluated.
+    - `half_width`: half the 95 % interval; None where unknown.
+    - `share`: the score is a share of items, so score and interval lie in [0, 1].
+    - `seeds`: the number of distinct results over the seeds.
+    - `seconds_*`: None for a phase that did not run.
+    - `difference`: the difference to the control on the same items and seeds; None for the control itself and where
+      there is no control.
+    - `truth`: ground-truth measures from the labels of the rows. `checks`: diagnostics of the scores.
+    - `itemised`: the score is the mean of stored item outcomes, which intervals and differences require.
+    - `settings`: the settings in which runs of the method differ. `members`: the tasks of a group.
+    - `budget`, `selected_rows`, `answer_tokens`, `budgetless`: as in `Row`.
     """
 
     selector: str
@@ -93,7 +97,8 @@ def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str =
 def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     """Line key -> its rows, which differ only in the seed; an evaluation counts once.
 
-    Of runs with the same result, the last one with ground truth provides it, and the last one with a price the costs.
+    Of runs with the same result, the last one with ground truth provides the ground truth, and the last one with a
+    price provides the costs.
     """
     groups: dict[Key, dict[tuple[int, str], Row]] = {}
     for row in rows:
@@ -181,7 +186,7 @@ def _line(
 
 
 def _without_items(group: Sequence[Row]) -> float | None:
-    """Half the wider of the intervals from standard errors and from seeds; a result counts once."""
+    """Half the width of the wider interval: from standard errors, or over seeds. A result counts once."""
     group = list({row.outcome: row for row in group}.values())
     errors = [row.stderr for row in group if row.stderr is not None and not math.isnan(row.stderr)]
     over_items = Z95 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None

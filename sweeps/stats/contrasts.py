@@ -22,7 +22,7 @@ Term = tuple[float, Mapping[int, Row]]
 def strata(terms: Sequence[Term], items: Items, *, weight: float = 1.0) -> list[Stratum] | None:
     """The contrast of these terms on one task over their shared seeds; None where items are missing.
 
-    `weight`: the task's weight in a larger contrast.
+    `weight`: the task's weight in a contrast over several tasks.
     """
     seeds = sorted(set.intersection(*(set(rows) for _, rows in terms)))
     if not seeds:

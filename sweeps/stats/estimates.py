@@ -1,4 +1,4 @@
-"""Estimates of each line's score and its difference to the control, with seed variance pooled over a column."""
+"""Estimates of each line's score and its difference to the control. Seed variances are pooled over a column."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from nait.core.statistics.results import Row
-from nait.core.statistics.significance import Arm
+from nait.core.statistics.significance import SeedVariance
 from nait.sweeps.stats.contrasts import Items, against, by_seed, controls, strata
 from nait.sweeps.stats.paired import Difference, Stratum, estimate
 from nait.sweeps.stats.seed_spread import column, moderate
@@ -22,7 +22,7 @@ Columns = dict[Column, list[Key]]
 def scores(
     groups: Mapping[Key, Sequence[Row]], items: Items, shares: frozenset[Key] = frozenset()
 ) -> dict[Key, Difference]:
-    """Each line's score. A seed effect common to all lines of a column is treated like a control's.
+    """Each line's score. A seed effect that all lines of a column share is treated as the control's.
 
     `shares`: the lines whose score is a share of items.
     """
@@ -65,8 +65,8 @@ def _estimated(
     *,
     shares: frozenset[Key] = frozenset(),
 ) -> dict[Key, Difference]:
-    """The estimates, with the variance components of each column."""
-    by_column: dict[Column, dict[Key, tuple[Arm, ...]]] = {}
+    """The estimates, with seed variances from each column."""
+    by_column: dict[Column, dict[Key, tuple[SeedVariance, ...]]] = {}
     for name, keys in columns.items():
         once = {runs[key]: key for key in reversed(keys)}  # a method under several names counts once
         sides = column({key: found[key] for key in once.values()}, fixed)
@@ -79,9 +79,9 @@ def _estimated(
 
 
 def _moderated(
-    name: Column, key: Key, by_column: Mapping[Column, Mapping[Key, tuple[Arm, ...]]]
-) -> tuple[Arm, ...]:
-    """A key's variance components; a lone component is moderated by columns with other controls."""
+    name: Column, key: Key, by_column: Mapping[Column, Mapping[Key, tuple[SeedVariance, ...]]]
+) -> tuple[SeedVariance, ...]:
+    """A line's seed variances. A single unpooled variance is moderated by columns with other controls."""
     sides = by_column[name][key]
     if len(sides) != 1 or not sides[0].kept:
         return sides

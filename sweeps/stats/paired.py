@@ -4,12 +4,15 @@ Shapes: S seeds, I items. The interval generalises to both new seeds and new ite
 
     difference* = mean + z sqrt(w) + sum over sides of t_f sqrt(v / S)
 
-w is the variance of the mean over items: the squared standard error of I items, plus the effect of one more item that
-changes by a whole outcome, without which a few items with equal differences would give an interval of width 0. v is
-the seed variance of one side: the method's and the control's, each with S - 1 or slightly more degrees of freedom
-(`sweeps/stats/seed_spread.py`). The tail probability is exact, without sampling
-(`nait/core/statistics/significance.py`). Apart from the additional item, the squared error equals the REML estimate
-of the crossed model mean + seed + item + residual wherever all variance components are positive.
+- w: the variance of the mean over items. It is the squared standard error over I items, plus the effect of one more
+  item that changes by a whole outcome. Without that item, a few items with equal differences would give an interval
+  of width 0.
+- side: the method or its control. v is its seed variance, with f = S - 1 or slightly more degrees of freedom
+  (`sweeps/stats/seed_spread.py`).
+
+Tail probabilities are exact, without sampling (`nait/core/statistics/significance.py`). Apart from the additional
+item, the squared error equals the REML estimate of the crossed model mean + seed + item + residual wherever all
+variance components are positive.
 
 With one seed the interval is over items only, and no test is made. `tests/sweeps/test_statistics.py` simulates
 coverage and family-wise error.
@@ -25,7 +28,7 @@ from statistics import median, median_low
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.statistics.significance import ALPHA, Arm, Law, minimum_difference
+from nait.core.statistics.significance import ALPHA, MeanDistribution, SeedVariance, minimum_difference
 
 Floats = npt.NDArray[np.float64]
 Outcomes = Mapping[str, float]
@@ -34,9 +37,9 @@ Outcomes = Mapping[str, float]
 ITEMS_ONLY = "items only"
 """The mark of an interval from one seed, which is over items only and not tested."""
 Z95 = 1.959964
-ALONE = 0.5
-"""Share of the single-outcome noise kept in the seed variance of a difference estimated on its own. Without it, two
-or three seeds estimate 0 too often (simulated coverage 85 to 92 %)."""
+KEPT_NOISE = 0.5
+"""Share of the noise that counts in an unpooled seed variance (`SeedVariance.kept`). With 0, two or three seeds give
+an estimate of 0 too often (simulated coverage 85 to 92 %)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Difference:
     adjusted: float | None = None
     family: int = 1
     over_items: float = 0.0
-    sides: tuple[Arm, ...] = ()
+    sides: tuple[SeedVariance, ...] = ()
     higher_is_better: bool = True
 
     @property
@@ -88,14 +91,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Stratum:
-    """Differences [S, I] on one task, and its weight in the whole."""
+    """Differences [S, I] on one task, and the task's weight in the contrast."""
 
     weight: float
     d_si: Floats
 
 
 def estimate(
-    strata: Sequence[Stratum], *, sides: Sequence[Arm] | None = None, shares: bool = False
+    strata: Sequence[Stratum], *, sides: Sequence[SeedVariance] | None = None, shares: bool = False
 ) -> Difference:
     """The weighted mean of the strata's mean differences, with interval and two-sided p-value.
 
@@ -105,20 +108,20 @@ def estimate(
     seeds = len(strata[0].d_si)
     value = float(means_of_seeds(strata).mean())
     over_items = sum(part.weight**2 * _over_items(part.d_si, shares=shares) for part in strata)
-    components = (tuple(sides) if sides is not None else (alone(strata),)) if seeds > 1 else ()
-    law = Law.of(over_items, components, seeds)
-    half = law.half_width()
+    components = (tuple(sides) if sides is not None else (unpooled(strata),)) if seeds > 1 else ()
+    of_mean = MeanDistribution.of(over_items, components, seeds)
+    half = of_mean.half_width()
     return Difference(
         value=value, low=value - half, high=value + half, seeds=seeds,
-        items=sum(part.d_si.shape[1] for part in strata), p=law.beyond(value) if seeds > 1 else 1.0,
-        error=law.error, over_items=over_items, sides=components,
+        items=sum(part.d_si.shape[1] for part in strata), p=of_mean.two_sided_p(value) if seeds > 1 else 1.0,
+        error=of_mean.error, over_items=over_items, sides=components,
     )  # fmt: skip
 
 
-def alone(strata: Sequence[Stratum]) -> Arm:
-    """The seed variance estimated from these differences only, with S - 1 degrees of freedom."""
+def unpooled(strata: Sequence[Stratum]) -> SeedVariance:
+    """The seed variance of these differences without any others', with S - 1 degrees of freedom."""
     m_s = means_of_seeds(strata)
-    return Arm(float(m_s.var(ddof=1)), len(m_s) - 1, noise(strata), ALONE)
+    return SeedVariance(float(m_s.var(ddof=1)), len(m_s) - 1, noise(strata), KEPT_NOISE)
 
 
 def means_of_seeds(strata: Sequence[Stratum]) -> Floats:
@@ -127,7 +130,7 @@ def means_of_seeds(strata: Sequence[Stratum]) -> Floats:
 
 
 def noise(strata: Sequence[Stratum]) -> float:
-    """The part of the variance of a seed's mean that is due to single outcomes."""
+    """The part of the variance of a seed's mean that single outcomes cause."""
     return float(sum(part.weight**2 * _residual(part.d_si) / part.d_si.shape[1] for part in strata))
 
 
@@ -172,7 +175,7 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def adjusted_family(family: Iterable[Difference]) -> list[Difference]:
-    """The differences with Holm-adjusted p-values; those of one seed are not tested and not counted."""
+    """The differences with Holm-adjusted p-values. Differences of a single seed are neither tested nor counted."""
     found = list(family)
     tested = [one.p for one in found if one.tested]
     adjusted = iter(holm(tested))
@@ -201,8 +204,8 @@ def detectable_difference(column: Sequence[Difference]) -> float | None:
     return minimum_difference(over_items, sides, seeds, level=ALPHA / similar[0].family)
 
 
-def _middle(sides: Sequence[Arm]) -> Arm:
-    return Arm(
+def _middle(sides: Sequence[SeedVariance]) -> SeedVariance:
+    return SeedVariance(
         median(max(one.variance, one.noise) for one in sides), sides[0].freedom,
         median(one.noise for one in sides), sides[0].kept,
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Detection of columns whose scores are shares of items, so that scores and intervals lie in [0, 1].
+"""Which scores are shares of items, such as accuracy. Their confidence intervals are clipped to [0, 1].
 
-The outcomes of a share are 0 or 1. A score that merely falls into [0, 1] (a loss, BLEU, F1) is not a share: its
-bounds are unknown, so its interval is not clipped.
+A score is a share when every outcome is 0 or 1. Another score between 0 and 1 (a loss, BLEU, F1) may have other
+bounds, so its interval is not clipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def shares(groups: Mapping[Key, Sequence[Row]], items: Items) -> frozenset[Key]:
     rows = {(row.evaluation, row.task, row.metric): row for group in groups.values() for row in group}
     columns: dict[Place, bool] = {}
     for group in groups.values():
-        fits = all(_of_shares(place, items, rows) for row in group for place, _ in places(row))
+        fits = all(_is_share(place, items, rows) for row in group for place, _ in places(row))
         columns[_column(group)] = columns.get(_column(group), True) and fits
     return frozenset(key for key, group in groups.items() if columns[_column(group)])
 
@@ -37,8 +37,8 @@ def _column(group: Sequence[Row]) -> Place:
     return f"{first.table} {first.model}", first.task, first.metric
 
 
-def _of_shares(place: Place, items: Items, rows: Mapping[Place, Row]) -> bool:
-    """Whether the outcomes, or without them the standard error, are those of a share."""
+def _is_share(place: Place, items: Items, rows: Mapping[Place, Row]) -> bool:
+    """Whether all outcomes are 0 or 1; without stored outcomes, whether the standard error is that of a share."""
     outcomes = items.get(place)
     if outcomes:
         return set(outcomes.values()) <= {0.0, 1.0}

@@ -1,1 +1,1 @@
-"""What a store holds: run records, selections and costs."""
+"""Run records, selections and costs, read from stores."""

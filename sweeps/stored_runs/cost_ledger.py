@@ -1,6 +1,6 @@
-"""Costs of runs by artifact, so that an artifact that several runs share counts once.
+"""Costs of runs by artifact. An artifact that several runs share counts once.
 
-A run uses scores, which are computed from passes, encodings and warm-ups; an adapter; and an evaluation.
+A run uses scores, an adapter and an evaluation. Scores are computed from passes, encodings and warm-ups.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Amounts = Mapping[tuple[str, str], Amount]
 class RunCost:
     """The cost of a row's run. `selecting`: its scores and their inputs; `rest`: its adapter and evaluation.
 
-    `device_hours` and `money` (None: price unknown) belong to `seconds`, as recorded.
+    `seconds`, `device_hours` and `money` (None: price unknown) are the recorded totals of the run.
     """
 
     row: Row
@@ -50,18 +50,21 @@ class RunCost:
 class Spending:
     """The cost of several runs from an empty store.
 
-    `seeds`: number of distinct results. Seconds: `alone`, selection for one target from scratch, mean over score
-    tables; `shared`, selection for all targets and seeds, shared passes counted once; both None where no row was
-    selected. `train`, `evaluate`: means over the runs with that phase, None without any. `device_hours`, `energy_wh`
-    and `money` are totals, shared artifacts counted once. In the line of all methods, `alone`, `train` and `evaluate`
-    are sums too.
+    - `seeds`: the number of distinct results.
+    - `single`: seconds of selection for one target from an empty store, mean over score tables.
+    - `shared`: seconds of selection for all targets and seeds; shared passes count once.
+    - `train`, `evaluate`: seconds, means over the runs with that phase; None without any.
+    - `device_hours`, `energy_wh`, `money`: totals; shared artifacts count once.
+
+    `single` and `shared` are None where no row was selected. In the line of all methods together, `single`, `train`
+    and `evaluate` are sums.
     """
 
     name: Name
     targets: int
     seeds: int
     runs: int
-    alone: float | None
+    single: float | None
     shared: float | None
     train: float | None
     evaluate: float | None
@@ -71,25 +74,25 @@ class Spending:
     currency: str
 
     @property
-    def a_target(self) -> float | None:
+    def per_target(self) -> float | None:
         """Selection seconds per target."""
         return None if self.shared is None else self.shared / self.targets
 
 
 def spendings(runs: Sequence[RunCost]) -> list[Spending]:
-    """The cost of each method, the cheapest per target first; then of all methods together."""
+    """The cost of each method, lowest selection seconds per target first, and last of all methods together."""
     groups: dict[Name, list[RunCost]] = {}
     for run in runs:
         row = run.row
         name = (row.selector, row.model, row.pool, row.budget)
         groups.setdefault(name, []).append(run)
     found = [_spending(name, group) for name, group in groups.items()]
-    found.sort(key=lambda one: (one.name[1:], one.a_target or 0.0, one.name))
+    found.sort(key=lambda one: (one.name[1:], one.per_target or 0.0, one.name))
     return [*found, _together(runs)] if runs else []
 
 
 def _together(runs: Sequence[RunCost]) -> Spending:
-    """The last line: sums over all runs; shared adapters and evaluations count once."""
+    """The cost of all methods together: sums over all runs; shared adapters and evaluations count once."""
     rest = _union(run.rest for run in runs)
     scores = {frozenset(run.selecting): _seconds(run.selecting) for run in runs if run.selecting}
     train, evaluate = (
@@ -97,7 +100,7 @@ def _together(runs: Sequence[RunCost]) -> Spending:
         for wanted in ("adapters", "evaluations")
     )
     whole = _spending((ALL, "", "", ""), runs)
-    return replace(whole, alone=sum(scores.values()), train=train, evaluate=evaluate)
+    return replace(whole, single=sum(scores.values()), train=train, evaluate=evaluate)
 
 
 def _spending(name: Name, runs: Sequence[RunCost]) -> Spending:
@@ -113,7 +116,7 @@ def _spending(name: Name, runs: Sequence[RunCost]) -> Spending:
         targets=_targets(runs),
         seeds=measurements(run.row for run in runs),
         runs=len(runs),
-        alone=_mean(scores.values()) if selects else None,
+        single=_mean(scores.values()) if selects else None,
         shared=_seconds(_union(run.selecting for run in runs)) if selects else None,
         train=_known([run.row.seconds_train for run in runs]),
         evaluate=_known([run.row.seconds_evaluate for run in runs]),
@@ -138,7 +141,7 @@ def _energy(amounts: Amounts) -> float | None:
 
 
 def _targets(runs: Sequence[RunCost]) -> int:
-    """The number of targets; a name counts once for each distinct reference set of one seed."""
+    """The number of targets. A target with several reference sets at one seed counts once for each set."""
     contents: dict[str, dict[int, set[str]]] = {}
     for run in runs:
         contents.setdefault(run.row.target, {}).setdefault(run.row.seed, set()).add(run.reference)

@@ -6,4 +6,4 @@ CONTROL = "random"
 BASE = "base (not trained)"
 FULL = "full"
 TARGETLESS = (CONTROL, FULL, BASE)
-"""Methods that do not depend on the target: a run for any target serves all."""
+"""Methods that do not depend on the target: one run is valid for every target."""

@@ -1,4 +1,4 @@
-"""Where the items of a leaderboard row are stored, and how many distinct results its seeds have."""
+"""Keys of the items behind a leaderboard row, and the number of distinct results over its seeds."""
 
 from __future__ import annotations
 

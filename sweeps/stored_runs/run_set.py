@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RunSet:
-    """The run records of a report. Artifacts are read on first use and kept, absent ones included.
+    """The run records of a report. Artifacts are read on first use and kept; so is the fact that one is missing.
 
     All tables and sections of a report share one run set, so no file of the store is read twice.
     """
@@ -35,7 +35,7 @@ class RunSet:
 
     @classmethod
     def load(cls, store: ReadableStore, runs: Sequence[str] | None = None) -> RunSet:
-        """The records of these runs; None: all runs, of records that differ in their labels only the last.
+        """The records of these runs; None: all runs. Of records that differ only in ground truth, the last is used.
 
         Raises: StoreError for a run that is not in the store.
         """

@@ -98,7 +98,7 @@ def test_of_each_hit_it_is_said_whether_its_item_is_evaluated(nait: Run, tmp_pat
     manifest = told(tmp_path)
     (said,) = (one for one in manifest["warnings"] if "task toy_sums" in one)
     assert (
-        "Under eval.limit=2, 2 of these 6 items are evaluated; the others are test items too." in done.stderr
+        "Under eval.limit=2, 2 of these 6 items are evaluated; the others are also test items." in done.stderr
     )
     assert "6 row(s) of pool p share text with task toy_sums" in said
     assert "2 share text with an item that is evaluated, 4 with items beyond eval.limit alone" in said
@@ -115,7 +115,7 @@ def test_without_an_evaluation_nothing_is_said_to_be_clean(nait: Run, tmp_path: 
     assert manifest["contamination"]["tasks"] == {}
     for path in (tmp_path / "runs").rglob("report.md"):
         text = path.read_text()
-        assert "The evaluation was not looked at" in text
+        assert "The evaluation was not searched" in text
         assert "No text of" not in text
 
 

@@ -63,7 +63,7 @@ def test_a_job_and_its_parts_are_frozen(job: Job) -> None:
 
 def test_a_phase_costs_what_its_result_cost_though_this_run_found_it_in_the_store(tmp_path: Path) -> None:
     spent = PhaseRecord(0.2, 0.2, 0.01)
-    found = spent.costing(90.1234, 5.0, fresh=False)
+    found = spent.with_cost(90.1234, 5.0, fresh=False)
     assert (found.seconds, found.elapsed, found.energy_wh, found.fresh) == (90.1234, 0.2, 5.0, False)
     phases = {"select": found, "report": spent}
     assert phase_seconds(phases) == {"select": 90.123, "report": 0.2}

@@ -15,7 +15,7 @@ from nait.core.errors import ConfigError, DataError
 from nait.core.ranking.ground_truth import TruthColumns, measure
 from nait.data.pools import read_pool
 from nait.nano.pools import nano_pool
-from nait.runs.truth_labels import Labelled, labels_of
+from nait.runs.truth_labels import PoolLabels, labels_of
 from tests.app.commands import given, manifests, warm
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -33,7 +33,7 @@ def pool(path: Path, lines: str, header: str = HEADER) -> Pool:
     return read_pool(path)
 
 
-def labelled(rows: Pool, columns: TruthColumns = DEFAULT, *names: str) -> Labelled:
+def labelled(rows: Pool, columns: TruthColumns = DEFAULT, *names: str) -> PoolLabels:
     found = labels_of(rows, columns, [Target(name, (), name) for name in names or ("math",)])
     assert found is not None
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nait.core.errors import StoreError
-from nait.store import Artifact, Store, read_json, way_out
+from nait.store import Artifact, Store, read_json, repair_advice
 from nait.store.discard import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +92,7 @@ def test_the_mend_for_a_users_own_file_removes_nothing(tmp_path: Path) -> None:
 
 def test_the_mend_for_a_file_deep_in_an_artifact_names_the_artifact(tmp_path: Path) -> None:
     one = made(tmp_path)
-    assert f"{one.path} --yes" in way_out(one.path / "epochs" / "1" / "adam.safetensors")
+    assert f"{one.path} --yes" in repair_advice(one.path / "epochs" / "1" / "adam.safetensors")
 
 
 def test_no_message_tells_to_delete_a_folder() -> None:

@@ -55,9 +55,9 @@ def test_tokens_that_a_pass_reads_are_those_the_decoder_is_given(
     run_pass(model, coded, [Embedding()], tmp_path, engine=engine, name="rows")
     tokens = counted(coded, engine)
     batches = [ids for ids in given if len(ids) > 1]  # the prefix itself, and one row both ways, stand alone
-    assert sum(ids.numel() for ids in batches) == tokens.read
+    assert sum(ids.numel() for ids in batches) == tokens.forwarded
     assert (tokens.shared > 0) == (share and template is TEMPLATE)
-    assert tokens.read >= tokens.total - tokens.shared
+    assert tokens.forwarded >= tokens.total - tokens.shared
     assert 0 <= tokens.padded_share < 1
 
 
@@ -68,7 +68,7 @@ def test_tokens_expected_from_some_rows_are_read_as_those_of_all(template: TextT
     truth = counted(table(pool, template), ENGINE)
     guess = extrapolated(pool, drawn, table(drawn, template), ENGINE, most=MOST)
     assert guess.total == pytest.approx(truth.total, rel=0.02)
-    assert guess.read == pytest.approx(truth.read, rel=0.03)
+    assert guess.forwarded == pytest.approx(truth.forwarded, rel=0.03)
     assert guess.shared == pytest.approx(truth.shared, rel=0.03)
     assert int(guess.answers.sum()) == pytest.approx(int(truth.answers.sum()), rel=0.05)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nait.core.statistics.significance import Arm
+from nait.core.statistics.significance import SeedVariance
 from nait.sweeps.stats.paired import Difference, Floats, Stratum, adjusted_family, estimate
 from nait.sweeps.stats.seed_spread import column
 
@@ -49,7 +49,7 @@ def differences(y_msi: Floats) -> dict[int, list[Stratum]]:
 def table(y_msi: Floats, only: Sequence[int] = ()) -> list[Difference]:
     """The differences of a leaderboard with one task, corrected; of some methods alone, uncorrected."""
     found = differences(y_msi)
-    sides: dict[int, tuple[Arm, ...]] = column(found)
+    sides: dict[int, tuple[SeedVariance, ...]] = column(found)
     if only:
         return [estimate(found[m], sides=sides[m]) for m in only]
     return adjusted_family([estimate(part, sides=sides[m]) for m, part in found.items()])

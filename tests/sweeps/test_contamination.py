@@ -56,11 +56,11 @@ def test_what_was_looked_at_is_counted_and_what_was_not_is_named(store: Store, t
     put(store, "nait", also=look(store, pool("something else that is quite clean"), Suite()))
     text = " ".join(section(store, tmp_path).split())
     assert (
-        "2 items of the task math were looked for in 1 rows of the pool p and in 1 rows of the target math."
+        "2 items of the task math were searched for in 1 rows of the pool p and in 1 rows of the target math."
         in text
     )
-    assert "1 items of the task math are below 5 words: no copy of them is found." in text
-    assert "The task mmlu\\_law was not looked at: its data are missing." in text.replace(
+    assert "1 items of the task math are below 5 words: copies of them are not found." in text
+    assert "The task mmlu\\_law was not compared: its data are missing." in text.replace(
         "mmlu_law", "mmlu\\_law"
     )
     assert "No text of the tasks math was found in the pool p or the target math." in text
@@ -69,7 +69,7 @@ def test_what_was_looked_at_is_counted_and_what_was_not_is_named(store: Store, t
 def test_where_no_evaluation_was_looked_at_nothing_is_clean(store: Store, tmp_path: Path) -> None:
     put(store, "nait", also=look(store, pool(ASKED)))
     text = section(store, tmp_path)
-    assert "The evaluation was not looked at" in text
+    assert "The evaluation was not searched" in text
     assert "No text of" not in text
 
 

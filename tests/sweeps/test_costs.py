@@ -84,9 +84,9 @@ def by_name(store: Store) -> Mapping[str, Spending]:
 def test_a_line_is_the_sum_of_its_artifacts_each_once(store: Store) -> None:
     rds = by_name(store)["rds"]
     assert (rds.targets, rds.seeds, rds.runs) == (2, 2, 4)
-    assert rds.alone == pytest.approx((111 + 113) / 2)
+    assert rds.single == pytest.approx((111 + 113) / 2)
     assert rds.shared == pytest.approx(100 + 10 + 1 + 3)
-    assert rds.a_target == pytest.approx(57)
+    assert rds.per_target == pytest.approx(57)
     assert (rds.train, rds.evaluate) == (20.0, None)
     seconds = 114 + 4 * 20
     assert rds.device_hours == pytest.approx(2 * seconds / 3600)
@@ -103,10 +103,10 @@ def test_all_methods_together_share_what_several_read(store: Store) -> None:
 
 
 def test_all_methods_together_are_sums(store: Store) -> None:
-    """An adapter that two runs reached counts once; `alone` is that of every score table."""
+    """An adapter that two runs reached counts once; `single` adds up all score tables."""
     found = by_name(store)
     both = found[ALL]
-    assert both.alone == pytest.approx(2 * (found["rds"].alone + found["nait"].alone))
+    assert both.single == pytest.approx(2 * (found["rds"].single + found["nait"].single))
     assert both.train == pytest.approx(8 * 20.0)
     assert both.evaluate == 0.0
 
@@ -120,7 +120,7 @@ def test_a_part_that_has_gone_stays_in_what_the_scores_took(store: Store) -> Non
     for one in store.artifacts("passes"):
         (one.path / "manifest.json").unlink()
     after = by_name(store)["rds"]
-    assert after.alone == before.alone
+    assert after.single == before.single
     assert after.shared == pytest.approx(111 + 113)
 
 
@@ -198,7 +198,7 @@ def test_methods_that_ran_for_two_targets_took_less_together_than_alone(tmp_path
             record_run(store, {"scores": scores.address}, labels, facts)
     found = by_name(store)
     for name in ("nait", "rds"):
-        assert 0 < found[name].shared < 2 * found[name].alone
+        assert 0 < found[name].shared < 2 * found[name].single
     assert found[ALL].shared < found["nait"].shared + found["rds"].shared
     kinds = {
         kind

@@ -13,7 +13,7 @@ from scipy import stats
 
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Evaluation, Result, Row
-from nait.core.statistics.significance import Arm
+from nait.core.statistics.significance import SeedVariance
 from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.report import record_run
 from nait.store import Store
@@ -214,7 +214,7 @@ def test_one_seed_is_called_what_it_is_in_its_cells() -> None:
 
 
 def test_the_smallest_difference_found_is_that_after_correction() -> None:
-    one = Difference(0.1, 0.0, 0.2, 3, 100, p=0.05, over_items=0.001, sides=(Arm(0.0004, 2),))
+    one = Difference(0.1, 0.0, 0.2, 3, 100, p=0.05, over_items=0.001, sides=(SeedVariance(0.0004, 2),))
     few, many = (
         detectable([replace(line("nait", "nano_math", 0.5), difference=replace(one, family=family))])
         for family in (1, 12)

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from nait.core.statistics.significance import Arm, Law
+from nait.core.statistics.significance import MeanDistribution, SeedVariance
 from nait.sweeps.stats.paired import (
     Difference,
     Floats,
     Stratum,
     adjusted_family,
-    alone,
     detectable_difference,
     estimate,
     holm,
     noise,
     paired,
     share_half_width,
+    unpooled,
 )
 from nait.sweeps.stats.seed_spread import column
 
@@ -137,23 +137,23 @@ def test_a_large_effect_is_significant_among_thousands_of_lines() -> None:
 
 def test_p_is_exact_in_the_tail() -> None:
     for freedom in (1.0, 1.5, 2.0, 4.0, 9.0):
-        law = Law(0.0, ((1.0, freedom),))
+        of_mean = MeanDistribution(0.0, ((1.0, freedom),))
         for chance in (0.5, 0.05, 1e-4, 1e-8):
-            assert law.beyond(stats.t.isf(chance / 2, freedom)) == pytest.approx(chance, rel=1e-3)
-        assert law.half_width() == pytest.approx(stats.t.isf(0.025, freedom), rel=1e-3)
-    assert Law(4.0).beyond(20.0) == pytest.approx(2 * stats.norm.sf(10.0), rel=1e-3)
+            assert of_mean.two_sided_p(stats.t.isf(chance / 2, freedom)) == pytest.approx(chance, rel=1e-3)
+        assert of_mean.half_width() == pytest.approx(stats.t.isf(0.025, freedom), rel=1e-3)
+    assert MeanDistribution(4.0).two_sided_p(20.0) == pytest.approx(2 * stats.norm.sf(10.0), rel=1e-3)
 
 
 def test_a_sum_of_sides_is_that_of_independent_ts() -> None:
     generator = np.random.default_rng(0)
-    law = Law(0.5, ((1.0, 3.0), (2.0, 2.0)))
+    of_mean = MeanDistribution(0.5, ((1.0, 3.0), (2.0, 2.0)))
     drawn = (
         0.5**0.5 * generator.normal(size=400_000)
         + generator.standard_t(3, size=400_000)
         + 2**0.5 * generator.standard_t(2, size=400_000)
     )
     for distance in (0.5, 2.0, 6.0):
-        assert law.beyond(distance) == pytest.approx(np.mean(np.abs(drawn) > distance), rel=0.02)
+        assert of_mean.two_sided_p(distance) == pytest.approx(np.mean(np.abs(drawn) > distance), rel=0.02)
 
 
 def test_the_interval_excludes_zero_where_p_is_below_five_percent() -> None:
@@ -194,9 +194,11 @@ def test_the_error_is_that_of_a_mixed_model_and_one_more_item() -> None:
         part = one_table(generator, 0.1, (4, 14), (0.3, 0.3, 0.2))
         part = Stratum(1.0, part.d_si / np.abs(part.d_si).max())
         found = estimate([part])
-        law = Law.of(found.over_items, [Arm(alone([part]).variance, 3, noise([part]))], 4)
-        assert found.error == pytest.approx(law.error)
-        assert (law.error**2 - 1 / 14**2) ** 0.5 == pytest.approx(reml_error(part.d_si), rel=1e-4)
+        of_mean = MeanDistribution.of(
+            found.over_items, [SeedVariance(unpooled([part]).variance, 3, noise([part]))], 4
+        )
+        assert found.error == pytest.approx(of_mean.error)
+        assert (of_mean.error**2 - 1 / 14**2) ** 0.5 == pytest.approx(reml_error(part.d_si), rel=1e-4)
 
 
 def reml_of_seeds(d_ms: Floats) -> tuple[float, float]:
@@ -243,7 +245,7 @@ def test_a_control_s_spread_is_told_by_its_own_degrees_of_freedom() -> None:
 
 def test_two_methods_have_each_their_difference_s_own_spread() -> None:
     parts = differences(outcomes(np.random.default_rng(1), seeds=3, methods=3))
-    assert column(parts) == {m: (alone(part),) for m, part in parts.items()}
+    assert column(parts) == {m: (unpooled(part),) for m, part in parts.items()}
 
 
 def test_a_model_that_no_seed_changes_has_no_side_of_its_own() -> None:
@@ -296,7 +298,7 @@ def test_few_items_that_all_move_alike_are_about_as_sure_as_a_sign_test_says(mov
     d_i[0, :moved] = 1.0
     found = estimate([Stratum(1.0, d_i)])
     wanted = stats.binomtest(moved, moved).pvalue
-    assert 0.5 * wanted < Law(found.over_items).beyond(found.value) < 2 * wanted
+    assert 0.5 * wanted < MeanDistribution(found.over_items).two_sided_p(found.value) < 2 * wanted
 
 
 def test_all_items_won_is_no_certainty() -> None:

@@ -1,1 +1,1 @@
-"""The rows that a user brings: examples, their tokens and traits, their duplicates and contamination."""
+"""The user's rows: examples, their tokens and traits, duplicates and contamination."""

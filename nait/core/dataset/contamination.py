@@ -28,10 +28,12 @@ SHORTEST_EQUAL = 5
 SHORTEST_CONTAINED = 8
 """The least words of a text that is searched for inside others: the smallest N of the GPT-3 paper."""
 COMMON, COMMON_SHARE = 10, 0.01
-"""A text in more items than both bounds is boilerplate of the task; 10 is the GPT-3 paper's bound for n-grams."""
+"""A text is boilerplate of a task if it occurs in more than `COMMON` items and in more than this share of the items.
+10 is the GPT-3 paper's bound for n-grams."""
 BEYOND = "beyond eval.limit"
 """How messages mark an item that the evaluation leaves out."""
 REFUSED: tuple[Kind, ...] = ("equal", "contained")
+"""Overlaps of whole texts, which a reference set must not have with an evaluation."""
 
 
 class Side(NamedTuple):
@@ -87,7 +89,7 @@ class Contamination:
     allow_test_references: bool = False
 
     def compare(self, rows: Pool | Target, others: Mapping[Side, Sequence[EvaluationText]]) -> list[Hit]:
-        """The hits of these rows among the others' items: the strongest for each pair of row and other.
+        """The hits of these rows in the items of `others`: the strongest hit for each pair of row and other side.
 
         Items within and beyond an evaluation's limit are compared separately: a row may have a hit in both.
         """
@@ -170,7 +172,7 @@ def _prepared(text: str, ngram: int) -> _Text:
 
 
 class _Places(NamedTuple):
-    """Sorted hashes [G], one per other that has it, and the number [G] of its first item there."""
+    """Sorted hashes [G] and the first item [G] that has each; a hash occurs once for each side that has it."""
 
     hashes: Hashes
     owners: npt.NDArray[np.int64]
@@ -183,7 +185,7 @@ class _Places(NamedTuple):
         return cls(hashes[order], owners[order])
 
     def owners_of(self, hashes: Hashes) -> list[int]:
-        """The distinct items that have any of these hashes."""
+        """The numbers of the distinct items that have any of these hashes."""
         first, last = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
         places = np.flatnonzero(last > first)
         found = (self.owners[first[place] : last[place]].tolist() for place in places)
@@ -227,9 +229,9 @@ class _Index:
         return _Index(numbered, equal, _Places.of(short), _Places.of(grams), long)
 
     def find(self, texts: Sequence[_Text]) -> Iterator[tuple[Side, str, Kind, bool]]:
-        """The strongest match of these texts in each other, as (other, item id, kind, evaluated).
+        """The strongest matches of these texts in each other side, as (side, item id, kind, evaluated).
 
-        At most one match within the evaluation's limit, which comes first, and one beyond it.
+        Each side has at most two: one within the evaluation's limit, then one beyond it.
         """
         found: dict[tuple[Side, bool], tuple[str, Kind]] = {}
         for number, kind in self._matches(texts):

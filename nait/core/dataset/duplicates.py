@@ -45,7 +45,7 @@ def resolve_duplicates(pool: Pool, rule: str, *, group: str, place: Callable[[in
 
 
 def count_duplicates(examples: Iterable[Example]) -> int:
-    """The number of examples whose content an earlier one has."""
+    """The number of examples with the same content as an earlier one."""
     contents = [_content(example) for example in examples]
     return len(contents) - len(set(contents))
 

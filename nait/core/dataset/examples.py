@@ -60,7 +60,7 @@ class RawRows(Protocol):
 class Pool:
     """Candidate examples, sorted by id.
 
-    `duplicates` counts the rows with the content of another row, whatever their ids, whether they are kept or not.
+    `duplicates` counts the rows with the same content as an earlier row, kept or not.
     `skipped` counts the rows that an option left out, by reason. `reading` records how the source was read: format,
     columns, unused columns, counts.
     """

@@ -1,1 +1,1 @@
-"""What a job costs, and what it is expected to cost: time, money and memory."""
+"""Costs of jobs, measured and predicted: time, money and memory."""

@@ -32,10 +32,11 @@ class Cost:
 
 
 def cost_from_empty_store(spent: float, parts: Collection[tuple[float, float]]) -> float:
-    """The cost of a job from an empty store, without interruptions, given what it `spent` (seconds or watt-hours).
+    """The cost of a job from an empty store and without interruptions, in seconds or watt-hours.
 
-    `parts`: for each artifact used, its full cost and the part of it in `spent`: all of it when this job made it, the
-    last attempt's share when the job resumed a killed one, 0 when it was in the store.
+    `spent`: what this job spent. `parts`: for each artifact used, its full cost and the part of it that `spent`
+    includes. The part is the full cost of an artifact that this job made, 0 for one that was in the store, and the
+    cost of the last attempt for one whose killed attempt this job resumed.
     """
     now = sum(amount for _, amount in parts)
     return max(0.0, spent - now) + sum(amount for amount, _ in parts)

@@ -1,1 +1,1 @@
-"""What a user types: paths and keys, and the errors about them."""
+"""Checks of user input: config values, keys and paths."""

@@ -1,1 +1,1 @@
-"""What an evaluation measured, and the statistics of a difference between two methods."""
+"""Results of evaluations, and the statistics of a difference between two methods."""

@@ -1,9 +1,9 @@
 """Power analysis: the minimum detectable effect of an evaluation, before anything is run.
 
 The test is the one that leaderboards use (`nait/core/statistics/significance.py`), corrected for the number of
-comparisons in the table. A method and its control are assumed to vary equally over seeds. Unmeasured quantities have
-conservative defaults: methods disagree on the same items at every seed, so that more seeds do not average the
-disagreement out.
+comparisons in the table. A method and its control are assumed to vary equally over seeds. Quantities that were not
+measured have conservative defaults: methods are assumed to disagree on the same items at every seed, so that more
+seeds do not reduce the variance over items.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nait.core.statistics.significance import ALPHA, Arm, minimum_difference
+from nait.core.statistics.significance import ALPHA, SeedVariance, minimum_difference
 
 FEWEST = 3
 """The number of seeds to report for a single-seed job, which cannot detect any difference."""
-LEAST_METHODS, LENT = 3, 0.5
-"""As in `sweeps/stats/seed_spread.py`: with this many methods or more, the control's variance is estimated
-separately, and methods share degrees of freedom."""
+LEAST_METHODS, PRIOR_FREEDOM = 3, 0.5
+"""Equal to the constants of `sweeps/stats/seed_spread.py`, which a hub module may not import."""
 
 
 @dataclass(frozen=True)
 class Noise:
     """The variance of a difference between two methods.
 
-    `disagreement`: the mean squared difference of paired outcomes; for binary outcomes, the share of items on which
-    the methods disagree. `lasting`: the share of it that is the same at every seed. `seed_sd`: the standard deviation
-    of the mean difference over seeds. `pairs`, `seed_pairs`: the number of method pairs behind each estimate; 0 for
-    an assumed value.
+    - `disagreement`: the mean squared difference of paired outcomes; for binary outcomes, the share of items on which
+      the methods disagree.
+    - `lasting`: the share of the disagreement that is the same at every seed.
+    - `seed_sd`: the standard deviation of the mean difference over seeds.
+    - `pairs`, `seed_pairs`: the number of method pairs from which `disagreement` and `seed_sd` are estimated; 0 for
+      an assumed value.
     """
 
     disagreement: float = 0.25
@@ -47,7 +48,9 @@ class Comparisons:
 
 @dataclass(frozen=True)
 class Detectable:
-    """The smallest true difference that is detected with power 0.8 at 5 % after correction. `of` names the items.
+    """The smallest true difference that is detected with power 0.8 at level 5 % after correction.
+
+    `of`: the name of the items: a task, or all items.
 
     `planned`: the planned number of seeds. `seeds`: the number that `difference` assumes: `planned`, or three for a
     single seed.
@@ -119,10 +122,10 @@ def detectable_difference(items: int, seeds: int, noise: Noise, comparisons: Com
     over_items = noise.lasting * noise.disagreement / items + passing / max(seeds, 1)
     variance = noise.seed_sd**2
     if comparisons.methods < LEAST_METHODS:
-        sides = [Arm(variance, seeds - 1, passing, kept=0.5)]
+        sides = [SeedVariance(variance, seeds - 1, passing, kept=0.5)]
     else:
-        half = Arm(variance / 2, seeds - 1 + LENT, passing / 2)
-        sides = [half, Arm(half.variance, seeds - 1, half.noise)]
+        half = SeedVariance(variance / 2, seeds - 1 + PRIOR_FREEDOM, passing / 2)
+        sides = [half, SeedVariance(half.variance, seeds - 1, half.noise)]
     return minimum_difference(
         over_items + 1 / items**2, sides, seeds, level=ALPHA / max(1, comparisons.differences)
     )

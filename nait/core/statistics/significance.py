@@ -2,10 +2,12 @@
 
     difference* = mean + z sqrt(known) + sum over sides of t_f sqrt(v / S)
 
-`known` is the variance over items, treated as known because items are many. v is the variance that a side's seeds
-add, estimated with f degrees of freedom; the sides are a method and its control. The sum of independent t variables
-(Behrens-Fisher) has at least its nominal coverage, whereas a pooled t has less when the sides' variances differ. Its
-tail probability integrates over the unknown true v by the trapezoid rule, without sampling. Shapes: N nodes a side.
+- `known`: the variance of the mean over items. It is treated as known because there are many items.
+- side: the method or its control. v is the variance over that side's S seeds, estimated with f degrees of freedom.
+
+The sum of independent t variables (Behrens-Fisher) has at least its nominal coverage. A pooled t has less when the
+variances of the sides differ. Tail probabilities are integrals over the unknown true v, computed with the trapezoid
+rule on N nodes a side, without sampling.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ _ESTIMATES = 9
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One side's variance of a seed's mean, estimated with `freedom` degrees of freedom.
+class SeedVariance:
+    """The variance of one side's mean over seeds, estimated with `freedom` degrees of freedom.
 
-    `noise`: the part that comes from single outcomes. The variance over items includes it too, so it is subtracted;
-    `kept` is the share that stays here and is subtracted from the variance over items instead.
+    `noise` is the part of it that single outcomes cause. The variance over items includes the same noise, and noise
+    must count once: the share `kept` counts here, the rest in the variance over items.
     """
 
     variance: float
@@ -47,24 +49,27 @@ class Arm:
     kept: float = 0.0
 
     @property
-    def part(self) -> float:
-        """The side's contribution to the variance of a seed's mean, at least `kept * noise`."""
+    def without_noise(self) -> float:
+        """The variance without the noise that counts in the variance over items; at least `kept * noise`."""
         return max(self.variance, self.noise) - (1 - self.kept) * self.noise
 
 
 @dataclass(frozen=True)
-class Law:
-    """The distribution of a mean difference: `known` variance, and (variance, degrees of freedom) of each part."""
+class MeanDistribution:
+    """The distribution of a mean difference.
+
+    `known`: the known variance. `parts`: (variance, degrees of freedom) of each estimated variance.
+    """
 
     known: float
     parts: tuple[tuple[float, float], ...] = ()
 
     @staticmethod
-    def of(known: float, sides: Sequence[Arm], seeds: int) -> Law:
+    def of(known: float, sides: Sequence[SeedVariance], seeds: int) -> MeanDistribution:
         """The distribution of the mean over `seeds` seeds. `known`: the variance of the mean over items."""
-        held = sum(side.kept * side.noise for side in sides) / seeds
-        parts = tuple((side.part / seeds, side.freedom) for side in sides if side.part > 0)
-        return Law(max(0.0, known - held), parts)
+        counted = sum(side.kept * side.noise for side in sides) / seeds
+        parts = tuple((side.without_noise / seeds, side.freedom) for side in sides if side.without_noise > 0)
+        return MeanDistribution(max(0.0, known - counted), parts)
 
     @property
     def error(self) -> float:
@@ -81,7 +86,7 @@ class Law:
             chances = (chances[:, None] * weights_n).ravel()
         return np.sqrt(variances), chances
 
-    def beyond(self, distance: float) -> float:
+    def two_sided_p(self, distance: float) -> float:
         """The two-sided probability of a mean at least `distance` from the true difference."""
         if self.error == 0.0:
             return float(distance == 0.0)
@@ -93,10 +98,10 @@ class Law:
         if self.error == 0.0:
             return 0.0
         low, high = 0.5 * self.error, 4 * self.error
-        while self.beyond(high) > level:
+        while self.two_sided_p(high) > level:
             low, high = high, 4 * high
         return math.exp(
-            _root(lambda x: math.log(self.beyond(math.exp(x)) / level), math.log(low), math.log(high))
+            _root(lambda x: math.log(self.two_sided_p(math.exp(x)) / level), math.log(low), math.log(high))
         )
 
 
@@ -118,7 +123,9 @@ def _root(falling: Callable[[float], float], low: float, high: float) -> float:
     return low if at_low <= 0 else high
 
 
-def minimum_difference(known: float, sides: Sequence[Arm], seeds: int, *, level: float = ALPHA) -> float:
+def minimum_difference(
+    known: float, sides: Sequence[SeedVariance], seeds: int, *, level: float = ALPHA
+) -> float:
     """The smallest true difference that a test at `level` detects with power 0.8; infinite for one seed.
 
     `known` and `sides` are true values. Power is averaged over the distribution of the sides' variance estimates,
@@ -126,22 +133,22 @@ def minimum_difference(known: float, sides: Sequence[Arm], seeds: int, *, level:
     """
     if seeds < 2:
         return math.inf
-    law = Law.of(known, sides, seeds)
-    if law.error == 0.0:
+    truth = MeanDistribution.of(known, sides, seeds)
+    if truth.error == 0.0:
         return 0.0
-    halves = np.array([Law.of(known, one, seeds).half_width(level) for one in _estimates(sides)])
-    low, high = 0.0, float(halves.max()) + 9.0 * law.error
+    halves = np.array([MeanDistribution.of(known, one, seeds).half_width(level) for one in _estimates(sides)])
+    low, high = 0.0, float(halves.max()) + 9.0 * truth.error
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        reached = (middle - halves) / law.error
+        reached = (middle - halves) / truth.error
         found = np.where(reached > 0, 1 - _two_tails(np.abs(reached)) / 2, _two_tails(np.abs(reached)) / 2)
         low, high = (low, middle) if float(found.mean()) >= POWER else (middle, high)
     return high
 
 
-def _estimates(sides: Sequence[Arm]) -> list[tuple[Arm, ...]]:
+def _estimates(sides: Sequence[SeedVariance]) -> list[tuple[SeedVariance, ...]]:
     """Combinations of the sides' variance estimates, equally likely."""
-    found: list[tuple[Arm, ...]] = [()]
+    found: list[tuple[SeedVariance, ...]] = [()]
     for side in sides:
         factors_k = _chi_squares(side.freedom)
         estimated = [

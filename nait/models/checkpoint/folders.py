@@ -12,7 +12,7 @@ from typing import Any
 
 from nait.core.errors import ModelError, did_you_mean
 from nait.models.checkpoint.model_files import ADAPTER, TEXTS, WEIGHTS, check_fetched, files_read, read_object
-from nait.models.checkpoint.safetensors_headers import GGUF_MEND, refuse_other_weights, tensors_of
+from nait.models.checkpoint.safetensors_headers import GGUF_FIX, refuse_other_weights, tensors_of
 
 TOKENIZERS = ("tokenizer*", "*.model", "vocab.json", "vocab*.txt", "*.tiktoken", "tekken.json")
 HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
@@ -64,7 +64,7 @@ def _check_place(folder: Path, given: str) -> None:
         raise ModelError(
             "is a file, not a folder",
             where=f"model.path={given}",
-            fix=GGUF_MEND if folder.suffix == ".gguf" else "Give the folder that holds config.json.",
+            fix=GGUF_FIX if folder.suffix == ".gguf" else "Give the folder that holds config.json.",
         )
     siblings = folder.parent.glob("*/") if folder.parent.is_dir() else ()
     near = did_you_mean(folder.name, [path.name for path in siblings])

@@ -16,7 +16,7 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 MOST_BYTES = 100_000_000
 """Maximum header length of the format."""
 
-GGUF_MEND = (
+GGUF_FIX = (
     "GGUF weights are not supported: use the folder or the Hub id (model=hf) of the original checkpoint, "
     "or convert them: AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=FILE).save_pretrained(NEW_FOLDER)."
 )
@@ -130,7 +130,7 @@ def _listed(index: Path) -> set[str]:
 
 def refuse_other_weights(folder: Path) -> None:
     """Raises: ModelError if the folder has weights of an unsupported format (GGUF or pickled)."""
-    for patterns, what, fix in ((("*.gguf",), "GGUF", GGUF_MEND), (PICKLES, "pickled", PICKLE_MEND)):
+    for patterns, what, fix in ((("*.gguf",), "GGUF", GGUF_FIX), (PICKLES, "pickled", PICKLE_MEND)):
         found = sorted(path.name for pattern in patterns for path in folder.glob(pattern))
         if found:
             raise ModelError(f"there are only {what} weights ({found[0]})", where=str(folder), fix=fix)

@@ -21,8 +21,8 @@ class PhaseRecord:
     energy_wh: float | None
     fresh: bool | None = None
 
-    def costing(self, seconds: float, energy_wh: float | None, *, fresh: bool) -> Self:
-        """This phase with the recorded cost of its result."""
+    def with_cost(self, seconds: float, energy_wh: float | None, *, fresh: bool) -> Self:
+        """A copy with the recorded cost of the phase's result."""
         return replace(self, seconds=seconds, energy_wh=energy_wh, fresh=fresh)
 
 

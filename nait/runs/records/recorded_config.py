@@ -1,4 +1,4 @@
-"""The resolved config as a run records it; no part of a run takes a setting from it."""
+"""The resolved config as a run records it. It is for records only: no part of a run reads a setting from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_SETTING = {
     "template.path", "reference_template.path", "train.save_seconds", "train.deterministic",
     "train.gradient_checkpointing", "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial",
 }  # fmt: skip
-"""Keys that change no result, or whose content is recorded as a fingerprint."""
+"""Keys that do not change results, and keys whose content is recorded as a fingerprint."""
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,12 @@ log = logging.getLogger("nait")
 SCORE_FACTS = ("definition", "unit", "ineligible", "length_correlation", "diagnostics")
 """Facts of a `scores` artifact that the manifest repeats."""
 TRAINING = ("model", "template", "recipe")
-"""Keys of an adapter that the run's artifact repeats: the artifact is shared without the weights."""
+"""Parts of an adapter's key that the run's artifact repeats, for readers that have the run without the weights."""
 
 
 @dataclass
 class RunRecord:
-    """What a run has produced so far. Methods take the job, whose pool and targets a run may clean."""
+    """What a run has produced so far. Methods take the current job, since checks may clean its pool and targets."""
 
     warnings: list[str]
     phases: dict[str, PhaseRecord] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class RunRecord:
 
     @contextmanager
     def phase(self, job: Job, name: str) -> Iterator[None]:
-        """Time a phase. The manifest names it from its start."""
+        """Context that times a phase and names it in the manifest."""
         started, since = time.monotonic(), gauge().joules()
         self.stage = name
         self.write_manifest(job, "running")
@@ -83,9 +83,9 @@ class RunRecord:
         log.info("%s took %.1f s.", name.capitalize(), elapsed)
         self.phases[name] = PhaseRecord(elapsed, elapsed, gauge().watt_hours(since))
 
-    def credit(self, phase: str, made: Artifact, *, link: str) -> None:
-        """Link the artifact of a phase and record what it cost to produce."""
-        self.phases[phase] = self.phases[phase].costing(made.seconds, made.energy_wh, fresh=made.fresh)
+    def link_artifact(self, phase: str, made: Artifact, *, link: str) -> None:
+        """Link the artifact that a phase produced, and record its cost as the cost of the phase."""
+        self.phases[phase] = self.phases[phase].with_cost(made.seconds, made.energy_wh, fresh=made.fresh)
         self.links[link] = made.address
 
     def store_run(
@@ -95,7 +95,7 @@ class RunRecord:
         known = facts(job.recorded, selection, self.phases, job.parts.cost)
         known |= {
             "warnings": [*caveats],
-            "truth": self.truth if job.labelled else None,
+            "truth": self.truth if job.ground_truth else None,
             "fingerprints": inputs_of(job),
             **provenance(),
         }

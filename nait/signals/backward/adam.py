@@ -12,7 +12,7 @@ import torch
 
 from nait.core.errors import ModelError, StoreError
 from nait.signals.specs.gradients import Moments, Update
-from nait.store import way_out
+from nait.store import repair_advice
 
 
 class Stepper:
@@ -68,7 +68,7 @@ def read_moments(
         raise StoreError(
             f"Adam's moments cannot be read ({error})",
             where=where,
-            fix=way_out(moments.path, "Give the moments that were saved with this adapter."),
+            fix=repair_advice(moments.path, "Give the moments that were saved with this adapter."),
         ) from error
     for name, pair in pairs.items():
         for moment, tensor in zip(("exp_avg", "exp_avg_sq"), pair, strict=True):

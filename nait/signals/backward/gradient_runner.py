@@ -1,8 +1,8 @@
 """The gradient runner: per-example LoRA gradients, batch by batch, reduced during the backward pass.
 
-Shapes: B rows, P weights of the LoRA, R reference rows, S width of a projection. Memory holds one factor's
-gradients of a batch (all factors' for unprojected `Gradients`) and the activations of the backward pass. These take
-several times the memory of a forward pass: use smaller batches.
+Shapes: B rows, P weights of the LoRA, R reference rows, S width of a projection. Memory holds the
+activations of a backward pass and the gradients of one factor for a batch; of all factors for unprojected
+`Gradients`. This is several times the memory of a forward pass: use smaller batches.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class GradientRunner:
         from nait.signals.forward.lm_head import head_of
 
         self.tap.__enter__()
-        self.head = head_of(self.network, self.anatomy)  # checked with dropout off
+        self.head = head_of(self.network, self.anatomy)  # its logits are checked, which needs dropout off
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -1,9 +1,9 @@
 """Per-example LoRA gradients: the gradient of every row of a batch from one backward pass.
 
 Shapes: B rows, T tokens, I inputs and O outputs of a factor. A factor is a linear map y = x W^T, and the
-gradient of row b with respect to W is the sum over t of g_y[b, t] x[b, t]^T. The batch's backward pass has both: x is
-saved for it, g_y is its input. No row needs a backward pass of its own. This holds for any model, with tied weights
-and with activation checkpointing, because each factor's backward runs once.
+gradient of row b with respect to W is the sum over t of g_y[b, t] x[b, t]^T. One backward pass of the batch has
+both x, which is saved for it, and g_y, which is its input. No row needs a backward pass of its own. This holds for
+any model, with tied weights and with activation checkpointing, because each factor's backward runs once.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class _Factor(torch.autograd.Function):
 
 
 class Tap:
-    """While open, calls `take(name, gradient)` with each factor's per-row gradient [B, O, I] in float32.
+    """A context in which `take(name, gradient)` receives each factor's per-row gradient [B, O, I] in float32.
 
-    Only the factors require gradients, so the backward pass ends at the lowest of them. Dropout is off.
+    Only the factors require gradients, so the backward pass ends at the lowest factor. Dropout is off.
     """
 
     def __init__(self, network: Any, take: Callable[[str, torch.Tensor], None]) -> None:

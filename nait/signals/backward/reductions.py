@@ -1,6 +1,6 @@
 """Gradient reductions: norms, cosines and projections of a batch's gradients, accumulated factor by factor.
 
-Shapes: B rows, P weights of the LoRA, p of one factor, R reference rows, S width of a projection. Gradients
+Shapes: B rows, P weights of the LoRA, p weights of one factor, R reference rows, S width of a projection. Gradients
 arrive in the order of the backward pass and are stored in the order of the factors' names. Sums over factors are
 float64.
 """
@@ -23,7 +23,7 @@ Spans = Mapping[str, slice]
 
 
 class Part(Protocol):
-    """Accumulates the values of some signals over the factors of a batch."""
+    """An accumulator: the values of some signals, summed over the factors of a batch."""
 
     def start(self, rows: int) -> None: ...
 

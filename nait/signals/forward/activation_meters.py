@@ -38,7 +38,7 @@ class Meter(Protocol):
     def finish(self, h_btd: torch.Tensor) -> list[torch.Tensor]:
         """Values of the batch, one tensor per signal, on any device.
 
-        `h_btd`: the decoder's output, after the final norm. In a pass that stops early, and so has no output meter,
+        `h_btd`: the decoder's output after the final norm. A pass that stops early has no output meter; there it is
         the output of the last block that ran.
         """
         ...

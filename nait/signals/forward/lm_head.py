@@ -66,7 +66,7 @@ def _find(network: Any, anatomy: Anatomy) -> LmHead:
     ids = torch.arange(PROBE_TOKENS, device=device_of(base))[None] + 3
     ids = ids % base.config.get_text_config(decoder=True).vocab_size
     with torch.inference_mode():
-        # Compared on the CPU: in a model on several devices, the head and its inputs may be on two.
+        # Compared on the CPU: in a model on several devices, the head and its inputs may be on different ones.
         wanted = network(input_ids=ids, use_cache=False).logits[0].float().cpu()
         h_pd = anatomy.decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
         heads = [LmHead(module, step) for step in _steps(base)]

@@ -1,8 +1,8 @@
 """Prefix caching: run the decoder once on tokens that many rows begin with, such as a preamble or system prompt.
 
 Under causal attention a prefix's states do not depend on what follows. The decoder runs on it once per pass, and all
-batches of its rows use its cached keys and values. Where a row of Alpaca has 40 tokens of preamble out of 130, that
-saves a third of the work.
+batches of its rows use its cached keys and values. If a row has 130 tokens, 40 of
+them Alpaca's preamble, that saves a third of the work.
 
 Shapes: N rows, B rows of a batch, T tokens, P prefix tokens, D hidden size.
 """
@@ -78,7 +78,7 @@ def find_prefixes(table: TokenTable) -> Prefixes:
 def _split(table: TokenTable, rows: Rows, at: int, kept: int, least: int) -> Iterator[tuple[int, Rows]]:
     """Length of each shared prefix and its rows, from a walk down the trie of first tokens.
 
-    `rows` share their first `at` tokens; rows that leave this branch have a prefix of `kept` tokens.
+    `rows` share their first `at` tokens. Rows that leave this branch of the trie get a prefix of `kept` tokens.
     """
     while True:
         branches, rest = _branches(table, rows, at, least)
@@ -107,7 +107,7 @@ def _branches(table: TokenTable, rows: Rows, at: int, least: int) -> tuple[list[
 
 
 def plan_by_prefix(lengths: npt.NDArray[np.int64], batch_tokens: int, prefixes: Prefixes) -> list[Rows]:
-    """Batches by `plan`, none of which mixes rows of different prefixes; widest first."""
+    """Batches by `plan`, widest first. All rows of a batch have the same prefix."""
     if not prefixes.ids:
         return plan(lengths, batch_tokens)
     batches = []

@@ -54,7 +54,7 @@ class ChunkBuffer:
 
     @property
     def has_unsaved(self) -> bool:
-        """Whether there are batches since the last piece, and no interrupt left one half added."""
+        """Whether batches were added since the last piece, and none was interrupted halfway."""
         return self._whole and self.batches > self.saved_batches
 
     def piece(self) -> list[Values]:

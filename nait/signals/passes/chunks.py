@@ -40,7 +40,7 @@ class Chunks:
 
     @classmethod
     def cut(cls, folder: Path, batches: Sequence[Rows], table: TokenTable, chunk_tokens: int) -> Chunks:
-        """Runs of consecutive batches of at least `chunk_tokens` tokens; the last chunk has the rest."""
+        """Chunks of consecutive batches, each of at least `chunk_tokens` tokens; the last chunk may be smaller."""
         lengths = table.lengths
         chunks: list[list[Rows]] = [[]]
         tokens = 0
@@ -81,11 +81,13 @@ class Chunks:
     def claim_missing(
         self, missing: Sequence[int], workers: Workers, *, until_whole: bool
     ) -> Generator[int, None, None]:
-        """Missing chunks that no other process holds, each locked while in use; every count-th chunk comes first.
+        """Yield the numbers of missing chunks that no other process measures. A chunk is locked while it is in use.
 
-        `until_whole`: also wait for the chunks of other processes, and take over those of a dead one. Lock files are
-        outside the pass's folder, which is renamed at the end. The leader deletes the plan before it deletes
-        assembled chunks, so a chunk that is missing together with the plan is not measured again.
+        `until_whole`: wait until all chunks are complete, and measure the chunks of a process that died.
+
+        Each worker starts with a different chunk. Lock files lie outside the pass's folder, which is renamed at the
+        end. A chunk is measured only while the plan exists: the leader deletes the plan first, then the chunks that
+        it has assembled.
         """
         left = sorted(missing, key=lambda i: ((i - workers.rank) % workers.count, i))
         while left:
@@ -145,7 +147,7 @@ class Chunks:
         """Write one file per signal, in row order, through a memory map; then delete the chunks."""
         for i, signal in enumerate(signals):
             self._assemble(i, signal, rows)
-        # The plan goes first: while it is there, other processes measure missing chunks.
+        # The plan is deleted first: while it exists, other processes measure missing chunks.
         (self.folder / PLAN).unlink()
         for number in range(len(self.batches)):
             self.path(number).unlink()

@@ -18,11 +18,12 @@ from nait.signals.forward.prefix_cache import NONE, Prefixes, find_prefixes, wor
 class Engine:
     """Options of a pass. None of them changes a result beyond float rounding.
 
-    `share_prefixes` caches the prefixes that many rows share (with padding on the right). `packing` concatenates the
-    other rows of a batch into one sequence without padding: `auto` with flash attention, `always`, or `never`.
-
-    A pass writes a chunk every `chunk_tokens` tokens, and saves an incomplete chunk every `save_seconds`: the most
-    work that a kill can lose. 0 saves after each batch.
+    - `share_prefixes`: cache the prefixes that many rows share. Requires padding on the right.
+    - `packing`: concatenate the rows of a batch that has no cached prefix into one sequence without padding: `auto`
+      (with flash attention), `always` or `never`.
+    - `chunk_tokens`: tokens of a chunk, which is written when it is complete.
+    - `save_seconds`: interval at which an incomplete chunk is saved: the most work that a kill can lose. 0 saves
+      after each batch.
     """
 
     batch_tokens: int = 8192
@@ -41,10 +42,10 @@ class Engine:
 
     def prefixes(self, table: TokenTable) -> Prefixes:
         """Prefixes that a forward pass over the table caches; none if caching saves too little."""
-        return self.paying(find_prefixes(table), table.lengths)
+        return self.worth_caching(find_prefixes(table), table.lengths)
 
-    def paying(self, prefixes: Prefixes, lengths: npt.NDArray[np.int64]) -> Prefixes:
-        """`prefixes` if a pass over rows of these lengths [N] caches them; else none."""
+    def worth_caching(self, prefixes: Prefixes, lengths: npt.NDArray[np.int64]) -> Prefixes:
+        """`prefixes` if caching them saves enough in a pass over rows of these lengths [N]; else none."""
         if not self.share_prefixes or self.padding != "right":
             return NONE
         return worthwhile(prefixes, lengths, self.batch_tokens)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nait.core.dataset.token_table import TokenTable
-from nait.core.ranks import ALONE, Workers
+from nait.core.ranks import SINGLE_PROCESS, Workers
 from nait.models.tokens.batches import Rows
 from nait.signals.forward.prefix_cache import NONE, Prefixes, plan_by_prefix
 from nait.signals.passes.chunk_pieces import ChunkBuffer
@@ -50,7 +50,7 @@ def run_pass(
     *,
     engine: Engine,
     name: str,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
 ) -> Mapping[str, Any]:
     """Write `<i>.npy` for each signal i into `folder`, resuming from a killed pass.
 

@@ -1,4 +1,4 @@
-"""Shared artifacts: several processes compute one, and the leader writes it."""
+"""Shared artifacts: several processes compute one artifact, and the leader writes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored signals: read from the store, or measured there by one pass over the rows."""
+"""Stored signals: read from the store, or measured in one pass and written to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nait.signals.passes.options import Engine
 from nait.signals.passes.run import join_pass, run_pass
 from nait.signals.passes.shared import produce_together
 from nait.signals.specs.activations import Signal, at_every_layer, first_layers
-from nait.store import Artifact, reading, way_out
+from nait.store import Artifact, reading, repair_advice
 
 
 class NotMeasured(Exception):  # noqa: N818  # an answer, not an error
@@ -29,7 +29,7 @@ class NotMeasured(Exception):  # noqa: N818  # an answer, not an error
 
 @dataclass(frozen=True)
 class StoredSignals:
-    """Signals of the texts of `encodings`; with `stored_only`, none is measured."""
+    """Signals of the texts of `encodings`. With `stored_only`, missing signals are not measured."""
 
     encodings: Encodings
     engine: Engine
@@ -77,7 +77,7 @@ class StoredSignals:
             raise StoreError(
                 "the pass that measured it is gone",
                 where=str(signal.path),
-                fix=way_out(signal.path),
+                fix=repair_advice(signal.path),
             )
         self.encodings.lineage.add(measured_by)
         return measured_by.path / f"{int(signal.manifest['index'])}.npy"

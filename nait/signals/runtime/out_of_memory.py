@@ -1,4 +1,4 @@
-"""Out of memory: retry a batch in smaller parts. And the decoder arguments of a batch."""
+"""Decoder arguments of a batch, and its retry in smaller parts when memory runs out."""
 
 from __future__ import annotations
 

@@ -43,7 +43,12 @@ class Reading:
     """One vector per layer: the activation at `site`, summarised over a row's tokens.
 
     With a(t) the activation at token t, o the origin and K the last token:
-    delta a(K) - a(o); mean: mean of a(t); last a(K); mean_delta: mean of a(t), minus a(o).
+
+    - delta: a(K) - a(o)
+    - mean: mean of a(t)
+    - last: a(K)
+    - mean_delta: mean of a(t), minus a(o)
+
     `origin=first`: o is token 1 and means run over all tokens. `origin=prompt_end`: o is the prompt's last
     token and means run over the tokens after it.
 
@@ -104,7 +109,7 @@ class Features:
 class Projections:
     """Projections of readings on directions, [N, C, L] in float32. `directions` is [C, L, D], `digest` its hash.
 
-    A reading with a depth also takes directions of all layers, and so has the same digest as the full reading.
+    A reading with a depth also takes the directions of all layers, so its digest equals that of the full reading.
     """
 
     reading: Reading

@@ -64,9 +64,11 @@ def find_moments(path: Path) -> Moments:
 class Update:
     """The update computed from a gradient g: the step that Adam, with moments m and v, would take next.
 
-    less: (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + eps), as in LESS's code: eps inside the root, no
-    bias correction. eps_outside: .../ (sqrt(b2 v + (1 - b2) g^2) + eps). no_momentum: g over LESS's root.
-    sgd: g itself.
+    - less: (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + eps), as in LESS's code: eps inside the root, no bias
+      correction.
+    - eps_outside: (b1 m + (1 - b1) g) / (sqrt(b2 v + (1 - b2) g^2) + eps).
+    - no_momentum: g / sqrt(b2 v + (1 - b2) g^2 + eps).
+    - sgd: g.
     """
 
     variant: Variant = "sgd"

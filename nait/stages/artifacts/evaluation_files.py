@@ -11,7 +11,7 @@ from typing import Any
 
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Evaluation, Item, Member, Result
-from nait.store import read_json, way_out, write_json
+from nait.store import read_json, repair_advice, write_json
 
 RESULTS = "results.json"
 ITEMS = "items.parquet"
@@ -47,7 +47,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
 
 def read_results(folder: Path) -> tuple[Result, ...]:
-    """Typed results, without the items. Raises: StoreError as above."""
+    """Typed results, without the items. Raises: StoreError when `results.json` cannot be read or lacks a field."""
     return typed_results(read_json(folder / RESULTS), folder)
 
 
@@ -65,7 +65,7 @@ def _result(row: Mapping[str, Any]) -> Result:
 
 
 def read_items(folder: Path) -> tuple[Item, ...]:
-    """Per-item outcomes. Raises: StoreError as above."""
+    """Per-item outcomes. Raises: StoreError when `items.parquet` cannot be read or lacks a column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -77,7 +77,7 @@ def read_items(folder: Path) -> tuple[Item, ...]:
 
 
 def read_outcomes(folder: Path) -> tuple[Item, ...]:
-    """Per-item outcomes of the metrics that are means over items. Raises: StoreError as above."""
+    """Per-item outcomes of the metrics that are means over items. Raises: StoreError when a file cannot be read."""
     return itemised(read_results(folder), read_items(folder))
 
 
@@ -100,4 +100,6 @@ def itemised(results: Iterable[Result], found: Iterable[Item]) -> tuple[Item, ..
 
 
 def _damaged(folder: Path, error: Exception) -> StoreError:
-    return StoreError(f"the evaluation cannot be read ({error})", where=str(folder), fix=way_out(folder))
+    return StoreError(
+        f"the evaluation cannot be read ({error})", where=str(folder), fix=repair_advice(folder)
+    )

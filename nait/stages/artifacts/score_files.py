@@ -101,7 +101,7 @@ def write_selection(
 
 
 def write_layers(folder: Path, ids: Sequence[str], found: Sequence[Contributions]) -> dict[str, Any]:
-    """Write `layers.parquet`: id, target, `layer_<number>` columns; the targets' rows follow each other.
+    """Write `layers.parquet`: id, target and `layer_<number>` columns, all rows of one target before the next.
 
     Returns the entry of the manifest: target -> layer -> mean contribution over all eligible rows.
     """

@@ -1,4 +1,4 @@
-"""Detect contamination: texts that the pool or a reference set shares with the evaluation, kept in the store."""
+"""Detection of contamination: texts that the pool or a reference set shares with the evaluation."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ from nait.core.dataset.contamination import (
 )
 from nait.core.dataset.examples import Pool, Target, fingerprint
 from nait.core.errors import DataError
-from nait.stages.checks.contamination_text import NO_EVALUATION, describe, describe_look
+from nait.stages.checks.contamination_text import COMPARED, NO_EVALUATION, describe, describe_check
 from nait.store import Artifact, Store, reading, write_json
 
 VERSION = 2
-"""2: hits name the role of both sides, short texts match inside longer ones, and compared counts are kept."""
+"""Version of the check. Since 2, hits name the role of both sides, short texts are found inside longer ones, and the
+artifact counts what was compared."""
 LIMIT_VERSION = 1
-"""Of checks under a limit. 1: items beyond the limit are marked, and a row may match items on both sides of it."""
+"""Version of the check of an evaluation with a limit. Since 1, items beyond the limit are marked, and a row may match
+one item within the limit and one beyond it."""
 HITS = "contamination.json"
+FINDINGS = "said"
+"""The field of a run's manifest that holds the findings as text."""
 UNCHECKED = "Contamination was not checked: contamination=null."
 
 
 @dataclass(frozen=True)
 class ContaminationCheck:
-    """The outcome of a check. `artifact` is None, and there are no hits, where the config asks for no check."""
+    """The outcome of a check. Without a check (`rule` is None), `artifact` is None and there are no hits."""
 
     rule: Contamination | None
     pool: Pool
@@ -44,19 +48,19 @@ class ContaminationCheck:
 
     @property
     def excludes(self) -> bool:
-        """Whether rows that are in the evaluation leave the pool."""
+        """Whether the pool's rows that are in the evaluation are excluded."""
         return self.rule is not None and self.rule.exclude and self.evaluated
 
     def findings(self) -> list[str]:
         """What was compared, what was not, and whether it was clean."""
-        return describe_look(self.artifact.manifest) if self.artifact else [UNCHECKED]
+        return describe_check(self.artifact.manifest) if self.artifact else [UNCHECKED]
 
     def record(self) -> dict[str, Any]:
         """The entry of a run's manifest."""
         if self.artifact is None:
-            return {"checked": False, "said": self.findings()}
-        counts = self.artifact.manifest["looked"]
-        return {"checked": True, "hits": len(self.hits), "said": self.findings(), **counts}
+            return {"checked": False, FINDINGS: self.findings()}
+        counts = self.artifact.manifest[COMPARED]
+        return {"checked": True, "hits": len(self.hits), FINDINGS: self.findings(), **counts}
 
     def warnings(self) -> list[str]:
         """Warnings: shared texts, a missing check, an exclusion without an evaluation."""
@@ -87,7 +91,7 @@ def check_contamination(
     rule: Contamination | None,
     store: Store,
 ) -> ContaminationCheck:
-    """The check that `rule` asks for, from the store where it has it."""
+    """The outcome of the check that `rule` defines; None: no check. The store keeps the result."""
     evaluated = evaluator is not None
     if rule is None:
         return ContaminationCheck(None, pool, targets, evaluated)
@@ -100,7 +104,7 @@ def find_contamination(
 ) -> Artifact:
     """The `contamination` artifact: hits of pool and targets in the evaluation, and of the pool in the targets.
 
-    Items beyond the evaluation's limit are test items too: their hits are included and marked.
+    Items beyond the evaluation's limit are also test items: hits in them are included and marked.
     """
     suite = evaluator.key() if evaluator else None
     limit = (suite or {}).get("limit")
@@ -122,7 +126,7 @@ def find_contamination(
             hits += rule.compare(target, tasks)
         write_json(part / HITS, [_as_json(hit) for hit in hits])
         counts = {task: len(items) for task, items in found.items()}
-        looked = {
+        compared = {
             "pool": {"name": pool.name, **_counted([texts_of(one) for one in pool.examples])},
             "targets": {side.name: _counted([one.texts for one in items]) for side, items in references.items()},
             "tasks": {
@@ -136,7 +140,7 @@ def find_contamination(
             "hits_in_tasks": sum(hit.other.role == "task" for hit in hits),
             "hits_in_evaluated": sum(hit.other.role == "task" and hit.evaluated for hit in hits),
         }  # fmt: skip
-        return {"hits": len(hits), "items": sum(counts.values()), "tasks": counts, "looked": looked}
+        return {"hits": len(hits), "items": sum(counts.values()), "tasks": counts, COMPARED: compared}
 
     return store.produce("contamination", key, write)
 

@@ -1,4 +1,4 @@
-"""Warnings from opening a model, kept for runs that find all results in the store."""
+"""Warnings from loading a model, stored for runs that load no model because the store has all results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VERSION = 1
 
 
 def model_warnings(model: Model, store: Store) -> list[str]:
-    """Warning about checkpoint tensors that the network does not use, from this opening or an earlier one."""
+    """Warning about checkpoint tensors that the network does not use, from this run or an earlier one."""
     key = {"opening": VERSION, "model": model.fingerprint}
     leftovers: str | None = getattr(model, "leftovers", None)
     if leftovers is None:

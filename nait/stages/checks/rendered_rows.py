@@ -18,7 +18,7 @@ from nait.models.prompts.templates import TextTemplate
 from nait.store import Artifact, Store, reading, write_json
 
 VERSION = 3
-"""2: a partly rendered row is a fault. 3: answers with trimmed white space are counted."""
+"""Since 2, a partly rendered row is a fault. Since 3, answers with trimmed white space are counted."""
 FAULTS = "faults.json"
 NAMED_FAULTS = 20
 TRIMMED = "answers_trimmed"
@@ -62,7 +62,7 @@ def rendered(rows: Rows, template: Any, *, model: Model, store: Store, group: st
 def check_method(scorer: Any, rows: Iterable[Pool | Target], *, model: Model, store: Store) -> None:
     """Check the rows against the templates of the method itself, which are fields of `scorer`.
 
-    Such rows are never skipped, since methods would then choose from different pools.
+    Rows that cannot be rendered are never skipped here: methods would then select from different pools.
     Raises: DataError that names file, row and fix for a row that a template does not render completely.
     """
     names = [field.name for field in fields(scorer)] if is_dataclass(scorer) else []
@@ -128,7 +128,7 @@ def _read(artifact: Artifact) -> Faults:
 
 
 def _refusal(rows: Pool | Target, faults: Faults, end: str) -> DataError:
-    """The error for these rows: the number of all, and the places of the first in file order."""
+    """The error for these rows: their number, and the places of the first ones in file order."""
     bad = sorted((one for one in rows.examples if one.id in faults), key=lambda one: one.row)
     first = faults[bad[0].id]
     if len(bad) == 1:

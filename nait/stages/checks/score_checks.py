@@ -22,7 +22,7 @@ SHOWN_COLUMNS = 8
 SAMPLED_ROWS, SEED = 100_000, 0
 """Length correlation uses a sample of this size at most. The error of rho is about 0.003, rarely 0.01."""
 BROKEN = ("not a finite number", "no embedding", "zero-norm gradient", "no score")
-"""Reasons that indicate a numerical failure rather than a row that a method leaves out."""
+"""Reasons that indicate a numerical failure, not a row that a method leaves out on purpose."""
 
 
 @dataclass(frozen=True)
