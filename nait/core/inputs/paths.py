@@ -36,15 +36,13 @@ TEXTS = {
 }
 """Messages of libraries that raise their own errors (safetensors, pyarrow), with the errno of each."""
 TORCH = "PytorchStreamWriter failed writing file"
-OTHER_FOLDER = "Set another folder: paths.runs=FOLDER for runs, paths.store=FOLDER for artifacts, TMPDIR for scratch files."
+FIX = "Set another folder: paths.runs=FOLDER for runs, paths.store=FOLDER for artifacts, TMPDIR for scratch files."
 MANY = 200
 """The most characters of a path that a message shows."""
 FREE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def write_error(
-    error: BaseException, *, fix: str = OTHER_FOLDER, folder: Path | None = None
-) -> StoreError | None:
+def write_error(error: BaseException, *, fix: str = FIX, folder: Path | None = None) -> StoreError | None:
     """The StoreError for a failed write; None when the error has another cause.
 
     `fix` explains how to choose another folder. `folder` is reported when the error names no file.
