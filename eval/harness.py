@@ -31,7 +31,14 @@ from nait.eval.parsed_results import parse
 from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import OWN, Catalogue, library
-from nait.eval.suites.task_settings import check_choices, check_shots, relevant, shots, zero_shot_warnings
+from nait.eval.suites.task_settings import (
+    check_choices,
+    check_shots,
+    relevant,
+    samples_answers,
+    shots,
+    zero_shot_warnings,
+)
 from nait.eval.suites.task_sizes import sizes
 from nait.models.prompts.frozen_clock import DAY, freeze_tokenizer_clock
 from nait.models.tokens.tokenizers import check_highest
@@ -131,7 +138,10 @@ class LmEval:
             check_hub(suite)
 
     def key(self) -> dict[str, Any]:
-        """Everything that decides the numbers. Batch size, device and location of the data do not."""
+        """Everything that decides the numbers. Device and location of the data do not.
+
+        The batch size decides only answers that are drawn at random: each batch takes its share of the draws.
+        """
         suite = self.suite
         return {
             "requested": list(self.tasks),
@@ -154,6 +164,7 @@ class LmEval:
             "primary": relevant(self.primary, suite),
             "lm_eval": importlib.metadata.version("lm_eval"),
             **({"chat_date": DAY} if self.apply_chat_template else {}),
+            **({"batch_size": self.batch_size} if any(map(samples_answers, suite.tasks)) else {}),
         }
 
     def sizes(self) -> dict[str, int]:

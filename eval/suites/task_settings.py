@@ -73,6 +73,13 @@ def zero_shot_warnings(suite: Suite, num_fewshot: int | Mapping[str, int] | None
     return [f"eval.num_fewshot is not heeded by tasks whose own files fix 0 examples: {', '.join(parts)}"]
 
 
+def samples_answers(task: Task) -> bool:
+    """Whether a task's answers are drawn at random, so that they depend on the seed and the batches."""
+    settings = task.config.get("generation_kwargs") or {}
+    drawn = settings.get("do_sample")
+    return bool(drawn or (drawn is None and settings.get("temperature")))
+
+
 def relevant(primary: Mapping[str, str], suite: Suite) -> dict[str, str]:
     """The entries of `primary` whose task or group is in the suite, sorted."""
     names = {*(task.name for task in suite.tasks), *(group.name for group in suite.groups)}

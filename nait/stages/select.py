@@ -20,6 +20,7 @@ from nait.core.addresses import address
 from nait.core.contracts import Budget, Extractor, Layered, Order, Requests, Scorer, content_of, version_of
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError
+from nait.core.ranking.orders import RoundRobin, by_target
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection, cut
 from nait.signals.extractor import StoredExtractor
@@ -79,6 +80,7 @@ def select(
         "scores": scores.address,
         "order": stored_names(selector.config["order"]),
         "budget": stored_names(selector.config["budget"]),
+        **_turns(selector.order, scores),
     }
 
     def write(part: Path) -> Mapping[str, Any]:
@@ -98,6 +100,14 @@ def select(
 
     made = store.produce("selections", key, write)
     return read_selection(made, pool), made, scores
+
+
+def _turns(order: Order, scores: Artifact) -> dict[str, str]:
+    """The entry of the key that tells turns by target from turns by column, where they differ."""
+    targets = by_target(scores.manifest["targets"])
+    columns = max(map(len, targets.values()), default=0)
+    differ = isinstance(order, RoundRobin) and len(targets) > 1 and columns > 1
+    return {"turns": "by target"} if differ else {}
 
 
 def _layers(

@@ -251,3 +251,34 @@ def test_shuffled_depends_on_the_seed_and_on_nothing_else() -> None:
     again = table(np.zeros((50, 1)))
     assert Shuffled(1)(one).tolist() == Shuffled(1)(again).tolist()
     assert Shuffled(1)(one).tolist() != Shuffled(2)(one).tolist()
+
+
+def test_targets_have_equally_many_turns_whatever_their_numbers_of_reference_rows() -> None:
+    names = ("math/a", "math/b", "math/c", "code/a", "facts/a", "facts/b")
+    values = np.zeros((30, len(names)))
+    for column in range(len(names)):
+        values[5 * column : 5 * column + 5, column] = [5, 4, 3, 2, 1]
+    one = ScoreTable(tuple(f"row{i:03d}" for i in range(30)), names, values, "1", "a test")
+    owner = [names[row // 5] for row in RoundRobin()(one).tolist()]
+    assert owner[:9] == [
+        "math/a", "code/a", "facts/a", "math/b", "code/a", "facts/b", "math/c", "code/a", "facts/a",
+    ]  # fmt: skip
+
+
+@given(tables(columns=4))
+@settings(max_examples=40, deadline=None)
+def test_round_robin_is_what_a_hand_deals(one: ScoreTable) -> None:
+    dealt: list[int] = []
+    stacks = [Highest()(table(one.values[:, [t]], list(one.ids))).tolist() for t in range(4)]
+    named = ScoreTable(one.ids, ("a/1", "b/1", "a/2", "b/2"), one.values, "1", "a test")
+    turn = {"a": [0, 2], "b": [1, 3]}
+    while any(set(stack) - set(dealt) for stack in stacks):
+        for columns in turn.values():
+            for _ in range(len(columns)):
+                column = columns.pop(0)
+                columns.append(column)
+                left = [row for row in stacks[column] if row not in dealt]
+                if left:
+                    dealt.append(left[0])
+                    break
+    assert RoundRobin()(named).tolist() == dealt

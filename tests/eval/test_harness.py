@@ -420,3 +420,26 @@ def test_an_answer_that_stops_is_not_counted_at_its_limit(
     done = evaluator(tasks=["toy_sums"], max_gen_toks=40).evaluate(model, None, folder=tmp_path)
     assert done.answers_at_limit == {"toy_sums": (0, 3)}
     assert not done.warnings
+
+
+def test_answers_drawn_at_random_repeat_under_one_address(
+    evaluator: Make, model: LocalModel, task_folder: Path, tmp_path: Path
+) -> None:
+    definition = task_folder / "sums.yaml"
+    definition.write_text(
+        definition.read_text().replace("do_sample: false", "do_sample: true, temperature: 0.9")
+    )
+
+    def run(name: str, **settings: int) -> tuple[str, list[list[str]]]:
+        (tmp_path / name).mkdir()
+        suite = evaluator(tasks=["toy_sums"], max_gen_toks=12, **settings)
+        suite.evaluate(model, None, folder=tmp_path / name)
+        samples = pq.read_table(tmp_path / name / "samples.parquet").to_pylist()
+        return address(suite.key()), [row["responses"] for row in samples]
+
+    once = run("once")
+    assert run("again") == once
+    for name, settings in (("seed", {"seed": 5}), ("batches", {"batch_size": 1})):
+        other = run(name, **settings)
+        assert other[0] != once[0]
+        assert other[1] != once[1]

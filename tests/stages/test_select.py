@@ -19,7 +19,7 @@ from nait.core.dataset.examples import Example, Pool, Target, Turn, fingerprint,
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.core.ranking.budgets import Count, Ratio, Tokens
-from nait.core.ranking.orders import Highest, Lowest, RoundRobin
+from nait.core.ranking.orders import BestRank, Highest, Lowest, RoundRobin
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.models.loading import LocalModel
@@ -488,3 +488,15 @@ def test_a_scorer_cannot_reach_the_users_own_rows(x: StoredExtractor) -> None:
     choose(nosy, x, labelled)
     assert nosy.seen[0].source is None
     assert nosy.seen[0].examples == labelled.examples
+
+
+def test_only_a_merge_by_turns_of_several_columns_per_target_has_a_new_address(x: StoredExtractor) -> None:
+    def key(*columns: str, order: Order) -> Mapping[str, Any]:
+        scorer = Fixed(dict.fromkeys(columns, scattered))
+        found: Mapping[str, Any] = choose(scorer, x, pool(), order=order, budget=Count(3))[1].manifest["key"]
+        return found
+
+    assert key("a/1", "a/2", "b/1", order=RoundRobin())["turns"] == "by target"
+    for columns in (("a",), ("a", "b"), ("a/1", "a/2")):
+        assert key(*columns, order=RoundRobin()).keys() == {"selection", "scores", "order", "budget"}
+    assert "turns" not in key("a/1", "a/2", "b/1", order=BestRank())

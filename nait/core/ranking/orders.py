@@ -7,7 +7,7 @@ budget always selects a prefix of a larger one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -106,21 +106,42 @@ class FromQuantile:
 
 @dataclass(frozen=True)
 class RoundRobin:
-    """Each target in turn takes its best row that is not yet taken."""
+    """Each target in turn takes its best row that is not yet taken.
+
+    A target with several columns, one per reference row, uses them in turn; targets have equally many turns.
+    """
 
     def __call__(self, table: ScoreTable) -> Ranking:
         taken = bytearray(len(table.ids))
-        columns = _rankings(table, id_order(table.ids))
-        queues = deque(
-            _turns(column.astype(np.int32), taken) for column in columns
-        )  # int32 halves the memory
+        queues = [  # int32 halves the memory
+            _turns(column.astype(np.int32), taken) for column in _rankings(table, id_order(table.ids))
+        ]
+        targets = deque(deque(queues[t] for t in columns) for columns in by_target(table.targets).values())
         ranking: list[int] = []
-        while queues:
-            queue = queues.popleft()
-            if (row := next(queue, None)) is not None:
+        while targets:
+            target = targets.popleft()
+            if (row := _next(target)) is not None:
                 ranking.append(row)
-                queues.append(queue)
+                targets.append(target)
         return np.array(ranking, dtype=np.int64)
+
+
+def by_target(names: Sequence[str]) -> dict[str, list[int]]:
+    """Target -> the numbers of its columns; a column is named `target` or `target/reference row`."""
+    found: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        found.setdefault(name.partition("/")[0], []).append(column)
+    return found
+
+
+def _next(queues: deque[Iterator[int]]) -> int | None:
+    """The next free row of the queues in turn; None if all are used up."""
+    while queues:
+        queue = queues.popleft()
+        if (row := next(queue, None)) is not None:
+            queues.append(queue)
+            return row
+    return None
 
 
 def _turns(column: npt.NDArray[np.int32], taken: bytearray) -> Iterator[int]:
