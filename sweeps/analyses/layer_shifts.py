@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nait.sweeps.analyses.overlap import names
 from nait.sweeps.render.svg import Grid
+from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.picks import Picks
 from nait.sweeps.stored_runs.selections import Chosen
 
@@ -21,9 +22,12 @@ def layer_shifts(picks: Sequence[Picks]) -> list[Grid]:
 
     A cell is the layer's mean contribution over the selected rows minus its mean over the pool, in standard
     deviations of the pool's scores, averaged over seeds. NaN where a method does not use the layer.
+    The control has no line: its rows do not depend on scores, and its runs may have the layers of several methods.
     """
     lines: dict[str, dict[int, float]] = {}
     for name, one in zip(names(picks), picks, strict=True):
+        if one.method == CONTROL:
+            continue
         for part in one.first.layers:
             shifts = np.mean([_shifts(chosen, part.target) for chosen in one.by_seed.values()], axis=0)
             title = f"{name}: {part.target}" if len(one.first.layers) > 1 else name

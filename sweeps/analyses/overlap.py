@@ -21,7 +21,7 @@ from nait.sweeps.stored_runs.picks import Picks
 from nait.sweeps.stored_runs.selections import Chosen, jaccard
 
 MOST = 24
-"""Maximum number of lines in a readable figure."""
+"""Maximum number of lines in a readable figure or matrix; tables with a row per line have all."""
 
 
 def names(picks: Sequence[Picks]) -> list[str]:
@@ -30,12 +30,12 @@ def names(picks: Sequence[Picks]) -> list[str]:
 
 
 def distinct(picks: Sequence[Picks]) -> list[Picks]:
-    """The selections without repetitions of targetless methods; at most `MOST`."""
+    """The selections without repetitions of targetless methods."""
     seen: dict[tuple[str, str, str], Picks] = {}
     for one in picks:
         target = "" if one.targetless else one.target
         seen.setdefault((one.selector, target, one.budget), one)
-    return list(seen.values())[:MOST]
+    return list(seen.values())
 
 
 def overlaps(picks: Sequence[Picks]) -> Grid | None:
@@ -146,7 +146,8 @@ def correlations(picks: Sequence[Picks]) -> Grid | None:
     values = np.array([[spearman(columns[a], columns[b]) for b in labels] for a in labels])
     none = np.zeros(values.shape, dtype=bool)
     seeded = not all(one.unseeded for one in picks if one.method != CONTROL)
-    title = "Spearman's rho between score columns" + (", each line's first seed" if seeded else "")
+    some = f"the first {MOST} of {len(columns)} " if len(labels) < len(columns) else ""
+    title = f"Spearman's rho between {some}score columns" + (", each line's first seed" if seeded else "")
     return Grid(title, labels, labels, values, none, none)
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 from nait.core.statistics.results import Row
 from nait.sweeps.grouping.names import cut
 from nait.sweeps.render.leaderboard_tables import difference
-from nait.sweeps.render.report_document import Block, Table
+from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.stats.aggregates import Line, grouped
 from nait.sweeps.stats.contrasts import Items, against, controls
 from nait.sweeps.stats.paired import Difference, adjusted_family, estimate
@@ -36,6 +36,7 @@ def pairwise(
             for budget in _budgets(line, lines):
                 groups.setdefault((line.model, line.target, budget), {})[line.selector] = (line, mine)
     wanted = {key: one for key, one in sorted(groups.items()) if 3 <= len(one) <= MOST}
+    large = [key for key, one in sorted(groups.items()) if len(one) > MOST]
     found = {
         (key, pair): one
         for key, group in wanted.items()
@@ -44,10 +45,15 @@ def pairwise(
     others = [place for place, (_, in_leaderboard) in found.items() if not in_leaderboard]
     cells = {place: one for place, (one, _) in found.items()}
     cells |= dict(zip(others, adjusted_family(cells[place] for place in others), strict=True))
-    return tuple(
+    tables = tuple(
         _table(k, key, wanted[key], {pair: one for (of, pair), one in cells.items() if of == key}, control)
         for k, key in enumerate(wanted)
     )
+    omitted = tuple(
+        f"Target {cut(target)}, {budget or 'no budget'}: no table, because it has more than {MOST} lines."
+        for _, target, budget in large
+    )
+    return (*tables, Notes(omitted)) if omitted else tables
 
 
 def _budgets(line: Line, lines: Sequence[Line]) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nait.sweeps.grouping.names import aims, brief
+from nait.sweeps.grouping.names import aims, brief, some
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.target_benchmarks import Benchmarks, first_headline, owned
 from nait.sweeps.stored_runs.method_names import TARGETLESS
@@ -51,11 +51,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """The curves of a measure `y` over a setting `x`."""
+    """The curves of a measure `y` over a setting `x`. `left_out`: the number of curves beyond `MOST_LINES`."""
 
     x: str
     y: str
     curves: tuple[Curve, ...]
+    left_out: int = 0
 
 
 def band(y: float, half_width: float | None, *, share: bool) -> tuple[float, float]:
@@ -90,8 +91,24 @@ def panels(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Panel]:
             for shown, comparable in _axes(measured, x).items():
                 curves = _curves(comparable, x)
                 if curves:
-                    found.append(Panel(shown, y, tuple(curves)))
+                    kept = _kept(curves)
+                    found.append(Panel(shown, y, kept, left_out=len(curves) - len(kept)))
     return found
+
+
+def _kept(curves: Sequence[Curve]) -> tuple[Curve, ...]:
+    """At most `MOST_LINES` curves, references and control among them."""
+    beside = [one for one in curves if one.level or one.name.partition(", ")[0] in TARGETLESS]
+    methods = [one for one in curves if one not in beside]
+    return (*methods[: max(0, MOST_LINES - len(beside))], *beside)
+
+
+def left_out(lines: Sequence[Line], found: Sequence[Panel]) -> list[str]:
+    """Notes on the benchmarks and curves that the panels leave out."""
+    tasks = sorted({line.task for line in lines if line.headline and line.task} - {one.y for one in found})
+    notes = [f"{len(tasks)} more benchmarks have no panel: {some(tasks)}."] if len(tasks) and found else []
+    counts = {one.x: one.left_out for one in found if one.left_out}
+    return [*notes, *(f"{x}: {count} more curves are not drawn." for x, count in counts.items())]
 
 
 def _axes(lines: Sequence[Line], x: str) -> dict[str, list[Line]]:
@@ -151,7 +168,7 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
         for key, group in groups.items()
         if drawn and key[0] in TARGETLESS and (group[0].budgetless or (key[2] in budgets and x != BUDGET))
     ]
-    return [*curves, *levels][:MOST_LINES]
+    return [*curves, *levels]
 
 
 def _items_only(lines: Sequence[Line]) -> bool:

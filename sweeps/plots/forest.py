@@ -24,10 +24,14 @@ MOST = 40
 
 @dataclass(frozen=True)
 class Forest:
-    """Line names, best first, and measure -> the difference of each line, None where missing."""
+    """Line names, best first, and measure -> the difference of each line, None where missing.
+
+    `left_out`: the number of lines beyond the best `MOST`.
+    """
 
     names: tuple[str, ...]
     panels: Mapping[str, tuple[Difference | None, ...]]
+    left_out: int = 0
 
 
 def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
@@ -50,7 +54,8 @@ def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
         found = {name if name in tested else f"{name} ({ITEMS_ONLY})": cells for name, cells in found.items()}
     titles = [title for title in measures if any(cells[title] for cells in found.values())]
     order = sorted(found, key=lambda name: _place(found[name], titles))[:MOST]
-    return Forest(tuple(order), {title: tuple(found[name][title] for name in order) for title in titles})
+    panels = {title: tuple(found[name][title] for name in order) for title in titles}
+    return Forest(tuple(order), panels, left_out=len(found) - len(order))
 
 
 def _headlines(lines: Sequence[Line]) -> list[Line]:

@@ -10,6 +10,7 @@ from nait.sweeps.analyses.claims import Claim, claims
 from nait.sweeps.analyses.composition import composition_table, departures
 from nait.sweeps.analyses.layer_shifts import layer_shifts
 from nait.sweeps.analyses.overlap import (
+    MOST,
     Core,
     cores,
     correlations,
@@ -23,7 +24,7 @@ from nait.sweeps.analyses.transfer import Matrix, grid
 from nait.sweeps.grouping.names import legend
 from nait.sweeps.plots.curve_plots import cost_plot, curve_plot
 from nait.sweeps.plots.curves import costs as spots_of
-from nait.sweeps.plots.curves import panels
+from nait.sweeps.plots.curves import left_out, panels
 from nait.sweeps.plots.forest import forest, forest_plot
 from nait.sweeps.render.leaderboard_tables import count, difference_cells, seconds, wide_cells
 from nait.sweeps.render.report_document import Block, Notes, Table
@@ -73,6 +74,8 @@ def compared(lines: Sequence[Line], control: str, benchmarks: Benchmarks) -> tup
     if found is None:
         return (table,)
     alt = f"Score minus {control} with 95 % intervals, best first; filled: significant. {how_tested(lines, control)}."
+    if found.left_out:
+        alt += f" The best {len(found.names)} of {len(found.names) + found.left_out} lines."
     return (picture("forest", forest_plot(found, control), alt), *_legend(found.names), table)
 
 
@@ -106,6 +109,10 @@ def _legend(names: Iterable[str]) -> tuple[Notes, ...]:
     return (Notes(entries),) if entries else ()
 
 
+def _notes(texts: Sequence[str]) -> tuple[Notes, ...]:
+    return (Notes(tuple(texts)),) if texts else ()
+
+
 def _maps(name: str, grids: Sequence[Grid], alt: str, *, diverging: bool = True) -> tuple[Block, ...]:
     """Heat maps in one figure, and the full form of each shortened name."""
     shown = picture(name, heat_maps(grids, diverging=diverging), alt)
@@ -121,6 +128,7 @@ def varied(lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[Block, ...]:
     return (
         picture("curves", curve_plot(found), f"Scores against {what}; bands: 95 % intervals of the scores."),
         *_legend([curve.name for panel in found for curve in panel.curves]),
+        *_notes(left_out(lines, found)),
     )
 
 
@@ -134,8 +142,10 @@ def transferred(
         f"Score minus {control} by the target that selected (rows) and the benchmark (columns); bold: significant, "
         "as in the table of differences; framed: the target's own benchmark."
     )
+    more = len(found) > MOST_MATRICES
     blocks: list[Block] = [
         *_maps("transfer", [grid(one) for one in found[:MOST_MATRICES]], alt),
+        *_notes([f"{len(found) - MOST_MATRICES} more matrices are in transfer.csv."] if more else []),
     ]
     body = [
         [
@@ -173,14 +183,18 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
     if not lines:
         return ()
     blocks: list[Block] = []
-    overlap = overlaps(lines)
+    drawn = lines[:MOST]
+    if len(drawn) < len(lines):
+        kept = f"the first {MOST} of {len(lines)} selections"
+        blocks += _notes([f"Figures and correlations have {kept}; the other tables have all."])
+    overlap = overlaps(drawn)
     if overlap:
         alt = (
             "Jaccard index between selections, mean over seeds. The diagonal compares the seeds of one line, where "
             "they change the selection."
         )
         blocks += _maps("overlap", [overlap], alt, diverging=False)
-    ranks = correlations(lines)
+    ranks = correlations(drawn)
     if ranks:
         blocks.append(_grid_table("correlations", ranks))
     for k, core in enumerate(cores(lines)):
@@ -191,8 +205,8 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
             "of more than three standard deviations of a random selection of the same size."
         )
         blocks.append(composition_table(lines, traits))
-        blocks += _maps("composition", departures(lines, traits), alt)
-    layers = layer_shifts(lines)
+        blocks += _maps("composition", departures(drawn, traits), alt)
+    layers = layer_shifts(drawn)
     if layers:
         alt = (
             "Each layer's mean contribution to the scores of the selected rows minus its mean over the pool, in "

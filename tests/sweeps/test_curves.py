@@ -9,7 +9,7 @@ import pytest
 from nait.store import Store
 from nait.sweeps.grouping.collect import collect
 from nait.sweeps.plots.curve_plots import cost_plot, curve_plot
-from nait.sweeps.plots.curves import costs, number, panels, unit
+from nait.sweeps.plots.curves import MOST_LINES, costs, left_out, number, panels, unit
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stored_runs.run_set import RunSet
 
@@ -119,3 +119,20 @@ def test_budgets_that_count_unlike_things_have_an_axis_each(tmp_path: Path) -> N
     assert [(panel.x, [[point.x for point in curve.points] for curve in panel.curves]) for panel in found] == [
         ("budget (rows)", [[20, 50, 100]] * 2), ("budget (%)", [[2, 10, 100]] * 2),
     ]  # fmt: skip
+
+
+def test_curves_and_benchmarks_without_a_place_are_counted_and_random_keeps_its_place(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    tasks = {f"nano_{name}": 0.5 for name in ("math", "code", "facts", "logic", "a", "b", "c")}
+    for percent in (1, 10, 50):
+        put(store, "random", budget=f"{percent}%", rows=percent, share=tasks)
+        for k in range(MOST_LINES + 2):
+            put(store, f"method{k}", budget=f"{percent}%", rows=percent, share=tasks)
+    lines = lines_of(store)
+    found = panels(lines, {})
+    assert {len(panel.curves) for panel in found} == {MOST_LINES}
+    assert {panel.curves[-1].name for panel in found} == {"random"}
+    assert left_out(lines, found) == [
+        "2 more benchmarks have no panel: nano_facts, nano_logic.",
+        "budget (%): 3 more curves are not drawn.",
+    ]

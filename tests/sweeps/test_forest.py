@@ -88,6 +88,7 @@ def test_too_many_lines_leave_the_best() -> None:
     found = forest([line(f"a k={k}", "nano_math", k / 100) for k in range(MOST + 5)], {})
     assert found is not None
     assert len(found.names) == MOST
+    assert found.left_out == 5
     assert found.names[0] == f"a k={MOST + 4}"
 
 

@@ -56,6 +56,16 @@ def test_a_layer_that_a_method_does_not_use_is_empty(tmp_path: Path) -> None:
     assert np.isnan(grid.values).tolist() == [[False, False, True], [True, False, False]]
 
 
+def test_the_control_has_no_line_because_its_runs_may_have_the_layers_of_several_methods(
+    tmp_path: Path,
+) -> None:
+    one, control = picks(tmp_path, "nait", "random")
+    lines = [with_layers(one, (1, 2), more=1.0), with_layers(control, (2,), more=1.0)]
+    (grid,) = layer_shifts(lines)
+    assert len(grid.rows) == 1
+    assert grid.rows[0].startswith("nait ")
+
+
 def test_layers_of_a_deep_model_stand_in_several_maps_each_once(tmp_path: Path) -> None:
     (one,) = picks(tmp_path, "nait")
     deep = tuple(range(1, 81))

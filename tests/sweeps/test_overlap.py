@@ -11,6 +11,7 @@ import pytest
 
 from nait.store import Store
 from nait.sweeps.analyses.overlap import (
+    MOST,
     cores,
     correlations,
     distinct,
@@ -20,7 +21,7 @@ from nait.sweeps.analyses.overlap import (
     setting_agreement,
 )
 from nait.sweeps.grouping.collect import collect
-from nait.sweeps.render.report_document import Table
+from nait.sweeps.render.report_document import Notes, Table
 from nait.sweeps.reports.sections import selected
 from nait.sweeps.stored_runs.picks import Picks, read_picks
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -81,6 +82,26 @@ def test_what_a_selection_owes_to_a_setting_is_the_agreement_over_its_values(tmp
     ((name, keys, count, value),) = setting_agreement(picks_of(store))
     assert (name, keys, count) == ("nait, math, 10%", "layers", 3)
     assert value == 1  # the fixture's scores heed no layer
+
+
+def test_tables_of_selections_have_all_lines_and_figures_say_how_many(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for layer in range(MOST + 3):
+        put(store, "nait", layers=f"[{layer}]")
+    picks = picks_of(store)
+    ((_, _, count, _),) = setting_agreement(picks)
+    assert count == len(picks) == MOST + 3
+    blocks = selected(picks, None)
+    assert isinstance(blocks[0], Notes)
+    assert blocks[0].lines == (
+        f"Figures and correlations have the first {MOST} of {MOST + 3} selections; the other tables have all.",
+    )
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.name == "lengths"]
+    assert len(table.body) == 1 + MOST + 3
+    found = correlations(picks)
+    assert found is not None
+    assert len(found.rows) == MOST
+    assert found.title == f"Spearman's rho between the first {MOST} of {MOST + 3} score columns"
 
 
 def test_two_targets_have_no_core(tmp_path: Path) -> None:
