@@ -12,12 +12,13 @@ from nait.core.errors import StoreError
 from nait.core.ranking.budgets import WHOLE
 from nait.store import Artifact
 from nait.sweeps.grouping.headings import Heading, headings
-from nait.sweeps.grouping.identities import SHUFFLED, Facts, Identity, identity, is_base, name_of
+from nait.sweeps.grouping.identities import SCORES, SHUFFLED, Facts, Identity, identity, is_base, name_of
 from nait.sweeps.grouping.names import some, titles
 from nait.sweeps.grouping.seeds import Seeded, without_run_seeds
 from nait.sweeps.stored_runs.method_names import BASE, CONTROL, TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 
+OF_SCORES = " Without the scores, rho, margin and top layer are unknown."
 REFERENCES = ("reference", "reference rows", "reference_template")
 
 
@@ -180,7 +181,7 @@ def _unknown(runs: Iterable[PlacedRun]) -> list[str]:
             lacking.setdefault(run.identity.unknown, []).append(run.name)
     return [
         f"{some(list(dict.fromkeys(names)))}: the store no longer has {', '.join(parts)}; only names and recorded "
-        "settings distinguish these runs."
+        f"settings distinguish these runs.{OF_SCORES if SCORES in parts else ''}"
         for parts, names in lacking.items()
     ]
 

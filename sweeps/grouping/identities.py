@@ -30,6 +30,8 @@ WITHOUT_EFFECT = (
     "model.trust_remote_code", "model.download",
 )  # fmt: skip
 """Settings that do not affect results; older records contain them."""
+SCORES = "the scores"
+"""The part of an identity that a store without the run's `scores` artifact lacks."""
 Facts = Mapping[str, str]
 
 
@@ -140,6 +142,7 @@ class _Source:
         lacking = [] if self.model_content else ["the model's weights"]
         if not base:
             lacking += [] if self.pool_content else ["the pool's rows"]
+            lacking += [] if self.scored else [SCORES]
             lacking += [] if "selector" in self.scores else ["the selector's settings"]
             trained = self.facts["links"].get("adapter") or self.facts["links"].get("evaluation")
             lacking += [] if self.training or not trained else ["the training recipe"]

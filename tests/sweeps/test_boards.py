@@ -277,8 +277,22 @@ def test_what_the_store_no_longer_tells_is_said(tmp_path: Path) -> None:
         for artifact in store.artifacts(kind):
             (artifact.path / "manifest.json").unlink()
     (sheet,) = sheets(RunSet.load(store))
-    for part in ("the pool's rows", "the selector's settings", "the training recipe"):
+    for part in ("the pool's rows", "the scores", "the selector's settings", "the training recipe"):
         assert part in " ".join(sheet.notes)
+
+
+def test_scores_that_are_gone_are_named_with_the_columns_that_they_leave_empty(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait")
+    (row, *_) = collect(RunSet.load(store))
+    assert "rho" in row.checks
+    for artifact in store.artifacts("scores"):
+        (artifact.path / "manifest.json").unlink()
+    (sheet,) = sheets(RunSet.load(store))
+    assert not sheet.rows[0].checks
+    (note,) = sheet.notes
+    assert "the scores, the selector's settings" in note
+    assert "Without the scores, rho, margin and top layer are unknown." in note
 
 
 def test_a_selection_that_is_gone_beside_others_is_an_error_and_not_a_line_of_its_own(tmp_path: Path) -> None:
