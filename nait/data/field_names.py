@@ -65,10 +65,15 @@ SYSTEMS = (
 INPUTS = ("input", "context", "passage", "article", "story", "paragraph", "body")
 TASK_DEFINITION = ("definition", "targets", ("inputs",))
 """Task definition, answers and inputs (Natural Instructions)."""
-LABELS = ("label", "kto_tag")
-"""Columns that mark an answer as desirable or not (KTO)."""
-WEIGHTS = ("weight", "train", "training", "loss")
-ROW_WEIGHTS = ("weight", "train")
+SPEAKER_LISTS = ("speakers", "speaker", "speaker_ids", "roles")
+"""Columns with one speaker per text of a conversation (SODA)."""
+LABELS = ("label", "kto_tag", "is_correct", "is_desirable")
+"""Columns that mark an answer as desirable or not (KTO, P3, OpenMathInstruct)."""
+WEIGHTS = (
+    "weight", "train", "training", "trainable", "loss", "loss_mask", "mask", "loss_weight", "loss_scale",
+    "output_with_loss", "need_loss", "compute_loss", "is_trainable",
+)  # fmt: skip
+ROW_WEIGHTS = ("weight", "train", "training", "trainable", "loss_mask", "loss_weight", "sample_weight")
 """Message keys and row columns that control whether an answer is trained."""
 HISTORIES = ("history", "chat_history")
 OPTIONS = ("options", "choices", "endings")
@@ -85,7 +90,14 @@ REASONINGS = ("reasoning_content", "thinking", "reasoning", "complex_cot")
 SWITCHES = frozenset({"on", "off", "yes", "no", "true", "false", "none", "low", "medium", "high"})
 """Values of a reasoning column that hold only a setting (on, off or an effort level)."""
 TOOLS = ("tools", "functions")
-MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+MEDIA = (
+    "image", "images", "video", "videos", "audio", "audios", "img", "imgs", "picture", "pictures", "speech",
+    *(f"{name}_{end}" for name in ("image", "video", "audio") for end in (
+        "path", "paths", "url", "urls", "file", "files", "base64", "base64_str", *range(10)
+    )),
+)  # fmt: skip
+ATTACHMENTS = ("attachments", "experimental_attachments", "files", "file", "media", "medias", "image_url")
+"""Message keys for files, in addition to `MEDIA`."""
 SUBTASKS = ("subtask",)
 QUESTION_WORDS = (
     "prompt", "question", "instruction", "query", "problem", "input", "text", "article", "document", "dialogue",

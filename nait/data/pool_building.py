@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -183,8 +183,7 @@ class _PoolBuilder:
         except (RowError, ConfigError):
             return
         if dict(new.required) == dict(old.required) and new.option_columns == old.option_columns:
-            merged = {name: old.optional.get(name) or column for name, column in new.optional.items()}
-            self.layout = replace(old, optional=merged)
+            self.layout = old.completed_by(new)
 
     def _own_id(self, row: Row, place: Place) -> str:
         """Id of the row as text; "" when it is to be derived from the content. Raises: RowError."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError
-from nait.data.chat.messages import has_template_markers, has_tool_call
+from nait.data.chat.marks import has_template_markers, has_tool_call
 from nait.data.columns.formats import FORMATS, SHAPES, find_layout
 from nait.data.columns.layouts import Content
 from nait.data.row_errors import Row, RowError

@@ -10,6 +10,7 @@ import pytest
 
 from nait.core.errors import DataError
 from nait.data.chat.marks import style_of
+from nait.data.chat.media import has_media_placeholder
 from nait.data.chat.reasoning import Handling
 from nait.data.chat.transcripts import read_transcript
 from nait.data.pools import read_pool
@@ -128,4 +129,64 @@ def test_the_time_does_not_grow_with_the_square_of_the_length(text: str) -> None
     started = time.monotonic()
     with contextlib.suppress(RowError):
         turns(text)
+    assert time.monotonic() - started < 3
+
+
+SAMPLES = (
+    "Human: x\n\nAssistant: y",
+    "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\ny<|im_end|>",
+    "### Instruction:\nx\n\n### Response:\ny",
+    "### Human: x### Assistant: y",
+    "[INST] x [/INST] y",
+    "USER: x ASSISTANT: y FUNCTION RESPONSE: z\n<tool_call>",
+)
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("fence", ["```", "```text", "````", "~~~"])
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        ("### Human: ", "### Assistant: ", ""),
+        ("\n\nHuman: ", "\n\nAssistant: ", ""),
+        ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"),
+        ("<s>[INST] ", " [/INST] ", " </s>"),
+    ],
+)
+def test_markers_inside_a_code_fence_are_text(
+    sample: str, fence: str, before: str, between: str, after: str
+) -> None:
+    shown = f"Like this:\n{fence}\n{sample}\n{fence.rstrip('tex')}\nDone."
+    assert turns(f"{before}q{between}{shown}{after}") == [("q", "", shown)]
+    assert turns(f"{before}{shown}{between}a{after}") == [(shown, "", "a")]
+    both = f"{before}q{between}{shown}{after}{before}{shown}{between}b{after}"
+    assert turns(both) == [("q", "", shown), (shown, "", "b")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Human: q\nAssistant: ```\ncode\nHuman: r\nAssistant: b", [("q", "", "```\ncode"), ("r", "", "b")]),
+        ("Human: q\nAssistant: ```py\ncode\nHuman: r\nAssistant: ```py\nmore\n```",
+         [("q", "", "```py\ncode"), ("r", "", "```py\nmore\n```")]),
+        ("[INST] ```\nx\n``` [/INST] a", [("```\nx\n```", "", "a")]),
+        ("Human: a ``` b\nAssistant: c ``` d", [("a ``` b", "", "c ``` d")]),
+    ],
+    ids=["open", "open then closed", "closed before a marker", "inside lines"],
+)  # fmt: skip
+def test_a_fence_that_is_not_closed_hides_no_message(text: str, expected: list[tuple[str, str, str]]) -> None:
+    assert turns(text) == expected
+
+
+def test_a_text_whose_only_markers_are_in_a_fence_is_not_a_transcript(tmp_path: Path) -> None:
+    assert style_of(f"Like this:\n```\n{SAMPLES[0]}\n```") is None
+    row = {"instruction": "q", "output": f"```\n{SAMPLES[1]}\n```"}
+    assert read_pool(save(tmp_path / "pool.jsonl", [row])).reading["counts"] == {}
+
+
+def test_the_time_of_fences_does_not_grow_with_the_square_of_the_length() -> None:
+    started = time.monotonic()
+    for text in ("```" * 60_000, "```\nx\n" * 40_000, "`" * 200_000, "~~~\n" * 50_000):
+        style_of(text)
+        has_media_placeholder("<image>" + text)
     assert time.monotonic() - started < 3

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nait.core.dataset.examples import Turn
-from nait.data.chat.messages import ASSISTANT, SYSTEM, USER, Message, MessageKeys, read_messages
+from nait.data.chat.messages import MessageKeys, read_messages
 from nait.data.chat.reasoning import Handling
-from nait.data.row_errors import Row, RowError, value_at
+from nait.data.chat.roles import ASSISTANT, SYSTEM, USER, Message
+from nait.data.row_errors import Row, RowError, is_empty, value_at
 
 ENDS = "ends with the user, without an answer"
 _ALTERNATE = "Alternate user and assistant messages, starting with the user and ending with an answer"
@@ -29,10 +30,15 @@ class Dialogue(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_conversation(row: Row, column: str, keys: MessageKeys, handling: Handling) -> Dialogue:
-    """Turns of the conversation in this column. Raises: RowError."""
+def read_conversation(
+    row: Row, column: str, keys: MessageKeys, handling: Handling, speakers: str | None = None
+) -> Dialogue:
+    """Turns of the conversation in this column. `speakers`: column with one speaker per text. Raises: RowError."""
     notes: list[str] = []
-    messages = read_messages(value_at(row, column), column, keys, handling, notes)
+    named = (
+        None if speakers is None or is_empty(value_at(row, speakers)) else (value_at(row, speakers), speakers)
+    )
+    messages = read_messages(value_at(row, column), column, keys, handling, notes, named)
     return turns_from_messages(messages, column, handling, notes)
 
 

@@ -5,6 +5,26 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from nait.data.chat.fences import mask_fences, without_code
+
+TEMPLATE = "chat-template markers, read as text"
+_MARKERS = (
+    "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|eot_id|>", "<|endoftext|>", "<start_of_turn>",
+    "<end_of_turn>", "[/INST]", "<｜Assistant｜>",
+    "<extra_id_1>",
+)  # fmt: skip
+_END_MARKERS = (
+    "Assistant:",
+    "ASSISTANT:",
+    "### Response:",
+    "### Output:",
+    "### Answer:",
+    "<|assistant|>",
+    "</s>",
+)
+"""Chat-template markers: `_MARKERS` anywhere in a text, `_END_MARKERS` at its end."""
+CALLED = "a tool call in an answer, read as text"
+_CALLS = ("<tool_call>", "<functioncall>", "[TOOL_CALLS]", "<|python_tag|>")
 _ENDS = r"</s>|<\|endoftext\|>"
 
 
@@ -105,9 +125,13 @@ KNOWN = (
 
 
 def style_of(text: object) -> Marks | None:
-    """First style whose user marker, then assistant marker, occur in the text; None when no style matches."""
+    """First style whose user marker, then assistant marker, occur in the text; None when no style matches.
+
+    Markers inside a code fence are text.
+    """
     if not isinstance(text, str):
         return None
+    text = mask_fences(text)
     for style in STYLES:
         question = re.search(style.user, text)
         if question is None or (style.first and not _is_first(text, question.start(), style)):
@@ -131,6 +155,19 @@ def awaits_answer(text: str) -> bool:
 def first_markers(text: str) -> str:
     """First user and assistant markers of a transcript, as written: "'Q:' and 'A:'"; "" without markers."""
     style = style_of(text)
+    text = mask_fences(text)
     question = re.search(style.user, text) if style else None
     answer = re.search(style.assistant, text[question.end() :]) if style and question else None
     return f"'{question[0].strip()}' and '{answer[0].strip()}'" if question and answer else ""
+
+
+def has_template_markers(text: str) -> bool:
+    """Whether a text contains chat-template markers outside of code."""
+    if text.rstrip().endswith(_END_MARKERS):
+        return True
+    return any(mark in text for mark in _MARKERS) and any(mark in without_code(text) for mark in _MARKERS)
+
+
+def has_tool_call(text: str) -> bool:
+    """Whether a text contains chat-template markers of a tool call outside of code."""
+    return any(mark in text for mark in _CALLS) and any(mark in without_code(text) for mark in _CALLS)

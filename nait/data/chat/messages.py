@@ -8,22 +8,24 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, NamedTuple
 
 from nait.core.errors import did_you_mean
+from nait.data.chat.flags import PARTS, is_trained, trained_prompt
+from nait.data.chat.media import check_no_attachments, checked_media
 from nait.data.chat.reasoning import Handling, join_reasoning
+from nait.data.chat.roles import (
+    ASSISTANT,
+    ROLES,
+    SYSTEM,
+    USER,
+    Message,
+    alternating_texts,
+    spoken_texts,
+)
 from nait.data.field_names import PAIRS, WEIGHTS
 from nait.data.row_errors import RowError, checked_text, is_empty, kind
 
-USER, ASSISTANT, SYSTEM = "user", "assistant", "system"
-_ROLES = {
-    **dict.fromkeys(("user", "human", "prompter"), USER),
-    **dict.fromkeys(
-        ("assistant", "gpt", "chatgpt", "bing", "bard", "model", "ai", "bot", "chatbot"), ASSISTANT
-    ),
-    **dict.fromkeys(("system", "developer"), SYSTEM),
-}
 _TOOL_ROLES = {
     "tool",
     "tool_call",
@@ -43,25 +45,6 @@ _TOOL_PARTS = {
 }  # fmt: skip
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THINKING_PARTS = ("thinking", "reasoning")
-TEMPLATE = "chat-template markers, read as text"
-_MARKERS = (
-    "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|eot_id|>", "<|endoftext|>", "<start_of_turn>",
-    "<end_of_turn>", "[/INST]", "<｜Assistant｜>",
-)  # fmt: skip
-CALLED = "a tool call in an answer, read as text"
-_CALL_MARKERS = ("<tool_call>", "<functioncall>", "[TOOL_CALLS]", "<|python_tag|>")
-_END_MARKERS = (
-    "Assistant:",
-    "ASSISTANT:",
-    "### Response:",
-    "### Output:",
-    "### Answer:",
-    "<|assistant|>",
-    "</s>",
-)
-"""Chat-template markers: `_MARKERS` anywhere in a text, `_END_MARKERS` at its end."""
-_PLACEHOLDERS = re.compile(r"^\s*<(image|video|audio)>|<(image|video|audio)>\s*$")
-PLACEHOLDER = "an image, video or audio placeholder, read as text"
 
 
 class MessageKeys(NamedTuple):
@@ -78,16 +61,8 @@ CHAT = MessageKeys(
     ("role", "speaker", "author", "sender"), ("content", "text", "value", "message", "parts", "data")
 )
 SHAREGPT = MessageKeys(("from",), ("value", "content", "text"))
-KNOWN = {*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *WEIGHTS, *_TOOL_KEYS}
+KNOWN = {*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *WEIGHTS, PARTS, *_TOOL_KEYS}
 """Message keys that are read."""
-
-
-class Message(NamedTuple):
-    """One message: role (user, assistant or system), text, and whether it is trained."""
-
-    role: str
-    text: str
-    trained: bool = True
 
 
 def is_conversation(value: object, keys: MessageKeys) -> bool:
@@ -105,9 +80,17 @@ def is_conversation(value: object, keys: MessageKeys) -> bool:
 
 
 def read_messages(
-    value: object, column: str, keys: MessageKeys, handling: Handling, notes: list[str]
+    value: object,
+    column: str,
+    keys: MessageKeys,
+    handling: Handling,
+    notes: list[str],
+    speakers: tuple[object, str] | None = None,
 ) -> list[Message]:
-    """Messages of a conversation in any notation. Raises: RowError."""
+    """Messages of a conversation in any notation. `speakers`: list of one speaker per text, and its column.
+
+    Raises: RowError.
+    """
     value = _as_message_list(value)
     if not isinstance(value, list):
         what = "is missing" if value is None else f"is {kind(value)}, not a list"
@@ -116,13 +99,8 @@ def read_messages(
             fix += "; this is a Python list literal: write it with json.dumps"
         raise RowError(what, column=column, fix=fix)
     if _all_texts(value) and value:
-        return [
-            Message(
-                (USER, ASSISTANT)[i % 2],
-                _checked_media(checked_text(text, column, f"[{i}]"), column, f"[{i}]"),
-            )
-            for i, text in enumerate(value)
-        ]
+        texts = [_text(text, column, f"[{i}]") for i, text in enumerate(value)]
+        return spoken_texts(texts, column, *speakers) if speakers else alternating_texts(texts, column)
     if value and (turn_keys(value[0]) or _is_pair(value[0])):
         messages = [one for i, pair in enumerate(value) for one in _pair(pair, column, f"[{i}]", keys)]
         return [one for i, one in enumerate(messages) if one.role != SYSTEM or one not in messages[:i]]
@@ -150,7 +128,7 @@ def _as_message_list(value: object) -> object:
 def _role_key(message: dict[str, Any], keys: MessageKeys) -> str:
     """Key that holds the role of a message, LangChain's "type" included; "" when there is none."""
     found = next((key for key in keys.role if key in message), "")
-    if not found and keys is CHAT and str(message.get("type")).strip().casefold() in _ROLES:
+    if not found and keys is CHAT and str(message.get("type")).strip().casefold() in ROLES:
         return "type"
     return found
 
@@ -173,19 +151,22 @@ def turn_keys(turn: object) -> tuple[str, str] | None:
 def _pair(turn: object, column: str, at: str, keys: MessageKeys) -> tuple[Message, ...]:
     """Question and answer of a turn, preceded by its system message if present (XTuner)."""
     system: tuple[Message, ...] = ()
+    trained = True
     names = turn_keys(turn)
     if isinstance(turn, dict) and names:
-        question, answer = (checked_text(turn.get(name), column, f"{at}.{name}") for name in names)
+        _check_supported(turn, column, at)
+        question, answer = (_text(turn.get(name), column, f"{at}.{name}") for name in names)
+        trained = is_trained(turn, column, at)
         if not is_empty(turn.get(SYSTEM)):
             system = (Message(SYSTEM, checked_text(turn[SYSTEM], column, f"{at}.{SYSTEM}")),)
     elif isinstance(turn, list) and _is_pair(turn):
-        question, answer = (checked_text(text, column, at) for text in turn)
+        question, answer = (_text(text, column, at) for text in turn)
     else:
         fix = f"Write every turn like the first one, or write messages as {keys}"
         raise RowError(
             f"holds {kind(turn)} instead of a question and its answer", column=column, at=at, fix=fix
         )
-    return *system, Message(USER, question), Message(ASSISTANT, answer)
+    return *system, Message(USER, question), Message(ASSISTANT, answer, trained)
 
 
 def _message(
@@ -197,37 +178,40 @@ def _message(
     role_key = _role_key(message, keys) or keys.role[0]
     name = checked_text(message.get(role_key), column, f"{at}.{role_key}")
     role = name.strip().casefold()
-    if role in _TOOL_ROLES or any(not is_empty(message.get(key)) for key in _TOOL_KEYS):
+    if role in _TOOL_ROLES:
         raise _tool_error(column, at)
-    if role not in _ROLES:
-        fix = f"'{name[:60]}' is not a role. {did_you_mean(name[:60], _ROLES)}"
+    _check_supported(message, column, at)
+    if role not in ROLES:
+        fix = f"'{name[:60]}' is not a role. {did_you_mean(name[:60], ROLES)}"
         raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", fix=fix)
     text_key = next((key for key in keys.text if message.get(key) is not None), keys.text[0])
     text, reasoning = text_and_reasoning(message.get(text_key), column, f"{at}.{text_key}")
-    if _ROLES[role] != ASSISTANT:
-        return Message(_ROLES[role], text)
+    if ROLES[role] != ASSISTANT:
+        notes += trained_prompt(message)
+        return Message(ROLES[role], text)
     reasoning = reasoning or next((message[key] for key in _REASONING if not is_empty(message.get(key))), "")
     return Message(
-        ASSISTANT, join_reasoning(text, reasoning, column, at, handling, notes), _trained(message, column, at)
+        ASSISTANT,
+        join_reasoning(text, reasoning, column, at, handling, notes),
+        is_trained(message, column, at),
     )
+
+
+def _text(value: object, column: str, at: str) -> str:
+    """Text without media placeholders. Raises: RowError."""
+    return checked_media(checked_text(value, column, at), column, at)
+
+
+def _check_supported(message: dict[str, Any], column: str, at: str) -> None:
+    """Raises: RowError for a message with tool calls, images, video, audio or files."""
+    if any(not is_empty(message.get(key)) for key in _TOOL_KEYS):
+        raise _tool_error(column, at)
+    check_no_attachments(message, column, at)
 
 
 def _tool_error(column: str, at: str) -> RowError:
     fix = "Tools are not supported: remove such rows"
     return RowError("holds a tool call or a tool result", column=column, at=at, fix=fix)
-
-
-def _trained(message: dict[str, Any], column: str, at: str) -> bool:
-    """Whether an answer is trained, by `weight` (0 or 1) or `train`, `training` or `loss` (true or false)."""
-    for key in WEIGHTS:
-        value = message.get(key)
-        if value is None:
-            continue
-        if isinstance(value, (bool, int, float)) and value in (0, 1):
-            return bool(value)
-        fix = "Write 1 (trained) or 0 (context)"
-        raise RowError("holds a weight other than 0 and 1", column=column, at=f"{at}.{key}", fix=fix)
-    return True
 
 
 def text_and_reasoning(content: Any, column: str, at: str) -> tuple[str, str]:
@@ -237,7 +221,7 @@ def text_and_reasoning(content: Any, column: str, at: str) -> tuple[str, str]:
     if isinstance(content, dict) and "content" in content:
         return text_and_reasoning(content["content"], column, f"{at}.content")
     if not isinstance(content, list):
-        return _checked_media(checked_text(content, column, at), column, at), ""
+        return _text(content, column, at), ""
     texts, reasonings = [], []
     for i, part in enumerate(content):
         spot = f"{at}[{i}]"
@@ -255,35 +239,8 @@ def text_and_reasoning(content: Any, column: str, at: str) -> tuple[str, str]:
                 at=spot,
                 fix="Use only {type: text, text: ...} parts",
             )
-        texts.append(_checked_media(checked_text(text, column, f"{spot}.text"), column, f"{spot}.text"))
+        texts.append(_text(text, column, f"{spot}.text"))
     return "".join(texts), "\n".join(reasonings)
-
-
-def has_template_markers(text: str) -> bool:
-    """Whether a text contains chat-template markers."""
-    return text.rstrip().endswith(_END_MARKERS) or any(mark in text for mark in _MARKERS)
-
-
-def has_tool_call(text: str) -> bool:
-    """Whether a text contains chat-template markers of a tool call."""
-    return any(mark in text for mark in _CALL_MARKERS)
-
-
-def has_media_placeholder(text: str) -> bool:
-    """Whether a text begins or ends with an image, video or audio placeholder."""
-    return bool(_PLACEHOLDERS.search(text))
-
-
-def _checked_media(text: str, column: str, at: str) -> str:
-    """The text unchanged. Raises: RowError when it has an image, video or audio placeholder."""
-    if has_media_placeholder(text):
-        raise RowError(
-            "holds an image, video or audio placeholder",
-            column=column,
-            at=at,
-            fix="Images, video and audio are not supported: remove such rows",
-        )
-    return text
 
 
 def is_messages(value: object) -> bool:
@@ -292,7 +249,7 @@ def is_messages(value: object) -> bool:
         speaker = next((value[key] for key in (*CHAT.role, *SHAREGPT.role, "type") if key in value), None)
         name = speaker[0] if isinstance(speaker, list) and speaker else speaker
         value = (
-            _as_message_list(value) if isinstance(name, str) and name.strip().casefold() in _ROLES else None
+            _as_message_list(value) if isinstance(name, str) and name.strip().casefold() in ROLES else None
         )
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return False
@@ -304,4 +261,4 @@ def speaker_roles(value: object) -> list[str]:
     found = _as_message_list(value)
     messages = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     names = [str(one.get(_role_key(one, CHAT) or _role_key(one, SHAREGPT))) for one in messages]
-    return [_ROLES.get(name.strip().casefold(), "") for name in names]
+    return [ROLES.get(name.strip().casefold(), "") for name in names]

@@ -6,16 +6,11 @@ import re
 
 from nait.core.dataset.examples import Turn
 from nait.data.chat.conversations import Dialogue, turns_from_messages
+from nait.data.chat.fences import mask_fences
 from nait.data.chat.marks import KNOWN, Marks, style_of
-from nait.data.chat.messages import (
-    ASSISTANT,
-    PLACEHOLDER,
-    SYSTEM,
-    USER,
-    Message,
-    has_media_placeholder,
-)
+from nait.data.chat.media import PLACEHOLDER, has_media_placeholder
 from nait.data.chat.reasoning import Handling, join_reasoning
+from nait.data.chat.roles import ASSISTANT, SYSTEM, USER, Message
 from nait.data.row_errors import RowError
 
 _INPUT = "input"
@@ -39,7 +34,7 @@ def read_transcript(text: str, column: str, handling: Handling) -> Dialogue:
             column=column,
             fix=f"Use known markers ({KNOWN}), or put question and answer in separate columns",
         )
-    if _TOOLS.search(text):
+    if _TOOLS.search(mask_fences(text)):
         fix = "Tools are not supported: remove such rows"
         raise RowError("holds a tool call or a tool result", column=column, fix=fix)
     notes: list[str] = []
@@ -67,7 +62,7 @@ def _split_messages(
     marks = re.compile(
         "|".join(f"(?P<{name}>{pattern})" for name, pattern in zip(names, patterns, strict=True))
     )
-    found = list(marks.finditer(text))
+    found = list(marks.finditer(mask_fences(text)))
     before = re.sub(style.end, "", _BEGIN.sub("", text[: found[0].start()])).strip()
     messages = [Message(SYSTEM, before)] if before and not style.preamble else []
     inputs: list[str] = []
@@ -80,7 +75,7 @@ def _split_messages(
             continue
         if role == USER:
             inputs.append("")
-            notes += [PLACEHOLDER] if has_media_placeholder(piece) else []
+        notes += [PLACEHOLDER] if has_media_placeholder(piece) else []
         messages.append(
             Message(
                 role, join_reasoning(piece, "", column, "", handling, notes) if role == ASSISTANT else piece

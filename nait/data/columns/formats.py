@@ -9,21 +9,23 @@
 | text              | text: a transcript with role markers                                           |
 
 Every format also has the optional fields `system`, `subtask`, `tools`, `media`, `label` and `weight`. A row is
-refused when it has tools or media, or when its label or weight excludes its answer from training.
+refused when it has tools or media, or when its label or weight excludes its answer from training: all columns with
+their usual names are checked. `messages` also has `speakers`: one speaker per text.
 A layout assigns columns to the fields of a format; nait/data/README.md lists the supported names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nait.core.errors import ConfigError, did_you_mean
 from nait.data import field_names
+from nait.data.columns.exclusions import with_media, without_class_labels
 from nait.data.columns.hints import guess_mapping, hint, mapping_caveats, mapping_text, must_be_rewritten
-from nait.data.columns.layouts import KEYS, TEXT, Layout
+from nait.data.columns.layouts import EXCLUDING, KEYS, TEXT, Layout
 from nait.data.files.json_objects import describe_keys
-from nait.data.row_errors import Row, RowError, has_column, value_at
+from nait.data.row_errors import Row, RowError, has_column
 
 Columns = Mapping[str, str | Sequence[str] | None]
 
@@ -35,6 +37,7 @@ _COMMON_FIELDS = {
     "label": field_names.LABELS,
     "weight": field_names.ROW_WEIGHTS,
 }
+_CHAT_FIELDS = {"speakers": field_names.SPEAKER_LISTS, **_COMMON_FIELDS}
 _PAIR_FIELDS = {
     "input": field_names.INPUTS,
     "history": field_names.HISTORIES,
@@ -74,7 +77,7 @@ def _shapes() -> tuple[Shape, ...]:
         "alpaca", {"instruction": instruction, "output": output}, {**_PAIR_FIELDS, "input": inputs}
     )
     return (
-        *(Shape("messages", {"messages": name}, _COMMON_FIELDS) for name in field_names.CONVERSATIONS),
+        *(Shape("messages", {"messages": name}, _CHAT_FIELDS) for name in field_names.CONVERSATIONS),
         *(
             Shape("sharegpt", {"conversations": name}, _COMMON_FIELDS)
             for name in reversed(field_names.CONVERSATIONS)
@@ -82,7 +85,7 @@ def _shapes() -> tuple[Shape, ...]:
         alpaca("output"),
         alpaca("response"),
         *(pair(names) for names in field_names.PAIRS[: field_names.FIRST_PAIRS]),
-        *(Shape("messages", {"messages": name}, _COMMON_FIELDS) for name in field_names.MORE_CONVERSATIONS),
+        *(Shape("messages", {"messages": name}, _CHAT_FIELDS) for name in field_names.MORE_CONVERSATIONS),
         defined,
         *(pair(names) for names in field_names.PAIRS[field_names.FIRST_PAIRS :]),
         *(pair(names, needs_options=True) for names in field_names.CHOICE_PAIRS),
@@ -117,25 +120,13 @@ def find_layout(
     layouts = [layout for layout in found if layout is not None]
     counts = [sum(layout.fits(row) for row in rows) for layout in layouts]
     if any(counts):
-        return _without_unused_flags(layouts[counts.index(max(counts))], rows)
+        return with_media(without_class_labels(layouts[counts.index(max(counts))], rows), rows)
     # The user chose the format: report faults per row instead of rejecting the format.
     if format in (*KEYS, TEXT):
         for layout in layouts:
             if any(has_column(row, column) for row in rows for column in layout.required.values()):
                 return layout
     raise _nothing_fits(rows[0] if rows else {}, tried, layouts, group=group)
-
-
-def _without_unused_flags(layout: Layout, rows: Sequence[Row]) -> Layout:
-    """Layout without a `label` column that holds no boolean and a `weight` column that holds no number or boolean."""
-    optional = dict(layout.optional)
-    for name, forms in (("label", bool), ("weight", (bool, int, float))):
-        column = optional.get(name)
-        if column is None or name in layout.assigned:
-            continue
-        if not any(isinstance(value_at(row, column), forms) for row in rows):
-            optional[name] = None
-    return replace(layout, optional=optional)
 
 
 def _resolve(shape: Shape, named: Columns, names: Mapping[str, str]) -> Layout | None:
@@ -153,10 +144,15 @@ def _resolve(shape: Shape, named: Columns, names: Mapping[str, str]) -> Layout |
     taken = {*required.values(), *given}
     taken |= {column.split(".")[0] for column in taken}
     optional: dict[str, str | None] = {}
+    further: dict[str, tuple[str, ...]] = {}
     for name, usual_names in shape.optional.items():
         column = named.get(name)
-        free = (names[one] for one in usual_names if one in names and names[one] not in taken)
-        optional[name] = (column if isinstance(column, str) else None) if name in named else next(free, None)
+        free = dict.fromkeys(names[one] for one in usual_names if one in names and names[one] not in taken)
+        optional[name] = (
+            (column if isinstance(column, str) else None) if name in named else next(iter(free), None)
+        )
+        if name in EXCLUDING and name not in named and len(free) > 1:
+            further[name] = tuple(free)[1:]
     columns = (
         tuple(option_columns)
         if option_columns
@@ -164,7 +160,7 @@ def _resolve(shape: Shape, named: Columns, names: Mapping[str, str]) -> Layout |
     )
     if shape.needs_options and not columns and not optional.get("options"):
         return None
-    return Layout(shape.format, required, optional, columns, frozenset(named))
+    return Layout(shape.format, required, optional, columns, frozenset(named), further)
 
 
 def _find_option_columns(

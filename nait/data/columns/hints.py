@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from nait.data.chat.marks import KNOWN, awaits_answer, first_markers, style_of
-from nait.data.chat.messages import ASSISTANT, SHAREGPT, USER, is_conversation, is_messages, speaker_roles
+from nait.data.chat.messages import SHAREGPT, is_conversation, is_messages, speaker_roles
+from nait.data.chat.roles import ASSISTANT, USER
 from nait.data.columns.nested_texts import is_metadata, name_words, text_paths
 from nait.data.field_names import ANSWER_WORDS, CHOSEN, QUESTION_WORDS, REJECTED, TEXT_COLUMNS, TOOLS
 from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, quoted, value_at

@@ -5,29 +5,25 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from nait.core.dataset.examples import Turn
 from nait.data.chat.conversations import ENDS, Dialogue, read_conversation, turns_from_messages
-from nait.data.chat.marks import style_of
+from nait.data.chat.flags import read_label, read_weight
+from nait.data.chat.marks import CALLED, TEMPLATE, has_template_markers, has_tool_call, style_of
+from nait.data.chat.media import NO_MEDIA, PLACEHOLDER, checked_media, has_media_placeholder
 from nait.data.chat.messages import (
-    ASSISTANT,
-    CALLED,
     CHAT,
-    PLACEHOLDER,
     SHAREGPT,
-    TEMPLATE,
-    Message,
-    has_media_placeholder,
-    has_template_markers,
-    has_tool_call,
     is_conversation,
     is_messages,
     read_messages,
     text_and_reasoning,
 )
 from nait.data.chat.reasoning import Handling, join_reasoning
+from nait.data.chat.roles import ASSISTANT, Message
 from nait.data.chat.transcripts import read_transcript
 from nait.data.columns.hints import guess_mapping, mapping_text
 from nait.data.columns.multiple_choice import AnswerOptions, chosen_label, read_options, with_options
@@ -52,11 +48,11 @@ KEYS = {"messages": CHAT, "sharegpt": SHAREGPT}
 TEXT = "text"
 _UNSUPPORTED = {
     "tools": ("has tools", "Tools are not supported: remove such rows"),
-    "media": (
-        "holds an image, video or audio",
-        "Images, video and audio are not supported: remove such rows",
-    ),
+    "media": ("holds an image, video or audio", NO_MEDIA),
 }
+_NOT_TRAINED = {"label": "marks the answer as undesirable", "weight": "marks the row as not trained"}
+EXCLUDING = (*_UNSUPPORTED, *_NOT_TRAINED)
+"""Fields that exclude rows: all columns with their usual names are checked, where other fields use the first."""
 
 
 class Content(NamedTuple):
@@ -73,6 +69,7 @@ class Layout:
     """A format and the columns of its fields; None for an optional field without a column.
 
     `option_columns` hold one answer option each. `assigned` are the fields whose columns the user has named.
+    `further` are more columns of the fields that exclude rows: tools, media, label and weight.
     """
 
     format: str
@@ -80,6 +77,7 @@ class Layout:
     optional: Mapping[str, str | None] = field(default_factory=dict)
     option_columns: tuple[str, ...] = ()
     assigned: frozenset[str] = frozenset()
+    further: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         held = {name: column for name, column in {**self.required, **self.optional}.items() if column}
@@ -95,16 +93,13 @@ class Layout:
             *self.required.values(),
             *self.option_columns,
             *(column for column in self.optional.values() if column),
+            *(column for columns in self.further.values() for column in columns),
         ]
         return frozenset([*held, *(column.split(".")[0] for column in held)])
 
     def read(self, row: Row, handling: Handling = Handling()) -> Content:  # noqa: B008  # frozen
         """Content of the row. Raises: RowError."""
-        for name, (what, fix) in _UNSUPPORTED.items():
-            column = self.optional.get(name)
-            if column and not is_empty(value_at(row, column)):
-                raise RowError(what, column=column, fix=f"{fix}, or set data.columns={{{name}: null}}")
-        self._check_trained(row)
+        weights = self._check_included(row) if self._excluding else []
         system = _system(row, self.optional.get("system"))
         if self.format == TEXT:
             system = _SYSTEM_MARKER.sub("", system)
@@ -119,22 +114,48 @@ class Layout:
             notes = (*notes, TEMPLATE)
         if any(has_tool_call(turn.answer) for turn in turns):
             notes = (*notes, CALLED)
-        weight = value_at(row, self.optional.get("weight"))
-        if not is_missing(weight) and weight != 1:
+        if any(weight != 1 for weight in weights):
             notes = (*notes, UNUSED_WEIGHT)
         return Content(turns, own_system or system, _subtask(row, self.optional.get("subtask")), notes)
 
-    def _check_trained(self, row: Row) -> None:
-        """Raises: RowError for a row whose label or weight excludes its answer from training."""
-        for name, what in (
-            ("label", "marks the answer as undesirable"),
-            ("weight", "marks the row as not trained"),
-        ):
-            column = self.optional.get(name)
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        """All columns of an optional field."""
+        first = self.optional.get(name)
+        return () if first is None else (first, *self.further.get(name, ()))
+
+    def completed_by(self, other: Layout) -> Layout:
+        """This layout with the columns of another for its optional fields without one."""
+        optional = {name: self.optional.get(name) or column for name, column in other.optional.items()}
+        further = {}
+        for name in EXCLUDING:
+            columns = dict.fromkeys((*self.columns_of(name), *other.columns_of(name)))
+            further[name] = tuple(column for column in columns if column != optional.get(name))
+        return replace(self, optional=optional, further=further)
+
+    @cached_property
+    def _excluding(self) -> tuple[tuple[str, str], ...]:
+        """Field and column of everything that may exclude a row."""
+        return tuple((name, column) for name in EXCLUDING for column in self.columns_of(name))
+
+    def _check_included(self, row: Row) -> list[float]:
+        """Weights of the row. Raises: RowError for tools, media, or a label or weight that excludes its answer."""
+        weights: list[float] = []
+        for name, column in self._excluding:
             value = value_at(row, column)
-            if column and (value is False or (name == "weight" and value == 0)):
-                fix = f"Remove such rows, or set data.columns={{{name}: null}}"
-                raise RowError(what, column=column, fix=fix)
+            if is_empty(value):
+                continue
+            disable = f"or set data.columns={{{name}: null}}"
+            if name in _UNSUPPORTED:
+                what, fix = _UNSUPPORTED[name]
+                raise RowError(what, column=column, fix=f"{fix}, {disable}")
+            found = read_label(value) if name == "label" else read_weight(value)
+            if found is None:
+                what = f"is {kind(value)}, which is not a {name}"
+                raise RowError(what, column=column, fix=f"Write 1 or 0, {disable}")
+            if not found:
+                raise RowError(_NOT_TRAINED[name], column=column, fix=f"Remove such rows, {disable}")
+            weights.append(float(found))
+        return weights
 
     def _dialogue(self, row: Row, handling: Handling) -> Dialogue:
         first, *rest = self.required.values()
@@ -149,7 +170,8 @@ class Layout:
     def _conversation(self, row: Row, column: str, handling: Handling) -> Dialogue:
         """Turns of a conversation. When it ends with the user, the error suggests a column for the answer."""
         try:
-            return read_conversation(row, column, KEYS[self.format], handling)
+            speakers = self.optional.get("speakers")
+            return read_conversation(row, column, KEYS[self.format], handling, speakers)
         except RowError as error:
             found = guess_mapping(row) if error.what == ENDS else None
             if not found or "completion" not in found:
@@ -172,7 +194,7 @@ class Layout:
             answer, reasoning, self.optional.get("reasoning") or last, "", handling, notes
         )
         turn = Turn(question, answer, self._input(row))
-        if has_media_placeholder(question) or has_media_placeholder(turn.input):
+        if any(map(has_media_placeholder, (question, turn.input, answer))):
             notes.append(PLACEHOLDER)
         history = self.optional.get("history")
         if history is None or is_empty(value_at(row, history)):
@@ -210,7 +232,7 @@ class Layout:
                 ):
                     found = found[len(messages) :]  # the completion repeats the prompt
             else:
-                found = [Message(speaker, checked_text(value, column))]
+                found = [Message(speaker, checked_media(checked_text(value, column), column, ""))]
             messages += [one._replace(trained=False) for one in found] if column == first else found
         reasoning = value_at(row, self.optional.get("reasoning"))
         if messages[-1].role == ASSISTANT and not (is_empty(reasoning) and isinstance(value, list)):

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
-from nait.data.chat.messages import KNOWN, SYSTEM, turn_keys
+from nait.data.chat.flags import PARTS
+from nait.data.chat.messages import KNOWN, turn_keys
+from nait.data.chat.roles import SYSTEM
 from nait.data.columns.layouts import Layout
+from nait.data.columns.nested_texts import MAX_NAMES
+from nait.data.field_names import WEIGHTS
 from nait.data.row_errors import Row, value_at
+
+_DEPTH, _ITEMS = 5, 4
+"""Levels of a value, and first items of each list, that are searched for text."""
 
 
 @dataclass
@@ -23,17 +32,18 @@ class TextColumns:
         for name, value in row.items():
             if name not in self.with_text and _holds_text(value):
                 self.with_text[name] = None
-        if layout.format in ("messages", "sharegpt"):
-            self._observe_messages(row, next(iter(layout.required.values())))
+        for column in layout.required.values():
+            messages = value_at(row, column)
+            if isinstance(messages, list):
+                self._observe_messages(messages, column)
         return new
 
-    def _observe_messages(self, row: Row, column: str) -> None:
+    def _observe_messages(self, messages: list[Any], column: str) -> None:
         """Record message keys that hold text and are not read."""
-        messages = value_at(row, column)
-        for message in messages if isinstance(messages, list) else ():
+        for message in messages:
             if isinstance(message, dict):
                 names = turn_keys(message)
-                read = {*names, SYSTEM} if names else KNOWN
+                read = {*names, SYSTEM, *WEIGHTS, PARTS} if names else KNOWN
                 for key, value in message.items():
                     name = f"{column}[].{key}"
                     if key not in read and name not in self.with_text and _holds_text(value):
@@ -44,8 +54,11 @@ class TextColumns:
         return [name for name in self.with_text if name not in layout.columns and name != id_column]
 
 
-def _holds_text(value: object) -> bool:
-    """Whether a value is non-blank text, or a list that begins with one."""
-    if isinstance(value, list):
-        return bool(value) and isinstance(value[0], str) and bool(value[0].strip())
-    return isinstance(value, str) and bool(value.strip())
+def _holds_text(value: object, depth: int = _DEPTH) -> bool:
+    """Whether a value holds non-blank text, at most `depth` lists and objects deep; judged by its first items."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    if not depth or not isinstance(value, (list, dict)):
+        return False
+    items = islice(value, _ITEMS) if isinstance(value, list) else islice(value.values(), MAX_NAMES)
+    return any(_holds_text(one, depth - 1) for one in items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from nait.core.errors import ConfigError, DataError
@@ -11,6 +12,7 @@ from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, quoted, value
 
 _SHARED = {name.casefold() for name in ("definition", "instruction", "prompt", *SYSTEMS, *INPUTS)} - {"input"}
 """Keys of texts that apply to every row of the object."""
+_COLUMN_NAMES, _TABLE_ROWS = ("columns", "header", "headers", "fields"), ("data", "rows", "values")
 
 
 def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: str) -> list[Any]:
@@ -28,13 +30,16 @@ def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: s
                 where=f"{group}.field",
                 fix=f"It has {describe_keys(value)}.",
             )
-        return found
+        return _unwrapped(found)
     lists = [name for name, held in value.items() if _is_table(held)]
-    if _is_split(value):
-        columns = [str(name) for name in value["columns"]]
+    split = _split_names(value)
+    if split:
+        columns = [str(name) for name in value[split[0]]]
         return [
-            dict(zip(columns, row, strict=False)) if isinstance(row, list) else row for row in value["data"]
+            dict(zip(columns, row, strict=False)) if isinstance(row, list) else row for row in value[split[1]]
         ]
+    if not lists:
+        lists = [name for name, held in value.items() if _holds_conversations(held)]
     if lists:
         return _one_list(value, sorted(lists, key=lambda name: -len(value[name])), where=where, group=group)
     return _columns_or_row(value)
@@ -64,12 +69,38 @@ def _is_table(held: object) -> bool:
     return not any(speaker in held[0] for speaker in SPEAKERS)
 
 
-def _is_split(value: Mapping[str, Any]) -> bool:
-    return isinstance(value.get("columns"), list) and isinstance(value.get("data"), list)
+def _holds_conversations(held: object) -> bool:
+    """Whether a value is a list of conversations: lists of texts (ChatterBot), or lists of messages."""
+    return (
+        isinstance(held, list)
+        and bool(held)
+        and all(isinstance(one, list) and len(one) > 1 for one in held)
+        and (
+            all(isinstance(text, str) for one in held for text in one)
+            or all(
+                isinstance(message, dict) and any(speaker in message for speaker in SPEAKERS)
+                for one in held
+                for message in one
+            )
+        )
+    )
+
+
+def _split_names(value: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Keys of the column names and the rows of a table, as written by pandas (split) and Datasette."""
+    for names, rows in product(_COLUMN_NAMES, _TABLE_ROWS):
+        if isinstance(value.get(names), list) and isinstance(value.get(rows), list):
+            return names, rows
+    return None
 
 
 def _unwrapped(rows: list[Any]) -> list[Any]:
-    """Rows, unwrapped from the {row_idx, row} objects of the Hub's dataset viewer."""
+    """Rows, unwrapped from the {row_idx, row} objects of the Hub's dataset viewer.
+
+    A conversation in a list of conversations becomes a row with the column `messages`.
+    """
+    if _holds_conversations(rows):
+        return [{"messages": one} for one in rows]
     if all(isinstance(one.get("row"), dict) and "row_idx" in one for one in rows if isinstance(one, dict)):
         return [one["row"] if isinstance(one, dict) else one for one in rows]
     return rows
