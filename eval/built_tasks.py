@@ -15,7 +15,7 @@ from nait.eval.local_data import air_gap
 from nait.eval.suites.requirements import data_source
 from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import Function
-from nait.eval.suites.task_settings import shots
+from nait.eval.suites.task_settings import check_examples, shots
 from nait.hub.reachability import offline_variable
 
 
@@ -27,7 +27,7 @@ def built_tasks(
 
     Converted data are kept in a temporary folder until the context ends.
 
-    Raises: ConfigError if a task cannot be built.
+    Raises: ConfigError if a task cannot be built, or if its data hold fewer few-shot examples than it shows.
     """
     import lm_eval.api.task
     import lm_eval.utils
@@ -62,6 +62,7 @@ def _build(task: Task, num_fewshot: int | None, seed: int) -> Any:
         ) from error
     built.set_config("num_fewshot", num_fewshot)
     built.set_fewshot_seed(seed)
+    check_examples(task.name, built)
     return built
 
 

@@ -185,10 +185,14 @@ class LmEval:
     def check_prompts(self, model: Model) -> None:
         """Render one prompt of each task in the model's chat template. Only the tokenizer is loaded.
 
-        Raises: ConfigError with the name of a task whose prompt the template rejects; ModelError if the tokenizer has
+        Without the template, a requested number of few-shot examples is checked alone. Raises: ConfigError with the
+        name of a task that has too few of them or whose prompt the template rejects; ModelError if the tokenizer has
         no template, or one with tokens that the model lacks.
         """
         if not self.apply_chat_template:
+            if self.num_fewshot:
+                with self._tasks():
+                    pass
             return
         from lm_eval.models.huggingface import HFLM
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from nait.core.errors import ConfigError
 from nait.eval.parsed_results import MACRO
@@ -51,6 +52,30 @@ def check_shots(num_fewshot: object) -> None:
                 where="eval.num_fewshot" + (f".{name}" if name else ""),
                 fix="Give the number of examples before each item; null keeps the task's own.",
             )
+
+
+def check_examples(name: str, built: Any) -> None:
+    """Raises: ConfigError if the split of a built task's few-shot examples holds fewer than it shows.
+
+    `built` is the harness's task object. An example is never the item itself, so a split that is also evaluated
+    offers one example less.
+    """
+    sampler, wanted = getattr(built, "sampler", None), int(built.config.num_fewshot or 0)
+    if sampler is None or not wanted:
+        return
+    config, split = built.config, built.fewshot_cfg.split
+    held = len(sampler.fewshot_docs())
+    usable = max(held - (split == config.test_split), 0)
+    if wanted > usable:
+        named = split or config.training_split or config.validation_split or config.test_split
+        place = f"in its split '{named}'" if named else "to draw from"
+        note = ", of which one is the item itself" if usable < held else ""
+        raise ConfigError(
+            f"task '{name}' has {held} few-shot examples {place}{note}; {wanted} are requested",
+            where="eval.num_fewshot",
+            fix=f"Set eval.num_fewshot={usable} or less, or for this task alone "
+            f"'eval.num_fewshot={{{name}: {usable}}}'.",
+        )
 
 
 def zero_shot_warnings(suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 from nait.core.contracts import Model, Tracker, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
+from nait.core.inputs.paths import check_no_file_in_the_way
 from nait.core.ranking.budgets import WHOLE
 from nait.models.prompts.templates import Template
 from nait.runs.job import Job, Parts, selects
@@ -55,6 +56,7 @@ def assemble(
     config = _untrained(config, names["train"])
     parts = _parts(config, build, names=names, other_selector=other_selector)
     stages, store = config["stages"], Store(config["paths"]["store"])
+    check_no_file_in_the_way(store.root, fix="Set another folder: paths.store=FOLDER.")
     scorers = [parts.selector.scorer] if selects(stages, parts.trainer) else []
     started = time.monotonic()
     pool = build(config["data"])

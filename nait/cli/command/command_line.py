@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, Sweep
 from omegaconf import DictConfig
 
+from nait.cli.command.advice.intended_options import several, suggestion
+from nait.cli.command.advice.suggestions import RUN, check_words, flag_mend
 from nait.cli.command.config_groups import GroupOptions, compose
 from nait.cli.command.config_keys import has
 from nait.cli.command.quoting import readable
-from nait.cli.command.suggestions import RUN, check_words, flag_mend
 from nait.cli.command.sweep_jobs import adds_to_open_dict, expand, with_addition
 from nait.core.errors import ConfigError, did_you_mean
 
@@ -74,6 +76,13 @@ def split(arguments: Sequence[str]) -> CommandLine:
 
 
 def _refuse(message: str) -> NoReturn:
+    ambiguous = re.match(r"ambiguous option: (\S+) could match (.*)", message)
+    if ambiguous:
+        raise ConfigError(
+            f"is short for several flags: {ambiguous[2]}",
+            where=ambiguous[1],
+            fix="A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER experiment=NAME.",
+        )
     where, _, what = message.removeprefix("argument ").rpartition(": ")
     raise ConfigError(what, where=where or "command line", fix="See nait --help.")
 
@@ -112,15 +121,32 @@ def _warn_of_repeats(overrides: Sequence[Override]) -> None:
 
 
 def _check_choice(one: Override, options: GroupOptions) -> None:
-    """Raises: ConfigError for a number in place of an option's name, or for an unknown `+KEY`."""
+    """Raises: ConfigError for a value that is not an option of its group, or for an unknown `+KEY`."""
     group = one.key_or_group
     if one.is_add() and not one.is_hydra_override() and not options.is_group(group):
         _check_added(group, options)
-    if isinstance(one._value, bool | int | float) and options.is_group(group):
-        known = options.groups.get(group, [])
-        raise ConfigError(
-            "there is no such option", where=f"{group}={one._value}", fix=did_you_mean("", known)
-        )
+    if one.is_delete() or group not in options.groups:
+        return
+    for value in _named_options(one):
+        if isinstance(value, list | dict):
+            names = [_plain(part) for part in value]
+            raise ConfigError("a group takes one option", where=group, fix=several(group, names, value))
+        if not options.has(group, _plain(value)):
+            fix = suggestion(group, _plain(value), options.groups[group])
+            raise ConfigError("there is no such option", where=f"{group}={_plain(value)}", fix=fix)
+
+
+def _named_options(one: Override) -> list[Any]:
+    """The values of an override; none for null and for a sweep that Hydra expands from a pattern."""
+    if isinstance(one._value, ChoiceSweep):
+        return [value for value in one._value.list if value is not None]
+    return [] if one._value is None or isinstance(one._value, Sweep) else [one._value]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value.text if isinstance(value, QuotedString) else value)
 
 
 def _check_added(key: str, options: GroupOptions) -> None:

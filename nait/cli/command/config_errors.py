@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
@@ -14,12 +14,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 from yaml import YAMLError
 
+from nait.cli.command.advice.key_synonyms import synonym
 from nait.cli.command.config_groups import GroupOptions, compose, loader_of
 from nait.cli.command.config_keys import paths
 from nait.cli.command.quoting import quoted
 from nait.core.errors import ConfigError, did_you_mean, either
 from nait.core.inputs.repeated_keys import repeated_key_error
 
+NOTES = {
+    "tracking.mode": " It is offline, online or disabled; tracking=files writes files only.",
+    "seed": " Several seeds: -m seed=0,1,2.",
+}
+"""Key -> what its suggestion adds."""
+ONE_VALUE = ("seed", "plan")
+"""Root keys that take neither a list nor text."""
 EXTRAS = {"hydra/launcher": "For SLURM's launchers: pip install 'nait[slurm]'."}
 
 
@@ -91,8 +99,11 @@ def _no_such_option(group: str, name: str, loader: ConfigLoader) -> str:
 
 def _several_values(word: str, options: GroupOptions) -> str:
     key, _, value = word.partition("=")
+    root = key.split(".")[0].lstrip("+~")
+    if root not in (*options.roots, *options.groups) and not root.startswith("hydra"):
+        return str(no_such_key(key, compose(loader_of(), []), {}, options))
     message = f"{key}: '{value}' is several values. To run each, add -m."
-    if options.is_group(key):
+    if options.is_group(key) or key in ONE_VALUE:
         return message
     as_list, as_text = shlex.quote(f"{key}=[{value}]"), shlex.quote(f"{key}={quoted(value)}")
     return f"{message} As a list: {as_list}. As one text: {as_text}."
@@ -133,13 +144,34 @@ def no_such_key(
         else []
     )
     needed = f" {group}.{missing[0]} has no value yet." if missing else ""
-    return ConfigError("there is no such key", where=key, fix=_nearest(key, sorted(known)) + needed)
+    return ConfigError(
+        "there is no such key",
+        where=key,
+        fix=(_meant(key, known, config, options) or _nearest(key, sorted(known))) + needed,
+    )
+
+
+def _meant(key: str, known: Collection[str], config: DictConfig, options: GroupOptions) -> str:
+    """A suggestion for another tool's word for a key, with all keys that end with it; "" for an unknown word."""
+    found = synonym(key)
+    if not found:
+        return ""
+    if "=" in found:
+        return f"Type -m {found}=NUMBER."
+    ending = [] if "." in key else [one for one in _ending(key, known) if one != found]
+    having = [] if found in {*paths(config), *options.groups} else options.with_key(found)
+    needed = f" It needs {found.split('.')[0]}={either(having)}." if having else ""
+    return f"Did you mean {either([repr(one) for one in (found, *ending)])}?{needed}{NOTES.get(found, '')}"
+
+
+def _ending(key: str, known: Iterable[str]) -> list[str]:
+    """The known keys with this last part, without Hydra's."""
+    return [one for one in sorted(known) if one.split(".")[-1] == key and not one.startswith("hydra.")]
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
     """A suggestion: keys with the same last part, or with a similar name."""
-    ending = [one for one in known if one.split(".")[-1] == key and not one.startswith("hydra.")]
-    if ending:
+    if ending := _ending(key, known):
         return f"Did you mean {either([repr(one) for one in ending])}?"
     own = [one for one in known if one.startswith(key.split(".")[0] + ".")]
     near = did_you_mean(key, own or known)

@@ -67,6 +67,16 @@ class GroupOptions:
         """Whether `name` is a config group, such as `selector` or `hydra/launcher`."""
         return bool(self._repository.group_exists(name))
 
+    def has(self, group: str, option: str) -> bool:
+        """Whether the group has this option; "a/b" is the option b in a folder a of the group."""
+        return option in self.groups.get(group, ()) or (
+            not option.startswith(("/", ".")) and bool(self._repository.config_exists(f"{group}/{option}"))
+        )
+
+    def is_key(self, word: str) -> bool:
+        """Whether `word` is a key of the root, or `GROUP.a.b` of any option of a group."""
+        return (word in self.roots and word not in self.groups) or bool(self.with_key(word))
+
     def with_key(self, key: str) -> list[str]:
         """The options that have the key `GROUP.a.b`."""
         group, _, rest = key.partition(".")

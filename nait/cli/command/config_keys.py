@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, Node
+
+from nait.cli.command.parameter_types import takes_a_dict
 
 
 class Keys:
@@ -32,7 +34,18 @@ def has(config: DictConfig, key: str) -> bool:
     """Whether a config has the key `a.b.c`. An open dict, such as `eval.num_fewshot`, has every key."""
     parent, _, last = key.rpartition(".")
     node = node_at(config, parent)
-    return isinstance(node, DictConfig) and (last in _keys(node) or is_open(config, parent))
+    if isinstance(node, DictConfig):
+        return last in _keys(node) or is_open(config, parent)
+    return is_null_dict(config, parent)
+
+
+def is_null_dict(config: DictConfig, key: str) -> bool:
+    """Whether the value at `key` is null and its parameter takes a dict, such as `data.columns`."""
+    parent, _, last = key.rpartition(".")
+    node = node_at(config, parent)
+    if not last or not isinstance(node, DictConfig) or not {"_target_", last} <= _keys(node):
+        return False
+    return node_at(config, key) is None and takes_a_dict(str(node["_target_"]), last)
 
 
 def is_open(config: DictConfig, key: str) -> bool:
@@ -53,7 +66,7 @@ def node_at(config: DictConfig, key: str) -> Any:
         if not isinstance(node, DictConfig) or part not in _keys(node):
             return None
         node = node._get_node(part)
-    empty = isinstance(node, DictConfig) and (node._is_none() or node._is_missing())
+    empty = isinstance(node, Node) and (node._is_none() or node._is_missing())
     return None if empty else node
 
 

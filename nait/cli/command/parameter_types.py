@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 import types
 import typing
@@ -15,6 +16,10 @@ from nait.core.errors import ConfigError, did_you_mean, either
 
 LISTS = (list, tuple, Sequence)
 DICTS = (dict, Mapping)
+RANGE = re.compile(r"(\d+)\s*(?:-|\.\.+|:|to)\s*(\d+)")
+"""A range of whole numbers, such as 1-3 or 1..3."""
+MOST_VALUES = 20
+"""The most values of a range that a message lists."""
 NAMED = ("selector", "name")
 """The only key that is not a parameter: a selector's name in tables."""
 PARTS = {
@@ -69,7 +74,7 @@ def fit_value(value: Any, wanted: Any, where: str) -> Any:
         raise _no_part(value, where)
     if not words:
         return value  # a class, or no useful annotation: the constructor checks it
-    fix = _fix(options, where)
+    fix = _fix(options, where, value)
     raise ConfigError(f"'{_shown(value)}' is not {either(list(dict.fromkeys(words)))}", where=where, fix=fix)
 
 
@@ -80,6 +85,11 @@ def _of_list(value: Any, options: Sequence[Any], where: str) -> Any:
     (one, *_) = [option for option in options if _origin(option) in LISTS] or [None]
     (element, *_) = typing.get_args(one) or [Any]
     return [fit_value(part, element, where) for part in value]
+
+
+def takes_a_dict(target: str, name: str) -> bool:
+    """Whether the parameter `name` of the class or function at this dotted path takes a dict."""
+    return any(_origin(one) in DICTS for one in _members(_annotations(target).get(name, Any)))
 
 
 def _is_a(value: Any, wanted: Any) -> bool:
@@ -137,7 +147,11 @@ def _word(wanted: Any) -> str:
     )
 
 
-def _fix(options: Sequence[Any], where: str) -> str:
+def _fix(options: Sequence[Any], where: str, value: Any) -> str:
+    if many := _several(value, options):
+        return f"To run each value, type -m {where}={many}."
+    if where.endswith(".columns"):
+        return f"Name the field and its column: '{where}={{prompt: COLUMN, completion: COLUMN}}'."
     if bool in options:
         return f"Set {where}=true or {where}=false."
     if any(_origin(one) in DICTS for one in options):
@@ -145,6 +159,15 @@ def _fix(options: Sequence[Any], where: str) -> str:
     if any(_origin(one) in LISTS for one in options):
         return f"Write '{where}=[a,b]'."
     return "nait --cfg job shows every key with its value." if int in options or float in options else ""
+
+
+def _several(value: Any, options: Sequence[Any]) -> str:
+    """The values of a list or, for a whole number, of a range such as 1-3; "" for a value that is neither."""
+    if isinstance(value, list) and value and not {list, dict} & {type(one) for one in value}:
+        return ",".join(map(_shown, value)) if {int, float, str} & set(options) else ""
+    span = RANGE.fullmatch(value) if isinstance(value, str) and int in options else None
+    first, last = map(int, span.groups()) if span else (0, -1)
+    return ",".join(map(str, range(first, last + 1))) if last - first < MOST_VALUES else ""
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from nait.cli.command.config_errors import no_such_key
 from nait.cli.command.config_groups import GroupOptions
-from nait.cli.command.config_keys import Keys, has, is_open
+from nait.cli.command.config_keys import Keys, has, is_null_dict, is_open
 
 Choices = tuple[tuple[str, str], ...]
 """A job's chosen options: (("selector", "nait"), ("budget", "ratio"))."""
@@ -80,7 +80,8 @@ def with_addition(word: str, key: str, config: DictConfig) -> str:
 
 def adds_to_open_dict(config: DictConfig, key: str) -> bool:
     """Whether an override of this key adds to an open dict."""
-    return is_open(config, key) or is_open(config, key.rpartition(".")[0])
+    parent = key.rpartition(".")[0]
+    return is_open(config, key) or is_open(config, parent) or is_null_dict(config, parent)
 
 
 def _combinations(overrides: Sequence[Override]) -> Iterator[Mapping[str, str]]:

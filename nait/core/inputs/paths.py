@@ -99,6 +99,13 @@ def _place(error: BaseException, folder: Path | None) -> str:
     return text if len(text) <= MANY else f"{text[: MANY // 2]}...{text[-MANY // 4 :]}"
 
 
+def check_no_file_in_the_way(folder: Path, *, fix: str) -> None:
+    """Raises: StoreError when the folder, or a parent of it, is a file."""
+    found = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    if found is not None and not found.is_dir():
+        raise StoreError(f"cannot be used: {IN_THE_WAY}", where=str(found), fix=fix)
+
+
 def at_home(path: str | Path) -> Path:
     """The path with `~` expanded to the home folder; `~name` stays when no user has that name."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  # pathlib raises for an unknown user

@@ -47,6 +47,19 @@ _PAIR_FIELDS = {
 }
 
 
+_FIELD_OF = {
+    **dict.fromkeys(("question", "query", "problem", "user", "human"), "prompt"),
+    **dict.fromkeys(
+        ("answer", "answers", "response", "target", "solution", "assistant", "chosen"), "completion"
+    ),
+    **dict.fromkeys(("conversation", "dialogue", "dialog", "chat"), "messages"),
+    **dict.fromkeys(("choices",), "options"),
+    **dict.fromkeys(("context", "passage"), "input"),
+    **dict.fromkeys(("system_prompt", "system_message"), "system"),
+}
+"""Usual column names -> the field that they are a word for."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """Usual column names of a format. `needs_options`: only applies to rows with options."""
@@ -183,7 +196,7 @@ def _check_columns(
     seen: dict[str, str] = {}
     for name, given in named.items():
         if name not in known:
-            fix = did_you_mean(name, known)
+            fix = _fields_fix(named, known)
             if given in known and any(has_column(row, name) for row in rows):
                 fix = f"Write the field before its column: {{{given}: {name}}}."
             raise ConfigError(f"Unknown field '{name}'", where=where, fix=fix)
@@ -214,6 +227,15 @@ def _check_columns(
                     where=f"{where}.{name}",
                     fix=did_you_mean(column, names),
                 )
+
+
+def _fields_fix(named: Columns, known: Iterable[str]) -> str:
+    """The mapping with each name replaced by the field that it is a word for; else similar or all fields."""
+    fields = {name: name if name in known else _FIELD_OF.get(name.casefold(), "") for name in named}
+    columns = [column for column in named.values() if isinstance(column, str)]
+    if "" in fields.values() or len({*fields.values()}) < len(named) or len(columns) < len(named):
+        return did_you_mean(next(name for name in named if name not in known), known)
+    return f"Type {mapping_text(dict(zip(fields.values(), columns, strict=True)))}."
 
 
 def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *, group: str) -> RowError:

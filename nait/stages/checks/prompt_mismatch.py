@@ -1,4 +1,4 @@
-"""Checks of prompts: training and evaluation agree, and the chat template renders each task."""
+"""Checks of prompts: training and evaluation agree, and each task's prompts can be made."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ def prompt_mismatch(template: Template, evaluator: Any) -> list[str]:
 
 
 def try_prompts(model: Model, evaluator: Evaluator, store: Store) -> None:
-    """Check that the model's chat template renders a prompt of each task. The store keeps a passed check.
+    """Check the prompts of each task before training. The store keeps a passed check.
 
-    An evaluator that uses no chat template, or has no `check_prompts`, is not checked.
+    An evaluator without `check_prompts` is not checked, nor one without a chat template and without a requested
+    number of few-shot examples.
     Raises: NaitError that names the task and the fix.
     """
     check = evaluator.check_prompts if isinstance(evaluator, Prompting) else None
-    if check is None or not getattr(evaluator, "apply_chat_template", False):
+    asked = any(getattr(evaluator, name, None) for name in ("apply_chat_template", "num_fewshot"))
+    if check is None or not asked:
         return
     key = {"prompts": VERSION, "model": model.fingerprint, "suite": evaluator.key()}
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from nait.cli.command.advice.key_synonyms import synonym
 from nait.cli.command.config_groups import GroupOptions
 from nait.core.errors import ConfigError, did_you_mean, either
 
@@ -30,6 +31,7 @@ COMMANDS = {
     "sweep": "Type nait sweep=methods; nait --help lists the others.",
     "list": "Type nait --help for all groups, options and keys, or nait-leaderboard store for the runs in a store.",
     "doctor": "Add plan=true to the words of a run: it shows what would run and what is missing.",
+    "version": "Type nait --version.",
     "config": "Type nait --cfg job, or nait --cfg job --package selector for one group.",
 }
 FLAGS = {
@@ -88,6 +90,8 @@ def _depth(text: str, pair: str) -> int:
 
 def _fix(bare: Sequence[str], options: GroupOptions) -> str:
     first, *others = bare
+    if first not in COMMANDS and options.is_key(first):
+        return f"Give it a value: {first}=VALUE."
     files = [word for word in others or bare if Path(word).exists() or "." in word]
     if first == "select" or (files and first == files[0]):
         return f"Type {SELECT.format(pool=shlex.quote(files[0]) if files else 'POOL_FILE')}."
@@ -107,6 +111,10 @@ def flag_mend(flag: str, known: Sequence[str]) -> str:
     name, _, value = flag.lstrip("-").partition("=")
     if name in FLAGS:
         return f"Values have no dashes: {FLAGS[name]}. See nait --help."
+    meant = synonym(name)
+    if meant:
+        word = f"-m {meant}" if "=" in meant else meant
+        return f"Values have no dashes: {word}={value or 'VALUE'}. See nait --help."
     near = did_you_mean(name.replace("-", "_"), known)
     suggestion = f" {near}" if near.startswith("Did") else ""
     example = f", as in {name}={value}" if value else ""

@@ -1,0 +1,110 @@
+"""Words of other tools for our keys: `lr`, `output_dir`, `num_train_epochs`."""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = {
+    "train.learning_rate": "lr learningrate",
+    "train.epochs": "epoch num_epochs num_train_epochs n_epochs max_epochs",
+    "train.batch_size": "bs batch batchsize per_device_train_batch_size per_device_batch_size micro_batch_size "
+    "train_batch_size",
+    "train.max_steps": "steps num_steps iterations iters max_iters",
+    "train.gradient_accumulation": "gradient_accumulation_steps grad_accum grad_acc accumulate_grad_batches "
+    "accumulation_steps",
+    "train.warmup": "warmup_ratio warmup_steps",
+    "train.scheduler": "lr_scheduler lr_scheduler_type schedule lr_schedule",
+    "train.optimizer": "optim",
+    "train.weight_decay": "wd decay",
+    "train.max_grad_norm": "grad_clip clip gradient_clipping clip_grad_norm",
+    "train.precision": "bf16 fp16 mixed_precision",
+    "train.checkpoints": "save_strategy save_steps save_epochs",
+    "train.lora.r": "rank lora_r lora_rank",
+    "train.lora.alpha": "alpha lora_alpha",
+    "train.lora.dropout": "dropout lora_dropout",
+    "train.lora.target_modules": "target_modules lora_target modules lora_target_modules",
+    "model.path": "model_path model_name model_name_or_path base_model pretrained checkpoint id model_id",
+    "model.max_length": "max_len max_seq_len max_seq_length seq_len sequence_length cutoff_len max_tokens "
+    "model_max_length context_length",
+    "model.device": "cuda gpu gpus devices num_gpus",
+    "model.dtype": "torch_dtype load_in_8bit load_in_4bit quantization",
+    "model.attn_implementation": "attention attn flash_attention use_flash_attention",
+    "data.path": "file dataset dataset_path data_path data_file data_files train_file dataset_name train_data url "
+    "pool pool_path",
+    "data.limit": "max_samples num_samples n_samples max_rows num_rows max_train_samples size",
+    "data.columns": "column fields mapping column_mapping prompt_column",
+    "target.path": "reference references reference_path target_path target_file reference_file",
+    "target.rows": "shots n_shots num_shots num_references",
+    "budget.ratio": "percent percentage fraction share p top_p proportion rate",
+    "budget.count": "n k top top_k topk num number amount rows",
+    "selector.layers": "layer",
+    "selector.site": "sites hook module",
+    "eval.num_fewshot": "fewshot few_shot n_shot nshot num_shot fewshots",
+    "eval.tasks": "task benchmark benchmarks evals eval_tasks",
+    "eval.limit": "max_items num_items eval_limit",
+    "eval.online": "download",
+    "eval.mirror": "cache offline_folder",
+    "tracking.mode": "wandb wandb_mode use_wandb report_to offline online logger logging",
+    "tracking.project": "wandb_project project_name",
+    "tracking.entity": "wandb_entity team",
+    "tracking.group": "wandb_group",
+    "paths.runs": "output out output_dir outdir out_dir output_path save_dir save_path save results_dir result_dir "
+    "run_dir log_dir logdir runs work_dir workdir exp_dir dir folder",
+    "paths.store": "cache_dir cachedir artifacts artifact_dir",
+    "seed": "seeds random_seed random_state rng",
+    "stages": "stage steps_to_run pipeline mode",
+    "label": "name run_name exp_name experiment_name title tag",
+    "plan": "dry_run dryrun dry estimate preview",
+    "selector": "method methods strategy algorithm selectors scorer",
+    "eval": "evaluation evaluator",
+    "train": "training trainer finetune finetuning sft",
+    "template": "prompt_template chat_template prompt_format prompt",
+    "hydra/launcher=joblib hydra.launcher.n_jobs": "n_jobs num_workers workers jobs num_proc parallel threads",
+}
+_KEYS = {word: key for key, words in _WORDS.items() for word in words.split()}
+_BY_GROUP = {
+    ("budget", "size"): "budget.count",
+    ("target", "num_samples"): "target.rows",
+    ("target", "n"): "target.rows",
+    ("target", "count"): "target.rows",
+    ("target", "size"): "target.rows",
+    ("target", "file"): "target.path",
+    ("target", "dataset"): "target.path",
+    ("target", "limit"): "target.rows",
+    ("model", "name_or_path"): "model.path",
+    ("model", "file"): "model.path",
+    ("model", "folder"): "model.path",
+    ("model", "dir"): "model.path",
+    ("data", "folder"): "data.path",
+    ("data", "dir"): "data.path",
+    ("data", "name_or_path"): "data.path",
+    ("data", "config"): "data.subset",
+    ("eval", "shots"): "eval.num_fewshot",
+    ("eval", "n"): "eval.limit",
+    ("eval", "samples"): "eval.limit",
+    ("selector", "n"): "budget.count",
+    ("selector", "k"): "budget.count",
+    ("selector", "top_k"): "budget.count",
+    ("selector", "ratio"): "budget.ratio",
+    ("wandb", "mode"): "tracking.mode",
+    ("wandb", "group"): "tracking.group",
+    ("wandb", "project"): "tracking.project",
+    ("wandb", "entity"): "tracking.entity",
+    ("wandb", "name"): "label",
+}
+"""Group and last part of a key -> our key, where the last part alone would mean another."""
+
+
+def synonym(key: str) -> str:
+    """Our key for another tool's word; "" if the word is unknown, or belongs to another group than the typed one."""
+    group, _, rest = key.casefold().replace("-", "_").partition(".")
+    last = re.sub(r"^lora\.", "lora_", rest).rpartition(".")[2] if rest else group
+    if rest and (group, last) in _BY_GROUP:
+        return _BY_GROUP[group, last]
+    found = _KEYS.get(last, "")
+    own = (
+        not rest
+        or re.split(r"[./]", found)[0] == group
+        or group in ("lora", "training", "trainer", "wandb", "sft")
+    )
+    return found if own else ""

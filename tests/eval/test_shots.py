@@ -1,0 +1,50 @@
+"""More few-shot examples than a task's data hold: one error, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nait.core.errors import ConfigError
+from nait.eval.harness import LmEval
+from nait.models.loading import LocalModel
+from nait.stages.checks.prompt_mismatch import try_prompts
+from nait.store import Store
+
+Make = Callable[..., LmEval]
+
+TOO_MANY = (
+    r"eval\.num_fewshot: task 'toy_sums' has 3 few-shot examples in its split 'train'; 4 are requested\. "
+    r"Set eval\.num_fewshot=3 or less, or for this task alone 'eval\.num_fewshot=\{toy_sums: 3\}'\."
+)
+
+
+def test_the_error_names_task_split_count_and_fix(evaluator: Make) -> None:
+    with pytest.raises(ConfigError, match=TOO_MANY):
+        evaluator(tasks=["toy_sums"], num_fewshot=4).items()
+    assert len(evaluator(tasks=["toy_sums"], num_fewshot=3).items()["toy_sums"]) == 3
+
+
+def test_it_comes_before_training_also_without_a_contamination_check(
+    evaluator: Make, model_folder: Path, tmp_path: Path
+) -> None:
+    model, store = LocalModel(str(model_folder), device="cpu", max_length=96), Store(tmp_path / "store")
+    with pytest.raises(ConfigError, match=TOO_MANY):
+        try_prompts(model, evaluator(tasks=["toy_sums"], num_fewshot={"toy_sums": 4}), store)
+    try_prompts(model, evaluator(tasks=["toy_sums"], num_fewshot=3), store)
+
+
+def test_an_item_is_never_its_own_example(evaluator: Make, task_folder: Path) -> None:
+    task = task_folder / "sums.yaml"
+    task.write_text(task.read_text().replace("training_split: train\n", "fewshot_split: test\n"))
+    with pytest.raises(ConfigError, match=r"'test', of which one is the item itself; 3 are.*=2 or less"):
+        evaluator(tasks=["toy_sums"], num_fewshot=3).items()
+    assert evaluator(tasks=["toy_sums"], num_fewshot=2).items()
+
+
+def test_the_split_named_by_the_advice_evaluates(evaluator: Make, model_folder: Path, tmp_path: Path) -> None:
+    model = LocalModel(str(model_folder), device="cpu", max_length=96)
+    suite = evaluator(tasks=["toy_sums"], num_fewshot=3, limit=1, max_gen_toks=1)
+    assert suite.evaluate(model, None, folder=tmp_path).results
