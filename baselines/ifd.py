@@ -33,10 +33,13 @@ class Ifd:
     """The answer's loss given the instruction over its loss alone, both by the same model.
 
     With s_c the mean NLL of the answer's tokens under the template `template` and s_d under `direct`:
-    `ratio=means` is s_c / s_d, `ratio=perplexities` is exp(s_c - s_d). Only rows from `lowest` to `highest` (null: no
-    bound) are ranked. The direct text of a row whose prompt has n tokens is cut at max_length - n + `allowance`, so
-    that both texts hold the same part of a long answer; the published code fixes `allowance`, whatever the number of
-    tokens in front of the direct answer. `warmup`: first fine-tune the scoring model on a few rows of each cluster.
+    `ratio=means` is s_c / s_d, `ratio=perplexities` is exp(s_c - s_d).
+
+    - `lowest`, `highest` (null: no bound): only rows with an IFD in this range are ranked.
+    - `allowance`: the number of tokens in front of the answer in the direct text. The direct text of a row whose
+      prompt has n tokens is cut at max_length - n + `allowance`, so that both texts hold the same part of a long
+      answer. The published code uses a constant for all tokenizers.
+    - `warmup`: first fine-tune the scoring model on a few rows of each cluster.
     """
 
     template: Template

@@ -1,10 +1,12 @@
 """LESS (Xia et al., ICML 2024, arXiv 2402.04333): gradient influence of candidate rows on reference rows.
 
-Shapes: N rows, R reference rows, S numbers in a projected gradient. Let c be a checkpoint of a short LoRA warm-up,
-g_c(z) the gradient of a reference row's answer loss, u_c(x) Adam's update on the gradient of a candidate's, and w_c
-the mean learning rate of the epoch:
-
     influence(x, z) = sum over c of w_c cos(u_c(x), g_c(z)) / sum over c of w_c
+
+- c: a checkpoint of a short LoRA warm-up, one after each epoch; w_c: the mean learning rate of that epoch.
+- g_c(z): the gradient of the answer loss of reference row z.
+- u_c(x): the step that Adam would take on the gradient of the answer loss of candidate row x.
+
+Shapes: N rows, R reference rows, S numbers in a projected gradient.
 
 A target's score is the mean over the reference rows of a subtask, then the maximum over subtasks. The published code
 projects gradients at random to 8192 numbers; without a projection the cosines are exact.
@@ -62,8 +64,8 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class _Point:
-    """A resolved checkpoint: its folder, its file of moments, the digest of its content, its weight."""
+class _Resolved:
+    """A checkpoint with its files: its folder, its file of moments, the digest of its content, its weight."""
 
     folder: Path
     moments: Path
@@ -75,12 +77,14 @@ class _Point:
 class Less:
     """Influence of each row on each target's reference rows, from LoRA gradients at the checkpoints of a warm-up.
 
-    `warmup` trains on a share `warmup_ratio` of the pool, drawn by id and `seed`, and saves each epoch with Adam's
-    moments; `checkpoints`, if given, replace it. `adam` is the update's formula: less (as in the published code),
-    eps_outside, no_momentum, sgd. `projection=rademacher` stores the pool's projected gradients, so that new targets
-    need no further pass over the pool; `none` is exact and needs a pass. `reduce`: subtasks (mean within a subtask,
-    maximum over subtasks; rows without a subtask form one), mean, max. `template` and `max_length` (null: the run's)
-    define the texts whose gradients are taken.
+    - `warmup`: the recipe of the warm-up, which saves each epoch with Adam's moments. It trains on a share
+      `warmup_ratio` of the pool, drawn by id and `seed`.
+    - `checkpoints`: checkpoints of an earlier warm-up, which replace `warmup`.
+    - `adam`: the update's formula: less (as in the published code), eps_outside, no_momentum, sgd.
+    - `projection`: none (exact; each new target needs a pass over the pool), rademacher (the pool's projected
+      gradients are stored, and new targets need no pass).
+    - `reduce`: subtasks (mean within a subtask, maximum over subtasks; rows without a subtask form one), mean, max.
+    - `template`, `max_length` (null: the run's): define the texts whose gradients are taken.
     """
 
     version: ClassVar[int] = 1
@@ -118,7 +122,7 @@ class Less:
         """Digests of the given checkpoints' files, which their paths do not identify."""
         return [
             f"{point.content} {digest_file(point.moments) if self.adam != 'sgd' else ''}"
-            for point in self._own()
+            for point in self._given_checkpoints()
         ]
 
     @property
@@ -141,7 +145,7 @@ class Less:
         """Each row's influence on each target; unit: a cosine."""
         self.check(targets)
         view = self._view(targets, extractor)
-        points = self._points(pool, extractor)
+        points = self._checkpoints(pool, extractor)
         columns = [
             reduced(influence_nr, [example.subtask for example in target.examples], self.reduce)
             for influence_nr, target in zip(
@@ -163,7 +167,7 @@ class Less:
     def influences(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> list[Floats]:
         """The influence of each row on each reference row, [N, R] for each target."""
         view = self._view(targets, extractor)
-        return self._influences(pool, targets, view, self._points(pool, extractor))
+        return self._influences(pool, targets, view, self._checkpoints(pool, extractor))
 
     def _view(self, targets: Sequence[Target], extractor: Extractor) -> Extractor:
         """The extractor of the texts whose gradients are taken; checks that every reference row has an answer."""
@@ -173,7 +177,7 @@ class Less:
         return view
 
     def _influences(
-        self, pool: Pool, targets: Sequence[Target], view: Extractor, points: Sequence[_Point]
+        self, pool: Pool, targets: Sequence[Target], view: Extractor, points: Sequence[_Resolved]
     ) -> list[Floats]:
         totals: list[Floats] = [np.zeros((len(pool), len(target))) for target in targets]
         for point in points:
@@ -196,19 +200,19 @@ class Less:
         (features,) = at.measure(pool, [Gradients(update, projection)])
         return [_products(features, each) for each in references]
 
-    def _points(self, pool: Pool, extractor: Extractor) -> list[_Point]:
-        """The checkpoints, with weights that sum to 1; equal weights if all are 0 (a single step ends at rate 0)."""
-        points = self._own() if self.checkpoints is not None else self._warm_up(pool, extractor)
+    def _checkpoints(self, pool: Pool, extractor: Extractor) -> list[_Resolved]:
+        """The checkpoints, with weights that sum to 1; equal weights if all are 0, as after a single step."""
+        points = self._given_checkpoints() if self.checkpoints is not None else self._warm_up(pool, extractor)
         total = sum(point.weight for point in points)
         return [replace(p, weight=p.weight / total if total else 1.0 / len(points)) for p in points]
 
-    def _warm_up(self, pool: Pool, extractor: Extractor) -> list[_Point]:
+    def _warm_up(self, pool: Pool, extractor: Extractor) -> list[_Resolved]:
         """The epochs of a warm-up on a random share of the pool, from the store if it has them."""
         assert self.warmup is not None
         made = extractor.fine_tune(pool, self.drawn(pool, extractor), self.warmup, seed=self.seed)
         folders = sorted((made.path / EPOCHS).iterdir(), key=lambda folder: int(folder.name))
         return [
-            _Point(
+            _Resolved(
                 folder,
                 folder / MOMENTS,
                 f"{made.address}/{EPOCHS}/{folder.name}",
@@ -226,7 +230,7 @@ class Less:
         count = min(len(able), max(1, round(self.warmup_ratio * len(pool))))
         return sorted(sorted(able, key=lambda key: unit_interval("less warm-up", self.seed, key))[:count])
 
-    def _own(self) -> list[_Point]:
+    def _given_checkpoints(self) -> list[_Resolved]:
         """The given checkpoints, identified by their files' bytes."""
         points = []
         for given in self.checkpoints or ():
@@ -240,7 +244,7 @@ class Less:
                         fix="Give the folder of a peft adapter.",
                     )
             moments = Path(given.moments).expanduser() if given.moments else folder / MOMENTS
-            points.append(_Point(folder, moments, address([digest_file(f) for f in files]), given.weight))
+            points.append(_Resolved(folder, moments, address([digest_file(f) for f in files]), given.weight))
         return points
 
 
@@ -282,7 +286,7 @@ def _means(influence_nr: Floats, subtasks: Sequence[str]) -> Iterator[Floats]:
 
 
 def _products(features_ns: Floats, references_rs: Floats) -> Floats:
-    """Inner products [N, R] of features [N, S] and references [R, S], in blocks: the features are memory-mapped."""
+    """Inner products [N, R] of features [N, S] and references [R, S], in blocks of memory-mapped features."""
     blocks = [
         np.asarray(features_ns[at : at + BLOCK_ROWS]) @ np.asarray(references_rs).T
         for at in range(0, len(features_ns), BLOCK_ROWS)

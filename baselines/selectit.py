@@ -42,7 +42,7 @@ class Rating:
 
     @property
     def eos(self) -> Literal["never"]:
-        """Never an end token: the next token is the digit."""
+        """Never: the text must end where the digit follows."""
         return "never"
 
     @property

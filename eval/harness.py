@@ -232,7 +232,7 @@ class LmEval:
                 for name in ("loglikelihood", "generate_until"):
                     setattr(lm, name, partial(getattr(lm, name), disable_tqdm=True))
             capped = cap_answers(
-                tasks, wanted=self.max_gen_toks, context=context, default=int(lm.max_gen_toks)
+                tasks, user_cap=self.max_gen_toks, context=context, default=int(lm.max_gen_toks)
             )
             lm.apply_chat_template = chats.wrap(lm.apply_chat_template)
             chats.track(tasks)

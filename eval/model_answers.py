@@ -1,4 +1,4 @@
-"""Samples: the prompts, responses and outcomes behind an evaluation's numbers, and the versions used."""
+"""Samples of an evaluation: prompts, responses and outcomes of its items, and the versions used."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _responses(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def versions(raw: Mapping[str, Any]) -> dict[str, str]:
-    """The versions behind the numbers: of the packages, and of each task (`task <name>`)."""
+    """The versions that an evaluation used: of packages, and of each task (`task <name>`)."""
     packages = ("lm_eval", "datasets", "transformers", "torch")
     tasks = {f"task {name}": str(version) for name, version in raw.get("versions", {}).items()}
     return {**{name: importlib.metadata.version(name) for name in packages}, **tasks}

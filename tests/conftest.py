@@ -1,4 +1,4 @@
-"""What several rooms' tests share: the reference folder, tiny models, tiny pools."""
+"""Fixtures that several rooms' tests share: the reference folder, tiny models, tiny pools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
 
-# How long an example takes says how busy the machine is, not whether a law holds.
+# No deadline: the duration of an example depends on the machine's load.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -21,12 +21,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
-    """The path of a folder of reference data, or a skip that says which one is absent."""
+    """The path of a folder of reference data; skips the test if the folder is absent."""
 
     def find(name: str) -> Path:
         path = SHARED / name
         if not path.exists():
-            pytest.skip(f"reference data '{name}' is not beside the checkout")
+            pytest.skip(f"reference data '{name}' is not next to the checkout")
         return path
 
     return find

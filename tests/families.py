@@ -1,4 +1,4 @@
-"""Tiny random models of many families, and a tiny byte-level tokenizer: what the rooms' tests run on."""
+"""Tiny random models of many families, and a tiny byte-level tokenizer, for the tests of several rooms."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def network(family: str, *, seed: int = 0) -> Any:
     config = getattr(transformers, name)(**options)
     torch.manual_seed(seed)
     made = transformers.AutoModelForCausalLM.from_config(config).float().eval()
-    # Random weights at their usual scale leave activations near 0, where errors hide.
+    # With the usual scale of random weights, activations are near 0, which hides errors.
     with torch.no_grad():
         for parameter in made.parameters():
             if parameter.dim() > 1:

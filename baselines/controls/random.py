@@ -44,17 +44,17 @@ WIDTH = 0.05
 
 @dataclass(frozen=True)
 class LengthMatched:
-    """Random rows in an order whose first k match the first k of `like` in length, for every k.
+    """Random rows with the lengths of the rows that another method, `like`, ranks: the first k match its first k.
 
     Each row that `like` ranks is replaced by a random row from the same bin of token lengths (relative width WIDTH).
-    A gain that `like` owes to length alone appears in this control too.
+    This control has the same gain as `like` if the gain comes from length alone.
     """
 
     like: Scorer
     seed: int = 0
 
     def content(self) -> list[Any] | None:
-        """The other method's version and content, which decide its scores together with its config."""
+        """The other method's version and content. Together with its config, they determine its scores."""
         version, content = version_of(self.like), content_of(self.like)
         return [version, content] if version > 1 or content else None
 
@@ -69,7 +69,7 @@ class LengthMatched:
         return self.like.requests(pool, targets, extractor) if isinstance(self.like, Requests) else []
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
-        """One column for all targets: minus the position at which a row is drawn, so that the first is highest."""
+        """One column for all targets: minus the position at which a row is drawn; the first row scores highest."""
         table = self.like.score(pool, targets, extractor)
         ranking = BestRank()(table)
         able = np.asarray(extractor.tokens(pool).answer_tokens) > 0

@@ -1,1 +1,1 @@
-"""What several baselines use: single-column score tables and the brief warm-up training."""
+"""Parts that several baselines share: single-column score tables and Cherry's warm-up."""

@@ -1,4 +1,4 @@
-"""The harness's prompts rendered by a model's chat template: errors by task, and message parts that are not rendered.
+"""The harness's prompts in a model's chat template: errors by task, and counts of messages that are not rendered.
 
 If a template rejects a system message, the harness silently drops the message and continues.
 """
@@ -20,8 +20,8 @@ _ROLES = {"system": "the task's description", "user": "a question", "assistant":
 class Chats:
     """A wrapper around a chat template: it names the task in errors and counts messages missing from the prompt.
 
-    `check` is called with each prompt. `prompts` counts prompts by task. `lost` counts, by task and role, prompts
-    without the text of a message.
+    `check` is called with each prompt. `prompts`: number of prompts by task. `lost`: number of prompts that lack the
+    text of a message, by task and role.
     """
 
     def __init__(self, model: str, *, check: Callable[[str], None] = lambda _: None) -> None:

@@ -16,32 +16,32 @@ from nait.eval.suites.suite import Suite
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
-def answer_cap(asked: int, *, wanted: int | None, context: int) -> int:
-    """The maximum number of answer tokens: the user's number (`wanted`), else the task's (`asked`).
+def answer_cap(task_cap: int, *, user_cap: int | None, context: int) -> int:
+    """The maximum number of answer tokens: the user's cap, or the task's without one.
 
-    The task's number is limited to half of the context, so that half is left for the prompt. The user's number is
-    used unchanged if it is smaller than the context.
+    A task's cap is at most half of the context, so that half is left for the prompt. A user's cap below the context
+    stays unchanged.
     """
-    if wanted is not None and wanted < context:
-        return wanted
-    return min(asked if wanted is None else wanted, max(1, context // 2))
+    if user_cap is not None and user_cap < context:
+        return user_cap
+    return min(task_cap if user_cap is None else user_cap, max(1, context // 2))
 
 
 def cap_answers(
-    tasks: Mapping[str, Any], *, wanted: int | None, context: int, default: int
+    tasks: Mapping[str, Any], *, user_cap: int | None, context: int, default: int
 ) -> dict[str, str]:
-    """Set the answer cap of each generative task. Returns task -> "ASKED to CAP" for caps that were lowered."""
+    """Set the answer cap of each generative task. Returns task -> "REQUESTED to CAP" for caps that were lowered."""
     cut: dict[str, str] = {}
     for name, task in tasks.items():
         if task.get_config("output_type") != "generate_until":
             continue
         settings = dict(task.get_config("generation_kwargs") or {})
-        asked = next((int(settings[key]) for key in _LENGTHS if settings.get(key) is not None), default)
-        cap = answer_cap(asked, wanted=wanted, context=context)
+        task_cap = next((int(settings[key]) for key in _LENGTHS if settings.get(key) is not None), default)
+        cap = answer_cap(task_cap, user_cap=user_cap, context=context)
         kept = {key: value for key, value in settings.items() if key not in _LENGTHS}
         task.set_config("generation_kwargs", {**kept, "max_gen_toks": cap})
-        if cap < (asked if wanted is None else wanted):
-            cut[name] = f"{asked if wanted is None else wanted} to {cap}"
+        if cap < (task_cap if user_cap is None else user_cap):
+            cut[name] = f"{task_cap if user_cap is None else user_cap} to {cap}"
     return cut
 
 

@@ -95,7 +95,7 @@ def zero_shot_warnings(suite: Suite, num_fewshot: int | Mapping[str, int] | None
     ]
     if not parts:
         return []
-    return [f"eval.num_fewshot is not heeded by tasks whose own files fix 0 examples: {', '.join(parts)}"]
+    return [f"eval.num_fewshot has no effect on tasks whose own files fix 0 examples: {', '.join(parts)}"]
 
 
 def samples_answers(task: Task) -> bool:

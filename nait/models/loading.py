@@ -188,7 +188,7 @@ class LocalModel:
             raise ModelError(
                 f"transformers cannot open it ({first_line(error)})",
                 where=str(self.folder),
-                fix=self._way_out(),
+                fix=self._opening_advice(),
             ) from error
         self.__dict__["_leftovers"] = check_loaded(network, info, where=str(self.folder))
         if not self.device_map and not self.tensor_parallel:
@@ -196,7 +196,7 @@ class LocalModel:
         check_finite(network, where=str(self.folder))
         return network.eval()
 
-    def _way_out(self) -> str:
+    def _opening_advice(self) -> str:
         config = read_config(self.folder)
         if "auto_map" in config and not self.trust_remote_code:
             return "Set model.trust_remote_code=true if you trust the code in its folder."
@@ -222,7 +222,7 @@ class LocalModel:
         return f"cuda:{local % max(1, torch.cuda.device_count())}"
 
     def _check_spread(self) -> None:
-        """Raises: ConfigError if every process would spread the model over all GPUs, or one alone would split it."""
+        """Raises: ConfigError if several processes would each use all GPUs, or one alone is tensor-parallel."""
         workers = workers_from(os.environ)
         if self.tensor_parallel and (workers.count == 1 or self.device_map):
             raise ConfigError(

@@ -67,11 +67,12 @@ def find_directions(
 ) -> Directions:
     """The directions of one capability from its reference features [n, L, D].
 
-    `pca`: first principal components of the centred features (NAIT, step 3). `uncentered`: first right singular
-    vectors of the features. `contrast`: mean of the references minus mean of the pool, which has a sign of its own.
-    `sign` for the other two: `shift` orients v so that mu . v >= 0 (step 4), `pool` so that
-    (mu - pool mean) . v >= 0, `none` keeps the canonical sign. At layer 0, the embeddings, rows that end with the
-    same token have equal features; the direction is then 0.
+    - `kind`: pca (first principal components of the centred features; NAIT, step 3), uncentered (first right singular
+      vectors of the features), contrast (mean of the references minus mean of the pool).
+    - `sign`: shift (mu . v >= 0; step 4), pool ((mu - pool mean) . v >= 0), none (the largest entry is positive). A
+      contrast has a sign of its own.
+
+    At layer 0, the embeddings, rows that end with the same token have equal features; the direction is then 0.
 
     Raises: DataError that names the target if the rows do not span a direction.
     """
@@ -140,7 +141,7 @@ def _flat(x_nd: Floats, components: int, mu: Floats) -> tuple[Floats, Floats, Fl
 
 
 def _spanned(v_cd: Floats, shares: Floats, *, where: str, may_be_flat: bool) -> Floats:
-    """The components; one whose share is only rounding is an error, or 0 if the layer may be flat."""
+    """The components. One whose share is only rounding error is 0 if `may_be_flat`, and an error otherwise."""
     empty = shares <= 1e-10
     if empty.any() and not may_be_flat:
         raise DataError(

@@ -38,15 +38,13 @@ from nait.signals.specs.activations import Feature, Norms, Origin, Reading, Sign
 class Nait:
     """Projections of each row's activation shift on the targets' directions, summed over layers.
 
-    `feature` and `origin` summarise a candidate's tokens, `reference_feature` a reference row's. `merge=none` gives
-    one column per target; `merge=directions` gives one column, from one decomposition of all reference sets.
-    `direction=contrast`, `sign=pool` and `center` need the pool's mean feature, which is estimated from
-    `pool_sample` rows, drawn by id and `seed`.
-
-    With `early_exit` the pass over the pool stops at the deepest of `layers`; a later run with deeper layers needs
-    another pass. Directions and the pool's mean are computed at every layer, since they need few rows.
-
-    With `end_token` the texts of candidates and reference rows include the end token, whatever the template's `eos`.
+    - `feature`, `reference_feature`, `origin`: how the tokens of a candidate and of a reference row are summarised.
+    - `merge`: none (one column per target), directions (one column, from one decomposition of all reference sets).
+    - `pool_sample`, `seed`: the number of rows that estimate the pool's mean feature, and the seed that draws them by
+      id. `direction=contrast`, `sign=pool` and `center` need that mean.
+    - `early_exit`: the pass over the pool stops at the deepest layer in `layers`; a later run with deeper layers
+      needs another pass. Directions and the pool's mean are computed at every layer, since they need few rows.
+    - `end_token`: the texts of candidates and reference rows include the end token, whatever the template's `eos`.
     """
 
     version: ClassVar[int] = 1

@@ -50,8 +50,8 @@ class BudgetContract:
                 assert isinstance(count, (int, np.integer)), f"{count!r} is not a whole number"
                 assert 1 <= count <= ranked, f"{_name(budget)} takes {count} of {ranked} ranked rows"
 
-    def test_of_no_ranked_row_none_is_taken(self) -> None:
-        """An empty ranking gives 0: the selection then says why no row is eligible."""
+    def test_an_empty_ranking_gives_no_rows(self) -> None:
+        """An empty ranking gives 0: the selection then reports why no row is eligible."""
         for budget in self.budgets():
             count = budget(self.ranking()[:0], self.answer_tokens())
             assert count == 0, f"{_name(budget)} takes {count} rows of none"
@@ -84,7 +84,7 @@ class BudgetContract:
                 }
             assert numbers == {usual}, f"{_name(budget)} takes {usual} rows, then {numbers}"
 
-    def test_the_ranking_is_left_as_it_is(self) -> None:
+    def test_the_ranking_is_not_modified(self) -> None:
         """A budget changes neither the ranking nor the answer tokens."""
         for budget in self.budgets():
             ranking, tokens = self.ranking(), self.answer_tokens()
@@ -92,7 +92,7 @@ class BudgetContract:
             assert np.array_equal(ranking, self.ranking()), f"{_name(budget)} changes the ranking"
             assert np.array_equal(tokens, self.answer_tokens()), f"{_name(budget)} changes the answer tokens"
 
-    def test_labels_tell_budgets_apart(self) -> None:
+    def test_different_budgets_have_different_labels(self) -> None:
         """A label is one line of text, equal for equal budgets and different for different ones."""
         labels = [budget.label for budget in self.budgets()]
         for label in labels:

@@ -70,7 +70,7 @@ class OrderContract:
                 again = self.order()(table)
             assert np.array_equal(ranking, again), f"a second call ranks {_shown(table)} differently"
 
-    def test_the_table_is_left_as_it_is(self) -> None:
+    def test_the_table_is_not_modified(self) -> None:
         """An order changes no score."""
         for table in self.tables():
             before = table.values.copy()

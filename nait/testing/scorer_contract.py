@@ -71,7 +71,7 @@ class ScorerContract:
         assert table.targets, "the table has no column"
         assert len(set(table.targets)) == len(table.targets), f"columns share a name: {table.targets}"
 
-    def test_a_table_says_what_its_numbers_mean(self, tmp_path_factory: Any) -> None:
+    def test_a_table_has_a_unit_and_a_definition(self, tmp_path_factory: Any) -> None:
         """A table has a unit and a definition."""
         table = self._usual(tmp_path_factory)[1]
         assert table.unit.strip(), "the table has no unit"
@@ -89,7 +89,7 @@ class ScorerContract:
         spoken = sorted(set(table.reasons) - unranked)
         assert not spoken, f"rows with a score and a reason not to have one: {spoken}"
 
-    def test_scores_tell_rows_apart(self, tmp_path_factory: Any) -> None:
+    def test_scores_distinguish_rows(self, tmp_path_factory: Any) -> None:
         """At least two rows have a score, and no column is constant."""
         root, table = self._usual(tmp_path_factory)
         assert table.eligible.sum() > 1, f"only {table.eligible.sum()} rows have a score"
@@ -106,7 +106,7 @@ class ScorerContract:
         root, usual = self._usual(tmp_path_factory)
         _same(usual, self._score(root, pool=turned(self.pool())), "a file with its rows in the reverse order")
 
-    def test_the_seed_alone_decides_what_is_random(self, tmp_path: Path, tmp_path_factory: Any) -> None:
+    def test_randomness_depends_on_the_seed_alone(self, tmp_path: Path, tmp_path_factory: Any) -> None:
         """Two runs give the same bytes for any state of the global generators; another seed gives other scores."""
         usual = self._usual(tmp_path_factory)[1]
         with other_random_numbers():
@@ -131,7 +131,7 @@ class ScorerContract:
         assert not used - asked, f"score measures what requests does not name: {_named(used - asked)}"
         assert not asked - used, f"requests names what score does not use: {_named(asked - used)}"
 
-    def test_stored_signals_are_enough_for_a_second_run(self, tmp_path_factory: Any) -> None:
+    def test_a_second_run_needs_only_stored_signals(self, tmp_path_factory: Any) -> None:
         """A run whose signals are in the store opens no model and gives the same bytes."""
         root, usual = self._usual(tmp_path_factory)
         extractor = self.extractor(root, QUIET)
@@ -148,7 +148,7 @@ class ScorerContract:
             assert not source.asked, "the scorer reads the user's own rows, which hold the labels"
             _same(usual, table, "a pool with other labels")
 
-    def test_what_check_accepts_is_scored(self, tmp_path_factory: Any) -> None:
+    def test_targets_that_check_accepts_are_scored(self, tmp_path_factory: Any) -> None:
         """`check` accepts the targets. If it accepts no target or one without rows, `score` works with them too."""
         root, _ = self._usual(tmp_path_factory)
         targets = self.targets()
@@ -165,7 +165,7 @@ class ScorerContract:
                 raise AssertionError(f"check accepts {what}, score fails: {error!r}") from error
             assert table.ids == self.pool().ids, f"with {what} the table's ids are not the pool's"
 
-    def test_version_and_content_decide_an_address(self) -> None:
+    def test_version_and_content_are_valid(self) -> None:
         """`version` counts from 1; `content` is JSON and the same at each call."""
         version_of(self.scorer())
         first, second = (address(content_of(self.scorer())) for _ in range(2))

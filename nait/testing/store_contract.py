@@ -64,7 +64,7 @@ class StoreContract:
             assert store.find(KIND, other) is None, f"{other} finds the artifact of {dict(KEY)}"
         assert store.find("others", KEY) is None, "another kind finds the artifact"
 
-    def test_a_failed_writer_leaves_nothing_to_find(self, tmp_path: Path) -> None:
+    def test_a_failed_writer_leaves_no_artifact(self, tmp_path: Path) -> None:
         """After an error there is no artifact; the next writer gets the files written so far."""
 
         def fail(part: Path) -> Mapping[str, Any]:
@@ -80,7 +80,7 @@ class StoreContract:
             raise AssertionError("the writer's error is lost")
         self._resumes(tmp_path)
 
-    def test_a_killed_writer_leaves_nothing_to_find(self, tmp_path: Path) -> None:
+    def test_a_killed_writer_leaves_no_artifact(self, tmp_path: Path) -> None:
         """The same holds after the process is killed while writing."""
 
         def die(part: Path) -> Mapping[str, Any]:
@@ -91,7 +91,7 @@ class StoreContract:
         _in_processes(1, lambda: self.store(tmp_path).produce(KIND, KEY, die))
         self._resumes(tmp_path)
 
-    def test_of_several_processes_one_writes(self, tmp_path: Path) -> None:
+    def test_one_of_several_processes_writes(self, tmp_path: Path) -> None:
         """Concurrent processes that produce the same artifact call the writer once, and all find it."""
 
         def write(part: Path) -> Mapping[str, Any]:
@@ -128,7 +128,7 @@ class StoreContract:
         assert message, "a damaged manifest is read as an artifact, or as absent"
         assert str(made.path) in message, f"the error does not name the folder: {message}"
 
-    def test_no_kind_or_address_leaves_the_root(self, tmp_path: Path) -> None:
+    def test_every_artifact_is_inside_the_root(self, tmp_path: Path) -> None:
         """A kind or an address that leads outside the root is a StoreError."""
         store = self.store(tmp_path / "root")
         assert store.folder(KIND, KEY).is_relative_to(store.root), "an artifact is outside the root"

@@ -55,13 +55,13 @@ class TrackerContract:
 
     # The laws.
 
-    def test_a_run_is_logged_whatever_it_holds(self, tmp_path: Path) -> None:
+    def test_any_values_can_be_logged(self, tmp_path: Path) -> None:
         """No call raises for NaN, infinity, numpy numbers, paths, unknown objects, unusual names or empty arrays."""
         tracker = self.tracker(tmp_path / "run")
         for call in _calls(tracker, tmp_path):
             _quietly(call)
 
-    def test_files_that_are_missing_stop_no_run(self, tmp_path: Path) -> None:
+    def test_missing_files_do_not_stop_a_run(self, tmp_path: Path) -> None:
         """No call raises for a missing page or artifact file."""
         tracker, gone = self.tracker(tmp_path / "run"), tmp_path / "gone.html"
         _quietly(lambda: tracker.start("run", {}, group="", tags=[]))
@@ -70,20 +70,20 @@ class TrackerContract:
         _quietly(lambda: tracker.artifact("selection", "selection", {"a/b.json": gone}, {}))
         _quietly(lambda: tracker.finish(failed=True))
 
-    def test_calls_outside_a_run_raise_nothing(self, tmp_path: Path) -> None:
+    def test_calls_outside_a_run_do_not_raise(self, tmp_path: Path) -> None:
         """No call raises before `start` or after `finish`, at a second `start` or at a second `finish`."""
         tracker = self.tracker(tmp_path / "run")
         start, *calls = _calls(tracker, tmp_path)
         for call in (*calls, start, start, *calls, *calls):
             _quietly(call)
 
-    def test_a_folder_that_cannot_be_written_stops_no_run(self, tmp_path: Path) -> None:
+    def test_an_unwritable_folder_does_not_stop_a_run(self, tmp_path: Path) -> None:
         """No call raises if the tracker's folder cannot be created."""
         (tmp_path / "file").write_text("not a folder", encoding="utf-8")
         for call in _calls(self.tracker(tmp_path / "file" / "run"), tmp_path):
             _quietly(call)
 
-    def test_what_is_logged_is_left_as_it_is(self, tmp_path: Path) -> None:
+    def test_logged_values_are_not_modified(self, tmp_path: Path) -> None:
         """A tracker does not modify the config, the arrays or the rows that it receives."""
         config, rows, values = copy.deepcopy(CONFIG), copy.deepcopy(ROWS), VALUES[0].copy()
         tracker = self.tracker(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""A tiny model and what reads it."""
+"""A tiny model, and extractors that read it."""
 
 from __future__ import annotations
 

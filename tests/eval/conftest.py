@@ -1,4 +1,4 @@
-"""A tiny random model, a folder of tasks and a mirror: what the tests of the evaluation run on."""
+"""Fixtures of the evaluation tests: a tiny random model, a folder of tasks and a mirror."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def task_folder(tmp_path: Path) -> Path:
-    """One generating task with rows of its own, and a group of two rated tasks that need the mirror."""
+    """A generative task with its own rows, and a group of two multiple-choice tasks that need the mirror."""
     folder = tmp_path / "tasks"
     folder.mkdir()
     (folder / "rows.py").write_text(ROWS)

@@ -95,7 +95,7 @@ def test_a_short_context_caps_answers_and_says_so(evaluator: Make, model: LocalM
 def test_an_answer_has_half_of_the_context_unless_the_user_says_more(
     asked: int, wanted: int | None, cap: int
 ) -> None:
-    assert answer_cap(asked, wanted=wanted, context=96) == cap
+    assert answer_cap(asked, user_cap=wanted, context=96) == cap
 
 
 def test_missing_data_are_named_before_anything_runs(evaluator: Make, mirror: Path) -> None:

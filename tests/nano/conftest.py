@@ -1,4 +1,4 @@
-"""One thread for all tests of the nano model: so small a model is slowed by threads that wait for each other."""
+"""One thread for all tests of the nano model: several threads slow a model of this size down."""
 
 from __future__ import annotations
 

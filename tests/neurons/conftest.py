@@ -1,4 +1,4 @@
-"""A tiny model and what reads it."""
+"""A tiny model, and extractors that read it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def x(opened: Open, tmp_path_factory: pytest.TempPathFactory) -> StoredExtractor
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Called, it makes every later opening of a model a failure."""
+    """A function after whose call the test fails if a model is loaded."""
 
     def forbid() -> None:
         monkeypatch.setattr(LocalModel, "load_network", lambda _: pytest.fail("the model was opened"))

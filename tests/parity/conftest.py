@@ -1,4 +1,4 @@
-"""What the parity tests share: the published numbers, the model they were made with, its rows."""
+"""Fixtures of the parity tests: the published numbers, and the model and rows that they were computed with."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows(parity: Path) -> Pool:
 
 @pytest.fixture(scope="session")
 def open_at(parity: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], StoredExtractor]:
-    """An extractor of the reference model that cuts texts at so many tokens. Its own template is nobody's."""
+    """Length limit -> an extractor of the reference model. Tests set their own templates."""
     store = Store(tmp_path_factory.mktemp("store"))
 
     def extractor(max_length: int) -> StoredExtractor:

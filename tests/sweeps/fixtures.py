@@ -1,4 +1,4 @@
-"""Runs in a store, without having run anything: what the tests of the sweeps wing look at."""
+"""Artifacts of runs that were never run, written into a store for the tests of the sweeps wing."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ POOL = 200
 def evaluate(
     store: Store, name: str, shares: Mapping[str, float], seed: int, suite: Mapping[str, Any] | None = None
 ) -> str:
-    """An evaluation whose items are right as often as `shares` says, and the group of all of them.
+    """The address of an evaluation with these shares of right items by task, and the group of all tasks.
 
-    `suite`: what its address says of the suite beside the tasks.
+    `suite`: further entries of the suite in its key.
     """
     generator = np.random.default_rng([seed, *name.encode()])
     difficulty = np.random.default_rng(0).random(ITEMS)
@@ -63,9 +63,9 @@ def select(
     order: Mapping[str, Any] | None = None,
     text: Mapping[str, Any] | None = None,
 ) -> tuple[str, str]:
-    """The addresses of a score table whose columns follow `targets`, and of its highest `rows` rows.
+    """The addresses of a score table with the columns `targets`, and of a selection of its highest `rows` rows.
 
-    `selector`, `order` and `text` (model, template, pool) are what their addresses say of the method.
+    `selector`, `order` and `text` (model, template, pool): further entries of their keys.
     """
     generator = np.random.default_rng([seed, *name.encode()])
     common = np.random.default_rng(9).random(POOL)
@@ -128,10 +128,10 @@ def put(
     also: Mapping[str, str] | None = None,
     **settings: str,
 ) -> str:
-    """A run's record, with all it points at; `also`: links to more.
+    """The address of a run's record, with the artifacts that it links to; `also`: further links.
 
-    `settings` are the run's config: `train.*` reaches the recipe, `eval.*` the suite, `model.*` and `template.*` the
-    texts, `order` the selection, the rest the scores.
+    `settings` are the run's config: `train.*` enters the key of the adapter, `eval.*` that of the evaluation,
+    `model.*` and `template.*` that of the texts, `order` that of the selection, all others that of the scores.
     """
     shares = dict(share) if isinstance(share, Mapping) else dict.fromkeys(TASKS, share)
     groups: dict[str, dict[str, str]] = {}
@@ -157,7 +157,7 @@ def put(
         **(also or {}),
     }
     rest = {key: value for key, value in settings.items() if not ignored or "." in key}
-    drawn = ignored or selector == "random"  # what random draws, no target changes
+    drawn = ignored or selector == "random"  # the rows of random do not depend on the target
     name = f"{'random' if drawn else selector} {'' if drawn else target} {budget} {sorted(rest.items())}"
     name = (
         "base" if not trained else "full" if selector == "full" else name

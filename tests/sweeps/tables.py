@@ -1,4 +1,4 @@
-"""Simulated evaluations: right or wrong outcomes of methods on the same items, with all that may blur them."""
+"""Simulated evaluations: right or wrong outcomes of methods on the same items, with several sources of variance."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def outcomes(
 ) -> Floats:
     """Outcomes [M, S, I] of a probit model; method 0 is the control.
 
-    Items spread by 1, a method's own liking of items by 0.5, seeds by `of_seeds`, those of method `wide` by four
-    times that, single outcomes by 1. `gain`: what method 1 is better by, on the probit scale.
+    Standard deviations on the probit scale: items 1, items within a method 0.5, seeds `of_seeds` (four times that for
+    method `wide`), single outcomes 1. `gain`: the advantage of method 1, on the same scale.
     """
     spread_m = np.full(methods, of_seeds)
     if wide is not None:

@@ -90,7 +90,7 @@ ORDER_LAWS: list[Law] = [
     ),
     (TiesByPlace, "test_the_order_of_the_rows_is_irrelevant", AssertionError, "order of the rows"),
     (RandomOrder, "test_the_same_table_gives_the_same_ranking", AssertionError, "differently"),
-    (FillsIn, "test_the_table_is_left_as_it_is", AssertionError, "changes the scores"),
+    (FillsIn, "test_the_table_is_not_modified", AssertionError, "changes the scores"),
 ]
 
 # Budgets.
@@ -172,7 +172,7 @@ def budget_contract(made: type[Any]) -> type[BudgetContract]:
 BUDGET_LAWS: list[Law] = [
     (Beyond, "test_a_budget_takes_some_of_the_ranked_rows", AssertionError, "takes 5 of 1 ranked rows"),
     (Share, "test_a_budget_takes_some_of_the_ranked_rows", AssertionError, "not a whole number"),
-    (AtLeastOne, "test_of_no_ranked_row_none_is_taken", AssertionError, "takes 1 rows of none"),
+    (AtLeastOne, "test_an_empty_ranking_gives_no_rows", AssertionError, "takes 1 rows of none"),
     (
         Shrinking,
         "test_a_smaller_budget_is_a_prefix_of_a_larger_one",
@@ -182,16 +182,16 @@ BUDGET_LAWS: list[Law] = [
     (Stuck, "test_a_smaller_budget_is_a_prefix_of_a_larger_one", AssertionError, "all budgets take 3 rows"),
     (ByPlace, "test_the_order_of_the_pool_is_irrelevant", AssertionError, "order of the pool"),
     (Rolling, "test_the_same_ranking_gives_the_same_number", AssertionError, "rows, then"),
-    (Sorting, "test_the_ranking_is_left_as_it_is", AssertionError, "changes the ranking"),
-    (Nameless, "test_labels_tell_budgets_apart", AssertionError, "the label is empty"),
-    (Alike, "test_labels_tell_budgets_apart", AssertionError, "share a label"),
+    (Sorting, "test_the_ranking_is_not_modified", AssertionError, "changes the ranking"),
+    (Nameless, "test_different_budgets_have_different_labels", AssertionError, "the label is empty"),
+    (Alike, "test_different_budgets_have_different_labels", AssertionError, "share a label"),
 ]
 
 # Trackers.
 
 
 class Base(FileTracker):
-    """A sound one, to break."""
+    """A tracker that obeys all laws; subclasses break one."""
 
 
 class Exact(Base):
@@ -242,16 +242,16 @@ def tracker_contract(made: type[Any]) -> type[TrackerContract]:
 
 
 TRACKER_LAWS: list[Law] = [
-    (Exact, "test_a_run_is_logged_whatever_it_holds", AssertionError, "raises ValueError"),
-    (Reading, "test_files_that_are_missing_stop_no_run", AssertionError, "raises FileNotFoundError"),
-    (NeedsAStart, "test_calls_outside_a_run_raise_nothing", AssertionError, "raises RuntimeError"),
+    (Exact, "test_any_values_can_be_logged", AssertionError, "raises ValueError"),
+    (Reading, "test_missing_files_do_not_stop_a_run", AssertionError, "raises FileNotFoundError"),
+    (NeedsAStart, "test_calls_outside_a_run_do_not_raise", AssertionError, "raises RuntimeError"),
     (
         NeedsAFolder,
-        "test_a_folder_that_cannot_be_written_stops_no_run",
+        "test_an_unwritable_folder_does_not_stop_a_run",
         AssertionError,
         "raises NotADirectory",
     ),
-    (Popping, "test_what_is_logged_is_left_as_it_is", AssertionError, "changes the config"),
+    (Popping, "test_logged_values_are_not_modified", AssertionError, "changes the config"),
     (Leaking, "test_secrets_are_never_written", AssertionError, "a key is in run/summary.json"),
 ]
 
@@ -259,7 +259,7 @@ TRACKER_LAWS: list[Law] = [
 
 
 class Forgetful(Store):
-    """Makes everything anew."""
+    """Calls the writer although the artifact exists."""
 
     def produce(self, kind: str, key: Any, write: Any) -> Artifact:
         folder = self.folder(kind, key)
@@ -270,7 +270,7 @@ class Forgetful(Store):
 
 
 class InMemory(Store):
-    """Knows what it has made itself."""
+    """Finds only artifacts that this instance made."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -285,7 +285,7 @@ class InMemory(Store):
 
 
 class ByNames(Store):
-    """Looks at the names in a key, not at their values."""
+    """Ignores the values in a key."""
 
     def folder(self, kind: str, key: Any) -> Path:
         return super().folder(kind, key if isinstance(key, str) else dict.fromkeys(key))
@@ -303,7 +303,7 @@ class Early(Store):
 
 
 class Careless(Store):
-    """Takes a folder for an artifact."""
+    """Finds a folder without a manifest."""
 
     def find(self, kind: str, key: Any) -> Artifact | None:
         folder = self.folder(kind, key)
@@ -311,7 +311,7 @@ class Careless(Store):
 
 
 class Blind(Store):
-    """Takes what it cannot read for absent."""
+    """Treats an unreadable artifact as absent."""
 
     def find(self, kind: str, key: Any) -> Artifact | None:
         try:
@@ -321,7 +321,7 @@ class Blind(Store):
 
 
 class Loose(Store):
-    """Takes any kind."""
+    """Accepts any kind."""
 
     def folder(self, kind: str, key: Any) -> Path:
         return self.root / kind / (key if isinstance(key, str) else address(key))
@@ -340,10 +340,10 @@ STORE_LAWS: list[Law] = [
     (Forgetful, "test_an_artifact_is_made_once", AssertionError, "called 2 times"),
     (InMemory, "test_a_reopened_store_finds_what_was_made", AssertionError, "does not find the artifact"),
     (ByNames, "test_a_key_is_its_content", AssertionError, "finds the artifact of"),
-    (Early, "test_a_failed_writer_leaves_nothing_to_find", AssertionError, "half an artifact is found"),
-    (Early, "test_a_killed_writer_leaves_nothing_to_find", AssertionError, "half an artifact is found"),
-    (Forgetful, "test_of_several_processes_one_writes", AssertionError, "processes write one artifact"),
+    (Early, "test_a_failed_writer_leaves_no_artifact", AssertionError, "half an artifact is found"),
+    (Early, "test_a_killed_writer_leaves_no_artifact", AssertionError, "half an artifact is found"),
+    (Forgetful, "test_one_of_several_processes_writes", AssertionError, "processes write one artifact"),
     (Careless, "test_a_folder_without_a_manifest_is_not_an_artifact", AssertionError, "is found"),
     (Blind, "test_a_damaged_manifest_is_an_error", AssertionError, "or as absent"),
-    (Loose, "test_no_kind_or_address_leaves_the_root", AssertionError, "give the folder"),
+    (Loose, "test_every_artifact_is_inside_the_root", AssertionError, "give the folder"),
 ]

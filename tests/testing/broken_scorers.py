@@ -26,7 +26,7 @@ def table(pool: Pool, values: Sequence[float] | npt.NDArray[Any], **changes: Any
 
 
 class Sound:
-    """Rows by the number of their tokens and place: keeps all laws."""
+    """Scores rows by token count and position; obeys all laws."""
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         return table(pool, extractor.lengths(pool) + np.arange(len(pool)) / 1000)
@@ -63,7 +63,7 @@ class Constant(Sound):
 
 
 class Batched(Sound):
-    """As one that divides by the size of the batch a row is in."""
+    """Scores depend on the batch size."""
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         assert isinstance(extractor, StoredExtractor)
@@ -141,7 +141,7 @@ class RestlessContent(Sound):
 
 
 class Miscounting(Sound):
-    """Its layers' parts add up to something else."""
+    """The layers' parts do not add up to the score."""
 
     def contributions(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor, *, rows: Any, among: Any
@@ -164,7 +164,7 @@ def contract_of(made: type[Any], again: Scorer | None = None) -> type[ScorerCont
 LAWS: list[tuple[type[Any], str, type[Exception], str]] = [
     (Reversed, "test_ids_are_the_pools_in_its_order", AssertionError, "not the pool's"),
     (Fewer, "test_ids_are_the_pools_in_its_order", AssertionError, "not the pool's"),
-    (Meaningless, "test_a_table_says_what_its_numbers_mean", AssertionError, "no definition"),
+    (Meaningless, "test_a_table_has_a_unit_and_a_definition", AssertionError, "no definition"),
     (
         Silent,
         "test_a_row_without_a_score_is_nan_with_a_reason",
@@ -172,26 +172,31 @@ LAWS: list[tuple[type[Any], str, type[Exception], str]] = [
         r"without a reason: \['row001'\]",
     ),
     (Excusing, "test_a_row_without_a_score_is_nan_with_a_reason", AssertionError, "a reason not to have one"),
-    (Constant, "test_scores_tell_rows_apart", NaitError, "every row has the same score"),
+    (Constant, "test_scores_distinguish_rows", NaitError, "every row has the same score"),
     (Batched, "test_scores_do_not_depend_on_the_batch_size", AssertionError, "another batch size"),
     (ByPlaceInTheFile, "test_scores_do_not_depend_on_the_order_of_the_file", AssertionError, "reverse order"),
-    (Unseeded, "test_the_seed_alone_decides_what_is_random", AssertionError, "global random states"),
+    (Unseeded, "test_randomness_depends_on_the_seed_alone", AssertionError, "global random states"),
     (
         DeafToItsSeed,
-        "test_the_seed_alone_decides_what_is_random",
+        "test_randomness_depends_on_the_seed_alone",
         AssertionError,
         "another seed gives the same",
     ),
     (Understating, "test_requests_are_what_score_measures", AssertionError, "does not name: losses"),
     (Overstating, "test_requests_are_what_score_measures", AssertionError, "does not use: losses"),
-    (OwnPass, "test_stored_signals_are_enough_for_a_second_run", AssertionError, "the model is opened"),
+    (OwnPass, "test_a_second_run_needs_only_stored_signals", AssertionError, "the model is opened"),
     (Peeking, "test_labels_are_never_seen", AssertionError, "which hold the labels"),
-    (Unchecked, "test_what_check_accepts_is_scored", AssertionError, "check accepts no target, score fails"),
-    (RefusingAll, "test_what_check_accepts_is_scored", ValueError, "no"),
-    (OddVersion, "test_version_and_content_decide_an_address", ConfigError, "OddVersion.version is '2'"),
+    (
+        Unchecked,
+        "test_targets_that_check_accepts_are_scored",
+        AssertionError,
+        "check accepts no target, score fails",
+    ),
+    (RefusingAll, "test_targets_that_check_accepts_are_scored", ValueError, "no"),
+    (OddVersion, "test_version_and_content_are_valid", ConfigError, "OddVersion.version is '2'"),
     (
         RestlessContent,
-        "test_version_and_content_decide_an_address",
+        "test_version_and_content_are_valid",
         AssertionError,
         "something else at each call",
     ),

@@ -1,4 +1,4 @@
-"""W&B's public API, as far as it is asked here, with nothing behind it."""
+"""A fake of the parts of W&B's public API that the package calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nait.tracking.bundles import RECORD, bundle
 
 @dataclass
 class Record:
-    """A logged artifact; its entries are those that W&B makes of the files."""
+    """A logged artifact, with W&B's entries for its files."""
 
     name: str
     files: Mapping[str, Path]
@@ -55,7 +55,7 @@ class Run:
 
 @dataclass
 class Api:
-    """A server with one project; `asked` holds each request's filters."""
+    """A server with one project; `asked` records the filters of each request."""
 
     project: str
     found: Sequence[Run] = ()
@@ -65,19 +65,19 @@ class Api:
         self, path: str, filters: Mapping[str, str] | None = None, *, lazy: bool = True
     ) -> Iterator[Run]:
         self.asked.append(filters)
-        if path != self.project:  # when it is looked at, as W&B has it
+        if path != self.project:  # raised on iteration, as in W&B
             raise ValueError(f"Could not find project {path}")
         yield from self.found
 
 
 def record(store: Store, run: str) -> Record:
-    """What a job with this run's record uploads."""
+    """The artifact that a job with this run's record uploads."""
     found = store.find("runs", run)
     assert found
     return Record(f"{RECORD}-{run}:v0", bundle(store, {**found.manifest["links"], "run": run}))
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, api: Any) -> None:
-    """A key, and this server for whoever asks W&B."""
+    """Set an API key, and replace W&B's server by this one."""
     monkeypatch.setattr(wandb, "login", lambda **_: True)
     monkeypatch.setattr(wandb, "Api", lambda: api)

@@ -19,7 +19,7 @@ VOCABULARY = 48
 
 @dataclass(frozen=True)
 class TinyModel:
-    """A Model in a folder; its name is the folder's path, the worst a user's name could be."""
+    """A Model in a folder. Its name is the folder's path, to test unusual characters in names."""
 
     folder: Path
     max_length: int = 64
@@ -41,7 +41,7 @@ class TinyModel:
 
 @dataclass
 class Records:
-    """A tracker that remembers, and can end the process's work at a step, as a kill would."""
+    """A tracker that records its calls, and can stop the training at a step, as a kill would."""
 
     stop_at: int | None = None
     logged: list[tuple[int | None, dict[str, float]]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Records:
 
 @pytest.fixture(scope="session", autouse=True)
 def _light_collections() -> None:
-    """The trainer collects garbage at its start: a third of a second, unless the libraries are left out."""
+    """Exclude libraries from the garbage collection at the trainer's start, which saves 0.3 s per test."""
     import peft
     import transformers
 

@@ -25,7 +25,7 @@ NAMED = ("selector", "name")
 PARTS = {
     "template": "+template", "reference_template": "+template", "warmup": "train", "like": "+selector",
 }  # fmt: skip
-"""Key of a part that has keys of its own -> the config group whose options it can be; + where none is chosen yet."""
+"""Key of a nested part -> the config group that its options come from; + if its default has no option."""
 
 
 def fit(node: Any, where: str) -> Any:
@@ -112,7 +112,7 @@ def _is_a(value: Any, wanted: Any) -> bool:
 
 
 def _is_part(wanted: Any) -> bool:
-    """Whether values of this type are built from keys: it is a class of ours, or None beside one."""
+    """Whether values of this type are built from keys: a class of this package, or None in a union with one."""
     if wanted is types.NoneType:
         return True
     return inspect.isclass(wanted) and wanted.__module__.startswith("nait.")

@@ -57,7 +57,7 @@ def _some(names: list[str]) -> str:
 
 
 def _inside(network: Any, name: str) -> bool:
-    """Whether a tensor's name lies inside one of the network's modules, as a surplus block's does."""
+    """Whether a tensor's name lies inside one of the network's modules, such as a block that the config lacks."""
     modules = {own for own, _ in network.named_modules()} - {"", network.base_model_prefix}
     return any(
         full.startswith(module + ".")

@@ -20,7 +20,7 @@ GGUF_FIX = (
     "GGUF weights are not supported: use the folder or the Hub id (model=hf) of the original checkpoint, "
     "or convert them: AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=FILE).save_pretrained(NEW_FOLDER)."
 )
-PICKLE_MEND = (
+PICKLE_FIX = (
     "Loading them can run code. If you trust their source, convert them: "
     "AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER), and save the tokenizer there too."
 )
@@ -130,7 +130,7 @@ def _listed(index: Path) -> set[str]:
 
 def refuse_other_weights(folder: Path) -> None:
     """Raises: ModelError if the folder has weights of an unsupported format (GGUF or pickled)."""
-    for patterns, what, fix in ((("*.gguf",), "GGUF", GGUF_FIX), (PICKLES, "pickled", PICKLE_MEND)):
+    for patterns, what, fix in ((("*.gguf",), "GGUF", GGUF_FIX), (PICKLES, "pickled", PICKLE_FIX)):
         found = sorted(path.name for pattern in patterns for path in folder.glob(pattern))
         if found:
             raise ModelError(f"there are only {what} weights ({found[0]})", where=str(folder), fix=fix)

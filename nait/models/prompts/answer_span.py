@@ -17,7 +17,7 @@ from nait.core.errors import ConfigError, DataError
 
 Message = dict[str, str]
 Render = Callable[[Sequence[Message], bool], str]
-"""(messages, whether the assistant is asked to answer) -> the template's text."""
+"""(messages, whether to append the generation prompt) -> the template's text."""
 
 _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _SENTINEL = "nait answer 7c1e"
@@ -43,7 +43,7 @@ class Chat:
 def place_answer(
     chat: Chat, messages: Sequence[Message], asked: str, whole: str, *, where: str
 ) -> PlacedAnswer:
-    """The parts of `whole` after `asked`. The last of `messages` is the answer.
+    """The parts of `whole` after `asked`, the rendered prompt. The last of `messages` is the answer.
 
     Raises: ConfigError for a template that does not show the assistant's text; DataError for one that changes it.
     """

@@ -41,7 +41,7 @@ def _only_elsewhere(chat: Chat, name: str, field: str, others: Sequence[str], *,
 
 @lru_cache(maxsize=8)
 def _rendered_marks(chat: Chat, *, system: bool) -> tuple[str, frozenset[str]]:
-    """The rendered text of a row of marks, and the fields it leaves out; nothing if the template refuses the row."""
+    """The rendered text of a row of marks, and the fields it omits; empty if the template refuses the row."""
     messages = [{"role": "user", "content": f"{_MARKS['instruction']}\n{_MARKS['input']}"}]
     if system:
         messages.insert(0, {"role": "system", "content": _MARKS["system message"]})

@@ -36,7 +36,7 @@ class _String:
 
 
 _END_TOKEN, _CONTEXT_END = True, False
-"""The tokenizer's end token among a row's parts; True if it is scored and trained."""
+"""A row's part that is the tokenizer's end token: True if it is scored and trained, False if it is context."""
 _Part = _String | bool
 
 

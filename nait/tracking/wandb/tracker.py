@@ -68,7 +68,7 @@ class WandbTracker:
 
     def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
         """Begin a run; offline if the server cannot be reached."""
-        self.finish(failed=True)  # a run that a failed job left open
+        self.finish(failed=True)  # a run that a failed job did not finish
         self._guard = Guard("W&B")
         self._axes = set()
         if self.mode == "disabled":
