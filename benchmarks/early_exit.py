@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmarks.lines import alternate, say, setting
+from benchmarks.lines import alternate, print_result, setting
 from benchmarks.models import arguments, directions, load, over, rows
 from nait.signals.specs.activations import Reading, project_on
 
@@ -24,7 +24,7 @@ def main() -> None:
         for depth in (None, half)
     ]
     whole, cut = alternate(ways, rounds=ROUNDS, device=options.device)
-    say("early_exit", setting(options, len(table)), seconds=cut, goal=GOAL, floor=whole, depth=half)
+    print_result("early_exit", setting(options, len(table)), seconds=cut, goal=GOAL, floor=whole, depth=half)
 
 
 if __name__ == "__main__":

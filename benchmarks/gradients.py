@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.lines import Goal, alternate, say, setting
+from benchmarks.lines import Goal, alternate, print_result, setting
 from benchmarks.models import arguments, load, rows
 from nait.models.anatomy import dissect
 from nait.models.tokens.batches import collate, plan
@@ -83,7 +83,7 @@ def main() -> None:
     seconds = alternate([floor, ours], rounds=ROUNDS, device=options.device)
     slow, beside = alternate([published, ours], rounds=PUBLISHED_ROUNDS, device=options.device)
     taken, floor_taken = seconds[1], seconds[0]
-    say(
+    print_result(
         "gradients", f"{setting(options, len(table))} LoRA {options.rank} q k v o",
         seconds=taken, goal=GOAL, floor=floor_taken,
         goals=[Goal("published_ratio", slow.over(beside), at_least=PUBLISHED_GOAL)],

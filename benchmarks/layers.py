@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.kept import pool, scored, target
-from benchmarks.lines import say, timed
+from benchmarks.lines import print_result, timed
 from benchmarks.models import arguments, shape
 from nait.core.ranking.budgets import Ratio
 from nait.core.ranking.orders import Highest
@@ -41,7 +41,7 @@ def main() -> None:
                 sizes.extend(Ratio(ratio)(ranking, answer_tokens) for ratio in RATIOS)
 
         seconds = timed(sweep)
-    say(
+    print_result(
         "layers", f"{options.rows} rows {depth} layers", seconds=seconds, goal=GOAL,
         choices_of_layers=len(choices), selections=len(sizes),
     )  # fmt: skip

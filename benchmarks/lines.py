@@ -68,7 +68,7 @@ class Goal:
         return {"name": self.name, "measured": _rounded(self.measured), **given, "met": self.met}
 
 
-def say(
+def print_result(
     name: str, setting: str, *, seconds: float, goal: float, ratio: float | None = None,
     floor: Seconds | None = None, goals: Sequence[Goal] = (), **more: Any,
 ) -> None:  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.lines import Goal, Seconds, alternate, say, setting
+from benchmarks.lines import Goal, Seconds, alternate, print_result, setting
 from benchmarks.models import arguments, load, over, rows
 from nait.core.dataset.token_table import TokenTable, token_table
 from nait.models.tokens.batches import collate, plan
@@ -46,7 +46,7 @@ def main() -> None:
     found = speedups(bench, rows(PUBLISHED_ROWS, vocabulary=vocabulary, batch_tokens=bench.batch_tokens))
     goals = [Goal("ifd_ratio", both.over(both_floor), at_most=IFD_GOAL)]
     goals += [Goal(name, found[name], at_least=bound) for name, bound in SPEEDUPS.items()]
-    say(
+    print_result(
         "losses", setting(options, len(conditioned)), seconds=seconds[1], goal=GOAL, floor=seconds[0], goals=goals,
         tokens_per_second=round(float(conditioned.starts[-1]) / seconds[1]),
     )  # fmt: skip

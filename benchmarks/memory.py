@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.kept import TEMPLATE, Given, target
-from benchmarks.lines import say, setting, timed
+from benchmarks.lines import print_result, setting, timed
 from benchmarks.models import arguments, texts
 from nait.neurons.scorer import Nait
 from nait.signals.extractor import StoredExtractor
@@ -32,7 +32,7 @@ def main() -> None:
     """Print one JSON line."""
     options = arguments(__doc__, rows=1000, model="random:tiny")
     few, many = (_in_a_process(options, rows) for rows in (options.rows, TIMES * options.rows))
-    say(
+    print_result(
         "memory", f"{setting(options)} and {TIMES} times as many",
         seconds=many["seconds"], goal=GOAL, ratio=many["megabytes"] / few["megabytes"],
         megabytes=few["megabytes"], megabytes_for_10_times=many["megabytes"],

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.lines import alternate, say, setting
+from benchmarks.lines import alternate, print_result, setting
 from benchmarks.models import arguments, directions, load, rows
 from nait.core.dataset.token_table import TokenTable
 from nait.models.tokens.batches import Rows, plan, width_of
@@ -35,7 +35,7 @@ def main() -> None:
     whens: tuple[When, ...] = ("never", "always")
     ways = [partial(read, network, table, signal, when, batch_tokens) for when in whens]
     padded, packed = alternate(ways, rounds=ROUNDS, device=options.device)
-    say(
+    print_result(
         "packing", f"{setting(options, len(table))} {options.attention}", seconds=packed, goal=GOAL, floor=padded,
         padded_share=padded_share(table.lengths, plan(table.lengths, batch_tokens)),
     )  # fmt: skip

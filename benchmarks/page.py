@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 COLUMNS = ("name", "setting", "seconds", "measured", "goal", "met", "date", "commit")
-BESIDE = {*COLUMNS, "ratio", "unit", "goals", "machine", "versions", "options", "error"}
+SHOWN_ELSEWHERE = {*COLUMNS, "ratio", "unit", "goals", "machine", "versions", "options", "error"}
 REASONS = {
     "scoring": (
         "Hooks weigh more in smaller models; the goals are for random:100m. The published implementation over the "
@@ -44,7 +44,7 @@ Line = Mapping[str, Any]
 
 def document(lines: Sequence[Line]) -> str:
     """The page in Markdown."""
-    fallen = "\n".join(_fallen(line) for line in lines if not line["met"])
+    fallen = "\n".join(_missed_goals(line) for line in lines if not line["met"])
     machines = list(dict.fromkeys(line["machine"] for line in lines))
     gpus = [machine for machine in machines if any(_on_gpu(line, machine) for line in lines)]
     tables = [_machine(machine, lines) for machine in machines if machine not in gpus]
@@ -111,7 +111,7 @@ def _title(line: Line) -> str:
     return " ".join([f"`{line['name']}`", *line["options"]])
 
 
-def _fallen(line: Line) -> str:
+def _missed_goals(line: Line) -> str:
     """A list item with the line's missed goals and their explanation."""
     if "error" in line:
         return f"- {_title(line)} failed: {line['error']}"
@@ -126,4 +126,4 @@ def _fallen(line: Line) -> str:
 
 
 def _more(line: Line) -> dict[str, Any]:
-    return {key: value for key, value in line.items() if key not in BESIDE}
+    return {key: value for key, value in line.items() if key not in SHOWN_ELSEWHERE}

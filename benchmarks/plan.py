@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.lines import Goal, say
+from benchmarks.lines import Goal, print_result
 from benchmarks.models import arguments
 
 MOST, LEAST = 1.25, 0.75
@@ -31,7 +31,7 @@ def main() -> None:
         job = json.loads(manifest.read_text(encoding="utf-8"))
     predicted, taken = (float(job["plan"][name]["select"]) for name in ("predicted", "seconds"))
     rows = next(iter(job["rows"].values()))["rows"]
-    say(
+    print_result(
         "plan", f"nait {job['model']} {job['pool']} {rows} rows", seconds=taken, goal=MOST, ratio=predicted / taken,
         goals=[Goal("ratio", predicted / taken, at_least=LEAST)], predicted_seconds=predicted,
     )  # fmt: skip

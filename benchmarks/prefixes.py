@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.lines import alternate, say, setting
+from benchmarks.lines import alternate, print_result, setting
 from benchmarks.models import arguments, directions, load, rows
 from nait.core.dataset.token_table import TokenTable
 from nait.signals.forward.prefix_cache import NONE, Prefixes, find_prefixes, plan_by_prefix
@@ -36,7 +36,7 @@ def main() -> None:
     ways = [partial(read, network, table, signal, given) for given in (NONE, prefixes)]
     uncached, cached = alternate(ways, rounds=ROUNDS, device=options.device)
     shared = sum(len(ids) * int((prefixes.number == k).sum()) for k, ids in enumerate(prefixes.ids))
-    say(
+    print_result(
         "prefixes", setting(options, len(table)), seconds=cached, goal=GOAL, floor=uncached,
         shared_tokens=shared / int(table.lengths.sum()), prefixes=len(prefixes.ids),
     )  # fmt: skip

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks.lines import say, timed
+from benchmarks.lines import print_result, timed
 from benchmarks.models import arguments
 
 GOAL = 240.0
@@ -18,7 +18,7 @@ def main() -> None:
     arguments(__doc__, rows=0)
     with tempfile.TemporaryDirectory(prefix="nait-quickstart-") as folder:
         first, again = (timed(lambda: _run(folder)) for _ in range(2))
-    say("quickstart", "nait experiment=quickstart", seconds=first, goal=GOAL, again_seconds=again)
+    print_result("quickstart", "nait experiment=quickstart", seconds=first, goal=GOAL, again_seconds=again)
 
 
 def _run(folder: str) -> None:

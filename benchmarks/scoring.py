@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.lines import Goal, alternate, say, setting
+from benchmarks.lines import Goal, alternate, print_result, setting
 from benchmarks.models import MEAN_LENGTH, POOL_ROWS, arguments, directions, load, over, rows
 from benchmarks.peaks import operations, peak
 from nait.core.dataset.token_table import TokenTable
@@ -62,7 +62,7 @@ def main() -> None:
         Goal("share_of_peak", share, at_least=PEAK_GOAL if large else None),
         Goal("seconds_for_52002_rows", round(whole_pool), at_most=POOL_GOAL if large else None),
     ]
-    say(
+    print_result(
         "scoring", setting(options, len(table)), seconds=ours[0], goal=GPU_GOAL if on_gpu else GOAL, floor=bare,
         goals=goals, **shares(steps), tokens_per_second=round(float(table.starts[-1]) / ours[0]),
     )  # fmt: skip

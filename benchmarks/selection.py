@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.lines import say, timed
+from benchmarks.lines import print_result, timed
 from benchmarks.models import arguments
 from nait.core.ranking.budgets import Count, Ratio, Tokens
 from nait.core.ranking.orders import BestRank, MeanZScore, RoundRobin
@@ -40,7 +40,7 @@ def main() -> None:
         found[f"{name}_seconds"] = timed(partial(select, order, table, answer_tokens))
         found[f"{name}_processor_seconds"] = time.process_time() - started
     slowest = max(found[f"{name}_seconds"] for name in ORDERS)
-    say("selection", f"{options.rows} rows {TARGETS} targets", seconds=slowest, goal=GOAL, **found)
+    print_result("selection", f"{options.rows} rows {TARGETS} targets", seconds=slowest, goal=GOAL, **found)
 
 
 def select(order: Any, table: ScoreTable, answer_tokens: Any) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmarks.lines import alternate, say, setting
+from benchmarks.lines import alternate, print_result, setting
 from benchmarks.losses import Bench
 from benchmarks.models import arguments, directions, load, rows
 from nait.signals.specs.activations import Embedding, Losses, Reading, project_on
@@ -26,7 +26,7 @@ def main() -> None:
         *(partial(bench.ours, [table], signal) for signal in (nait, rds, perplexity)),
     ]
     floor, together, *apart = alternate(ways, rounds=ROUNDS, device=options.device)
-    say(
+    print_result(
         "shared", setting(options, len(table)), seconds=together, goal=GOAL, floor=floor,
         apart_ratio=sum(apart) / together,
     )  # fmt: skip

@@ -12,7 +12,7 @@ import tempfile
 import time
 from functools import partial
 
-from benchmarks.lines import Goal, alternate, say
+from benchmarks.lines import Goal, alternate, print_result
 from benchmarks.models import arguments
 
 GOAL = 1.0
@@ -29,7 +29,7 @@ def main() -> None:
     ways = [partial(_run, words) for words in COMMANDS.values()]
     taken = dict(zip(COMMANDS, alternate(ways, rounds=ROUNDS), strict=True))
     slower = max(taken[name] for name in COMMANDS)
-    say(
+    print_result(
         "startup", "nait --help, nait --cfg job, a job on nano", seconds=slower, goal=GOAL,
         goals=[Goal("scoring_seconds", until_scoring(), at_most=SCORING_GOAL)], **taken,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.kept import TEMPLATE, Closed, pool, scored, target
-from benchmarks.lines import say, timed
+from benchmarks.lines import print_result, timed
 from benchmarks.models import arguments
 from nait.core.dataset.examples import fingerprint
 from nait.signals.extractor import StoredExtractor
@@ -29,7 +29,7 @@ def main() -> None:
                 values.sum()
 
         seconds = timed(hit)
-    say("store", f"{options.rows} rows", seconds=seconds, goal=GOAL)
+    print_result("store", f"{options.rows} rows", seconds=seconds, goal=GOAL)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmarks.lines import alternate, say, setting
+from benchmarks.lines import alternate, print_result, setting
 from benchmarks.models import arguments, directions, load, over, rows
 from nait.signals.specs.activations import Reading, project_on
 
@@ -23,7 +23,7 @@ def main() -> None:
     signals = [project_on(Reading(), v_cld[i : i + 1]) for i in range(max(TARGETS))]
     ways = [partial(over, network, table, signals[:count], batch_tokens=BATCH_TOKENS) for count in TARGETS]
     one, some, many = alternate(ways, rounds=ROUNDS, device=options.device)
-    say(
+    print_result(
         "targets", setting(options, len(table)), seconds=many, goal=GOAL, floor=one, ratio_of_8=some.over(one)
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks.kept import TEMPLATE
-from benchmarks.lines import alternate, say, setting, timed
+from benchmarks.lines import alternate, print_result, setting, timed
 from benchmarks.models import arguments, directions, load, over, rows, texts
 from nait.core.dataset.examples import Example
 from nait.models.tokens.encoding import encode
@@ -35,7 +35,7 @@ def main() -> None:
     scored = timed(
         partial(over, network, table, signals, batch_tokens=BATCH_TOKENS), device=options.device
     ) / len(table)
-    say(
+    print_result(
         "tokenising", setting(options, len(table)), seconds=encoded * len(table), goal=GOAL,
         ratio=encoded / (encoded + scored), rows_encoded_per_second=round(1 / encoded),
         characters_per_row=round(sum(map(_characters, pool.examples)) / len(pool)),

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.kept import TEMPLATE, Given
-from benchmarks.lines import Goal, say, setting, timed
+from benchmarks.lines import Goal, print_result, setting, timed
 from benchmarks.models import arguments, directions, over, texts
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes.chunks import Chunks
@@ -38,7 +38,7 @@ def main() -> None:
     share = max(1, cores // 2)
     one, two = (_together(options, count, threads=threads) for count, threads in ((1, cores), (2, share)))
     alike = one if share == cores else _together(options, 1, threads=share)
-    say(
+    print_result(
         "workers", setting(options), seconds=two["seconds"], goal=GOAL,
         ratio=two["seconds"] / one["seconds"],
         goals=[Goal("same_bytes", int(two["values"] == alike["values"]), at_least=1)], chunks=two["chunks"],

@@ -16,12 +16,12 @@ from nait.sweeps.stored_runs.cost_ledger import Amount, Amounts, RunCost, Spendi
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
 
-HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "alone s", "shared s", "a target s",
+HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "single s", "shared s", "per target s",
           "train s", "evaluate s", "device h", "Wh", "money")  # fmt: skip
 LEGEND = (
-    "Costs from an empty store. alone: selection for one target; shared: selection for all targets and seeds, "
-    "shared passes counted once; a target: shared divided by the number of targets; train, evaluate: means over "
-    "runs; device h, Wh, money: totals. The last line has sums: alone over all scores, train and evaluate over all "
+    "Costs from an empty store. single: selection for one target; shared: selection for all targets and seeds, "
+    "shared passes counted once; per target: shared divided by the number of targets; train, evaluate: means over "
+    "runs; device h, Wh, money: totals. The last line has sums: single over all scores, train and evaluate over all "
     "runs."
 )
 COUNTED = "Wh is the energy of the whole devices, including other work on them: {}."
@@ -96,7 +96,7 @@ def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
     ignored = is_base(record) or is_shuffled(record)  # neither uses scores
     return RunCost(
         row,
-        {} if ignored or not links.get("scores") else _selecting(runs, links["scores"], amounts["select"]),
+        {} if ignored or not links.get("scores") else _selection_costs(runs, links["scores"], amounts["select"]),
         {
             (kind, links[link]): amounts[phase]
             for kind, link, phase in (("adapters", "adapter", "train"), ("evaluations", "evaluation", "evaluate"))
@@ -110,7 +110,7 @@ def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
     )  # fmt: skip
 
 
-def _selecting(runs: RunSet, scores: str, whole: Amount) -> Amounts:
+def _selection_costs(runs: RunSet, scores: str, whole: Amount) -> Amounts:
     """The cost of each input of a score table, and of the table itself.
 
     `whole`: the cost of selection. What the inputs do not account for is the table's cost, including inputs that are

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.ranking.rank_statistics import spearman
-from nait.sweeps.grouping.names import aims, apart
+from nait.sweeps.grouping.names import target_labels, unique_names
 from nait.sweeps.render.svg import Grid
 from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.picks import Picks
@@ -26,7 +26,7 @@ MOST = 24
 
 def names(picks: Sequence[Picks]) -> list[str]:
     """Unique names: the selector, with target and budget where they differ."""
-    return apart([(one.selector, "" if one.targetless else one.target, one.budget) for one in picks])
+    return unique_names([(one.selector, "" if one.targetless else one.target, one.budget) for one in picks])
 
 
 def distinct(picks: Sequence[Picks]) -> list[Picks]:
@@ -69,7 +69,7 @@ def setting_agreement(picks: Sequence[Picks]) -> list[tuple[str, str, int, float
     groups: dict[tuple[str, str, str], list[Picks]] = {}
     for one in picks:
         groups.setdefault((one.method, one.target, one.budget), []).append(one)
-    found, targets = [], aims(one.target for one in picks)
+    found, targets = [], target_labels(one.target for one in picks)
     for (method, target, budget), group in groups.items():
         if len(group) > 1:
             pairs = [_agreement(a, b) for a, b in combinations(group, 2)]

@@ -30,7 +30,7 @@ def pairwise(
     runs = list(grouped(rows).values())
     for line in lines:
         if line.task in leading(line.target, lines, benchmarks)[:1]:
-            mine = next((group for group in runs if _is(line, group[0])), None)
+            mine = next((group for group in runs if _belongs_to(line, group[0])), None)
             if mine is None:
                 continue
             for budget in _budgets(line, lines):
@@ -64,7 +64,7 @@ def _budgets(line: Line, lines: Sequence[Line]) -> list[str]:
     return sorted(own) or [""]
 
 
-def _is(line: Line, row: Row) -> bool:
+def _belongs_to(line: Line, row: Row) -> bool:
     names = ("model", "task", "metric", "target", "budget", "selector")
     return all(getattr(line, name) == getattr(row, name) for name in names)
 

@@ -210,7 +210,7 @@ class _Source:
         if tasks is None:  # an older format
             found |= dict(self._settings("eval"))
         else:
-            found |= _of_tasks(tasks)
+            found |= _task_facts(tasks)
         means = suite.pop("means", None)
         found |= {"eval.means": address(means)} if means else {}
         if "evaluation" in self.evaluated:
@@ -314,7 +314,7 @@ def as_typed(value: Any) -> str:
     return str(value)
 
 
-def _of_tasks(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _task_facts(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The facts of a suite's tasks: number of few-shot examples, digest of definitions, digest of data."""
     shots = {name: task.get("num_fewshot") for name, task in tasks.items()}
     counts = set(map(as_typed, shots.values()))

@@ -93,12 +93,12 @@ def legend(names: Iterable[str], most: int = MOST) -> tuple[str, ...]:
     return tuple(f"{short}: {name}." for name, short in fit(names, most).items() if short != name)
 
 
-def apart(entries: Sequence[tuple[str, str, str]]) -> list[str]:
+def unique_names(entries: Sequence[tuple[str, str, str]]) -> list[str]:
     """Unique names for these (name, target, budget), with target and budget only where they differ.
 
     Target and budget are empty for methods that do not depend on them.
     """
-    targets = aims(target for _, target, _ in entries if target)
+    targets = target_labels(target for _, target, _ in entries if target)
     several = len(targets) > 1, len({budget for *_, budget in entries if budget}) > 1
     found = []
     for name, target, budget in entries:
@@ -107,7 +107,7 @@ def apart(entries: Sequence[tuple[str, str, str]]) -> list[str]:
     return found
 
 
-def aims(targets: Iterable[str]) -> dict[str, str]:
+def target_labels(targets: Iterable[str]) -> dict[str, str]:
     """Target -> its label, or `N targets` for a merge of more than two if only one label merges N."""
     labels = list(dict.fromkeys(targets))
     counts = {label: label.count("+") + 1 for label in labels}

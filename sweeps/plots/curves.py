@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nait.sweeps.grouping.names import aims, brief, some
+from nait.sweeps.grouping.names import brief, some, target_labels
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.target_benchmarks import Benchmarks, first_headline, owned
 from nait.sweeps.stored_runs.method_names import TARGETLESS
@@ -152,7 +152,7 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
         budget = "" if x == BUDGET or line.budgetless else line.budget
         groups.setdefault((" ".join([line.method, *rest]), target, budget), []).append(line)
     drawn = {key: points for key, group in groups.items() if len(points := _points(group, x)) >= LEAST}
-    targets = aims(target for _, target, _ in groups if target)
+    targets = target_labels(target for _, target, _ in groups if target)
     budgets = {budget for _, _, budget in drawn}
 
     def curve_name(name: str, target: str, budget: str) -> str:
@@ -223,7 +223,7 @@ def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]
     own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
     tasks = tuple(sorted(own)) if 0 < len(own) < 3 else first_headline(lines)
     found = {}
-    targets = aims(line.target for line in lines if line.method not in TARGETLESS)
+    targets = target_labels(line.target for line in lines if line.method not in TARGETLESS)
     few = len({line.selector for line in lines}) <= MOST_LINES
     for task in tasks:
         spots = [

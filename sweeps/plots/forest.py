@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nait.sweeps.grouping.names import apart, fit
+from nait.sweeps.grouping.names import fit, unique_names
 from nait.sweeps.render.svg import FAINT, INK, PALETTE, canvas
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
@@ -44,7 +44,7 @@ def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
         groups.setdefault((line.selector, target, budget), []).append(line)
     if len(groups) < 2:
         return None
-    named = dict(zip(apart(list(groups)), groups.values(), strict=True))
+    named = dict(zip(unique_names(list(groups)), groups.values(), strict=True))
     first = min((not line.members, line.task) for line in headlines)[1]
     owned = {line.task for line in headlines if belongs(line.target, line.task, benchmarks)}
     measures = {owned.pop() if len(owned) == 1 else OWN: None, first: first}

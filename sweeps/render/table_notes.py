@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nait.core.statistics.power import at_most_one
-from nait.sweeps.grouping.names import aims, some
+from nait.sweeps.grouping.names import some, target_labels
 from nait.sweeps.render.leaderboard_tables import NONE, number, trained
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference, detectable_difference
@@ -34,8 +34,8 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
         found += [f"minus {control}: {how}; {how_tested(lines, control)}.", *detectable(lines)]
         found += _unpaired(lines, control)
     elif any(control not in (line.selector, line.method) for line in lines):
-        found.append(_uncontrolled(lines, control))
-    found += _few([line for line in lines if line.task and line.method != BASE])
+        found.append(_without_control(lines, control))
+    found += _few_seeds([line for line in lines if line.task and line.method != BASE])
     lower = sorted({line.task for line in lines if line.task and not line.higher_is_better})
     found += [f"Lower is better: {', '.join(lower)}."] if lower else []
     whole = sorted({f"{line.task} ({line.metric})" for line in lines if line.task and not line.itemised})
@@ -53,7 +53,7 @@ def _ordered(lines: Sequence[Line], benchmarks: Benchmarks) -> list[str]:
     targets = sorted({line.target for line in lines})
     if len({line.selector for line in lines}) < 2:
         return []
-    named = aims(targets)
+    named = target_labels(targets)
     own = {target: owned(target, lines, benchmarks) for target in targets}
     by_own = [
         f"{named[target]}: {', '.join(tasks)}" for target, tasks in own.items() if tasks and len(tasks) < 3
@@ -86,7 +86,7 @@ def how_tested(lines: Sequence[Line], control: str) -> str:
     return "; ".join(parts)
 
 
-def _uncontrolled(lines: Sequence[Line], control: str) -> str:
+def _without_control(lines: Sequence[Line], control: str) -> str:
     if all(line.method == BASE for line in lines if line.task):
         return (
             "Nothing was trained: the table has only the untrained model, and no method to compare with it."
@@ -109,7 +109,7 @@ def _unpaired(lines: Sequence[Line], control: str) -> list[str]:
     return [f"{', '.join(names)}: not compared to {control}, which has {len(budgets)} budgets."]
 
 
-def _few(lines: Sequence[Line]) -> list[str]:
+def _few_seeds(lines: Sequence[Line]) -> list[str]:
     most = max((line.seeds for line in lines), default=3)
     if most > 2:
         return []

@@ -55,10 +55,10 @@ def against(ours: Sequence[Row], theirs: Sequence[Row], items: Items) -> list[St
     if not ours or not theirs:
         return None
     mine, other = by_seed(ours), by_seed(theirs)
-    return strata([(1.0, _at(mine, other)), (-1.0, _at(other, mine))], items)
+    return strata([(1.0, _at_seeds_of(mine, other)), (-1.0, _at_seeds_of(other, mine))], items)
 
 
-def _at(rows: Mapping[int, Row], others: Mapping[int, Row]) -> Mapping[int, Row]:
+def _at_seeds_of(rows: Mapping[int, Row], others: Mapping[int, Row]) -> Mapping[int, Row]:
     """A method's rows by seed; the untrained model is repeated at every seed of the others."""
     first = next(iter(rows.values()))
     return dict.fromkeys(others, first) if first.method == BASE else rows
@@ -97,7 +97,9 @@ def controls(group: Sequence[Row], rows: Iterable[Row], control: str = CONTROL) 
     for row in candidates:
         lines.setdefault(row.selector, []).append(row)
     seeds = {row.seed for row in group}
-    found = [_of_one_line(fit, first.target, any_target=_any_target(control, fit)) for fit in lines.values()]
+    found = [
+        _one_row_per_seed(fit, first.target, any_target=_any_target(control, fit)) for fit in lines.values()
+    ]
 
     def fits(line: Sequence[Row]) -> tuple[bool, int]:
         return line[0].selector == control, len(seeds & {row.seed for row in line})
@@ -109,7 +111,7 @@ def _any_target(control: str, fit: Sequence[Row]) -> bool:
     return control in TARGETLESS or all(row.targetless for row in fit)
 
 
-def _of_one_line(fit: Sequence[Row], target: str, *, any_target: bool) -> list[Row]:
+def _one_row_per_seed(fit: Sequence[Row], target: str, *, any_target: bool) -> list[Row]:
     """One row per seed: the target's own, else with `any_target` the first other target's."""
     own = by_seed(row for row in fit if row.target == target)
     others: dict[int, Row] = {}

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.__main__ import SMALL as CALLS
 from benchmarks.__main__ import circumstances, keep
 from benchmarks.kept import TEMPLATE, Closed, Given, pool, scored, target
-from benchmarks.lines import Goal, Seconds, alternate, say
+from benchmarks.lines import Goal, Seconds, alternate, print_result
 from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, shape, texts
 from benchmarks.packing import padded_share
 from benchmarks.page import document
@@ -98,9 +98,9 @@ def test_a_benchmark_prints_one_line(
 
 
 def test_a_goal_bounds_the_ratio_or_else_the_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    say("a", "b", seconds=3.0, goal=1.0, ratio=0.9)
-    say("a", "b", seconds=3.0, goal=1.0)
-    say("a", "b", seconds=3.0, goal=4.0, speed=1.23456)
+    print_result("a", "b", seconds=3.0, goal=1.0, ratio=0.9)
+    print_result("a", "b", seconds=3.0, goal=1.0)
+    print_result("a", "b", seconds=3.0, goal=4.0, speed=1.23456)
     ratio, seconds, told = (json.loads(text) for text in capsys.readouterr().out.splitlines())
     assert [one["met"] for one in (ratio, seconds, told)] == [True, False, True]
     assert [one["unit"] for one in (ratio, seconds)] == ["ratio", "s"]
@@ -109,8 +109,8 @@ def test_a_goal_bounds_the_ratio_or_else_the_seconds(capsys: pytest.CaptureFixtu
 
 def test_a_line_is_met_where_all_its_goals_are(capsys: pytest.CaptureFixture[str]) -> None:
     above, below, free = Goal("x", 2.0, at_most=1.0), Goal("y", 2.0, at_least=2.0), Goal("z", 0.12345)
-    say("a", "b", seconds=3.0, goal=4.0, goals=[below, free])
-    say("a", "b", seconds=3.0, goal=4.0, goals=[above, below])
+    print_result("a", "b", seconds=3.0, goal=4.0, goals=[below, free])
+    print_result("a", "b", seconds=3.0, goal=4.0, goals=[above, below])
     met, missed = (json.loads(text) for text in capsys.readouterr().out.splitlines())
     assert (met["met"], missed["met"]) == (True, False)
     assert met["goals"] == [{"name": "y", "measured": 2.0, "at_least": 2.0, "met": True}]

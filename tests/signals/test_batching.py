@@ -66,5 +66,5 @@ def test_tensor_parallel_processes_do_not_retry(caplog: pytest.LogCaptureFixture
         raise torch.OutOfMemoryError
 
     with pytest.raises(torch.OutOfMemoryError):
-        MemoryFit(again=False).read(read, np.arange(4), width=8)
+        MemoryFit(retry=False).read(read, np.arange(4), width=8)
     assert not caplog.records

@@ -13,7 +13,7 @@ from nait.stages.report import record_run
 from nait.store import Artifact, Store, read_json, write_json
 from nait.sweeps.analyses.cost_table import Costs
 from nait.sweeps.grouping.collect import Sheet, collect, outcomes, sheets
-from nait.sweeps.grouping.names import MOST, aims, fit, legend
+from nait.sweeps.grouping.names import MOST, fit, legend, target_labels
 from nait.sweeps.plots.curves import panels
 from nait.sweeps.plots.forest import forest, forest_plot
 from nait.sweeps.render.report_document import Notes
@@ -386,8 +386,8 @@ def test_shortened_names_are_told_apart() -> None:
 
 
 def test_two_merges_of_as_many_targets_are_called_by_their_own_names() -> None:
-    assert aims(["a+b+c", "a"]) == {"a+b+c": "3 targets", "a": "a"}
-    assert aims(["a+b+c", "a+b+d"]) == {"a+b+c": "a+b+c", "a+b+d": "a+b+d"}
+    assert target_labels(["a+b+c", "a"]) == {"a+b+c": "3 targets", "a": "a"}
+    assert target_labels(["a+b+c", "a+b+d"]) == {"a+b+c": "a+b+c", "a+b+d": "a+b+d"}
 
 
 def test_costs_are_told_table_by_table_and_together(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class Runner:
         self.prefixes = prefixes if padding == "right" and not split else NONE
         self.continuation = Continuation(self.anatomy.decoder, self.device)
         self.packing = Packing(self.anatomy, packing)
-        self.fit = MemoryFit(again=not split)
+        self.fit = MemoryFit(retry=not split)
 
     def __enter__(self) -> Runner:
         self.handles = [handle for meter, _ in self.meters for handle in meter.attach(self._hook)]

@@ -28,11 +28,11 @@ def decoder_options(anatomy: Anatomy, batch: Batch) -> dict[str, Any]:
 class MemoryFit:
     """Reads batches in parts that fit into memory. Out of memory halves the parts, also for later batches.
 
-    `again=False` disables the retry: tensor-parallel processes that share the batch would not retry with this one.
+    `retry=False` disables the retry: tensor-parallel processes that share the batch would not retry with this one.
     """
 
-    def __init__(self, *, again: bool = True) -> None:
-        self.again = again
+    def __init__(self, *, retry: bool = True) -> None:
+        self.retry = retry
         self.most_tokens: int | None = None
 
     def read(self, read: Callable[[Rows], Part], rows: Rows, *, width: int) -> list[Part]:
@@ -51,7 +51,7 @@ class MemoryFit:
                 at += size
                 continue
             except torch.OutOfMemoryError:
-                if size == 1 or not self.again:
+                if size == 1 or not self.retry:
                     raise
             # The exception is cleared here, and with it its references to the failed batch's tensors.
             self.most_tokens = size * width // 2

@@ -21,12 +21,12 @@ def describe(hits: Iterable[Hit]) -> list[str]:
         pairs.setdefault((hit.rows, hit.other), []).append(hit)
     return [
         f"Contamination: {len({hit.id for hit in found})} row(s) of {rows} share text with {other}, such as row "
-        f"{found[0].id} with {found[0].other_id} ({found[0].kind}).{_beyond(found)}"
+        f"{found[0].id} with {found[0].other_id} ({found[0].kind}).{_limit_note(found)}"
         for (rows, other), found in pairs.items()
     ]
 
 
-def _beyond(hits: Sequence[Hit]) -> str:
+def _limit_note(hits: Sequence[Hit]) -> str:
     """How many rows match evaluated items, and how many only items beyond the limit; empty without the latter."""
     if all(hit.evaluated for hit in hits):
         return ""

@@ -58,7 +58,10 @@ def inspect(table: ScoreTable, lengths: npt.NDArray[Any]) -> Inspection:
             )
         rho = _length_correlation(values, lengths)
         correlations[name] = None if math.isnan(rho) else round(rho, 4)
-    return Inspection(correlations, (*_of_missing(missing), *_of_length(correlations), *_of_numbers(table)))
+    return Inspection(
+        correlations,
+        (*_missing_warnings(missing), *_length_warnings(correlations), *_failure_warnings(table)),
+    )
 
 
 def _length_correlation(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> float:
@@ -78,11 +81,11 @@ def warnings_under(scores: Mapping[str, Any], order: Order) -> list[str]:
 
     Warnings about length do not apply to an order that ignores scores.
     """
-    irrelevant = () if ranks_by_score(order) else _of_length(scores["length_correlation"])
+    irrelevant = () if ranks_by_score(order) else _length_warnings(scores["length_correlation"])
     return [warning for warning in scores["warnings"] if warning not in irrelevant]
 
 
-def _of_missing(shares: Mapping[str, float]) -> list[str]:
+def _missing_warnings(shares: Mapping[str, float]) -> list[str]:
     loud = {name: share for name, share in shares.items() if share > LOUD_MISSING_SHARE}
     if len(loud) > SHOWN_COLUMNS:
         return [
@@ -91,7 +94,7 @@ def _of_missing(shares: Mapping[str, float]) -> list[str]:
     return [f"{name}: {share:.0%} of the rows have no score." for name, share in loud.items()]
 
 
-def _of_length(correlations: Mapping[str, float | None]) -> list[str]:
+def _length_warnings(correlations: Mapping[str, float | None]) -> list[str]:
     loud = {name: rho for name, rho in correlations.items() if rho is not None and abs(rho) > LOUD_LENGTH_RHO}
     fix = "compare with a length-matched control before crediting the content."
     if len(loud) > SHOWN_COLUMNS:
@@ -104,7 +107,7 @@ def _of_length(correlations: Mapping[str, float | None]) -> list[str]:
     ]
 
 
-def _of_numbers(table: ScoreTable) -> list[str]:
+def _failure_warnings(table: ScoreTable) -> list[str]:
     """Warnings for rows whose score failed numerically: an overflow, a zero vector."""
     counts = table.ineligible_counts()
     return [
