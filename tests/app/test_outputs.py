@@ -11,7 +11,7 @@ import datasets
 import pandas as pd
 import pytest
 
-from tests.app.commands import environment, given, make_home
+from tests.app.commands import environment, given, make_home, manifests, warm
 
 COLUMNS = ["id", "score:refs", "rank", "selected", "answer_tokens", "reason"]
 JSON = ["run.json", "manifest.json"]
@@ -80,3 +80,16 @@ def test_duckdb_reads_every_file(folder: Path) -> None:
     assert len(duckdb.sql(best).fetchall()) == 4
     for name, rows in (("selected.jsonl", 4), *((name, 1) for name in JSON)):
         assert duckdb.sql(f"SELECT count(*) FROM read_json('{folder / name}')").fetchone() == (rows,)
+
+
+def test_the_tracker_has_the_seconds_that_a_result_cost_also_where_it_was_stored(
+    home: Path, tmp_path: Path
+) -> None:
+    words = [*given(home), "selector=length", "stages=[select]"]
+    for _ in range(2):
+        done = warm().run(words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    summaries = [json.loads(path.read_text()) for path in sorted((tmp_path / "runs").rglob("summary.json"))]
+    first, second = (one["seconds/select"] for one in summaries)
+    assert first == second == manifests(tmp_path)[0]["seconds"]["select"]
+    assert {"elapsed/select"} < summaries[1].keys()

@@ -51,9 +51,10 @@ class RunRecord:
         )
 
     def end(self, job: Job, *, failed: bool) -> None:
-        """Write the manifest and finish the tracker's run."""
+        """Write the manifest and finish the tracker's run, which has the costs that the manifest has."""
         self.write_manifest(job, "failed" if failed else "done")
-        job.tracker.summary({"warnings": self.warnings})
+        costs = {f"seconds/{name}": seconds for name, seconds in phase_seconds(self.phases).items()}
+        job.tracker.summary({**costs, "warnings": self.warnings})
         self._track(job)
         job.tracker.finish(failed=failed)
 
@@ -79,7 +80,7 @@ class RunRecord:
         self.write_manifest(job, "running")
         yield
         elapsed = time.monotonic() - started
-        job.tracker.summary({f"seconds/{name}": round(elapsed, 3)})
+        job.tracker.summary({f"elapsed/{name}": round(elapsed, 3)})
         log.info("%s took %.1f s.", name.capitalize(), elapsed)
         self.phases[name] = PhaseRecord(elapsed, elapsed, gauge().watt_hours(since))
 
