@@ -18,6 +18,8 @@ LITTLE = 0.1
 """A smaller share of changed weights gives a warning: Adam moves every weight that has a gradient."""
 KEPT = 0.5
 """A warning appears when rounding to the checkpoint's dtype keeps a smaller share of the changes."""
+WHOLE = 0.995
+"""Fewer epochs leave rows unseen; an epoch is logged with two decimals."""
 FEWEST_UPDATES = 5
 """With fewer updates, the losses of single batches show no trend."""
 
@@ -83,6 +85,11 @@ def warnings(
             f"Training changed {trained_share:.0%} of the weights; saved in {dtype}, the checkpoint's dtype, "
             f"{saved_share:.0%} differ from the start: rounding undid the rest, and the evaluated model lacks it. "
             "Set model.dtype=float32, raise train.learning_rate, or train for more updates."
+        )
+    if steps and steps[-1]["epoch"] < WHOLE:
+        found.append(
+            f"Training ended after {steps[-1]['epoch']:.0%} of the rows: it never saw the others. Raise "
+            "train.max_steps, or set train.epochs=1 or more."
         )
     if all(step["learning_rate"] == 0 for step in steps):
         found.append("Every update had a learning rate of 0: nothing was learned. Lower train.warmup.")

@@ -63,7 +63,7 @@ def test_a_float16_checkpoint_trains_without_underflow(recipe: FineTune, run: Ru
 
 
 def test_a_run_of_one_update_trains(run: Run) -> None:
-    facts = run(replace(LORA, max_steps=1))
+    facts = run(replace(LORA, max_steps=1, batch_size=12))
     assert facts["steps"] == 1
     assert facts["warnings"] == []
     assert facts["saved_share"] > 0.4  # of a fresh LoRA the first update moves B alone
@@ -184,3 +184,11 @@ def test_stochastic_rounding_keeps_small_steps_in_bfloat16_weights(run: Run) -> 
         dtype="bfloat16",
     )
     assert facts["saved_share"] > 0.1
+
+
+def test_a_training_that_never_saw_some_rows_says_how_many_it_saw(run: Run) -> None:
+    assert run(LORA)["warnings"] == []
+    (said,) = run(replace(LORA, max_steps=2))["warnings"]
+    share = run(replace(LORA, max_steps=2))["epochs"]
+    assert 0 < share < 1
+    assert said.startswith(f"Training ended after {share:.0%} of the rows: it never saw the others.")
