@@ -24,7 +24,7 @@ from nait.store.provenance import provenance
 SMALL: tuple[tuple[str, ...], ...] = (
     ("scoring",), ("scoring", "--model", "random:100m", "--rows", "8"), ("targets",), ("early_exit",),
     ("prefixes",), ("shared",), ("losses",), ("gradients",), ("tokenising",), ("memory",), ("layers",), ("store",),
-    ("selection",), ("startup",), ("workers",), ("plan",),
+    ("selection",), ("startup",), ("workers",), ("plan",), ("sweep",),
 )  # fmt: skip
 LARGE = ("--device", "cuda", "--dtype", "bfloat16", "--model", "random:7b")
 ON_GPU: tuple[tuple[str, ...], ...] = (

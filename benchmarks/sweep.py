@@ -1,0 +1,63 @@
+"""A sweep's speedup by a second worker: four jobs on the embedded world, each worker with one thread (goal 1.7).
+
+`--sweep NAME` measures another number: the wall seconds of `nait sweep=NAME` with two workers and an empty store, and
+of a second run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from functools import partial
+
+from benchmarks.lines import Goal, alternate, print_result, timed
+from benchmarks.models import arguments
+
+SPEEDUP = 1.7
+GOALS = {"methods": 480.0, "transfer": 480.0}
+ROUNDS = 2
+JOBS = ("selector=random", "seed=0,1,2,3", "eval.tasks=[nano_math]", "train.epochs=2", "tracking=files")
+
+
+def main() -> None:
+    """Print one JSON line."""
+    options = arguments(__doc__, rows=0, sweep="")
+    if options.sweep:
+        whole(options.sweep)
+        return
+    ways = [partial(_jobs, workers) for workers in (1, 2)]
+    one, two = alternate(ways, rounds=ROUNDS, warm=True)  # each process starts cold anyway
+    print_result(
+        "sweep", "4 jobs on the embedded world", seconds=two, goal=1 / SPEEDUP, floor=one,
+        goals=[Goal("speedup", one.over(two), at_least=SPEEDUP)],
+    )  # fmt: skip
+
+
+def whole(name: str) -> None:
+    """Print the seconds of a whole sweep, and of its second run."""
+    with tempfile.TemporaryDirectory(prefix="nait-sweep-") as folder:
+        words = [f"sweep={name}", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+        first, again = (timed(partial(_nait, folder, words)) for _ in range(2))
+    print_result("sweep", f"nait sweep={name}", seconds=first, goal=GOALS[name], again_seconds=again)
+
+
+def _jobs(workers: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="nait-sweep-") as folder:
+        words = ["-m", *JOBS, "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}"]
+        _nait(folder, words, threads=1)
+
+
+def _nait(folder: str, words: list[str], *, threads: int | None = None) -> None:
+    environment = {**os.environ, "NAIT_STORE": f"{folder}/store", "NAIT_RUNS": f"{folder}/runs"}
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    subprocess.run(
+        [sys.executable, "-m", "nait", *words], check=True, env=environment, cwd=folder,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
