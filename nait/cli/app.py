@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 import nait.cli.resolvers  # noqa: F401  # registers them
 from nait.cli.command.config_groups import chosen
 from nait.cli.command.own_pool import check_own_pool
+from nait.cli.other_selectors import other_selectors
 from nait.cli.plain_config import build, resolve, seeded
 from nait.core.errors import ConfigError, NaitError, did_you_mean
 from nait.core.inputs.paths import write_error
@@ -59,7 +60,8 @@ def run(config: DictConfig) -> None:
         from nait.runs.assembly import assemble
         from nait.runs.execution import assist_run, run_job
 
-        job = assemble(plain, build, folder=folder, names=names, other_selector=_other_selector)
+        other = other_selectors(config, choices.overrides.task)
+        job = assemble(plain, build, folder=folder, names=names, other_selector=other)
         if helps:
             assist_run(job, stages)
             return
@@ -94,15 +96,6 @@ def _check_own_pool(config: DictConfig) -> None:
 def _command(overrides: Any, *, sweeping: bool) -> str:
     """The command that repeats this job alone."""
     return shlex.join(["nait", *overrides, *(["hydra.mode=RUN"] if sweeping else [])])
-
-
-def _other_selector(name: str) -> dict[str, Any]:
-    """The config of another selector, with this job's overrides of all other groups."""
-    given = HydraConfig.get().overrides.task
-    kept = [word for word in given if not word.lstrip("+~").startswith(("selector=", "selector.", "order"))]
-    config = hydra.compose(config_name="run", overrides=[*kept, f"selector={name}"])
-    found: dict[str, Any] = resolve(config)["selector"]
-    return found
 
 
 def check_stages(stages: Any) -> list[str]:
