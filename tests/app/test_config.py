@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def hydra_session() -> Iterator[None]:
     GlobalHydra.instance().clear()
 
 
+@cache
 def composed(*overrides: str) -> Any:
+    """The run's config. The tests only read it."""
     return compose("run", overrides=list(overrides), return_hydra_config=True)
 
 
@@ -187,9 +190,7 @@ def test_a_methods_own_templates_show_every_field_of_a_row(option: str, tmp_path
     from nait.store import Store
 
     row = Example("a", (Turn("q", "r", "more"),), system="Be brief.")
-    config: Any = OmegaConf.to_container(
-        compose("run", overrides=[f"selector={option}"]).selector, resolve=True
-    )
+    config: Any = OmegaConf.to_container(composed(f"selector={option}").selector, resolve=True)
     scorer = build({key: value for key, value in config.items() if key != "name"})
     model: Any = None  # none is opened
     check_method(scorer, [gather("pool", [row])], model=model, store=Store(tmp_path))

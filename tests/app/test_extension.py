@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.commands import environment, given, make_home
+from tests.app.commands import environment, given, make_home, warm
 
 CODE = """
 from dataclasses import dataclass
@@ -41,11 +41,8 @@ def test_a_selector_from_outside_needs_one_class_and_one_yaml(tmp_path: Path, or
     (tmp_path / "outside.py").write_text(CODE)
     (tmp_path / "mine" / "selector").mkdir(parents=True)
     (tmp_path / "mine" / "selector" / "shortest.yaml").write_text(CONFIG)
-    variables = environment()
-    variables["PYTHONPATH"] += f":{tmp_path}"
     words = ["--config-dir", "mine", *given(home), "selector=shortest", "stages=[select]", *order]
-    command = [sys.executable, "-m", "nait", *words]
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    done = warm().run(words, cwd=tmp_path)  # modules of the folder are importable, as with `python -m nait`
     assert done.returncode == 0, done.stderr
     assert "follows length" in done.stderr  # the alarm for a score that is length itself
     (selected,) = (tmp_path / "runs").rglob("selected.jsonl")
@@ -140,20 +137,12 @@ def package(folder: Path) -> None:
         (folder / "mine" / f"{option}.yaml").write_text(text)
 
 
-def outcome(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    variables = environment()
-    variables["PYTHONPATH"] += f":{folder}"
-    return subprocess.run(
-        [sys.executable, "-m", *words], cwd=folder, env=variables, capture_output=True, text=True, check=False
-    )
-
-
 def test_an_order_a_budget_and_a_tracker_from_outside_work_from_config_to_leaderboard(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     package(tmp_path)
     words = [word for word in given(home) if not word.startswith("tracking")]
     words += ["selector=shortest", "order=by_name", "budget=dozens", "budget.dozens=2", "tracking=notes"]
-    done = outcome(tmp_path, "nait", "--config-dir", "mine", *words, "stages=[select,report]")
+    done = warm().run(["--config-dir", "mine", *words, "stages=[select,report]"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (manifest,) = (tmp_path / "runs").rglob("run.json")
     assert json.loads(manifest.read_text())["budget"] == "2 dozen"
@@ -165,6 +154,9 @@ def test_an_order_a_budget_and_a_tracker_from_outside_work_from_config_to_leader
 
 def test_another_package_runs_the_contracts(tmp_path: Path) -> None:
     package(tmp_path)
-    done = outcome(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "test_parts.py")
+    variables = environment()
+    variables["PYTHONPATH"] += f":{tmp_path}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_parts.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "failed" not in done.stdout

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.app.commands import Run
+from tests.app.commands import Run, warm
 
 QUICK = ("selector=random", "stages=[select]")
 
@@ -48,8 +47,5 @@ def test_a_report_that_cannot_be_written_is_named_and_fails(nait: Run, tmp_path:
     sweep = ("-m", "selector=random", "stages=[select,report]", "seed=0,1", "hydra.sweep.dir=sweep")
     told(nait(*sweep), "sweep/report", "a file", "paths.runs=FOLDER")
     for out, cause in (("/proc/x", "no folder can be made"), (str(tmp_path / "sweep" / "report"), "a file")):
-        done = subprocess.run(
-            [sys.executable, "-m", "nait.sweeps", "store", "--out", out],
-            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100,
-        )  # fmt: skip
+        done = warm().run(["store", "--out", out], cwd=tmp_path, module="nait.sweeps")
         told(done, out, cause, "--out FOLDER")

@@ -6,15 +6,13 @@ import json
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from nait.store import Store
-from tests.app.commands import environment, given, manifests
+from tests.app.commands import given, manifests, warm
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +23,20 @@ def scoring(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[
     large = folder / "large.jsonl"
     large.write_text("".join(json.dumps({**row, "instruction": f"{row['instruction']} {k}"}) + "\n"
                              for k in range(100) for row in rows))  # fmt: skip
-    command = [sys.executable, "-m", "nait", *given(home), f"data.path={large}", "stages=[select]",
-               "engine.batch_tokens=512", "engine.save_seconds=0"]  # fmt: skip
+    command = [
+        *given(home),
+        f"data.path={large}",
+        "stages=[select]",
+        "engine.batch_tokens=512",
+        "engine.save_seconds=0",
+    ]
     return command, scores_of(command, folder)
 
 
 def scores_of(command: list[str], folder: Path) -> bytes:
     """The scores that the command leaves in the folder."""
-    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=300)
+    done = warm().run(command, cwd=folder)
+    assert done.returncode == 0, done.stderr
     newest = max((folder / "runs").rglob("scores.parquet"), key=lambda path: path.stat().st_mtime_ns)
     return newest.read_bytes()
 
@@ -40,18 +44,16 @@ def scores_of(command: list[str], folder: Path) -> bytes:
 def stopped(
     command: list[str], folder: Path, how: signal.Signals, *, when: str, count: int
 ) -> tuple[int, str]:
-    """The exit code and the log of a job that gets the signal once so many files like `when` stand there."""
-    with subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as job:
-        for _ in range(5000):
-            if len(list(folder.rglob(when))) >= count:
-                break
-            assert job.poll() is None, "the job ended before it could be stopped"
-            time.sleep(0.02)
-        job.send_signal(how)
-        _, said = job.communicate(timeout=60)
-        return job.returncode, said
+    """The exit code and the log of a job that gets the signal once this many files match `when`."""
+    job = warm().start(command, cwd=folder)
+    for _ in range(5000):
+        if len(list(folder.rglob(when))) >= count:
+            break
+        assert job.running(), "the job ended before it could be stopped"
+        time.sleep(0.02)
+    job.signal(how)
+    done = job.wait()
+    return done.returncode, done.stderr
 
 
 def test_a_killed_job_goes_on_and_gives_the_same_bytes(
@@ -77,7 +79,7 @@ def test_an_interrupted_job_keeps_what_it_measured_and_says_how_to_continue(
             r"^\S+ W Reading large: (\d+) of 4000 rows are measured and kept", said, re.MULTILINE
         )
         kept.append(int(rows))
-        assert shlex.join(["nait", *command[3:]]) in said
+        assert shlex.join(["nait", *command]) in said
     assert 0 < kept[0] < kept[1] < 4000
     assert scores_of(command, tmp_path) == whole
     taken = [

@@ -15,7 +15,7 @@ from nait.store import Store
 from nait.sweeps.grouping.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.wandb.pull import pull_runs
-from tests.app.commands import Run, given, manifests
+from tests.app.commands import Run, given, manifests, warm
 from tests.tracking import fakes
 from tests.tracking.test_wandb import logs, of_kind, records
 
@@ -157,7 +157,7 @@ def test_directions_are_reused_without_the_reference_rows(nait: Run, home: Path,
     (manifest,) = (tmp_path / "store" / "directions").glob("*/manifest.json")
     kept = tmp_path / "kept"
     words = ["publish", manifest.parent.name[:8], str(kept), "--store", str(tmp_path / "store")]
-    subprocess.run([sys.executable, "-m", "nait.neurons", *words], check=True, capture_output=True)
+    warm().run(words, cwd=tmp_path, module="nait.neurons").check_returncode()
     usual = [argument for argument in given(home) if not argument.startswith("target")]
     other = [
         "stages=[select]",

@@ -61,11 +61,15 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_path_is_taken_as_typed(name: str) -> None:
-    folder = "/some where"
-    for path in (name, f"{folder}/{name}"):
-        assert composed("data=file", f"data.path={path}").data.path == path
-    (word,) = readable([f"target.paths={{a: {folder}/part#1.jsonl, b: b.jsonl}}"])
-    assert composed("target=files", word).target.paths == {"a": f"{folder}/part#1.jsonl", "b": "b.jsonl"}
+    within = f"/some where/{name}"
+    config = composed("data=file", f"data.path={name}", "target=file", f"target.path={within}")
+    assert (config.data.path, config.target.path) == (name, within)
+
+
+def test_a_path_in_a_dict_is_taken_as_typed() -> None:
+    (word,) = readable(["target.paths={a: /some where/part#1.jsonl, b: b.jsonl}"])
+    expected = {"a": "/some where/part#1.jsonl", "b": "b.jsonl"}
+    assert composed("target=files", word).target.paths == expected
 
 
 def test_a_tilde_is_the_home_folder_in_every_path_and_else_a_letter(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
 import pandas as pd
 import pytest
 
-from tests.app.commands import environment, given, make_home, manifests, warm
+from tests.app.commands import given, make_home, manifests, warm
 
 COLUMNS = ["id", "score:refs", "rank", "selected", "answer_tokens", "reason"]
 JSON = ["run.json", "manifest.json"]
@@ -24,10 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = (home / "pool.jsonl").read_text().splitlines()
     rows[7] = json.dumps({**json.loads(rows[7]), "output": ""})
     (home / "pool.jsonl").write_text("".join(row + "\n" for row in rows))
-    subprocess.run(
-        [sys.executable, "-m", "nait", *given(home), "stages=[select]"],
-        cwd=home, env=environment(), check=True, capture_output=True, timeout=300,
-    )  # fmt: skip
+    warm().run([*given(home), "stages=[select]"], cwd=home).check_returncode()
     (run,) = (home / "runs").rglob("run.json")
     (manifest,) = (home / "store" / "selections").glob("*/manifest.json")
     (run.parent / "manifest.json").write_bytes(manifest.read_bytes())

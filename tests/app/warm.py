@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,33 @@ SECONDS = 300
 """A command that takes longer is ended."""
 
 
+@dataclass(frozen=True)
+class Started:
+    """A command in a fork. Its texts are files until `wait` reads them."""
+
+    warm: Warm
+    arguments: Sequence[str]
+    pid: int
+    texts: tuple[Path, Path]
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def running(self) -> bool:
+        """Whether the command has not ended yet."""
+        return self.warm.ask({"running": self.pid}) == 1
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """The ended command: its exit code, output and log."""
+        code = self.warm.ask({"wait": self.pid})
+        out, err = (path.read_text() for path in self.texts)
+        for path in self.texts:
+            path.unlink()
+        return subprocess.CompletedProcess([*self.arguments], code, out, err)
+
+
 class Warm:
-    """Commands in forks of one process with this environment, one after the other."""
+    """Commands in forks of one process with this environment."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -44,34 +70,58 @@ class Warm:
         with self.process:
             self.process.kill()
 
-    def run(self, arguments: Sequence[str], *, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """`nait` with these arguments in this folder."""
+    def ask(self, call: Mapping[str, Any]) -> int:
         assert self.process.stdin
         assert self.process.stdout
-        with tempfile.TemporaryDirectory() as folder:
-            texts = [Path(folder, name) for name in ("out", "err")]
-            call = {"arguments": [*arguments], "cwd": str(cwd), "texts": [*map(str, texts)]}
-            print(json.dumps(call), file=self.process.stdin, flush=True)
-            code = int(self.process.stdout.readline())
-            out, err = (path.read_text() for path in texts)
-        return subprocess.CompletedProcess(["nait", *arguments], code, out, err)
+        print(json.dumps(call), file=self.process.stdin, flush=True)
+        return int(self.process.stdout.readline())
+
+    def start(
+        self, arguments: Sequence[str], *, cwd: Path, module: str = "nait", script: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> Started:  # fmt: skip
+        """`python -m MODULE`, or the script, with these arguments in this folder; `environment` adds variables."""
+        texts = tuple(Path(tempfile.mkstemp(prefix=f"{name}-")[1]) for name in ("out", "err"))
+        call = {"arguments": [*arguments], "cwd": str(cwd), "texts": [*map(str, texts)], "module": module}
+        pid = self.ask({**call, "script": script, "environment": dict(environment or {})})
+        return Started(self, arguments, pid, (texts[0], texts[1]))
+
+    def run(self, arguments: Sequence[str], *, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        """`start`, and wait for the end."""
+        return self.start(arguments, cwd=cwd, **options).wait()
 
 
 def serve() -> None:
-    """Answers each line of standard input, a call, with a line, its exit code.
+    """Answers each line of standard input with a line: a call with its pid, `wait` with the exit code.
 
-    The answers have the pipe to themselves: what a library says while it is imported goes to standard error.
+    The answers have the pipe to themselves: what a library says while it is imported goes to standard error. The
+    coverage of the large libraries is not measured, which would double the time of their import.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    coverage = sys.modules.get("coverage")  # started with the process, if at all
+    measured = coverage.Coverage.current() if coverage else None
+    if measured:
+        measured.stop()
     for name in LARGE:
         importlib.import_module(name)
+    ended: dict[int, int] = {}
     for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            act(json.loads(line))
-        _, status = os.waitpid(child, 0)
-        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        call = json.loads(line)
+        if "running" in call:
+            pid, status = os.waitpid(call["running"], os.WNOHANG)
+            answer = int(not pid)
+            ended |= {pid: status} if pid else {}
+        elif "wait" in call:
+            status = ended.pop(call["wait"], None)
+            answer = os.waitstatus_to_exitcode(os.waitpid(call["wait"], 0)[1] if status is None else status)
+        else:
+            answer = os.fork()
+            if not answer:
+                if measured:
+                    measured.start()
+                act(call)
+        answers.write(f"{answer}\n")
         answers.flush()
 
 
@@ -81,12 +131,16 @@ def act(call: Mapping[str, Any]) -> None:
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.alarm(SECONDS)
+    os.environ.update(call["environment"])
     os.chdir(call["cwd"])
     sys.path[0] = call["cwd"]
-    sys.argv = ["nait", *call["arguments"]]
+    sys.argv = [call["script"] or call["module"], *call["arguments"]]
     code: Any = 0
     try:
-        runpy.run_module("nait", run_name="__main__", alter_sys=True)
+        if call["script"]:
+            runpy.run_path(call["script"], run_name="__main__")
+        else:
+            runpy.run_module(call["module"], run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         code = ended.code
     except BaseException:  # noqa: BLE001 # as Python itself ends

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ SHARED_NAMES = {
 """Module names that two rooms share, each with the one idea behind them."""
 
 
+@cache
 def sources() -> list[Path]:
     folders = ["nait", *WINGS]
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
@@ -81,12 +83,22 @@ def room_of(path: Path) -> str:
     return Path(parts[1]).stem if len(parts) > 1 else parts[0]
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """Every module a file imports anywhere in it, absolute."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     package = [*path.relative_to(ROOT).parts[:-1]]
     if package and package[0] in WINGS:
         package = ["nait", *package]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -179,7 +191,7 @@ def test_two_modules_share_a_name_only_for_one_idea() -> None:
 def test_no_two_public_classes_share_a_name() -> None:
     seen: dict[str, set[str]] = {}
     for path in sources():
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in tree(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 seen.setdefault(node.name, set()).add(name_of(path))
     assert {name: places for name, places in seen.items() if len(places) > 1} == {}
@@ -200,7 +212,7 @@ def room_table() -> str:
     lines = ["| floor | room | what it holds | shows |", "|---|---|---|---|"]
     rooms = [(floor, f"nait/{room}") for room, floor in heights().items() if room != "__main__"]
     for floor, room in [(0, wing) for wing in WINGS] + sorted(rooms, key=lambda one: (-one[0], one[1])):
-        text = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8"))) or ""
+        text = ast.get_docstring(tree(ROOT / room / "__init__.py")) or ""
         inside = ", ".join(sorted(name.removesuffix(".py") for name in visible(ROOT / room)))
         lines.append(f"| {floor or 'wing'} | `{room}` | {text.splitlines()[0]} | {inside} |")
     return "\n".join(lines)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.app.commands import warm
+from tests.app.warm import Started
 from tests.families import save
 
 PROCESS = """
@@ -57,18 +56,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("model"))
 
 
-def start(folder: Path, store: Path, *, rank: int = 0, count: int = 1, dies: bool = False) -> Any:
+def start(folder: Path, store: Path, *, rank: int = 0, count: int = 1, dies: bool = False) -> Started:
     store.mkdir(exist_ok=True)
-    environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, str(folder), str(store), "dies" if dies else "lives"],
-        env=environment, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+    script = folder / "process.py"
+    script.write_text(PROCESS)
+    return warm().start(
+        [str(folder), str(store), "dies" if dies else "lives"], script=str(script), cwd=Path(__file__).parents[2],
+        environment={"RANK": str(rank), "WORLD_SIZE": str(count)},
     )  # fmt: skip
 
 
-def end(process: Any) -> dict[str, Any]:
-    said, _ = process.communicate(timeout=120)
-    return {"code": process.returncode, **(json.loads(said.splitlines()[-1]) if said else {})}
+def end(process: Started) -> dict[str, Any]:
+    done = process.wait()
+    return {"code": done.returncode, **(json.loads(done.stdout.splitlines()[-1]) if done.stdout else {})}
 
 
 def arrays(store: Path) -> dict[str, bytes]:
