@@ -14,7 +14,7 @@ from nait.core.addresses import unit_interval
 from nait.core.dataset.duplicates import IDENTICAL, count_duplicates, resolve_duplicates
 from nait.core.dataset.examples import Pool, Target, as_target, chosen_names, fingerprint
 from nait.core.errors import ConfigError, DataError
-from nait.data.columns.formats import Columns
+from nait.data.columns.assigned_columns import Columns
 from nait.data.files.file_io import Decoding
 from nait.data.files.named_files import Paths, stem
 from nait.data.files.sources import file_source, hub_source

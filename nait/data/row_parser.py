@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nait.core.errors import ConfigError
 from nait.core.inputs.checks import check_choice
-from nait.data.columns.formats import Columns
+from nait.data.columns.assigned_columns import Columns
 
 _CHOICES = {"on_bad": ("error", "skip"), "reasoning": ("keep", "drop"), "turns": ("refuse", "mend")}
 

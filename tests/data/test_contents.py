@@ -116,7 +116,7 @@ def test_feather_and_arrow_are_read_under_all_their_names(tmp_path: Path, suffix
         ("a.sqlite", "Export the table as CSV or Parquet"),
         ("a.tar.gz", "the suffix '.tar.gz' is not supported. Unpack it first"),
         ("a.jsonl.lz4", "Unpack it first"),
-        ("a.yaml", "Write it as JSONL or Parquet"),
+        ("a.yaml", "Convert it to an array of objects in NAME.json"),
         ("a.npz", "Write it as JSONL or Parquet"),
     ],
 )

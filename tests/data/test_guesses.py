@@ -11,7 +11,8 @@ import pytest
 
 from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError, DataError
-from nait.data.columns.hints import guess_mapping, mapping_caveats, mapping_text
+from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.row_hints import mapping_caveats, mapping_text
 from nait.data.pools import read_pool
 
 Row = dict[str, Any]
@@ -88,7 +89,6 @@ def test_the_suggested_mapping_reads_question_and_answer(
         {"answer_id": "x", "model_id": "m", "choices": [{"index": 0, "turns": ["a"]}]},
         {"title": "t", "created_at": "2024", "url": "u"},
         {"premise": "p", "hypothesis": "h", "label": 1},
-        {"What is 1+1?": "2", "What is 2+2?": "4"},
         {"id": "b", "response": {"body": {"choices": [{"message": ANSWER}]}}},
     ],
 )
@@ -106,8 +106,9 @@ def test_labels_and_dates_are_never_suggested_as_question_or_answer(tmp_path: Pa
          "Each row is a tree of messages"),
         ({"meta_instruction": "m", "chat": {"turn_1": {"Human": "q", "MOSS": "a"}}}, "The turns are an object"),
         ({"role": "prompter", "text": "q", "parent_id": None}, "Each row is one message"),
+        ({"What is 1+1?": "2", "What is 2+2?": "4"}, "jq 'to_entries | map({question: .key, answer: .value})'"),
     ],
-    ids=["oasst", "chatgpt_export", "moss", "one_message"],
+    ids=["oasst", "chatgpt_export", "moss", "one_message", "question_keys"],
 )  # fmt: skip
 def test_rows_that_no_mapping_reads_get_no_suggestion(tmp_path: Path, row: Row, said: str) -> None:
     message = refusal(tmp_path, row)

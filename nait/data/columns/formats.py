@@ -21,13 +21,15 @@ from dataclasses import dataclass
 
 from nait.core.errors import ConfigError, did_you_mean
 from nait.data import field_names
+from nait.data.columns.assigned_columns import Columns, check_columns
 from nait.data.columns.exclusions import with_media, without_class_labels
-from nait.data.columns.hints import guess_mapping, hint, mapping_caveats, mapping_text, must_be_rewritten
+from nait.data.columns.hints.choices import Guess
+from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.row_hints import hint, mapping_caveats, mapping_text
+from nait.data.columns.hints.row_shapes import must_be_rewritten
 from nait.data.columns.layouts import EXCLUDING, KEYS, TEXT, Layout
 from nait.data.files.json_objects import describe_keys
 from nait.data.row_errors import Row, RowError, has_column
-
-Columns = Mapping[str, str | Sequence[str] | None]
 
 _COMMON_FIELDS = {
     "tools": field_names.TOOLS,
@@ -45,19 +47,6 @@ _PAIR_FIELDS = {
     "reasoning": field_names.REASONINGS,
     **_COMMON_FIELDS,
 }
-
-
-_FIELD_OF = {
-    **dict.fromkeys(("question", "query", "problem", "user", "human"), "prompt"),
-    **dict.fromkeys(
-        ("answer", "answers", "response", "target", "solution", "assistant", "chosen"), "completion"
-    ),
-    **dict.fromkeys(("conversation", "dialogue", "dialog", "chat"), "messages"),
-    **dict.fromkeys(("choices",), "options"),
-    **dict.fromkeys(("context", "passage"), "input"),
-    **dict.fromkeys(("system_prompt", "system_message"), "system"),
-}
-"""Usual column names -> the field that they are a word for."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +114,14 @@ def find_layout(
         raise ConfigError(f"Unknown format '{format}'", where=f"{group}.format", fix=hint)
     named = dict(columns or {})
     tried = [shape for shape in SHAPES if format in ("auto", shape.format)]
-    _check_columns(named, tried, rows, where=f"{group}.columns", source=where)
+    check_columns(
+        named,
+        rows,
+        required={name for shape in tried for name in shape.required},
+        known={name for shape in tried for name in shape.fields},
+        where=f"{group}.columns",
+        source=where,
+    )
     names = {name: name for row in rows for name in row}
     for name in list(names):
         names.setdefault(name.strip().casefold(), name)
@@ -133,7 +129,10 @@ def find_layout(
     layouts = [layout for layout in found if layout is not None]
     counts = [sum(layout.fits(row) for row in rows) for layout in layouts]
     if any(counts):
-        return with_media(without_class_labels(layouts[counts.index(max(counts))], rows), rows)
+        # An empty conversation fits any notation: a column that another layout fills comes first.
+        filled = [any(layout.fits(row) and not layout.is_blank(row) for row in rows) for layout in layouts]
+        best = max(range(len(layouts)), key=lambda i: (counts[i], filled[i]))
+        return with_media(without_class_labels(layouts[best], rows), rows)
     # The user chose the format: report faults per row instead of rejecting the format.
     if format in (*KEYS, TEXT):
         for layout in layouts:
@@ -188,56 +187,6 @@ def _find_option_columns(
     return ()
 
 
-def _check_columns(
-    named: Columns, tried: Sequence[Shape], rows: Sequence[Row], *, where: str, source: str
-) -> None:
-    required = {name for shape in tried for name in shape.required}
-    known = {name for shape in tried for name in shape.fields}
-    seen: dict[str, str] = {}
-    for name, given in named.items():
-        if name not in known:
-            fix = _fields_fix(named, known)
-            if given in known and any(has_column(row, name) for row in rows):
-                fix = f"Write the field before its column: {{{given}: {name}}}."
-            raise ConfigError(f"Unknown field '{name}'", where=where, fix=fix)
-        if given is None and name in required:
-            raise ConfigError(
-                f"required field '{name}' is null",
-                where=where,
-                fix="Give it a column: only optional fields may be null.",
-            )
-        several = not isinstance(given, str) and given is not None
-        if several and (name != "options" or not all(isinstance(one, str) for one in given or ())):
-            raise ConfigError("is not a column name", where=f"{where}.{name}", fix="Give one name.")
-        for column in [] if given is None else [given] if isinstance(given, str) else list(given):
-            if column in seen:
-                fix = "Give each field its own column."
-                raise ConfigError(
-                    f"column '{column}' is already assigned to '{seen[column]}'",
-                    where=f"{where}.{name}",
-                    fix=fix,
-                )
-            seen[column] = name
-            if not any(has_column(row, column) for row in rows):
-                names = [one[:60] for one in dict.fromkeys(one for row in rows for one in row)][:1000]
-                raise ConfigError(
-                    f"there is no column '{column}' in the first row of {source}"
-                    if len(rows) < 2
-                    else f"there is no column '{column}' in the first {len(rows)} rows of {source}",
-                    where=f"{where}.{name}",
-                    fix=did_you_mean(column, names),
-                )
-
-
-def _fields_fix(named: Columns, known: Iterable[str]) -> str:
-    """The mapping with each name replaced by the field that it is a word for; else similar or all fields."""
-    fields = {name: name if name in known else _FIELD_OF.get(name.casefold(), "") for name in named}
-    columns = [column for column in named.values() if isinstance(column, str)]
-    if "" in fields.values() or len({*fields.values()}) < len(named) or len(columns) < len(named):
-        return did_you_mean(next(name for name in named if name not in known), known)
-    return f"Type {mapping_text(dict(zip(fields.values(), columns, strict=True)))}."
-
-
 def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *, group: str) -> RowError:
     ways: dict[str, list[str]] = {}
     for shape in tried:
@@ -246,9 +195,10 @@ def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *
     known = "; ".join(
         f"{format} ({' or '.join(list(dict.fromkeys(way))[:5])})" for format, way in ways.items()
     )
-    fields = dict.fromkeys(layouts[-1].required if layouts else tried[-1].required, "COLUMN")
+    fields: Guess = dict.fromkeys(layouts[-1].required if layouts else tried[-1].required, "COLUMN")
     if len(ways) > 1:
-        fields = guess_mapping(row) or {"prompt": "COLUMN", "completion": "COLUMN"}
+        guess = guess_mapping(row)
+        fields = guess if guess else {"prompt": "COLUMN", "completion": "COLUMN"}
     fix = (
         f"It has {describe_keys(row)}. Formats: {known}. {hint(row)}{mapping_caveats(row, fields)}"
         f"Assign the columns with {group}.columns={mapping_text(fields)}"

@@ -25,7 +25,9 @@ from nait.data.chat.messages import (
 from nait.data.chat.reasoning import Handling, join_reasoning
 from nait.data.chat.roles import ASSISTANT, Message
 from nait.data.chat.transcripts import read_transcript
-from nait.data.columns.hints import guess_mapping, mapping_text
+from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.row_hints import mapping_text
+from nait.data.columns.hints.row_shapes import is_item_list, item_advice, transcript_advice
 from nait.data.columns.multiple_choice import AnswerOptions, chosen_label, read_options, with_options
 from nait.data.row_errors import (
     Row,
@@ -162,7 +164,11 @@ class Layout:
         if self.format in KEYS:
             return self._conversation(row, first, handling)
         if self.format == TEXT:
-            return read_transcript(required_text(row, first), first, handling)
+            return _transcript(required_text(row, first), first, handling)
+        for column in (first, *rest):
+            if is_item_list(value_at(row, column)):
+                fix = item_advice(value_at(row, column), first, column)
+                raise RowError("holds items of an API response other than messages", column=column, fix=fix)
         if any(is_messages(value_at(row, column)) for column in (first, rest[0])):
             return self._messages(row, first, rest[0], handling)
         return self._pair(row, first, rest[0], handling)
@@ -176,7 +182,7 @@ class Layout:
             found = guess_mapping(row) if error.what == ENDS else None
             if not found or "completion" not in found:
                 raise
-            answer = f"If {quoted(found['completion'])} is its answer"
+            answer = f"If {quoted(str(found['completion']))} is its answer"
             fix = f"{answer}, set data.columns={mapping_text(found)}. {error.fix}"
             raise RowError(error.what, column=error.column, at=error.at, fix=fix) from None
 
@@ -250,6 +256,10 @@ class Layout:
                     "cannot be combined with a prompt that is a conversation", column=column, fix=fix
                 )
 
+    def is_blank(self, row: Row) -> bool:
+        """Whether the row's conversation is empty."""
+        return self.format in KEYS and is_empty(value_at(row, next(iter(self.required.values()))))
+
     def fits(self, row: Row) -> bool:
         """Whether the row has all required columns with values of the right type."""
         if not all(has_column(row, column) for column in self.required.values()):
@@ -258,6 +268,17 @@ class Layout:
         if self.format == TEXT:
             return style_of(first) is not None
         return self.format not in KEYS or is_conversation(first, KEYS[self.format])
+
+
+def _transcript(text: str, column: str, handling: Handling) -> Dialogue:
+    """Turns of a transcript. Where `turns=mend` would join reasoning or quoted text, the error advises otherwise."""
+    try:
+        return read_transcript(text, column, handling)
+    except RowError as error:
+        fix = transcript_advice(text) if "turns=mend" in error.fix else ""
+        if not fix:
+            raise
+        raise RowError(error.what, column=error.column, at=error.at, fix=fix) from None
 
 
 def _system(row: Row, column: str | None) -> str:

@@ -49,9 +49,12 @@ _UNSUPPORTED = {
     **dict.fromkeys((".sqlite", ".sqlite3", ".db", ".duckdb"), "Export the table as CSV or Parquet."),
     **dict.fromkeys(
         ("", ".txt", ".text", ".log"),
-        "Rename it by its content, for example NAME.jsonl for one JSON object per line.",
+        "Rename it by its content: NAME.jsonl for one JSON object per line, NAME.csv for a table. "
+        "Write questions and answers (lines with Q: and A:) one object per line into NAME.jsonl: "
+        '{"question": "...", "answer": "..."}, or {"text": "Q: ...\\nA: ..."}.',
     ),
     **dict.fromkeys((".md", ".html", ".htm"), "It is a document: give the path of the data."),
+    **dict.fromkeys((".yaml", ".yml", ".toml", ".xml"), "Convert it to an array of objects in NAME.json."),
 }
 """Advice for unsupported suffixes."""
 

@@ -1,0 +1,91 @@
+"""Guesses for multiple-choice rows: the options, the column that chooses one, and the question. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from nait.data.field_names import OPTIONS, QUESTION_WORDS
+from nait.data.row_errors import Row
+
+Guess = Mapping[str, str | Sequence[str]]
+"""A guessed mapping: field -> column; several columns for the options."""
+
+_CHOOSERS = (
+    "label", "answer", "answer_index", "answer_idx", "correct", "correct_index", "correct_answer", "gold",
+    "gold_index", "gold_label", "target", "answerkey", "answer_key", "solution",
+)  # fmt: skip
+_STEMS = ("answer", "ending", "choice", "option", "candidate", "solution", "sol", "hypothesis", "alternative")
+_LISTS = (*OPTIONS, "answers", "candidates", "alternatives", "responses", "solutions")
+_QUESTIONS = (*QUESTION_WORDS, "goal", "ctx", "startphrase", "sent1", "premise", "sentence", "stem", "obs1")
+_END = re.compile(r"[_ -]?([0-9]|[A-Ea-e])")
+
+
+def guess_choices(row: Row) -> Guess | None:
+    """Mapping of a multiple-choice row; its completion is the column that holds an option's index or label."""
+    options = _option_columns(row) or _option_list(row)
+    if not options:
+        return None
+    count = len(row[options]) if isinstance(options, str) else len(options)
+    chooser = next((name for name in row if _chooses(name, row[name], count) and name not in options), None)
+    if chooser is None:
+        return None
+    taken = {chooser, *([options] if isinstance(options, str) else options)}
+    texts = {name.casefold(): name for name, one in row.items() if isinstance(one, str) and name not in taken}
+    question = next((texts[name] for name in _QUESTIONS if name in texts), None)
+    return {"prompt": question, "completion": chooser, "options": options} if question else None
+
+
+def choice_caveat(mapping: Guess) -> str:
+    """Sentence on how the choosing column of a mapping is read; "" for a mapping without options."""
+    if "options" not in mapping:
+        return ""
+    return f"'{mapping['completion']}' chooses the option: its number counts from 0. "
+
+
+def holds_options(row: Row) -> str:
+    """Column with a list of options that no column chooses from; "" without one."""
+    return next(
+        (
+            name
+            for name, one in row.items()
+            if name.casefold() in OPTIONS and isinstance(one, (list, dict)) and one
+        ),
+        "",
+    )
+
+
+def _option_list(row: Row) -> str:
+    """Column with a list of two or more texts whose name suggests options or answers; "" without one."""
+    return next(
+        (name for known in _LISTS for name in row if name.casefold() == known and _is_texts(row[name])), ""
+    )
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(one, str) for one in value)
+
+
+def _option_columns(row: Row) -> list[str]:
+    """Two or more text columns with one stem and a number or letter: answer0, answer1, ...; [] without them."""
+    for stem in _STEMS:
+        found = [
+            name
+            for name, one in row.items()
+            if isinstance(one, str) and name.casefold().startswith(stem) and _END.fullmatch(name[len(stem) :])
+        ]
+        if len(found) > 1:
+            return sorted(found)
+    return []
+
+
+def _chooses(name: str, value: object, count: int) -> bool:
+    """Whether a column holds the number or the letter of one of `count` options."""
+    if name.casefold() not in _CHOOSERS or isinstance(value, bool):
+        return False
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) == 1 and text.isascii() and text.isalpha():
+            return ord(text.upper()) - ord("A") < count
+        value = int(text) if text.isascii() and text.isdigit() and len(text) < 3 else -1
+    return isinstance(value, int) and 0 <= value <= count

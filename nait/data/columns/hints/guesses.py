@@ -1,0 +1,183 @@
+"""Guesses of a column mapping that may read a row that no layout fits. Pure.
+
+A guess uses names and value types only. Without both a question and an answer there is no guess: a mapping to the
+wrong columns is worse than a list of the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nait.data.chat.marks import awaits_answer, style_of
+from nait.data.chat.messages import SHAREGPT, is_conversation, is_messages, speaker_roles, turn_keys
+from nait.data.chat.roles import ASSISTANT, USER
+from nait.data.columns.hints.choices import Guess, guess_choices, holds_options
+from nait.data.columns.hints.row_shapes import must_be_rewritten, verdict_column
+from nait.data.columns.nested_texts import is_metadata, name_words, text_paths
+from nait.data.field_names import (
+    ANSWER_WORDS,
+    CHOSEN,
+    INPUTS,
+    OPTIONS,
+    QUESTION_WORDS,
+    REJECTED,
+    TEXT_COLUMNS,
+)
+from nait.data.row_errors import SHOWN_NAMES, Row, value_at
+
+_DEPTH = 8
+_LONGEST_NAME = 4
+_BODIES = ("selftext", "body", "post", "description", "question_body", "text", "content")
+"""Names of the text below a title."""
+_LABELS = {"label", "speaker", "role", "tag", "name"}
+
+
+def guess_mapping(row: Row) -> Guess | None:
+    """Mapping that may read a row that no layout fits: the chosen answer of a preference pair, or nested texts."""
+    if must_be_rewritten(row):
+        return None
+    columns = {
+        name: value
+        for name, value in list(row.items())[:SHOWN_NAMES]
+        if not any(word in name for word in REJECTED) and name != verdict_column(row)
+    }
+    choices = guess_choices(columns)
+    if choices:
+        return choices
+    if isinstance(columns.get("prompt"), list) and isinstance(columns.get("chosen"), list):
+        return {"prompt": "prompt", "completion": "chosen"}
+    return (
+        _guessed_turns(columns)
+        or _guessed_conversation(columns)
+        or _with_title(columns, _guessed_pair(columns))
+    )
+
+
+def _guessed_turns(columns: Row) -> dict[str, str] | None:
+    """Mapping to a list of turns, {user, bot}, if it is the only text of the row."""
+    found = [name for name, one in columns.items() if isinstance(one, list) and one and turn_keys(one[0])]
+    texts = {path.split(".")[0] for path in _text_paths(columns)}
+    return {"messages": found[0]} if len(found) == 1 and texts == {*found} else None
+
+
+def _with_title(columns: Row, pair: Guess | None) -> Guess | None:
+    """The mapping with a title as the prompt and the text below it as its input (Reddit, StackExchange)."""
+    body = next(
+        (name for name in columns if name.casefold() in _BODIES and isinstance(columns[name], str)), ""
+    )
+    title = next(
+        (name for name in columns if name.casefold() == "title" and isinstance(columns[name], str)), ""
+    )
+    prompt = (pair or {}).get("prompt", body)
+    if not title or not body or prompt not in (body, title):
+        return pair
+    return {"prompt": title, "input": body, "completion": (pair or {}).get("completion", "COLUMN")}
+
+
+def _guessed_conversation(columns: Row) -> dict[str, str] | None:
+    """Mapping to a conversation anywhere in the row, or to a question and an answer in separate columns."""
+    found = list(_conversations(columns))
+    found.sort(key=lambda one: not any(word in one[0] for word in CHOSEN))
+    question = next((path for path, who in found if who[-1] == USER), None)
+    answer = next((path for path, who in found if who[0] == ASSISTANT), None)
+    whole = next((path for path, who in found if who[0] != ASSISTANT and who[-1] == ASSISTANT), None)
+    texts = [
+        path
+        for path in _text_paths(columns)
+        if not any(path.startswith(f"{conversation}.") for conversation, _ in found)
+    ]
+    if whole is None:
+        question = question or (
+            _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
+            if answer
+            else None
+        )
+        answer = answer or (_first_named(texts, ANSWER_WORDS) if question else None)
+        if question and answer:
+            return {"prompt": question, "completion": answer}
+    for text in _text_paths(columns):
+        value = value_at(columns, text)
+        if isinstance(value, str) and style_of(value) is not None and not awaits_answer(value):
+            return {"text": text}
+    conversation = whole or question
+    if conversation is None:
+        return None
+    field = "conversations" if is_conversation(value_at(columns, conversation), SHAREGPT) else "messages"
+    return {field: conversation}
+
+
+def _conversations(value: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, list[str]]]:
+    """Paths of the conversations in a value, and their roles; lists contribute their first item only."""
+    if path and is_messages(value):
+        yield path, speaker_roles(value)
+    elif depth and isinstance(value, (dict, list)):
+        inner = list(value.items())[:SHOWN_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
+        for name, one in inner:
+            yield from _conversations(one, f"{path}.{name}" if path else str(name), depth - 1)
+
+
+def _guessed_pair(columns: Row) -> dict[str, str] | None:
+    """Mapping to texts whose names suggest question and answer; of exactly two texts, the first and the second.
+
+    A number in an answer column (a class) answers a single text.
+    """
+    texts = list(_text_paths(columns))
+    question = _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
+    outside = [path for path in texts if path != question and not _inside_input(path)]
+    answer = _first_named(outside, ANSWER_WORDS)
+    if question and not answer:
+        answer = next((path for path in texts if path in TEXT_COLUMNS and path != question), None)
+    numbers = [name for name, one in columns.items() if isinstance(one, (bool, int)) and name in ANSWER_WORDS]
+    if len(texts) == 1 and len(numbers) == 1:
+        return {"prompt": texts[0], "completion": numbers[0]}
+    unnamed = not (question and answer) and not holds_options(columns)
+    if len(texts) == 2 and unnamed and not numbers and all(map(_is_name, texts)):
+        question = question or next(path for path in texts if path != answer)
+        answer = answer or next(path for path in texts if path != question)
+    return {"prompt": question, "completion": answer} if question and answer else None
+
+
+def _text_paths(columns: Row) -> Iterator[str]:
+    paths = (name + path for name, value in columns.items() for path in text_paths(value, depth=_DEPTH))
+    return (path for path in paths if not is_metadata(path) and not _is_labels(path))
+
+
+def _is_labels(path: str) -> bool:
+    """Whether a path leads to an item of a list of labels, speakers, roles or options."""
+    *names, last = _names(path)
+    held = names[-1] if last.isdigit() and names else ""
+    return held.removesuffix("s") in _LABELS or held in OPTIONS
+
+
+def _first_named(paths: Sequence[str], known: Sequence[str]) -> str | None:
+    """First path with one of these words as a name, in order of the words; else with the word inside a name."""
+    for cut in (_names, _singular_names, name_words):
+        for word in known:
+            found = next((path for path in paths if word in cut(path)), None)
+            if found:
+                return found
+    return None
+
+
+def _singular_names(path: str) -> list[str]:
+    return [name.removesuffix("s") for name in _names(path)]
+
+
+def _inside_answer(path: str) -> bool:
+    """Whether a path leads into an object with an answer name."""
+    return any(name in ANSWER_WORDS for name in [*_names(path)[:-1], *_singular_names(path)[:-1]])
+
+
+def _inside_input(path: str) -> bool:
+    """Whether a path leads into an object with an input name."""
+    names = _names(path)
+    return len(names) > 1 and names[0] in INPUTS and names[0] != "input"
+
+
+def _is_name(path: str) -> bool:
+    """Whether a text looks like a column name rather than a cell (a question, a number, a sentence)."""
+    return "?" not in path and not path[:1].isdigit() and len(path.split()) <= _LONGEST_NAME
+
+
+def _names(path: str) -> list[str]:
+    return path.casefold().split(".")

@@ -1,0 +1,159 @@
+"""Sentences about a row that no layout fits: what it is, and what a mapping of its columns omits. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from nait.data.chat.marks import KNOWN, first_markers
+from nait.data.columns.hints.choices import Guess, choice_caveat, holds_options
+from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.row_shapes import (
+    has_tools,
+    is_annotation,
+    is_message,
+    is_question_object,
+    is_tree,
+    is_turn_object,
+    verdict_column,
+)
+from nait.data.columns.nested_texts import is_metadata, text_paths
+from nait.data.row_errors import SHOWN_NAMES, Row, kind, quoted, value_at
+
+_PLAIN = re.compile(r"[\w .-]*\w")
+_SEPARATOR = re.compile(r"\w+([^\w\s.-])\w+(?:\1\w+)*")
+_SUFFIXES = (
+    re.compile(r"(?:(?:^|_)[a-z]|_?[0-9])$", re.IGNORECASE),
+    re.compile(r"[_-][a-z]{2,3}(?:[_-][A-Za-z]{2,4})?$"),
+)
+"""Endings of columns that hold the same in another version: a number or letter, a language."""
+_YAML_SCALAR = re.compile(r"[+-]?[0-9._]+|null|none|true|false|nan|inf", re.IGNORECASE)
+
+
+def hint(row: Row) -> str:
+    """Sentence that identifies a row which is not an example; "" when nothing is recognised."""
+    if is_message(row):
+        return "Each row is one message: write one conversation per row, {messages: [...]}. "
+    if is_tree(row):
+        return "Each row is a tree of messages: write one path through it per row, {messages: [...]}. "
+    if is_turn_object(row):
+        return "The turns are an object: write them as a list, {messages: [...]}. "
+    if is_question_object(row):
+        return (
+            "Each key is a question: write one row per question, {question: ..., answer: ...}, such as with "
+            "jq 'to_entries | map({question: .key, answer: .value})'. "
+        )
+    if is_annotation(row):
+        return (
+            "It is an annotated item with the labels of its projects: write one row {prompt: ..., completion: ...} "
+            "per item. "
+        )
+    if verdict := verdict_column(row):
+        return f"{quoted(verdict)} is an annotator's verdict ({row[verdict]}), not an answer. "
+    if any(isinstance(one, str) and one.lstrip()[:3] in ("[{'", "{'") for one in row.values()):
+        return "A list is a Python literal: write it with json.dumps. "
+    mark = _SEPARATOR.fullmatch(next(iter(row))) if len(row) == 1 else None
+    if mark:
+        return f"If '{mark[1]}' separates columns, set data.separator='{mark[1]}'. "
+    if (options := holds_options(row)) and guess_mapping(row) is None:
+        return f"{quoted(options)} holds options: as completion, name the column that chooses one. "
+    unknown = _unknown_turns(row) if guess_mapping(row) is None else ""
+    if unknown:
+        return unknown
+    if len(row) == 1 and isinstance(next(iter(row.values())), str) and guess_mapping(row) is None:
+        return (
+            "Each row is one text, without the role markers of a transcript "
+            f"({KNOWN}): add such markers, or write {{instruction, output}}. "
+        )
+    if "text" in (guess_mapping(row) or {}):
+        return _transcript(row)
+    return "It has tools, which are not supported. " if has_tools(row) else ""
+
+
+def _transcript(row: Row) -> str:
+    """Sentence that names the column of a transcript and its role markers."""
+    path = str((guess_mapping(row) or {})["text"])
+    return f"'{path}' is a transcript with the markers {first_markers(str(value_at(row, path)))}. "
+
+
+def _unknown_turns(row: Row) -> str:
+    """Sentence about a list of objects in no known message notation; "" without one."""
+    for name, value in list(row.items())[:SHOWN_NAMES]:
+        if isinstance(value, list) and value and isinstance(value[0], dict) and any(text_paths(value[0])):
+            keys = ", ".join(map(quoted, list(value[0])[:SHOWN_NAMES]))
+            return (
+                f"{quoted(name)} holds objects with {keys}: if they are messages, write {{role, content}}. "
+            )
+    return ""
+
+
+def mapping_caveats(row: Row, mapping: Guess) -> str:
+    """Sentences on what the mapping omits or reads literally: other answers, further items, JSON text."""
+    caveats, firsts = [choice_caveat(mapping)], []
+    paths = [path for path in mapping.values() if isinstance(path, str)]
+    for path in paths:
+        caveats.append(_omitted(row, path, mapping))
+        if path == mapping.get("options"):
+            continue
+        if _takes_first_of_several(row, path):
+            firsts.append(f"'{path}'")
+        if isinstance(value_at(row, path), (bool, int)) and "options" not in mapping:
+            caveats.append(f"'{path}' is {kind(value_at(row, path))}, which is read as its JSON text. ")
+        if _is_json_list(value_at(row, path)):
+            caveats.append(f"'{path}' holds a list as JSON text, which is read literally. ")
+    if firsts:
+        caveats.append(f"Only the first item of each list is read with {' and '.join(firsts)}. ")
+    rows = {path.rpartition(".0.")[0] for path in paths}
+    in_one = len(mapping) == 2 and len(rows) == 1 and "." in "".join(rows)
+    if in_one and all(".0." in path for path in paths):
+        caveats.append(
+            f"If the file is one object and its rows are a list in it, set data.field={rows.pop()}. "
+        )
+    return "".join(dict.fromkeys(caveats))
+
+
+def _omitted(row: Row, path: str, mapping: Guess) -> str:
+    """Sentence on columns that differ from this one by a number, a letter or a language; "" without any."""
+    column = path.split(".")[0]
+    read = {name for one in mapping.values() for name in ([one] if isinstance(one, str) else one)}
+    others = [
+        quoted(name)
+        for name in row
+        if name not in (*read, column)
+        and not is_metadata(name)
+        and any(cut.search(name) and cut.sub("", name) == cut.sub("", column) != column for cut in _SUFFIXES)
+    ]
+    return f"The columns named below omit {', '.join(others[:SHOWN_NAMES])}. " if others else ""
+
+
+def mapping_text(mapping: Guess) -> str:
+    """Mapping as typed on the command line; names with special characters are quoted."""
+
+    def typed(column: str | Sequence[str]) -> str:
+        if isinstance(column, str):
+            return _yaml_quoted(column)
+        return "[" + ", ".join(map(_yaml_quoted, column)) + "]"
+
+    return "{" + ", ".join(f"{name}: {typed(column)}" for name, column in mapping.items()) + "}"
+
+
+def _takes_first_of_several(row: Row, path: str) -> bool:
+    steps = path.split(".")
+    lists = (value_at(row, ".".join(steps[:i])) for i, step in enumerate(steps) if i and step == "0")
+    return any(isinstance(one, list) and len(one) > 1 for one in lists)
+
+
+def _is_json_list(value: object) -> bool:
+    if not isinstance(value, str) or value[:2] != '["':
+        return False
+    try:
+        return isinstance(json.loads(value), list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _yaml_quoted(column: str) -> str:
+    if _PLAIN.fullmatch(column) and column == column.strip() and not _YAML_SCALAR.fullmatch(column):
+        return column
+    return '"' + column.replace("\\", "\\\\").replace('"', '\\"') + '"'

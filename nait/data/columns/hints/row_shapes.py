@@ -1,0 +1,107 @@
+"""Shapes of rows that are not examples: messages, trees, annotations, API items, questions as keys. Pure."""
+
+from __future__ import annotations
+
+from nait.data.field_names import TOOLS
+from nait.data.row_errors import SHOWN_NAMES, Row, is_empty
+
+_VERDICTS = {"accept", "reject", "ignore"}
+_ITEM_TYPES = {
+    "message",
+    "reasoning",
+    "function_call",
+    "function_call_output",
+    "web_search_call",
+    "file_search_call",
+}
+_QUESTION_WORDS = 4
+"""The fewest words of a key that is a question without a question mark."""
+
+
+def must_be_rewritten(row: Row) -> bool:
+    """Whether no column mapping can read the row, so that it must be rewritten."""
+    return is_message(row) or is_tree(row) or is_turn_object(row) or is_question_object(row)
+
+
+def is_message(row: Row) -> bool:
+    return "role" in row and ("text" in row or "content" in row)
+
+
+def is_tree(row: Row) -> bool:
+    """Whether a row is a tree of messages: nested replies (OASST) or linked nodes (a ChatGPT export)."""
+    for value in (row, *list(row.values())[:SHOWN_NAMES]):
+        if not isinstance(value, dict):
+            continue
+        if isinstance(value.get("replies"), list):
+            return True
+        nodes = list(value.values())[:SHOWN_NAMES]
+        if nodes and all(isinstance(node, dict) and "children" in node for node in nodes):
+            return True
+    return False
+
+
+def is_turn_object(row: Row) -> bool:
+    """Whether a column holds turns as an object, {turn_1: {...}, turn_2: {...}}."""
+    return any(
+        isinstance(value, dict)
+        and bool(value)
+        and all(key[-1:].isdigit() and isinstance(one, dict) for key, one in value.items())
+        for value in list(row.values())[:SHOWN_NAMES]
+    )
+
+
+def has_tools(row: Row) -> bool:
+    return any(not is_empty(row.get(name)) for name in TOOLS)
+
+
+def verdict_column(row: Row) -> str:
+    """Column with an annotator's verdict on the row (Prodigy's `answer: accept`); "" without one."""
+    return next((name for name, one in row.items() if name == "answer" and one in _VERDICTS), "")
+
+
+def is_item_list(value: object) -> bool:
+    """Whether a value is a list of typed items (OpenAI's Responses API) that are not all messages."""
+    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+        return False
+    types = [one.get("type") for one in value]
+    return all(isinstance(one, str) and one in _ITEM_TYPES for one in types) and set(types) != {"message"}
+
+
+def item_advice(items: object, first: str, column: str) -> str:
+    """Advice for a list of typed items: `first` and `column` hold prompt and answer."""
+    kept = "Keep only its items of type message"
+    found = (
+        [i for i, one in enumerate(items) if one.get("type") == "message"] if isinstance(items, list) else []
+    )
+    if not found:
+        return "Remove such rows: it has no message"
+    if column == first:
+        return kept
+    mapping = f"data.columns={{prompt: {first}, completion: {column}.{found[-1]}}}"
+    return f"{kept}, or set {mapping} if its answer is always item {found[-1]}"
+
+
+def transcript_advice(text: str) -> str:
+    """Advice for a transcript whose roles do not alternate because of channels or code fences; "" for any other."""
+    if "<|channel|>" in text:
+        return (
+            "Its analysis channel is reasoning: write {messages: [{role, content, thinking}]}, with the analysis as "
+            "thinking and the final channel as content"
+        )
+    if "```" in text:
+        return "Role markers inside a code fence may be read as messages: write {messages: [{role, content}]}"
+    return ""
+
+
+def is_annotation(row: Row) -> bool:
+    """Whether a row is an annotated item with the labels of several projects (Labelbox)."""
+    item = row.get("data_row")
+    return isinstance(item, dict) and isinstance(row.get("projects"), dict)
+
+
+def is_question_object(row: Row) -> bool:
+    """Whether every key is a question and every value a text: one object of question -> answer."""
+    return len(row) > 1 and all(
+        isinstance(one, str) and (name.rstrip().endswith("?") or len(name.split()) > _QUESTION_WORDS)
+        for name, one in row.items()
+    )
