@@ -81,12 +81,12 @@ def main() -> None:
             network.zero_grad()
 
     seconds = alternate([floor, ours], rounds=ROUNDS, device=options.device)
-    slow, beside = alternate([published, ours], rounds=PUBLISHED_ROUNDS, device=options.device)
+    slow, alongside = alternate([published, ours], rounds=PUBLISHED_ROUNDS, device=options.device)
     taken, floor_taken = seconds[1], seconds[0]
     print_result(
         "gradients", f"{setting(options, len(table))} LoRA {options.rank} q k v o",
         seconds=taken, goal=GOAL, floor=floor_taken,
-        goals=[Goal("published_ratio", slow.over(beside), at_least=PUBLISHED_GOAL)],
+        goals=[Goal("published_ratio", slow.over(alongside), at_least=PUBLISHED_GOAL)],
         rows_per_second=len(table) / taken,
     )  # fmt: skip
 

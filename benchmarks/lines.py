@@ -75,7 +75,7 @@ def print_result(
     """Print one JSON line.
 
     `goal` is the upper bound of `ratio`, of the ratio of `seconds` to `floor` if a floor is given, or of `seconds`
-    otherwise. `met` says whether this goal and all further `goals` are met.
+    otherwise. `met`: whether this goal and all further `goals` are met.
     """
     if floor is not None:
         assert isinstance(seconds, Seconds)

@@ -48,7 +48,7 @@ def main() -> None:
         for sites in chosen
     ]
     bare, *ours = alternate(ways, rounds=ROUNDS, device=options.device, most_seconds=MOST_SECONDS)
-    *steps, beside = alternate(
+    *steps, alongside = alternate(
         [*published(network, table, options.device), *ways[:2]],
         rounds=PUBLISHED_ROUNDS, device=options.device, warm=True, most_seconds=MOST_PUBLISHED_SECONDS,
     )  # fmt: skip
@@ -58,7 +58,7 @@ def main() -> None:
     goals = [
         Goal("mlp_ratio", ours[1].over(bare), at_most=MLP_GOAL),
         Goal("all_sites_ratio", ours[2].over(bare), at_most=ALL_SITES_GOAL),
-        Goal("published_ratio", steps[0].over(beside), at_least=PUBLISHED_GOALS.get(options.model)),
+        Goal("published_ratio", steps[0].over(alongside), at_least=PUBLISHED_GOALS.get(options.model)),
         Goal("share_of_peak", share, at_least=PEAK_GOAL if large else None),
         Goal("seconds_for_52002_rows", round(whole_pool), at_most=POOL_GOAL if large else None),
     ]

@@ -37,11 +37,11 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     share = max(1, cores // 2)
     one, two = (_together(options, count, threads=threads) for count, threads in ((1, cores), (2, share)))
-    alike = one if share == cores else _together(options, 1, threads=share)
+    same_threads = one if share == cores else _together(options, 1, threads=share)
     print_result(
         "workers", setting(options), seconds=two["seconds"], goal=GOAL,
         ratio=two["seconds"] / one["seconds"],
-        goals=[Goal("same_bytes", int(two["values"] == alike["values"]), at_least=1)], chunks=two["chunks"],
+        goals=[Goal("same_bytes", int(two["values"] == same_threads["values"]), at_least=1)], chunks=two["chunks"],
     )  # fmt: skip
 
 

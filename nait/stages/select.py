@@ -103,7 +103,7 @@ def select(
 
 
 def _turns(order: Order, scores: Artifact) -> dict[str, str]:
-    """The entry of the key that tells turns by target from turns by column, where they differ."""
+    """The entry of the key that distinguishes turns by target from turns by column, where they differ."""
     targets = by_target(scores.manifest["targets"])
     columns = max(map(len, targets.values()), default=0)
     differ = isinstance(order, RoundRobin) and len(targets) > 1 and columns > 1

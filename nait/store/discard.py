@@ -63,7 +63,7 @@ def artifact_folder(given: Path) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Remove an artifact under its lock. The manifest goes first, so a partial removal leaves an absent artifact.
+    """Remove an artifact under its lock. The manifest is removed first, so a partial removal leaves no artifact.
 
     Raises: StoreError when it cannot be removed.
     """

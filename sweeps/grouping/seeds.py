@@ -24,7 +24,7 @@ class Seeded:
     follows: frozenset[str] | None = None
 
     def state(self, key: str) -> str:
-        """`FOLLOWS`, `FIXED` or `UNSURE`: what this run's record says about the seed at `key`."""
+        """`FOLLOWS`, `FIXED` or `UNSURE`: the state of the seed at `key` according to this run's record."""
         if self.identity.seeds[key] != str(self.seed):
             return FIXED
         if self.follows is None:

@@ -98,9 +98,9 @@ def panels(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Panel]:
 
 def _kept(curves: Sequence[Curve]) -> tuple[Curve, ...]:
     """At most `MOST_LINES` curves, references and control among them."""
-    beside = [one for one in curves if one.level or one.name.partition(", ")[0] in TARGETLESS]
-    methods = [one for one in curves if one not in beside]
-    return (*methods[: max(0, MOST_LINES - len(beside))], *beside)
+    references = [one for one in curves if one.level or one.name.partition(", ")[0] in TARGETLESS]
+    methods = [one for one in curves if one not in references]
+    return (*methods[: max(0, MOST_LINES - len(references))], *references)
 
 
 def left_out(lines: Sequence[Line], found: Sequence[Panel]) -> list[str]:

@@ -38,8 +38,8 @@ class Chosen:
         """Whether both have the same artifact, or the same scores and rows."""
         if self.address and self.address == other.address:
             return True
-        alike = self.chosen == other.chosen and self.scores.keys() == other.scores.keys()
-        return alike and all(
+        same_columns = self.chosen == other.chosen and self.scores.keys() == other.scores.keys()
+        return same_columns and all(
             np.array_equal(values, other.scores[name], equal_nan=True) for name, values in self.scores.items()
         )
 

@@ -202,7 +202,7 @@ def test_an_output_layer_that_is_neither_saved_nor_tied_is_missing(folder: Path)
 
 def test_fewer_blocks_than_the_config_says_are_refused(folder: Path) -> None:
     edit(folder / "config.json", num_hidden_layers=4)
-    refused_before_loading(folder, "weights have 3 blocks, config.json says 4")
+    refused_before_loading(folder, "weights have 3 blocks, config.json has 4")
 
 
 def test_code_in_another_repository_is_refused(folder: Path) -> None:

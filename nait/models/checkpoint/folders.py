@@ -147,7 +147,7 @@ def _check_blocks(folder: Path, config: Mapping[str, Any], tensors: set[str]) ->
     blocks = {int(found.group(1)) for name in tensors for found in _BLOCK.finditer(name)}
     if isinstance(depth, int) and blocks and len(blocks) < depth:
         raise ModelError(
-            f"the weights have {len(blocks)} blocks, config.json says {depth}",
+            f"the weights have {len(blocks)} blocks, config.json has {depth}",
             where=str(folder),
             fix="Use config.json and weights of the same model.",
         )

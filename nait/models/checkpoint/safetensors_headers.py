@@ -60,7 +60,7 @@ def read_header(file: Path) -> Header:
     if size < whole:
         raise _damaged(file, f"is cut off: {size:,} of {whole:,} bytes")
     if size > whole:
-        raise _damaged(file, f"has {size - whole:,} bytes more than its header says")
+        raise _damaged(file, f"has {size - whole:,} bytes more than its header declares")
     return Header(shapes)
 
 

@@ -98,7 +98,7 @@ class Runner:
 
     The LM head runs only for signals that need it, at the positions that they need. If every signal has a depth, the
     decoder stops at the deepest one, before later blocks and the final norm. Batches whose rows share one of the
-    `prefixes` use its cached keys and values; other batches are packed or padded, as `packing` says.
+    `prefixes` use its cached keys and values; other batches are packed or padded, according to `packing`.
     """
 
     def __init__(

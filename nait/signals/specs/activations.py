@@ -6,7 +6,8 @@ Losses and Choice run the LM head.
 
 Shapes: N rows, L layers, D width of the site, C directions or choices. A signal's key, with the model's, template's
 and examples' fingerprints, is its address in the store. Layers are not part of a key: a pass reads all of them,
-so a sweep over layers opens no model. Only a reading with a `depth` stops before the last layer; its key says which.
+so a sweep over layers opens no model. Only a reading with a `depth` stops before the last layer; its key contains the
+depth.
 """
 
 from __future__ import annotations
