@@ -12,6 +12,10 @@ PAIRS = (
     ("query", "response"),
     ("question", "response"),
     ("prompt", "response"),
+    # With these, `input` is the input of the prompt.
+    ("prompt", "output"),
+    ("question", "output"),
+    ("query", "output"),
     ("input", "output"),
     ("message", "response"),
     ("inputs_pretokenized", "targets_pretokenized"),
@@ -32,8 +36,6 @@ PAIRS = (
     ("instruction", "completion"),
     ("instruction", "target"),
     ("prompt", "answer"),
-    ("prompt", "output"),
-    ("question", "output"),
     ("question", "solution"),
     ("query", "answer"),
     ("input", "response"),
@@ -72,8 +74,8 @@ TASK_DEFINITION = ("definition", "targets", ("inputs",))
 """Task definition, answers and inputs (Natural Instructions)."""
 SPEAKER_LISTS = ("speakers", "speaker", "speaker_ids", "roles")
 """Columns with one speaker per text of a conversation (SODA)."""
-LABELS = ("label", "kto_tag", "is_correct", "is_desirable")
-"""Columns that mark an answer as desirable or not (KTO, P3, OpenMathInstruct)."""
+LABELS = ("label", "kto_tag", "is_correct", "is_desirable", "is_safe")
+"""Columns that mark an answer as desirable or not (KTO, P3, OpenMathInstruct, BeaverTails)."""
 WEIGHTS = (
     "weight", "train", "training", "trainable", "loss", "loss_mask", "mask", "loss_weight", "loss_scale",
     "output_with_loss", "need_loss", "compute_loss", "is_trainable",
@@ -104,6 +106,8 @@ MEDIA = (
 ATTACHMENTS = ("attachments", "experimental_attachments", "files", "file", "media", "medias", "image_url")
 """Message keys for files, in addition to `MEDIA`."""
 SUBTASKS = ("subtask",)
+INSTRUCTIONS = frozenset({"instruction", "question", "query", "definition", "task_definition"})
+"""Columns that usually hold the question: a warning names one that a pair of other columns leaves unused."""
 QUESTION_WORDS = (
     "prompt", "question", "instruction", "query", "problem", "input", "text", "article", "document", "dialogue",
     "turn",

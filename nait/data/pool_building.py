@@ -21,6 +21,7 @@ from nait.data.chat.reasoning import Handling
 from nait.data.columns.formats import OPTIONAL_NAMES, find_layout
 from nait.data.columns.layouts import Layout
 from nait.data.columns.unused_text import TextColumns
+from nait.data.field_names import INSTRUCTIONS
 from nait.data.files.file_io import MEGABYTE
 from nait.data.files.named_files import bare_name
 from nait.data.files.sources import Source
@@ -45,6 +46,8 @@ MAX_NAMED_FAULTS = 20
 EMPTY_INSTRUCTION, EMPTY_ANSWER = "empty instruction", "empty answer"
 SPELLED_MISSING = "an answer that spells a missing value (nan, None, #N/A), read as text"
 _MISSING_SPELLINGS = {"nan", "none", "null", "<na>", "#n/a"}
+SPELLED_INPUT = "an input that spells a missing value (nan, None, <noinput>), read as text"
+_INPUT_SPELLINGS = {*_MISSING_SPELLINGS, "n/a", "<noinput>", "<no input>", "noinput", "no input"}
 NO_ID = "no id, derived from the content"
 
 Placed = Iterator[tuple[Place, Row]]
@@ -166,6 +169,8 @@ class _PoolBuilder:
             self.notes[EMPTY_ANSWER] += 1
         if any(turn.answer.strip().casefold() in _MISSING_SPELLINGS for turn in content.turns):
             self.notes[SPELLED_MISSING] += 1
+        if any(turn.input and turn.input.strip().casefold() in _INPUT_SPELLINGS for turn in content.turns):
+            self.notes[SPELLED_INPUT] += 1
         if not any(turn.instruction.strip() or turn.input.strip() for turn in content.turns):
             self.notes[EMPTY_INSTRUCTION] += 1
         return example
@@ -229,7 +234,9 @@ class _PoolBuilder:
             )
         if self.layout and (unused := self.text_columns.unused(self.layout, self.id_column)):
             more = f" and {len(unused) - SHOWN_NAMES:,} more" if len(unused) > SHOWN_NAMES else ""
-            _log.info(
+            pair = self.layout.format in ("alpaca", "prompt_completion")
+            _log.log(
+                logging.WARNING if pair and INSTRUCTIONS & {*map(str.casefold, unused)} else logging.INFO,
                 "%s: text that is not used: %s%s",
                 self.source.name,
                 ", ".join(map(quoted, unused[:SHOWN_NAMES])),

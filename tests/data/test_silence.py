@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,74 @@ def test_a_message_with_an_image_audio_or_file_is_refused(tmp_path: Path, key: s
     assert f"field 'conversation[0].{key}'" in refusal(path)
 
 
+def test_a_text_of_a_message_next_to_the_one_that_is_read_is_listed(tmp_path: Path) -> None:
+    chat = [{**ASK, "text": "other"}, {**ANSWER, "value": "a", "parts": [{"type": "text", "text": "more"}]}]
+    expected = ["messages[].text", "messages[].parts"]
+    assert read_pool(write(tmp_path, {"messages": chat})).reading["unused"] == expected
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        json.dumps([{**ASK, "note": "n"}, ANSWER]),
+        {"role": ["user", "assistant"], "content": ["q", "a"], "note": ["n", "m"]},
+    ],
+    ids=["json", "lists"],
+)
+def test_unread_keys_are_listed_for_conversations_in_any_notation(tmp_path: Path, messages: Any) -> None:
+    pool = read_pool(write(tmp_path, {"messages": messages}))
+    assert (pool.examples[0].turns, pool.reading["unused"]) == ((Turn("q", "a"),), ["messages[].note"])
+
+
+def test_unread_keys_of_a_prompt_and_a_completion_of_messages_are_listed(tmp_path: Path) -> None:
+    row = {"prompt": [{**ASK, "note": "n"}], "completion": [{**ANSWER, "note": "m"}]}
+    assert read_pool(write(tmp_path, row)).reading["unused"] == ["prompt[].note", "completion[].note"]
+
+
+@pytest.mark.parametrize("name", ["prompt", "question", "query"])
+def test_an_input_next_to_a_question_is_its_input(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, {name: "Translate.", "input": "i", "output": "a"})
+    assert turns(path) == [(Turn("Translate.", "a", "i"),)]
+
+
+def test_an_instruction_that_is_not_used_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_pool(write(tmp_path, {"instruction": "Be brief.", "question": "q", "answer": "a"}))
+    read_pool(write(tmp_path, {"topic": "t", "question": "q", "answer": "a"}))
+    warned = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert len(warned) == 1
+    assert "text that is not used: 'instruction'" in warned[0]
+
+
+@pytest.mark.parametrize("text", ["<noinput>", "nan", "None", "N/A"])
+def test_an_input_that_spells_a_missing_value_is_counted(tmp_path: Path, text: str) -> None:
+    counts = read_pool(write(tmp_path, {**PAIR, "input": text})).reading["counts"]
+    assert counts == {"an input that spells a missing value (nan, None, <noinput>), read as text": 1}
+
+
+def test_a_label_in_lower_case_is_the_label_that_is_shown(tmp_path: Path) -> None:
+    row = {"question": "q", "options": ["w", "x"], "answer": "b"}
+    assert turns(write(tmp_path, row)) == [(Turn("q\nA. w\nB. x", "B"),)]
+    row = {"question": "q", "options": ["a", "b"], "answer": "b"}
+    assert turns(write(tmp_path, row)) == [(Turn("q\nA. a\nB. b", "b"),)]
+
+
+def test_a_developer_message_of_a_transcript_is_its_system_message(tmp_path: Path) -> None:
+    said = "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na<|im_end|>"
+    (example,) = read_pool(write(tmp_path, {"text": f"<|im_start|>developer\ns<|im_end|>\n{said}"})).examples
+    assert (example.system, example.turns) == ("s", (Turn("q", "a"),))
+    pool = read_pool(write(tmp_path, {"text": f"<|im_start|>memory\ns<|im_end|>\n{said}"}))
+    assert pool.reading["counts"] == {"chat-template markers, read as text": 1}
+
+
+def test_an_image_whose_parts_are_all_missing_is_no_image(tmp_path: Path) -> None:
+    empty = {"bytes": None, "path": None}
+    rows = {**PAIR, "image": empty}, {**PAIR, "instruction": "r", "image": None, "images": [empty]}
+    assert len(read_pool(write(tmp_path, *rows))) == 2
+    assert turns(write(tmp_path, {"messages": [{**ASK, "images": [empty]}, ANSWER]})) == [(Turn("q", "a"),)]
+
+
 def test_every_column_that_may_exclude_a_row_is_checked(tmp_path: Path) -> None:
     held = {**PAIR, "image": None, "video": "a.mp4"}
     assert "field 'video': holds an image, video or audio" in refusal(write(tmp_path, held))
@@ -145,7 +214,7 @@ def test_a_prompt_that_is_marked_as_trained_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "words"),
     [("weight", "not trained"), ("train", "not trained"), ("trainable", "not trained"), ("label", "undesirable"),
-     ("kto_tag", "undesirable"), ("is_correct", "undesirable")],
+     ("kto_tag", "undesirable"), ("is_correct", "undesirable"), ("is_safe", "undesirable")],
 )  # fmt: skip
 @pytest.mark.parametrize("text", ["0", "False", "no", "n", "0.0", " FALSE "])
 def test_a_row_whose_flag_is_off_in_text_is_refused(

@@ -53,12 +53,13 @@ def _lines(user: str, assistant: str, *, system: str = "", input: str = "") -> M
 
 STYLES = (
     Marks(
-        r"<\|im_start\|>\s*user\s*\n", r"<\|im_start\|>\s*assistant\s*\n", r"<\|im_start\|>\s*system\s*\n",
+        r"<\|im_start\|>\s*user\s*\n", r"<\|im_start\|>\s*assistant\s*\n",
+        r"<\|im_start\|>\s*(?:system|developer)\s*\n",
         end=r"<\|im_end\|>|<\|endoftext\|>",
     ),
     Marks(
         r"<\|start_header_id\|>user<\|end_header_id\|>", r"<\|start_header_id\|>assistant<\|end_header_id\|>",
-        r"(?:<\|begin_of_text\|>)?<\|start_header_id\|>system<\|end_header_id\|>",
+        r"(?:<\|begin_of_text\|>)?<\|start_header_id\|>(?:system|developer)<\|end_header_id\|>",
         end=r"<\|eot_id\|>|<\|end_of_text\|>",
     ),
     Marks(

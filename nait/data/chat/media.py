@@ -58,13 +58,22 @@ def check_no_attachments(message: Mapping[str, Any], column: str, at: str) -> No
     if _KEYS.isdisjoint(message):
         return
     for key in message:
-        if key in _KEYS and not is_empty(message[key]):
+        if key in _KEYS and not is_absent(message[key]):
             raise RowError(
                 "holds an image, video, audio or file",
                 column=column,
                 at=f"{at}.{key}",
                 fix="Images, video, audio and files are not supported: remove such rows",
             )
+
+
+def is_absent(value: object) -> bool:
+    """Whether a value is empty, or holds empty values only, as Arrow writes an image that is missing."""
+    if is_empty(value):
+        return True
+    if isinstance(value, (list, dict)):
+        return all(is_absent(one) for one in (value.values() if isinstance(value, dict) else value))
+    return False
 
 
 def is_media_value(value: object) -> bool:

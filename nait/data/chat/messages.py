@@ -61,13 +61,15 @@ CHAT = MessageKeys(
     ("role", "speaker", "author", "sender"), ("content", "text", "value", "message", "parts", "data")
 )
 SHAREGPT = MessageKeys(("from",), ("value", "content", "text"))
-KNOWN = {*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *WEIGHTS, PARTS, *_TOOL_KEYS}
+KNOWN = frozenset({*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *WEIGHTS, PARTS, *_TOOL_KEYS})
 """Message keys that are read."""
+_TEXT_KEYS = tuple(dict.fromkeys((*CHAT.text, *SHAREGPT.text)))
+_NONE: frozenset[str] = frozenset()
 
 
 def is_conversation(value: object, keys: MessageKeys) -> bool:
     """Whether a value is a conversation with these keys, judged by its first message."""
-    value = _as_message_list(value)
+    value = as_message_list(value)
     if not isinstance(value, list):
         return False
     if not value:
@@ -91,7 +93,7 @@ def read_messages(
 
     Raises: RowError.
     """
-    value = _as_message_list(value)
+    value = as_message_list(value)
     if not isinstance(value, list):
         what = "is missing" if value is None else f"is {kind(value)}, not a list"
         fix = f"Write a list of messages, {keys}"
@@ -107,7 +109,7 @@ def read_messages(
     return [_message(message, column, f"[{i}]", keys, handling, notes) for i, message in enumerate(value)]
 
 
-def _as_message_list(value: object) -> object:
+def as_message_list(value: object) -> object:
     """List of messages in JSON text, a single message or an object of lists; any other value unchanged."""
     speaker = _role_key(value, CHAT) or _role_key(value, SHAREGPT) if isinstance(value, dict) else ""
     if isinstance(value, dict) and speaker:
@@ -123,6 +125,12 @@ def _as_message_list(value: object) -> object:
             return value
         return found if isinstance(found, list) else value
     return value
+
+
+def unread_texts(message: dict[str, Any]) -> frozenset[str]:
+    """Text keys of a message that are not read, because another one is read and differs."""
+    held = [key for key in _TEXT_KEYS if not is_empty(message.get(key))]
+    return frozenset(key for key in held[1:] if message[key] != message[held[0]]) if len(held) > 1 else _NONE
 
 
 def _role_key(message: dict[str, Any], keys: MessageKeys) -> str:
@@ -248,9 +256,7 @@ def is_messages(value: object) -> bool:
     if isinstance(value, dict):
         speaker = next((value[key] for key in (*CHAT.role, *SHAREGPT.role, "type") if key in value), None)
         name = speaker[0] if isinstance(speaker, list) and speaker else speaker
-        value = (
-            _as_message_list(value) if isinstance(name, str) and name.strip().casefold() in ROLES else None
-        )
+        value = as_message_list(value) if isinstance(name, str) and name.strip().casefold() in ROLES else None
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return False
     return is_conversation(value, SHAREGPT) or bool(_role_key(value[0], CHAT))
@@ -258,7 +264,7 @@ def is_messages(value: object) -> bool:
 
 def speaker_roles(value: object) -> list[str]:
     """Role of each message of a conversation: user, assistant or system; "" for an unknown role."""
-    found = _as_message_list(value)
+    found = as_message_list(value)
     messages = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     names = [str(one.get(_role_key(one, CHAT) or _role_key(one, SHAREGPT))) for one in messages]
     return [ROLES.get(name.strip().casefold(), "") for name in names]

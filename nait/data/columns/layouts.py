@@ -13,7 +13,7 @@ from nait.core.dataset.examples import Turn
 from nait.data.chat.conversations import ENDS, Dialogue, read_conversation, turns_from_messages
 from nait.data.chat.flags import read_label, read_weight
 from nait.data.chat.marks import CALLED, TEMPLATE, has_template_markers, has_tool_call, style_of
-from nait.data.chat.media import NO_MEDIA, PLACEHOLDER, checked_media, has_media_placeholder
+from nait.data.chat.media import NO_MEDIA, PLACEHOLDER, checked_media, has_media_placeholder, is_absent
 from nait.data.chat.messages import (
     CHAT,
     SHAREGPT,
@@ -112,7 +112,9 @@ class Layout:
                 column=self.optional["system"] or "",
                 fix="Keep one of the two, or set data.columns={system: null}",
             )
-        if any(has_template_markers(text) for turn in turns for text in (turn.instruction, turn.answer)):
+        if any(has_template_markers(text) for turn in turns for text in (turn.instruction, turn.answer)) or (
+            (own_system or system) and has_template_markers(own_system or system)
+        ):
             notes = (*notes, TEMPLATE)
         if any(has_tool_call(turn.answer) for turn in turns):
             notes = (*notes, CALLED)
@@ -144,7 +146,7 @@ class Layout:
         weights: list[float] = []
         for name, column in self._excluding:
             value = value_at(row, column)
-            if is_empty(value):
+            if is_absent(value):
                 continue
             disable = f"or set data.columns={{{name}: null}}"
             if name in _UNSUPPORTED:

@@ -150,6 +150,8 @@ def chosen_label(
         ):
             if not text:
                 raise _no_option(column)
+            if text not in options.texts and text.upper() in options.labels:
+                return text.upper()
             return checked_text(value, column)
         value = int(text) if len(text) < 10 else -1
     if isinstance(value, float) and value.is_integer():
