@@ -109,6 +109,12 @@ def test_a_verdict_of_an_annotator_is_no_answer(tmp_path: Path) -> None:
     assert "completion: answer" not in said
 
 
+@pytest.mark.parametrize("value", [[], {}, None, 1, True, [[]], [{}], ["accept"]])
+def test_values_of_any_type_have_advice(tmp_path: Path, value: Any) -> None:
+    for name in ("answer", "choices", "data_row", "history", "title"):
+        assert "fits no format" in refusal(tmp_path, {name: value, "selftext": value})
+
+
 def test_items_of_an_api_response_are_named_with_the_answer_among_them(tmp_path: Path) -> None:
     row: dict[str, Any] = {
         "input": [{"type": "message", **ASK}],

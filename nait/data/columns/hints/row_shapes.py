@@ -56,7 +56,8 @@ def has_tools(row: Row) -> bool:
 
 def verdict_column(row: Row) -> str:
     """Column with an annotator's verdict on the row (Prodigy's `answer: accept`); "" without one."""
-    return next((name for name, one in row.items() if name == "answer" and one in _VERDICTS), "")
+    verdict = row.get("answer")
+    return "answer" if isinstance(verdict, str) and verdict in _VERDICTS else ""
 
 
 def is_item_list(value: object) -> bool:
