@@ -17,11 +17,11 @@ import numpy as np
 from benchmarks.lines import Goal, alternate, print_result, setting
 from benchmarks.models import arguments, load, rows
 from nait.models.anatomy import dissect
+from nait.models.lm_head import head_of
 from nait.models.tokens.batches import collate, plan
 from nait.signals.backward.answer_loss import backward
 from nait.signals.backward.gradient_runner import GradientRunner
 from nait.signals.backward.per_example import find_factors
-from nait.signals.forward.lm_head import head_of
 from nait.signals.specs.gradients import Update, find_moments, influences_of
 from nait.training.adapter import LoraRecipe, attach
 

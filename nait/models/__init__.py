@@ -1,1 +1,1 @@
-"""Model folders, prompt templates, tokenization, batches, and the anatomy of a decoder."""
+"""Model folders, prompt templates, tokenization, batches, the anatomy of a decoder and its LM head."""

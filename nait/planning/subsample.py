@@ -63,4 +63,4 @@ def bytes_of(path: Path, sample: int, rows: int) -> int:
 
 def updates_rows(recipe: Mapping[str, Any]) -> int:
     """Rows in one update of a recipe."""
-    return int(recipe.get("batch_size", 1)) * int(recipe.get("gradient_accumulation", 1))
+    return int(recipe.get("batch_size", 1))

@@ -17,7 +17,7 @@ from typing import Any
 from nait.core.contracts import Tracker
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import NaitError
-from nait.training.checkpoints import EPOCHS, write_epoch
+from nait.training.checkpoints import EPOCHS, TOKENS, write_epoch
 
 CURVE = ("loss", "learning_rate", "grad_norm", "epoch")
 # Saving takes at most 1/50 of the training time, however large the model.
@@ -166,6 +166,7 @@ def facts(state: Any, network: Any, rows: TokenTable, *, earlier_seconds: float 
         "rows": len(rows),
         "answer_tokens": int(rows.answer_tokens.sum()),
         "tokens_seen": state.num_input_tokens_seen,
+        "device_tokens": last[TOKENS],
         "trainable_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "samples_per_second": last["train_samples_per_second"] * resumed,
     }

@@ -13,6 +13,8 @@ from nait.training import adapter
 CHECKPOINTS = "checkpoints"
 EPOCHS = "epochs"
 STATE = "trainer_state.json"
+TOKENS = "device_tokens"
+"""The key of the trainer's log that has each update's budget of tokens."""
 
 
 def latest(folder: Path) -> Path | None:
@@ -35,6 +37,11 @@ def _step(path: Path) -> int | None:
         return int(json.loads((path / STATE).read_text(encoding="utf-8"))["global_step"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def tokens_of(checkpoint: Path) -> int:
+    """The budget of tokens with which a checkpoint's last update was trained."""
+    return int(json.loads((checkpoint / STATE).read_text(encoding="utf-8"))["log_history"][-1][TOKENS])
 
 
 def write_epoch(folder: Path, network: Any, optimizer: Any, *, base: str, facts: dict[str, Any]) -> None:

@@ -24,16 +24,17 @@ from nait.training import adapter, health, schedules
 from nait.training import callbacks as watch
 from nait.training.adapter import LoraRecipe
 from nait.training.checkpoints import CHECKPOINTS, STATE, latest
-from nait.training.dataset import check_trainable, padding_id
 from nait.training.trainer_run import fit, stochastic_adamw
+from nait.training.updates.device_tokens import AUTO, automatic, halved
+from nait.training.updates.rows import check_trainable
 
-VERSION = 2
+VERSION = 3
 METHODS = ("lora", "full")
 PRECISIONS = ("model", "bf16", "bf16_weights")
 KEEPS = ("none", "epoch")
 STOCHASTIC = "adamw_8bit_stochastic"
 # Our name -> transformers' name. The stochastic optimiser is passed to the trainer as a class.
-OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit", STOCHASTIC: "adamw_torch"}
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit", STOCHASTIC: "adamw_torch"}
 PACKAGES = {"adamw_8bit": "bitsandbytes", STOCHASTIC: "torchao"}
 
 
@@ -41,9 +42,11 @@ PACKAGES = {"adamw_8bit": "bitsandbytes", STOCHASTIC: "torchao"}
 class FineTune:
     """Supervised fine-tuning on the answer tokens, with LoRA or of all weights.
 
-    An update covers `gradient_accumulation` batches of `batch_size` rows; its loss is the mean over all their answer
-    tokens. `max_steps`, when set, replaces `epochs`. `warmup` is a share of all updates; a share below one update
-    means no warm-up.
+    An update covers `batch_size` rows; its loss is the mean over all their answer tokens. They are split by length
+    into micro-batches of at most `device_tokens` padded tokens (`auto`: as many as suit the device). The split
+    changes no gradient beyond float rounding; with dropout it changes the random draws, as another seed would. Out of
+    memory halves `device_tokens`. `max_steps`, when set, replaces `epochs`. `warmup` is a share of all updates; a
+    share below one update means no warm-up.
 
     Trained weights (the adapter's, or the whole model's for `method=full`) are fp32 whatever the checkpoint's dtype,
     since steps of 2e-5 round to zero in bfloat16. `precision=model` computes in the checkpoint's dtype (float16
@@ -60,7 +63,7 @@ class FineTune:
     max_steps: int | None = None
     learning_rate: float = 2e-4
     batch_size: int = 16
-    gradient_accumulation: int = 1
+    device_tokens: int | Literal["auto"] = AUTO
     scheduler: str = "cosine"
     warmup: float = 0.03
     weight_decay: float = 0.0
@@ -80,7 +83,8 @@ class FineTune:
             check_whole("train.max_steps", self.max_steps, least=1)
         check_number("train.learning_rate", self.learning_rate, "(0, inf)")
         check_whole("train.batch_size", self.batch_size, least=1)
-        check_whole("train.gradient_accumulation", self.gradient_accumulation, least=1)
+        if self.device_tokens != AUTO:
+            check_whole("train.device_tokens", self.device_tokens, least=1)
         check_choice("train.scheduler", self.scheduler, schedules.NAMES)
         check_number("train.warmup", self.warmup, "[0, 1)")
         check_number("train.weight_decay", self.weight_decay, "[0, inf)")
@@ -136,7 +140,6 @@ class FineTune:
             "max_steps": self.max_steps,
             "learning_rate": float(self.learning_rate),
             "batch_size": self.batch_size,
-            "gradient_accumulation": self.gradient_accumulation,
             "scheduler": self.scheduler,
             "warmup": float(self.warmup),
             "weight_decay": float(self.weight_decay),
@@ -162,6 +165,7 @@ class FineTune:
         dtype = network.dtype
         network = self._trainable(network)
         start = health.sample_weights(network)
+        most = self._most_tokens(network)
         resumed = latest(folder / CHECKPOINTS)
         attempt = Attempt(folder, kept=[resumed / STATE] if resumed else [])
         bar = watch.Bar()
@@ -174,7 +178,7 @@ class FineTune:
                 folder / CHECKPOINTS,
                 schedule=partial(schedules.scheduler, self.scheduler, share=float(self.warmup)),
                 optimizer=stochastic_adamw(self.learning_rate) if self.optimizer == STOCHASTIC else None,
-                pad_id=padding_id(tokenizer),
+                device_tokens=most,
                 seed=seed,
                 deterministic=self.deterministic,
                 watchers=[
@@ -206,7 +210,13 @@ class FineTune:
             dtype=str(dtype).removeprefix("torch."),
             zero_adapter=self.lora is not None and adapter.is_zero(network),
         )
+        warnings += halved(most, facts["device_tokens"])
         return {**facts, **shares, "warnings": warnings, **attempt.facts()}
+
+    def _most_tokens(self, network: Any) -> int:
+        if self.device_tokens != AUTO:
+            return int(self.device_tokens)
+        return automatic(network, checkpointing=self.gradient_checkpointing)
 
     def _trainable(self, network: Any) -> Any:
         if self.lora:
@@ -227,7 +237,6 @@ class FineTune:
             "max_steps": self.max_steps or -1,
             "learning_rate": self.learning_rate,
             "per_device_train_batch_size": self.batch_size,
-            "gradient_accumulation_steps": self.gradient_accumulation,
             "weight_decay": self.weight_decay,
             "max_grad_norm": self.max_grad_norm,
             "optim": OPTIMIZERS[self.optimizer],

@@ -1,4 +1,8 @@
-"""One run of transformers' Trainer: quiet, reproducible, resumable, on the network's device."""
+"""One run of transformers' Trainer: quiet, reproducible, resumable, on the network's device.
+
+The trainer keeps the order of rows, the optimiser, the schedule, the callbacks and the checkpoints. Its step is ours:
+a batch of the trainer holds the row numbers of one update, and `UpdateGradients` splits them into micro-batches.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,14 @@ from nait.core.addresses import unit_interval
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
 from nait.training.callbacks import callbacks
-from nait.training.checkpoints import latest
-from nait.training.dataset import Padding, Rows
+from nait.training.checkpoints import TOKENS, latest, tokens_of
+from nait.training.updates.rows import ROWS, RowNumbers, gather
 
 FIXED: Mapping[str, Any] = {
     "report_to": "none",
     "disable_tqdm": True,  # it prints a line at each step; `callbacks.Bar` replaces it
     "logging_steps": 1,
     "logging_nan_inf_filter": False,  # it would replace a NaN by the last finite loss
-    "include_num_input_tokens_seen": "non_padding",
     "save_strategy": "no",  # `callbacks.CheckpointSaves` requests checkpoints
     "save_total_limit": 1,
     "remove_unused_columns": False,
@@ -36,44 +39,77 @@ def fit(
     *,
     schedule: Callable[..., Any],
     optimizer: tuple[Any, dict[str, Any]] | None,
-    pad_id: int,
+    device_tokens: int,
     seed: int,
     deterministic: bool,
     watchers: Sequence[Any],
 ) -> Any:
-    """The trainer's state after training `network` in place.
+    """The trainer's state after training `network` in place. Its log has the `device_tokens` of each update.
 
     `options`: fields of TrainingArguments. `schedule(optimizer, updates=...)`: returns the scheduler of the learning
-    rate. `optimizer`: a class and its arguments; None uses the one in `options`.
+    rate. `optimizer`: a class and its arguments; None uses the one in `options`. `device_tokens`: the most padded
+    tokens of a micro-batch; a resumed run keeps a smaller number that its checkpoint has.
 
     Raises: ConfigError when the device does not support the options.
     """
-    from transformers import PrinterCallback, Trainer
+    from transformers import PrinterCallback
 
     arguments = _arguments(network.device, options, checkpoints, seed)
     cached = getattr(network.config, "use_cache", True)  # the trainer disables it and does not restore it
-
-    class Scheduled(Trainer):  # type: ignore[misc]  # the only hook for a custom schedule
-        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            self.lr_scheduler = schedule(optimizer or self.optimizer, updates=num_training_steps)
-            return self.lr_scheduler
-
-    trainer = Scheduled(
+    resumed = latest(checkpoints)
+    trainer = _updates_trainer()(
         model=network,
         optimizer_cls_and_kwargs=optimizer,
         args=arguments,
-        train_dataset=Rows(rows),
-        data_collator=Padding(rows, pad_id),
+        train_dataset=RowNumbers(len(rows)),
+        data_collator=gather,
         callbacks=callbacks(*watchers),
+        table=rows,
+        schedule=schedule,
+        device_tokens=min(device_tokens, tokens_of(resumed) if resumed else device_tokens),
     )
     trainer.remove_callback(PrinterCallback)
-    resumed = latest(checkpoints)
     with deterministic_kernels(network.device) if deterministic else nullcontext():
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     if network.device.type != "cpu":
         trainer.accelerator.free_memory()  # the evaluation loads the model again
     network.config.use_cache = cached
     return trainer.state
+
+
+def _updates_trainer() -> Any:
+    """The trainer's class: a batch is one update, and its learning rate follows `schedule`."""
+    from transformers import Trainer
+
+    from nait.training.updates.update_gradients import UpdateGradients
+
+    class UpdatesTrainer(Trainer):  # type: ignore[misc]  # the trainer's hooks are methods
+        def __init__(
+            self, *, table: TokenTable, schedule: Callable[..., Any], device_tokens: int, **given: Any
+        ) -> None:
+            super().__init__(**given)
+            self.lengths, self.schedule = table.lengths, schedule
+            self.gradients = UpdateGradients(
+                self.model, table, device_tokens=device_tokens, autocast=self.accelerator.autocast
+            )
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            self.lr_scheduler = self.schedule(optimizer or self.optimizer, updates=num_training_steps)
+            return self.lr_scheduler
+
+        def training_step(
+            self,
+            model: Any,  # noqa: ARG002
+            inputs: dict[str, list[int]],
+            num_items_in_batch: Any = None,  # noqa: ARG002
+        ) -> Any:
+            self.state.num_input_tokens_seen += int(self.lengths[inputs[ROWS]].sum())
+            return self.gradients(inputs[ROWS]).to(self.args.device)
+
+        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+            super().log({**logs, TOKENS: self.gradients.device_tokens}, start_time)
+
+    return UpdatesTrainer
 
 
 def stochastic_adamw(learning_rate: float) -> tuple[Any, dict[str, Any]]:
@@ -99,7 +135,7 @@ def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed:
             # The sampler shuffles epoch e with data_seed + e: without the hash, seed 1 would repeat epochs of seed 0.
             data_seed=int(unit_interval("order of rows", seed) * 2**31),
             use_cpu=device.type == "cpu",
-            dataloader_pin_memory=device.type == "cuda",
+            dataloader_pin_memory=False,  # a batch is a list of row numbers
             **FIXED,
             **options,
         )

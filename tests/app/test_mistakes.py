@@ -173,6 +173,14 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["data.path=p.jsonl"], ["data.path: data=nano has no such key. It needs data=file or hub."]),
     (["target.path=p.jsonl"], ["target.path: target=nano has no such key. It needs target=file."]),
     (["target.paths={a: b}"], ["target.paths", "It needs target=directions or files."]),
+    (
+        ["train.gradient_accumulation=8"],
+        ["train.gradient_accumulation", "Multiply the two", "train.device_tokens"],
+    ),
+    (
+        ["selector=less", "selector.warmup.micro_batch_size=8"],
+        ["selector.warmup.batch_size is its number of rows"],
+    ),
     (["budget.count=40"], ["budget.count: budget=ratio has no such key. It needs budget=count."]),
     (["order.q=0.3"], ["order.q: order=highest has no such key. It needs order=from_quantile."]),
     (
@@ -227,6 +235,7 @@ WRONG: list[tuple[str, list[str]]] = [
     ("train.lora.r=x", ["train.lora.r: 'x' is not a whole number"]),
     ("data.size=big", ["data.size: 'big' is not a whole number"]),
     ("+selector.layer=[1]", ["selector.layer: there is no such key. Did you mean 'layers'"]),
+    ("+train.gradient_accumulation=4", ["train.batch_size is its number of rows"]),
     ("+train.lora.rank=4", ["train.lora.rank: there is no such key"]),
     ("tracking.project=[a]", ["tracking.project: '['a']' is not text"]),
 ]

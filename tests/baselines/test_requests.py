@@ -12,9 +12,9 @@ from nait.baselines.rds import Rds
 from nait.baselines.selectit import SelectIt
 from nait.core.addresses import canonical_json
 from nait.models.anatomy import dissect
+from nait.models.lm_head import head_of
 from nait.models.prompts.templates import TextTemplate
 from nait.neurons.scorer import Nait
-from nait.signals.forward.lm_head import head_of
 from tests.baselines.conftest import TEMPLATE, Open
 from tests.families import pool, target
 

@@ -52,9 +52,7 @@ class Stepping:
     """A trainer of three-step epochs that logs its steps."""
 
     rows: list[int] = field(default_factory=list)
-    recipe: Mapping[str, Any] | None = field(
-        default_factory=lambda: {"epochs": 2.0, "batch_size": 4, "gradient_accumulation": 1}
-    )
+    recipe: Mapping[str, Any] | None = field(default_factory=lambda: {"epochs": 2.0, "batch_size": 4})
 
     def train(
         self,
@@ -308,10 +306,10 @@ def test_tokens_follow_characters_and_rows_that_were_cut_do_not_bend_the_line() 
 
 @pytest.mark.parametrize(
     ("change", "count"),
-    [({}, 96), ({"gradient_accumulation": 4}, 24), ({"max_steps": 7}, 7), ({"epochs": 0.5}, 16)],
+    [({}, 96), ({"batch_size": 64}, 24), ({"max_steps": 7}, 7), ({"epochs": 0.5}, 16)],
 )
 def test_updates_are_those_of_the_recipe(change: Mapping[str, Any], count: int) -> None:
-    recipe = {"epochs": 3.0, "batch_size": 16, "gradient_accumulation": 1, "max_steps": None}
+    recipe = {"epochs": 3.0, "batch_size": 16, "max_steps": None}
     assert updates({**recipe, **change}, 500) == count
     assert updates({"kind": "other"}, 500) is None
 

@@ -13,11 +13,11 @@ import transformers
 from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, ModelError
 from nait.models.anatomy import dissect
+from nait.models.lm_head import head_of
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
 from nait.signals.forward import output_meters as outputs
-from nait.signals.forward.lm_head import head_of
 from nait.signals.passes.options import Engine
 from nait.signals.passes.runners import Runner
 from nait.signals.specs.activations import (

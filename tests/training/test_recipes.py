@@ -26,7 +26,8 @@ from nait.training.recipes import FineTune
         ("learning_rate", -1e-4),
         ("learning_rate", float("inf")),
         ("batch_size", 2.5),
-        ("gradient_accumulation", 0),
+        ("device_tokens", 0),
+        ("device_tokens", "all"),
         ("warmup", 1.0),
         ("weight_decay", -0.1),
         ("max_grad_norm", -1),
@@ -69,7 +70,7 @@ def test_method_and_lora_must_agree() -> None:
 
 def test_the_recipe_holds_every_field_that_decides_the_result() -> None:
     recipe = FineTune(lora=LoraRecipe()).recipe
-    free = {"gradient_checkpointing", "deterministic", "save_seconds"}
+    free = {"device_tokens", "gradient_checkpointing", "deterministic", "save_seconds"}
     assert {field.name for field in dataclasses.fields(FineTune)} == (
         set(recipe) - {"kind", "version"}
     ) | free

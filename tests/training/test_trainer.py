@@ -15,7 +15,6 @@ import pytest
 from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe
-from nait.training.dataset import Padding
 from nait.training.no_training import NoTraining
 from nait.training.recipes import FineTune
 from nait.training.trainer_run import deterministic_kernels
@@ -112,30 +111,9 @@ def test_the_loss_is_the_mean_over_answer_tokens(train: Train, tiny: Any, rows: 
     assert facts["tokens_seen"] == rows.lengths.sum()
 
 
-def test_accumulated_small_batches_equal_one_large_batch(train: Train) -> None:
-    steady = replace(LORA, epochs=1, lora=LoraRecipe(r=2, dropout=0.0))
-    large, halves = Records(), Records()
-    train(steady, tracker=large)
-    train(replace(steady, batch_size=2, gradient_accumulation=2), tracker=halves)
-    for (step, one), (same_step, two) in zip(large.logged, halves.logged, strict=True):
-        assert step == same_step
-        assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
-
-
 def test_what_saves_memory_or_time_changes_no_byte(train: Train, plain: Plain) -> None:
     other, _ = train(replace(LORA, gradient_checkpointing=True, save_seconds=300))
     assert content(other) == content(plain[0])
-
-
-def test_padding_is_neither_looked_at_nor_learned(rows: TokenTable) -> None:
-    batch = Padding(rows, pad_id=5)([0, 1, 2])
-    lengths = rows.lengths[:3]
-    assert batch["attention_mask"].sum(1).tolist() == lengths.tolist()
-    for b, length in enumerate(lengths):
-        assert batch["input_ids"][b, length:].tolist() == [5] * (int(lengths.max()) - int(length))
-        assert batch["labels"][b, length:].eq(-100).all()
-        assert batch["labels"][b, :3].eq(-100).all()
-        assert batch["labels"][b, 3:length].equal(batch["input_ids"][b, 3:length])
 
 
 def test_each_step_reaches_the_tracker_and_the_curve_file(plain: Plain) -> None:

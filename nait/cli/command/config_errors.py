@@ -16,7 +16,7 @@ from yaml import YAMLError
 
 from nait.cli.command.advice.key_synonyms import synonym
 from nait.cli.command.config_groups import GroupOptions, compose, loader_of
-from nait.cli.command.config_keys import paths
+from nait.cli.command.config_keys import paths, replaced
 from nait.cli.command.quoting import quoted
 from nait.core.errors import ConfigError, did_you_mean, either
 from nait.core.inputs.repeated_keys import repeated_key_error
@@ -131,6 +131,8 @@ def no_such_key(
 
     `choices`: group -> chosen option, as in {"budget": "ratio"}.
     """
+    if old := replaced(key):
+        return old
     group = key.split(".")[0]
     having = options.with_key(key)
     if having:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nait.cli.command.config_keys import replaced
 from nait.core.errors import ConfigError, did_you_mean, either
 
 LISTS = (list, tuple, Sequence)
@@ -43,7 +44,7 @@ def fit(node: Any, where: str) -> Any:
         node = {key: value for key, value in node.items() if key != "name"}  # of a selector inside a selector
     for key in node if wanted else ():
         if key not in wanted and not str(key).startswith("_") and (where, key) != NAMED:
-            raise ConfigError(
+            raise replaced(f"{where}.{key}") or ConfigError(
                 "there is no such key", where=f"{where}.{key}", fix=did_you_mean(str(key), wanted)
             )
     fitted = {}

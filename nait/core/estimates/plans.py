@@ -140,8 +140,7 @@ def updates(recipe: Mapping[str, Any], rows: int) -> int | None:
     if recipe.get("max_steps"):
         return int(recipe["max_steps"])
     try:
-        batches = math.ceil(rows / int(recipe["batch_size"]))
-        an_epoch = max(1, math.ceil(batches / int(recipe["gradient_accumulation"])))
+        an_epoch = math.ceil(rows / int(recipe["batch_size"]))
         return math.ceil(float(recipe["epochs"]) * an_epoch)
     except KeyError:
         return None

@@ -16,7 +16,9 @@ NO_SETTING = {
     "selector.name", "model.name", "model.path", "model.fingerprints", "model.device", "model.device_map",
     "model.attn_implementation", "model.tensor_parallel", "model.trust_remote_code", "model.download",
     "template.path", "reference_template.path", "train.save_seconds", "train.deterministic",
-    "train.gradient_checkpointing", "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial",
+    "train.device_tokens", "train.gradient_checkpointing", "selector.warmup.save_seconds",
+    "selector.warmup.deterministic", "selector.warmup.device_tokens", "selector.warmup.gradient_checkpointing",
+    "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial",
 }  # fmt: skip
 """Keys that do not change results, and keys whose content is recorded as a fingerprint."""
 

@@ -10,13 +10,10 @@ from __future__ import annotations
 import torch
 
 from nait.models.anatomy import Anatomy
+from nait.models.lm_head import LmHead, head_backward
 from nait.models.tokens.batches import Batch
-from nait.signals.forward.lm_head import LmHead
 from nait.signals.forward.output_meters import predicted
 from nait.signals.runtime.out_of_memory import decoder_options
-
-LOGITS_AT_ONCE = 1 << 23
-"""Maximum logits (tokens times vocabulary) in memory at once: 32 MB in float32, about a CPU cache."""
 
 
 def backward(head: LmHead, anatomy: Anatomy, batch: Batch) -> torch.Tensor:
@@ -36,23 +33,6 @@ def backward(head: LmHead, anatomy: Anatomy, batch: Batch) -> torch.Tensor:
         last = h_btd.device  # a model may be spread over several devices
         h_kd = h_btd[row.to(last), column.to(last) - 1]
     labels_k = batch.input_ids[row, column].to(last)
-    nll_k, g_kd = _head_backward(head, h_kd.detach(), labels_k, weight_k.to(last))
+    nll_k, g_kd = head_backward(head, h_kd.detach(), labels_k, weight_k.to(last))
     h_kd.backward(g_kd)
     return losses.index_add_(0, row, nll_k.to(losses.device))
-
-
-def _head_backward(
-    head: LmHead, h_kd: torch.Tensor, labels_k: torch.Tensor, weight_k: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted NLL of each token [K], and its gradient with respect to the hidden states [K, D]."""
-    nll_k, g_kd = torch.empty_like(weight_k), torch.empty_like(h_kd)
-    step = max(1, LOGITS_AT_ONCE // int(head.module.weight.shape[0]))
-    for at in range(0, len(h_kd), step):
-        part = slice(at, at + step)
-        with torch.enable_grad():
-            h = h_kd[part].requires_grad_()
-            nll = torch.nn.functional.cross_entropy(head(h), labels_k[part], reduction="none")
-            weighted = nll * weight_k[part]
-            (g_kd[part],) = torch.autograd.grad(weighted.sum(), h)
-        nll_k[part] = weighted.detach()
-    return nll_k, g_kd

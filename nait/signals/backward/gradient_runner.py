@@ -21,7 +21,7 @@ from nait.signals.specs.gradients import Arrays, GradientSignal
 if TYPE_CHECKING:
     import torch
 
-    from nait.signals.forward.lm_head import LmHead
+    from nait.models.lm_head import LmHead
 
 
 class GradientRunner:
@@ -48,7 +48,7 @@ class GradientRunner:
         self.fit = MemoryFit()
 
     def __enter__(self) -> GradientRunner:
-        from nait.signals.forward.lm_head import head_of
+        from nait.models.lm_head import head_of
 
         self.tap.__enter__()
         self.head = head_of(self.network, self.anatomy)  # its logits are checked, which needs dropout off

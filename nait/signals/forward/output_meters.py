@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nait.models.lm_head import LmHead
 from nait.models.tokens.batches import Batch
 from nait.signals.forward.activation_meters import Hook
-from nait.signals.forward.lm_head import LmHead
 from nait.signals.specs.activations import Choice, Embedding, Losses, OutputSignal, Scope
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ Logits are the output embeddings applied to the decoder's output, followed in so
 cap (Gemma) or a scale (Cohere, Granite, Falcon-H1, HyperCLOVA X). The steps that the config names are compared
 with the network's own logits, so an unknown step is an error, never a wrong number.
 
-Shapes: P positions, D width, V vocabulary.
+Shapes: P positions, K answer tokens, D width, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from nait.core.errors import ModelError
@@ -23,8 +23,19 @@ if TYPE_CHECKING:
 PROBE_TOKENS = 8
 TOLERANCE = {"float32": 1e-4, "float64": 1e-4}
 LOW_PRECISION_TOLERANCE = 2e-2
+LOGITS_AT_ONCE = {"cpu": 1 << 23, "other": 1 << 26}
+"""Maximum logits (tokens times vocabulary) in memory at once: 32 MB on a CPU, about its cache; 256 MB on a GPU."""
 
 Step = Callable[["torch.Tensor"], "torch.Tensor"]
+
+
+class Head(Protocol):
+    """Logits [P, V] in float32 of states [P, D], and V."""
+
+    @property
+    def vocabulary(self) -> int: ...
+
+    def __call__(self, h_pd: torch.Tensor) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -34,10 +45,40 @@ class LmHead:
     module: Any
     step: Step | None
 
+    @property
+    def vocabulary(self) -> int:
+        """The number of logits of a position."""
+        return int(self.module.weight.shape[0])
+
     def __call__(self, h_pd: torch.Tensor) -> torch.Tensor:
         """Logits [P, V] in float32, which the caller may overwrite. The product runs in the network's dtype."""
         logits: torch.Tensor = self.module(h_pd)
         return (logits if self.step is None else self.step(logits)).float()
+
+
+def head_backward(
+    head: Head, h_kd: torch.Tensor, labels_k: torch.Tensor, weight_k: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted NLL of each token [K], and its gradient with respect to the hidden states [K, D].
+
+    The head runs on a few tokens at a time: logits [K, V] never exist. Its own parameters accumulate their gradients
+    if they require one.
+    """
+    import torch
+
+    nll_k, g_kd = torch.empty_like(weight_k), torch.empty_like(h_kd)
+    most = LOGITS_AT_ONCE.get(h_kd.device.type, LOGITS_AT_ONCE["other"])
+    step = max(1, most // head.vocabulary)
+    for at in range(0, len(h_kd), step):
+        part = slice(at, at + step)
+        with torch.enable_grad():
+            h = h_kd[part].detach().requires_grad_()
+            nll = torch.nn.functional.cross_entropy(head(h), labels_k[part], reduction="none")
+            weighted = nll * weight_k[part]
+            weighted.sum().backward()
+        assert h.grad is not None
+        g_kd[part], nll_k[part] = h.grad, weighted.detach()
+    return nll_k, g_kd
 
 
 _FOUND: WeakKeyDictionary[Any, LmHead] = WeakKeyDictionary()
@@ -78,7 +119,7 @@ def _find(network: Any, anatomy: Anatomy) -> LmHead:
             f"{anatomy.name} computes its logits in a way that is not known here (off by {errors[best]:.3g})",
             where="model.path",
             fix="Use a selector that needs no losses (nait, rds, length), or add its step to "
-            "nait/signals/forward/lm_head.py.",
+            "nait/models/lm_head.py.",
         )
     return heads[best]
 

@@ -1,0 +1,116 @@
+"""Micro-batches: the rows of one update, split by length under a budget of padded tokens.
+
+Shapes: N rows of the update, B rows and T tokens of a micro-batch, S = B x T, K answer tokens that are predicted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.dataset.token_table import TokenTable
+from nait.models.tokens.batches import Rows, width_of
+
+if TYPE_CHECKING:
+    import torch
+
+Ints = npt.NDArray[np.int64]
+
+
+def split(lengths: Ints, most_tokens: int, *, overhead: float = 0.0) -> list[Rows]:
+    """Places in `lengths` [N] of each micro-batch's rows: longest rows first, so that out of memory occurs early.
+
+    Of all splits of the sorted rows whose micro-batches have at most `most_tokens` padded tokens, this one has the
+    least padded tokens plus `overhead` tokens for each micro-batch. A row longer than the budget gets its own.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    widths = np.array([width_of(int(lengths[row])) for row in order], dtype=np.int64)
+    count = len(order)
+    cost, start = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)
+    for end in range(1, count + 1):
+        padded = widths[:end] * np.arange(end, 0, -1)  # of a micro-batch from each start to this end
+        allowed = padded <= most_tokens
+        allowed[end - 1] = True
+        total = np.where(allowed, cost[:end] + padded + overhead, np.inf)
+        start[end] = int(np.argmin(total))
+        cost[end] = total[start[end]]
+    batches, end = [], count
+    while end:
+        batches.append(order[start[end] : end])
+        end = int(start[end])
+    return batches[::-1]
+
+
+def split_packed(lengths: Ints, most_tokens: int) -> list[Rows]:
+    """Places in `lengths` [N] of each packed micro-batch's rows, filled one after the other, longest rows first."""
+    batches: list[list[int]] = []
+    free = 0
+    for place in np.argsort(-lengths, kind="stable"):
+        if not batches or lengths[place] > free:
+            batches.append([])
+            free = most_tokens
+        batches[-1].append(int(place))
+        free -= int(lengths[place])
+    return [np.array(rows, dtype=np.int64) for rows in batches]
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Token ids [B, T]; the flat places [K] of the states that predict an answer token, and these tokens [K].
+
+    `options` are further arguments of the decoder: none with padding on the right, since no real token attends to a
+    pad; the restarting positions [1, S] when the rows are packed into one sequence.
+    """
+
+    input_ids: torch.Tensor
+    places: torch.Tensor
+    labels: torch.Tensor
+    options: dict[str, Any]
+
+
+def padded(table: TokenTable, rows: Rows, *, fill_id: int, device: Any) -> MicroBatch:
+    """The rows as a batch, padded on the right."""
+    width = width_of(int(table.lengths[rows].max()))
+    ids = np.full((len(rows), width), fill_id, dtype=np.int64)
+    for b, row in enumerate(rows):
+        own, _ = table.row(int(row))
+        ids[b, : len(own)] = own
+    starts = width * np.arange(len(rows))
+    return _moved(table, rows, ids, starts, {}, device)
+
+
+def packed(table: TokenTable, rows: Rows, *, device: Any) -> MicroBatch:
+    """The rows as one sequence without padding, whose positions restart at each row."""
+    lengths = table.lengths[rows]
+    ids = np.concatenate([table.row(int(row))[0] for row in rows]).astype(np.int64)[None]
+    positions = np.concatenate([np.arange(length) for length in lengths])[None]
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return _moved(table, rows, ids, starts, {"position_ids": positions}, device)
+
+
+def _moved(
+    table: TokenTable, rows: Rows, ids: Ints, starts: Ints, options: dict[str, Ints], device: Any
+) -> MicroBatch:
+    import torch
+
+    places, labels = [], []
+    for row, start in zip(rows, starts, strict=True):
+        own, answer = table.row(int(row))
+        learned = np.flatnonzero(
+            answer[1:]
+        )  # the places before answer tokens; the first token has no context
+        places.append(start + learned)
+        labels.append(own[1:][learned])
+    arrays = {
+        "input_ids": ids,
+        "places": np.concatenate(places),
+        "labels": np.concatenate(labels).astype(np.int64),
+        **options,
+    }
+    found = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+    return MicroBatch(
+        found["input_ids"], found["places"], found["labels"], {name: found[name] for name in options}
+    )
