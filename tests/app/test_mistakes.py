@@ -177,6 +177,7 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
         ["train.gradient_accumulation=8"],
         ["train.gradient_accumulation", "Multiply the two", "train.device_tokens"],
     ),
+    (["gradient_accumulation_steps=4"], ["train.batch_size is its number of rows"]),
     (
         ["selector=less", "selector.warmup.micro_batch_size=8"],
         ["selector.warmup.batch_size is its number of rows"],

@@ -15,8 +15,9 @@ from omegaconf.errors import GrammarParseError
 from yaml import YAMLError
 
 from nait.cli.command.advice.key_synonyms import synonym
+from nait.cli.command.advice.replaced_keys import replaced
 from nait.cli.command.config_groups import GroupOptions, compose, loader_of
-from nait.cli.command.config_keys import paths, replaced
+from nait.cli.command.config_keys import paths
 from nait.cli.command.quoting import quoted
 from nait.core.errors import ConfigError, did_you_mean, either
 from nait.core.inputs.repeated_keys import repeated_key_error

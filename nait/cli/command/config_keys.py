@@ -9,13 +9,6 @@ from omegaconf import DictConfig, Node
 
 from nait.cli.command.parameter_types import takes_a_dict
 
-from nait.core.errors import ConfigError
-
-ACCUMULATED = (
-    "gradient_accumulation", "gradient_accumulation_steps", "micro_batch_size", "per_device_train_batch_size",
-)  # fmt: skip
-"""Keys of other trainers and of earlier versions that split an update into batches of a fixed number of rows."""
-
 
 class Keys:
     """Configs by chosen options, each composed once."""
@@ -89,16 +82,3 @@ def paths(config: DictConfig) -> list[str]:
         inner = paths(node) if isinstance(node, DictConfig) else []
         found += [key, *(f"{key}.{one}" for one in inner)]
     return found
-
-
-def replaced(key: str) -> ConfigError | None:
-    """The error for a key that another one replaces, as in `train.gradient_accumulation`; None for any other key."""
-    parent, _, last = key.rpartition(".")
-    if last not in ACCUMULATED or parent.split(".")[-1] not in ("train", "warmup"):
-        return None
-    return ConfigError(
-        f"an update is not made of batches: {parent}.batch_size is its number of rows",
-        where=key,
-        fix=f"Multiply the two: batch_size=8 with gradient_accumulation=16 is {parent}.batch_size=128. "
-        f"{parent}.device_tokens splits an update to fit the device.",
-    )

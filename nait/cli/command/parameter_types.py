@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nait.cli.command.config_keys import replaced
+from nait.cli.command.advice.replaced_keys import replaced
 from nait.core.errors import ConfigError, did_you_mean, either
 
 LISTS = (list, tuple, Sequence)

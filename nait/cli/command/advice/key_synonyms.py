@@ -7,11 +7,8 @@ import re
 _WORDS = {
     "train.learning_rate": "lr learningrate",
     "train.epochs": "epoch num_epochs num_train_epochs n_epochs max_epochs",
-    "train.batch_size": "bs batch batchsize per_device_train_batch_size per_device_batch_size micro_batch_size "
-    "train_batch_size",
+    "train.batch_size": "bs batch batchsize train_batch_size",
     "train.max_steps": "steps num_steps iterations iters max_iters",
-    "train.gradient_accumulation": "gradient_accumulation_steps grad_accum grad_acc accumulate_grad_batches "
-    "accumulation_steps",
     "train.warmup": "warmup_ratio warmup_steps",
     "train.scheduler": "lr_scheduler lr_scheduler_type schedule lr_schedule",
     "train.optimizer": "optim",
