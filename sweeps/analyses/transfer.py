@@ -20,6 +20,7 @@ from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 ALL = "all"
+LOWER = " (lower is better)"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def _matrix(
 def grid(matrix: Matrix) -> Grid:
     """The matrix as a heat map: significant cells bold, cells of a target's own benchmark framed.
 
-    With one seed, the title notes that intervals are over items only.
+    Columns where lower is better are marked, and blue is better in all columns. With one seed, the title notes that
+    intervals are over items only.
     """
     shape = (len(matrix.targets), len(matrix.tasks))
     values, strong, framed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
@@ -101,7 +103,10 @@ def grid(matrix: Matrix) -> Grid:
                 values[r, c], strong[r, c] = cell.value, cell.significant
     tested = any(cell.tested for cell in matrix.cells.values())
     title = matrix.title if tested else f"{matrix.title} ({ITEMS_ONLY})"
-    return Grid(title, list(matrix.targets), matrix.tasks, values, strong, framed)
+    lower = {task for (_, task), cell in matrix.cells.items() if not cell.higher_is_better}
+    turned = frozenset(c for c, task in enumerate(matrix.tasks) if task in lower)
+    columns = [f"{task}{LOWER if task in lower else ''}" for task in matrix.tasks]
+    return Grid(title, list(matrix.targets), columns, values, strong, framed, turned)
 
 
 def as_csv(found: Sequence[Matrix]) -> str:

@@ -106,7 +106,10 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tupl
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of a heat map [R, C], NaN where missing; `strong` cells are bold, `framed` cells have a frame."""
+    """The values of a heat map [R, C], NaN where missing; `strong` cells are bold, `framed` cells have a frame.
+
+    `turned`: the numbers of the columns whose lower values are better; their colours are reversed.
+    """
 
     title: str
     rows: Sequence[str]
@@ -114,6 +117,7 @@ class Grid:
     values: npt.NDArray[np.float64]
     strong: npt.NDArray[np.bool_]
     framed: npt.NDArray[np.bool_]
+    turned: frozenset[int] = frozenset()
 
 
 def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
@@ -145,7 +149,8 @@ def _heat_map(ax: Axes, grid: Grid, *, top: float, diverging: bool) -> None:
     from matplotlib.patches import Rectangle
 
     colours = matplotlib.colormaps["RdBu" if diverging else "Blues"]
-    shown = np.ma.masked_invalid(grid.values)
+    signs = np.array([-1.0 if column in grid.turned else 1.0 for column in range(len(grid.columns))])
+    shown = np.ma.masked_invalid(grid.values * signs)
     low = -top if diverging else 0.0
     edges = [np.arange(size + 1) - 0.5 for size in reversed(grid.values.shape)]
     ax.pcolormesh(
@@ -156,7 +161,7 @@ def _heat_map(ax: Axes, grid: Grid, *, top: float, diverging: bool) -> None:
         value = grid.values[row, column]
         if not np.isfinite(value):
             continue
-        red, green, blue, _ = colours((value - low * 1.25) / (1.25 * (top - low)))
+        red, green, blue, _ = colours((value * signs[column] - low * 1.25) / (1.25 * (top - low)))
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
         text = f"{value:+.3f}" if diverging else f"{value:.2f}"
         ax.text(

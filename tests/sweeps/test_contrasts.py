@@ -12,10 +12,10 @@ from scipy import stats
 from nait.core.statistics.results import Evaluation, Member, Result, Row
 from nait.stages.artifacts.evaluation_files import read_results, write_evaluation
 from nait.store import Store
-from nait.sweeps.analyses.pairs import pairwise
+from nait.sweeps.analyses.pairs import MOST, pairwise
 from nait.sweeps.grouping.collect import collect, outcomes, sheets
 from nait.sweeps.render.leaderboard_tables import difference_cells
-from nait.sweeps.render.report_document import Table
+from nait.sweeps.render.report_document import Notes, Table
 from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.sweeps.stats.aggregates import Line, corrected, summarise
 from nait.sweeps.stats.contrasts import between, controls
@@ -298,3 +298,14 @@ def test_a_score_of_few_items_has_wilson_s_interval_and_no_more(tmp_path: Path) 
             wilson = stats.binomtest(right, line.n).proportion_ci(method="wilson")
             wanted = max(line.value - wilson.low, wilson.high - line.value)
             assert line.half_width == pytest.approx(wanted, rel=0.03)
+
+
+def test_a_target_with_too_many_lines_for_a_table_of_pairs_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for k in range(MOST + 1):
+        put(store, f"method{k}", share={TASKS[0]: 0.5})
+    rows = collect(RunSet.load(store))
+    items = outcomes(RunSet.load(store), rows)
+    (notes,) = pairwise(rows, lines_of(store), items, control="random", benchmarks={})
+    assert isinstance(notes, Notes)
+    assert notes.lines == ("Target math, 10%: no table, because it has more than 12 lines.",)

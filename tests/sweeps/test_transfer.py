@@ -14,6 +14,7 @@ from nait.store import Store
 from nait.sweeps.analyses.claims import Claim, claims
 from nait.sweeps.analyses.transfer import Matrix, as_csv, grid, matrices
 from nait.sweeps.grouping.collect import collect, outcomes
+from nait.sweeps.render.svg import heat_maps
 from nait.sweeps.stats.aggregates import summarise
 from nait.sweeps.stats.target_benchmarks import belongs
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -182,3 +183,17 @@ def test_a_claim_holds_where_lower_is_better_and_the_own_direction_is_lower(tmp_
         claim.text: claim.verdict for _, claim in claims(found, rows, items, reasoning=(), control="random")
     }
     assert said["The diagonal wins: on each benchmark its own direction beats the others"] == "yes"
+
+
+def test_blue_is_better_in_every_column_and_columns_where_lower_is_better_say_so(tmp_path: Path) -> None:
+    rows = collect(RunSet.load(filled(Store(tmp_path), diagonal(0.4))))
+    rows = [replace(row, higher_is_better=row.task != "nano_code") for row in rows]
+    (matrix,) = matrices(summarise(rows, outcomes(RunSet.load(Store(tmp_path)), rows)), {})
+    shown = grid(matrix)
+    code = list(matrix.tasks).index("nano_code")
+    assert shown.turned == {code}
+    assert shown.columns[code] == "nano_code (lower is better)"
+    (ax,) = heat_maps([shown], diverging=True).axes
+    drawn = np.asarray(ax.collections[0].get_array()).reshape(shown.values.shape)
+    signs = [-1 if task == "nano_code" else 1 for task in matrix.tasks]
+    assert drawn == pytest.approx(shown.values * signs)
