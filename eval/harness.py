@@ -28,6 +28,7 @@ from nait.eval.language_model.chat_prompts import Chats, chat_warnings
 from nait.eval.language_model.context_limits import CutPrompts, cap_answers, context_warnings
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
+from nait.eval.suites.embedded_sizes import embedded_sizes
 from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import OWN, Catalogue, library
@@ -39,7 +40,6 @@ from nait.eval.suites.task_settings import (
     shots,
     zero_shot_warnings,
 )
-from nait.eval.suites.task_sizes import sizes
 from nait.models.prompts.frozen_clock import DAY, freeze_tokenizer_clock
 from nait.models.tokens.tokenizers import check_highest
 
@@ -168,8 +168,8 @@ class LmEval:
         }
 
     def sizes(self) -> dict[str, int]:
-        """Task -> number of items; {} if a definition does not give it."""
-        return sizes(self.suite, self.limit)
+        """Task -> number of items; {} if a task is not one of the embedded ones."""
+        return embedded_sizes(self.suite, self.limit)
 
     def items(self) -> dict[str, list[EvaluationText]]:
         """Task -> the texts of each item: prompt and fields. Items beyond `limit` are included and marked."""

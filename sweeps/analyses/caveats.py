@@ -7,10 +7,9 @@ from typing import Any
 
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Row
-from nait.sweeps.grouping.identities import is_shuffled
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.stats.aggregates import Line
-from nait.sweeps.stored_runs.method_names import BASE
+from nait.sweeps.stored_runs.method_names import BASE, is_shuffled
 from nait.sweeps.stored_runs.run_set import RunSet
 
 LOUD_RHO = 0.5

@@ -9,10 +9,11 @@ from pathlib import Path
 from nait.core.statistics.results import Row
 from nait.store import Artifact, write_text
 from nait.sweeps.grouping.collect import NO_RUNS, sheets
-from nait.sweeps.grouping.identities import is_base, is_shuffled, reference
+from nait.sweeps.grouping.identities import reference
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, written
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.stored_runs.cost_ledger import Amount, Amounts, RunCost, Spending, spendings
+from nait.sweeps.stored_runs.method_names import is_base, is_shuffled
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
 

@@ -12,10 +12,11 @@ from nait.core.errors import StoreError
 from nait.core.ranking.budgets import WHOLE
 from nait.store import Artifact
 from nait.sweeps.grouping.headings import Heading, headings
-from nait.sweeps.grouping.identities import SCORES, SHUFFLED, Facts, Identity, identity, is_base, name_of
+from nait.sweeps.grouping.identities import Identity, identity
 from nait.sweeps.grouping.names import some, titles
+from nait.sweeps.grouping.recorded_facts import SCORES, Facts
 from nait.sweeps.grouping.seeds import Seeded, without_run_seeds
-from nait.sweeps.stored_runs.method_names import BASE, CONTROL, TARGETLESS
+from nait.sweeps.stored_runs.method_names import BASE, CONTROL, SHUFFLED, TARGETLESS, is_base, name_of
 from nait.sweeps.stored_runs.run_set import RunSet
 
 OF_SCORES = " Without the scores, rho, margin and top layer are unknown."

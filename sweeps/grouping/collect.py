@@ -11,8 +11,7 @@ from nait.core.errors import StoreError
 from nait.core.statistics.results import Result, Row
 from nait.sweeps.grouping.boards import Board, PlacedRun, boards
 from nait.sweeps.grouping.headings import Heading
-from nait.sweeps.grouping.identities import is_shuffled
-from nait.sweeps.stored_runs.method_names import BASE
+from nait.sweeps.stored_runs.method_names import BASE, is_shuffled
 from nait.sweeps.stored_runs.row_items import metric_name, places
 from nait.sweeps.stored_runs.run_set import RunSet
 

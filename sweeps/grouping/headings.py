@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nait.sweeps.grouping.identities import Facts
 from nait.sweeps.grouping.names import DIGEST, brief, cut, some
+from nait.sweeps.grouping.recorded_facts import Facts
 
 if TYPE_CHECKING:
     from nait.sweeps.grouping.boards import PlacedRun

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nait.sweeps.grouping.identities import RUN_SEED, Facts, Identity
+from nait.sweeps.grouping.identities import RUN_SEED, Identity
+from nait.sweeps.grouping.recorded_facts import Facts
 
 FOLLOWS, FIXED, UNSURE = "follows", "fixed", "unsure"
 

@@ -1,9 +1,34 @@
-"""Method names with a meaning in tables: the control and the references."""
+"""Names of methods in tables: the control, the references, and the method of a recorded run."""
 
 from __future__ import annotations
+
+from nait.store import Artifact
 
 CONTROL = "random"
 BASE = "base (not trained)"
 FULL = "full"
 TARGETLESS = (CONTROL, FULL, BASE)
 """Methods that do not depend on the target: one run is valid for every target."""
+SHUFFLED = "Shuffled"
+"""The order that turns any selector into a random control, used in sweeps over a method's own keys."""
+
+
+def is_shuffled(record: Artifact) -> bool:
+    """Whether a run selected its rows at random, ignoring their scores."""
+    return bool((record.manifest.get("settings") or {}).get("order") == SHUFFLED)
+
+
+def method_name(record: Artifact) -> str:
+    """The selector's name or the user's label; `random` for an unlabelled run with a shuffled order."""
+    named = is_shuffled(record) and not record.manifest.get("label")
+    return CONTROL if named else str(record.manifest["labels"]["selector"])
+
+
+def is_base(record: Artifact) -> bool:
+    """Whether a run evaluated the untrained model."""
+    return bool(record.manifest["links"].get("evaluation")) and not record.manifest["labels"]["trained"]
+
+
+def name_of(record: Artifact) -> str:
+    """The method's name, or `BASE` for the untrained model."""
+    return BASE if is_base(record) else method_name(record)

@@ -25,6 +25,8 @@ from nait.runs.records import recorded_config
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 GLOBAL = ("experiment", "sweep")
+UNMEASURED = pytest.mark.no_cover
+"""Tests of the YAML files. Hydra composes them twice as fast without measuring coverage."""
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +68,7 @@ def check_node(path: str, node: dict[str, Any]) -> None:
     assert needed <= given, f"{path}: {needed - given} is missing"
 
 
+@UNMEASURED
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: str(value))
 def test_every_option_builds_what_it_says_with_keys_that_exist(group: str, option: str) -> None:
     config = composed(f"{group}={option}")
@@ -84,6 +87,7 @@ def test_every_file_begins_with_a_word_on_what_it_is(group: str, option: str) ->
     assert len(lines[0]) > 15
 
 
+@UNMEASURED
 @pytest.mark.parametrize(
     ("group", "option"), [o for o in OPTIONS if o[0] not in GLOBAL], ids=lambda v: str(v)
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.no_cover  # these tests read the code and run none of it
 WINGS = ("baselines", "eval", "sweeps")
 
 # Each room and the rooms it may import. What is not named here may not be imported.

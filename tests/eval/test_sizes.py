@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nait.core.contracts import Sizes
 from nait.eval.harness import LmEval
-from nait.eval.suites.task_sizes import EMBEDDED
+from nait.eval.suites.embedded_sizes import EMBEDDED
 
 
 def test_the_embedded_tasks_sizes_are_known_without_the_harness() -> None:

@@ -1,4 +1,4 @@
-"""Numbers of items, from task definitions alone: without data and without the harness."""
+"""Numbers of items of the embedded tasks, from their definitions alone. Other tasks' data would have to be read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ EMBEDDED = 200
 """Default number of items of an embedded task: `n` in tasks/nano/tasks.py, which imports `datasets`."""
 
 
-def sizes(suite: Suite, limit: int | None) -> dict[str, int]:
-    """Task -> number of items; {} if any task's definition does not give it."""
+def embedded_sizes(suite: Suite, limit: int | None) -> dict[str, int]:
+    """Task -> number of items; {} if any task of the suite is not embedded."""
     found = {task.name: _size(task) for task in suite.tasks}
     known = {name: min(count, limit or count) for name, count in found.items() if count is not None}
     return known if len(known) == len(found) else {}
