@@ -32,7 +32,7 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
         over = "items and seeds" if any(one.tested for one in compared) else "items"
         how = f"paired by item and seed, [95 % interval over {over}]"
         found += [f"minus {control}: {how}; {how_tested(lines, control)}.", *detectable(lines)]
-        found += _unpaired(lines, control)
+        found += [*_unpaired(lines, control), *_shared_seeds(lines, control)]
     elif any(control not in (line.selector, line.method) for line in lines):
         found.append(_without_control(lines, control))
     found += _few_seeds([line for line in lines if line.task and line.method != BASE])
@@ -107,6 +107,26 @@ def _unpaired(lines: Sequence[Line], control: str) -> list[str]:
     if not names or len(budgets) < 2:
         return []
     return [f"{', '.join(names)}: not compared to {control}, which has {len(budgets)} budgets."]
+
+
+def _shared_seeds(lines: Sequence[Line], control: str) -> list[str]:
+    """A note on differences over fewer seeds than the scores that they compare."""
+    controls = [line for line in lines if control in (line.selector, line.method)]
+    found: dict[str, None] = {}
+    for line in lines:
+        if line.difference and line.method != BASE:
+            beside = [one for one in controls if one.task == line.task and _same_budget(one, line)]
+            most = max(one.seeds for one in (line, *beside))
+            if line.difference.seeds < most:
+                found[f"{line.selector} {line.difference.seeds} of {most}"] = None
+    if not found:
+        return []
+    which = f"{some(list(found))} seeds"
+    return [f"Differences are over the seeds that a line shares with {control}, scores over all: {which}."]
+
+
+def _same_budget(one: Line, other: Line) -> bool:
+    return one.budgetless or other.budgetless or one.budget == other.budget
 
 
 def _few_seeds(lines: Sequence[Line]) -> list[str]:

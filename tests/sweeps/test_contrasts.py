@@ -16,6 +16,7 @@ from nait.sweeps.analyses.pairs import MOST, pairwise
 from nait.sweeps.grouping.collect import collect, outcomes, sheets
 from nait.sweeps.render.leaderboard_tables import difference_cells
 from nait.sweeps.render.report_document import Notes, Table
+from nait.sweeps.render.table_notes import notes
 from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.sweeps.stats.aggregates import Line, corrected, summarise
 from nait.sweeps.stats.contrasts import between, controls
@@ -300,12 +301,28 @@ def test_a_score_of_few_items_has_wilson_s_interval_and_no_more(tmp_path: Path) 
             assert line.half_width == pytest.approx(wanted, rel=0.03)
 
 
+def test_a_difference_over_fewer_seeds_than_its_scores_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        put(store, "nait", seed=seed, share=0.6)
+    for seed in range(2):
+        put(store, "random", seed=seed, share=0.4)
+    said = (
+        "Differences are over the seeds that a line shares with random, scores over all: nait 2 of 3 seeds."
+    )
+    assert said in notes(lines_of(store))
+    put(store, "random", seed=2, share=0.4)
+    assert not [note for note in notes(lines_of(store)) if note.startswith("Differences are over")]
+    put(store, "random", seed=3, share=0.4)
+    assert said.replace("2 of 3", "3 of 4") in notes(lines_of(store))
+
+
 def test_a_target_with_too_many_lines_for_a_table_of_pairs_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for k in range(MOST + 1):
         put(store, f"method{k}", share={TASKS[0]: 0.5})
     rows = collect(RunSet.load(store))
     items = outcomes(RunSet.load(store), rows)
-    (notes,) = pairwise(rows, lines_of(store), items, control="random", benchmarks={})
-    assert isinstance(notes, Notes)
-    assert notes.lines == ("Target math, 10%: no table, because it has more than 12 lines.",)
+    (found,) = pairwise(rows, lines_of(store), items, control="random", benchmarks={})
+    assert isinstance(found, Notes)
+    assert found.lines == ("Target math, 10%: no table, because it has more than 12 lines.",)
