@@ -41,6 +41,11 @@ TYPED: list[tuple[str, str]] = [
     ("budget=1.0", "budget=ratio budget.ratio=1.0"),
     ("budget=ratio=0.1", "budget=ratio budget.ratio=0.1"),
     ("selector=ppl", "selector=perplexity"),
+    ("selector=loss", "selector=perplexity"),
+    ("selector=embedding", "selector=rds"),
+    ("data=hf", "data=hub data.path=OWNER/NAME"),
+    ("data=csv", "data=file data.path=POOL_FILE"),
+    ("model=huggingface", "model=hf model.path=OWNER/NAME"),
     ("order=desc", "order=highest"),
 ]
 
@@ -101,6 +106,12 @@ def test_each_value_of_a_sweep_is_checked(word: str) -> None:
         ("method=nait", "Did you mean 'selector' or 'train.method'?"),
         ("num_workers=2", "Type -m hydra/launcher=joblib hydra.launcher.n_jobs=NUMBER."),
         ("seeds=1,2", "Did you mean 'seed'? Several seeds: -m seed=0,1,2."),
+        ("resume=true", "the same command continues from the store"),
+        ("train.resume_from_checkpoint=x", "the same command continues from the store"),
+        ("--overwrite", "another paths.store=FOLDER computes them anew"),
+        ("num_gpus=2", "torchrun --nproc-per-node N -m nait"),
+        ("config=my.yaml", "--config-dir FOLDER experiment=NAME"),
+        ("debug=true", "hydra.verbose=true"),
         ("--lr", "Values have no dashes: train.learning_rate=VALUE."),
         ("--config", "--config-dir FOLDER experiment=NAME"),
     ],
@@ -131,6 +142,31 @@ def test_a_synonym_stays_in_the_group_that_was_typed() -> None:
 def test_several_seeds_in_one_value_are_answered_with_a_sweep(value: Any) -> None:
     with pytest.raises(ConfigError, match=r"To run each value, type -m seed=1,2,3\."):
         fit_value(value, KEYS["seed"], "seed")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["budget=tokens", "budget.tokens=1M"], "Type budget.tokens=1000000."),
+        (["budget=count", "budget.count=1.5k"], "Type budget.count=1500."),
+        (["budget.ratio=1/10"], "Type budget.ratio=0.1."),
+        (["eval.num_fewshot=five"], "Write 'eval.num_fewshot=5', or by name 'eval.num_fewshot={name: 5}'."),
+        (["train.epochs=[1,2]"], "To run each value, type -m train.epochs=1,2."),
+    ],
+)
+def test_a_number_in_another_spelling_is_answered_with_its_digits(words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        typed(*words)
+    assert said in str(caught.value)
+
+
+def test_several_numbers_are_offered_as_a_sweep_alone() -> None:
+    assert message("train.learning_rate=1e-4,2e-4").endswith("To run each, add -m.")
+    assert "'selector.layers=[1,2]'" in message("selector.layers=1,2")
+
+
+def test_a_label_that_the_shell_has_cut_is_printed_in_quotes() -> None:
+    assert "the shell split the value at a space. Quote it: 'label=my run'." in message("label=my", "run")
 
 
 def test_a_column_can_be_assigned_by_its_own_key() -> None:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 from yaml import YAMLError
 
-from nait.cli.command.advice.key_synonyms import synonym
+from nait.cli.command.advice.key_synonyms import answer_to, synonym
 from nait.cli.command.advice.replaced_keys import replaced
 from nait.cli.command.config_groups import GroupOptions, compose, loader_of
 from nait.cli.command.config_keys import paths
@@ -27,6 +27,7 @@ NOTES = {
     "seed": " Several seeds: -m seed=0,1,2.",
 }
 """Key -> what its suggestion adds."""
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 ONE_VALUE = ("seed", "plan")
 """Root keys that take neither a list nor text."""
 EXTRAS = {"hydra/launcher": "For SLURM's launchers: pip install 'nait[slurm]'."}
@@ -106,6 +107,8 @@ def _several_values(word: str, options: GroupOptions) -> str:
     message = f"{key}: '{value}' is several values. To run each, add -m."
     if options.is_group(key) or key in ONE_VALUE:
         return message
+    if all(NUMBER.fullmatch(part.strip()) for part in value.split(",")) and not key.endswith("layers"):
+        return message
     as_list, as_text = shlex.quote(f"{key}=[{value}]"), shlex.quote(f"{key}={quoted(value)}")
     return f"{message} As a list: {as_list}. As one text: {as_text}."
 
@@ -157,6 +160,8 @@ def no_such_key(
 def _meant(key: str, known: Collection[str], config: DictConfig, options: GroupOptions) -> str:
     """A suggestion for another tool's word for a key, with all keys that end with it; "" for an unknown word."""
     found = synonym(key)
+    if answer := answer_to(key):
+        return answer
     if not found:
         return ""
     if "=" in found:

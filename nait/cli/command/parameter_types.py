@@ -151,15 +151,29 @@ def _word(wanted: Any) -> str:
 def _fix(options: Sequence[Any], where: str, value: Any) -> str:
     if many := _several(value, options):
         return f"To run each value, type -m {where}={many}."
+    if (number := _spelled(value)) and {int, float} & set(options):
+        return f"Type {where}={number}."
     if where.endswith(".columns"):
         return f"Name the field and its column: '{where}={{prompt: COLUMN, completion: COLUMN}}'."
     if bool in options:
         return f"Set {where}=true or {where}=false."
+    if any(_origin(one) in DICTS for one in options) and int in options:
+        return f"Write '{where}=5', or by name '{where}={{name: 5}}'."
     if any(_origin(one) in DICTS for one in options):
         return f"Write '{where}={{name: value}}'."
     if any(_origin(one) in LISTS for one in options):
         return f"Write '{where}=[a,b]'."
     return "nait --cfg job shows every key with its value." if int in options or float in options else ""
+
+
+def _spelled(value: Any) -> str:
+    """The number that `10k`, `1M` or `1/10` spells; "" for any other value."""
+    if not isinstance(value, str):
+        return ""
+    if found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmM])", value):
+        return f"{float(found[1]) * (1_000 if found[2] in 'kK' else 1_000_000):.0f}"
+    found = re.fullmatch(r"(\d+)\s*/\s*([1-9]\d*)", value)
+    return f"{int(found[1]) / int(found[2]):.6g}" if found else ""
 
 
 def _several(value: Any, options: Sequence[Any]) -> str:

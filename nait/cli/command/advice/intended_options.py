@@ -17,12 +17,30 @@ _CHATS = re.compile(r"chat|llama|qwen|mistral|gemma|phi|deepseek|zephyr|vicuna|i
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM%]?)")
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
 _OFF = ("none", "off", "false", "no", "disabled")
+_KINDS = ("json", "jsonl", "csv", "tsv", "parquet", "folder", "local", "custom", "own")
 _NAMES = {
     ("selector", "ppl"): "selector=perplexity",
     ("selector", "none"): "selector=base, the model without fine-tuning, or selector=full, all rows",
     ("selector", "all"): "selector=full",
     ("selector", "superfilter"): "selector=ifd_superfiltering",
     ("selector", "longest"): "selector=length",
+    ("selector", "loss"): "selector=perplexity",
+    ("selector", "embedding"): "selector=rds",
+    ("selector", "embeddings"): "selector=rds",
+    ("selector", "similarity"): "selector=rds",
+    ("selector", "gradient"): "selector=less",
+    ("selector", "gradients"): "selector=less",
+    ("selector", "quality"): "selector=selectit",
+    ("data", "hf"): "data=hub data.path=OWNER/NAME",
+    ("data", "huggingface"): "data=hub data.path=OWNER/NAME",
+    **{("data", name): "data=file data.path=POOL_FILE" for name in _KINDS},
+    **{("target", name): "target=file target.path=REFERENCE_FILE" for name in _KINDS},
+    **{
+        ("model", name): "model=hf model.path=OWNER/NAME"
+        for name in ("hub", "huggingface", "auto", "transformers")
+    },
+    ("sweep", "none"): "the other words alone: without sweep= one job runs",
+    ("order", "score"): "order=highest",
     ("train", "qlora"): "train=lora",
     ("train", "sft"): "train=lora or train=full",
     ("budget", "full"): "selector=full, which takes all rows",
@@ -74,6 +92,7 @@ _TYPED_FOR_THE_REST = {
     "'target.capabilities=[math]'.",
     "model": "A folder: model=local model.path=MODEL_FOLDER. A model of the Hub: model=hf model.path=OWNER/NAME.",
     "template": "The model's own: template=chat.",
+    "paths": "Folders: paths.store=FOLDER paths.runs=FOLDER.",
     "sweep": "For any key, add -m and several values, such as train.learning_rate=1e-4,2e-4.",
     "tracking": "tracking=files writes files only; tracking=wandb tracking.mode=online uploads.",
 }

@@ -23,8 +23,8 @@ _WORDS = {
     "model.path": "model_path model_name model_name_or_path base_model pretrained checkpoint id model_id",
     "model.max_length": "max_len max_seq_len max_seq_length seq_len sequence_length cutoff_len max_tokens "
     "model_max_length context_length",
-    "model.device": "cuda gpu gpus devices num_gpus",
-    "model.dtype": "torch_dtype load_in_8bit load_in_4bit quantization",
+    "model.device": "cuda gpu gpus devices",
+    "model.dtype": "torch_dtype",
     "model.attn_implementation": "attention attn flash_attention use_flash_attention",
     "data.path": "file dataset dataset_path data_path data_file data_files train_file dataset_name train_data url "
     "pool pool_path",
@@ -90,6 +90,26 @@ _BY_GROUP = {
     ("wandb", "name"): "label",
 }
 """Group and last part of a key -> our key, where the last part alone would mean another."""
+
+
+_ANSWERS = {
+    "resume continue restart resume_from_checkpoint": "Nothing is needed: the same command continues from the store.",
+    "overwrite force overwrite_output_dir no_cache recompute": "Results are kept by content: another "
+    "paths.store=FOLDER computes them anew.",
+    "num_gpus n_gpus n_gpu ngpus nproc world_size num_processes nproc_per_node": "Type torchrun --nproc-per-node N "
+    "-m nait and the words of the run.",
+    "config config_file cfg yaml": "A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER "
+    "experiment=NAME.",
+    "verbose debug log_level loglevel verbosity": "Add hydra.verbose=true for all log messages.",
+    "load_in_4bit load_in_8bit quantization bits": "Quantized models are not supported: model.dtype=bfloat16 halves "
+    "the memory of float32.",
+}
+_ANSWER_OF = {word: answer for words, answer in _ANSWERS.items() for word in words.split()}
+
+
+def answer_to(key: str) -> str:
+    """A sentence for another tool's word that has no key here; "" for any other word."""
+    return _ANSWER_OF.get(key.casefold().replace("-", "_").rpartition(".")[2], "")
 
 
 def synonym(key: str) -> str:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nait.cli.command.advice.key_synonyms import synonym
+from nait.cli.command.advice.key_synonyms import answer_to, synonym
 from nait.cli.command.config_groups import GroupOptions
 from nait.core.errors import ConfigError, did_you_mean, either
 
@@ -44,6 +44,16 @@ FLAGS = {
 }
 
 
+FREE_TEXTS = (
+    "label",
+    "group",
+    "data.name",
+    "model.name",
+    "target.name",
+    "tracking.group",
+    "tracking.project",
+)
+"""Keys whose value may contain spaces."""
 NEEDED = (
     "selector", "order", "budget", "data", "model", "target", "template", "train", "eval", "tracking", "cost",
     "report", "engine", "paths",
@@ -67,6 +77,9 @@ def check_words(words: Sequence[str], options: GroupOptions) -> None:
         group = deleted[0]
         fix = f"Choose one: {group}={either(options.groups.get(group, []))}."
         raise ConfigError("a run needs this group", where=f"~{group}", fix=fix)
+    if bare and (text := _cut_text(words, bare[0])):
+        what = "the shell split the value at a space"
+        raise ConfigError(what, where=text.partition("=")[0], fix=f"Quote it: {shlex.quote(text)}.")
     if bare:
         what = "each word is KEY=VALUE or GROUP=OPTION"
         raise ConfigError(what, where=" ".join(map(shlex.quote, bare)), fix=_fix(bare, options))
@@ -82,6 +95,13 @@ def _unclosed(words: Sequence[str]) -> str:
             if "=" not in words[end - 1] and not any(_depth(joined, pair) for pair in ("{}", "[]")):
                 return joined
     return ""
+
+
+def _cut_text(words: Sequence[str], bare: str) -> str:
+    """A text such as `label=my run` that the shell cut before `bare`, joined again; "" for any other word."""
+    at = list(words).index(bare)
+    before = words[at - 1] if at else ""
+    return f"{before} {bare}" if before.partition("=")[0] in FREE_TEXTS and "=" in before else ""
 
 
 def _depth(text: str, pair: str) -> int:
@@ -111,6 +131,8 @@ def flag_mend(flag: str, known: Sequence[str]) -> str:
     name, _, value = flag.lstrip("-").partition("=")
     if name in FLAGS:
         return f"Values have no dashes: {FLAGS[name]}. See nait --help."
+    if answer := answer_to(name):
+        return answer
     meant = synonym(name)
     if meant:
         word = f"-m {meant}" if "=" in meant else meant
