@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,13 +123,34 @@ def measured(runs: RunSet, control: str = CONTROL) -> list[Measured]:
 
 
 def _without_unevaluated(found: Sequence[Sheet]) -> list[Sheet]:
-    """Drop tables without evaluations whose model and pool are evaluated elsewhere, and renumber."""
+    """Drop tables without evaluations whose model and pool are evaluated elsewhere, and renumber.
+
+    The first table of that model and pool has a note on the runs that are left out.
+    """
     evaluated = {(one.head.model, one.head.pool) for one in found if one.evaluated}
-    kept = [one for one in found if one.evaluated or (one.head.model, one.head.pool) not in evaluated]
+    dropped: dict[tuple[str, str], dict[str, str]] = {}
+    kept = []
+    for one in found:
+        place = (one.head.model, one.head.pool)
+        if one.evaluated or place not in evaluated:
+            kept.append(one)
+        else:
+            dropped.setdefault(place, {}).update({row.run: row.selector for row in one.rows})
     return [
-        dataclasses.replace(one, number=k, rows=tuple(dataclasses.replace(row, table=k) for row in one.rows))
+        dataclasses.replace(
+            one,
+            number=k,
+            rows=tuple(dataclasses.replace(row, table=k) for row in one.rows),
+            notes=(*one.notes, *_left_out(dropped.pop((one.head.model, one.head.pool), {}))),
+        )
         for k, one in enumerate(kept, 1)
     ]
+
+
+def _left_out(runs: Mapping[str, str]) -> list[str]:
+    """A note on runs, address -> method, without an evaluation."""
+    names = some(sorted(set(runs.values())))
+    return [f"Left out: {len(runs)} runs without an evaluation ({names})."] if runs else []
 
 
 def once(rows: Sequence[Row]) -> list[Row]:
@@ -161,7 +182,8 @@ def as_csv(rows: Sequence[Row]) -> str:
     names = [field.name for field in dataclasses.fields(Row) if field.name not in (*INTERNAL, *MAPPINGS)]
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*names, *settings, *truth, *checks])
+    titles = [f"settings.{name}" if name in names else name for name in settings]
+    writer.writerow([*names, *titles, *truth, *checks])
     for row in rows:
         extra = [
             *(row.settings.get(name) for name in settings),

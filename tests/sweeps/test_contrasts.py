@@ -326,3 +326,23 @@ def test_a_target_with_too_many_lines_for_a_table_of_pairs_is_named(tmp_path: Pa
     (found,) = pairwise(rows, lines_of(store), items, control="random", benchmarks={})
     assert isinstance(found, Notes)
     assert found.lines == ("Target math, 10%: no table, because it has more than 12 lines.",)
+
+
+def test_runs_without_an_evaluation_that_a_leaderboard_leaves_out_are_counted(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait")
+    put(store, "random")
+    put(store, "length", evaluated=False)
+    printed = Leaderboard().report(store, None, tmp_path)
+    assert "length" not in printed.replace("Left out: 1 runs without an evaluation (length).", "")
+    assert "Left out: 1 runs without an evaluation (length)." in printed
+
+
+def test_no_two_columns_of_the_csv_have_one_name(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for value in ("3", "4"):
+        put(store, "nait", seed=0, **{"selector.seed": value})
+    Leaderboard().report(store, None, tmp_path)
+    header = (tmp_path / "leaderboard.csv").read_text().splitlines()[0].split(",")
+    assert len(set(header)) == len(header)
+    assert "settings.seed" in header
