@@ -18,6 +18,7 @@ from nait.planning.planner import make_plan
 from nait.runs.job import Job
 from nait.runs.records.plan_accuracy import plan_file
 from nait.stages.checks.detect_contamination import UNCHECKED, check_contamination
+from nait.stages.checks.prompt_mismatch import try_prompts
 from nait.store import write_json
 
 log = logging.getLogger("nait")
@@ -26,9 +27,15 @@ UNKNOWN_CONTAMINATION = "Contamination is not known yet: the plan includes rows 
 
 
 def preview(job: Job, stages: Sequence[str]) -> str:
-    """The plan of these stages as text. Writes it to `plan.json` and to the store."""
+    """The plan of these stages as text. Writes it to `plan.json` and to the store.
+
+    Raises: NaitError for what the run would refuse.
+    """
     with tempfile.TemporaryDirectory(prefix="nait-plan-") as name:
         scratch = Path(name)
+        evaluator = job.parts.evaluator
+        if evaluator is not None and "evaluate" in stages:
+            try_prompts(job.parts.model, evaluator, OverlayStore(scratch / "prompts", job.store))
         pool, notes = _planned_pool(job, scratch / "contamination")
         for note in notes:
             log.warning("%s", note)

@@ -193,3 +193,9 @@ def test_a_store_that_is_a_file_is_named_before_anything_is_read(
     assert re.search(r"afile: cannot be used: there is a file.* paths\.store=FOLDER\.", done.stderr)
     assert "Pool" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_refuses_too_many_few_shot_examples(nait: Run) -> None:
+    done = nait("plan=true", "selector=random", "eval.num_fewshot=5000", "stages=[select,train,evaluate]")
+    assert done.returncode == 2
+    assert "few-shot examples in its split 'test'; 5000 are requested." in done.stderr

@@ -82,9 +82,11 @@ def test_options_in_one_text_are_part_of_the_question(tmp_path: Path) -> None:
         ({"title": "t", "body": "b", "summary": "a"}, {"prompt": "title", "input": "body", "completion": "summary"}),
         ({"title": "t", "selftext": "b", "score": 3},
          {"prompt": "title", "input": "selftext", "completion": "COLUMN"}),
+        ({"info": {"post": "b", "id": "t"}, "summaries": [{"text": "a"}, {"text": "c"}], "choice": 1},
+         {"prompt": "info.post", "completion": "summaries.0.text"}),
         ({"history": [{"user": "q", "bot": "a"}]}, {"messages": "history"}),
     ],
-    ids=["pubmedqa", "eli5", "stackexchange", "tldr", "reddit", "history"],
+    ids=["pubmedqa", "eli5", "stackexchange", "tldr", "reddit", "summaries", "history"],
 )  # fmt: skip
 def test_labels_are_no_answer_and_a_title_is_the_prompt(
     tmp_path: Path, row: Row, mapping: dict[str, str]

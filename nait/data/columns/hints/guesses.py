@@ -160,7 +160,7 @@ def _first_named(paths: Sequence[str], known: Sequence[str]) -> str | None:
 
 
 def _singular_names(path: str) -> list[str]:
-    return [name.removesuffix("s") for name in _names(path)]
+    return [f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s") for name in _names(path)]
 
 
 def _inside_answer(path: str) -> bool:
