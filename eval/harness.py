@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 from nait.core.contracts import Model
 from nait.core.dataset.contamination import EvaluationText
 from nait.core.errors import ConfigError, ModelError
-from nait.core.inputs.checks import check_whole
+from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.statistics.results import Evaluation
 from nait.eval.built_tasks import built_tasks, item_texts
 from nait.eval.isolation import PYTHON_SEED
@@ -46,6 +46,9 @@ from nait.models.tokens.tokenizers import check_highest
 # Used only for metrics that are not a mean over items (F1, BLEU). Means have a closed-form standard error.
 _BOOTSTRAPS = 1000
 
+Backend = Literal["shared_prefix", "hf"]
+BACKENDS = ("shared_prefix", "hf")
+
 
 @dataclass(frozen=True)
 class LmEval:
@@ -53,6 +56,9 @@ class LmEval:
 
     - `num_fewshot`: one number, or one per task or group; null keeps each task's own.
     - `limit`: number of items per task or subtask.
+    - `backend`: "shared_prefix" forwards the prefixes that requests share once, in batches of at most `batch_tokens`
+      own tokens; "hf" is the harness's own model, in batches of `batch_size` sequences, which also answers for a
+      network that cannot continue a shared prefix.
     - `max_gen_toks`: cap on generated answers.
     - `mirror`: a folder in the Hub's layout. Without it, tasks with data on the Hub run only with `online`.
     - `allow_partial`: run a suite although the mirror lacks some tasks; the result names them.
@@ -67,6 +73,8 @@ class LmEval:
     tasks: Sequence[str]
     num_fewshot: int | Mapping[str, int] | None = None
     limit: int | None = None
+    backend: Backend = "shared_prefix"
+    batch_tokens: int = 8192
     batch_size: int | str = 16
     max_gen_toks: int | None = None
     mirror: str | None = None
@@ -85,6 +93,8 @@ class LmEval:
         if not self.tasks:
             raise ConfigError("no task is given", where="eval.tasks", fix="For example eval.tasks=[gsm8k].")
         check_shots(self.num_fewshot)
+        check_choice("eval.backend", self.backend, BACKENDS)
+        check_whole("eval.batch_tokens", self.batch_tokens, least=1)
         for name in ("limit", "max_gen_toks"):
             value = getattr(self, name)
             if value is not None:
@@ -140,7 +150,7 @@ class LmEval:
     def key(self) -> dict[str, Any]:
         """Everything that decides the numbers. Device and location of the data do not.
 
-        The batch size decides only answers that are drawn at random: each batch takes its share of the draws.
+        The batch size of `hf` decides only answers that are drawn at random: each batch takes its share of the draws.
         """
         suite = self.suite
         return {
@@ -162,6 +172,7 @@ class LmEval:
             "seed": self.seed,
             "python_seed": PYTHON_SEED,
             "primary": relevant(self.primary, suite),
+            "backend": self.backend,
             "lm_eval": importlib.metadata.version("lm_eval"),
             **({"chat_date": DAY} if self.apply_chat_template else {}),
             **({"batch_size": self.batch_size} if any(map(samples_answers, suite.tasks)) else {}),
@@ -216,8 +227,8 @@ class LmEval:
         Raises: ConfigError if a task cannot be built; ModelError if the tokenizer lacks the requested chat template.
         """
         from lm_eval.evaluator import evaluate
-        from lm_eval.models.huggingface import HFLM
 
+        from nait.eval.language_model.shared_prefix import backend_warnings, open_lm
         from nait.training.adapter import load_adapted
 
         suite = self.suite
@@ -226,7 +237,10 @@ class LmEval:
             network, tokenizer = load_adapted(model, adapter)
             if self.apply_chat_template:
                 self._prepare(tokenizer, model.name)
-            lm = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=self.batch_size)
+            lm = open_lm(
+                network, tokenizer, shared=self.backend == "shared_prefix", batch_tokens=self.batch_tokens,
+                batch_size=self.batch_size, seed=self.seed,
+            )  # fmt: skip
             context = int(lm.max_length)
             if os.environ.get("TQDM_DISABLE"):  # parallel jobs; the harness ignores this variable
                 for name in ("loglikelihood", "generate_until"):
@@ -253,6 +267,7 @@ class LmEval:
             *context_warnings(suite, capped, cuts, context),
             *limit_warnings(suite, unfinished.counts),
             *chat_warnings(suite, chats),
+            *backend_warnings(lm),
             *warnings,
         ]
         write_samples(raw["samples"], folder)

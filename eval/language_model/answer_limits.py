@@ -49,11 +49,15 @@ class CutAnswers:
             limit = max_length - context.shape[1]
             answers = made[:, context.shape[1] :].tolist()
             for text, ids in zip(batch, answers, strict=True):
-                if len(ids) >= limit and not _finished(lm, ids, stop):
-                    for task, item in owners[text, limit]:
-                        self.cut[task].add(item)
+                answered(text, limit, ids, stop)
             return made
 
+        def answered(text: str, limit: int, ids: Sequence[int], stop: Sequence[str]) -> None:
+            if len(ids) >= limit and not _finished(lm, ids, stop):
+                for task, item in owners[text, limit]:
+                    self.cut[task].add(item)
+
+        lm.answered = answered  # a language model that generates by itself calls it for each answer
         lm.generate_until, lm.tok_batch_encode, lm._model_generate = recorded, encoded, generated
 
 

@@ -17,8 +17,8 @@ from nait.models.checkpoint.file_hashes import file_digests, identity
 from nait.models.checkpoint.folders import check_folder, read_config
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.models.checkpoint.model_files import files_read
-from nait.models.devices import check_device
-from nait.models.tensor_parallel import dismiss, follow, lead
+from nait.models.devices.device_names import check_device
+from nait.models.devices.tensor_parallel import dismiss, follow, lead
 from nait.models.tokens.tokenizers import check_ids, open_tokenizer
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]

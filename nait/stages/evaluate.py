@@ -19,6 +19,7 @@ def evaluate(model: Model, adapter: Artifact | None, *, evaluator: Evaluator, st
         "evaluation": VERSION,
         "model": model.fingerprint,
         "adapter": adapter.address if adapter else None,
+        "precision": str(getattr(model, "dtype", "auto")),
         "suite": evaluator.key(),
     }
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nait.core.errors import ConfigError
-from nait.models.devices import check_device
+from nait.models.devices.device_names import check_device
 
 
 @pytest.mark.parametrize("name", ["gpu", "GPU", "cuda:x", "cuda:99", "", "cpu:7"])

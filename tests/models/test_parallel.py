@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from nait.core.errors import ModelError
-from nait.models import tensor_parallel as parallel
-from nait.models.tensor_parallel import Call, is_split, lead
+from nait.models.devices import tensor_parallel as parallel
+from nait.models.devices.tensor_parallel import Call, is_split, lead
 from tests.families import network
 
 

@@ -203,7 +203,7 @@ class Continuation:
         """
         import torch
 
-        from nait.models.tokens.kv_cache import empty, frozen
+        from nait.models.kv.frozen_cache import empty, frozen
 
         self.recorded = {}  # hooks record the prefix's activations in place of a batch's
         try:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError, NaitError
 from nait.models.anatomy import Anatomy, HookPoint, device_of, dissect
+from nait.models.devices.tensor_parallel import is_split
 from nait.models.lm_head import head_of
-from nait.models.tensor_parallel import is_split
 from nait.models.tokens.batches import Batch, Rows, Side, collate, width_of
 from nait.signals.backward.gradient_runner import GradientRunner
 from nait.signals.forward.activation_meters import Meter, ReadingMeter, hook

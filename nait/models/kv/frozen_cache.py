@@ -46,3 +46,14 @@ def frozen(cache: Any, *, tokens: int) -> Any | None:
     ):
         return None
     return Cache(layers=[FrozenLayer(layer.keys, layer.values) for layer in layers])
+
+
+def thawed(cache: Any) -> Any:
+    """A cache that begins with a frozen cache's keys and values and keeps what is added to it."""
+    copy = DynamicCache()
+    for frozen_layer in cache.layers:
+        layer = DynamicLayer()
+        layer.lazy_initialization(frozen_layer.keys, frozen_layer.values)
+        layer.keys, layer.values = frozen_layer.keys, frozen_layer.values
+        copy.layers.append(layer)
+    return copy

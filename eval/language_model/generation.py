@@ -1,0 +1,131 @@
+"""Generation behind shared prefixes: finished rows leave the batch, and waiting prompts take their place.
+
+Shapes: B rows, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nait.eval.language_model.likelihoods import stem_prefixes
+from nait.eval.language_model.positions import SharedNetwork
+from nait.models.kv.row_cache import RowCache
+from nait.models.kv.shared_decoder import Prefix
+from nait.models.kv.stems import Ids, find_stems
+
+if TYPE_CHECKING:
+    import torch
+
+Pick = Callable[["torch.Tensor", Sequence[int]], list[int]]
+"""(logits [B, V], numbers of the prompts) -> the next token of each row."""
+Finished = Callable[[list[int]], bool]
+"""Whether an answer with these tokens is complete."""
+
+REFILL = 4
+"""Waiting prompts join when at least one row in this many is free."""
+
+
+class Generation:
+    """Generates at most `most_tokens` tokens after each prompt. A batch has at most `batch_tokens` own tokens."""
+
+    def __init__(
+        self, network: SharedNetwork, pick: Pick, finished: Finished, *, most_tokens: int, batch_tokens: int
+    ) -> None:
+        self.network = network
+        self.pick = pick
+        self.finished = finished
+        self.most_tokens = most_tokens
+        self.batch_tokens = batch_tokens
+
+    def answer(self, prompts: Sequence[Ids], done: Callable[[int, list[int]], None]) -> None:
+        """Call `done` with the number of each prompt and its answer's tokens, as soon as it is complete."""
+        import torch
+
+        root = find_stems(prompts, [len(prompt) - 1 for prompt in prompts])
+        with torch.inference_mode():
+            for prefix, stem in stem_prefixes(self.network, root, prompts):
+                if stem.rows:
+                    waiting = deque(sorted(stem.rows, key=lambda i: -len(prompts[i])))
+                    self._stem(prefix, prompts, waiting, done)
+
+    def _stem(
+        self,
+        prefix: Prefix,
+        prompts: Sequence[Ids],
+        waiting: deque[int],
+        done: Callable[[int, list[int]], None],
+    ) -> None:
+        longest = len(prompts[waiting[0]]) - prefix.tokens + self.most_tokens
+        size = max(1, self.batch_tokens // longest)
+        batch = _Batch(self, prefix)
+        while waiting or batch.numbers:
+            free = size - len(batch.numbers)
+            if waiting and (not batch.numbers or free * REFILL >= size):
+                batch.admit([waiting.popleft() for _ in range(min(free, len(waiting)))], prompts)
+            else:
+                batch.step()
+            for number, tokens in batch.leave():
+                done(number, tokens)
+
+
+class _Batch:
+    """The rows of one stem that are being answered: their prompts' numbers, and the tokens of their answers."""
+
+    def __init__(self, generation: Generation, prefix: Prefix) -> None:
+        self.generation = generation
+        self.network = generation.network
+        self.prefix = prefix
+        self.numbers: list[int] = []
+        self.answers: list[list[int]] = []
+        self.rows: RowCache | None = None
+
+    def admit(self, numbers: list[int], prompts: Sequence[Ids]) -> None:
+        """Run these prompts, and add their rows with the first token of each answer."""
+        import torch
+
+        ids_bt, lengths = self.network.padded([prompts[i][self.prefix.tokens :] for i in numbers])
+        rows, h_btd = self.network.decoder.start(self.prefix, ids_bt, lengths)
+        h_bd = h_btd[torch.arange(len(numbers), device=h_btd.device), lengths.to(h_btd.device) - 1]
+        del h_btd
+        if self.rows is None or not self.numbers:
+            self.rows = rows
+        else:
+            self.rows.join(rows)
+        self.numbers += numbers
+        self.answers += [[token] for token in self._next(h_bd, numbers)]
+
+    def step(self) -> None:
+        """Run the last token of each answer and append the next one."""
+        import torch
+
+        assert self.rows is not None
+        last = torch.tensor([answer[-1:] for answer in self.answers], device=self.network.device)
+        h_bd = self.network.decoder.extend(self.rows, last, torch.ones_like(self.rows.lengths))[:, 0]
+        for answer, token in zip(self.answers, self._next(h_bd, self.numbers), strict=True):
+            answer.append(token)
+
+    def _next(self, h_bd: torch.Tensor, numbers: Sequence[int]) -> list[int]:
+        return self.generation.pick(self.network.logits(h_bd), numbers)
+
+    def leave(self) -> list[tuple[int, list[int]]]:
+        """Remove the finished rows, and return their prompts' numbers and answers."""
+        assert self.rows is not None
+        left = []
+        for row in reversed(range(len(self.numbers))):
+            answer = self.answers[row]
+            if len(answer) >= self.generation.most_tokens or self.generation.finished(answer):
+                left.append((self.numbers[row], answer))
+                self.rows.drop(row)
+                self.numbers[row], self.answers[row] = self.numbers[-1], self.answers[-1]
+                self.numbers.pop()
+                self.answers.pop()
+        return left
+
+
+def ids_of(tokens: Sequence[int]) -> Ids:
+    """Token ids as an array."""
+    return np.array(tokens, dtype=np.int64)

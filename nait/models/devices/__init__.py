@@ -1,0 +1,1 @@
+"""Devices: those that a config names, and layers that are split among several."""
