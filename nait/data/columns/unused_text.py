@@ -37,7 +37,9 @@ class TextColumns:
             if name not in self.with_text and _holds_text(value):
                 self.with_text[name] = None
         for column in layout.required.values():
-            messages = value_at(row, column)
+            messages = row[column] if column in row else value_at(row, column)
+            if isinstance(messages, str) and messages[:1] != "[":
+                continue
             if isinstance(messages, dict) or (
                 self.rows <= _PARSED_ROWS and isinstance(messages, str) and messages[:1] == "["
             ):
