@@ -27,6 +27,7 @@ from nait.core.addresses import address, canonical
 from nait.core.errors import StoreError
 from nait.core.inputs.paths import at_home, named_file, write_error
 from nait.store.energy import gauge
+from nait.store.spared import spared_work, with_spared
 
 MANIFEST = "manifest.json"
 OTHER_FOLDER = "Set another folder: paths.store=FOLDER."
@@ -103,7 +104,8 @@ class Store:
             if found:
                 return found
             started, since = time.monotonic(), gauge().joules()
-            facts = write(part)
+            with spared_work() as spared:
+                facts = with_spared(write(part), spared)
             seconds = time.monotonic() - started + float(facts.get("earlier_seconds", 0.0))
             manifest = {
                 "kind": kind,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from typing import Any
 
 from nait.core.contracts import Model
+from nait.models.open_networks import borrow, give_back
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +20,11 @@ class LoadedModel:
         self._tokenizers: dict[str, Any] = {}
 
     def network(self, model: Model) -> Any:
-        """The model's network, loaded at the first call. The network of any other model is freed."""
+        """The model's network, borrowed at the first call. The network of any other model is given back."""
         if self._network is None or self._fingerprint != model.fingerprint:
             self.close()
             log.info("Opening %s.", model.name)
-            self._network, self._fingerprint = model.load_network(), model.fingerprint
+            self._network, self._fingerprint = borrow(model), model.fingerprint
         return self._network
 
     def tokenizer(self, model: Model) -> Any:
@@ -34,7 +34,7 @@ class LoadedModel:
         return self._tokenizers[model.fingerprint]
 
     def close(self) -> None:
-        """Free the network's memory; tokenizers stay."""
+        """Give the network back; tokenizers stay."""
         if self._network is not None:
+            give_back(self._network)
             self._network = None
-            gc.collect()
