@@ -229,7 +229,7 @@ class LmEval:
         from lm_eval.evaluator import evaluate
 
         from nait.eval.language_model.shared_prefix import backend_warnings, open_lm
-        from nait.training.adapter import load_adapted
+        from nait.training.adapter import load_adapted, release
 
         suite = self.suite
         chats = Chats(model.name)
@@ -261,6 +261,7 @@ class LmEval:
                 apply_chat_template=self.apply_chat_template,
                 fewshot_as_multiturn=self.multiturn,
             )
+        release(network)
         results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
         warnings = [
             *zero_shot_warnings(suite, self.num_fewshot),

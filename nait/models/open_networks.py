@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from nait.core.contracts import Model
-from nait.models.tensor_parallel import is_split
+from nait.models.devices.tensor_parallel import is_split
 from nait.store.energy import gauge
 from nait.store.spared import spare
 
@@ -24,7 +24,7 @@ class _Opening:
     """What a network was opened from, its state and its trainable parameters then, and the cost of opening it."""
 
     content: tuple[Any, ...]
-    state: tuple[Any, ...]
+    state: tuple[Any, ...] | None
     trainable: frozenset[str]
     seconds: float
     energy_wh: float | None
@@ -65,7 +65,7 @@ def give_back(network: Any) -> None:
     network.zero_grad(set_to_none=True)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name in opening.trainable)
-    if _state(network) == opening.state:
+    if opening.state is not None and _state(network) == opening.state:
         free()
         _kept.append(network)
 
@@ -83,13 +83,27 @@ def _content(model: Model) -> tuple[Any, ...]:
     return (type(model), model.fingerprint, *(getattr(model, name, None) for name in names))
 
 
-def _state(network: Any) -> tuple[Any, ...]:
-    """The network's modules, tensors and hooks. A tensor's version counts the writes to it."""
+def _state(network: Any) -> tuple[Any, ...] | None:
+    """The network's modules, tensors and hooks; None if its weights are not in memory, or in a type without a hash.
+
+    A hash of a tensor's bits shows any change. Its version counter does not: fused optimisers write without counting.
+    """
+    import torch
+
     modules = [(name, id(module), *_conduct(module)) for name, module in network.named_modules()]
-    tensors = [
-        (name, id(tensor), tensor._version, tensor.dtype, str(tensor.device))
-        for name, tensor in [*network.named_parameters(), *network.named_buffers()]
-    ]
+    try:
+        tensors = [
+            (
+                name,
+                id(tensor),
+                str(tensor.dtype),
+                str(tensor.device),
+                torch.hash_tensor(tensor.detach()).item(),
+            )
+            for name, tensor in [*network.named_parameters(), *network.named_buffers()]
+        ]
+    except (RuntimeError, NotImplementedError):
+        return None
     return (tuple(modules), tuple(tensors), repr(network.config), repr(network.generation_config))
 
 

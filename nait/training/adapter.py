@@ -18,6 +18,7 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
 from nait.core.inputs.checks import check_number, check_whole
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
+from nait.models.open_networks import borrow, give_back
 from nait.store import read_json, repair_advice, write_json
 from nait.store.jsonable import plain
 
@@ -168,12 +169,19 @@ def public_name(name: str) -> str:
     return path.name if is_local else name
 
 
+def release(network: Any) -> None:
+    """Give a borrowed base model back, without the adapter that `attach` or `load_adapted` put on it."""
+    give_back(network.unload() if hasattr(network, "peft_config") else network)
+
+
 def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
     """The network, in eval mode, and its tokenizer: the base model, or the adapter or model saved in `folder`.
 
+    The base model is borrowed from the process's open networks: call `release` when it is no longer needed.
+
     Raises: StoreError when the folder holds neither an adapter nor a model.
     """
-    network, tokenizer = model.load()
+    network, tokenizer = borrow(model), model.load_tokenizer()
     if folder is None:
         return network, tokenizer
     if (folder / ADAPTER_CONFIG).is_file() and (folder / ADAPTER_WEIGHTS).is_file():

@@ -18,6 +18,7 @@ from nait.core.contracts import Model, Tracker
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
 from nait.core.inputs.checks import check_choice, check_flag, check_number, check_whole
+from nait.models.open_networks import borrow
 from nait.store import write_json
 from nait.store.attempts import Attempt
 from nait.training import adapter, health, schedules
@@ -160,7 +161,7 @@ class FineTune:
         check_trainable(rows)
         from transformers import set_seed
 
-        network, tokenizer = model.load()
+        network, tokenizer = borrow(model), model.load_tokenizer()
         set_seed(seed)  # before the adapter is initialised
         dtype = network.dtype
         network = self._trainable(network)
@@ -211,6 +212,7 @@ class FineTune:
             zero_adapter=self.lora is not None and adapter.is_zero(network),
         )
         warnings += halved(most, facts["device_tokens"])
+        adapter.release(network)
         return {**facts, **shares, "warnings": warnings, **attempt.facts()}
 
     def _most_tokens(self, network: Any) -> int:

@@ -74,6 +74,9 @@ def fit(
     if network.device.type != "cpu":
         trainer.accelerator.free_memory()  # the evaluation loads the model again
     network.config.use_cache = cached
+    if arguments.activation_checkpointing:
+        network.activation_checkpointing_disable()
+        network.disable_input_require_grads()
     return trainer.state
 
 

@@ -58,7 +58,13 @@ def test_another_model_or_device_gets_its_own_network(other: dict[str, str]) -> 
 
 def change_a_weight(net: Any) -> None:
     with torch.no_grad():
-        net.model.layers[0].mlp.up_proj.weight.view(-1)[0] += 0.0  # even a write of the same value
+        net.model.layers[0].mlp.up_proj.weight.view(-1)[0] *= 1.001
+
+
+def step_a_fused_optimiser(net: Any) -> None:
+    weight = net.model.layers[0].mlp.up_proj.weight
+    weight.grad = torch.ones_like(weight)
+    torch.optim.AdamW([weight], lr=1e-6, fused=True).step()
 
 
 def replace_a_module(net: Any) -> None:
@@ -83,7 +89,15 @@ def change_the_config(net: Any) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [change_a_weight, replace_a_module, leave_a_hook, replace_the_forward, cast, change_the_config],
+    [
+        change_a_weight,
+        step_a_fused_optimiser,
+        replace_a_module,
+        leave_a_hook,
+        replace_the_forward,
+        cast,
+        change_the_config,
+    ],
 )
 def test_a_changed_network_is_not_kept(change: Any) -> None:
     model = Counted()

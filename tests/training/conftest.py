@@ -23,20 +23,30 @@ class TinyModel:
 
     folder: Path
     max_length: int = 64
-    fingerprint: str = "tiny"
     dtype: str = "float32"
 
     @property
     def name(self) -> str:
         return str(self.folder)
 
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.folder} in {self.dtype}"
+
     def load(self) -> tuple[Any, Any]:
+        return self.load_network(), self.load_tokenizer()
+
+    def load_network(self) -> Any:
         import torch
-        from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+        from transformers import LlamaForCausalLM
 
         torch.set_num_threads(1)
-        network = LlamaForCausalLM.from_pretrained(self.folder, dtype=self.dtype).eval()
-        return network, PreTrainedTokenizerFast.from_pretrained(self.folder)
+        return LlamaForCausalLM.from_pretrained(self.folder, dtype=self.dtype).eval()
+
+    def load_tokenizer(self) -> Any:
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(self.folder)
 
 
 @dataclass
