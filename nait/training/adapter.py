@@ -18,7 +18,7 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
 from nait.core.inputs.checks import check_number, check_whole
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
-from nait.models.open_networks import borrow, give_back
+from nait.models.devices.open_networks import borrow, give_back
 from nait.store import read_json, repair_advice, write_json
 from nait.store.jsonable import plain
 

@@ -18,7 +18,7 @@ from nait.core.contracts import Model, Tracker
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
 from nait.core.inputs.checks import check_choice, check_flag, check_number, check_whole
-from nait.models.open_networks import borrow
+from nait.models.devices.open_networks import borrow
 from nait.store import write_json
 from nait.store.attempts import Attempt
 from nait.training import adapter, health, schedules

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nait.models.open_networks import borrow, free, give_back
+from nait.models.devices.open_networks import borrow, free, give_back
 from nait.store.spared import spared_work
 from tests.families import network
 

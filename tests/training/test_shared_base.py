@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nait.core.dataset.token_table import TokenTable
-from nait.models.open_networks import borrow, free
+from nait.models.devices.open_networks import borrow, free
 from nait.training.adapter import LoraRecipe, load_adapted, release
 from nait.training.recipes import FineTune
 from tests.training.conftest import Records

@@ -1,1 +1,1 @@
-"""Devices: those that a config names, and layers that are split among several."""
+"""Devices: those that a config names, layers split among several, and networks that stay in their memory."""

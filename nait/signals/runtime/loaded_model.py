@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from nait.core.contracts import Model
-from nait.models.open_networks import borrow, give_back
+from nait.models.devices.open_networks import borrow, give_back
 
 log = logging.getLogger(__name__)
 
