@@ -25,11 +25,12 @@ SMALL: tuple[tuple[str, ...], ...] = (
     ("scoring",), ("scoring", "--model", "random:100m", "--rows", "8"), ("targets",), ("early_exit",),
     ("prefixes",), ("shared",), ("losses",), ("gradients",), ("tokenising",), ("memory",), ("layers",), ("store",),
     ("selection",), ("startup",), ("workers",), ("plan",), ("sweep",),
+    ("training",), ("training", "--model", "random:100m", "--rows", "16"),
 )  # fmt: skip
 LARGE = ("--device", "cuda", "--dtype", "bfloat16", "--model", "random:7b")
 ON_GPU: tuple[tuple[str, ...], ...] = (
     ("scoring", *LARGE, "--rows", "1000"), ("gradients", *LARGE, "--rows", "64", "--rank", "128"),
-    ("memory", *LARGE, "--rows", "200"),
+    ("memory", *LARGE, "--rows", "200"), ("training", *LARGE, "--rows", "64"),
 )  # fmt: skip
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 RESULTS = Path(__file__).with_name("RESULTS.md")

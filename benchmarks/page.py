@@ -29,6 +29,11 @@ REASONS = {
         "Without flash attention, packed rows need a mask of all tokens by all tokens. engine.packing=auto packs "
         "only with flash attention."
     ),
+    "training": (
+        "The rows of an update have different lengths: its micro-batches have 4 % padding and are smaller than the "
+        "floor's. Half of Alpaca's tokens are answer, so the LM head saves less than with short answers. A larger "
+        "model spends a smaller share on the head, which the plain Trainer runs at every position."
+    ),
     "plan": "The rehearsal takes a second or two of a ten-second job, on a machine whose speed varies by the second.",
     "workers": "The processes take seconds, and two of them share two cores with any other load.",
 }

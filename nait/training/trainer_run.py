@@ -6,6 +6,7 @@ a batch of the trainer holds the row numbers of one update, and `UpdateGradients
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -69,7 +70,8 @@ def fit(
         device_tokens=min(device_tokens, tokens_of(resumed) if resumed else device_tokens),
     )
     trainer.remove_callback(PrinterCallback)
-    with deterministic_kernels(network.device) if deterministic else nullcontext():
+    kernels = deterministic_kernels(network.device) if deterministic else nullcontext()
+    with kernels, _listed_gradients(network, trainer.trained):
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     if network.device.type != "cpu":
         trainer.accelerator.free_memory()  # the evaluation loads the model again
@@ -82,6 +84,7 @@ def fit(
 
 def _updates_trainer() -> Any:
     """The trainer's class: a batch is one update, and its learning rate follows `schedule`."""
+    from torch.nn.utils import clip_grad_norm_
     from transformers import Trainer
 
     from nait.training.updates.update_gradients import UpdateGradients
@@ -92,6 +95,7 @@ def _updates_trainer() -> Any:
         ) -> None:
             super().__init__(**given)
             self.lengths, self.schedule = table.lengths, schedule
+            self.trained = [p for p in self.model.parameters() if p.requires_grad]
             self.gradients = UpdateGradients(
                 self.model, table, device_tokens=device_tokens, autocast=self.accelerator.autocast
             )
@@ -109,10 +113,32 @@ def _updates_trainer() -> Any:
             self.state.num_input_tokens_seen += int(self.lengths[inputs[ROWS]].sum())
             return self.gradients(inputs[ROWS]).to(self.args.device)
 
+        # The trainer's own two methods walk through all modules of the adapted network at each update.
+        def _clip_grad_norm(self, model: Any) -> Any:  # noqa: ARG002
+            return clip_grad_norm_(self.trained, self.args.max_grad_norm)
+
+        def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:  # noqa: ARG002
+            return clip_grad_norm_(self.trained, math.inf) if grad_norm is None else grad_norm
+
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             super().log({**logs, TOKENS: self.gradients.device_tokens}, start_time)
 
     return UpdatesTrainer
+
+
+@contextmanager
+def _listed_gradients(network: Any, trained: Sequence[Any]) -> Iterator[None]:
+    """Within the block, `network.zero_grad()` clears these parameters without a walk through all modules."""
+
+    def zero_grad(set_to_none: bool = True) -> None:  # noqa: ARG001
+        for parameter in trained:
+            parameter.grad = None
+
+    network.zero_grad = zero_grad
+    try:
+        yield
+    finally:
+        del network.zero_grad
 
 
 def stochastic_adamw(learning_rate: float) -> tuple[Any, dict[str, Any]]:

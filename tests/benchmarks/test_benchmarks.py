@@ -38,8 +38,9 @@ BESIDE = {
     "planted",
     "readings",
     "quickstart",
+    "updates",
 }
-# Seconds at this size. `startup`, `memory`, `workers`, `plan` start processes; the rest is measured in place.
+# Rows at this size. `startup`, `memory`, `workers`, `plan` and `training` start processes; the rest is measured here.
 SMALL = {
     "targets": 2,
     "early_exit": 2,
