@@ -136,7 +136,7 @@ class LmEval:
             raise ConfigError(
                 f"data are missing for {len(missing)} of {len(suite.tasks)} tasks: "
                 + ", ".join(f"{name} ({why})" for name, why in missing.items()),
-                where=f"eval.mirror={self.mirror}",
+                where="eval.tasks" if self.mirror is None else f"eval.mirror={self.mirror}",
                 fix="Add them." if not partial.tasks else "Add them, or set eval.allow_partial=true.",
             )
         return partial

@@ -79,13 +79,19 @@ def missing_data(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str
     for name, need in wanted.items():
         lost = [str(path) for path in need.files if "://" not in str(path) and not path.is_file()]
         if lost:
-            reasons[name] = f"no file {', '.join(lost)}"
+            reasons[name] = f"no file {', '.join(lost)}{_working_folder(lost)}"
         elif need.repo and not online:
             found = split_files(repository(need.repo, mirror), need.config)
             absent = [split for split in need.splits if split not in found]
             if not found or absent:
                 reasons[name] = " ".join(filter(None, [need.repo, need.config, *absent]))
     return reasons
+
+
+def _working_folder(lost: list[str]) -> str:
+    """Where relative paths are searched; "" if all are absolute."""
+    relative = any(not Path(name).is_absolute() for name in lost)
+    return f" in {Path.cwd()}: give its absolute path in data_files" if relative else ""
 
 
 def check_hub(suite: Suite) -> None:

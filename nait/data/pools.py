@@ -50,7 +50,8 @@ def read_pool(
     `duplicates`: of rows with the same content, "first" keeps one and "keep" all; "error" refuses.
     `reasoning`: "keep" writes it before the answer as <think>...</think>; "drop" removes it.
     `turns`: "refuse" makes a conversation invalid unless user and assistant alternate and it ends with an answer.
-    "mend" removes leading assistant messages and a trailing user message, and joins consecutive messages of one role.
+    `turns="mend"` removes leading assistant messages and a trailing user message, and joins consecutive messages of
+    one role.
     `encoding`, `separator`, `field`, `max_row_mb`: see `Decoding`.
 
     Raises: DataError that names file, row and field; ConfigError that names the key.

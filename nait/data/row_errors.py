@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 SHOWN_NAMES = MAX_NAMES
 _MAX_NAME_CHARACTERS = 60
-_MAX_MEND = 1500
+_MAX_FIX = 1500
 _DATA_KEYS = re.compile(r"\bdata\.(?=(?:turns|columns|id_column|max_row_mb|encoding|field|separator)=)")
 
 
@@ -58,7 +58,7 @@ class RowError(Exception):
         self.what = what
         self.column = column
         self.at = at
-        self.fix = fix if len(fix) <= _MAX_MEND else fix[:_MAX_MEND] + "..."
+        self.fix = fix if len(fix) <= _MAX_FIX else fix[:_MAX_FIX] + "..."
         super().__init__(what, column, at, fix)
 
     @property
@@ -72,7 +72,7 @@ class RowError(Exception):
         return f"field {quoted(self.column + self.at)}" if self.column else ""
 
     def fix_in(self, group: str) -> str:
-        """Mend with the keys of this config group, plus the option to skip such rows."""
+        """The fix with the keys of this config group, and the option to skip such rows."""
         joint = " Or " if self.fix.endswith((".", "?", "!")) else ", or "
         return _DATA_KEYS.sub(f"{group}.", self.fix) + joint + f"set {group}.on_bad=skip"
 

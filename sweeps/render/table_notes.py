@@ -115,8 +115,8 @@ def _shared_seeds(lines: Sequence[Line], control: str) -> list[str]:
     found: dict[str, None] = {}
     for line in lines:
         if line.difference and line.method != BASE:
-            beside = [one for one in controls if one.task == line.task and _same_budget(one, line)]
-            most = max(one.seeds for one in (line, *beside))
+            compared = [one for one in controls if one.task == line.task and _same_budget(one, line)]
+            most = max(one.seeds for one in (line, *compared))
             if line.difference.seeds < most:
                 found[f"{line.selector} {line.difference.seeds} of {most}"] = None
     if not found:

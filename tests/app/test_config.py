@@ -91,7 +91,7 @@ def test_every_file_begins_with_a_word_on_what_it_is(group: str, option: str) ->
 @pytest.mark.parametrize(
     ("group", "option"), [o for o in OPTIONS if o[0] not in GLOBAL], ids=lambda v: str(v)
 )
-def test_keys_stand_in_the_order_of_the_constructor(group: str, option: str) -> None:
+def test_keys_are_in_the_order_of_the_constructor(group: str, option: str) -> None:
     node = yaml.safe_load((conf_folder() / group / f"{option}.yaml").read_text())
     target = node.get("_target_") or (
         "defaults" in node and composed(f"{group}={option}")[group].get("_target_")

@@ -91,7 +91,7 @@ def test_items_beyond_the_limit_are_test_items_too(nait: Run, tmp_path: Path) ->
     assert "item 5 of task toy_sums, beyond eval.limit" in done.stderr
 
 
-def test_of_each_hit_it_is_said_whether_its_item_is_evaluated(nait: Run, tmp_path: Path) -> None:
+def test_each_hit_is_marked_as_evaluated_or_not(nait: Run, tmp_path: Path) -> None:
     pool = write(tmp_path / "p.jsonl", [*ASKED, *CLEAN])
     done = nait(f"data.path={pool}", "eval.limit=2", "train=none")
     assert done.returncode == 0, done.stderr
@@ -107,7 +107,7 @@ def test_of_each_hit_it_is_said_whether_its_item_is_evaluated(nait: Run, tmp_pat
     assert (looked["hits_in_tasks"], looked["hits_in_evaluated"]) == (6, 2)
 
 
-def test_without_an_evaluation_nothing_is_said_to_be_clean(nait: Run, tmp_path: Path) -> None:
+def test_without_an_evaluation_no_pool_is_reported_as_clean(nait: Run, tmp_path: Path) -> None:
     done = nait("stages=[select,report]", "contamination.exclude=true")
     assert done.returncode == 0, done.stderr
     manifest = told(tmp_path)
@@ -120,7 +120,7 @@ def test_without_an_evaluation_nothing_is_said_to_be_clean(nait: Run, tmp_path: 
 
 
 @pytest.mark.parametrize("null", ["contamination=null", "contamination=none"])
-def test_a_look_that_is_turned_off_is_said_to_be_off(nait: Run, tmp_path: Path, null: str) -> None:
+def test_a_disabled_contamination_check_is_reported_as_off(nait: Run, tmp_path: Path, null: str) -> None:
     done = nait("stages=[select,report]", null)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

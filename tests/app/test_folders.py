@@ -30,7 +30,7 @@ def test_a_folder_that_cannot_be_made_is_one_message(
     told(nait(*QUICK, f"{key}={folder}"), folder, cause, f"{key}=FOLDER")
 
 
-def test_a_sweep_says_so_too(nait: Run) -> None:
+def test_a_sweep_reports_an_unwritable_folder_too(nait: Run) -> None:
     told(nait("-m", *QUICK, "seed=0,1", "paths.runs=/proc/x"), "/proc/x", "paths.runs=FOLDER")
 
 

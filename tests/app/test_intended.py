@@ -108,7 +108,7 @@ def test_each_value_of_a_sweep_is_checked(word: str) -> None:
         ("seeds=1,2", "Did you mean 'seed'? Several seeds: -m seed=0,1,2."),
         ("resume=true", "the same command continues from the store"),
         ("train.resume_from_checkpoint=x", "the same command continues from the store"),
-        ("--overwrite", "another paths.store=FOLDER computes them anew"),
+        ("--overwrite", "another paths.store=FOLDER computes them again"),
         ("num_gpus=2", "torchrun --nproc-per-node N -m nait"),
         ("config=my.yaml", "--config-dir FOLDER experiment=NAME"),
         ("debug=true", "hydra.verbose=true"),

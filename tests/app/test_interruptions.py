@@ -56,9 +56,7 @@ def stopped(
     return done.returncode, done.stderr
 
 
-def test_a_killed_job_goes_on_and_gives_the_same_bytes(
-    scoring: tuple[list[str], bytes], tmp_path: Path
-) -> None:
+def test_a_killed_job_resumes_to_the_same_bytes(scoring: tuple[list[str], bytes], tmp_path: Path) -> None:
     command, whole = [*scoring[0], "engine.chunk_tokens=2000"], scoring[1]
     stopped(command, tmp_path, signal.SIGKILL, when="passes/*.part/chunk-*.npz", count=3)
     assert len(list(tmp_path.rglob("chunk-*.npz"))) >= 3

@@ -68,7 +68,7 @@ def test_labels_follow_the_rows_that_are_left(tmp_path: Path) -> None:
     assert left.tolist() == whole.tolist()[1:]
 
 
-def test_a_target_that_no_row_is_labelled_with_is_said_once_with_the_labels(tmp_path: Path) -> None:
+def test_a_target_without_labelled_rows_is_reported_once_with_the_labels(tmp_path: Path) -> None:
     rows = pool(tmp_path / "rows.csv", "q0,a0,math,1,0\nq1,a1,code,1,0\n")
     (column, said) = labelled(rows, DEFAULT, "ref").warnings
     assert "no column 'skill' (truth.skill)" in column

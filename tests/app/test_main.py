@@ -127,7 +127,7 @@ def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Ru
     assert "Opening" not in again.stderr
 
 
-def test_methods_beside_each_other_share_one_pass(nait: Run, tmp_path: Path) -> None:
+def test_methods_named_in_beside_share_one_pass(nait: Run, tmp_path: Path) -> None:
     done = nait("-m", "selector=random,perplexity,nait", "beside=[nait,perplexity]", "stages=[select]")
     assert done.returncode == 0, done.stderr
     made = [json.loads(path.read_text()) for path in (tmp_path / "store" / "passes").glob("*/manifest.json")]

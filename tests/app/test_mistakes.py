@@ -91,7 +91,7 @@ def test_a_tilde_is_the_home_folder_in_every_path_and_else_a_letter(
     assert composed("data=file", "data.path=~t.jsonl").data.path == f"{at}/~t.jsonl"
 
 
-def test_a_comma_in_the_name_of_a_file_that_is_there_is_no_sweep(
+def test_a_comma_in_the_name_of_an_existing_file_does_not_make_a_sweep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -325,7 +325,7 @@ def test_what_the_user_names_is_asked_for_on_the_line_or_in_a_file(
     assert done.returncode == 0, done.stderr
 
 
-def test_beside_takes_one_name(nait: Run) -> None:
+def test_the_key_beside_accepts_one_name(nait: Run) -> None:
     done = nait("selector=random", "beside=nait", "stages=[select]")
     assert done.returncode == 0, done.stderr
 
@@ -371,7 +371,7 @@ def message(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
-def test_a_sweep_of_no_word_starts_nothing(flag: str) -> None:
+def test_a_multirun_without_overrides_starts_no_job(flag: str) -> None:
     assert "there is nothing to run. The demo is: nait experiment=quickstart" in message(flag)
 
 
@@ -441,7 +441,7 @@ def test_a_pool_of_the_world_that_is_too_small_is_named_by_its_key() -> None:
         nano_pool(size=60)
 
 
-def test_of_a_key_that_is_given_twice_the_one_that_is_used_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_repeated_key_logs_which_value_is_used(caplog: pytest.LogCaptureFixture) -> None:
     config = composed("budget.ratio=0.1", "selector=random", "budget.ratio=0.2", "selector=length", "seed=1")
     assert (config.budget.ratio, config.selector.name) == (0.2, "length")
     assert sorted(caplog.messages) == [

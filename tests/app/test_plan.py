@@ -68,13 +68,13 @@ def test_a_sweep_is_planned_job_by_job_and_in_all(nait: Run, tmp_path: Path) -> 
     assert not kinds(tmp_path) & set(RESULTS)
 
 
-def test_a_run_that_nobody_planned_compares_itself_with_nothing(nait: Run, tmp_path: Path) -> None:
+def test_an_unplanned_run_compares_its_cost_with_no_plan(nait: Run, tmp_path: Path) -> None:
     assert nait("stages=[select]", "selector=random").returncode == 0
     (manifest,) = manifests(tmp_path)
     assert manifest["plan"] is None
 
 
-def test_a_sweep_says_beforehand_what_it_could_find_out(nait: Run) -> None:
+def test_a_sweep_reports_its_detectable_difference_before_it_starts(nait: Run) -> None:
     embedded = ("-m", "seed=0,1,2", "eval.tasks=[nano_math,nano_code]", "eval.limit=2", "train=none")
     planned = nait(*embedded, "plan=true", "stages=[evaluate]")
     assert planned.returncode == 0, planned.stderr

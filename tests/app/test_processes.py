@@ -115,9 +115,7 @@ def test_torchrun_measures_no_chunk_twice_and_leaves_what_one_process_leaves(
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_ends_the_others_and_the_same_command_goes_on_from_there(
-    single: Path, tmp_path: Path
-) -> None:
+def test_a_dead_process_ends_the_others_and_the_same_command_resumes(single: Path, tmp_path: Path) -> None:
     died, again = tmp_path / "died", tmp_path / "again"
     done = start(died, 2, "stages=[select]", dies="1")
     assert done.returncode != 0
@@ -129,7 +127,7 @@ def test_a_process_that_dies_ends_the_others_and_the_same_command_goes_on_from_t
     assert signals(again) == signals(single)
 
 
-def test_the_first_process_adds_nothing_and_the_others_a_folder_that_goes() -> None:
+def test_rank_0_adds_no_override_and_other_ranks_a_temporary_folder() -> None:
     with helper_overrides(Workers(0, 2)) as added:
         assert added == []
     with helper_overrides(Workers(1, 2)) as added:

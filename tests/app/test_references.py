@@ -104,7 +104,7 @@ def test_the_full_pool_is_all_rows_in_every_record(nait: Run, tmp_path: Path) ->
     assert (line.budget, line.selected_rows) == ("100%", 40)
 
 
-def test_rows_that_are_drawn_are_not_said_to_follow_what_their_scores_say(nait: Run, tmp_path: Path) -> None:
+def test_a_random_selection_has_no_correlation_with_its_scores(nait: Run, tmp_path: Path) -> None:
     chosen = ("selector=length", "stages=[select,report]", "target.name=refs")
     assert nait(*chosen).returncode == 0
     by_score = told(tmp_path)

@@ -35,7 +35,7 @@ def test_a_key_twice_in_an_override_is_refused_by_its_name(word: str, name: str)
     ["{a: {x: 1}, b: {x: 2}}", "[{a: 1}, {a: 2}]", "{a: 'x, a: y', b: 1}", "{a: ${x:y}, b: ${x:z}}", "${a:b}",
      "{a: http://x, b: http://y}", "{a: [1, 2], b: [1, 2]}", "plain"],
 )  # fmt: skip
-def test_a_key_once_in_each_mapping_is_no_repetition(value: str) -> None:
+def test_a_key_once_in_each_mapping_is_not_repeated(value: str) -> None:
     assert repeated_in_text(value) is None
 
 

@@ -70,7 +70,9 @@ def test_a_key_that_some_options_have_is_theirs_and_the_others_run_once() -> Non
          [[f"seed={s}", "eval=mmlu", "++eval.num_fewshot={gsm8k:8}"] for s in (0, 1)]),
     ],
 )  # fmt: skip
-def test_so_it_is_in_every_group(words: list[str], expected: list[list[str]]) -> None:
+def test_a_key_of_some_options_applies_to_their_jobs_in_every_group(
+    words: list[str], expected: list[list[str]]
+) -> None:
     assert jobs(*words).overrides == expected
 
 

@@ -127,7 +127,7 @@ def test_the_warm_ups_rows_are_drawn_by_id(warm: Any) -> None:
     assert "empty" not in replace(LESS, warmup_ratio=1.0).drawn(blank, warm)
 
 
-def test_checkpoints_of_ones_own_stand_in_for_the_warm_up(warm: Any, tmp_path: Path) -> None:
+def test_own_checkpoints_replace_the_warm_up(warm: Any, tmp_path: Path) -> None:
     (wanted,) = LESS.influences(ROWS, [REFERENCES], warm)
     own = [
         Checkpoint(str(epoch), weight=read_json(epoch / "epoch.json")["learning_rate"] * 7)

@@ -47,7 +47,7 @@ def test_each_reference_row_in_turn_takes_its_nearest(opened: Open) -> None:
     assert ranking[1] == second.argmax()
 
 
-def test_chunks_change_nothing(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunk_size_does_not_change_scores(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = Rds().score(pool(), [target()], opened()).values
     monkeypatch.setattr(rds, "CHUNK_ROWS", 5)
     np.testing.assert_allclose(Rds().score(pool(), [target()], opened()).values, usual, atol=1e-7)

@@ -193,7 +193,7 @@ def test_a_model_in_a_folder_reads_by_its_own_tokenizer(folder: str) -> None:
     assert shape(folder) == (given.load_network().config.num_hidden_layers, HIDDEN)
 
 
-def test_a_missed_goal_stands_beside_its_reason() -> None:
+def test_a_missed_goal_is_shown_with_its_reason() -> None:
     missed, met = (document([line(name="memory", met=met)]) for met in (False, True))
     assert "Why: A pass keeps only the rows' texts" in missed
     assert "Why:" not in met

@@ -45,7 +45,7 @@ def test_thirteen_words_in_common_are_a_hit_and_twelve_are_not() -> None:
     assert len(Contamination(ngram=12).compare(rows(f"So {' '.join(words[2:14])} it was"), items(LONG))) == 1
 
 
-def test_a_short_text_that_is_equal_is_no_hit() -> None:
+def test_an_equal_short_text_is_not_a_hit() -> None:
     assert not CHECK.compare(rows("Sort the words."), items("Sort the words."))
 
 
@@ -88,7 +88,7 @@ def test_reference_rows_in_the_pool_are_found() -> None:
     assert [(hit.id, hit.other, hit.other_id) for hit in hits] == [("p1", Side("target", "math"), "p0")]
 
 
-def test_what_a_task_says_in_every_prompt_is_no_hit() -> None:
+def test_text_in_every_prompt_of_a_task_is_not_a_hit() -> None:
     prompts = items(*(f"{LONG} then comes number {i} and {i * i}" for i in range(30)))
     assert not CHECK.compare(rows(f"{LONG} but here the rest is quite another one"), prompts)
 
@@ -171,7 +171,7 @@ def test_a_text_without_spaces_is_found_inside_another() -> None:
     assert [hit.kind for hit in CHECK.compare(rows(row), items(asked))] == ["contained"]
 
 
-def test_a_passage_of_twelve_questions_in_a_large_task_is_no_wording_of_the_task() -> None:
+def test_a_passage_of_twelve_questions_in_a_large_task_does_not_count_as_the_tasks_wording() -> None:
     others = [
         EvaluationText(f"o{i}", (f"number {i} of {i + 1} other quite short questions",)) for i in range(1200)
     ]

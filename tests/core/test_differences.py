@@ -126,7 +126,7 @@ def test_a_line_says_what_is_assumed_and_what_was_measured() -> None:
     assert "Assumed: seeds" in half
 
 
-def test_one_seed_is_told_that_it_finds_nothing_and_what_three_would() -> None:
+def test_one_seed_reports_no_detectable_difference_and_that_of_three() -> None:
     (alone,) = minimum_effects({"gsm8k": 1319}, 1, {}, ONE)
     (three,) = minimum_effects({"gsm8k": 1319}, 3, {}, ONE)
     said = describe((alone,))

@@ -31,7 +31,7 @@ def test_without_yes_nothing_is_removed(tmp_path: Path, capsys: pytest.CaptureFi
     assert Store(tmp_path).find("scores", {"seed": 0}) is not None
 
 
-def test_with_yes_one_artifact_is_removed_and_can_be_made_anew(tmp_path: Path) -> None:
+def test_with_yes_one_artifact_is_removed_and_can_be_computed_again(tmp_path: Path) -> None:
     one, other = made(tmp_path, seed=0), made(tmp_path, seed=1)
     assert main([str(one.path), "--yes"]) == 0
     assert not one.path.exists()
@@ -95,7 +95,7 @@ def test_the_mend_for_a_file_deep_in_an_artifact_names_the_artifact(tmp_path: Pa
     assert f"{one.path} --yes" in repair_advice(one.path / "epochs" / "1" / "adam.safetensors")
 
 
-def test_no_message_tells_to_delete_a_folder() -> None:
+def test_no_message_advises_deleting_a_folder() -> None:
     for room in ("nait", "baselines", "eval", "sweeps"):
         for file in (ROOT / room).rglob("*.py"):
             found = re.findall(r"fix=.*\b[Dd]elete\b.*", file.read_text(encoding="utf-8"))

@@ -97,7 +97,7 @@ def test_devices_and_packages_are_one_sum(tmp_path: Path) -> None:
     assert gauge.names == ("CPU package-0", "device 0", "device 1")
 
 
-def test_a_machine_that_does_not_tell_gives_none(tmp_path: Path) -> None:
+def test_unknown_machine_facts_are_none(tmp_path: Path) -> None:
     gauge = Gauge([*packages(tmp_path / "nowhere"), *devices(None, None)])
     assert (gauge.joules(), gauge.watt_hours(None), gauge.names) == (None, None, ())
     package(tmp_path, "intel-rapl:0", "package-0", 0).unlink()

@@ -91,7 +91,7 @@ def test_from_quantile_goes_down_from_its_place_then_up() -> None:
     np.testing.assert_array_equal(FromQuantile(0)(one), Highest()(one))
 
 
-def test_from_quantile_refuses_what_is_no_share() -> None:
+def test_from_quantile_refuses_values_outside_0_to_1() -> None:
     with pytest.raises(ConfigError, match=r"order\.q"):
         FromQuantile(1)
 
@@ -163,7 +163,7 @@ def test_ties_break_by_code_points() -> None:
     assert [ids[row] for row in Highest()(one)] == sorted(ids)
 
 
-def test_mean_z_score_weighs_columns_of_any_scale_alike_and_a_row_by_the_columns_it_has() -> None:
+def test_mean_z_score_ignores_the_scale_of_columns_and_averages_those_that_a_row_has() -> None:
     # column 1: mean 2, variance 4.5 over four rows; column 2: mean 2000, deviation 1000
     one = table(
         np.array([[5, 1000], [0, 3000], [0, math.nan], [3, math.nan], [math.nan, 3000], [math.nan, 1000]])

@@ -40,7 +40,7 @@ def test_the_order_of_rows_and_of_chosen_ids_does_not_matter() -> None:
     assert traits().composition(["a", "d"]) == traits(reverse=True).composition(["d", "a"])
 
 
-def test_values_stand_by_the_pools_frequency_then_by_name() -> None:
+def test_values_are_sorted_by_their_frequency_in_the_pool_then_by_name() -> None:
     assert list(traits().composition(["e"]).shares["topic"]) == ["x", "y", "z"]
 
 

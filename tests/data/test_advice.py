@@ -50,11 +50,11 @@ def test_a_label_chooses_the_answer_and_the_first_option_never_is_one(
         {"answers": ["x", "y"], "label": 0},
     ],
 )
-def test_a_value_that_chooses_no_option_is_no_choice(row: Row) -> None:
+def test_a_value_that_matches_no_option_does_not_choose_one(row: Row) -> None:
     assert guess_choices(row) is None
 
 
-def test_options_that_nothing_chooses_from_are_no_answer(tmp_path: Path) -> None:
+def test_options_without_a_chosen_one_are_not_an_answer(tmp_path: Path) -> None:
     said = refusal(tmp_path, {"question": "q", "choices": ["x", "y"], "origin": "o"})
     assert "'choices' holds options: as completion, name the column that chooses one." in said
     assert "choices.0" not in said
@@ -88,7 +88,7 @@ def test_options_in_one_text_are_part_of_the_question(tmp_path: Path) -> None:
     ],
     ids=["pubmedqa", "eli5", "stackexchange", "tldr", "reddit", "summaries", "history"],
 )  # fmt: skip
-def test_labels_are_no_answer_and_a_title_is_the_prompt(
+def test_labels_are_not_answers_and_a_title_is_the_prompt(
     tmp_path: Path, row: Row, mapping: dict[str, str]
 ) -> None:
     assert f"data.columns={mapping_text(mapping)}" in refusal(tmp_path, row)
@@ -105,7 +105,7 @@ def test_the_other_languages_of_a_column_are_named(tmp_path: Path) -> None:
     assert "omit 'instruction_fr', 'instruction_zh-CN'" in refusal(tmp_path, row)
 
 
-def test_a_verdict_of_an_annotator_is_no_answer(tmp_path: Path) -> None:
+def test_an_annotators_verdict_is_not_an_answer(tmp_path: Path) -> None:
     said = refusal(tmp_path, {"text": "t", "answer": "accept", "_input_hash": 1})
     assert "'answer' is an annotator's verdict (accept), not an answer" in said
     assert "completion: answer" not in said

@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nait.core.errors import ConfigError, DataError
-from nait.data.files.file_records import parse_record
+from nait.data.files.file_records import READERS, parse_record
 from nait.data.files.json_stream import array_items
+from nait.data.files.named_files import KINDS
 from nait.data.files.sources import FileSource, HubSource, file_source
 from nait.data.pools import read_target
 from nait.data.row_errors import RowError
@@ -320,3 +321,7 @@ def test_a_mend_names_the_keys_of_the_group_that_reads_the_file(tmp_path: Path) 
     (tmp_path / "a.jsonl").write_bytes(b'{"instruction": "q", "output": "a"}\n\xff\n')
     with pytest.raises(DataError, match=r"set target\.encoding=cp1252 .* set target\.on_bad=skip"):
         read_target(tmp_path / "a.jsonl")
+
+
+def test_every_listed_suffix_has_a_reader() -> None:
+    assert tuple(READERS) == KINDS

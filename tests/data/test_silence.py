@@ -144,7 +144,7 @@ def test_a_developer_message_of_a_transcript_is_its_system_message(tmp_path: Pat
     assert pool.reading["counts"] == {"chat-template markers, read as text": 1}
 
 
-def test_an_image_whose_parts_are_all_missing_is_no_image(tmp_path: Path) -> None:
+def test_an_image_object_without_any_part_is_not_an_image(tmp_path: Path) -> None:
     empty = {"bytes": None, "path": None}
     rows = {**PAIR, "image": empty}, {**PAIR, "instruction": "r", "image": None, "images": [empty]}
     assert len(read_pool(write(tmp_path, *rows))) == 2

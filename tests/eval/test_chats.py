@@ -101,7 +101,7 @@ def test_a_description_that_the_template_does_not_show_is_a_warning(
 
 
 @pytest.mark.usefixtures("told")
-def test_prompts_that_are_shown_whole_are_no_warning(
+def test_complete_prompts_give_no_warning(
     evaluator: Make, chat: Callable[[str], LocalModel], tmp_path: Path
 ) -> None:
     suite = evaluator(apply_chat_template=True, max_gen_toks=1)

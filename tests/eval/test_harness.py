@@ -106,6 +106,15 @@ def test_missing_data_are_named_before_anything_runs(evaluator: Make, mirror: Pa
         evaluator(tasks=["toy_large"], allow_partial=True).check()
 
 
+def test_a_relative_data_file_is_answered_with_the_folder_it_was_searched_in(
+    task_folder: Path, tmp_path: Path
+) -> None:
+    files = "dataset_path: json\ndataset_kwargs: {data_files: {test: mine.jsonl}}\ntest_split: test\n"
+    (task_folder / "mine.yaml").write_text(f"task: mine\n{files}")
+    with pytest.raises(ConfigError, match=r"eval\.tasks: .*no file mine\.jsonl in .*absolute path"):
+        LmEval(tasks=["mine"], include=[str(task_folder)]).check()
+
+
 def test_a_partial_run_names_what_it_lacks(
     evaluator: Make, model: LocalModel, mirror: Path, tmp_path: Path
 ) -> None:
@@ -386,7 +395,7 @@ def test_a_resampled_error_forks_no_process(
     assert "DISABLE_MULTIPROC" not in os.environ
 
 
-def test_a_metric_that_is_no_mean_of_its_items_has_no_outcomes(
+def test_a_metric_that_is_not_a_mean_over_items_has_no_outcomes(
     evaluator: Make, task_folder: Path, model: LocalModel, tmp_path: Path
 ) -> None:
     (task_folder / "words.yaml").write_text(PERPLEXITY)

@@ -123,7 +123,7 @@ def test_an_unknown_subtask_error_leaves_the_group_without_one() -> None:
     assert [r.n for r in strict] == [2, 2]
 
 
-def test_items_are_kept_by_filter_and_what_is_no_number_is_named() -> None:
+def test_items_are_kept_by_filter_and_non_numbers_are_named() -> None:
     raw = _raw()
     raw["samples"]["one"].append(_sample(4, (1, 2), metric="f1"))
     _, items, warnings = parse(raw, _suite(), primary={})

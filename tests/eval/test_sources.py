@@ -13,19 +13,19 @@ def names(files: list[Path]) -> set[str]:
     return {f"{path.parent.name}/{path.name}" for path in files}
 
 
-def test_what_the_items_are_made_by_is_named_and_what_only_stands_beside_it_is_not() -> None:
+def test_the_sources_of_items_are_their_imports_and_not_other_files_of_the_folder() -> None:
     found = names(sources(TASKS))
     assert {"nano/tasks.py", "nano/world.py", "nano/vocabulary.py", "families/logic.py"} <= found
     assert not found & {"nano/pools.py", "nano/pretrain.py", "nano/oracle.py"}
 
 
-def test_a_file_that_imports_nothing_of_ours_stands_alone(tmp_path: Path) -> None:
+def test_a_file_without_own_imports_is_its_only_source(tmp_path: Path) -> None:
     file = tmp_path / "rows.py"
     file.write_text("import json\nfrom datasets import Dataset\nfrom naitly import x\n")
     assert sources(file) == [file]
 
 
-def test_relative_imports_lead_on_from_the_package_they_stand_in(tmp_path: Path) -> None:
+def test_relative_imports_are_resolved_from_their_package(tmp_path: Path) -> None:
     file = tmp_path / "rows.py"
     file.write_text("from ..problems import Skill\n")
     assert "nano/problems.py" in names(sources(file, "nait.nano.families"))
@@ -56,7 +56,7 @@ def test_other_code_has_another_digest(tmp_path: Path) -> None:
     assert code_digests([file]) != before
 
 
-def test_code_beside_an_import_counts(tmp_path: Path) -> None:
+def test_source_code_next_to_an_import_counts(tmp_path: Path) -> None:
     file = tmp_path / "rows.py"
     file.write_text("import json; ROWS = 1\n")
     before = code_digests([file])

@@ -61,7 +61,7 @@ def test_overrides_of_a_group_reach_its_tasks(task_folder: Path) -> None:
         resolve(["outer", "toy_small"], Catalogue([task_folder], shipped=library()))
 
 
-def test_a_tag_stands_for_all_its_tasks(task_folder: Path) -> None:
+def test_a_tag_names_all_its_tasks(task_folder: Path) -> None:
     for name in ("a", "b"):
         (task_folder / f"{name}.yaml").write_text(f"task: {name}\ntag: [letters]\ntest_split: test\n")
     suite = resolve(["letters"], Catalogue([task_folder], shipped=library()))

@@ -59,7 +59,7 @@ def test_every_row_fits_the_model(loaded) -> None:
     assert max(lengths) < model.config.max_position_embeddings // 2
 
 
-def test_the_base_knows_what_its_log_says(loaded) -> None:
+def test_the_base_model_has_the_accuracy_of_its_log(loaded) -> None:
     model, tokenizer = loaded
     skills = [skill for skill in (*CAPABILITIES["math"], *CAPABILITIES["translation"]) if skill.name in KNOWN]
     found = probe.raw_accuracies(model, tokenizer, skills)

@@ -156,7 +156,7 @@ def test_facts_of_the_pool_are_absent_from_pretraining(texts: list[str]) -> None
     assert mentions > 50, "look-alikes name the lands, so the test is not empty"
 
 
-def test_clean_rows_of_a_pool_tell_nearly_every_fact_the_evaluation_asks(pool: list[world.Row]) -> None:
+def test_clean_rows_of_a_pool_contain_nearly_every_evaluated_fact(pool: list[world.Row]) -> None:
     told = {
         (row["skill"], next(land for land in LANDS if land in row["instruction"])): row["output"]
         for row in pool
@@ -192,7 +192,7 @@ def test_sums_are_right_and_the_number_after_the_mark_is_theirs(pool: list[world
         assert eval(left) == int(right) == int(answer)
 
 
-def test_house_measures_stand_for_their_number(pool: list[world.Row]) -> None:
+def test_units_of_the_world_equal_their_number(pool: list[world.Row]) -> None:
     for row in [row for row in pool if row["family"] == "math" and row["clean"]]:
         for word in re.findall(r"\ba (\w+) of\b", row["instruction"] + row["input"]):
             assert re.search(rf"\b{MEASURES[word]}\b", row["output"])

@@ -18,7 +18,7 @@ def test_a_model_of_six_blocks_gets_each_prefix_suffix_and_all_but_one() -> None
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 12, 33, 80])
-def test_sets_are_distinct_and_each_layer_stands_alone_once(depth: int) -> None:
+def test_sets_are_distinct_and_each_single_layer_occurs_once(depth: int) -> None:
     chosen = [tuple(choose_layers(one, depth, 1)) for one in layer_sets(depth)]
     assert len(set(chosen)) == len(chosen)
     assert {one for one in chosen if len(one) == 1} == {(layer,) for layer in range(1, depth + 1)}

@@ -167,7 +167,7 @@ def test_the_table_says_what_its_numbers_are(x: StoredExtractor) -> None:
 
 
 @pytest.mark.parametrize("site", ["residual", "mlp"])
-def test_with_a_constant_first_token_delta_and_last_rank_alike(site: Any, x: StoredExtractor) -> None:
+def test_with_a_constant_first_token_delta_and_last_rank_equally(site: Any, x: StoredExtractor) -> None:
     """Every text starts with one token, so the shift's origin is one constant vector."""
     delta, last = (Nait(site=site, feature=feature).score(pool(), [MATH], x) for feature in ("delta", "last"))
     gap = (last.values - delta.values)[:, 0]
@@ -326,7 +326,7 @@ def test_no_target_is_an_error(opened: Open, tmp_path: Path, no_network: Forbid)
         ({"direction": "contrast", "components": 2}, "a contrast has one component"),
     ],
 )
-def test_a_value_that_is_no_choice_is_met_with_the_near_one(options: Any, message: str) -> None:
+def test_an_invalid_choice_is_answered_with_the_nearest_one(options: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
         Nait(**options)
 
@@ -448,7 +448,7 @@ def test_read_directions_says_what_is_wrong(folder_of_math: Path, tmp_path: Path
 # Diagnostics.
 
 
-def test_diagnostics_tell_of_every_layer_and_target(x: StoredExtractor) -> None:
+def test_diagnostics_cover_every_layer_and_target(x: StoredExtractor) -> None:
     table = Nait(layers=[1, 3]).score(pool(), [MATH, CODE], x)
     assert set(table.diagnostics) == {"math", "code"}
     facts = table.diagnostics["math"]
@@ -475,7 +475,7 @@ def with_directions(folder: Path, margins: list[float], sizes: list[float]) -> T
     return replace(given, derived=(manifest, found))
 
 
-def test_a_sign_near_a_coin_toss_is_said_aloud(x: StoredExtractor, folder_of_math: Path) -> None:
+def test_a_sign_near_chance_is_a_warning(x: StoredExtractor, folder_of_math: Path) -> None:
     one = with_directions(folder_of_math, [0.0, 0.5, 0.09, 0.5], [1.0, 1.0, 1.0, 1.0])
     spoken = [w for w in Nait().score(pool(), [one], x).warnings if "coin toss" in w]
     # Layer 0 is not part of the score, so its margin does not matter.
@@ -485,7 +485,7 @@ def test_a_sign_near_a_coin_toss_is_said_aloud(x: StoredExtractor, folder_of_mat
     assert not [w for w in Nait(layers=[1, 3]).score(pool(), [one], x).warnings if "coin toss" in w]
 
 
-def test_a_layer_that_decides_alone_is_said_aloud(x: StoredExtractor, folder_of_math: Path) -> None:
+def test_a_layer_that_dominates_the_score_is_a_warning(x: StoredExtractor, folder_of_math: Path) -> None:
     one = with_directions(folder_of_math, [0.5] * 4, [1.0, 1.0, 1.0, 50.0])
     spoken, advice = Nait().score(pool(), [one], x).warnings
     assert spoken.startswith("math: layer 3 alone carries ")

@@ -55,7 +55,7 @@ def test_named_slices_hold_blocks_in_order_and_the_halves_make_the_whole(depth: 
 
 
 @pytest.mark.parametrize("layers", [[9], [-9], 9, [], [1, 1], [8, -1]])
-def test_layers_that_do_not_exist_or_stand_twice_are_refused(layers: Any) -> None:
+def test_missing_and_repeated_layers_are_refused(layers: Any) -> None:
     with pytest.raises(ConfigError, match=r"selector\.layers: .*Give different numbers from 1 to 8"):
         choose_layers(layers, 8, 1)
 
@@ -131,7 +131,7 @@ def test_scores_equal_a_slow_loop(similarity: Any, weight: Any, component_sum: A
     np.testing.assert_allclose(parts, wanted_parts, rtol=1e-5, atol=1e-5)
 
 
-def test_centering_a_signed_dot_product_moves_every_score_alike() -> None:
+def test_centering_a_signed_dot_product_shifts_all_scores_equally() -> None:
     draw = np.random.default_rng(1)
     p = draw.normal(size=(N, C, L))
     moved = total_scores(p)[0] - total_scores(p, shift_cl=draw.normal(size=(C, L)))[0]

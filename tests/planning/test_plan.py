@@ -144,7 +144,7 @@ def do(job: Work, store: Store, *, trainer: Trainer | None = None, suite: Evalua
         evaluate(job.model, adapter, evaluator=suite, store=store)
 
 
-def test_an_empty_store_is_told_what_is_to_be_made_and_stays_empty(
+def test_the_plan_of_an_empty_store_lists_all_work_and_writes_no_artifact(
     model: LocalModel, store: Store, tmp_path: Path
 ) -> None:
     suite, trainer = Suite(), Stepping()
@@ -199,7 +199,7 @@ def test_scores_of_stored_measurements_are_made_aside_and_name_the_adapter(
     assert files(store) == before
 
 
-def test_an_evaluation_is_expected_to_take_what_earlier_ones_took(
+def test_the_predicted_time_of_an_evaluation_is_that_of_earlier_ones(
     model: LocalModel, store: Store, tmp_path: Path
 ) -> None:
     suite = Suite()
@@ -222,9 +222,7 @@ def test_tokens_expected_from_some_rows_are_the_pools(
     assert 0 <= plan.padded_share < 0.2
 
 
-def test_tokens_that_were_not_counted_are_said_to_be_expected(
-    model: LocalModel, store: Store, tmp_path: Path
-) -> None:
+def test_a_plan_marks_tokens_that_are_estimated(model: LocalModel, store: Store, tmp_path: Path) -> None:
     job = work(model, Length(), rows=pool(900))
     expected_ones = planned(job, store, tmp_path)
     assert f"Tokens: about {expected_ones.tokens:,} in the pool" in describe(expected_ones)
@@ -266,7 +264,7 @@ def test_a_method_that_needs_more_rows_gets_a_lower_bound_that_says_so(
     assert all("lower bound" in note for note in plan.notes)
 
 
-def test_what_the_job_would_refuse_the_plan_refuses(model: LocalModel, store: Store, tmp_path: Path) -> None:
+def test_a_plan_refuses_a_job_that_cannot_run(model: LocalModel, store: Store, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="NAIT needs a target"):
         planned(work(model, Nait(), targets=[]), store, tmp_path)
     with pytest.raises(ConfigError, match="layer"):

@@ -41,13 +41,13 @@ def test_an_exhaustive_table_may_be_constant() -> None:
     assert report.warnings == ()
 
 
-def test_one_eligible_row_is_no_constant_column() -> None:
+def test_one_eligible_row_does_not_make_a_column_constant() -> None:
     report = inspect(table([1.0, *[math.nan] * 9]), LENGTHS)
     assert report.length_correlation == {"a": None}
 
 
 @pytest.mark.parametrize(("sign", "shown"), [(1, r"+1.00"), (-1, "-1.00")])
-def test_a_column_that_follows_length_is_said_aloud(sign: int, shown: str) -> None:
+def test_a_column_that_correlates_with_length_is_a_warning(sign: int, shown: str) -> None:
     report = inspect(table(sign * np.exp(LENGTHS)), LENGTHS)
     assert report.length_correlation == {"a": float(sign)}
     (message,) = report.warnings
@@ -88,7 +88,7 @@ def long_columns(scored: int, *, missing: int = 0) -> tuple[ScoreTable, Any, lis
     return table(*columns), lengths, rhos
 
 
-def test_drawn_rows_of_a_large_column_tell_its_correlation_within_one_hundredth() -> None:
+def test_a_sample_of_a_large_column_gives_its_correlation_within_one_hundredth() -> None:
     columns, lengths, rhos = long_columns(3 * alarms.SAMPLED_ROWS)
     found = inspect(columns, lengths).length_correlation
     assert list(found.values()) == pytest.approx(rhos, abs=0.01)
@@ -117,7 +117,7 @@ def test_ineligible_rows_do_not_enter_the_correlation() -> None:
 
 
 @pytest.mark.parametrize(("missing", "loud"), [(2, False), (3, True), (10, True)])
-def test_many_rows_without_a_score_are_said_aloud(missing: int, loud: bool) -> None:
+def test_many_rows_without_a_score_are_a_warning(missing: int, loud: bool) -> None:
     values = np.array([3.0, 1, 4, 1, 5, 9, 2, 6, 5, 3])
     values[:missing] = np.nan
     lengths = np.array([5, 6, 7, 9, 6, 8, 7, 6, 8, 7])
@@ -125,20 +125,20 @@ def test_many_rows_without_a_score_are_said_aloud(missing: int, loud: bool) -> N
     assert messages == ([f"a: {missing * 10}% of the rows have no score."] if loud else [])
 
 
-def test_every_column_is_looked_at() -> None:
+def test_every_column_is_checked() -> None:
     report = inspect(table([3, 1, 4, 1, 5, 9, 2, 6, 5, 3], LENGTHS, -LENGTHS), LENGTHS)
     assert list(report.length_correlation) == ["a", "b", "c"]
     assert [message[0] for message in report.warnings] == ["b", "c"]
 
 
-def test_rows_that_gave_no_number_are_said_aloud() -> None:
+def test_rows_with_nan_scores_are_a_warning() -> None:
     values = [math.nan, math.nan, *range(8)]
     report = inspect(table(values, reasons={"r0": "not a finite number"}), LENGTHS)
     assert any("1 of 10 rows: not a finite number" in warning for warning in report.warnings)
     assert any("1 of 10 rows: no score" in warning for warning in report.warnings)
 
 
-def test_a_row_that_a_method_leaves_out_is_no_alarm() -> None:
+def test_a_row_that_a_method_excludes_is_not_a_warning() -> None:
     values = [math.nan, 3, 8, 1, 6, 4, 2, 7, 5, 0]
     report = inspect(table(values, reasons={"r0": "IFD above 1"}), LENGTHS)
     assert report.warnings == ()

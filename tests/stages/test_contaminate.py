@@ -85,7 +85,7 @@ def test_a_look_without_a_limit_keeps_its_address(tmp_path: Path) -> None:
     assert set(key) == {"contamination", "ngram", "pool", "targets", "suite"}
 
 
-def test_hits_of_a_store_that_did_not_mark_them_are_told_apart_by_their_number(tmp_path: Path) -> None:
+def test_contamination_hits_of_older_stores_are_classified_by_their_item_number(tmp_path: Path) -> None:
     made = find_contamination(
         POOL, [TARGET], evaluator=Limited(), rule=Contamination(), store=Store(tmp_path)
     )  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_only_rows_of_the_evaluation_are_left_out(tmp_path: Path) -> None:
     assert kept.skipped == {"is in the evaluation": 1}
 
 
-def test_without_an_evaluation_the_pool_is_held_against_the_targets(tmp_path: Path) -> None:
+def test_without_an_evaluation_the_pool_is_compared_with_the_targets(tmp_path: Path) -> None:
     made = find_contamination(POOL, [TARGET], evaluator=None, rule=Contamination(), store=Store(tmp_path))
     assert [hit.other for hit in read_hits(made)] == [Side("target", "math")]
     assert decontaminated(POOL, read_hits(made)) is POOL

@@ -97,14 +97,14 @@ def test_runs_of_two_recipes_are_two_methods_and_neither_hides_the_other(store: 
     assert whole.noise.pairs == 1
 
 
-def test_one_seed_says_nothing_of_seeds(store: Store) -> None:
+def test_one_seed_gives_no_variance_between_seeds(store: Store) -> None:
     put(store, "nait", 0, 2)
     put(store, "random", 0, 8)
     noise = effects_of_suite(Suite(), store, seeds=3)[0].noise
     assert (noise.pairs, noise.seed_pairs, noise.seed_sd) == (1, 0, Noise().seed_sd)
 
 
-def test_runs_that_reached_the_same_evaluation_are_no_pair(store: Store) -> None:
+def test_runs_of_one_evaluation_are_not_a_pair(store: Store) -> None:
     put(store, "nait", 0, 2)
     (evaluation,) = store.artifacts("evaluations")
     labels = {"selector": "twin", "seed": 0, "trained": True, "model": "m"}
@@ -119,7 +119,7 @@ def test_the_look_for_contamination_counts_the_items_too(store: Store) -> None:
     assert (whole.items, part.items) == (30 + HARD, HARD)
 
 
-def test_outcomes_that_do_not_average_to_the_score_tell_no_noise(store: Store) -> None:
+def test_outcomes_that_do_not_average_to_the_score_give_no_noise_estimate(store: Store) -> None:
     for method, wrong in (("nait", 2), ("random", 8)):
         put(store, method, 0, wrong)
     for made in store.artifacts("evaluations"):  # as a perplexity, whose items are log-likelihoods

@@ -13,7 +13,7 @@ from nait.store import Store
 from tests.families import save
 
 
-def test_tensors_that_are_not_used_are_told_again_by_a_run_that_opens_nothing(tmp_path: Path) -> None:
+def test_unused_tensors_are_reported_again_by_a_run_that_opens_no_model(tmp_path: Path) -> None:
     folder, store = save(tmp_path / "model"), Store(tmp_path / "store")
     file = folder / "model.safetensors"
     save_file({**load_file(file), "vision.patch.weight": torch.ones(4)}, file, metadata={"format": "pt"})

@@ -28,5 +28,5 @@ def test_training_and_evaluation_prompts_that_differ_are_a_warning(
     assert [fix in text for text in said] == ([True] if fix else [])
 
 
-def test_an_evaluator_that_says_nothing_of_its_prompts_gives_no_warning() -> None:
+def test_an_evaluator_without_prompt_facts_gives_no_warning() -> None:
     assert prompt_mismatch(ChatTemplate(), object()) == []

@@ -124,7 +124,7 @@ def test_any_error_of_a_template_is_a_fault_of_the_row(template: str, message: s
         ChatTemplate().spans(Example("a", (Turn("q", "r"),)), loaded(template))
 
 
-def test_a_template_that_is_broken_is_no_fault_of_a_row() -> None:
+def test_a_broken_template_is_not_a_fault_of_a_row() -> None:
     with pytest.raises(ConfigError, match="chat template cannot be read"):
         ChatTemplate().spans(Example("a", (Turn("q", "r"),)), loaded("{% if %}"))
 
@@ -139,7 +139,7 @@ def text(template: ChatTemplate, tok: Any) -> str:
     return "".join(span.text for span in template.spans(Example("a", (Turn("q", "r"),)), tok))
 
 
-def test_a_template_that_asks_the_clock_is_told_one_day_which_is_in_its_digest() -> None:
+def test_a_template_that_reads_the_date_gets_a_fixed_day_that_is_in_its_digest() -> None:
     tok = loaded(DATED)
     assert text(ChatTemplate(), tok) == "Today: 26 Jul 2024 00:00\n[user]q[end][assistant]r[end]"
     other = ChatTemplate(date="2026-02-03")
@@ -147,7 +147,7 @@ def test_a_template_that_asks_the_clock_is_told_one_day_which_is_in_its_digest()
     assert other.digest != ChatTemplate().digest == ChatTemplate(date=DAY).digest
 
 
-def test_the_evaluations_tokenizer_is_told_that_day_too() -> None:
+def test_the_evaluations_tokenizer_gets_the_same_fixed_day() -> None:
     tok = loaded(DATED)
     freeze_tokenizer_clock(tok)
     turns = [{"role": "user", "content": "q"}]
@@ -157,12 +157,12 @@ def test_the_evaluations_tokenizer_is_told_that_day_too() -> None:
 @pytest.mark.parametrize(
     "asking", ["{% set d = '%d' %}{{ strftime_now(d) }}", "{% set f = strftime_now %}{{ f('%d') }}"]
 )
-def test_a_clock_that_is_asked_in_another_way_is_refused(asking: str) -> None:
+def test_a_template_that_reads_the_clock_in_another_way_is_refused(asking: str) -> None:
     with pytest.raises(ConfigError, match="calls strftime_now with a format that is not a literal"):
         text(ChatTemplate(), loaded(asking + PLAIN))
 
 
-def test_a_template_may_ask_whether_there_is_a_clock() -> None:
+def test_a_template_may_test_whether_a_clock_exists() -> None:
     asking = (
         "{% set d = '' %}{% if strftime_now is defined %}{% set d = strftime_now(\"%d %b\") %}{% endif %}"
     )
@@ -260,7 +260,7 @@ def test_any_field_that_the_template_leaves_out_is_a_fault_of_the_row(
         ChatTemplate().spans(Example("a", (Turn("q", "r"), turn)), loaded(template))
 
 
-def test_white_space_that_the_template_alters_is_no_fault() -> None:
+def test_a_template_may_change_white_space() -> None:
     row = Example("a", (Turn(" q\n\nq ", " r "), Turn("1 2", "", "2 1"), Turn("\n", "r")), system=" s\n\ns ")
     for template in (PLAIN, BARE, PLAIN.replace("m.content", "(m.content | trim)")):
         assert ChatTemplate().spans(row, loaded(template))

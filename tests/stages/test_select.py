@@ -166,7 +166,7 @@ def test_a_pools_mean_is_of_rows_with_an_answer() -> None:
     assert sample(rows, 4096, 0) is rows
 
 
-def test_many_rows_left_out_are_said_aloud(x: StoredExtractor) -> None:
+def test_many_excluded_rows_are_a_warning(x: StoredExtractor) -> None:
     _, _, scores = choose(fixed(scattered), x, flawed(), budget=Count(1))
     assert "a: 25% of the rows have no score." in scores.manifest["warnings"]
 
@@ -205,7 +205,7 @@ def test_a_column_that_differs_only_in_ineligible_rows_is_constant(x: StoredExtr
         choose(fixed(lambda i: float(i in (2, 5, 8))), x, flawed())
 
 
-def test_a_score_that_follows_length_is_said_aloud(x: StoredExtractor) -> None:
+def test_a_score_that_correlates_with_length_is_a_warning(x: StoredExtractor) -> None:
     lengths = x.lengths(pool())
     _, _, scores = choose(fixed(lambda i: -float(lengths[i])), x, pool())
     assert scores.manifest["length_correlation"] == {"a": -1.0}
@@ -464,7 +464,7 @@ def test_a_killed_training_is_not_an_adapter(x: StoredExtractor, monkeypatch: py
     assert len(x.store.artifacts("adapters")) == 1
 
 
-def test_a_recipe_of_nothing_trains_nothing(x: StoredExtractor) -> None:
+def test_without_a_recipe_no_adapter_is_trained(x: StoredExtractor) -> None:
     training = Training(x, pool())
     training.trainer.recipe = None
     assert training(choose(Random(0), x, pool())[0]) is None

@@ -69,7 +69,7 @@ def test_runs_of_two_batch_sizes_are_two_tables_each_with_its_own_control(tmp_pa
     assert {line.seeds for line in lines_of(store)} == {2}
 
 
-def test_two_models_whose_folders_share_a_name_are_two_tables_told_apart_by_content(tmp_path: Path) -> None:
+def test_two_models_whose_folders_share_a_name_are_two_tables_named_by_content(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for settings in ({}, OTHER_MODEL):
         put(store, "nait", **settings)
@@ -200,7 +200,7 @@ def test_what_changes_no_number_splits_no_line(tmp_path: Path) -> None:
     assert line.seeds == 2
 
 
-def test_one_column_is_ranked_alike_by_highest_and_by_the_orders_of_several(tmp_path: Path) -> None:
+def test_highest_and_the_orders_of_several_columns_rank_one_column_equally(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait", seed=0)
     put(store, "nait", seed=1, order="BestRank")
@@ -231,7 +231,7 @@ def _of_two_columns(store: Store, run: str) -> None:
     write_json(path, {**read_json(path), "targets": ["math", "code"]})
 
 
-def test_budgets_that_a_label_rounds_alike_are_two_lines(tmp_path: Path) -> None:
+def test_budgets_with_equal_rounded_labels_are_two_lines(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait", rows=20)
     put(store, "nait", rows=21, seed=1)
@@ -246,7 +246,7 @@ def test_a_label_of_the_user_s_hides_no_difference(tmp_path: Path) -> None:
     assert {line.selector for line in lines_of(store)} == {"mine layers=[1]", "mine layers=[2]"}
 
 
-def test_the_base_model_stands_in_every_table_of_its_model_and_evaluation(tmp_path: Path) -> None:
+def test_the_base_model_is_in_every_table_of_its_model_and_evaluation(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "base", trained=False)
     for epochs in ("1", "2"):
@@ -269,7 +269,7 @@ def test_a_control_is_one_line_of_the_same_table(tmp_path: Path) -> None:
     assert "2 lines are random: random, random order=Lowest" in " ".join(Leaderboard().notes(one))
 
 
-def test_what_the_store_no_longer_tells_is_said(tmp_path: Path) -> None:
+def test_facts_missing_from_the_store_are_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run = put(store, "nait")
     again(store, run, training=None)
@@ -295,7 +295,7 @@ def test_scores_that_are_gone_are_named_with_the_columns_that_they_leave_empty(t
     assert "Without the scores, rho, margin and top layer are unknown." in note
 
 
-def test_a_selection_that_is_gone_beside_others_is_an_error_and_not_a_line_of_its_own(tmp_path: Path) -> None:
+def test_a_missing_selection_among_others_is_an_error_and_not_a_line_of_its_own(tmp_path: Path) -> None:
     store = Store(tmp_path)
     runs = [put(store, "random", seed=seed) for seed in (0, 1)]
     record = store.find("runs", runs[1])
@@ -376,7 +376,7 @@ def test_a_picture_s_names_have_forty_characters_at_most_and_a_legend(tmp_path: 
     assert sorted(said) == sorted(f"{short}: {name}." for short, name in zip(shown, found.names, strict=True))
 
 
-def test_shortened_names_are_told_apart() -> None:
+def test_shortened_names_are_distinct() -> None:
     names = [f"{'a' * 60}{k}{'b' * 60}" for k in range(12)]
     short = fit([*names, "c"])
     assert len(set(short.values())) == 13
@@ -390,7 +390,7 @@ def test_two_merges_of_as_many_targets_are_called_by_their_own_names() -> None:
     assert target_labels(["a+b+c", "a+b+d"]) == {"a+b+c": "a+b+c", "a+b+d": "a+b+d"}
 
 
-def test_costs_are_told_table_by_table_and_together(tmp_path: Path) -> None:
+def test_costs_are_reported_by_table_and_in_total(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait")
     put(store, "nait", **{"train.batch_size": "4"})
@@ -413,7 +413,7 @@ def test_a_curve_of_each_budget_has_its_own_name_and_its_own_random(tmp_path: Pa
     ]  # fmt: skip
 
 
-def test_a_shuffled_order_beside_random_takes_nothing_from_the_control_s_name(tmp_path: Path) -> None:
+def test_a_shuffled_order_next_to_random_does_not_change_the_control_s_name(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in range(3):
         put(store, "random", seed=seed, share=0.3, **{"selector.seed": str(seed)})

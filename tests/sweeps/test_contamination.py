@@ -73,7 +73,7 @@ def test_where_no_evaluation_was_looked_at_nothing_is_clean(store: Store, tmp_pa
     assert "No text of" not in text
 
 
-def test_runs_without_a_look_are_counted_beside_those_with_one(store: Store, tmp_path: Path) -> None:
+def test_unchecked_runs_are_counted_with_checked_ones(store: Store, tmp_path: Path) -> None:
     put(store, "nait", also=look(store, pool(ASKED), Suite()))
     put(store, "random")
     text = section(store, tmp_path)

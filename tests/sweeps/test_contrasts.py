@@ -83,7 +83,7 @@ def test_random_of_another_target_is_a_control_where_its_own_is_missing(tmp_path
     assert not controls(one(rows, "random", "nano_math"), rows)
 
 
-def test_a_control_has_the_same_budget_and_was_trained_alike(tmp_path: Path) -> None:
+def test_a_control_has_the_same_budget_and_training(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "random", budget="20%", **{"train.epochs": "3"})
     put(store, "random", **{"train.epochs": "1"})
@@ -259,7 +259,7 @@ def test_one_difference_has_one_verdict_in_every_table(tmp_path: Path) -> None:
     assert {line.difference.family for line in lines if line.difference} == {16}
 
 
-def test_a_model_that_was_not_trained_stands_against_every_seed_of_the_control(tmp_path: Path) -> None:
+def test_an_untrained_model_is_compared_with_every_seed_of_the_control(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "base", trained=False, share=0.2)
     for seed in range(3):
@@ -272,7 +272,7 @@ def test_a_model_that_was_not_trained_stands_against_every_seed_of_the_control(t
     assert len(base.difference.sides) == 1  # the control's
 
 
-def test_methods_of_the_same_runs_tell_a_column_nothing_twice(tmp_path: Path) -> None:
+def test_methods_of_the_same_runs_count_once_in_a_column(tmp_path: Path) -> None:
     """Random of two targets is one method; so is a selector that no target changes."""
     store = Store(tmp_path)
     for seed in range(2):

@@ -111,7 +111,7 @@ def test_all_methods_together_are_sums(store: Store) -> None:
     assert both.evaluate == 0.0
 
 
-def test_the_line_of_all_stands_last_and_the_cheapest_first(store: Store) -> None:
+def test_the_line_of_all_is_last_and_the_cheapest_first(store: Store) -> None:
     assert list(by_name(store)) == ["nait", "rds", ALL]
 
 

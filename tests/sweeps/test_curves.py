@@ -30,7 +30,7 @@ def test_a_number_is_read_from_what_a_table_shows() -> None:
     assert unit("500 tokens") == " tokens"
 
 
-def test_a_varied_budget_is_an_x_axis_with_random_beside_it(tmp_path: Path) -> None:
+def test_a_varied_budget_is_an_x_axis_with_random_as_a_curve(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for percent in (1, 10, 50):
         for name in ("nait", "random"):
@@ -56,7 +56,7 @@ def test_a_varied_layer_is_a_curve_a_target_and_random_is_a_level(tmp_path: Path
     assert [point.x for point in panel.curves[0].points] == [1, 2, 3]
 
 
-def test_two_points_are_no_curve(tmp_path: Path) -> None:
+def test_two_points_give_no_curve(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait", layers="[1]")
     put(store, "nait", layers="[2]")
@@ -73,7 +73,7 @@ def test_without_an_evaluation_the_curve_is_what_was_selected(tmp_path: Path) ->
     assert [point.y for point in panel.curves[0].points] == pytest.approx([0.0, 0.1, 0.2])
 
 
-def test_quality_stands_against_selecting_and_training(tmp_path: Path) -> None:
+def test_quality_is_plotted_against_the_seconds_of_selection_and_training(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait")
     put(store, "random")

@@ -27,7 +27,7 @@ def line(
     )
 
 
-def test_lines_stand_best_first_by_their_own_benchmark() -> None:
+def test_lines_are_sorted_best_first_by_their_own_benchmark() -> None:
     lines = [
         line("a", "nano_math", 0.1), line("b", "nano_math", 0.3), line("c", "nano_math", -0.2),
         line("a", "nano_code", 0.9),
@@ -60,12 +60,12 @@ def test_a_mapping_says_which_benchmark_is_a_target_s_own() -> None:
     assert list(found.panels) == ["gsm8k"]
 
 
-def test_one_line_or_no_difference_is_no_forest() -> None:
+def test_one_line_or_no_difference_gives_no_forest_plot() -> None:
     assert forest([line("a", "nano_math", 0.1)], {}) is None
     assert forest([replace(LINE, selector=name) for name in "ab"], {}) is None
 
 
-def test_where_lower_is_better_the_lowest_stands_first_and_is_coloured_as_better() -> None:
+def test_where_lower_is_better_the_lowest_is_first_and_coloured_as_better() -> None:
     lines = [line(name, "wikitext", value) for name, value in (("a", 0.4), ("b", -0.3))]
     turned = [
         replace(one, difference=replace(one.difference, higher_is_better=False))
@@ -127,7 +127,7 @@ def test_the_report_shows_it_before_the_numbers() -> None:
     assert names == ["forest", "differences"]
 
 
-def test_a_cost_picture_of_many_settings_tells_methods_apart_and_shows_random_once() -> None:
+def test_a_cost_plot_of_many_settings_distinguishes_methods_and_shows_random_once() -> None:
     lines = [line(f"nait layers=[{k}]", "nano_math", 0.1) for k in range(20)]
     lines += [line("random", "nano_math", 0.0, target=target) for target in ("math", "code")]
     spots = costs(lines, {})["nano_math"]

@@ -66,7 +66,7 @@ def test_the_control_has_no_line_because_its_runs_may_have_the_layers_of_several
     assert grid.rows[0].startswith("nait ")
 
 
-def test_layers_of_a_deep_model_stand_in_several_maps_each_once(tmp_path: Path) -> None:
+def test_each_layer_of_a_deep_model_is_in_one_of_several_maps(tmp_path: Path) -> None:
     (one,) = picks(tmp_path, "nait")
     deep = tuple(range(1, 81))
     grids = layer_shifts([with_layers(one, deep, more=1.0)])

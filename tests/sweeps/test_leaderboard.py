@@ -119,7 +119,7 @@ def test_the_files_say_the_same_and_the_print_shows_what_was_asked_for(tmp_path:
     assert "toy_part" in (out / "leaderboard.md").read_text()
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_parts_are_named_in_notes(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait", 0, 0.2)
     rows = [replace(row, missing="bbh_snarks") for row in collect(RunSet.load(store))]
@@ -172,7 +172,7 @@ def line(selector: str, task: str, value: float, *, target: str = "math", **more
     return replace(found, **more)
 
 
-def test_a_target_s_own_benchmark_orders_its_rows_and_it_is_said() -> None:
+def test_a_target_s_own_benchmark_orders_its_rows_and_a_note_says_so() -> None:
     values = {"nait": (0.9, 0.1), "random": (0.5, 0.8)}
     lines = [
         line(name, task, value) for name, both in values.items()
@@ -195,7 +195,7 @@ def test_merged_targets_are_ordered_by_the_mean_of_their_benchmarks() -> None:
     assert [row[0] for row in wide_cells(lines)[1]] == ["b", "a"]
 
 
-def test_a_table_of_the_control_alone_is_not_told_that_it_lacks_one() -> None:
+def test_a_table_of_the_control_alone_has_no_warning_about_a_missing_control() -> None:
     assert not any("No random control" in said for said in notes([line("random", "nano_math", 0.5)]))
     both = [line("random", "nano_math", 0.5), line("nait", "nano_math", 0.5)]
     assert any("No line has a random control with the same model" in said for said in notes(both))
@@ -231,7 +231,7 @@ def test_money_is_blank_where_one_run_has_no_price(tmp_path: Path) -> None:
     assert {one.money for one in summarise(rows)} == {None}
 
 
-def test_where_lower_is_better_the_lowest_leads_and_it_is_said() -> None:
+def test_where_lower_is_better_the_lowest_leads_and_a_note_says_so() -> None:
     lines = [
         line(name, "wikitext", value, higher_is_better=False) for name, value in (("a", 20.0), ("b", 12.0))
     ]

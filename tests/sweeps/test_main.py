@@ -35,7 +35,7 @@ def test_several_stores_are_one_table(
     assert (out / "report.html").exists()
 
 
-def test_the_first_store_holds_the_files_unless_told_otherwise(
+def test_files_are_written_to_the_first_store_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(Store(tmp_path / "a"), "nait")
@@ -98,7 +98,7 @@ def test_without_its_flags_the_network_is_never_asked(
 
 
 @pytest.mark.parametrize("words", [[], ["--report"], ["--costs"]])
-def test_a_store_without_runs_is_said_to_have_none(
+def test_a_store_without_runs_is_reported_as_empty(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call(monkeypatch, str(tmp_path), *words)

@@ -133,7 +133,7 @@ def test_references_are_compared_at_the_one_budget_and_drawn_without_it(store: S
     assert named == {"", "nait", "random", BASE, "full"}
 
 
-def test_with_two_budgets_a_reference_is_held_against_neither_and_it_is_said(store: Store) -> None:
+def test_with_two_budgets_a_reference_is_compared_with_neither_and_a_note_says_so(store: Store) -> None:
     for seed in range(SEEDS):
         put(store, "random", seed=seed, budget="30%", rows=60)
         put(store, "nait", seed=seed, budget="30%", rows=60)
@@ -199,7 +199,7 @@ def test_only_a_share_of_items_is_bounded_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("stderr", "share"), [((0.9 * 0.1 / (ITEMS - 1)) ** 0.5, True), (0.2, False)])
-def test_without_outcomes_the_standard_error_tells_a_share(
+def test_without_outcomes_the_standard_error_identifies_a_proportion(
     tmp_path: Path, stderr: float, share: bool
 ) -> None:
     store = Store(tmp_path)

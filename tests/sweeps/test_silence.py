@@ -118,7 +118,7 @@ def test_a_name_s_bar_backslash_and_markup_stay_in_its_cell(tmp_path: Path) -> N
     assert "mine|" not in text
 
 
-def test_an_order_that_ignores_scores_is_not_said_to_follow_length() -> None:
+def test_an_order_that_ignores_scores_has_no_length_warning() -> None:
     said = (
         "math: the score follows length (Spearman rho +0.60 with tokens): "
         "compare with a length-matched control before crediting the content."
@@ -136,7 +136,7 @@ def spent(store: Store, target: str, seed: int, reference: str) -> RunCost:
     return RunCost(row, {}, {}, 1.0, 0.0, None, reference=reference)
 
 
-def test_targets_are_counted_by_content_and_a_draw_a_seed_is_no_second_one(tmp_path: Path) -> None:
+def test_targets_are_counted_by_content_and_draws_by_seed_count_as_one(tmp_path: Path) -> None:
     store = Store(tmp_path)
     two_files = [spent(store, "ref", 0, "a"), spent(store, "ref", 0, "b")]
     assert spendings(two_files)[0].targets == 2

@@ -103,7 +103,7 @@ def test_coverage_and_family_wise_error_over_many_tables(seeds: int, wide: int |
 
 
 @pytest.mark.parametrize(("seeds", "least"), [(2, 0.97), (3, 0.94), (5, 0.92)])
-def test_one_method_beside_its_control_is_covered_by_its_own_spread(seeds: int, least: float) -> None:
+def test_one_method_with_its_control_is_covered_by_its_own_variance(seeds: int, least: float) -> None:
     generator = np.random.default_rng(seeds)
     for wide in (None, 0):
         found = [table(outcomes(generator, seeds=seeds, methods=2, wide=wide))[0] for _ in range(300)]
@@ -223,7 +223,7 @@ def reml_of_seeds(d_ms: Floats) -> tuple[float, float]:
     return float(a), float(c)
 
 
-def test_a_column_s_sides_are_those_of_a_mixed_model_where_methods_spread_alike() -> None:
+def test_a_column_s_interval_is_that_of_a_mixed_model_when_methods_have_equal_variance() -> None:
     """The mean of the methods' variances, before the noise that both models hold is taken off, and the control's."""
     generator = np.random.default_rng(4)
     for _ in range(3):
@@ -236,7 +236,7 @@ def test_a_column_s_sides_are_those_of_a_mixed_model_where_methods_spread_alike(
         assert sides[0][1].variance == pytest.approx(control, rel=0.01)
 
 
-def test_a_control_s_spread_is_told_by_its_own_degrees_of_freedom() -> None:
+def test_a_control_s_variance_has_its_own_degrees_of_freedom() -> None:
     parts = differences(outcomes(np.random.default_rng(1), seeds=3))
     for own, control in column(parts).values():
         assert control.freedom == 2
@@ -293,7 +293,7 @@ def test_equal_outcomes_leave_the_doubt_of_one_item() -> None:
 
 
 @pytest.mark.parametrize("moved", [4, 6, 8, 10])
-def test_few_items_that_all_move_alike_are_about_as_sure_as_a_sign_test_says(moved: int) -> None:
+def test_few_items_that_all_change_equally_have_about_a_sign_tests_p_value(moved: int) -> None:
     d_i = np.zeros((1, 200))
     d_i[0, :moved] = 1.0
     found = estimate([Stratum(1.0, d_i)])
@@ -301,7 +301,7 @@ def test_few_items_that_all_move_alike_are_about_as_sure_as_a_sign_test_says(mov
     assert 0.5 * wanted < MeanDistribution(found.over_items).two_sided_p(found.value) < 2 * wanted
 
 
-def test_all_items_won_is_no_certainty() -> None:
+def test_winning_all_items_gives_no_zero_p_value() -> None:
     found = estimate([Stratum(1.0, np.ones((3, 5)))])
     assert found.high - found.low > 0.5
 

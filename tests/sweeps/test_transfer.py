@@ -86,7 +86,7 @@ def test_equal_runs_support_no_claim(tmp_path: Path) -> None:
     assert {claim.verdict for claim in said.values()} == {"not significant"}
 
 
-def test_a_diagonal_that_loses_is_said_to_lose(tmp_path: Path) -> None:
+def test_a_losing_diagonal_is_reported_as_losing(tmp_path: Path) -> None:
     gains = {name: dict.fromkeys(TASKS, 0.5) | {f"nano_{name}": 0.0} for name in NAMES}
     _, said = found_in(filled(Store(tmp_path), gains))
     assert said["Thediagonal"].verdict == "no"
@@ -116,7 +116,7 @@ def test_the_csv_has_every_cell(tmp_path: Path) -> None:
     assert cells == {key: pytest.approx(one.value) for key, one in matrix.cells.items()}
 
 
-def test_one_target_is_no_matrix(tmp_path: Path) -> None:
+def test_one_target_gives_no_matrix(tmp_path: Path) -> None:
     store = filled(Store(tmp_path), {"math": {}})
     rows = collect(RunSet.load(store))
     assert matrices(summarise(rows, outcomes(RunSet.load(store), rows)), {}) == []

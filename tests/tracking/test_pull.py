@@ -140,7 +140,7 @@ def test_a_file_that_is_not_as_long_as_stated_is_refused(sent: Record, here: Sto
     assert list(here.root.iterdir()) == []
 
 
-def test_a_name_that_is_no_records_is_refused(sent: Record, here: Store) -> None:
+def test_an_artifact_that_is_not_a_record_is_refused(sent: Record, here: Store) -> None:
     sent.name = "record-latest:v3"
     assert "not a record's name" in pull_runs([Run("a", [sent])], here).refused[0]
 
@@ -167,7 +167,7 @@ def test_a_project_that_is_not_there_is_an_error(here: Store, monkeypatch: pytes
         pull("team/other", here)
 
 
-def test_a_name_that_is_no_project_is_an_error() -> None:
+def test_an_invalid_project_name_is_an_error() -> None:
     with pytest.raises(NaitError, match="Write it as ENTITY/PROJECT"), public_api("nait"):
         raise AssertionError
 

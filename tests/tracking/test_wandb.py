@@ -158,7 +158,7 @@ def test_a_killed_run_keeps_its_log(kill: signal.Signals, wait: float, code: int
     assert of_kind(found, "run")[0]["config"]["update"]["seed"] == 5
 
 
-def test_online_without_a_key_goes_on_offline(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_online_without_a_key_continues_offline(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tracker = WandbTracker(tmp_path, mode="online")
     tracker.start("run", {}, group="", tags=[])
     tracker.log({"loss": 1.0}, phase="train", step=0)
@@ -168,7 +168,7 @@ def test_online_without_a_key_goes_on_offline(tmp_path: Path, caplog: pytest.Log
     assert history(records(logs(tmp_path)[0]), "train/loss") == [1.0]
 
 
-def test_online_without_a_network_goes_on_offline_soon_and_hides_the_key(tmp_path: Path) -> None:
+def test_online_without_a_network_continues_offline_soon_and_hides_the_key(tmp_path: Path) -> None:
     """In a process of its own: W&B keeps a key for as long as its process lives."""
     code = (
         "import logging, sys\nlogging.basicConfig(level=logging.INFO)\n"

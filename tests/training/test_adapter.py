@@ -47,7 +47,7 @@ def test_a_fresh_adapter_changes_nothing(tiny: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
-def test_what_was_trained_is_loaded_in_eval_mode_and_differs_from_the_base(
+def test_a_trained_model_loads_in_eval_mode_and_differs_from_the_base(
     kind: str, trained: dict[str, Path], tiny: Any
 ) -> None:
     network, _ = load_adapted(tiny, trained[kind])
@@ -57,7 +57,7 @@ def test_what_was_trained_is_loaded_in_eval_mode_and_differs_from_the_base(
     assert logits(load_adapted(tiny, trained[kind])[0]).equal(logits(network))
 
 
-def test_peft_itself_reads_the_adapter_alike(trained: dict[str, Path], tiny: Any) -> None:
+def test_peft_loads_the_adapter_with_the_same_outputs(trained: dict[str, Path], tiny: Any) -> None:
     from peft import PeftModel
 
     ours, _ = load_adapted(tiny, trained["lora"])
@@ -111,7 +111,7 @@ def test_modules_the_model_lacks_are_refused(tiny: Any) -> None:
 
 
 @pytest.mark.parametrize("names", [["q_proj", "v_prj"], ["q_proj", "mlp.q_proj"], "q_proj,v_proj"])
-def test_one_name_that_the_model_lacks_is_refused_beside_others_that_it_has(tiny: Any, names: Any) -> None:
+def test_an_unknown_module_name_is_refused_among_known_ones(tiny: Any, names: Any) -> None:
     with pytest.raises(ModelError, match="the model has no module"):
         attach(tiny.load()[0], LoraRecipe(target_modules=names))
 

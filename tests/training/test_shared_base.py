@@ -74,7 +74,7 @@ def test_two_trainings_on_one_base_give_the_bytes_of_two_on_their_own(
     assert adapters[0] == adapters[1] == adapters[2]
 
 
-def test_an_adapter_comes_off_without_a_trace(tiny: Any, rows: TokenTable, tmp_path: Path) -> None:
+def test_removing_an_adapter_restores_the_base_model(tiny: Any, rows: TokenTable, tmp_path: Path) -> None:
     RECIPE.train(tiny, rows, tmp_path, seed=0, tracker=Records())
     base = borrow(tiny)
     before = weights(base)

@@ -62,7 +62,7 @@ def test_one_seed_gives_one_adapter_and_another_seed_another(train: Train, plain
 
 
 @pytest.mark.parametrize("recipe", [replace(LORA, checkpoints="epoch"), FULL], ids=["lora", "full"])
-def test_a_killed_run_goes_on_to_the_same_bytes(recipe: FineTune, train: Train, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_bytes(recipe: FineTune, train: Train, tmp_path: Path) -> None:
     whole, facts = train(recipe)
     folder, begun = tmp_path / "killed", time.monotonic()
     for step in (2, 5):  # in the middle of either epoch
@@ -134,7 +134,7 @@ def test_training_lowers_the_loss(train: Train) -> None:
     assert tracker.logged[-1][1]["loss"] < tracker.logged[0][1]["loss"] - 0.3
 
 
-def test_a_loss_that_is_no_number_stops_training_at_its_step(train: Train, tmp_path: Path) -> None:
+def test_a_nan_loss_stops_training_at_its_step(train: Train, tmp_path: Path) -> None:
     wild = replace(FULL, learning_rate=1e30, warmup=0.0, max_grad_norm=0.0)
     with pytest.raises(NaitError, match=r"at step [23] of 6.*train\.learning_rate") as caught:
         train(wild, folder=tmp_path / "wild")
@@ -179,7 +179,7 @@ def test_deterministic_kernels_are_asked_for_on_cuda_and_given_back(monkeypatch:
         assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_no_file_tells_where_the_model_stood(train: Train, plain: Plain, tiny: Any) -> None:
+def test_no_file_contains_the_path_of_the_model(train: Train, plain: Plain, tiny: Any) -> None:
     for folder in (plain[0], train(replace(FULL, max_steps=1))[0]):
         for name, raw in content(folder).items():
             assert str(tiny.folder.parent).encode() not in raw, name

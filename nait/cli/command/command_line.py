@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from omegaconf import DictConfig
 
 from nait.cli.command.advice.intended_options import several, suggestion
-from nait.cli.command.advice.suggestions import RUN, check_words, flag_mend
+from nait.cli.command.advice.suggestions import RUN, check_words, flag_advice
 from nait.cli.command.config_groups import GroupOptions, compose
 from nait.cli.command.config_keys import has
 from nait.cli.command.quoting import readable
@@ -64,7 +64,7 @@ def split(arguments: Sequence[str]) -> CommandLine:
     flags, unknown = parser.parse_known_intermixed_args(list(arguments))
     strange = [word for word in unknown if word.startswith("-")]
     if strange:
-        raise ConfigError("there is no such flag", where=strange[0], fix=flag_mend(strange[0], KNOWN))
+        raise ConfigError("there is no such flag", where=strange[0], fix=flag_advice(strange[0], KNOWN))
     if flags.experimental_rerun:
         fix = "Run the job's `command`, which is in its run.json."
         raise ConfigError("pickled configs are not read", where="--experimental-rerun", fix=fix)

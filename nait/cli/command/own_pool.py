@@ -8,7 +8,7 @@ from nait.core.errors import ConfigError
 
 EMBEDDED = "nait.nano."
 """Module prefix of the embedded world's classes."""
-MENDS = {
+REMEDIES = {
     "target": "Add target=file target.path=REFERENCE_FILE; target=none for a selector that needs none (random, "
     "length, perplexity); target=nano for the embedded world's references.",
     "model": "Add model=local model.path=MODEL_FOLDER or model=hf model.path=OWNER/NAME; model=nano for the "
@@ -24,12 +24,12 @@ def check_own_pool(builds: Mapping[str, str], chosen: Callable[[], set[str]]) ->
     """
     if builds["data"].startswith(EMBEDDED):
         return
-    default = [group for group in MENDS if builds[group].startswith(EMBEDDED)]
+    default = [group for group in REMEDIES if builds[group].startswith(EMBEDDED)]
     named = chosen() if default else set()
     missing = [group for group in default if group not in named]
     if missing:
         raise ConfigError(
             f"the pool is your own and no {' and no '.join(missing)} is named",
             where=" and ".join(f"{group}=..." for group in missing),
-            fix=" ".join(MENDS[group] for group in missing),
+            fix=" ".join(REMEDIES[group] for group in missing),
         )

@@ -69,13 +69,13 @@ def records(path: Path, decoding: Decoding) -> Iterator[tuple[Place, Record]]:
 def check_kind(path: Path) -> str:
     """Suffix of the file type, without that of a compression. Raises: ConfigError when it is unknown."""
     suffix = bare_name(path)[1]
-    if suffix not in _KINDS:
+    if suffix not in READERS:
         other = _UNSUPPORTED.get(suffix, "Write it as JSONL or Parquet.")
         shown = path.suffix if suffix == path.suffix.lower() else f"{suffix}{path.suffix}"
         raise ConfigError(
             f"the suffix '{shown}' is not supported" if shown else "the file name has no suffix",
             where=str(path),
-            fix=f"{other} Supported: {', '.join(_KINDS)}, each optionally followed by {' or '.join(COMPRESSIONS)}.",
+            fix=f"{other} Supported: {', '.join(READERS)}, each optionally followed by {' or '.join(COMPRESSIONS)}.",
         )
     return suffix
 
@@ -94,7 +94,7 @@ def _reader(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
                 where=f"{decoding.group}.{key}",
                 fix="Leave it null.",
             )
-    return _KINDS[suffix](path, decoding)
+    return READERS[suffix](path, decoding)
 
 
 def parse_record(record: Record) -> Row:
@@ -245,7 +245,7 @@ def _arrow(path: Path, decoding: Decoding) -> tuple[str, Numbered]:
     return ROW, arrow_records(path, decoding)
 
 
-_KINDS: Mapping[str, Callable[[Path, Decoding], tuple[str, Numbered]]] = {
+READERS: Mapping[str, Callable[[Path, Decoding], tuple[str, Numbered]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".json": _json,
@@ -256,5 +256,6 @@ _KINDS: Mapping[str, Callable[[Path, Decoding], tuple[str, Numbered]]] = {
     ".feather": _arrow,
     ".ipc": _arrow,
 }
+"""Suffix -> its reader. `KINDS` in `named_files` lists the same suffixes."""
 _JSON, _CELLS = (".jsonl", ".ndjson", ".json"), (".csv", ".tsv")
 _TEXTS = _JSON + _CELLS

@@ -1,4 +1,4 @@
-"""Keys and values of rows that continue a shared prefix. Rows join and leave while the others go on.
+"""Keys and values of rows that continue a shared prefix. Rows join and leave while others continue.
 
 Row `i` keeps its own tokens in columns 0 to `lengths[i] - 1` of its slot. Later columns hold pads, which no token of
 the row sees and the row's next tokens overwrite.

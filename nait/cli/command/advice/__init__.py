@@ -1,1 +1,1 @@
-"""Advice for words that are not what a run takes: commands, options, keys of other tools."""
+"""Advice for words that a run does not accept: commands, options, keys of other tools."""

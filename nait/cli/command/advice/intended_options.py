@@ -1,4 +1,4 @@
-"""What was meant by a group's value that is not one of its options: a file, a Hub id, a benchmark, a quantity."""
+"""Advice for a value that is not an option of its group: a file, a Hub id, a benchmark, a quantity."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def suggestion(group: str, value: str, known: Sequence[str]) -> str:
     near = did_you_mean(plain or value, known)
     if near.startswith("Did"):
         return near
-    more = _TYPED_FOR_THE_REST.get(group, "")
+    more = _ADVICE.get(group, "")
     return " ".join(filter(None, [near, more]))
 
 
-_TYPED_FOR_THE_REST = {
+_ADVICE = {
     "data": "A pool of your own: data=file data.path=POOL_FILE.",
     "target": "Your own references: target=file target.path=REFERENCE_FILE. The embedded world's: target=nano "
     "'target.capabilities=[math]'.",
@@ -100,7 +100,7 @@ _TYPED_FOR_THE_REST = {
 
 
 def _typed(group: str, value: str, plain: str) -> str:
-    """The words that a value of a recognised kind stands for; "" for any other value."""
+    """The overrides to type for a value of a recognised kind; "" for any other value."""
     quoted = shlex.quote
     if (group, plain) in _NAMES:
         return _NAMES[group, plain]
@@ -130,7 +130,7 @@ def _model(value: str) -> str:
 
 
 def _budget(value: str) -> str:
-    """Words for a quantity: a count of rows, or a share where 1 may be meant as all rows."""
+    """Overrides for a quantity: a count of rows, or a share where 1 may be meant as all rows."""
     found = _BUDGET.fullmatch(value)
     if found is None:
         return ""

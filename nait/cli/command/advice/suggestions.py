@@ -126,7 +126,7 @@ def _fix(bare: Sequence[str], options: GroupOptions) -> str:
     return "See nait --help." if not near.startswith("Did") else f"{near} {RUN}"
 
 
-def flag_mend(flag: str, known: Sequence[str]) -> str:
+def flag_advice(flag: str, known: Sequence[str]) -> str:
     """The suggestion for an unknown flag."""
     name, _, value = flag.lstrip("-").partition("=")
     if name in FLAGS:
