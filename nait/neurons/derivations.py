@@ -105,12 +105,15 @@ class Derivation:
         return directions
 
 
-def check_references(targets: Sequence[Target]) -> None:
-    """Check the targets without a model. Raises: DataError for a target whose rows span no direction."""
+def check_references(targets: Sequence[Target], kind: Kind) -> None:
+    """Check the targets without a model. Raises: DataError for a target whose rows span no direction of this kind.
+
+    Only principal components need rows that differ. A contrast is a difference of means: one row has a mean.
+    """
     if not targets:
         raise DataError("NAIT needs a target", where="target", fix="Set target=file target.path=FILE.")
     for target in targets:
-        if target.derived is None and _texts(target) < 2:
+        if target.derived is None and kind != "contrast" and _texts(target) < 2:
             raise DataError(
                 f"its {len(target)} row(s) hold fewer than two different texts, so there is no principal component",
                 where=f"target '{target.name}'",

@@ -77,11 +77,12 @@ def find_directions(
     Raises: DataError that names the target if the rows do not span a direction.
     """
     n, layers, width = features_nld.shape
-    if n < 2 or (kind != "contrast" and min(n - 1, width) < components):
+    if n < 1 or (kind != "contrast" and (n < 2 or min(n - 1, width) < components)):
+        least = "one reference row" if kind == "contrast" else "two different reference rows"
         raise DataError(
             f"{n} row(s) cannot give {components} direction(s)",
             where=f"target '{target}'",
-            fix="Give at least two different reference rows; 32 or more are typical.",
+            fix=f"Give at least {least}; 32 or more are typical.",
         )
     found = [
         _one_layer(
@@ -113,7 +114,8 @@ def _one_layer(
     centred = x_nd - mu
     spread = float(np.sum(centred**2))
     # Equal rows differ only by rounding: float32 features have a relative error of about 1e-7.
-    if kind != "contrast" and spread <= 1e-10 * float(np.sum(x_nd**2)):
+    flat = spread <= 1e-10 * float(np.sum(x_nd**2))
+    if kind != "contrast" and flat:
         if may_be_flat:
             return _flat(x_nd, components, mu)
         raise DataError(
@@ -124,7 +126,7 @@ def _one_layer(
     if kind == "contrast":
         assert pool_mean is not None
         v_cd = _unit(mu - pool_mean)[None, :]
-        shares = np.array([float(np.sum((centred @ v_cd[0]) ** 2)) / spread if spread else 0.0])
+        shares = np.array([float(np.sum((centred @ v_cd[0]) ** 2)) / spread if not flat else 0.0])
     else:
         v_cd, shares = _principal(centred if kind == "pca" else x_nd, components)
         v_cd = _spanned(v_cd, shares, where=where, may_be_flat=may_be_flat)

@@ -103,7 +103,7 @@ class Nait:
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: DataError for a target whose rows span no direction."""
-        check_references(targets)
+        check_references(targets, self.direction)
 
     def requests(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor

@@ -153,11 +153,11 @@ def mean_rate(steps: Sequence[dict[str, float]], epoch: int) -> float:
 def facts(state: Any, network: Any, rows: TokenTable, *, earlier_seconds: float = 0.0) -> dict[str, Any]:
     """The training's numbers for the manifest. Losses, tokens and rates cover all steps, also after a resume.
 
-    `earlier_seconds`: the time of earlier attempts, which the trainer's own rate does not include.
+    `earlier_seconds`: the time of earlier attempts. The trainer's own time and rate are those of the last attempt.
     """
     losses = [row["loss"] for row in curve(state)]
     last = state.log_history[-1]
-    resumed = last["train_runtime"] / (last["train_runtime"] + earlier_seconds) if earlier_seconds else 1.0
+    seconds = last["train_runtime"] + earlier_seconds
     return {
         "steps": state.global_step,
         "epochs": state.epoch,
@@ -168,5 +168,5 @@ def facts(state: Any, network: Any, rows: TokenTable, *, earlier_seconds: float 
         "tokens_seen": state.num_input_tokens_seen,
         "device_tokens": last[TOKENS],
         "trainable_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "samples_per_second": last["train_samples_per_second"] * resumed,
+        "samples_per_second": state.epoch * len(rows) / seconds if seconds else 0.0,
     }

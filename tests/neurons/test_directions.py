@@ -162,10 +162,19 @@ def test_contrast_is_the_normalised_difference_of_means(sign: Any) -> None:
     np.testing.assert_allclose(found.sign_margin[0], 2.2 / np.sqrt(5))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_one_row_is_an_error_that_names_the_target(kind: Any) -> None:
-    with pytest.raises(DataError, match=r"target 'sums': 1 row\(s\) cannot give 1 direction"):
-        find_directions(features(1, 2, 4), target="sums", kind=kind, pool_mean_ld=np.zeros((2, 4)))
+@pytest.mark.parametrize(("kind", "rows"), [("pca", 1), ("uncentered", 1), ("contrast", 0)])
+def test_too_few_rows_are_an_error_that_names_the_target(kind: Any, rows: int) -> None:
+    with pytest.raises(DataError, match=rf"target 'sums': {rows} row\(s\) cannot give 1 direction"):
+        find_directions(features(rows, 2, 4), target="sums", kind=kind, pool_mean_ld=np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_equal_rows_have_a_contrast_that_explains_no_variance(rows: int) -> None:
+    """Their features differ by rounding, whose share along the direction means nothing."""
+    x = np.repeat(features(1, 1, 8), rows, axis=0) * (1 + 1e-7 * np.arange(rows)[:, None, None])
+    found = find_directions(x, target="sums", kind="contrast", pool_mean_ld=np.zeros((1, 8)))
+    np.testing.assert_allclose(found.vectors[0, 0], x[0, 0] / np.linalg.norm(x[0, 0]), rtol=1e-5)
+    assert found.explained_variance[0, 0] == 0
 
 
 @pytest.mark.parametrize("kind", ["pca", "uncentered"])

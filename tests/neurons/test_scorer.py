@@ -295,6 +295,16 @@ def test_rows_without_a_direction_are_an_error_before_the_model_is_opened(
         Nait().score(pool(), [MATH, reference(*answers)], opened(tmp_path))
 
 
+@pytest.mark.parametrize("answers", [["one"], ["one", "one", "one"]], ids=["one row", "identical rows"])
+def test_one_text_has_a_mean_and_so_a_contrast(answers: list[str], opened: Open, tmp_path: Path) -> None:
+    contrast = Nait(site="mlp", feature="mean", reference_feature="mean", direction="contrast")
+    alone, several = (
+        contrast.score(pool(), [reference(*rows)], opened(tmp_path)).values for rows in (answers, ["one"])
+    )
+    assert np.isfinite(alone).all()
+    np.testing.assert_allclose(alone, several, rtol=1e-4, atol=1e-5)
+
+
 def test_rows_that_differ_in_their_system_message_alone_are_different() -> None:
     rows = [Example(f"r{i}", (Turn("Say", "one"),), system=f"Be {i}", row=i) for i in range(2)]
     Nait().check([as_target(gather("sums", rows))])

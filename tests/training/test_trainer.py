@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe
+from nait.training.callbacks import facts
 from nait.training.no_training import NoTraining
 from nait.training.recipes import FineTune
 from nait.training.trainer_run import deterministic_kernels
@@ -80,6 +82,16 @@ def test_a_killed_training_resumes_to_the_same_bytes(recipe: FineTune, train: Tr
     assert content(folder) == content(whole)
     speed = "samples_per_second"
     assert {**facts, speed: 0} == {**facts_of_resumed, speed: 0}
+
+
+def test_the_rate_of_a_resumed_run_covers_the_rows_and_seconds_of_all_attempts(rows: TokenTable) -> None:
+    """Of two epochs, the last attempt trains one, in 2 of 5 seconds; its own rate is that of its rows."""
+    step = {"step": 6, "loss": 1.0, "learning_rate": 0.1, "grad_norm": 1.0, "epoch": 2.0}
+    end = {"train_runtime": 2.0, "train_samples_per_second": len(rows) / 2.0, "device_tokens": 512}
+    state = SimpleNamespace(global_step=6, epoch=2.0, num_input_tokens_seen=0, log_history=[step, end])
+    network = SimpleNamespace(parameters=list)
+    assert facts(state, network, rows, earlier_seconds=3.0)["samples_per_second"] == 2 * len(rows) / 5.0
+    assert facts(state, network, rows)["samples_per_second"] == 2 * len(rows) / 2.0
 
 
 def test_a_half_written_checkpoint_is_not_gone_on_from(train: Train, plain: Plain, tmp_path: Path) -> None:
