@@ -1,7 +1,7 @@
 """Training memory: the bytes that a fine-tuning recipe holds throughout training.
 
 Included are weights, gradients, Adam's moments and the bfloat16 copies of autocast. Activations are extra: they
-depend on batch size and length, and `gradient_checkpointing` reduces them.
+are bounded by `train.device_tokens`, and `gradient_checkpointing` reduces them.
 """
 
 from __future__ import annotations
