@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import nait.cli.resolvers  # noqa: F401  # registers them
 from nait.cli.command.config_groups import chosen
-from nait.cli.command.own_pool import check_own_pool
+from nait.cli.command.own_pool import WORLD, check_own_pool, renamed
 from nait.cli.other_selectors import other_selectors
 from nait.cli.plain_config import build, resolve, seeded
 from nait.core.errors import ConfigError, NaitError, did_you_mean
@@ -91,6 +91,11 @@ def _check_own_pool(config: DictConfig) -> None:
     }
     loader = GlobalHydra.instance().config_loader()
     check_own_pool(builds, lambda: chosen(loader, [*given.hydra, *given.task]))
+    names = {
+        group: str(OmegaConf.select(config, f"{group}.name", default=WORLD)) for group in ("data", "model")
+    }
+    for warning in renamed(builds, names):
+        log.warning("%s", warning)
 
 
 def _command(overrides: Any, *, sweeping: bool) -> str:

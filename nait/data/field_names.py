@@ -110,7 +110,7 @@ INSTRUCTIONS = frozenset({"instruction", "question", "query", "definition", "tas
 """Columns that usually hold the question: a warning names one that a pair of other columns leaves unused."""
 QUESTION_WORDS = (
     "prompt", "question", "instruction", "query", "problem", "input", "text", "article", "document", "dialogue",
-    "turn",
+    "turn", "post", "history",
 )  # fmt: skip
 ANSWER_WORDS = (
     "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
@@ -127,6 +127,6 @@ METADATA_WORDS = frozenset({
     "id", "uid", "role", "status", "score", "uuid", "hash", "index", "idx", "type", "kind", "source", "url", "model",
     "language", "lang",
     "date", "time", "timestamp", "at", "category", "topic", "title", "name", "key", "split", "prefix", "system",
-    "meta instruction", "version", "author", "node",
+    "meta instruction", "version", "author", "node", "dataset",
 })  # fmt: skip
 """Last words of metadata names, in the singular: neither question nor answer."""

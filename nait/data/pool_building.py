@@ -20,7 +20,7 @@ from nait.data.chat.conversations import CONTEXT
 from nait.data.chat.reasoning import Handling
 from nait.data.columns.formats import OPTIONAL_NAMES, find_layout
 from nait.data.columns.layouts import Layout
-from nait.data.columns.unused_text import TextColumns
+from nait.data.columns.unused_text import TextColumns, unread_advice, unread_answers
 from nait.data.field_names import INSTRUCTIONS
 from nait.data.files.file_io import MEGABYTE
 from nait.data.files.named_files import bare_name
@@ -31,8 +31,10 @@ from nait.data.row_errors import (
     Row,
     RowError,
     checked_text,
+    format_counts,
     has_column,
     kind,
+    many_faults,
     quoted,
     value_at,
 )
@@ -59,7 +61,7 @@ def pool_of(parser: RowParser, source: Source, name: str) -> Pool:
     examples = list(builder.examples())
     builder.end()
     if not examples:
-        counts = _format_counts(builder.skipped)
+        counts = format_counts(builder.skipped)
         what = f"no row is left after skipping {counts}" if builder.skipped else "there is no row"
         raise DataError(what, where=source.name, fix="Check the file and its format.")
     if not any(example.answered for example in examples):
@@ -137,6 +139,9 @@ class _PoolBuilder:
         for row in rows:
             self.text_columns.seen.update(dict.fromkeys(row))
         _log.info("%s: %s", self.source.name, self.layout)
+        if paths := unread_answers(self.layout, rows):
+            advice = unread_advice(self.layout, paths, self.parser.group)
+            _log.warning("%s: %s.", self.source.name, advice)
         return True
 
     def _id_column(self, rows: list[Row]) -> str | None:
@@ -221,9 +226,9 @@ class _PoolBuilder:
             place, error = self.faults[0]
             raise error.at_place(place, group=self.parser.group) from error
         if self.bad:
-            raise self._many_faults()
+            raise many_faults(self.faults, self.bad, source=self.source.name, group=self.parser.group)
         if self.skipped:
-            _log.warning("%s: skipped %s", self.source.name, _format_counts(self.skipped))
+            _log.warning("%s: skipped %s", self.source.name, format_counts(self.skipped))
         for note, count in self.notes.items():
             _log.log(
                 logging.WARNING if note != CONTEXT else logging.INFO,
@@ -242,19 +247,6 @@ class _PoolBuilder:
                 ", ".join(map(quoted, unused[:SHOWN_NAMES])),
                 more,
             )
-
-    def _many_faults(self) -> DataError:
-        """Error for several rows, with place, field and fault of the first."""
-        lines = []
-        for place, error in self.faults:
-            spot = place.spot if place.file == self.source.name else str(place)
-            lines.append(f"\n  {', '.join(part for part in (spot, error.field) if part)}: {error.what}")
-        more = f"\n  and {self.bad - len(self.faults):,} more" if self.bad > len(self.faults) else ""
-        return DataError(
-            f"{self.bad:,} rows cannot be used:{''.join(lines)}{more}",
-            where=self.source.name,
-            fix=f"For the first: {self.faults[0][1].fix_in(self.parser.group)}.",
-        )
 
     def summary(self) -> Mapping[str, Any]:
         """Summary for the manifest: format, columns, unused text and counts."""
@@ -295,7 +287,3 @@ def _head(placed: Placed) -> list[tuple[Place, Row]]:
 
 def _is_missing(value: object) -> bool:
     return value is None or value == "" or value != value  # NaN: a missing id written by pandas
-
-
-def _format_counts(skipped: Counter[str]) -> str:
-    return ", ".join(f"{count:,} rows ({reason})" for reason, count in skipped.most_common(SHOWN_NAMES))

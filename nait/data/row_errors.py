@@ -7,7 +7,8 @@ converts it to a `DataError` with file, row, field and fix, or counts it by its 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -86,6 +87,25 @@ class RowError(Exception):
 OnBad = Callable[[Place, RowError], None]
 
 
+def many_faults(faults: Sequence[tuple[Place, RowError]], bad: int, *, source: str, group: str) -> DataError:
+    """Error for `bad` invalid rows, with place, field and fault of the first ones."""
+    lines = []
+    for place, error in faults:
+        spot = place.spot if place.file == source else str(place)
+        lines.append(f"\n  {', '.join(part for part in (spot, error.field) if part)}: {error.what}")
+    more = f"\n  and {bad - len(faults):,} more" if bad > len(faults) else ""
+    return DataError(
+        f"{bad:,} rows cannot be used:{''.join(lines)}{more}",
+        where=source,
+        fix=f"For the first: {faults[0][1].fix_in(group)}.",
+    )
+
+
+def format_counts(skipped: Counter[str]) -> str:
+    """Reasons and their numbers of rows, most frequent first."""
+    return ", ".join(f"{count:,} rows ({reason})" for reason, count in skipped.most_common(SHOWN_NAMES))
+
+
 def quoted(name: object) -> str:
     """Name in quotes, shortened for messages."""
     text = str(name)
@@ -99,7 +119,12 @@ def value_at(row: Mapping[str, Any], column: str | None) -> Any:
     if column in row:
         return row[column]
     found: Any = row
-    for step in column.split("."):
+    steps = column.split(".")
+    if steps[0] not in row:  # a column whose name has dots: "corrected.responses.0"
+        known = next((i for i in range(len(steps) - 1, 1, -1) if ".".join(steps[:i]) in row), 0)
+        if known:
+            found, steps = row[".".join(steps[:known])], steps[known:]
+    for step in steps:
         if isinstance(found, Mapping):
             found = found.get(step)
         elif isinstance(found, list) and step.isascii() and step.isdigit() and len(step) < 10:

@@ -18,6 +18,7 @@ import nait.cli.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_errors import explain, unresolved
 from nait.cli.command.config_groups import loader_of
+from nait.cli.command.own_pool import renamed
 from nait.cli.command.parameter_types import fit
 from nait.cli.command.quoting import readable
 from nait.cli.plain_config import resolve
@@ -468,3 +469,16 @@ def test_an_unknown_key_names_the_one_that_still_has_no_value() -> None:
 def test_an_option_in_capitals_is_known() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'nait'"):
         composed("selector=NAIT")
+
+
+def test_a_launcher_without_a_key_of_the_experiment_is_answered_with_the_one_that_has_it() -> None:
+    with pytest.raises(ConfigError) as caught:
+        composed("experiment=quickstart", "hydra/launcher=basic")
+    assert "hydra/launcher=joblib hydra.launcher.n_jobs=1" in str(caught.value)
+
+
+def test_a_name_on_a_part_of_the_embedded_world_is_a_warning_with_the_option_that_opens_another() -> None:
+    builds = {"data": "nait.nano.pools.nano_pool", "model": "nait.nano.pools.nano_model"}
+    (warning,) = renamed(builds, {"data": "nano", "model": "gpt2"})
+    assert "model=hf model.path=gpt2" in warning
+    assert not renamed({**builds, "model": "nait.models.loading.local"}, {"model": "gpt2"})

@@ -88,7 +88,6 @@ def test_the_suggested_mapping_reads_question_and_answer(
         {"question_id": 81, "category": "writing", "turns": ["q", "more"]},
         {"answer_id": "x", "model_id": "m", "choices": [{"index": 0, "turns": ["a"]}]},
         {"title": "t", "created_at": "2024", "url": "u"},
-        {"premise": "p", "hypothesis": "h", "label": 1},
         {"id": "b", "response": {"body": {"choices": [{"message": ANSWER}]}}},
     ],
 )

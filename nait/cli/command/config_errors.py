@@ -54,6 +54,13 @@ def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str
     deleted = re.search(r"Could not delete from config. '([^']+)' does not exist", text)
     if deleted:
         return _unknown(deleted.group(1), words, loader)
+    launcher = re.search(r"Key '([^']+)' not in '(\w+?)LauncherConf'", text)
+    if launcher:
+        setting, option = f"hydra.launcher.{launcher.group(1)}", launcher.group(2).casefold()
+        return (
+            f"{setting}: hydra/launcher={option} has no such key, and the command or its experiment sets it. "
+            f"Type hydra/launcher=joblib hydra.launcher.n_jobs=1 to run one job at a time, or remove {setting}=."
+        )
     plain = " ".join(re.sub(r"See https?://\S+.*|Set the environment variable.*", "", text).split())
     return f"{plain.rstrip('.')}. See nait --help."
 

@@ -8,12 +8,27 @@ from nait.core.errors import ConfigError
 
 EMBEDDED = "nait.nano."
 """Module prefix of the embedded world's classes."""
+WORLD = "nano"
+"""Name of the embedded world's pool and model."""
 REMEDIES = {
     "target": "Add target=file target.path=REFERENCE_FILE; target=none for a selector that needs none (random, "
     "length, perplexity); target=nano for the embedded world's references.",
     "model": "Add model=local model.path=MODEL_FOLDER or model=hf model.path=OWNER/NAME; model=nano for the "
     "embedded world's model.",
 }
+
+
+def renamed(builds: Mapping[str, str], names: Mapping[str, str]) -> list[str]:
+    """Warnings for parts of the embedded world that have another name, which changes the label only.
+
+    `names`: group (`data`, `model`) -> value of its key `name`.
+    """
+    return [
+        f"{group}.name={name} only names the embedded world's {group}. For another: "
+        f"{group}={'file' if group == 'data' else 'hf'} {group}.path={name}."
+        for group, name in names.items()
+        if builds[group].startswith(EMBEDDED) and name != WORLD
+    ]
 
 
 def check_own_pool(builds: Mapping[str, str], chosen: Callable[[], set[str]]) -> None:

@@ -36,7 +36,10 @@ TEXTS = {
 }
 """Messages of libraries that raise their own errors (safetensors, pyarrow), with the errno of each."""
 TORCH = "PytorchStreamWriter failed writing file"
-FIX = "Set another folder: paths.runs=FOLDER for runs, paths.store=FOLDER for artifacts, TMPDIR for scratch files."
+FIX = (
+    "Set another folder: paths.runs=FOLDER for runs (or hydra.run.dir=FOLDER for this one), paths.store=FOLDER for "
+    "artifacts, TMPDIR for scratch files."
+)
 MANY = 200
 """The most characters of a path that a message shows."""
 FREE = {errno.ENOSPC, errno.EDQUOT}

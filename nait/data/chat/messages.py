@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from nait.core.errors import did_you_mean
 from nait.data.chat.flags import PARTS, is_trained, trained_prompt
 from nait.data.chat.media import check_no_attachments, checked_media
 from nait.data.chat.reasoning import Handling, join_reasoning
@@ -19,9 +18,11 @@ from nait.data.chat.roles import (
     ROLES,
     SYSTEM,
     USER,
+    WRITE_ROLES,
     Message,
     alternating_texts,
     spoken_texts,
+    unknown_role,
 )
 from nait.data.field_names import PAIRS, WEIGHTS
 from nait.data.row_errors import RowError, checked_text, is_empty, kind
@@ -184,13 +185,15 @@ def _message(
         fix = f"Write it as {keys}"
         raise RowError(f"holds {kind(message)} instead of a message", column=column, at=at, fix=fix)
     role_key = _role_key(message, keys) or keys.role[0]
+    if isinstance(message.get(role_key), dict):
+        raise RowError("holds a speaker as an object", column=column, at=f"{at}.{role_key}", fix=WRITE_ROLES)
     name = checked_text(message.get(role_key), column, f"{at}.{role_key}")
     role = name.strip().casefold()
     if role in _TOOL_ROLES:
         raise _tool_error(column, at)
     _check_supported(message, column, at)
     if role not in ROLES:
-        fix = f"'{name[:60]}' is not a role. {did_you_mean(name[:60], ROLES)}"
+        fix = unknown_role(name)
         raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", fix=fix)
     text_key = next((key for key in keys.text if message.get(key) is not None), keys.text[0])
     text, reasoning = text_and_reasoning(message.get(text_key), column, f"{at}.{text_key}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from nait.core.errors import either
 from nait.data.row_errors import RowError, is_missing, kind
 
 USER, ASSISTANT, SYSTEM = "user", "assistant", "system"
@@ -19,6 +21,20 @@ ROLES = {
 """Role of each known name, in lower case."""
 _PREFIX = re.compile(r"\s*(?:\*\*)?([^\W\d_][\w.' -]{0,29}?)(?:\*\*)?[:\uff1a](?:\*\*)?(?!//)\s*")
 """A speaker's name and a colon at the start of a text."""
+
+
+WRITE_ROLES = "Write the role, user or assistant, instead of the speaker: {role: user, content: ...}"
+"""Advice for messages whose speakers have names."""
+_MISSPELT = 0.75
+"""The minimum similarity of a name and a role that it may misspell."""
+
+
+def unknown_role(name: str) -> str:
+    """Advice for a role that is not known: the role that it misspells, else that it is a speaker's name."""
+    shown, word = name[:60], name[:60].strip().casefold()
+    near = difflib.get_close_matches(word, ROLES, n=2, cutoff=_MISSPELT) if len(word) > 2 else []
+    advice = f"Did you mean {either([repr(one) for one in near])}?" if near else WRITE_ROLES
+    return f"'{shown}' is not a role. {advice}"
 
 
 class Message(NamedTuple):

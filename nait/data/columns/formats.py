@@ -130,6 +130,7 @@ def find_layout(
     counts = [sum(layout.fits(row) for row in rows) for layout in layouts]
     if any(counts):
         # An empty conversation fits any notation: a column that another layout fills comes first.
+        # So does a column of answers that are all missing.
         filled = [any(layout.fits(row) and not layout.is_blank(row) for row in rows) for layout in layouts]
         best = max(range(len(layouts)), key=lambda i: (counts[i], filled[i]))
         return with_media(without_class_labels(layouts[best], rows), rows)
@@ -199,8 +200,10 @@ def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *
     if len(ways) > 1:
         guess = guess_mapping(row)
         fields = guess if guess else {"prompt": "COLUMN", "completion": "COLUMN"}
+    unnamed = "Replace COLUMN by the names of your columns; a row needs a question and an answer. "
     fix = (
         f"It has {describe_keys(row)}. Formats: {known}. {hint(row)}{mapping_caveats(row, fields)}"
+        f"{unnamed if 'COLUMN' in fields.values() else ''}"
         f"Assign the columns with {group}.columns={mapping_text(fields)}"
     )
     if len(ways) > 1 and must_be_rewritten(row):

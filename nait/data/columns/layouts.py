@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,15 +19,15 @@ from nait.data.chat.messages import (
     is_conversation,
     is_messages,
     read_messages,
-    text_and_reasoning,
 )
 from nait.data.chat.reasoning import Handling, join_reasoning
-from nait.data.chat.roles import ASSISTANT, Message
-from nait.data.chat.transcripts import read_transcript
+from nait.data.chat.roles import ASSISTANT, USER, Message
 from nait.data.columns.hints.guesses import guess_mapping
-from nait.data.columns.hints.row_hints import mapping_text
-from nait.data.columns.hints.row_shapes import is_item_list, item_advice, transcript_advice
+from nait.data.columns.hints.row_hints import mapping_caveats, mapping_text
+from nait.data.columns.hints.row_shapes import is_item_list, item_advice
 from nait.data.columns.multiple_choice import AnswerOptions, chosen_label, read_options, with_options
+from nait.data.columns.nested_texts import best_text_path
+from nait.data.columns.row_fields import subtask_text, system_text, transcript
 from nait.data.row_errors import (
     Row,
     RowError,
@@ -102,7 +101,7 @@ class Layout:
     def read(self, row: Row, handling: Handling = Handling()) -> Content:  # noqa: B008  # frozen
         """Content of the row. Raises: RowError."""
         weights = self._check_included(row) if self._excluding else []
-        system = _system(row, self.optional.get("system"))
+        system = system_text(row, self.optional.get("system"))
         if self.format == TEXT:
             system = _SYSTEM_MARKER.sub("", system)
         turns, own_system, notes = self._dialogue(row, handling)
@@ -120,7 +119,7 @@ class Layout:
             notes = (*notes, CALLED)
         if any(weight != 1 for weight in weights):
             notes = (*notes, UNUSED_WEIGHT)
-        return Content(turns, own_system or system, _subtask(row, self.optional.get("subtask")), notes)
+        return Content(turns, own_system or system, subtask_text(row, self.optional.get("subtask")), notes)
 
     def columns_of(self, name: str) -> tuple[str, ...]:
         """All columns of an optional field."""
@@ -166,14 +165,25 @@ class Layout:
         if self.format in KEYS:
             return self._conversation(row, first, handling)
         if self.format == TEXT:
-            return _transcript(required_text(row, first), first, handling)
+            return transcript(required_text(row, first), first, handling)
         for column in (first, *rest):
             if is_item_list(value_at(row, column)):
                 fix = item_advice(value_at(row, column), first, column)
                 raise RowError("holds items of an API response other than messages", column=column, fix=fix)
         if any(is_messages(value_at(row, column)) for column in (first, rest[0])):
-            return self._messages(row, first, rest[0], handling)
+            return self._nested(row, first, rest[0], handling)
         return self._pair(row, first, rest[0], handling)
+
+    def _nested(self, row: Row, first: str, last: str, handling: Handling) -> Dialogue:
+        """Turns of prompt and completion messages. When one is an object around them, the error has a mapping."""
+        try:
+            return self._messages(row, first, last, handling)
+        except RowError as error:
+            guess = guess_mapping(row) if isinstance(value_at(row, error.column), dict) else None
+            if not guess or {*guess} != {"prompt", "completion"} or "data.columns=" in error.fix:
+                raise
+            fix = f"{mapping_caveats(row, guess)}Set data.columns={mapping_text(guess)}"
+            raise RowError(error.what, column=error.column, at=error.at, fix=fix) from None
 
     def _conversation(self, row: Row, column: str, handling: Handling) -> Dialogue:
         """Turns of a conversation. When it ends with the user, the error suggests a column for the answer."""
@@ -233,6 +243,8 @@ class Layout:
             value = value_at(row, column)
             if isinstance(value, list) or is_messages(value):
                 found = read_messages(value, column, CHAT, handling, notes)
+                if column == last and isinstance(value, dict) and [one.role for one in found] == [USER]:
+                    raise _two_prompts(value, first, last)
                 if (
                     column == last
                     and messages
@@ -259,8 +271,13 @@ class Layout:
                 )
 
     def is_blank(self, row: Row) -> bool:
-        """Whether the row's conversation is empty."""
-        return self.format in KEYS and is_empty(value_at(row, next(iter(self.required.values()))))
+        """Whether the row's conversation is empty, or its answer is missing."""
+        first, *rest = self.required.values()
+        return (
+            is_empty(value_at(row, first))
+            if self.format in KEYS
+            else is_missing(value_at(row, [first, *rest][-1]))
+        )
 
     def fits(self, row: Row) -> bool:
         """Whether the row has all required columns with values of the right type."""
@@ -272,31 +289,9 @@ class Layout:
         return self.format not in KEYS or is_conversation(first, KEYS[self.format])
 
 
-def _transcript(text: str, column: str, handling: Handling) -> Dialogue:
-    """Turns of a transcript. Where `turns=mend` would join reasoning or quoted text, the error advises otherwise."""
-    try:
-        return read_transcript(text, column, handling)
-    except RowError as error:
-        fix = transcript_advice(text) if "turns=mend" in error.fix else ""
-        if not fix:
-            raise
-        raise RowError(error.what, column=error.column, at=error.at, fix=fix) from None
-
-
-def _system(row: Row, column: str | None) -> str:
-    """System text, which may also be a message or a list of text parts."""
-    value = value_at(row, column) if column else None
-    if isinstance(value, (dict, list)) and value:
-        return text_and_reasoning(value, column or "", "")[0]
-    return optional_text(row, column)
-
-
-def _subtask(row: Row, column: str | None) -> str:
-    """Subtask of the row; a number becomes its digits. Strings are interned to save memory."""
-    value: Any = value_at(row, column) if column else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not is_missing(value) and not isinstance(value, str):
-        fix = "Write it as text, or set data.columns={subtask: null}"
-        raise RowError(f"is {kind(value)}, not text", column=column or "", fix=fix)
-    return sys.intern(optional_text(row, column))
+def _two_prompts(value: Mapping[str, Any], first: str, last: str) -> RowError:
+    """Fault of two columns with one user message each, as agents that talk to each other write them."""
+    text = best_text_path({key: one for key, one in value.items() if key in CHAT.text}) or ".content"
+    mapping = {"prompt": first + text, "completion": last + text}
+    fix = f"If it answers {quoted(first)}, set data.columns={mapping_text(mapping)}"
+    return RowError("is a user message, not an answer", column=last, fix=fix)

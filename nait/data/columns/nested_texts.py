@@ -52,4 +52,6 @@ def is_metadata(path: str) -> bool:
     """Whether the last name of a path is metadata (an id, a label, a date) rather than content."""
     last = next((name for name in reversed(path.split(".")) if not name.isdigit()), path)
     found = name_words(last)
+    if len(found) > 1 and found[-1] == "list":
+        found = found[:-1]
     return bool(found) and (found[-1] in METADATA_WORDS or " ".join(found) in METADATA_WORDS)

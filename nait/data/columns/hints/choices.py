@@ -13,10 +13,10 @@ Guess = Mapping[str, str | Sequence[str]]
 
 _CHOOSERS = (
     "label", "answer", "answer_index", "answer_idx", "correct", "correct_index", "correct_answer", "gold",
-    "gold_index", "gold_label", "target", "answerkey", "answer_key", "solution",
+    "gold_index", "gold_label", "correct_option", "target", "answerkey", "answer_key", "solution",
 )  # fmt: skip
 _STEMS = ("answer", "ending", "choice", "option", "candidate", "solution", "sol", "hypothesis", "alternative")
-_LISTS = (*OPTIONS, "answers", "candidates", "alternatives", "responses", "solutions")
+_LISTS = (*OPTIONS, "option_list", "answers", "candidates", "alternatives", "responses", "solutions")
 _QUESTIONS = (*QUESTION_WORDS, "goal", "ctx", "startphrase", "sent1", "premise", "sentence", "stem", "obs1")
 _END = re.compile(r"[_ -]?([0-9]|[A-Ea-e])")
 
@@ -33,7 +33,10 @@ def guess_choices(row: Row) -> Guess | None:
     taken = {chooser, *([options] if isinstance(options, str) else options)}
     texts = {name.casefold(): name for name, one in row.items() if isinstance(one, str) and name not in taken}
     question = next((texts[name] for name in _QUESTIONS if name in texts), None)
-    return {"prompt": question, "completion": chooser, "options": options} if question else None
+    if question is None:
+        return None
+    given = {"input": texts["premise"]} if "premise" in texts and question != texts["premise"] else {}
+    return {"prompt": question, **given, "completion": chooser, "options": options}
 
 
 def choice_caveat(mapping: Guess) -> str:

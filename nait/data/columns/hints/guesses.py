@@ -13,6 +13,7 @@ from nait.data.chat.messages import SHAREGPT, is_conversation, is_messages, spea
 from nait.data.chat.roles import ASSISTANT, USER
 from nait.data.columns.hints.choices import Guess, guess_choices, holds_options
 from nait.data.columns.hints.row_shapes import must_be_rewritten, verdict_column
+from nait.data.columns.hints.task_columns import guess_task
 from nait.data.columns.nested_texts import is_metadata, name_words, text_paths
 from nait.data.field_names import (
     ANSWER_WORDS,
@@ -39,11 +40,13 @@ def guess_mapping(row: Row) -> Guess | None:
     columns = {
         name: value
         for name, value in list(row.items())[:SHOWN_NAMES]
-        if not any(word in name for word in REJECTED) and name != verdict_column(row)
+        if not any(word in name.casefold() for word in REJECTED) and name != verdict_column(row)
     }
     choices = guess_choices(columns)
     if choices:
         return choices
+    if task := guess_task(columns):
+        return task
     if isinstance(columns.get("prompt"), list) and isinstance(columns.get("chosen"), list):
         return {"prompt": "prompt", "completion": "chosen"}
     return (
@@ -71,7 +74,9 @@ def _with_title(columns: Row, pair: Guess | None) -> Guess | None:
     prompt = (pair or {}).get("prompt", body)
     if not title or not body or prompt not in (body, title):
         return pair
-    return {"prompt": title, "input": body, "completion": (pair or {}).get("completion", "COLUMN")}
+    answer = _first_named([path for path in _text_paths(columns) if path != body], ANSWER_WORDS)
+    completion = (pair or {}).get("completion", answer or "COLUMN")
+    return {"prompt": title, "input": body, "completion": completion}
 
 
 def _guessed_conversation(columns: Row) -> dict[str, str] | None:
@@ -131,7 +136,8 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
     if len(texts) == 1 and len(numbers) == 1:
         return {"prompt": texts[0], "completion": numbers[0]}
     unnamed = not (question and answer) and not holds_options(columns)
-    if len(texts) == 2 and unnamed and not numbers and all(map(_is_name, texts)):
+    together = len({path.rpartition(".")[0] for path in texts}) == 1
+    if len(texts) == 2 and together and unnamed and not numbers and all(map(_is_name, texts)):
         question = question or next(path for path in texts if path != answer)
         answer = answer or next(path for path in texts if path != question)
     return {"prompt": question, "completion": answer} if question and answer else None
@@ -139,7 +145,11 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
 
 def _text_paths(columns: Row) -> Iterator[str]:
     paths = (name + path for name, value in columns.items() for path in text_paths(value, depth=_DEPTH))
-    return (path for path in paths if not is_metadata(path) and not _is_labels(path))
+    return (
+        path
+        for path in paths
+        if not is_metadata(path) and not _is_labels(path) and str(value_at(columns, path) or "").strip()
+    )
 
 
 def _is_labels(path: str) -> bool:
@@ -180,4 +190,4 @@ def _is_name(path: str) -> bool:
 
 
 def _names(path: str) -> list[str]:
-    return path.casefold().split(".")
+    return path.casefold().replace(" ", "_").split(".")

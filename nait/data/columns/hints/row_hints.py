@@ -9,16 +9,21 @@ from collections.abc import Sequence
 from nait.data.chat.marks import KNOWN, first_markers
 from nait.data.columns.hints.choices import Guess, choice_caveat, holds_options
 from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.preferences import preference
 from nait.data.columns.hints.row_shapes import (
     has_tools,
     is_annotation,
     is_message,
     is_question_object,
+    is_reply,
     is_tree,
     is_turn_object,
+    scored_options,
+    token_labels,
     verdict_column,
 )
 from nait.data.columns.nested_texts import is_metadata, text_paths
+from nait.data.field_names import TEXT_COLUMNS
 from nait.data.row_errors import SHOWN_NAMES, Row, kind, quoted, value_at
 
 _PLAIN = re.compile(r"[\w .-]*\w")
@@ -34,7 +39,10 @@ _YAML_SCALAR = re.compile(r"[+-]?[0-9._]+|null|none|true|false|nan|inf", re.IGNO
 def hint(row: Row) -> str:
     """Sentence that identifies a row which is not an example; "" when nothing is recognised."""
     if is_message(row):
-        return "Each row is one message: write one conversation per row, {messages: [...]}. "
+        return (
+            "Each row is one message: write one conversation per row, "
+            "{messages: [{role: user, content: ...}, {role: assistant, content: ...}]}. "
+        )
     if is_tree(row):
         return "Each row is a tree of messages: write one path through it per row, {messages: [...]}. "
     if is_turn_object(row):
@@ -43,6 +51,21 @@ def hint(row: Row) -> str:
         return (
             "Each key is a question: write one row per question, {question: ..., answer: ...}, such as with "
             "jq 'to_entries | map({question: .key, answer: .value})'. "
+        )
+    if scores := scored_options(row):
+        return (
+            f"{quoted(scores)} has a score for each option: write the option with the highest one as the answer, "
+            "{question: ..., answer: ...}. "
+        )
+    if labels := token_labels(row):
+        return (
+            f"{quoted(labels)} labels parts of a text: write the answer as text, "
+            "{prompt: ..., completion: ...}. "
+        )
+    if is_reply(row):
+        return (
+            "It is the response to a request of another file: join the two by 'custom_id', and write "
+            "{messages: [...]} with the request's messages and the answer. "
         )
     if is_annotation(row):
         return (
@@ -61,7 +84,7 @@ def hint(row: Row) -> str:
     unknown = _unknown_turns(row) if guess_mapping(row) is None else ""
     if unknown:
         return unknown
-    if len(row) == 1 and isinstance(next(iter(row.values())), str) and guess_mapping(row) is None:
+    if _is_one_text(row) and guess_mapping(row) is None:
         return (
             "Each row is one text, without the role markers of a transcript "
             f"({KNOWN}): add such markers, or write {{instruction, output}}. "
@@ -69,6 +92,15 @@ def hint(row: Row) -> str:
     if "text" in (guess_mapping(row) or {}):
         return _transcript(row)
     return "It has tools, which are not supported. " if has_tools(row) else ""
+
+
+def _is_one_text(row: Row) -> bool:
+    """Whether a row holds one text, and at most metadata next to it (a web page and its address)."""
+    texts = [
+        name for name, one in row.items() if isinstance(one, str) and (len(row) == 1 or not is_metadata(name))
+    ]
+    nested = any(isinstance(one, (list, dict)) for one in row.values())
+    return len(texts) == 1 and not nested and (len(row) == 1 or texts[0].casefold() in TEXT_COLUMNS)
 
 
 def _transcript(row: Row) -> str:
@@ -104,6 +136,7 @@ def mapping_caveats(row: Row, mapping: Guess) -> str:
             caveats.append(f"'{path}' holds a list as JSON text, which is read literally. ")
     if firsts:
         caveats.append(f"Only the first item of each list is read with {' and '.join(firsts)}. ")
+        caveats.append(preference(row, ""))
     rows = {path.rpartition(".0.")[0] for path in paths}
     in_one = len(mapping) == 2 and len(rows) == 1 and "." in "".join(rows)
     if in_one and all(".0." in path for path in paths):
@@ -124,7 +157,9 @@ def _omitted(row: Row, path: str, mapping: Guess) -> str:
         and not is_metadata(name)
         and any(cut.search(name) and cut.sub("", name) == cut.sub("", column) != column for cut in _SUFFIXES)
     ]
-    return f"The columns named below omit {', '.join(others[:SHOWN_NAMES])}. " if others else ""
+    if not others:
+        return ""
+    return f"The columns named below omit {', '.join(others[:SHOWN_NAMES])}. {preference(row, column)}"
 
 
 def mapping_text(mapping: Guess) -> str:

@@ -14,17 +14,73 @@ _ITEM_TYPES = {
     "web_search_call",
     "file_search_call",
 }
+_SENDERS = {
+    "from",
+    "sender",
+    "author",
+    "user",
+    "username",
+    "speaker",
+    "speaker_idx",
+    "speaker_id",
+    "author_id",
+}
+_BODIES = {"text", "content", "body", "message", "utterance"}
+_THREADS = {
+    "ts", "thread_ts", "thread_id", "to", "in_reply_to", "reply_to", "parent_id", "conv_id", "conversation_id",
+    "dialogue_id", "utterance_idx", "turn", "timestamp", "date", "channel", "channel_id", "ticket_id",
+}  # fmt: skip
+"""Names of a message's sender, its text, and its place in a thread (chat, mail, tickets)."""
 _QUESTION_WORDS = 4
 """The fewest words of a key that is a question without a question mark."""
 
 
 def must_be_rewritten(row: Row) -> bool:
     """Whether no column mapping can read the row, so that it must be rewritten."""
-    return is_message(row) or is_tree(row) or is_turn_object(row) or is_question_object(row)
+    shapes = (is_message, is_tree, is_turn_object, is_question_object, scored_options, token_labels, is_reply)
+    return any(shape(row) for shape in shapes)
 
 
 def is_message(row: Row) -> bool:
-    return "role" in row and ("text" in row or "content" in row)
+    """Whether a row is one message: a role and a text, or a sender, a text and its place in a thread."""
+    if "role" in row and ("text" in row or "content" in row):
+        return True
+    names = {name.casefold() for name, one in row.items() if not isinstance(one, (list, dict))}
+    return bool(names & _SENDERS) and bool(names & _BODIES) and bool(names & _THREADS)
+
+
+def scored_options(row: Row) -> str:
+    """Column with a score per option: {text: number} (BIG-bench), or {choices, labels}; "" without one."""
+    for name, one in list(row.items())[:SHOWN_NAMES]:
+        if not isinstance(one, dict) or not one:
+            continue
+        if "scores" in name.casefold() and len(one) > 1 and all(map(_is_number, one.values())):
+            return name
+        choices, labels = one.get("choices"), one.get("labels")
+        if isinstance(choices, list) and isinstance(labels, list) and all(map(_is_number, labels)):
+            return name
+    return ""
+
+
+def token_labels(row: Row) -> str:
+    """Column that labels tokens or spans of a text (named entities); "" without one."""
+    for name, one in list(row.items())[:SHOWN_NAMES]:
+        if not isinstance(one, list) or not one:
+            continue
+        if name.casefold().endswith("_tags") and isinstance(row.get("tokens"), list):
+            return name
+        if all(isinstance(item, dict) and _is_number(item.get("start")) and "end" in item for item in one):
+            return name
+    return ""
+
+
+def is_reply(row: Row) -> bool:
+    """Whether a row is the response of a batch of requests, which are in another file (OpenAI's batches)."""
+    return "custom_id" in row and isinstance(row.get("response"), dict)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_tree(row: Row) -> bool:

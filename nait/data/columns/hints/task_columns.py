@@ -1,0 +1,80 @@
+"""Column names of tasks whose question or answer has a name of its own: code, SQL, pairs of sentences. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from nait.data.field_names import REJECTED
+from nait.data.row_errors import Row, value_at
+
+_TASKS = (
+    ("premise", "hypothesis", "label"),
+    ("sentence1", "sentence2", "label"),
+    ("question1", "question2", "label"),
+    ("text1", "text2", "label"),
+    ("problem_statement", "", "patch"),
+    ("message", "old_contents", "new_contents"),
+    ("instruction", "old_contents", "new_contents"),
+    ("sql_prompt", "sql_context", "sql"),
+    ("question", "", "sql"),
+    ("question", "", "sql.human_readable"),
+    ("question", "", "query"),
+    ("source", "", "target"),
+    ("src", "", "tgt"),
+    ("intent", "", "snippet"),
+    ("docstring", "", "code"),
+    ("description", "", "solutions.solution.0"),
+    ("description", "", "solution"),
+    ("description", "", "code"),
+)
+"""Columns of question, input and answer."""
+_LAST = re.compile(r"(?:_|(?<=[a-z]))([A-Ea-e0-9])$")
+_POSTS = ("history", "context", "post", "title")
+
+
+def guess_task(row: Row) -> Mapping[str, str] | None:
+    """Mapping of a task's columns, or of a post with answers A and B; None for any other row."""
+    names = {name.casefold(): name for name in row}
+    for question, given, answer in _TASKS:
+        first, *path = answer.split(".")
+        if question not in names or first not in names or (given and given not in names):
+            continue
+        column = ".".join([names[first], *path])
+        if not _is_text(row[names[question]]) or not isinstance(value_at(row, column), (str, int)):
+            continue
+        mapping = {"prompt": names[question], **({"input": names[given]} if given else {})}
+        return {**mapping, "completion": column}
+    return _speakers(row) or _alternatives(row, names)
+
+
+def _alternatives(row: Row, names: Mapping[str, str]) -> Mapping[str, str] | None:
+    """A post and the first of several answers whose names differ by a letter or number."""
+    post = next((names[name] for name in _POSTS if name in names and _is_text(row[names[name]])), None)
+    texts = [
+        name
+        for name, one in row.items()
+        if _is_text(one) and name != post and "id" not in name.casefold().split("_")
+    ]
+    stems = [_LAST.sub("", name) for name in texts]
+    found = [name for name, stem in zip(texts, stems, strict=True) if stem != name and stems.count(stem) > 1]
+    usable = [name for name in found if not any(word in name.casefold() for word in REJECTED)]
+    if post is None or not usable or len({_LAST.sub("", name) for name in usable}) > 1:
+        return None
+    return {"prompt": post, "completion": usable[0]}
+
+
+def _speakers(row: Row) -> Mapping[str, str] | None:
+    """Turns as an object with one list of texts and one of speakers."""
+    for column, value in row.items():
+        if not isinstance(value, dict) or not isinstance(value.get("speaker"), list):
+            continue
+        for name, texts in value.items():
+            lengths = isinstance(texts, list) and len(texts) == len(value["speaker"]) > 1
+            if lengths and name in ("utterance", "utterances", "text", "texts"):
+                return {"messages": f"{column}.{name}", "speakers": f"{column}.speaker"}
+    return None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

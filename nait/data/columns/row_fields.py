@@ -1,0 +1,43 @@
+"""Fields of a row other than question and answer: transcript, system text and subtask. Pure."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from nait.data.chat.conversations import Dialogue
+from nait.data.chat.messages import text_and_reasoning
+from nait.data.chat.reasoning import Handling
+from nait.data.chat.transcripts import read_transcript
+from nait.data.columns.hints.row_shapes import transcript_advice
+from nait.data.row_errors import Row, RowError, is_missing, kind, optional_text, value_at
+
+
+def transcript(text: str, column: str, handling: Handling) -> Dialogue:
+    """Turns of a transcript. Where `turns=mend` would join reasoning or quoted text, the error advises otherwise."""
+    try:
+        return read_transcript(text, column, handling)
+    except RowError as error:
+        fix = transcript_advice(text) if "turns=mend" in error.fix else ""
+        if not fix:
+            raise
+        raise RowError(error.what, column=error.column, at=error.at, fix=fix) from None
+
+
+def system_text(row: Row, column: str | None) -> str:
+    """System text, which may also be a message or a list of text parts."""
+    value = value_at(row, column) if column else None
+    if isinstance(value, (dict, list)) and value:
+        return text_and_reasoning(value, column or "", "")[0]
+    return optional_text(row, column)
+
+
+def subtask_text(row: Row, column: str | None) -> str:
+    """Subtask of the row; a number becomes its digits. Strings are interned to save memory."""
+    value: Any = value_at(row, column) if column else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not is_missing(value) and not isinstance(value, str):
+        fix = "Write it as text, or set data.columns={subtask: null}"
+        raise RowError(f"is {kind(value)}, not text", column=column or "", fix=fix)
+    return sys.intern(optional_text(row, column))
