@@ -56,9 +56,10 @@ def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str
         return _unknown(deleted.group(1), words, loader)
     launcher = re.search(r"Key '([^']+)' not in '(\w+?)LauncherConf'", text)
     if launcher:
-        setting, option = f"hydra.launcher.{launcher.group(1)}", launcher.group(2).casefold()
+        setting = f"hydra.launcher.{launcher.group(1)}"
+        launched = launcher.group(2).casefold()
         return (
-            f"{setting}: hydra/launcher={option} has no such key, and the command or its experiment sets it. "
+            f"{setting}: hydra/launcher={launched} has no such key, and the command or its experiment sets it. "
             f"Type hydra/launcher=joblib hydra.launcher.n_jobs=1 to run one job at a time, or remove {setting}=."
         )
     plain = " ".join(re.sub(r"See https?://\S+.*|Set the environment variable.*", "", text).split())
