@@ -139,7 +139,7 @@ def test_a_longer_or_corrected_answer_that_is_not_read_is_a_warning(
         {"messages": [ASK, ANSWER], "solution": "a longer one"},
     ],
 )
-def test_a_shorter_answer_or_one_beside_options_or_messages_is_no_warning(
+def test_a_shorter_answer_or_one_next_to_options_or_messages_gives_no_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, row: Row
 ) -> None:
     read_pool(write(tmp_path, row))
