@@ -355,6 +355,14 @@ def test_a_micro_batch_by_hand() -> None:
     assert (batch.places.tolist(), batch.labels.tolist()) == ([1, 3, 6], [10, 12, 7])
 
 
+def test_padding_never_exceeds_the_longest_row_which_is_what_a_model_is_known_to_hold() -> None:
+    assert width_of(1000) > 1000
+    ids = [list(range(length)) for length in (1000, 990)]
+    table = token_table(ids, [[False, *[True] * (len(row) - 1)] for row in ids], [False, False])
+    assert padded(table, np.array([0]), fill_id=0, device="cpu").input_ids.shape == (1, 1000)
+    assert padded(table, np.array([1]), fill_id=0, device="cpu").input_ids.shape == (1, 992)
+
+
 def test_the_automatic_budget_is_the_cpus_and_small_models_get_larger_micro_batches(tiny: Any) -> None:
     network = network_of(tiny, lora=LORA)
     assert automatic(network, checkpointing=False) == 512

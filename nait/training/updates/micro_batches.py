@@ -72,8 +72,9 @@ class MicroBatch:
 
 
 def padded(table: TokenTable, rows: Rows, *, fill_id: int, device: Any) -> MicroBatch:
-    """The rows as a batch, padded on the right."""
-    width = width_of(int(table.lengths[rows].max()))
+    """The rows as a batch, padded on the right, never wider than the longest row of all, which fits the model."""
+    lengths = table.lengths
+    width = min(width_of(int(lengths[rows].max())), int(lengths.max()))
     ids = np.full((len(rows), width), fill_id, dtype=np.int64)
     for b, row in enumerate(rows):
         own, _ = table.row(int(row))
