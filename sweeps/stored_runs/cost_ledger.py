@@ -105,11 +105,10 @@ def _together(runs: Sequence[RunCost]) -> Spending:
 
 def _spending(name: Name, runs: Sequence[RunCost]) -> Spending:
     everything = _union(part for run in runs for part in (run.selecting, run.rest))
-    recorded = sum(run.seconds for run in runs)
-    share = _seconds(everything) / recorded if recorded else 0.0
+    charged = _charged(runs)
     scores = {frozenset(run.selecting): _seconds(run.selecting) for run in runs if run.selecting}
-    prices, currencies = [run.money for run in runs if run.money is not None], {run.currency for run in runs}
-    priced = len(prices) == len(runs) and len(currencies) == 1
+    currencies = {run.currency for run in runs}
+    priced = all(run.money is not None for run in runs) and len(currencies) == 1
     selects = any(run.row.seconds_select is not None for run in runs)
     return Spending(
         name=name,
@@ -120,15 +119,31 @@ def _spending(name: Name, runs: Sequence[RunCost]) -> Spending:
         shared=_seconds(_union(run.selecting for run in runs)) if selects else None,
         train=_known([run.row.seconds_train for run in runs]),
         evaluate=_known([run.row.seconds_evaluate for run in runs]),
-        device_hours=share * sum(run.device_hours for run in runs),
+        device_hours=sum(seconds * _rate(run.device_hours, run) for seconds, run in charged),
         energy_wh=_energy(everything),
-        money=share * sum(prices) if priced else None,
+        money=sum(seconds * _rate(run.money or 0.0, run) for seconds, run in charged) if priced else None,
         currency=currencies.pop() if priced else "",
     )
 
 
 def _union(parts: Iterable[Amounts]) -> Amounts:
     return {place: amount for part in parts for place, amount in part.items()}
+
+
+def _charged(runs: Sequence[RunCost]) -> list[tuple[float, RunCost]]:
+    """The seconds of each artifact with the last run that used it, whose devices and price it is charged at."""
+    last = {
+        place: (amount.seconds, run)
+        for run in runs
+        for part in (run.selecting, run.rest)
+        for place, amount in part.items()
+    }
+    return list(last.values())
+
+
+def _rate(total: float, run: RunCost) -> float:
+    """A run's total per second of the run."""
+    return total / run.seconds if run.seconds else 0.0
 
 
 def _seconds(amounts: Amounts) -> float:

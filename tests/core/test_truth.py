@@ -41,6 +41,20 @@ def test_coverage_is_the_effective_number_of_sub_skills() -> None:
     assert measure(labels(), [4], ["math"])["coverage"] == 0.0
 
 
+@pytest.mark.parametrize("missing", [None, math.nan, "", " "])
+def test_rows_without_a_skill_are_no_sub_skill(missing: object) -> None:
+    rows = [{"family": "math", "skill": skill} for skill in ("add", "less", missing, missing)]
+    found = TruthColumns("family", "skill").labels(rows)
+    assert measure(found, [0, 1], ["math"])["coverage"] == pytest.approx(1.0)
+    assert measure(found, [0, 2, 3], ["math"])["coverage"] == pytest.approx(0.5)
+    assert "coverage" not in measure(found, [2], ["math"])
+
+
+def test_coverage_is_left_out_when_no_row_in_target_has_a_skill() -> None:
+    rows = [{"family": "math", "skill": None}, {"family": "code", "skill": "loops"}]
+    assert "coverage" not in measure(TruthColumns("family", "skill").labels(rows), [0], ["math"])
+
+
 def test_auc_counts_pairs_and_ties_as_halves() -> None:
     scores = np.array([3.0, 1.0, 2.0, 2.0, 0.0])
     positives, negatives = scores[[0, 1, 2]], scores[[3, 4]]

@@ -142,6 +142,18 @@ def test_prices_in_two_currencies_have_no_sum(tmp_path: Path) -> None:
     assert found[ALL].money is None
 
 
+def test_each_artifact_is_charged_at_the_price_and_devices_of_its_run(tmp_path: Path) -> None:
+    """Two runs share a pass on a cheap device; a third method ran on eight expensive ones."""
+    store = Store(tmp_path)
+    run(store, "rds", "math", 0, 0.0, ["embed"], device_hours=120 / 3600, money=120.0)
+    run(store, "rds", "code", 0, 0.0, ["embed"], device_hours=120 / 3600, money=120.0)
+    run(store, "nait", "math", 0, 0.0, ["activate"], device_hours=8 * 80 / 3600, money=800.0)
+    found = by_name(store)
+    assert found["rds"].money == pytest.approx(100 + 2 * 20)
+    assert found[ALL].money == pytest.approx(100 + 2 * 20 + 800)
+    assert found[ALL].device_hours == pytest.approx((100 + 2 * 20 + 8 * 80) / 3600)
+
+
 def test_scores_that_a_shuffled_order_ignored_are_nobodys_cost(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run(store, "rds", "math", 0, 1.0, ["embed"], settings={"order": "Shuffled"})

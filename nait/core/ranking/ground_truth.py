@@ -116,7 +116,9 @@ def _value(
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    """A label as text; empty for a missing value: null, NaN, or blank text."""
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return "" if missing or not str(value).strip() else str(value)
 
 
 def _flag(value: Any) -> bool:
@@ -147,7 +149,7 @@ def measure(
     - clean: the share of selected rows that are well-formed and correct.
     - lookalike: the share of selected rows that resemble a target without being in it.
     - coverage: the effective number of the targets' skills in the selection (the exponential of their entropy),
-      divided by the number of skills in the pool.
+      divided by the number of their skills in the pool. Rows without a skill are left out.
     - auc: the probability that a row in target outscores another row, averaged over the score columns; 0.5 is chance.
     - precision each, with several targets: the precision of an equally large selection by each target's own column,
       averaged.
@@ -210,10 +212,13 @@ def _top(values: npt.NDArray[np.floating[Any]], count: int, positive: npt.NDArra
 
 
 def _coverage(chosen: npt.NDArray[np.str_], available: npt.NDArray[np.str_]) -> float:
-    kinds = len(np.unique(available))
-    if not len(chosen) or not kinds:
-        return 0.0
-    _, counts = np.unique(chosen, return_counts=True)
+    """The coverage of the skills of the rows in target; NaN when they, or those of the chosen rows, are unknown."""
+    known, kinds = chosen[chosen != ""], len(np.unique(available[available != ""]))
+    if not kinds:
+        return math.nan
+    if not len(known):
+        return math.nan if len(chosen) else 0.0
+    _, counts = np.unique(known, return_counts=True)
     share = counts / counts.sum()
     return math.exp(-float(np.sum(share * np.log(share)))) / kinds
 
