@@ -42,7 +42,7 @@ def test_coverage_is_the_effective_number_of_sub_skills() -> None:
 
 
 @pytest.mark.parametrize("missing", [None, math.nan, "", " "])
-def test_rows_without_a_skill_are_no_sub_skill(missing: object) -> None:
+def test_rows_without_a_skill_do_not_count_for_coverage(missing: object) -> None:
     rows = [{"family": "math", "skill": skill} for skill in ("add", "less", missing, missing)]
     found = TruthColumns("family", "skill").labels(rows)
     assert measure(found, [0, 1], ["math"])["coverage"] == pytest.approx(1.0)
