@@ -53,15 +53,15 @@ print(json.dumps({"values": table.values.tobytes().hex(), "made": made}))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save(tmp_path_factory.mktemp("model"))
+    folder = save(tmp_path_factory.mktemp("model"))
+    (folder / "process.py").write_text(PROCESS)
+    return folder
 
 
 def start(folder: Path, store: Path, *, rank: int = 0, count: int = 1, dies: bool = False) -> Started:
     store.mkdir(exist_ok=True)
-    script = folder / "process.py"
-    script.write_text(PROCESS)
     return warm().start(
-        [str(folder), str(store), "dies" if dies else "lives"], script=str(script), cwd=Path(__file__).parents[2],
+        [str(folder), str(store), "dies" if dies else "lives"], script=str(folder / "process.py"), cwd=Path(__file__).parents[2],
         environment={"RANK": str(rank), "WORLD_SIZE": str(count)},
     )  # fmt: skip
 
