@@ -61,8 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(folder: Path, store: Path, *, rank: int = 0, count: int = 1, dies: bool = False) -> Started:
     store.mkdir(exist_ok=True)
     return warm().start(
-        [str(folder), str(store), "dies" if dies else "lives"], script=str(folder / "process.py"), cwd=Path(__file__).parents[2],
-        environment={"RANK": str(rank), "WORLD_SIZE": str(count)},
+        [str(folder), str(store), "dies" if dies else "lives"], script=str(folder / "process.py"),
+        cwd=Path(__file__).parents[2], environment={"RANK": str(rank), "WORLD_SIZE": str(count)},
     )  # fmt: skip
 
 
