@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,8 @@ def labels_of(pool: Pool, columns: TruthColumns | None, targets: Sequence[Target
     rows = [json.loads(line) for line in lines]
     missing = _missing(columns, rows)
     labels = columns.labels(rows, lambda number: _place(pool, number))
-    return PoolLabels(pool.ids, labels, (*missing, *_unlabelled(labels, [one.name for one in targets])))
+    names = [one.name for one in targets]
+    return PoolLabels(pool.ids, labels, (*missing, *_unlabelled(labels, names), *_nearly(labels, names)))
 
 
 def _missing(columns: TruthColumns, rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -83,6 +85,24 @@ def _unlabelled(labels: Labels, targets: Sequence[str]) -> list[str]:
     return [
         f"No row is labelled {names}; the labels are {shown or 'all empty'}; {fix}. Which rows are in target is "
         "not known, so precision, coverage and related measures are left out."
+    ]
+
+
+def _nearly(labels: Labels, targets: Sequence[str]) -> list[str]:
+    """Warnings for labels that are a target's name except for case and surrounding white space."""
+    if labels.family is None or unlabelled(labels, targets):
+        return []
+    counts = Counter(str(one) for one in labels.family)
+    near = {
+        kind: (name, count)
+        for name in targets
+        for kind, count in sorted(counts.items())
+        if kind not in targets and kind.strip().casefold() == name.strip().casefold()
+    }
+    return [
+        f"{count} rows are labelled {kind!r}, which is not the target '{name}': they do not count as in target. "
+        "Write the label in one way."
+        for kind, (name, count) in near.items()
     ]
 
 

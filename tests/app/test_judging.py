@@ -78,6 +78,17 @@ def test_a_target_without_labelled_rows_is_reported_once_with_the_labels(tmp_pat
     assert len(labelled(rows, DEFAULT, "math", "code").warnings) == 1
 
 
+def test_labels_that_differ_from_the_target_in_case_or_white_space_are_reported(tmp_path: Path) -> None:
+    rows = pool(tmp_path / "rows.csv", "q0,a0,math,1,0\nq1,a1,Math,1,0\nq2,a2,math ,1,0\nq3,a3,maths,1,0\n")
+    said = [one for one in labelled(rows).warnings if "do not count as in target" in one]
+    assert [one.split(",")[0] for one in said] == [
+        "1 rows are labelled 'Math'",
+        "1 rows are labelled 'math '",
+    ]
+    rows = pool(tmp_path / "rows.csv", "q0,a0,math,1,0\nq1,a1,Math,1,0\n")
+    assert not any("do not count" in one for one in labelled(rows, DEFAULT, "math", "Math").warnings)
+
+
 def test_a_label_column_that_the_user_names_is_there(tmp_path: Path) -> None:
     rows = pool(tmp_path / "rows.csv", "q0,a0,math,1,0\n")
     with pytest.raises(
