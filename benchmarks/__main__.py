@@ -26,6 +26,7 @@ SMALL: tuple[tuple[str, ...], ...] = (
     ("prefixes",), ("shared",), ("losses",), ("gradients",), ("tokenising",), ("memory",), ("layers",), ("store",),
     ("selection",), ("startup",), ("workers",), ("plan",), ("sweep",),
     ("training",), ("training", "--model", "random:100m", "--rows", "16"),
+    ("evaluation",),
 )  # fmt: skip
 LARGE = ("--device", "cuda", "--dtype", "bfloat16", "--model", "random:7b")
 ON_GPU: tuple[tuple[str, ...], ...] = (

@@ -74,7 +74,7 @@ class LmEval:
     num_fewshot: int | Mapping[str, int] | None = None
     limit: int | None = None
     backend: Backend = "shared_prefix"
-    batch_tokens: int = 8192
+    batch_tokens: int = 16384
     batch_size: int | str = 16
     max_gen_toks: int | None = None
     mirror: str | None = None

@@ -5,6 +5,7 @@ Shapes: B rows, V vocabulary.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -20,10 +21,12 @@ from nait.models.kv.stems import Ids, find_stems
 if TYPE_CHECKING:
     import torch
 
-Pick = Callable[["torch.Tensor", Sequence[int]], list[int]]
-"""(logits [B, V], numbers of the prompts) -> the next token of each row."""
+Pick = Callable[["torch.Tensor", Sequence[tuple[int, int]]], list[int]]
+"""(logits [B, V], each row's prompt and number of answer tokens so far) -> the next token of each row."""
 Finished = Callable[[list[int]], bool]
 """Whether an answer with these tokens is complete."""
+
+log = logging.getLogger(__name__)
 
 REFILL = 4
 """Waiting prompts join when at least one row in this many is free."""
@@ -59,15 +62,29 @@ class Generation:
         waiting: deque[int],
         done: Callable[[int, list[int]], None],
     ) -> None:
+        import torch
+
         longest = len(prompts[waiting[0]]) - prefix.tokens + self.most_tokens
         size = max(1, self.batch_tokens // longest)
         batch = _Batch(self, prefix)
         while waiting or batch.numbers:
-            free = size - len(batch.numbers)
-            if waiting and (not batch.numbers or free * REFILL >= size):
-                batch.admit([waiting.popleft() for _ in range(min(free, len(waiting)))], prompts)
-            else:
-                batch.step()
+            held = len(batch.numbers)
+            joining = min(size - held, len(waiting)) if not held or (size - held) * REFILL >= size else 0
+            try:
+                if joining > 0:
+                    batch.admit([waiting[i] for i in range(joining)], prompts)
+                    for _ in range(joining):
+                        waiting.popleft()
+                else:
+                    batch.step()
+            except torch.OutOfMemoryError:
+                if held + joining < 2:
+                    raise
+                size = (held + joining) // 2
+                waiting.extendleft(batch.shrink(size))
+                log.warning("Out of memory. Continuing with %d rows; lower eval.batch_tokens.", size)
+                torch.cuda.empty_cache()
+                continue
             for number, tokens in batch.leave():
                 done(number, tokens)
 
@@ -91,12 +108,15 @@ class _Batch:
         rows, h_btd = self.network.decoder.start(self.prefix, ids_bt, lengths)
         h_bd = h_btd[torch.arange(len(numbers), device=h_btd.device), lengths.to(h_btd.device) - 1]
         del h_btd
+        first = self._next(h_bd, [(number, 0) for number in numbers])
         if self.rows is None or not self.numbers:
-            self.rows = rows
+            held = rows
         else:
-            self.rows.join(rows)
+            held = self.rows
+            held.join(rows)
+        self.rows = held
         self.numbers += numbers
-        self.answers += [[token] for token in self._next(h_bd, numbers)]
+        self.answers += [[token] for token in first]
 
     def step(self) -> None:
         """Run the last token of each answer and append the next one."""
@@ -105,11 +125,12 @@ class _Batch:
         assert self.rows is not None
         last = torch.tensor([answer[-1:] for answer in self.answers], device=self.network.device)
         h_bd = self.network.decoder.extend(self.rows, last, torch.ones_like(self.rows.lengths))[:, 0]
-        for answer, token in zip(self.answers, self._next(h_bd, self.numbers), strict=True):
+        places = [(number, len(answer)) for number, answer in zip(self.numbers, self.answers, strict=True)]
+        for answer, token in zip(self.answers, self._next(h_bd, places), strict=True):
             answer.append(token)
 
-    def _next(self, h_bd: torch.Tensor, numbers: Sequence[int]) -> list[int]:
-        return self.generation.pick(self.network.logits(h_bd), numbers)
+    def _next(self, h_bd: torch.Tensor, places: Sequence[tuple[int, int]]) -> list[int]:
+        return self.generation.pick(self.network.logits(h_bd), places)
 
     def leave(self) -> list[tuple[int, list[int]]]:
         """Remove the finished rows, and return their prompts' numbers and answers."""
@@ -119,11 +140,22 @@ class _Batch:
             answer = self.answers[row]
             if len(answer) >= self.generation.most_tokens or self.generation.finished(answer):
                 left.append((self.numbers[row], answer))
-                self.rows.drop(row)
-                self.numbers[row], self.answers[row] = self.numbers[-1], self.answers[-1]
-                self.numbers.pop()
-                self.answers.pop()
+                self._drop(row)
         return left
+
+    def shrink(self, size: int) -> list[int]:
+        """Remove all rows after the first `size`, and return their prompts' numbers: they start again later."""
+        removed = self.numbers[size:]
+        for row in reversed(range(size, len(self.numbers))):
+            self._drop(row)
+        return removed
+
+    def _drop(self, row: int) -> None:
+        assert self.rows is not None
+        self.rows.drop(row)
+        self.numbers[row], self.answers[row] = self.numbers[-1], self.answers[-1]
+        self.numbers.pop()
+        self.answers.pop()
 
 
 def ids_of(tokens: Sequence[int]) -> Ids:

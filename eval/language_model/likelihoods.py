@@ -5,6 +5,7 @@ Shapes: B rows, T tokens, K predicted tokens, D hidden size, V vocabulary.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from nait.models.tokens.batches import plan, width_of
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 Answer = tuple[float, bool]
 """Log-likelihood in nats, and whether each token is the model's first choice."""
@@ -62,12 +65,32 @@ class Likelihoods:
         answers: list[Answer] = [(0.0, False)] * len(requests)
         with torch.inference_mode():
             for prefix, batch in prefixed_batches(self.network, root, rows, self.batch_tokens):
-                tails = [rows[i][prefix.tokens :] for i in batch]
-                for numbers, answer in self._batch(prefix, tails, [contexts[i] for i in batch]):
+                for numbers, answer in self._fitting(prefix, batch, rows, contexts):
                     for number in numbers:
                         answers[number] = answer
                     done(len(numbers))
         return answers
+
+    def _fitting(
+        self, prefix: Prefix, batch: list[int], rows: Sequence[Ids], contexts: Sequence[Context]
+    ) -> list[tuple[list[int], Answer]]:
+        """`_batch` of these rows; in halves if it does not fit into memory."""
+        import torch
+
+        try:
+            tails = [rows[i][prefix.tokens :] for i in batch]
+            return list(self._batch(prefix, tails, [contexts[i] for i in batch]))
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+        half = len(batch) // 2
+        log.warning("Out of memory at %d rows. Continuing with half; lower eval.batch_tokens.", len(batch))
+        torch.cuda.empty_cache()
+        return [
+            found
+            for part in (batch[:half], batch[half:])
+            for found in self._fitting(prefix, part, rows, contexts)
+        ]
 
     def _batch(
         self, prefix: Prefix, tails: Sequence[Ids], contexts: Sequence[Context]

@@ -257,25 +257,22 @@ def _by_settings(requests: Sequence[Any]) -> Iterator[tuple[Mapping[str, Any], l
     yield from groups.values()
 
 
-def _greedy(logits_bv: torch.Tensor, _numbers: Sequence[int]) -> list[int]:
+def _greedy(logits_bv: torch.Tensor, _places: Sequence[tuple[int, int]]) -> list[int]:
     chosen: list[int] = logits_bv.argmax(dim=-1).tolist()
     return chosen
 
 
 def _sampled(steps: Any, seed: int) -> Pick:
-    """Draws from the processed distribution. Each prompt has its own generator, so batches do not change draws."""
+    """Draws from the processed distribution. Each token has its own generator, so batches do not change draws."""
     import torch
 
-    generators: dict[int, torch.Generator] = {}
-
-    def pick(logits_bv: torch.Tensor, numbers: Sequence[int]) -> list[int]:
+    def pick(logits_bv: torch.Tensor, places: Sequence[tuple[int, int]]) -> list[int]:
         shares = torch.softmax(steps(None, logits_bv.float()), dim=-1)
         drawn = []
-        for number, share in zip(numbers, shares, strict=True):
-            if number not in generators:
-                (state,) = np.random.SeedSequence([seed, number]).generate_state(1).tolist()
-                generators[number] = torch.Generator(share.device).manual_seed(state)
-            drawn.append(int(torch.multinomial(share, 1, generator=generators[number])))
+        for place, share in zip(places, shares, strict=True):
+            (state,) = np.random.SeedSequence([seed, *place]).generate_state(1).tolist()
+            generator = torch.Generator(share.device).manual_seed(state)
+            drawn.append(int(torch.multinomial(share, 1, generator=generator)))
         return drawn
 
     return pick

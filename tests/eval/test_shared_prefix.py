@@ -264,3 +264,28 @@ def test_bfloat16_answers_agree_within_its_rounding() -> None:
     theirs, ours = models(network("llama").to(torch.bfloat16))
     pairs = zip(ours.loglikelihood(rated(), True), theirs.loglikelihood(rated(), True), strict=True)
     assert all(nats == pytest.approx(wanted, rel=0.03, abs=0.3) for (nats, _), (wanted, _) in pairs)
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_out_of_memory_halves_the_batch_and_changes_no_answer(
+    sampled: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    net = network("llama")
+    _, ours = models(net)
+    ours.batch_tokens = 4096
+    requests = asked(20, until=["\n"], do_sample=sampled, temperature=1.0 if sampled else 0.0)
+    wanted = ours.loglikelihood(rated(), True), ours.generate_until(requests, True)
+    original, calls = net.model.forward, [0]
+
+    def full(*args: Any, **options: Any) -> Any:
+        calls[0] += 1
+        rows = len(options["input_ids"])
+        if rows > 6 or (rows > 5 and calls[0] % 9 == 0):
+            raise torch.OutOfMemoryError
+        return original(*args, **options)
+
+    monkeypatch.setattr(net.model, "forward", full)
+    found = ours.loglikelihood(rated(), True), ours.generate_until(requests, True)
+    assert_alike(found[0], wanted[0])
+    assert found[1] == wanted[1]
+    assert "Out of memory" in caplog.text
