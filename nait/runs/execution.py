@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nait.core.ranking.budgets import WHOLE
+from nait.core.ranking.budgets import WHOLE, shortfall
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.runs.job import Job
@@ -102,7 +102,9 @@ class Execution:
         unused = model_warnings(job.parts.model, job.store)
         record.warn(unused)
         if {"evaluate", "report"} & set(stages) and {"selection", "evaluation"} & set(record.links):
-            record.store_run(self.job, selection, adapter, caveats=[*mismatch, *unused])
+            record.store_run(
+                self.job, selection, adapter, caveats=[*mismatch, *unused, *self._shortfall(selection)]
+            )
         run = record.links.get("run")
         if last and run:
             with record.phase(self.job, "report"):
@@ -145,6 +147,13 @@ class Execution:
                 try_prompts(job.parts.model, evaluator, job.store)
         return mismatch
 
+    def _shortfall(self, selection: Selection | None) -> list[str]:
+        """A warning if fewer rows were selected than the budget asks for. `full` has no budget."""
+        job = self.job
+        if selection is None or job.parts.selector.exhaustive:
+            return []
+        return shortfall(job.parts.selector.budget, len(selection), len(job.pool))
+
     def _select(self) -> Selection:
         store, selector, record = self.job.store, self.job.parts.selector, self.record
         with record.phase(self.job, "select"):
@@ -167,6 +176,7 @@ class Execution:
         table, _ = read_scores(scores)
         if table.exhaustive:
             self.job = replace(job, labels={**job.labels, "budget": WHOLE})
+        record.warn(self._shortfall(selection))
         log_selection(
             job.labels["selector"], table, scores, made, selection, job.pool, job.tracker,
             by_score=ranks_by_score(selector.order),

@@ -16,6 +16,7 @@ SCORES = (
     "score ± the longer arm of its 95 % interval, over items and, with several seeds, over seeds. With three or more "
     "methods, a method's seed variance is estimated together with the others'."
 )
+TOKENS = " tokens"
 WORTH = (
     "Ground truth of the selected rows, from their labels; {not_done}. rho: correlation of score and length."
 )
@@ -25,8 +26,9 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
     """Notes on the numbers of a table."""
     if not any(line.task for line in lines):
         not_done = "nothing was evaluated" if trained(lines) else "nothing was trained or evaluated"
-        return [WORTH.format(not_done=not_done)] if any(line.truth for line in lines) else []
-    found = [SCORES, *_ordered(lines, benchmarks)]
+        worth = [WORTH.format(not_done=not_done)] if any(line.truth for line in lines) else []
+        return [*worth, *_fewer_rows(lines)]
+    found = [SCORES, *_ordered(lines, benchmarks), *_fewer_rows(lines)]
     compared = [line.difference for line in lines if line.difference]
     if compared:
         over = "items and seeds" if any(one.tested for one in compared) else "items"
@@ -46,6 +48,29 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
         )
     missing = sorted({f"{line.task} lacks {line.missing}" for line in lines if line.missing})
     return found + [f"Partial: {text}." for text in missing]
+
+
+def _fewer_rows(lines: Sequence[Line]) -> list[str]:
+    """A note on lines with fewer rows than their budget: its count, or the most rows of a line with this budget.
+
+    Budgets of tokens are left out: their number of rows depends on the rows.
+    """
+    counts = {
+        (line.selector, line.target, line.budget): line.selected_rows
+        for line in lines
+        if line.selected_rows is not None and not line.budgetless and not line.budget.endswith(TOKENS)
+    }
+    most: dict[str, int] = {}
+    for (_, _, budget), rows in counts.items():
+        count, _, unit = budget.partition(" ")
+        wanted = int(count) if unit == "rows" and count.isdecimal() else 0
+        most[budget] = max(rows, wanted, most.get(budget, 0))
+    fewer = {
+        f"{selector} {rows} of {most[budget]}": None
+        for (selector, _, budget), rows in counts.items()
+        if rows < most[budget]
+    }
+    return [f"Fewer rows selected than the budget asks for: {some(list(fewer))}."] if fewer else []
 
 
 def _ordered(lines: Sequence[Line], benchmarks: Benchmarks) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nait.core.errors import ConfigError, NaitError
 from nait.core.ranking import orders
-from nait.core.ranking.budgets import Count, Ratio, Tokens
+from nait.core.ranking.budgets import Count, Ratio, Tokens, shortfall
 from nait.core.ranking.orders import (
     BestRank,
     FromQuantile,
@@ -282,3 +282,11 @@ def test_round_robin_is_what_a_hand_deals(one: ScoreTable) -> None:
                     dealt.append(left[0])
                     break
     assert RoundRobin()(named).tolist() == dealt
+
+
+def test_a_selection_below_its_budget_of_rows_has_a_warning_with_both_numbers() -> None:
+    for budget in (Ratio(0.5, allow_fewer=True), Count(50, allow_fewer=True)):
+        (said,) = shortfall(budget, 40, 100)
+        assert "40 of 50" in said
+        assert shortfall(budget, 50, 100) == []
+    assert shortfall(Tokens(50), 1, 100) == []

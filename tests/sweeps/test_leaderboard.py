@@ -186,6 +186,18 @@ def test_a_target_s_own_benchmark_orders_its_rows_and_a_note_says_so() -> None:
     assert [row[0] for row in wide_cells(other, {"prose": "nano_math"})[1]] == ["nait", "random"]
 
 
+@pytest.mark.parametrize("budget", ["95 rows", "100%"])
+def test_a_line_with_fewer_rows_than_its_budget_is_in_a_note(budget: str) -> None:
+    rows = {"nait": 60, "random": 95}
+    lines = [line(name, "nano_math", 0.5, budget=budget, selected_rows=count) for name, count in rows.items()]
+    assert "Fewer rows selected than the budget asks for: nait 60 of 95." in notes(lines)
+    alone = notes(lines[:1])
+    assert ("Fewer rows selected than the budget asks for: nait 60 of 95." in alone) == (budget == "95 rows")
+    tokens = [replace(one, budget="95 tokens") for one in lines]
+    assert not any("Fewer rows" in said for said in notes(tokens))
+    assert not any("Fewer rows" in said for said in notes(lines[1:]))
+
+
 def test_merged_targets_are_ordered_by_the_mean_of_their_benchmarks() -> None:
     lines = [
         line(name, task, value, target="math+code")

@@ -41,10 +41,13 @@ class Ratio:
         """Percent of the pool."""
         return f"{100 * float(self.ratio):.4g}%"
 
-    def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
+    def rows(self, pool_rows: int) -> int:
+        """The number of rows that this budget asks for."""
         # 0.29 * 100 is 28.999999999999996: a rounding error below the whole number counts as the number.
-        wanted = max(1, math.floor(self.ratio * len(answer_tokens) + 1e-9))
-        return _within(wanted, ranking, allow_fewer=self.allow_fewer)
+        return max(1, math.floor(self.ratio * pool_rows + 1e-9))
+
+    def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
+        return _within(self.rows(len(answer_tokens)), ranking, allow_fewer=self.allow_fewer)
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,12 @@ class Count:
         """The number of rows."""
         return f"{self.count} rows"
 
-    def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:  # noqa: ARG002
-        return _within(self.count, ranking, allow_fewer=self.allow_fewer)
+    def rows(self, pool_rows: int) -> int:  # noqa: ARG002
+        """The number of rows that this budget asks for."""
+        return self.count
+
+    def __call__(self, ranking: Ranking, answer_tokens: npt.NDArray[np.int64]) -> int:
+        return _within(self.rows(len(answer_tokens)), ranking, allow_fewer=self.allow_fewer)
 
 
 @dataclass(frozen=True)
@@ -89,3 +96,14 @@ class Tokens:
                 fix=f"Give {tokens_k[0]} or more.",
             )
         return int((np.cumsum(tokens_k) <= self.tokens).sum())
+
+
+def shortfall(budget: object, selected: int, pool_rows: int) -> list[str]:
+    """A warning for a selection with fewer rows than its budget of rows asks for (`allow_fewer`)."""
+    wanted = budget.rows(pool_rows) if isinstance(budget, (Ratio, Count)) else 0
+    if selected >= wanted:
+        return []
+    return [
+        f"Fewer rows selected than the budget asks for: {selected} of {wanted}, as only these are eligible "
+        "(budget.allow_fewer=true)."
+    ]
