@@ -11,6 +11,7 @@ from nait.core.errors import StoreError
 from nait.core.statistics.results import Result, Row
 from nait.sweeps.grouping.boards import Board, PlacedRun, boards
 from nait.sweeps.grouping.headings import Heading
+from nait.sweeps.grouping.names import some
 from nait.sweeps.stored_runs.method_names import BASE, is_shuffled
 from nait.sweeps.stored_runs.row_items import metric_name, places
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -50,7 +51,11 @@ def sheets(runs: RunSet, *, primary: bool = True) -> list[Sheet]:
     found = []
     for board in boards(runs):
         rows = tuple(row for run in board.runs for row in _rows(runs, board, run, primary=primary))
-        found.append(Sheet(board.number, board.head, rows, (*board.notes, *_without_labels(rows))))
+        found.append(
+            Sheet(
+                board.number, board.head, rows, (*board.notes, *_without_labels(rows), *_other_labels(rows))
+            )
+        )
     return found
 
 
@@ -66,6 +71,27 @@ def _without_labels(rows: Sequence[Row]) -> list[str]:
         for line, seeds in labelled.items()
         if any(seeds.values())
         and (lacking := [str(seed) for seed, known in sorted(seeds.items()) if not known])
+    ]
+
+
+def _other_labels(rows: Sequence[Row]) -> list[str]:
+    """Notes on targets whose share of the pool differs between runs of a table, which has one pool."""
+    last = {
+        (row.target, row.selector, row.budget, row.seed): row.truth["base_rate"]
+        for row in rows
+        if "base_rate" in row.truth
+    }
+    rates: dict[str, dict[float, set[str]]] = {}
+    for (target, selector, _, seed), rate in last.items():
+        rates.setdefault(target, {}).setdefault(rate, set()).add(f"{selector} seed {seed}")
+    return [
+        f"The ground-truth labels of target {target} changed between runs: "
+        + "; ".join(
+            f"{rate:.1%} of the pool is in target for {some(sorted(which))}" for rate, which in found.items()
+        )
+        + ". Precision and related measures are not comparable; run all jobs again with the same labels."
+        for target, found in rates.items()
+        if len(found) > 1
     ]
 
 

@@ -179,6 +179,18 @@ def test_a_line_whose_seeds_are_not_all_judged_by_labels_says_so(tmp_path: Path)
     assert said.startswith("nait, math, 10%: the runs of seed 2 have no ground-truth labels,")
 
 
+def test_labels_that_changed_between_runs_are_in_a_note(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed, share in enumerate([0.25, 0.25, 0.5]):
+        put(store, "nait", seed=seed, facts={"truth": {"precision": 0.9, "base_rate": share}})
+        put(store, "random", seed=seed, facts={"truth": {"precision": 0.2, "base_rate": 0.25}})
+    (said,) = sheets(RunSet.load(store))[0].notes
+    assert said.startswith("The ground-truth labels of target math changed between runs: 25.0% of the pool")
+    assert "50.0% of the pool is in target for nait seed 2." in said
+    put(store, "nait", seed=2, facts={"truth": {"precision": 0.9, "base_rate": 0.25}}, also={"traits": "a"})
+    assert sheets(RunSet.load(store))[0].notes == ()
+
+
 def test_a_run_that_was_trained_and_not_evaluated_shows_its_training(tmp_path: Path) -> None:
     chosen, trained = Store(tmp_path / "chosen"), Store(tmp_path / "trained")
     put(chosen, "nait", evaluated=False)
