@@ -167,6 +167,7 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
             result=run.result,
             targetless=run.targetless,
             budgetless=run.budgetless,
+            currency="" if record.manifest["money"] is None else str(record.manifest.get("currency") or ""),
         )
 
 

@@ -90,10 +90,13 @@ def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tu
         [one.selector, one.target, one.budget, count(one.selected_rows), count(one.answer_tokens),
          seconds(one.seconds_select),
          seconds(one.seconds_train), seconds(one.seconds_evaluate), f"{one.device_hours:.3f}",
-         "" if one.money is None else f"{one.money:.2f}"]
+         "" if one.money is None else f"{one.money:.2f} {one.currency}".strip()]
         for one in seen.values()
     ]  # fmt: skip
-    caption = "Means over seeds. Select: from scratch, without passes shared with other methods."
+    caption = (
+        "Means over seeds. Select: from scratch, without passes shared with other methods. Money: empty if a run has "
+        "no price, or runs have prices in different currencies."
+    )
     blocks: list[Block] = [Table.of("costs", header, body, caption=caption), amortised]
     found = spots_of(lines, benchmarks)
     if found:

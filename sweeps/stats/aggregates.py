@@ -23,6 +23,7 @@ class Line:
     - `half_width`: half the 95 % interval; None where unknown.
     - `share`: the score is a share of items, so score and interval lie in [0, 1].
     - `seeds`: the number of distinct results over the seeds.
+    - `money`: None when a run has no price, or runs have prices in different currencies.
     - `seconds_*`: None for a phase that did not run.
     - `difference`: the difference to the control on the same items and seeds; None for the control itself and where
       there is no control.
@@ -62,6 +63,7 @@ class Line:
     itemised: bool = True
     targetless: bool = False
     budgetless: bool = False
+    currency: str = ""
 
     @property
     def worth(self) -> float:
@@ -108,7 +110,7 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
         if row.truth:
             known = replace(known, truth=row.truth)
         if row.money is not None:
-            known = replace(known, money=row.money, device_hours=row.device_hours)
+            known = replace(known, money=row.money, device_hours=row.device_hours, currency=row.currency)
         group[row.seed, row.outcome] = known
     return {key: list(group.values()) for key, group in groups.items()}
 
@@ -143,6 +145,8 @@ def _line(
     if half_width is not None and share:
         half_width = share_half_width(value, half_width, first.n)
 
+    currencies = {row.currency for row in group}
+
     def average(name: str) -> float:
         return float(sum(getattr(row, name) for row in group) / count)
 
@@ -169,7 +173,7 @@ def _line(
         seconds_train=known("seconds_train"),
         seconds_evaluate=known("seconds_evaluate"),
         device_hours=average("device_hours"),
-        money=known("money"),
+        money=known("money") if len(currencies) == 1 else None,
         missing=", ".join(dict.fromkeys(row.missing for row in group if row.missing)),
         headline=first.headline,
         difference=difference,
@@ -182,6 +186,7 @@ def _line(
         share=share,
         targetless=first.targetless,
         budgetless=first.budgetless,
+        currency=currencies.pop() if len(currencies) == 1 else "",
     )
 
 

@@ -140,6 +140,8 @@ def test_prices_in_two_currencies_have_no_sum(tmp_path: Path) -> None:
     found = by_name(store)
     assert found["rds"].money is not None
     assert found[ALL].money is None
+    rows = collect(RunSet.load(store))
+    assert {(row.selector, row.currency) for row in rows} == {("rds", "EUR"), ("nait", "USD")}
 
 
 def test_each_artifact_is_charged_at_the_price_and_devices_of_its_run(tmp_path: Path) -> None:

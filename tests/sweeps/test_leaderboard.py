@@ -235,6 +235,19 @@ def test_the_smallest_difference_found_is_that_after_correction() -> None:
     assert float(few[0].split()[-1][:-1]) < 0.6 * float(many[0].split()[-1][:-1])
 
 
+@pytest.mark.parametrize(("second", "wanted"), [("EUR", (2.0, "EUR")), ("USD", (None, ""))])
+def test_money_has_its_currency_and_is_blank_where_runs_have_several(
+    second: str, wanted: tuple[float | None, str], tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "nait", seed, 0.2)
+    rows = [
+        replace(row, money=2.0, currency=second if row.seed else "EUR") for row in collect(RunSet.load(store))
+    ]
+    assert {(one.money, one.currency) for one in summarise(rows)} == {wanted}
+
+
 def test_money_is_blank_where_one_run_has_no_price(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in range(2):

@@ -79,6 +79,7 @@ class Row:
     - `value`, `seconds_train`, `seconds_evaluate`: None when the run was not evaluated or trained. A run without an
       evaluation has one row, without a task.
     - `result`: the address of the evaluation, or else of the selection.
+    - `currency`: of `money`; empty without a price.
     - `targetless`: the scores are the same for every target.
     - `budget`: empty when no row was selected, `WHOLE` when all were; `budgetless` marks both cases.
     - `selected_rows`, `answer_tokens`, `seconds_select`: None when no row was selected.
@@ -118,6 +119,7 @@ class Row:
     result: str = ""
     targetless: bool = False
     budgetless: bool = False
+    currency: str = ""
 
     @property
     def outcome(self) -> str:
