@@ -113,7 +113,15 @@ def check_references(targets: Sequence[Target], kind: Kind) -> None:
     if not targets:
         raise DataError("NAIT needs a target", where="target", fix="Set target=file target.path=FILE.")
     for target in targets:
-        if target.derived is None and kind != "contrast" and _texts(target) < 2:
+        if target.derived is not None:
+            continue
+        if not target.examples:
+            raise DataError(
+                "it has no reference rows",
+                where=f"target '{target.name}'",
+                fix="32 rows or more are typical.",
+            )
+        if kind != "contrast" and _texts(target) < 2:
             raise DataError(
                 f"its {len(target)} row(s) hold fewer than two different texts, so there is no principal component",
                 where=f"target '{target.name}'",

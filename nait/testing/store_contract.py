@@ -15,7 +15,7 @@ from nait.store import MANIFEST, Store
 
 KIND = "things"
 KEY: Mapping[str, Any] = {"what": "a test", "rows": 3}
-SECONDS = 30
+SECONDS = 180
 
 
 class StoreContract:

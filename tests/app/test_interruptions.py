@@ -44,14 +44,20 @@ def scores_of(command: list[str], folder: Path) -> bytes:
 def stopped(
     command: list[str], folder: Path, how: signal.Signals, *, when: str, count: int
 ) -> tuple[int, str]:
-    """The exit code and the log of a job that gets the signal once this many files match `when`."""
+    """The exit code and the log of a job that gets the signal once this many files match `when`.
+
+    The job is paused while files are counted, so that it cannot end between the count and the signal.
+    """
     job = warm().start(command, cwd=folder)
     for _ in range(5000):
+        job.signal(signal.SIGSTOP)
         if len(list(folder.rglob(when))) >= count:
             break
+        job.signal(signal.SIGCONT)
         assert job.running(), "the job ended before it could be stopped"
         time.sleep(0.02)
     job.signal(how)
+    job.signal(signal.SIGCONT)
     done = job.wait()
     return done.returncode, done.stderr
 
