@@ -72,7 +72,7 @@ def _finished(lm: Any, ids: Sequence[int], stop: Sequence[str]) -> bool:
 
 
 def limit_warnings(suite: Suite, counts: Mapping[str, Count]) -> list[str]:
-    """A sentence on the requested names of which more than `SHARE` of the answers reach their limit."""
+    """One sentence that names each requested task or group with more than `SHARE` of its answers at the limit."""
     parts = []
     for name, tasks in suite.requested.items():
         found = [counts[task] for task in tasks if task in counts]

@@ -38,7 +38,7 @@ class Context:
 
     @property
     def alone(self) -> Ids:
-        """The only continuation without its last token, which is forwarded with the context; else nothing."""
+        """The only continuation without its last token, to forward with the context; nothing if there are several."""
         if len(self.answers) != 1:
             return self.ids[:0]
         (answer,) = self.answers

@@ -13,9 +13,9 @@ from statistics import fmean
 from typing import Any
 
 SAMPLED = 65_536
-"""The most weights per tensor that are compared, evenly spaced, instead of a copy of the whole model."""
+"""At most this many weights of each tensor, evenly spaced, are compared: a copy of all would take memory."""
 LITTLE = 0.1
-"""A smaller share of changed weights gives a warning: Adam moves every weight that has a gradient."""
+"""A warning appears when a smaller share of the weights changed. Adam moves every weight that has a gradient."""
 KEPT = 0.5
 """A warning appears when rounding to the checkpoint's dtype keeps a smaller share of the changes."""
 WHOLE = 0.995

@@ -49,7 +49,7 @@ def fit(
 
     `options`: fields of TrainingArguments. `schedule(optimizer, updates=...)`: returns the scheduler of the learning
     rate. `optimizer`: a class and its arguments; None uses the one in `options`. `device_tokens`: the most padded
-    tokens of a micro-batch; a resumed run keeps a smaller number that its checkpoint has.
+    tokens of a micro-batch. A resumed run uses its checkpoint's number if that is smaller.
 
     Raises: ConfigError when the device does not support the options.
     """

@@ -1,7 +1,7 @@
 """Frozen KV cache: the keys and values of a prefix, shared by any number of rows.
 
-A transformers cache keeps the keys and values of every row and layer until the forward pass ends; this one returns
-them to the current layer and stores none.
+A cache of transformers keeps every row's keys and values of all layers until the forward pass ends. This one stores
+only the prefix: each layer gets the prefix's and the rows' keys and values together, and they are not kept.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class SharedDecoder:
         kinds = set(getattr(config, "layer_types", None) or ())
         if is_split(network) or getattr(network, "_is_stateful", False) or not kinds <= KINDS:
             raise ModelError(f"{self.anatomy.name} keeps state other than keys and values")
-        # torch's kernel has no soft cap, so a network that runs on it computes without.
+        # torch's kernel (sdpa) has no soft cap: a network that uses it ignores its cap, and so does this decoder.
         self.soft_cap = config._attn_implementation != "sdpa"
         self.sliding = _has_windows(config)
 

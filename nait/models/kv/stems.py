@@ -64,7 +64,7 @@ def find_stems(rows: Sequence[Ids], limits: Sequence[int]) -> Stem:
 
 
 def _common(rows: Sequence[Ids], limits: Sequence[int], order: Sequence[int]) -> Ids:
-    """Tokens that each row of `order` shares with the row before it, at most both limits [N]; 0 for the first."""
+    """Tokens that each row of `order` shares with the row before it, within both limits [N]; 0 for the first."""
     common = np.zeros(len(order), dtype=np.int64)
     for place in range(1, len(order)):
         i, j = order[place - 1], order[place]

@@ -17,9 +17,9 @@ MEMORY_SHARE = 0.75
 BYTES_PER_UNIT = 192
 """Activations per token, block and hidden unit: about 130 bytes for LoRA with dropout in bfloat16, 190 in float32."""
 STATE_BYTES = 16
-"""Of a trained weight: a float32 gradient, two moments of Adam and a copy."""
+"""Bytes that a trained weight adds: a float32 gradient, Adam's two moments and a copy, 4 bytes each."""
 OVERHEAD_OPERATIONS = {"cpu": 7e7, "other": 7e11}
-"""Floating point operations that a device makes in the time that starting one block's kernels takes."""
+"""The cost of starting one block's kernels, as the floating point operations that a device could do meanwhile."""
 
 
 def automatic(network: Any, *, checkpointing: bool) -> int:

@@ -45,7 +45,7 @@ def split(lengths: Ints, most_tokens: int, *, overhead: float = 0.0) -> list[Row
 
 
 def split_packed(lengths: Ints, most_tokens: int) -> list[Rows]:
-    """Places in `lengths` [N] of each packed micro-batch's rows, filled one after the other, longest rows first."""
+    """Places in `lengths` [N] of each packed micro-batch's rows. Rows are taken longest first, batch after batch."""
     batches: list[list[int]] = []
     free = 0
     for place in np.argsort(-lengths, kind="stable"):
@@ -72,7 +72,7 @@ class MicroBatch:
 
 
 def padded(table: TokenTable, rows: Rows, *, fill_id: int, device: Any) -> MicroBatch:
-    """The rows as a batch, padded on the right, never wider than the longest row of all, which fits the model."""
+    """The rows as a batch, padded on the right, at most as wide as the table's longest row: that fits the model."""
     lengths = table.lengths
     width = min(width_of(int(lengths[rows].max())), int(lengths.max()))
     ids = np.full((len(rows), width), fill_id, dtype=np.int64)
