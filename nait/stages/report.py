@@ -17,10 +17,11 @@ def record_run(
 ) -> Artifact:
     """The `runs` artifact: links to the run's artifacts, and the labels that tables show.
 
-    Ground-truth measures and the price are part of its key: other labels or prices give another record.
+    Ground-truth measures, the digest of the labels behind them, and the price are part of its key: other labels or
+    prices give another record.
     """
     key = {"run": VERSION, **links, **labels}
-    key |= {name: facts[name] for name in ("truth", "cost") if facts.get(name) is not None}
+    key |= {name: facts[name] for name in ("truth", "truth_labels", "cost") if facts.get(name) is not None}
     return store.produce("runs", key, lambda _: {"links": dict(links), "labels": dict(labels), **facts})
 
 

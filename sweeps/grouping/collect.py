@@ -75,24 +75,30 @@ def _without_labels(rows: Sequence[Row]) -> list[str]:
 
 
 def _other_labels(rows: Sequence[Row]) -> list[str]:
-    """Notes on targets whose share of the pool differs between runs of a table, which has one pool."""
+    """Notes on targets whose labels differ between runs of a table, which has one pool."""
     last = {
-        (row.target, row.selector, row.budget, row.seed): row.truth["base_rate"]
+        (row.target, row.selector, row.budget, row.seed): (row.truth_labels, row.truth.get("base_rate"))
         for row in rows
-        if "base_rate" in row.truth
+        if row.truth
     }
-    rates: dict[str, dict[float, set[str]]] = {}
-    for (target, selector, _, seed), rate in last.items():
-        rates.setdefault(target, {}).setdefault(rate, set()).add(f"{selector} seed {seed}")
+    kinds: dict[str, dict[tuple[str, float | None], set[str]]] = {}
+    for (target, selector, _, seed), kind in last.items():
+        kinds.setdefault(target, {}).setdefault(kind, set()).add(f"{selector} seed {seed}")
     return [
         f"The ground-truth labels of target {target} changed between runs: "
-        + "; ".join(
-            f"{rate:.1%} of the pool is in target for {some(sorted(which))}" for rate, which in found.items()
-        )
+        + "; ".join(f"{_labels(*kind)} for {some(sorted(which))}" for kind, which in found.items())
         + ". Precision and related measures are not comparable; run all jobs again with the same labels."
-        for target, found in rates.items()
-        if len(found) > 1
+        for target, found in kinds.items()
+        if any(len({kind[part] for kind in found} - {"", None}) > 1 for part in range(2))
     ]
+
+
+def _labels(digest: str, rate: float | None) -> str:
+    """Labels by the target's share of the pool and their digest, as far as these are known."""
+    known = [f"{rate:.1%} of the pool is in target"] if rate is not None else []
+    if digest:
+        known.append(f"labels {digest[:8]}")
+    return ", ".join(known) or "labels unknown"
 
 
 def outcomes(runs: RunSet, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
@@ -167,6 +173,8 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
             result=run.result,
             targetless=run.targetless,
             budgetless=run.budgetless,
+            truth_labels=str(record.manifest.get("truth_labels", "")) if truth else "",
+            budget_rows=None if base else record.manifest.get("budget_rows"),
             currency="" if record.manifest["money"] is None else str(record.manifest.get("currency") or ""),
         )
 

@@ -51,23 +51,27 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
 
 
 def _fewer_rows(lines: Sequence[Line]) -> list[str]:
-    """A note on lines with fewer rows than their budget: its count, or the most rows of a line with this budget.
+    """A note on lines of which a run has fewer rows than its budget asks for.
 
+    For runs that did not record this number, it is the budget's count or the most rows of a line with this budget.
     Budgets of tokens are left out: their number of rows depends on the rows.
     """
     counts = {
-        (line.selector, line.target, line.budget): line.selected_rows
+        (line.selector, line.target, line.budget): (
+            line.selected_rows if line.budget_rows is None or line.fewest_rows is None else line.fewest_rows,
+            line.budget_rows or 0,
+        )
         for line in lines
         if line.selected_rows is not None and not line.budgetless and not line.budget.endswith(TOKENS)
     }
     most: dict[str, int] = {}
-    for (_, _, budget), rows in counts.items():
+    for (_, _, budget), (rows, asked) in counts.items():
         count, _, unit = budget.partition(" ")
         wanted = int(count) if unit == "rows" and count.isdecimal() else 0
-        most[budget] = max(rows, wanted, most.get(budget, 0))
+        most[budget] = max(rows, wanted, asked, most.get(budget, 0))
     fewer = {
         f"{selector} {rows} of {most[budget]}": None
-        for (selector, _, budget), rows in counts.items()
+        for (selector, _, budget), (rows, _) in counts.items()
         if rows < most[budget]
     }
     return [f"Fewer rows selected than the budget asks for: {some(list(fewer))}."] if fewer else []

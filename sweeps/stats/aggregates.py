@@ -30,6 +30,7 @@ class Line:
     - `truth`: ground-truth measures from the labels of the rows. `checks`: diagnostics of the scores.
     - `itemised`: the score is the mean of stored item outcomes, which intervals and differences require.
     - `settings`: the settings in which runs of the method differ. `members`: the tasks of a group.
+    - `fewest_rows`: the fewest selected rows of a run. `budget_rows`: the number of rows that the budget asks for.
     - `budget`, `selected_rows`, `answer_tokens`, `budgetless`: as in `Row`.
     """
 
@@ -64,6 +65,8 @@ class Line:
     targetless: bool = False
     budgetless: bool = False
     currency: str = ""
+    fewest_rows: int | None = None
+    budget_rows: int | None = None
 
     @property
     def worth(self) -> float:
@@ -187,6 +190,8 @@ def _line(
         targetless=first.targetless,
         budgetless=first.budgetless,
         currency=currencies.pop() if len(currencies) == 1 else "",
+        fewest_rows=min((row.selected_rows for row in group if row.selected_rows is not None), default=None),
+        budget_rows=max((row.budget_rows for row in group if row.budget_rows is not None), default=None),
     )
 
 

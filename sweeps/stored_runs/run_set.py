@@ -20,6 +20,8 @@ from nait.sweeps.stored_runs.selections import Chosen, read_chosen
 from nait.sweeps.stored_runs.stores import ReadableStore
 
 T = TypeVar("T")
+TRUTH = ("truth", "truth_labels")
+"""The parts of a record's key that depend on the rows' labels."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class RunSet:
 
 def _key_without_labels(record: Artifact) -> str:
     """A record's key without the ground truth of the rows' labels."""
-    key = {name: part for name, part in record.manifest["key"].items() if name != "truth"}
+    key = {name: part for name, part in record.manifest["key"].items() if name not in TRUTH}
     return json.dumps(key, sort_keys=True)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nait.core.errors import DataError
-from nait.core.ranking.ground_truth import Labels, TruthColumns, measure
+from nait.core.ranking.ground_truth import Labels, TruthColumns, evidence, measure
 
 ROWS = [
     {"family": "math", "skill": "add", "clean": True, "lookalike": False},
@@ -159,3 +160,26 @@ def test_every_label_column_is_optional(key: str) -> None:
         "lookalike": {"precision", "base_rate", "coverage", "clean"},
     }
     assert set(measure(kept.labels(ROWS), [0, 3], ["math"])) == told[key]
+
+
+@pytest.mark.parametrize("key", ["family", "skill", "clean", "lookalike"])
+def test_evidence_changes_with_each_label_that_is_measured(key: str) -> None:
+    known = labels()
+    before = evidence(known, list("abcde"), ["math"])
+    values = getattr(known, key).copy()
+    math = np.flatnonzero(known.family == "math")
+    other = np.flatnonzero((known.family != "math") & ~np.strings.startswith(known.family, "lookalike_"))
+    row = other[0] if key == "lookalike" else math[0]
+    values[row] = ~values[row] if values.dtype == bool else "z"
+    assert evidence(replace(known, **{key: values}), list("abcde"), ["math"]) != before
+
+
+def test_evidence_does_not_depend_on_the_order_of_rows_or_on_other_families() -> None:
+    known = labels()
+    before = evidence(known, list("abcde"), ["math"])
+    back = [4, 3, 2, 1, 0]
+    assert evidence(known.at(back), list("edcba"), ["math"]) == before
+    assert known.family is not None
+    assert known.skill is not None
+    skill = np.where(known.family == "math", known.skill, "another")
+    assert evidence(replace(known, skill=skill), list("abcde"), ["math"]) == before

@@ -191,6 +191,19 @@ def test_labels_that_changed_between_runs_are_in_a_note(tmp_path: Path) -> None:
     assert sheets(RunSet.load(store))[0].notes == ()
 
 
+def test_labels_that_changed_with_the_same_share_in_target_are_in_a_note(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    truth = {"precision": 0.9, "base_rate": 0.25}
+    for seed, labels in enumerate(["aaaaaaaaaa", "aaaaaaaaaa", "bbbbbbbbbb"]):
+        put(store, "nait", seed=seed, facts={"truth": truth, "truth_labels": labels})
+    put(store, "random", facts={"truth": truth})  # of a version that did not record them
+    (said,) = sheets(RunSet.load(store))[0].notes
+    assert "in target, labels bbbbbbbb for nait seed 2" in said
+    put(store, "nait", seed=2, facts={"truth": truth, "truth_labels": "aaaaaaaaaa"})  # run again
+    assert len(RunSet.load(store).records) == 4
+    assert sheets(RunSet.load(store))[0].notes == ()
+
+
 def test_a_run_that_was_trained_and_not_evaluated_shows_its_training(tmp_path: Path) -> None:
     chosen, trained = Store(tmp_path / "chosen"), Store(tmp_path / "trained")
     put(chosen, "nait", evaluated=False)

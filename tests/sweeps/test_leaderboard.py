@@ -198,6 +198,15 @@ def test_a_line_with_fewer_rows_than_its_budget_is_in_a_note(budget: str) -> Non
     assert not any("Fewer rows" in said for said in notes(lines[1:]))
 
 
+def test_a_shortfall_that_all_lines_share_is_in_a_note() -> None:
+    counts = {"selected_rows": 60, "fewest_rows": 60, "budget_rows": 95}
+    asked = [line(name, "nano_math", 0.5, **counts) for name in ("nait", "random")]
+    said = "Fewer rows selected than the budget asks for: nait 60 of 95, random 60 of 95."
+    assert said in notes(asked)
+    one_seed = [replace(one, selected_rows=95, fewest_rows=94) for one in asked[:1]]  # a mean of 94.7
+    assert "Fewer rows selected than the budget asks for: nait 94 of 95." in notes(one_seed)
+
+
 def test_merged_targets_are_ordered_by_the_mean_of_their_benchmarks() -> None:
     lines = [
         line(name, task, value, target="math+code")

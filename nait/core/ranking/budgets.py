@@ -98,10 +98,15 @@ class Tokens:
         return int((np.cumsum(tokens_k) <= self.tokens).sum())
 
 
+def asked_rows(budget: object, pool_rows: int) -> int | None:
+    """The number of rows that a budget asks for; None for a budget of tokens."""
+    return budget.rows(pool_rows) if isinstance(budget, (Ratio, Count)) else None
+
+
 def shortfall(budget: object, selected: int, pool_rows: int) -> list[str]:
     """A warning for a selection with fewer rows than its budget of rows asks for (`allow_fewer`)."""
-    wanted = budget.rows(pool_rows) if isinstance(budget, (Ratio, Count)) else 0
-    if selected >= wanted:
+    wanted = asked_rows(budget, pool_rows)
+    if wanted is None or selected >= wanted:
         return []
     return [
         f"Fewer rows selected than the budget asks for: {selected} of {wanted}, as only these are eligible "

@@ -5,6 +5,7 @@ Shapes: N rows. A row is in target when its family is the name of a target.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nait.core.addresses import digest_lines
 from nait.core.errors import DataError
 from nait.core.ranking.rank_statistics import lowest_first, mean_ranks
 
@@ -166,6 +168,24 @@ def measure(
     if labels.lookalike is not None and known:
         found["lookalike"] = _share(_decoys(labels.lookalike, labels.family, targets)[rows])
     return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def evidence(labels: Labels, ids: Sequence[str], targets: Sequence[str]) -> str:
+    """The digest of all that `measure` reads of the labels for these targets, for rows `ids` [N] in any order."""
+    names = np.asarray(list(targets), dtype=np.str_)
+    columns: list[npt.NDArray[Any]] = [np.asarray(ids)]
+    if labels.family is not None:
+        in_target = np.isin(labels.family, names)
+        columns.append(np.where(in_target, labels.family, ""))
+        if labels.skill is not None:
+            columns.append(np.where(in_target, labels.skill, ""))
+    if labels.clean is not None:
+        columns.append(labels.clean)
+    if labels.lookalike is not None:
+        columns.append(_decoys(labels.lookalike, labels.family, targets))
+    present = [name for name in KEYS if getattr(labels, name) is not None]
+    rows = sorted(json.dumps(row) for row in zip(*(column.tolist() for column in columns), strict=True))
+    return digest_lines([*present, *rows])
 
 
 def _in_target(

@@ -71,6 +71,8 @@ class Row:
 
     - `headline`: the task is one that the user asked for, not a subtask of it.
     - `truth`: quality of the selection by ground-truth labels, when the rows have labels.
+    - `truth_labels`: the digest of these labels; empty where it was not recorded.
+    - `budget_rows`: the rows that the budget asks for; None for budgets of tokens and where it was not recorded.
     - `checks`: diagnostics of the scores (see `sweeps/grouping/collect.py`).
     - `method`: the selector's name. `selector`: that name with `settings`, by which its runs in the table differ.
     - `table`: a number shared by rows with the same model, pool, recipe and evaluation.
@@ -120,6 +122,8 @@ class Row:
     targetless: bool = False
     budgetless: bool = False
     currency: str = ""
+    truth_labels: str = ""
+    budget_rows: int | None = None
 
     @property
     def outcome(self) -> str:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from nait.core.ranking.budgets import asked_rows
+from nait.core.ranking.ground_truth import evidence
 from nait.core.ranking.selection import Selection
 from nait.runs.job import Job
 from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds
@@ -100,6 +102,11 @@ class RunRecord:
             "fingerprints": inputs_of(job),
             **provenance(),
         }
+        if self.truth and job.truth_labels is not None:
+            names = [target.name for target in job.targets]
+            known["truth_labels"] = evidence(job.truth_labels, job.pool.ids, names)
+        if selection and not job.parts.selector.exhaustive:
+            known["budget_rows"] = asked_rows(job.parts.selector.budget, len(job.pool))
         if adapter:
             known["training"] = {name: adapter.manifest["key"][name] for name in TRAINING}
         known["reference_rows"] = {target.name: len(target) for target in job.targets}
