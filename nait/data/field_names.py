@@ -115,7 +115,7 @@ QUESTION_WORDS = (
 ANSWER_WORDS = (
     "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
     "correct_answer", "best_answer", "correct", "target", "summary", "highlights", "code", "label", "reference",
-    "annotation", "ground_truth",
+    "annotation", "ground_truth", "ideal",
 )  # fmt: skip
 """Words that identify question and answer columns when an error message suggests a mapping."""
 TEXT_COLUMNS = ("text", "content")

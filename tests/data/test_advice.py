@@ -209,6 +209,48 @@ def test_an_unknown_field_is_answered_with_the_mapping_to_type(
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "label", ["Q? Step 1: a +\nStep 2: b -", {"steps": [{"completions": [{"text": "a"}]}]}]
+)
+def test_steps_with_marks_are_named_and_no_mapping_is_suggested(tmp_path: Path, label: object) -> None:
+    row = {"input": "Q? Step 1: a ки\nStep 2: b ки", "question": {"problem": "Q?"}, "label": label}
+    said = refusal(tmp_path, row)
+    assert "'label' marks the steps of a solution" in said
+    assert "data.columns" not in said
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "question", "answer"),
+    [
+        (
+            {"question": {"stem": "q", "choices": [{"text": "x", "label": "A"}, {"text": "y", "label": "B"}]}}
+            | {"answerKey": "B"},
+            {"prompt": "question.stem", "completion": "answerKey", "options": "question.choices"},
+            "q\nA. x\nB. y",
+            "B",
+        ),
+        (
+            {"input": [{"role": "user", "content": "q"}], "ideal": "a"},
+            {"prompt": "input", "completion": "ideal"},
+            "q",
+            "a",
+        ),
+        (
+            {"trajectory": [{"from": "user", "value": "q"}], "response": "a"},
+            {"prompt": "trajectory", "completion": "response"},
+            "q",
+            "a",
+        ),
+    ],
+)
+def test_the_mapping_for_a_nested_question_reads_question_and_answer(
+    tmp_path: Path, row: Row, columns: dict[str, str], question: str, answer: str
+) -> None:
+    assert guess_mapping(row) == columns
+    turn = read_pool(write(tmp_path, row), columns=columns).examples[0].turns[0]
+    assert (turn.instruction, turn.answer) == (question, answer)
+
+
 def test_a_mapping_with_option_columns_can_be_typed_unchanged() -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 

@@ -242,7 +242,8 @@ class Layout:
         for column, speaker in ((first, "user"), (last, "assistant")):
             value = value_at(row, column)
             if isinstance(value, list) or is_messages(value):
-                found = read_messages(value, column, CHAT, handling, notes)
+                keys = SHAREGPT if isinstance(value, list) and is_conversation(value, SHAREGPT) else CHAT
+                found = read_messages(value, column, keys, handling, notes)
                 if column == last and isinstance(value, dict) and [one.role for one in found] == [USER]:
                     raise _two_prompts(value, first, last)
                 if (

@@ -25,7 +25,7 @@ def guess_choices(row: Row) -> Guess | None:
     """Mapping of a multiple-choice row; its completion is the column that holds an option's index or label."""
     options = _option_columns(row) or _option_list(row)
     if not options:
-        return None
+        return _nested_choices(row)
     count = len(row[options]) if isinstance(options, str) else len(options)
     chooser = next((name for name in row if _chooses(name, row[name], count) and name not in options), None)
     if chooser is None:
@@ -37,6 +37,19 @@ def guess_choices(row: Row) -> Guess | None:
         return None
     given = {"input": texts["premise"]} if "premise" in texts and question != texts["premise"] else {}
     return {"prompt": question, **given, "completion": chooser, "options": options}
+
+
+def _nested_choices(row: Row) -> Guess | None:
+    """Mapping of a question that is an object with its own options, next to the column that chooses one (ARC)."""
+    for name, value in row.items():
+        if not isinstance(value, dict):
+            continue
+        ask = next((one for one in _QUESTIONS if isinstance(value.get(one), str)), None)
+        held = next((one for one in OPTIONS if isinstance(value.get(one), list) and value[one]), None)
+        chooser = held and next((one for one in row if _chooses(one, row[one], len(value[held]))), None)
+        if ask and chooser:
+            return {"prompt": f"{name}.{ask}", "completion": chooser, "options": f"{name}.{held}"}
+    return None
 
 
 def choice_caveat(mapping: Guess) -> str:

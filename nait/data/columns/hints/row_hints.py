@@ -19,6 +19,7 @@ from nait.data.columns.hints.row_shapes import (
     is_tree,
     is_turn_object,
     scored_options,
+    step_labels,
     token_labels,
     verdict_column,
 )
@@ -61,6 +62,11 @@ def hint(row: Row) -> str:
         return (
             f"{quoted(labels)} labels parts of a text: write the answer as text, "
             "{prompt: ..., completion: ...}. "
+        )
+    if step_labels(row):
+        return (
+            "'label' marks the steps of a solution as right or wrong: join the steps of a right solution, "
+            "without the marks, and write {prompt: ..., completion: ...}. "
         )
     if is_reply(row):
         return (

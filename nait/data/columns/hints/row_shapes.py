@@ -37,8 +37,22 @@ _QUESTION_WORDS = 4
 
 def must_be_rewritten(row: Row) -> bool:
     """Whether no column mapping can read the row, so that it must be rewritten."""
-    shapes = (is_message, is_tree, is_turn_object, is_question_object, scored_options, token_labels, is_reply)
+    shapes = (
+        is_message, is_tree, is_turn_object, is_question_object, scored_options, token_labels, is_reply, step_labels,
+    )  # fmt: skip
     return any(shape(row) for shape in shapes)
+
+
+def step_labels(row: Row) -> bool:
+    """Whether `label` marks the steps of a solution: PRM800K's `steps`, or Math-Shepherd's copy with + and -."""
+    label, text = row.get("label"), row.get("input")
+    if isinstance(label, dict):
+        return isinstance(label.get("steps"), list)
+    if not isinstance(label, str) or not isinstance(text, str):
+        return False
+    lines = [line.rstrip() for line in label.splitlines() if line.strip()]
+    marked = [line[:-1].rstrip() for line in lines if line.endswith((" +", " -"))]
+    return bool(marked) and all(line in text for line in marked)
 
 
 def is_message(row: Row) -> bool:
