@@ -131,6 +131,7 @@ def act(call: Mapping[str, Any]) -> None:
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.alarm(SECONDS)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with it ignored
     os.environ.update(call["environment"])
     os.chdir(call["cwd"])
     sys.path[0] = call["cwd"]
