@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.commands import run_nait
 from benchmarks.lines import Goal, print_result
 from benchmarks.models import arguments
 
@@ -26,7 +24,7 @@ def main() -> None:
     options = arguments(__doc__, rows=0, model="nano", pool="", reference="")
     with tempfile.TemporaryDirectory(prefix="nait-plan-") as folder:
         for more in ("plan=true", "plan=false"):
-            _run(folder, [*_job(options), more])
+            run_nait(folder, [*_job(options), more])
         (manifest,) = Path(folder, "runs").rglob("run.json")
         job = json.loads(manifest.read_text(encoding="utf-8"))
     predicted, taken = (float(job["plan"][name]["select"]) for name in ("predicted", "seconds"))
@@ -50,14 +48,6 @@ def _job(options: argparse.Namespace) -> list[str]:
         "model=local", f"model.path={model}", f"model.device={options.device}", f"model.dtype={options.dtype}",
     ]  # fmt: skip
     return [*words, *([f"data.limit={options.rows}"] if options.rows else [])]
-
-
-def _run(folder: str, words: list[str]) -> None:
-    environment = {**os.environ, "NAIT_STORE": f"{folder}/store", "NAIT_RUNS": f"{folder}/runs"}
-    subprocess.run(
-        [sys.executable, "-m", "nait", *words], check=True, env=environment, cwd=folder,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import tempfile
 import time
 from functools import partial
 
+from benchmarks.commands import environment
 from benchmarks.lines import Goal, alternate, print_result
 from benchmarks.models import arguments
 
@@ -42,11 +43,10 @@ def _run(words: tuple[str, ...]) -> None:
 def until_scoring() -> float:
     """Seconds from the command to its progress bar; the job is then killed. Raises: RuntimeError if none appears."""
     with tempfile.TemporaryDirectory(prefix="nait-startup-") as folder:
-        environment = {**os.environ, "NAIT_STORE": f"{folder}/store", "NAIT_RUNS": f"{folder}/runs"}
         command = [sys.executable, "-m", "nait", "stages=[select]", "tracking=files"]
         started = time.perf_counter()
         output = b""
-        with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, cwd=folder) as job:
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(folder), cwd=folder) as job:
             assert job.stderr is not None
             while part := os.read(job.stderr.fileno(), 4096):  # a progress bar's line has no newline
                 output += part

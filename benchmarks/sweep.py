@@ -6,12 +6,10 @@ of a second run.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from functools import partial
 
+from benchmarks.commands import run_nait
 from benchmarks.lines import Goal, alternate, print_result, timed
 from benchmarks.models import arguments
 
@@ -39,24 +37,14 @@ def whole(name: str) -> None:
     """Print the seconds of a whole sweep, and of its second run."""
     with tempfile.TemporaryDirectory(prefix="nait-sweep-") as folder:
         words = [f"sweep={name}", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-        first, again = (timed(partial(_nait, folder, words)) for _ in range(2))
+        first, again = (timed(partial(run_nait, folder, words)) for _ in range(2))
     print_result("sweep", f"nait sweep={name}", seconds=first, goal=GOALS[name], again_seconds=again)
 
 
 def _jobs(workers: int) -> None:
     with tempfile.TemporaryDirectory(prefix="nait-sweep-") as folder:
         words = ["-m", *JOBS, "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}"]
-        _nait(folder, words, threads=1)
-
-
-def _nait(folder: str, words: list[str], *, threads: int | None = None) -> None:
-    environment = {**os.environ, "NAIT_STORE": f"{folder}/store", "NAIT_RUNS": f"{folder}/runs"}
-    if threads:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    subprocess.run(
-        [sys.executable, "-m", "nait", *words], check=True, env=environment, cwd=folder,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        run_nait(folder, words, OMP_NUM_THREADS="1")
 
 
 if __name__ == "__main__":

@@ -258,7 +258,7 @@ def _same(usual: ScoreTable, other: ScoreTable, what: str, *, tolerance: float =
 
 
 def _measured(store: Store, targets: Collection[Target]) -> set[tuple[str, str]]:
-    """(name, address) of the stored signals, except those of the targets."""
+    """(name, address) of every stored signal of the pool; signals of the targets are left out."""
     references = {target.fingerprint for target in targets}
     keys = [artifact.manifest["key"] for artifact in store.artifacts("signals")]
     return {(key["signal"], address(key)) for key in keys if key["examples"] not in references}

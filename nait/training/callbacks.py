@@ -153,7 +153,7 @@ def mean_rate(steps: Sequence[dict[str, float]], epoch: int) -> float:
 def facts(state: Any, network: Any, rows: TokenTable, *, earlier_seconds: float = 0.0) -> dict[str, Any]:
     """The training's numbers for the manifest. Losses, tokens and rates cover all steps, also after a resume.
 
-    `earlier_seconds`: the time of earlier attempts. The trainer's own time and rate are those of the last attempt.
+    `earlier_seconds`: the time of earlier attempts. The trainer measures only the last attempt.
     """
     losses = [row["loss"] for row in curve(state)]
     last = state.log_history[-1]

@@ -29,6 +29,7 @@ from tests.families import HIDDEN, save
 BESIDE = {
     "__init__",
     "__main__",
+    "commands",
     "kept",
     "lines",
     "models",

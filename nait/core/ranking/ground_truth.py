@@ -232,7 +232,7 @@ def _top(values: npt.NDArray[np.floating[Any]], count: int, positive: npt.NDArra
 
 
 def _coverage(chosen: npt.NDArray[np.str_], available: npt.NDArray[np.str_]) -> float:
-    """The coverage of the skills of the rows in target; NaN when they, or those of the chosen rows, are unknown."""
+    """The coverage of the target's skills by the chosen rows: 0 without such rows, NaN without known skills."""
     known, kinds = chosen[chosen != ""], len(np.unique(available[available != ""]))
     if not kinds:
         return math.nan

@@ -102,7 +102,7 @@ def _state(network: Any) -> tuple[Any, ...] | None:
             )
             for name, tensor in [*network.named_parameters(), *network.named_buffers()]
         ]
-    except (RuntimeError, NotImplementedError):
+    except RuntimeError:  # NotImplementedError too
         return None
     return (tuple(modules), tuple(tensors), repr(network.config), repr(network.generation_config))
 

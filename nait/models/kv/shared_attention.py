@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 NAME = "nait_shared_prefix"
-"""The attention's name among those of transformers."""
+"""The name under which this attention is registered with transformers."""
 
 
 @dataclass
