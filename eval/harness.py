@@ -118,6 +118,11 @@ class LmEval:
         return self.apply_chat_template if self.fewshot_as_multiturn is None else self.fewshot_as_multiturn
 
     @property
+    def shows_examples(self) -> bool:
+        """Whether any task shows few-shot examples, as requested or as its own file says."""
+        return any(shots(task, self.suite, self.num_fewshot) for task in self.suite.tasks)
+
+    @property
     def _mirror(self) -> Path | None:
         return None if self.mirror is None else Path(self.mirror).expanduser().resolve()
 
@@ -196,12 +201,12 @@ class LmEval:
     def check_prompts(self, model: Model) -> None:
         """Render one prompt of each task in the model's chat template. Only the tokenizer is loaded.
 
-        Without the template, a requested number of few-shot examples is checked alone. Raises: ConfigError with the
-        name of a task that has too few of them or whose prompt the template rejects; ModelError if the tokenizer has
-        no template, or one with tokens that the model lacks.
+        Without the template, only the numbers of few-shot examples are checked. Raises: ConfigError with the name of
+        a task that has too few of them or whose prompt the template rejects; ModelError if the tokenizer has no
+        template, or one with tokens that the model lacks.
         """
         if not self.apply_chat_template:
-            if self.num_fewshot:
+            if self.shows_examples:
                 with self._tasks():
                     pass
             return

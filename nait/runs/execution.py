@@ -102,9 +102,8 @@ class Execution:
         unused = model_warnings(job.parts.model, job.store)
         record.warn(unused)
         if {"evaluate", "report"} & set(stages) and {"selection", "evaluation"} & set(record.links):
-            record.store_run(
-                self.job, selection, adapter, caveats=[*mismatch, *unused, *self._shortfall(selection)]
-            )
+            caveats = [*mismatch, *unused, *self._shortfall(selection), *_of_training(adapter)]
+            record.store_run(self.job, selection, adapter, caveats=caveats)
         run = record.links.get("run")
         if last and run:
             with record.phase(self.job, "report"):
@@ -225,7 +224,7 @@ class Execution:
             )  # fmt: skip
         if adapter:
             record.link_artifact("train", adapter, link="adapter")
-            record.warn([*adapter.manifest.get("warnings", ()), *cut_rows(adapter.manifest)])
+            record.warn(_of_training(adapter))
         return adapter
 
     def _evaluate(self, adapter: Artifact | None) -> Artifact:
@@ -237,3 +236,8 @@ class Execution:
         record.warn(evaluation.manifest["warnings"])
         log_evaluation(evaluation, job.tracker)
         return evaluation
+
+
+def _of_training(adapter: Artifact | None) -> list[str]:
+    """The warnings of a training, which a run's record repeats: a store of fetched records has no adapters."""
+    return [*adapter.manifest.get("warnings", ()), *cut_rows(adapter.manifest)] if adapter else []

@@ -8,6 +8,7 @@ from typing import Any
 
 from nait.core.contracts import Reporter
 from nait.store import Artifact, Store
+from nait.store.last_use import mark_used
 
 VERSION = 1
 
@@ -18,11 +19,13 @@ def record_run(
     """The `runs` artifact: links to the run's artifacts, and the labels that tables show.
 
     Ground-truth measures, the digest of the labels behind them, and the price are part of its key: other labels or
-    prices give another record.
+    prices give another record. A record that is in the store already is marked as used now.
     """
     key = {"run": VERSION, **links, **labels}
     key |= {name: facts[name] for name in ("truth", "truth_labels", "cost") if facts.get(name) is not None}
-    return store.produce("runs", key, lambda _: {"links": dict(links), "labels": dict(labels), **facts})
+    record = store.produce("runs", key, lambda _: {"links": dict(links), "labels": dict(labels), **facts})
+    mark_used(record)
+    return record
 
 
 def report(reporter: Reporter, store: Store, runs: Sequence[str] | None, folder: Path) -> str:

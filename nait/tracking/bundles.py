@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nait.core.addresses import ADDRESS_CHARS
 from nait.store import Store
+from nait.store.last_use import USED
 
 RECORD = "record"
 """The W&B artifact type of a bundle. The artifact's name ends in the run's address."""
@@ -23,8 +24,9 @@ PARTS: Mapping[str, str] = {
     "runs": "run",
 }
 """Kind of artifact -> the name of the run's link to it. Runs come last: a stored run has all its artifacts."""
-LARGE = "samples.parquet"
-"""An evaluation's prompts and responses. No table reads them, so a bundle omits them."""
+OMITTED = ("samples.parquet", USED)
+"""Files that a bundle omits: an evaluation's prompts and responses, which no table reads, and the time of the last
+use, which W&B's run has."""
 PLACE = re.compile(rf"({'|'.join(PARTS)})/[0-9a-f]{{{ADDRESS_CHARS}}}/[a-z_]+\.(json|jsonl|parquet)")
 
 
@@ -35,7 +37,7 @@ def bundle(store: Store, links: Mapping[str, str | None]) -> dict[str, Path]:
     placed = {
         f"{one.kind}/{one.address}/{file.name}": file for one in found for file in sorted(one.path.iterdir())
     }
-    return {place: file for place, file in placed.items() if is_place(place) and file.name != LARGE}
+    return {place: file for place, file in placed.items() if is_place(place) and file.name not in OMITTED}
 
 
 def is_place(name: str) -> bool:

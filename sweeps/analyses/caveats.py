@@ -13,6 +13,7 @@ from nait.sweeps.stored_runs.method_names import BASE, is_shuffled
 from nait.sweeps.stored_runs.run_set import RunSet
 
 LOUD_RHO = 0.5
+NO_SCORES = "the store no longer has the scores, so their warnings are unknown."
 
 
 def warnings(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[Block, ...]:
@@ -34,18 +35,19 @@ def warnings(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
     }
     texts += sorted(lengths)
     texts += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
+    names_by_text: dict[str, set[str]] = {}
     for kind, links in (
         ("runs", _runs(rows)),
         ("scores", _scores(runs, rows)),
         ("adapters", _adapters(rows)),
         ("evaluations", _evaluations(rows)),
     ):
-        names_by_text: dict[str, list[str]] = {}
         for name, address in links:
             found = runs.find(kind, address)
-            for text in found.manifest.get("warnings", ()) if found else ():
-                names_by_text.setdefault(str(text), []).append(name)
-        texts += [f"{_some(sorted(set(names)))}: {text}" for text, names in names_by_text.items()]
+            lacking = [NO_SCORES] if kind == "scores" else []
+            for text in found.manifest.get("warnings", ()) if found else lacking:
+                names_by_text.setdefault(str(text), set()).add(name)
+    texts += [f"{_some(sorted(names))}: {text}" for text, names in names_by_text.items()]
     return (Notes(tuple(texts)),)
 
 

@@ -19,7 +19,7 @@ from nait.sweeps.grouping.seeds import Seeded, without_run_seeds
 from nait.sweeps.stored_runs.method_names import BASE, CONTROL, SHUFFLED, TARGETLESS, is_base, name_of
 from nait.sweeps.stored_runs.run_set import RunSet
 
-OF_SCORES = " Without the scores, rho, margin and top layer are unknown."
+OF_SCORES = " Without the scores, rho, margin, top layer and their warnings are unknown."
 REFERENCES = ("reference", "reference rows", "reference_template")
 
 

@@ -16,6 +16,7 @@ from nait.stages.artifacts.evaluation_files import RESULTS, itemised, read_items
 from nait.stages.checks.detect_contamination import read_hits
 from nait.stages.describe_pool import read_traits
 from nait.store import Artifact, read_json
+from nait.store.last_use import last_use
 from nait.sweeps.stored_runs.selections import Chosen, read_chosen
 from nait.sweeps.stored_runs.stores import ReadableStore
 
@@ -37,14 +38,17 @@ class RunSet:
 
     @classmethod
     def load(cls, store: ReadableStore, runs: Sequence[str] | None = None) -> RunSet:
-        """The records of these runs; None: all runs. Of records that differ only in ground truth, the last is used.
+        """The records of these runs; None: all runs, the last used last.
+
+        Of records that differ only in ground truth, the last used is taken.
 
         Raises: StoreError for a run that is not in the store.
         """
         if runs is not None:
             found = [_record(store, address) for address in dict.fromkeys(runs)]
         else:
-            found = list({_key_without_labels(one): one for one in store.artifacts("runs")}.values())
+            by_use = sorted(store.artifacts("runs"), key=last_use)
+            found = list({_key_without_labels(one): one for one in by_use}.values())
         return cls(store, tuple(found), {("runs", one.address): one for one in found})
 
     def find(self, kind: str, address: str) -> Artifact | None:

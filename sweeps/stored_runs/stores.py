@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nait.store import Artifact, Store
+from nait.store.last_use import last_use
 
 
 class ReadableStore(Protocol):
@@ -36,6 +37,10 @@ class Stores:
         return next((found for store in self.stores if (found := store.find(kind, key))), None)
 
     def artifacts(self, kind: str) -> list[Artifact]:
-        """All artifacts of a kind, oldest first."""
-        found = {one.address: one for store in reversed(self.stores) for one in store.artifacts(kind)}
+        """All artifacts of a kind, oldest first. Of one artifact's copies, the last used is taken."""
+        found: dict[str, Artifact] = {}
+        for one in (one for store in self.stores for one in store.artifacts(kind)):
+            known = found.get(one.address)
+            if known is None or last_use(one) > last_use(known):
+                found[one.address] = one
         return sorted(found.values(), key=lambda one: (str(one.manifest.get("created", "")), one.address))

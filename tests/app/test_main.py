@@ -39,7 +39,7 @@ def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp
 
 
 def test_trained_rows_that_are_cut_are_counted_aloud(nait: Run, tmp_path: Path) -> None:
-    cut = ["stages=[select,train]", "selector=full", "train.max_steps=1", "model.max_length=18"]
+    cut = ["stages=[select,train,report]", "selector=full", "train.max_steps=1", "model.max_length=18"]
     for _ in range(2):  # trained, then from the store
         done = nait(*cut)
         assert done.returncode == 0, done.stderr
@@ -48,6 +48,10 @@ def test_trained_rows_that_are_cut_are_counted_aloud(nait: Run, tmp_path: Path) 
     assert 0 < facts["truncated"] <= facts["rows"]
     said = f"{facts['truncated']} of {facts['rows']} trained rows are longer than model.max_length=18"
     assert [any(said in one for one in run["warnings"]) for run in manifests(tmp_path)] == [True, True]
+    for page in (tmp_path / "runs").rglob("report.md"):
+        assert page.read_text().count(said) == 1
+    (record,) = (tmp_path / "store" / "runs").glob("*/manifest.json")
+    assert any(said in one for one in json.loads(record.read_text())["warnings"])
     whole = nait("stages=[select,train]", "selector=full", "train.max_steps=1")
     assert "trained rows are longer" not in whole.stderr
 

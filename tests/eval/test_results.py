@@ -7,13 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.eval.parsed_results import parse
-from nait.eval.suites.suite import Group, GroupMean, Suite, Task
-from nait.eval.suites.task_definitions import Entry
+from nait.eval.suites.suite import Group, GroupMean, Suite, Task, resolve
+from nait.eval.suites.task_definitions import Catalogue, Entry, library
 from nait.stages.artifacts.evaluation_files import read_items, read_results, write_evaluation
 
 
@@ -95,6 +96,41 @@ def test_group_means_are_weighted_and_macro() -> None:
     assert macro.stderr == pytest.approx(math.hypot(0.5 * error_one, 0.5 * 0.1))
     assert (weighted.n, weighted.num_fewshot, weighted.missing) == (6, 3, ("three",))
     assert results[0].task == "both"
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_mmlu_is_weighted_by_subject_size_at_each_level_as_in_the_harness(equal: bool) -> None:
+    from lm_eval.api.metrics import aggregate_subtask_metrics, pooled_sample_stderr
+
+    suite = resolve(["mmlu"], Catalogue([], shipped=library()))
+    draw = np.random.default_rng(0)
+    right = {
+        task.name: draw.integers(0, 2, 20 if equal else int(draw.integers(2, 90))) for task in suite.tasks
+    }
+    accuracy = {name: float(values.mean()) for name, values in right.items()}
+    error = {name: float(values.std(ddof=1)) / math.sqrt(len(values)) for name, values in right.items()}
+    raw = {
+        "results": {
+            name: {"sample_len": len(values), "acc,none": accuracy[name], "acc_stderr,none": error[name]}
+            for name, values in right.items()
+        },
+        "samples": {name: [_sample(i, int(v)) for i, v in enumerate(vs)] for name, vs in right.items()},
+    }
+    found = {(r.task, r.metric): r for r in parse(raw, suite, primary={})[0] if r.is_group}
+    assert len(found) == 2 * 5
+    for group in suite.groups:
+        leaves, sizes = list(group.tasks), [len(right[name]) for name in group.tasks]
+        items = np.concatenate([right[name] for name in leaves])
+        result, macro = found[group.name, "acc"], found[group.name, "acc_macro"]
+        assert result.n == macro.n == len(items)
+        assert result.value == pytest.approx(items.mean())
+        assert result.value == pytest.approx(aggregate_subtask_metrics([*map(accuracy.get, leaves)], sizes))
+        strata = sum((len(right[n]) / len(items) * error[n]) ** 2 for n in leaves)
+        assert result.stderr == pytest.approx(math.sqrt(strata))
+        pooled = float(pooled_sample_stderr([error[name] for name in leaves], sizes))
+        assert result.stderr == pytest.approx(pooled, rel=1e-9 if equal else 0.03)
+        assert macro.value == pytest.approx(np.mean([accuracy[name] for name in leaves]))
+        assert macro.stderr == pytest.approx(np.linalg.norm([error[n] for n in leaves]) / len(leaves))
 
 
 def test_one_metric_of_each_name_is_primary() -> None:

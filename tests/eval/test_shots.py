@@ -36,6 +36,18 @@ def test_it_comes_before_training_also_without_a_contamination_check(
     try_prompts(model, evaluator(tasks=["toy_sums"], num_fewshot=3), store)
 
 
+def test_a_number_in_the_task_file_is_checked_before_training_too(
+    evaluator: Make, task_folder: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    task = task_folder / "sums.yaml"
+    task.write_text(task.read_text().replace("num_fewshot: 1", "num_fewshot: 4"))
+    model, store = LocalModel(str(model_folder), device="cpu", max_length=96), Store(tmp_path / "store")
+    with pytest.raises(ConfigError, match=TOO_MANY):
+        try_prompts(model, evaluator(tasks=["toy_sums"]), store)
+    try_prompts(model, evaluator(tasks=["toy_letters"]), store)
+    assert store.artifacts("prompts") == []  # no task with examples
+
+
 def test_an_item_is_never_its_own_example(evaluator: Make, task_folder: Path) -> None:
     task = task_folder / "sums.yaml"
     task.write_text(task.read_text().replace("training_split: train\n", "fewshot_split: test\n"))

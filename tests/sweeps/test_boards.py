@@ -292,7 +292,7 @@ def test_scores_that_are_gone_are_named_with_the_columns_that_they_leave_empty(t
     assert not sheet.rows[0].checks
     (note,) = sheet.notes
     assert "the scores, the selector's settings" in note
-    assert "Without the scores, rho, margin and top layer are unknown." in note
+    assert "Without the scores, rho, margin, top layer and their warnings are unknown." in note
 
 
 def test_a_missing_selection_among_others_is_an_error_and_not_a_line_of_its_own(tmp_path: Path) -> None:

@@ -22,12 +22,12 @@ from nait.sweeps.stats.aggregates import Line, corrected, summarise
 from nait.sweeps.stats.contrasts import between, controls
 from nait.sweeps.stored_runs.method_names import BASE
 from nait.sweeps.stored_runs.run_set import RunSet
-from nait.sweeps.stored_runs.stores import Stores
+from nait.sweeps.stored_runs.stores import ReadableStore, Stores
 
 from .fixtures import TASKS, put
 
 
-def lines_of(store: Store, control: str = "random") -> list[Line]:
+def lines_of(store: ReadableStore, control: str = "random") -> list[Line]:
     rows = collect(RunSet.load(store))
     return summarise(rows, outcomes(RunSet.load(store), rows), control=control)
 
@@ -154,6 +154,35 @@ def test_a_run_that_is_judged_by_other_labels_shows_what_they_tell(tmp_path: Pat
     assert again != first
     assert put(store, "random", facts={"truth": {"precision": 0.1}}) == again
     assert {(row.run, row.truth["precision"]) for row in collect(RunSet.load(store))} == {(again, 0.1)}
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_labels_and_a_price_that_were_changed_and_restored_are_those_of_the_last_run(
+    tmp_path: Path, several: bool
+) -> None:
+    def run(folder: str, share: float, labels: str, price: float) -> str:
+        cost = {"devices": 1, "price_per_device_hour": price, "currency": "USD"}
+        truth = {"precision": share, "base_rate": 0.1}
+        known = {"truth": truth, "truth_labels": labels, "money": price, "currency": "USD", "cost": cost}
+        return put(Store(tmp_path / folder), "random", facts=known)
+
+    other = "b" if several else "a"
+    first, edited, restored = run("a", 0.5, "aa", 1.0), run(other, 0.9, "bb", 2.0), run("a", 0.5, "aa", 1.0)
+    assert first == restored != edited
+    store = Stores([Store(tmp_path / name) for name in (*(["b"] if several else []), "a")])
+    assert {(one.truth["precision"], one.money) for one in lines_of(store)} == {(0.5, 1.0)}
+    run(other, 0.9, "bb", 2.0)
+    assert {(one.truth["precision"], one.money) for one in lines_of(store)} == {(0.9, 2.0)}
+
+
+def test_of_copies_of_a_record_the_last_used_counts(tmp_path: Path) -> None:
+    truth = [{"precision": share, "base_rate": 0.1} for share in (0.5, 0.9)]
+    ours, theirs = Store(tmp_path / "ours"), Store(tmp_path / "theirs")
+    put(ours, "random", facts={"truth": truth[0]})
+    put(ours, "random", facts={"truth": truth[1]})
+    put(theirs, "random", facts={"truth": truth[0]})
+    for stores in ([ours, theirs], [theirs, ours]):
+        assert {one.truth["precision"] for one in lines_of(Stores(stores))} == {0.5}
 
 
 def test_a_run_that_is_recorded_without_labels_hides_none_that_another_record_tells(tmp_path: Path) -> None:

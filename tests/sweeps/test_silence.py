@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from nait.core.statistics.results import Evaluation, Item, Result, Row
 from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.checks.score_checks import warnings_under
 from nait.store import Store, read_json, write_json
+from nait.sweeps.analyses.caveats import NO_SCORES, warnings
 from nait.sweeps.analyses.overlap import lengths
 from nait.sweeps.grouping.collect import collect, sheets
 from nait.sweeps.plots.curves import CurvePoint, Spot
 from nait.sweeps.render.leaderboard_tables import number
 from nait.sweeps.render.markdown import table
+from nait.sweeps.render.report_document import Notes
 from nait.sweeps.render.table_notes import notes
 from nait.sweeps.reports.leaderboard import Leaderboard, measured
 from nait.sweeps.stats.aggregates import summarise
@@ -47,6 +50,23 @@ def with_reference(store: Store, selector: str, content: str, **facts: object) -
         "selections", {**selection.manifest["key"], "scores": other.address}, lambda _: chosen
     )
     record_again(store, run, scores=other.address, selection=made.address)
+
+
+def test_warnings_of_missing_scores_are_unknown_and_each_warning_is_listed_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    adapter = store.produce("adapters", {"rows": "r"}, lambda _: {"warnings": ["the loss does not fall"]})
+    put(store, "nait", facts={"warnings": ["the loss does not fall"]}, also={"adapter": adapter.address})
+
+    def said() -> list[str]:
+        rows = collect(RunSet.load(store))
+        (block,) = warnings(RunSet.load(store), rows, summarise(rows))
+        assert isinstance(block, Notes)
+        return [one for one in block.lines if one.startswith("nait: ")]
+
+    assert said() == ["nait: the loss does not fall"]
+    shutil.rmtree(tmp_path / "adapters")  # as in a store of fetched records
+    shutil.rmtree(tmp_path / "scores")
+    assert said() == ["nait: the loss does not fall", f"nait: {NO_SCORES}"]
 
 
 def of_any_target(store: Store) -> None:

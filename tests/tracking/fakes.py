@@ -48,6 +48,7 @@ class Run:
     records: Sequence[Record] = ()
     tags: Sequence[str] = ()
     summary_metrics: Mapping[str, Any] = field(default_factory=dict)
+    created_at: str = "2026-01-01T00:00:00Z"
 
     def logged_artifacts(self) -> list[Record]:
         return [*self.records]

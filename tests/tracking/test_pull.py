@@ -12,6 +12,7 @@ import wandb
 
 from nait.core.errors import NaitError
 from nait.store import Store, read_json, write_json
+from nait.store.last_use import USED, last_use
 from nait.sweeps.grouping.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.bundles import PARTS, bundle, is_place
@@ -45,8 +46,9 @@ def here(tmp_path: Path) -> Store:
 
 
 def files(store: Store) -> dict[str, bytes]:
-    """Place -> content, without locks and what no record holds."""
-    found = [path for path in store.root.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    """Place -> content, without locks, times of use, and what no record holds."""
+    kept = [path for path in store.root.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    found = [path for path in kept if path.name != USED]
     return {path.relative_to(store.root).as_posix(): path.read_bytes() for path in found}
 
 
@@ -65,6 +67,17 @@ def test_a_run_that_is_here_is_not_fetched_again(sent: Record, here: Store) -> N
     pull_runs([Run("a", [sent])], here)
     again = pull_runs([Run("a", [sent]), Run("again", [sent])], here)
     assert (again.fetched, again.known, again.size, sent.downloads) == (0, 2, 0, 1)
+
+
+def test_a_record_was_last_used_when_the_latest_of_its_runs_was_created(sent: Record, here: Store) -> None:
+    early, late = (
+        Run(name, [sent], created_at=f"{year}-01-01T00:00:00Z") for name, year in (("a", 2100), ("b", 2101))
+    )
+    pull_runs([late, early], here)
+    (record,) = here.artifacts("runs")
+    assert last_use(record) == "2101-01-01T00:00:00.000000+00:00"
+    pull_runs([Run("c", [sent], created_at="not a time")], here)
+    assert last_use(record) == "2101-01-01T00:00:00.000000+00:00"
 
 
 def test_runs_without_a_record_are_counted_and_summaries_are_not(sent: Record, here: Store) -> None:

@@ -37,12 +37,11 @@ def prompt_mismatch(template: Template, evaluator: Any) -> list[str]:
 def try_prompts(model: Model, evaluator: Evaluator, store: Store) -> None:
     """Check the prompts of each task before training. The store keeps a passed check.
 
-    An evaluator without `check_prompts` is not checked, nor one without a chat template and without a requested
-    number of few-shot examples.
+    An evaluator without `check_prompts` is not checked, nor one with neither a chat template nor few-shot examples.
     Raises: NaitError that names the task and the fix.
     """
     check = evaluator.check_prompts if isinstance(evaluator, Prompting) else None
-    asked = any(getattr(evaluator, name, None) for name in ("apply_chat_template", "num_fewshot"))
+    asked = any(getattr(evaluator, name, None) for name in ("apply_chat_template", "shows_examples"))
     if check is None or not asked:
         return
     key = {"prompts": VERSION, "model": model.fingerprint, "suite": evaluator.key()}

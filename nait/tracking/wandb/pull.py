@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from nait.core.addresses import ADDRESS_CHARS
 from nait.core.errors import NaitError, StoreError
 from nait.store import Artifact, Store
+from nait.store.last_use import mark_used
 from nait.tracking.bundles import PARTS, RECORD, is_place
 from nait.tracking.wandb.tracker import public_api
 
@@ -74,12 +76,23 @@ def pull_runs(runs: Iterable[Any], store: Store) -> PullCounts:
                 at = _address(record.name)
                 if store.find("runs", at):
                     pulled.known += 1
-                    continue
-                pulled.size += _fetch(record, at, store)
-                pulled.fetched += 1
+                else:
+                    pulled.size += _fetch(record, at, store)
+                    pulled.fetched += 1
+                _mark_used(store.find("runs", at), getattr(run, "created_at", None))
             except StoreError as error:
                 pulled.refused.append(f"{run.name}: {error}")
     return pulled
+
+
+def _mark_used(record: Artifact | None, created: object) -> None:
+    """Mark a record as used when W&B's run was created, in ISO 8601; without such a time it stays as it is."""
+    try:
+        at = datetime.fromisoformat(str(created))
+    except ValueError:
+        return
+    if record:
+        mark_used(record, at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
 def _address(name: str) -> str:
