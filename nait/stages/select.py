@@ -178,6 +178,7 @@ def _scores(
         report = inspect(table, traced.lengths(pool))
         write_scores(part, table, answer_tokens)
         elapsed, energy = time.monotonic() - started, gauge().watt_hours(since)
+        stated = dict(table.stated_cost)
         return {
             "definition": table.definition,
             "unit": table.unit,
@@ -188,9 +189,10 @@ def _scores(
             "length_correlation": report.length_correlation,
             "diagnostics": dict(table.diagnostics),
             "warnings": [*table.warnings, *report.warnings],
-            "seconds_from_nothing": traced.lineage.seconds(elapsed),
+            "seconds_from_nothing": traced.lineage.seconds(elapsed) + stated.get("seconds", 0.0),
             "energy_wh_from_nothing": traced.lineage.energy_wh(energy),
             "made_of": [[artifact.kind, artifact.address] for artifact in traced.lineage],
+            **({"stated_cost": stated} if stated else {}),
         }
 
     return store.produce("scores", _key(pool, targets, selector, extractor), write)

@@ -53,9 +53,25 @@ def sheets(runs: RunSet, *, primary: bool = True) -> list[Sheet]:
         rows = tuple(row for run in board.runs for row in _rows(runs, board, run, primary=primary))
         found.append(
             Sheet(
-                board.number, board.head, rows, (*board.notes, *_without_labels(rows), *_other_labels(rows))
+                board.number,
+                board.head,
+                rows,
+                (*board.notes, *_stated_costs(board), *_without_labels(rows), *_other_labels(rows)),
             )
         )
+    return found
+
+
+def _stated_costs(board: Board) -> list[str]:
+    """Notes on lines whose cost of scoring was typed in."""
+    costs = {run.name: run.record.manifest.get("stated_cost") or {} for run in board.runs}
+    found = []
+    for name, cost in costs.items():
+        hours = [f"{cost['seconds'] / 3600:.2f} h"] if "seconds" in cost else []
+        money = [f"a bill of {cost['money']:.2f}"] if "money" in cost else []
+        if cost:
+            shown = " and ".join([*hours, *money])
+            found.append(f"{name}: the cost of scoring was typed in, not measured (selector.cost): {shown}.")
     return found
 
 

@@ -194,7 +194,8 @@ def test_a_methods_own_templates_show_every_field_of_a_row(option: str, tmp_path
     from nait.store import Store
 
     row = Example("a", (Turn("q", "r", "more"),), system="Be brief.")
-    config: Any = OmegaConf.to_container(composed(f"selector={option}").selector, resolve=True)
+    needed = [f"selector.path={tmp_path}"] if option == "scores" else []
+    config: Any = OmegaConf.to_container(composed(f"selector={option}", *needed).selector, resolve=True)
     scorer = build({key: value for key, value in config.items() if key != "name"})
     model: Any = None  # none is opened
     check_method(scorer, [gather("pool", [row])], model=model, store=Store(tmp_path))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from pathlib import Path
+
 from nait.baselines.controls.length import Length
 from nait.baselines.controls.random import LengthMatched, Random
 from nait.baselines.controls.references import Full
+from nait.baselines.controls.tilted import TiltedRandom
+from nait.baselines.file_scores import FileScores
 from nait.baselines.ifd import Ifd
 from nait.baselines.less import Less
 from nait.baselines.perplexity import Perplexity
@@ -28,6 +34,7 @@ WARMUP = FineTune(
     epochs=1, batch_size=4, learning_rate=0.05, checkpoints="epoch", lora=LoraRecipe(r=2, dropout=0.0)
 )
 WORLD_ROWS = 100
+SCORES = tempfile.TemporaryDirectory(prefix="nait-scores-")
 
 
 class TestRandom(ScorerContract):
@@ -157,3 +164,26 @@ class TestOracle(ScorerContract):
 
     def targets(self) -> list[Target]:
         return nano_targets(["math", "code"])
+
+
+class TestFileScores(ScorerContract):
+    """Of a file that scores each row of the kit's pool."""
+
+    def scorer(self) -> Scorer:
+        path = Path(SCORES.name) / "scores.jsonl"
+        rows = [{"id": key, "score": (7 * k) % 11 + k / 100} for k, key in enumerate(self.pool().ids)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return FileScores(str(path))
+
+
+class TestTiltedRandom(ScorerContract):
+    """Of a pool with several clusters."""
+
+    def pool(self) -> Pool:
+        return tiny_pool(40)
+
+    def scorer(self) -> Scorer:
+        return TiltedRandom(clusters=4)
+
+    def reseeded(self) -> Scorer:
+        return TiltedRandom(1, clusters=4)

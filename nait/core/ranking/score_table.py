@@ -23,7 +23,8 @@ class ScoreTable:
     """Scores [N, T] of the rows `ids` for the columns `targets`.
 
     `unit` and `definition` explain the numbers. `reasons` maps the id of a row without any score to the reason.
-    `exhaustive` marks the full-data reference, whose selection is every eligible row.
+    `exhaustive` marks the full-data reference, whose selection is every eligible row. `stated_cost`: the cost of
+    scores that were computed elsewhere, as the user states it: `seconds` and `money`.
     """
 
     ids: tuple[str, ...]
@@ -35,6 +36,7 @@ class ScoreTable:
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     exhaustive: bool = False
+    stated_cost: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.ids), len(self.targets)):

@@ -70,7 +70,7 @@ class TraitReader:
 
     def read(self, pool: Pool) -> Traits:
         """Traits of each row. Topics and repetitions depend on all rows of the pool."""
-        texts = [_text(example) for example in pool.examples]
+        texts = [row_text(example) for example in pool.examples]
         labels = {TOPIC: find_topics(pool.ids, [text[:TOPIC_CHARACTERS] for text in texts], self.topics)}
         if self.languages:
             labels[LANGUAGE] = [language(text) for text in texts]
@@ -130,7 +130,7 @@ def _digest(text: str) -> bytes | None:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() if text else None
 
 
-def _text(example: Example) -> str:
+def row_text(example: Example) -> str:
     """Text of all turns, without the system prompt, which rows share."""
     return "\n".join(part for part in _parts(example) if part)
 

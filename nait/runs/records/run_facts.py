@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,20 +15,30 @@ from nait.runs.records.recorded_config import RecordedConfig
 
 
 def facts(
-    recorded: RecordedConfig, selection: Selection | None, phases: Phases, cost: Cost
+    recorded: RecordedConfig,
+    selection: Selection | None,
+    phases: Phases,
+    cost: Cost,
+    *,
+    stated: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Costs and settings of a run, for its artifact in the store. Counts are None without a selection."""
+    """Costs and settings of a run, for its artifact in the store. Counts are None without a selection.
+
+    `stated`: the cost of scores that were computed elsewhere. The phase of selection contains its seconds.
+    """
     seconds = {name: one.seconds for name, one in phases.items()}
     total = sum(seconds.get(name, 0.0) for name in ("select", "train", "evaluate"))
+    money = cost.money(total)
     return {
         "selected_rows": len(selection) if selection else None,
         "answer_tokens": selection.answer_tokens if selection else None,
         "phase_seconds": phase_seconds(phases),
         "phase_energy_wh": phase_energy(phases),
         "device_hours": cost.device_hours(total),
-        "money": cost.money(total),
+        "money": None if money is None else money + stated.get("money", 0.0),
         "currency": cost.currency,
         **({} if cost == Cost() else {"cost": asdict(cost)}),
+        **({"stated_cost": dict(stated)} if stated else {}),
         **recorded.described(),
     }
 

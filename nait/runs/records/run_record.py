@@ -95,7 +95,7 @@ class RunRecord:
         self, job: Job, selection: Selection | None, adapter: Artifact | None, *, caveats: Sequence[str]
     ) -> None:
         """Store the run's artifact. `caveats`: the warnings that concern its results."""
-        known = facts(job.recorded, selection, self.phases, job.parts.cost)
+        known = facts(job.recorded, selection, self.phases, job.parts.cost, stated=self._stated_cost(job))
         known |= {
             "warnings": [*caveats],
             "truth": self.truth if job.ground_truth else None,
@@ -111,6 +111,12 @@ class RunRecord:
             known["training"] = {name: adapter.manifest["key"][name] for name in TRAINING}
         known["reference_rows"] = {target.name: len(target) for target in job.targets}
         self.links["run"] = record_run(job.store, dict(self.links), job.labels, known).address
+
+    def _stated_cost(self, job: Job) -> dict[str, float]:
+        """The cost of the run's scores as the user states it; empty for scores of our own."""
+        scores = self.links.get("scores")
+        found = job.store.find("scores", scores) if scores else None
+        return dict(found.manifest.get("stated_cost", {})) if found else {}
 
     def write_manifest(self, job: Job, status: str) -> None:
         """Write `run.json`. Values that JSON cannot hold become text."""

@@ -1,0 +1,156 @@
+"""Scores that were computed elsewhere: an LLM judge, another package, a published selection.
+
+Shapes: N rows of the pool, F rows of the file, C columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nait.baselines.shared.score_rows import ID, PREFIX, ROW, TEXT, ScoreRows, read_score_rows
+from nait.core.addresses import digest_file
+from nait.core.contracts import Extractor
+from nait.core.dataset.examples import Example, Pool, Target, content_id
+from nait.core.errors import DataError
+from nait.core.inputs.checks import check_choice, check_number
+from nait.core.ranking.score_table import ScoreTable
+from nait.data.files.named_files import Paths, named_files
+
+JOINS = ("auto", ID, ROW, TEXT)
+DIRECTIONS = ("highest", "lowest")
+COSTS = ("hours", "money")
+NAMED = 20
+"""The number of unmatched rows that a warning names."""
+ABSENT, EMPTY = "not in the file of scores", "empty in the file of scores"
+"""Reasons why a row of the pool has no score."""
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """Scores [N, C] read from files of any kind that a pool can have.
+
+    - `path`: a file, a list of files, a pattern or a folder.
+    - `join`: "id", "row" (the 0-based row of the pool's file), "text" (rows with the same instruction, input and
+      answer) or "auto" (the first of these that the file has).
+    - `key`: the column with ids or row numbers; None: the column of that name.
+    - `columns`: the score columns; None: `score`, else `score:NAME`, else every column of numbers.
+    - `direction`: "lowest" reverses the sign, so that the best row scores highest under every order.
+    - `only`: column -> value: only these rows of the file.
+    - `cost`: what scoring cost elsewhere: `hours` of the run's devices, and `money` in its currency.
+    """
+
+    path: Paths
+    join: str = "auto"
+    key: str | None = None
+    columns: str | Sequence[str] | None = None
+    direction: str = "highest"
+    only: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_choice("selector.join", self.join, JOINS)
+        check_choice("selector.direction", self.direction, DIRECTIONS)
+        for name, value in self.cost.items():
+            check_choice("selector.cost", name, COSTS)
+            check_number(f"selector.cost.{name}", value, "[0, inf)")
+
+    def content(self) -> list[str]:
+        """The digests of the files."""
+        return [digest_file(path) for path in named_files(self.path, key="selector.path")]
+
+    def check(self, targets: Sequence[Target]) -> None:  # noqa: ARG002
+        """Raises: DataError or ConfigError for a file that cannot be read, before a model is hashed."""
+        self._rows  # noqa: B018  # reads the file
+
+    @cached_property
+    def _rows(self) -> ScoreRows:
+        return read_score_rows(self.path, join=self.join, key=self.key, columns=self.columns, only=self.only)
+
+    def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
+        """A column for each of the file's, or the column `any` for a single one. Opens no model.
+
+        Raises: DataError when two rows of the file score one row differently.
+        """
+        rows = self._rows
+        keys = [_key(example, rows.join) for example in pool.examples]
+        places = _places(rows)
+        found = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
+        sign = -1.0 if self.direction == "lowest" else 1.0
+        values = np.where(found[:, None] < 0, np.nan, sign * rows.values[found])
+        blank = np.asarray(np.isnan(values).all(axis=1), dtype=np.bool_)
+        reasons = {
+            example.id: ABSENT if place < 0 else EMPTY
+            for example, place, none in zip(pool.examples, found.tolist(), blank.tolist(), strict=True)
+            if none
+        }
+        names = tuple(name.removeprefix(PREFIX) for name in rows.columns)
+        return ScoreTable(
+            ids=pool.ids,
+            targets=names if len(names) > 1 else ("any",),
+            values=values,
+            unit="as in the file",
+            definition=f"{'minus ' if sign < 0 else ''}{', '.join(names)} of a file, joined by {rows.join}",
+            reasons=reasons,
+            warnings=(*_without_score(reasons), *_without_row(rows, set(keys))),
+            stated_cost=self._stated_cost,
+        )
+
+    @property
+    def _stated_cost(self) -> dict[str, float]:
+        stated = {"seconds": 3600 * self.cost.get("hours", 0.0), "money": self.cost.get("money", 0.0)}
+        return {name: value for name, value in stated.items() if value}
+
+
+def _key(example: Example, join: str) -> str | int:
+    if join == ROW:
+        return example.row
+    return example.id if join == ID else content_id(example.system, example.turns)
+
+
+def _places(rows: ScoreRows) -> dict[str | int, int]:
+    """Key -> the number of its row in the file. Raises: DataError for a key with different scores."""
+    found: dict[str | int, int] = {}
+    for place, key in enumerate(rows.keys):
+        first = found.setdefault(key, place)
+        if not np.array_equal(rows.values[first], rows.values[place], equal_nan=True):
+            shown = "this text" if rows.join == TEXT else f"{rows.join} {key}"
+            raise DataError(
+                f"{shown} has another score in {rows.places[first]}",
+                where=rows.places[place],
+                fix="Keep one of the two, or choose rows of the file with selector.only={COLUMN: VALUE}.",
+            )
+    return found
+
+
+def _without_score(reasons: Mapping[str, str]) -> list[str]:
+    """A warning that names the rows of the pool without a score, for each reason."""
+    found = []
+    for reason in (ABSENT, EMPTY):
+        ids = [key for key, why in reasons.items() if why == reason]
+        if ids:
+            found.append(f"{len(ids):,} rows of the pool have no score ({reason}): {_some(ids)}.")
+    return found
+
+
+def _without_row(rows: ScoreRows, keys: set[str | int]) -> list[str]:
+    """A warning that names the rows of the file that the pool does not have."""
+    strange = [
+        place if rows.join == TEXT else str(key)
+        for place, key in zip(rows.places, rows.keys, strict=True)
+        if key not in keys
+    ]
+    if not strange:
+        return []
+    return [
+        f"{len(strange):,} of the {len(rows.keys):,} rows of the file of scores match no row of the pool "
+        f"(joined by {rows.join}): {_some(strange)}."
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")

@@ -1,0 +1,170 @@
+"""Rows of a file of scores: their keys, and their numbers by column.
+
+Shapes: F rows of the file, C columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.dataset.examples import content_id
+from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.data.files.file_io import Decoding
+from nait.data.files.named_files import Paths
+from nait.data.files.sources import FileSource, file_source
+from nait.data.pools import read_pool
+from nait.data.row_errors import Row
+
+KEY = "selector.path"
+ID, ROW, TEXT = "id", "row", "text"
+SCORE, PREFIX = "score", "score:"
+"""A score's usual column, and the prefix of the columns in a run's `scores.parquet`."""
+NOT_SCORES = ("rank", "answer_tokens", "selected", "index")
+
+
+@dataclass(frozen=True)
+class ScoreRows:
+    """The rows of a file of scores. `keys` [F]: ids, row numbers or contents, `values` [F, C]; NaN: no number.
+
+    `places` [F] locate the rows, for messages. `join` is the kind of the keys, `columns` [C] are the names.
+    """
+
+    join: str
+    columns: tuple[str, ...]
+    keys: tuple[str | int, ...]
+    values: npt.NDArray[np.float64]
+    places: tuple[str, ...]
+
+
+def read_score_rows(
+    path: Paths,
+    *,
+    join: str,
+    key: str | None,
+    columns: str | Sequence[str] | None,
+    only: Mapping[str, Any],
+) -> ScoreRows:
+    """The rows of the file whose values agree with `only`. See `FileScores` for the parameters.
+
+    Raises: DataError that names file and row; ConfigError that names the key.
+    """
+    source = file_source(path, Decoding(group="selector"), key=KEY)
+    placed = [(str(place), place.row, row) for place, row in source.rows()]
+    if not placed:
+        raise DataError("there is no row", where=source.name, fix="Give a file with a row for each score.")
+    known = list(dict.fromkeys(name for *_, row in placed for name in row))
+    _check_columns("selector.only", only, known)
+    kept = [one for one in placed if all(str(one[2].get(name)) == str(value) for name, value in only.items())]
+    if not kept:
+        raise ConfigError(f"no row of {source.name} has these values", where="selector.only", fix="Check it.")
+    join, key = _joined_by(join, key, known)
+    names = _columns(columns, key, known, [row for *_, row in kept])
+    values = [[_number(row.get(name), name, place) for name in names] for place, _, row in kept]
+    return ScoreRows(
+        join, tuple(names), tuple(_keys(join, key, kept, source)), np.array(values, dtype=np.float64),
+        tuple(place for place, *_ in kept),
+    )  # fmt: skip
+
+
+def _check_columns(where: str, names: Iterable[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"there is no column '{name}'", where=where, fix=did_you_mean(name, known))
+
+
+def _joined_by(join: str, key: str | None, known: Sequence[str]) -> tuple[str, str]:
+    """The kind of join and the key's column, "" for a join by text."""
+    if join == "auto":
+        join = next((name for name in (ID, ROW) if name in known), TEXT)
+    if join == TEXT:
+        if key is not None:
+            raise ConfigError("a join by text has no key", where="selector.key", fix="Leave it null.")
+        return join, ""
+    key = join if key is None else key
+    _check_columns("selector.key", [key], known)
+    return join, key
+
+
+def _columns(
+    columns: str | Sequence[str] | None, key: str, known: Sequence[str], rows: Sequence[Row]
+) -> list[str]:
+    """The score columns: as named, else `score`, else the columns `score:NAME`, else every column of numbers."""
+    if columns is not None:
+        names = [columns] if isinstance(columns, str) else [str(name) for name in columns]
+        _check_columns("selector.columns", names, known)
+        return names
+    if SCORE in known:
+        return [SCORE]
+    numeric = [name for name in known if name != key and name not in NOT_SCORES and _numeric(name, rows)]
+    found = [name for name in known if name.startswith(PREFIX)] or numeric
+    if not found:
+        fix = f"Set selector.columns=NAME. The file has: {', '.join(known)}."
+        raise ConfigError("no column holds numbers", where="selector.columns", fix=fix)
+    return found
+
+
+def _numeric(name: str, rows: Sequence[Row]) -> bool:
+    """Whether every value of a column is a number or missing, and one is a number."""
+    try:
+        values = [_number(row.get(name), name, "") for row in rows]
+    except DataError:
+        return False
+    return any(not math.isnan(value) for value in values)
+
+
+def _number(value: Any, column: str, place: str) -> float:
+    """The number of a cell; NaN for a missing one. Raises: DataError."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return math.nan
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.inf
+    if math.isinf(number):
+        shown = repr(value)[:60]
+        raise DataError(
+            f"column '{column}' holds {shown}, which is not a finite number",
+            where=place,
+            fix="Write a number, or leave the cell empty for a row without a score.",
+        )
+    return number
+
+
+def _keys(
+    join: str, key: str, kept: Sequence[tuple[str, int, Row]], source: FileSource
+) -> Iterable[str | int]:
+    if join == TEXT:
+        contents = _contents(source)
+        return [contents[row] for _, row, _ in kept]
+    return [_key(join, row.get(key), key, place) for place, _, row in kept]
+
+
+def _key(join: str, value: Any, column: str, place: str) -> str | int:
+    """An id as text, or a row number."""
+    if value is None or value == "" or isinstance(value, bool):
+        raise DataError(f"column '{column}' holds no {join}", where=place, fix="Give every row its own.")
+    if join == ID:
+        return str(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not number.is_integer() or number < 0:
+        raise DataError(
+            f"column '{column}' holds {str(value)[:60]!r}, which is not a row number",
+            where=place,
+            fix="Rows of the pool's file count from 0. Join ids with selector.join=id.",
+        )
+    return int(number)
+
+
+def _contents(source: FileSource) -> dict[int, str]:
+    """Row number -> the id of its content, for a file that holds the rows themselves."""
+    read = read_pool(list(source.paths), name=source.name, id_column=None, duplicates="keep")
+    return {example.row: content_id(example.system, example.turns) for example in read.examples}

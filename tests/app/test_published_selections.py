@@ -1,0 +1,72 @@
+"""Scores from a file on the command line: a job like any other, and published selections in one report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+from nait.store import Store
+from nait.sweeps.reports.leaderboard import measured
+from nait.sweeps.stored_runs.run_set import RunSet
+from tests.app.commands import Run, manifests, warm
+
+
+def test_a_judges_scores_select_and_their_cost_is_shown_as_typed_in(
+    nait: Run, tmp_path: Path, home: Path
+) -> None:
+    rows = [{"row": k, "score": -k} for k in range(30)]
+    (tmp_path / "judge.csv").write_text("row,score\n" + "".join(f"{r['row']},{r['score']}\n" for r in rows))
+    words = (
+        "selector=scores",
+        "selector.path=judge.csv",
+        "label=judge",
+        "stages=[select,report]",
+        "cost=rented",
+    )
+    done = nait(*words, "selector.cost.hours=2", "selector.cost.money=7", "cost.price_per_device_hour=3")
+    assert done.returncode == 0, done.stderr
+    assert "10 rows of the pool have no score (not in the file of scores)" in done.stderr
+    (manifest,) = manifests(tmp_path)
+    assert manifest["scores"]["ineligible"] == {"not in the file of scores": 10}
+    assert manifest["seconds"]["select"] == pytest.approx(7200, abs=60)
+    (selected,) = (tmp_path / "runs").rglob("selected.jsonl")
+    assert [json.loads(line)["mine"] for line in selected.read_text().splitlines()] == [0, 1, 2, 3]
+    (found,) = measured(RunSet.load(Store(tmp_path / "store")))
+    assert found.lines[0].money == pytest.approx(2 * 3 + 7, abs=0.1)
+    note = "judge: the cost of scoring was typed in, not measured (selector.cost): 2.00 h and a bill of 7.00."
+    assert note in found.sheet.notes
+    assert note in done.stdout
+
+
+@pytest.mark.slow
+def test_the_published_selections_of_alpaca_are_in_one_report(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path = shared("data/reference/alpaca_selections.parquet")
+    published: dict[str, set[int]] = {}
+    for row in parquet.read_table(path).to_pylist():
+        published.setdefault(row["selection"], set()).add(row["alpaca_row"])
+    words = [
+        "-m", "selector=scores", f"selector.path={path}", "selector.join=row", "selector.key=alpaca_row",
+        "selector.columns=rank", "selector.direction=lowest", f"selector.only.selection={','.join(published)}",
+        "data=file", f"data.path={shared('data/pools/alpaca_52k.parquet')}", "target=none", "model=local",
+        f"model.path={shared('models/stories260K')}", "model.max_length=512", "template=plain", "tracking=files",
+        "contamination=none", "traits.languages=false", "stages=[select,report]", "report=tables",
+        "budget.ratio=1.0", "budget.allow_fewer=true",
+    ]  # fmt: skip
+    done = warm().run(words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (report,) = (tmp_path / "runs").rglob("report.md")
+    text = report.read_text()
+    composition = text[text.index("Composition of the selections") :]
+    for name, rows in published.items():
+        assert f"only.selection={name}" in text
+        line = next(one for one in composition.splitlines() if f"only.selection={name}" in one)
+        assert float(line.split("|")[2]) == pytest.approx(
+            len(rows), rel=0.03
+        )  # without rows that are cut off
+    assert (report.parent / "overlap.svg").is_file()

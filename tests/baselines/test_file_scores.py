@@ -1,0 +1,173 @@
+"""Scores from a file: joined by id, row number or text; counted, named, and keyed by the file's bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from nait.baselines.file_scores import ABSENT, EMPTY, FileScores
+from nait.core.contracts import content_of
+from nait.core.dataset.examples import Example, Pool, Turn, gather
+from nait.core.errors import ConfigError, DataError
+from nait.core.ranking.orders import BestRank, Highest
+from nait.core.ranking.score_table import ScoreTable
+from nait.data.pools import read_pool
+from nait.stages.artifacts.score_files import write_parquet, write_scores
+from tests.baselines.conftest import Open
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def pool(rows: int = 30) -> Pool:
+    """A pool whose ids are in the reverse order of its file."""
+    return gather("p", [Example(f"r{99 - k}", (Turn(f"Do {k}", f"did {k}"),), row=k) for k in range(rows)])
+
+
+POOL = pool()
+BY_ROW = {example.row: example.id for example in POOL.examples}
+
+
+def written(folder: Path, rows: Rows, kind: str = "jsonl") -> Path:
+    path = folder / f"scores.{kind}"
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if kind == "parquet":
+        write_parquet(path, {name: [row.get(name) for row in rows] for name in names})
+    elif kind == "csv":
+        cells = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
+        path.write_text("".join(",".join(line) + "\n" for line in cells))
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def scored(path: Path, **options: Any) -> ScoreTable:
+    return FileScores(str(path), **options).score(POOL, [], None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("join", ["id", "row", "text"])
+def test_each_row_has_the_score_that_the_file_gives_it(tmp_path: Path, kind: str, join: str) -> None:
+    keys: dict[str, Any] = {
+        "id": lambda k: {"id": BY_ROW[k]},
+        "row": lambda k: {"row": k},
+        "text": lambda k: {"instruction": f"Do {k}", "output": f"did {k}"},
+    }
+    path = written(tmp_path, [{**keys[join](k), "score": k / 2} for k in reversed(range(30))], kind)
+    table = scored(path)  # found by itself
+    assert table.targets == ("any",)
+    assert table.values[:, 0].tolist() == [example.row / 2 for example in POOL.examples]
+    assert not table.warnings
+    assert join in table.definition
+    assert np.array_equal(scored(path, join=join).values, table.values)
+
+
+def test_the_lowest_score_comes_first_when_it_is_best(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"row": k, "place": k} for k in range(30)])
+    table = scored(path, columns="place", direction="lowest")
+    assert [POOL.examples[row].row for row in Highest()(table)] == list(range(30))
+
+
+def test_several_columns_are_several_columns(tmp_path: Path) -> None:
+    rows = [{"id": example.id, "depth": example.row, "taste": -example.row} for example in POOL.examples]
+    table = scored(written(tmp_path, rows))
+    assert table.targets == ("depth", "taste")
+    assert {POOL.examples[row].row for row in BestRank()(table)[:2]} == {0, 29}
+    assert scored(written(tmp_path, rows), columns=["taste"]).targets == ("any",)
+
+
+def test_rows_without_a_score_are_counted_by_reason_and_the_first_are_named(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"row": 3, "score": 1.5}, {"row": 4, "score": None}, {"row": 77, "score": 2}])
+    table = scored(path)
+    assert table.ineligible_counts() == {EMPTY: 1, ABSENT: 28}
+    assert table.eligible.sum() == 1
+    absent, empty, strange = table.warnings
+    assert absent.startswith("28 rows of the pool have no score (not in the file of scores): ")
+    assert absent.endswith(" and 8 more.")
+    assert absent.count(", ") == 19
+    assert BY_ROW[4] in empty
+    assert "1 of the 3 rows of the file of scores match no row" in strange
+    assert strange.endswith("(joined by row): 77.")
+
+
+def test_rows_of_the_file_are_chosen_by_their_values(tmp_path: Path) -> None:
+    rows = [
+        {"row": k, "judge": name, "score": k * (1 if name == "a" else -1)} for k in range(30) for name in "ab"
+    ]
+    table = scored(written(tmp_path, rows), only={"judge": "b"})
+    assert table.values[:, 0].tolist() == [-example.row for example in POOL.examples]
+    with pytest.raises(DataError, match="has another score in"):
+        scored(written(tmp_path, rows))
+    with pytest.raises(ConfigError, match="no row of"):
+        scored(written(tmp_path, rows), only={"judge": "c"})
+
+
+def test_the_scores_of_a_run_are_read_as_they_were_written(tmp_path: Path) -> None:
+    table = ScoreTable(POOL.ids, ("sums", "code"), np.random.default_rng(0).random((30, 2)), "", "")
+    write_scores(tmp_path, table, np.arange(30))
+    found = scored(tmp_path / "scores.parquet")
+    assert found.targets == table.targets
+    assert np.array_equal(found.values, table.values)
+
+
+def test_other_bytes_are_another_content(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"row": 0, "score": 1}])
+    before = content_of(FileScores(str(path)))
+    assert content_of(FileScores(str(path))) == before
+    written(tmp_path, [{"row": 0, "score": 2}])
+    assert content_of(FileScores(str(path))) != before
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "message"),
+    [
+        ({"row": 0, "score": "high"}, {}, "line 1: column 'score' holds 'high'"),
+        ({"row": 0, "score": "inf"}, {}, "not a finite number"),
+        ({"row": 1.5, "score": 1}, {}, "not a row number"),
+        ({"row": -1, "score": 1}, {}, "count from 0"),
+        ({"id": "", "score": 1}, {}, "line 1: column 'id' holds no id"),
+        ({"id": "r1", "score": 1}, {"columns": "scor"}, "selector.columns: there is no column 'scor'"),
+        ({"id": "r1", "score": 1}, {"key": "idd"}, "Did you mean 'id'"),
+        ({"id": "r1", "text": "x"}, {}, "no column holds numbers"),
+        ({"id": "r1", "score": 1}, {"only": {"judge": "a"}}, "selector.only: there is no column 'judge'"),
+        ({"id": "r1", "score": 1}, {"join": "text", "key": "id"}, "a join by text has no key"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_an_error_with_place_and_fix(
+    tmp_path: Path, row: Mapping[str, Any], options: Mapping[str, Any], message: str
+) -> None:
+    with pytest.raises((ConfigError, DataError), match=message.replace("(", r"\(")):
+        FileScores(str(written(tmp_path, [row])), **options).check([])
+
+
+def test_the_model_is_not_opened_and_the_stated_cost_is_kept(tmp_path: Path, opened: Open) -> None:
+    path = written(tmp_path, [{"row": k, "score": k} for k in range(30)])
+    table = FileScores(str(path), cost={"hours": 2, "money": 7.5}).score(POOL, [], opened())
+    assert table.stated_cost == {"seconds": 7200.0, "money": 7.5}
+    with pytest.raises(ConfigError, match=r"selector\.cost\.hours: -1"):
+        FileScores(str(path), cost={"hours": -1})
+
+
+def test_the_published_selections_of_alpaca_enter_by_row_number(shared: Callable[[str], Path]) -> None:
+    path = shared("data/reference/alpaca_selections.parquet")
+    alpaca = read_pool(shared("data/pools/alpaca_52k.parquet"))
+    published = parquet.read_table(path).to_pylist()
+    names = list(dict.fromkeys(row["selection"] for row in published))
+    assert len(names) == 11
+    for name in names:
+        scorer = FileScores(
+            str(path),
+            join="row",
+            key="alpaca_row",
+            columns="rank",
+            direction="lowest",
+            only={"selection": name},
+        )
+        ranking = Highest()(scorer.score(alpaca, [], None))  # type: ignore[arg-type]
+        wanted = [row["alpaca_row"] for row in published if row["selection"] == name]
+        assert [alpaca.examples[row].row for row in ranking] == list(dict.fromkeys(wanted))
