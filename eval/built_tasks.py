@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from nait.core.errors import ConfigError
+from nait.eval.code_execution.code_eval import CodeEval, providing
 from nait.eval.isolation import PYTHON_SEED, quiet_lm_eval, seeded
 from nait.eval.local_data import air_gap
+from nait.eval.suites.generated_code import metric_files
 from nait.eval.suites.requirements import data_source
 from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import Function
@@ -21,11 +23,18 @@ from nait.hub.reachability import offline_variable
 
 @contextmanager
 def built_tasks(
-    suite: Suite, *, mirror: Path | None, online: bool, num_fewshot: int | Mapping[str, int] | None, seed: int
+    suite: Suite,
+    *,
+    mirror: Path | None,
+    online: bool,
+    num_fewshot: int | Mapping[str, int] | None,
+    seed: int,
+    code: CodeEval,
 ) -> Iterator[dict[str, Any]]:
     """Context with name -> the harness's task object, a silent harness, and RNGs seeded with `seed`.
 
-    Converted data are kept in a temporary folder until the context ends.
+    Tasks that run generated code do it by `code`. Converted data are kept in a temporary folder until the context
+    ends.
 
     Raises: ConfigError if a task cannot be built, or if its data hold fewer few-shot examples than it shows.
     """
@@ -37,8 +46,13 @@ def built_tasks(
         quiet_lm_eval(lm_eval.api.task, lm_eval.utils.env),
         seeded(seed),
     ):
-        with air_gap(mirror, online=online, scratch=Path(scratch)):
+        files = {path for task in suite.tasks for path in metric_files(task)}
+        with (
+            air_gap(mirror, online=online, scratch=Path(scratch)),
+            providing(code, files) if files else nullcontext(),
+        ):
             tasks = {task.name: _build(task, shots(task, suite, num_fewshot), seed) for task in suite.tasks}
+        code.outcomes.clear()  # the task files of the harness try the metric when they are imported
         yield tasks
 
 

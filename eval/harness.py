@@ -22,6 +22,7 @@ from nait.core.errors import ConfigError, ModelError
 from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.statistics.results import Evaluation
 from nait.eval.built_tasks import built_tasks, item_texts
+from nait.eval.code_execution.code_eval import CodeEval, code_settings
 from nait.eval.isolation import PYTHON_SEED
 from nait.eval.language_model.answer_limits import CutAnswers, limit_warnings
 from nait.eval.language_model.chat_prompts import Chats, chat_warnings
@@ -29,6 +30,7 @@ from nait.eval.language_model.context_limits import CutPrompts, cap_answers, con
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
 from nait.eval.suites.embedded_sizes import embedded_sizes
+from nait.eval.suites.generated_code import check_code, runs_code
 from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import OWN, Catalogue, library
@@ -68,6 +70,8 @@ class LmEval:
       harness's command line.
     - `include`: folders with the user's task files.
     - `primary`: the main metric by task or group.
+    - `allow_code_execution`: run the code that the model writes, for tasks that score it so. Without it, they are
+      refused.
     """
 
     tasks: Sequence[str]
@@ -85,6 +89,7 @@ class LmEval:
     seed: int = 1234
     include: Sequence[str] = ()
     primary: Mapping[str, str] = field(default_factory=dict)
+    allow_code_execution: bool = False
 
     def __post_init__(self) -> None:
         for name in ("tasks", "include"):
@@ -134,6 +139,7 @@ class LmEval:
         folders = [*(Path(name).expanduser().resolve() for name in self.include), OWN]
         catalogue = Catalogue(folders, shipped=library())
         suite = resolve(self.tasks, catalogue)
+        check_code(suite, allowed=self.allow_code_execution)
         check_choices(suite, catalogue, num_fewshot=self.num_fewshot, primary=self.primary)
         missing = missing_data(suite, self._mirror, online=self.online)
         partial = suite.without(list(missing))
@@ -147,7 +153,8 @@ class LmEval:
         return partial
 
     def check(self) -> None:
-        """Raises: ConfigError for an unknown name, missing data, an unreachable Hub, or a task that runs code."""
+        """Raises: ConfigError for an unknown name, missing data, an unreachable Hub, or a task that runs code
+        without `allow_code_execution`."""
         suite = self.suite
         if self.online:
             check_hub(suite)
@@ -181,6 +188,7 @@ class LmEval:
             "lm_eval": importlib.metadata.version("lm_eval"),
             **({"chat_date": DAY} if self.apply_chat_template else {}),
             **({"batch_size": self.batch_size} if any(map(samples_answers, suite.tasks)) else {}),
+            **({"code_execution": code_settings()} if any(map(runs_code, suite.tasks)) else {}),
         }
 
     def sizes(self) -> dict[str, int]:
@@ -238,7 +246,8 @@ class LmEval:
 
         suite = self.suite
         chats = Chats(model.name)
-        with self._tasks() as tasks:
+        code = CodeEval()
+        with self._tasks(code) as tasks:
             network, tokenizer = load_adapted(model, adapter)
             if self.apply_chat_template:
                 self._prepare(tokenizer, model.name)
@@ -265,6 +274,7 @@ class LmEval:
                 bootstrap_iters=_BOOTSTRAPS,
                 apply_chat_template=self.apply_chat_template,
                 fewshot_as_multiturn=self.multiturn,
+                confirm_run_unsafe_code=self.allow_code_execution,
             )
         release(network)
         results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
@@ -278,14 +288,16 @@ class LmEval:
         ]
         write_samples(raw["samples"], folder)
         return Evaluation(
-            results, items, suite.missing, tuple(warnings), versions(raw), answers_at_limit=unfinished.counts
-        )
+            results, items, suite.missing, tuple(warnings), versions(raw),
+            answers_at_limit=unfinished.counts, code_execution=code.summary(),
+        )  # fmt: skip
 
-    def _tasks(self) -> AbstractContextManager[dict[str, Any]]:
-        """Context with name -> the harness's task object."""
+    def _tasks(self, code: CodeEval | None = None) -> AbstractContextManager[dict[str, Any]]:
+        """Context with name -> the harness's task object. Generated code is run by `code`."""
         return built_tasks(
-            self.suite, mirror=self._mirror, online=self.online, num_fewshot=self.num_fewshot, seed=self.seed
-        )
+            self.suite, mirror=self._mirror, online=self.online, num_fewshot=self.num_fewshot, seed=self.seed,
+            code=code or CodeEval(),
+        )  # fmt: skip
 
     @staticmethod
     def _prepare(tokenizer: Any, name: str) -> None:

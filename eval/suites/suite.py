@@ -1,7 +1,7 @@
 """A suite: the requested names, resolved into tasks to run and groups to average.
 
-This needs neither the harness nor a model and takes 0.1 s. It finds unknown names, tasks that run generated code, too
-many few-shot examples and missing data.
+This needs neither the harness nor a model and takes 0.1 s. It finds unknown names, too many few-shot examples and
+missing data.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Suite:
 def resolve(names: Sequence[str], catalogue: Catalogue) -> Suite:
     """The suite of these names.
 
-    Raises: ConfigError for an unknown name, a task requested twice with different settings, a task that runs
-    generated code, or a task with images or audio.
+    Raises: ConfigError for an unknown name, a task requested twice with different settings, or a task with images or
+    audio.
     """
     tree = _Tree(catalogue)
     requested = {name: tuple(dict.fromkeys(tree.expand(name, {}, owner=""))) for name in names}
@@ -174,14 +174,7 @@ def _mean(part: Mapping[str, Any]) -> GroupMean:
 
 
 def _check_supported(suite: Suite) -> None:
-    """Raises: ConfigError for tasks that run generated code, or that have images or audio."""
-    unsafe = [task.name for task in suite.tasks if task.config.get("unsafe_code")]
-    if unsafe:
-        raise ConfigError(
-            f"scoring runs the code that the model writes: {', '.join(unsafe)}",
-            where="eval.tasks",
-            fix="Remove them: tasks that run generated code are not supported.",
-        )
+    """Raises: ConfigError for tasks that have images or audio."""
     seen = [t.name for t in suite.tasks if t.config.get("doc_to_image") or t.config.get("doc_to_audio")]
     if seen:
         what = f"these tasks have images or audio: {', '.join(seen)}"

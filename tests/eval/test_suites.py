@@ -11,6 +11,7 @@ import pytest
 
 from nait.core.errors import ConfigError
 from nait.eval.harness import LmEval
+from nait.eval.suites.generated_code import check_code
 from nait.eval.suites.requirements import data_source, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import Catalogue, library
@@ -70,8 +71,10 @@ def test_a_tag_names_all_its_tasks(task_folder: Path) -> None:
 
 
 def test_generated_code_is_refused(catalogue: Catalogue) -> None:
+    suite = resolve(["humaneval"], catalogue)
     with pytest.raises(ConfigError, match="runs the code that the model writes: humaneval"):
-        resolve(["humaneval"], catalogue)
+        check_code(suite, allowed=False)
+    check_code(suite, allowed=True)
 
 
 @pytest.mark.parametrize(

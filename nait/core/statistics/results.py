@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Evaluation:
     """All results of one evaluation. `missing` names subtasks that could not be run.
 
     `answers_at_limit`: for each task with generated answers, the number of items whose answer reached its token limit
-    unfinished, and the number of items.
+    unfinished, and the number of items. `code_execution`: how generated programs were run, and counts of their
+    outcomes; empty if none were run.
     """
 
     results: tuple[Result, ...]
@@ -63,6 +65,7 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     answers_at_limit: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    code_execution: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

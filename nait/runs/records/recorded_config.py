@@ -18,7 +18,7 @@ NO_SETTING = {
     "template.path", "reference_template.path", "train.save_seconds", "train.deterministic",
     "train.device_tokens", "train.gradient_checkpointing", "selector.warmup.save_seconds",
     "selector.warmup.deterministic", "selector.warmup.device_tokens", "selector.warmup.gradient_checkpointing",
-    "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial",
+    "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial", "eval.allow_code_execution",
 }  # fmt: skip
 """Keys that do not change results, and keys whose content is recorded as a fingerprint."""
 

@@ -42,6 +42,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
             "warnings": list(evaluation.warnings),
             "versions": dict(evaluation.versions),
             "answers_at_limit": {task: list(count) for task, count in evaluation.answers_at_limit.items()},
+            **({"code_execution": dict(evaluation.code_execution)} if evaluation.code_execution else {}),
         },
     )
 
