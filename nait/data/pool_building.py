@@ -18,6 +18,7 @@ from nait.core.dataset.examples import Example, Pool, gather
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.data.chat.conversations import CONTEXT
 from nait.data.chat.reasoning import Handling
+from nait.data.columns.fields.multiple_choice import BEYOND, ZERO
 from nait.data.columns.formats import OPTIONAL_NAMES, find_layout
 from nait.data.columns.layouts import Layout
 from nait.data.columns.unused_text import TextColumns, unread_advice, unread_answers
@@ -90,17 +91,17 @@ class _PoolBuilder:
     notes: Counter[str] = field(default_factory=Counter)
     faults: list[tuple[Place, RowError]] = field(default_factory=list)
     bad: int = 0
+    beyond: tuple[Place, RowError] | None = None
+    zeros: int = 0
     layout: Layout | None = None
     id_column: str | None = None
     text_columns: TextColumns = field(default_factory=TextColumns)
     ids: dict[str, Place] = field(default_factory=dict)
 
-    @property
-    def _handling(self) -> Handling:
-        return Handling(self.parser.reasoning, self.parser.turns)
-
     def on_bad(self, place: Place, error: RowError) -> None:
         """Count an invalid row; keep the first faults for the error message."""
+        if error.what == BEYOND:
+            self.beyond = self.beyond or (place, error)
         if self.parser.on_bad == "skip":
             self.skipped[error.reason] += 1
             return
@@ -113,7 +114,7 @@ class _PoolBuilder:
         placed = self.source.rows(self.parser.limit, self.on_bad)
         while head := _head(placed):
             if self._found_layout(head):
-                handling = self._handling
+                handling = self.parser.handling
                 for place, row in chain(head, placed):
                     example = self._example(place, row, handling)
                     if example is not None:
@@ -168,7 +169,8 @@ class _PoolBuilder:
         except RowError as error:
             self.on_bad(place, error)
             return None
-        self.notes.update(content.notes)
+        self.zeros += ZERO in content.notes
+        self.notes.update(note for note in content.notes if note != ZERO)
         example = Example(key, content.turns, content.system, content.subtask, place.row)
         if not example.answered:
             self.notes[EMPTY_ANSWER] += 1
@@ -221,7 +223,14 @@ class _PoolBuilder:
         return key
 
     def end(self) -> None:
-        """Log what was skipped and noted. Raises: DataError that counts all invalid rows and names the first."""
+        """Log what was skipped and noted. Raises: DataError that counts all invalid rows and names the first.
+
+        A number as large as the number of options, and no 0, prove that answers count from 1: this is not skipped.
+        """
+        if self.beyond and not self.zeros:
+            place, error = self.beyond
+            fix = f"No answer is 0, so they count from 1: set {self.parser.group}.first_index=1"
+            raise DataError(f"{error.field} {error.what}", where=str(place), fix=fix)
         if self.bad == 1:
             place, error = self.faults[0]
             raise error.at_place(place, group=self.parser.group) from error

@@ -36,6 +36,7 @@ def read_pool(
     duplicates: str = "first",
     reasoning: str = "keep",
     turns: str = "refuse",
+    first_index: int = 0,
     encoding: str | None = None,
     separator: str | None = None,
     field: str | None = None,
@@ -52,11 +53,12 @@ def read_pool(
     `turns`: "refuse" makes a conversation invalid unless user and assistant alternate and it ends with an answer.
     `turns="mend"` removes leading assistant messages and a trailing user message, and joins consecutive messages of
     one role.
+    `first_index`: the number of the first option where an answer is a number, 0 or 1.
     `encoding`, `separator`, `field`, `max_row_mb`: see `Decoding`.
 
     Raises: DataError that names file, row and field; ConfigError that names the key.
     """
-    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
+    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, first_index, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = file_source(path, decoding)
     return resolve_duplicates(
@@ -80,6 +82,7 @@ def read_hub_pool(
     duplicates: str = "first",
     reasoning: str = "keep",
     turns: str = "refuse",
+    first_index: int = 0,
     encoding: str | None = None,
     separator: str | None = None,
     field: str | None = None,
@@ -89,7 +92,7 @@ def read_hub_pool(
 
     The parameters after `mirror` are the same as for `read_pool`. Raises: DataError, ConfigError.
     """
-    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="data")
+    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, first_index, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
     source = hub_source(path, subset=subset, split=split, revision=revision, mirror=mirror, decoding=decoding)
     pool = pool_of(parser, source, name or path.split("/")[-1])
@@ -108,6 +111,7 @@ def read_target(
     duplicates: str = "keep",
     reasoning: str = "keep",
     turns: str = "refuse",
+    first_index: int = 0,
     encoding: str | None = None,
     separator: str | None = None,
     field: str | None = None,
@@ -119,7 +123,9 @@ def read_target(
 
     `rows`: number of rows to sample with `seed`; None uses all. Raises: DataError, ConfigError.
     """
-    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
+    parser = RowParser(
+        format, columns, id_column, limit, on_bad, reasoning, turns, first_index, group="target"
+    )
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
     return [_reference(parser, path, name or stem(path), decoding, duplicates, rows, seed)]
 
@@ -136,6 +142,7 @@ def read_targets(
     duplicates: str = "keep",
     reasoning: str = "keep",
     turns: str = "refuse",
+    first_index: int = 0,
     encoding: str | None = None,
     separator: str | None = None,
     field: str | None = None,
@@ -150,7 +157,9 @@ def read_targets(
     if not paths:
         fix = "Name at least one: target.paths={NAME: FILE}, or choose target=none."
         raise ConfigError("there is no file", where="target.paths", fix=fix)
-    parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, group="target")
+    parser = RowParser(
+        format, columns, id_column, limit, on_bad, reasoning, turns, first_index, group="target"
+    )
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
     named = {str(name): path for name, path in paths.items()}
     chosen = chosen_names(capabilities, named)

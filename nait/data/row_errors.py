@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 
 from nait.core.errors import DataError
 from nait.data.columns.nested_texts import MAX_NAMES, best_text_path
+from nait.data.columns.path_steps import follow, with_best
 
 Row = dict[str, Any]
 
 SHOWN_NAMES = MAX_NAMES
 _MAX_NAME_CHARACTERS = 60
 _MAX_FIX = 1500
-_DATA_KEYS = re.compile(r"\bdata\.(?=(?:turns|columns|id_column|max_row_mb|encoding|field|separator)=)")
+_DATA_KEYS = re.compile(
+    r"\bdata\.(?=(?:turns|columns|id_column|max_row_mb|first_index|encoding|field|separator)=)"
+)
 
 
 class Place(NamedTuple):
@@ -52,13 +55,15 @@ class RowError(Exception):
     """One row that cannot be used.
 
     `what` is the same for equal faults, so that they are counted together. Details of the row are in `at`, the place
-    inside the column ("[2].content"), and in `fix`, which names config keys of the group `data`.
+    inside the column ("[2].content"), and in `fix`, which names config keys of the group `data`. `path` leads to a
+    text inside a value that is not text.
     """
 
-    def __init__(self, what: str, *, column: str = "", at: str = "", fix: str) -> None:
+    def __init__(self, what: str, *, column: str = "", at: str = "", fix: str, path: str = "") -> None:
         self.what = what
         self.column = column
         self.at = at
+        self.path = path
         self.fix = fix if len(fix) <= _MAX_FIX else fix[:_MAX_FIX] + "..."
         super().__init__(what, column, at, fix)
 
@@ -113,7 +118,11 @@ def quoted(name: object) -> str:
 
 
 def value_at(row: Mapping[str, Any], column: str | None) -> Any:
-    """Value of a column or, for "a.b.0", of a path into column a; None when it does not exist."""
+    """Value of a column or, for "a.b.0", of a path into column a; None when it does not exist.
+
+    A step of a path is a key, an index (-1 is the last item), `*` (a list of every item) or `max_by_KEY`, the item
+    with the largest number under KEY (`min_by_KEY`: the smallest).
+    """
     if column is None:
         return None
     if column in row:
@@ -124,14 +133,7 @@ def value_at(row: Mapping[str, Any], column: str | None) -> Any:
         known = next((i for i in range(len(steps) - 1, 1, -1) if ".".join(steps[:i]) in row), 0)
         if known:
             found, steps = row[".".join(steps[:known])], steps[known:]
-    for step in steps:
-        if isinstance(found, Mapping):
-            found = found.get(step)
-        elif isinstance(found, list) and step.isascii() and step.isdigit() and len(step) < 10:
-            found = found[int(step)] if int(step) < len(found) else None
-        else:
-            return None
-    return found
+    return follow(found, steps, row)
 
 
 def has_column(row: Mapping[str, Any], column: str) -> bool:
@@ -157,7 +159,10 @@ def checked_text(value: object, column: str, at: str = "") -> str:
     if isinstance(value, Unreadable):
         raise RowError(value.what, column=column, at=at, fix="Write the row again from its source")
     if not isinstance(value, str):
-        raise RowError(f"is {kind(value)}, not text", column=column, at=at, fix=_as_text(value, column, at))
+        path = "" if at else _text_path(value, column)
+        raise RowError(
+            f"is {kind(value)}, not text", column=column, at=at, fix=_as_text(value, path), path=path
+        )
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -171,16 +176,21 @@ def checked_text(value: object, column: str, at: str = "") -> str:
     return value
 
 
-def _as_text(value: object, column: str, at: str) -> str:
-    """Advice for a value that is not text; suggests a path into a list or an object."""
-    path = best_text_path(value)
-    if path is None or at:
+def _as_text(value: object, path: str) -> str:
+    """Advice for a value that is not text. `path` leads to a text in it; "" when there is none."""
+    if not path:
         return "Write it as text"
-    several = isinstance(value, list) and len(value) > 1 and path.startswith(".0")
+    several = isinstance(value, list) and len(value) > 1 and ".0" in path
     note = (
         f", which reads only the first of {len(value):,} items" if isinstance(value, list) and several else ""
     )
-    return f"Write it as text, or give the path of a text in it, such as {quoted(column + path)}{note}"
+    return f"Write it as text, or give the path of a text in it, such as {quoted(path)}{note}"
+
+
+def _text_path(value: object, column: str) -> str:
+    """Path of a text in a value, of the best one where scores tell it; "" without any."""
+    path = best_text_path(value)
+    return "" if path is None else column + with_best({"": value}, path)
 
 
 def kind(value: object) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from nait.core.errors import ConfigError
 from nait.core.inputs.checks import check_choice
+from nait.data.chat.reasoning import Handling
 from nait.data.columns.assigned_columns import Columns
 
 _CHOICES = {"on_bad": ("error", "skip"), "reasoning": ("keep", "drop"), "turns": ("refuse", "mend")}
+_FIRST_INDICES = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class RowParser:
     on_bad: str = "error"
     reasoning: str = "keep"
     turns: str = "refuse"
+    first_index: int = 0
     group: str = "data"
 
     def __post_init__(self) -> None:
@@ -31,7 +34,16 @@ class RowParser:
         if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
             fix = "Give a whole number from 1 on, or null for all rows."
             raise ConfigError(f"'{self.limit}' is not a number of rows", where=f"{self.group}.limit", fix=fix)
+        if self.first_index not in _FIRST_INDICES or isinstance(self.first_index, bool):
+            fix = "Write 0 or 1: the index of the first option in the answers."
+            raise ConfigError(
+                f"'{self.first_index}' is not 0 or 1", where=f"{self.group}.first_index", fix=fix
+            )
         columns: object = self.columns
         if columns is not None and not isinstance(columns, Mapping):
             fix = "Write {instruction: my_column, output: other_column}."
             raise ConfigError("is not a mapping of fields to columns", where=f"{self.group}.columns", fix=fix)
+
+    @property
+    def handling(self) -> Handling:
+        return Handling(self.reasoning, self.turns, self.first_index)

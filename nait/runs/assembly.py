@@ -25,6 +25,7 @@ from nait.runs.job_checks import (
     check_selector,
     check_split,
     label_of,
+    repeated_pool,
 )
 from nait.runs.records.recorded_config import RecordedConfig
 from nait.runs.truth_labels import labels_of
@@ -77,6 +78,7 @@ def assemble(
     _log_rows(pool, targets, time.monotonic() - started)
     read: list[Pool | Target] = [pool, *targets]
     warnings = [warning for rows in read for warning in describe_duplicates(rows)]
+    warnings += repeated_pool(pool, targets)
     warnings += ground_truth.warnings if ground_truth else ()
     for warning in warnings:
         log.warning("%s", warning)

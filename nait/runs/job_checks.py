@@ -52,6 +52,20 @@ def check_answers(pool: Pool) -> None:
         )
 
 
+def repeated_pool(pool: Pool, targets: Sequence[Target]) -> list[str]:
+    """Warnings for targets whose references are half of the pool's rows or more, such as the pool's own file."""
+    found = []
+    for target in targets:
+        held = {(example.system, example.turns) for example in target.examples}
+        shared = sum((example.system, example.turns) in held for example in pool.examples) if held else 0
+        if 2 * shared >= len(pool) > 0:
+            found.append(
+                f"{shared:,} of the {len(pool):,} rows of the pool '{pool.name}' are references of the target "
+                f"'{target.name}': it describes the pool, not a capability. Give target.path a file of its own."
+            )
+    return found
+
+
 def check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:
     """Raises: ConfigError for stages that a tensor-parallel model does not support."""
     if is_tensor_parallel(model) and (plan or {"train", "evaluate"} & set(stages)):

@@ -18,11 +18,12 @@ from nait.core.dataset.examples import Target
 from nait.core.errors import ConfigError, DataError
 from nait.core.ranking.budgets import Count
 from nait.core.ranking.orders import Highest
+from nait.data.pools import read_pool, read_target
 from nait.models.loading import LocalModel
 from nait.neurons.scorer import Nait
 from nait.runs.assembly import assemble, guarded
 from nait.runs.job import Job
-from nait.runs.job_checks import check_selector, label_of
+from nait.runs.job_checks import check_selector, label_of, repeated_pool
 from nait.stages.select import Selector
 from tests.app.commands import given, make_home
 
@@ -73,6 +74,15 @@ def assembled(home: Path, folder: Path, *words: str, **names: str) -> Job:
         names={"selector": "nait", "train": "lora", **names},
         other_selector=other,
     )
+
+
+def test_a_target_that_holds_half_of_the_pool_has_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    path.write_text("".join(f'{{"instruction": "q{i}", "output": "a"}}\n' for i in range(8)))
+    pool = read_pool(path)
+    (warning,) = repeated_pool(pool, read_target(path, limit=4))
+    assert "4 of the 8 rows of the pool 'pool' are references of the target 'pool'" in warning
+    assert repeated_pool(pool, read_target(path, limit=3)) == []
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,9 @@ TYPED: list[tuple[str, str]] = [
     ("template=chatml", "template=chat"),
     ("template=mine.yaml", "template=file template.path=mine.yaml"),
     ("eval=hellaswag", "eval=lm_eval 'eval.tasks=[hellaswag]'"),
+    ("eval=gsm8k5", "eval=gsm8k eval.num_fewshot=5"),
+    ("eval=mmlu_5shot", "eval=mmlu eval.num_fewshot=5"),
+    ("eval=hellaswag-10-shot", "eval=lm_eval 'eval.tasks=[hellaswag]' eval.num_fewshot=10"),
     ("eval=[mmlu,gsm8k]", "eval=lm_eval 'eval.tasks=[mmlu,gsm8k]'"),
     ("eval=none", "'stages=[select,train]'"),
     ("tracking=online", "tracking=wandb tracking.mode=online"),
@@ -79,6 +82,23 @@ def test_a_value_of_a_recognised_kind_is_answered_with_the_words_for_it(word: st
 )
 def test_a_slip_in_an_option_or_a_word_is_answered_with_the_nearest(word: str, said: str) -> None:
     assert said in message(word)
+
+
+@pytest.mark.parametrize("word", ["eval=gsm8", "eval=gsmk"])
+def test_a_misspelt_benchmark_is_answered_with_the_nearest_option(word: str) -> None:
+    assert "Did you mean 'gsm8k'?" in message(word)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["+budget.count=5"], "budget=ratio has no such key. It needs budget=count."),
+        (["+data.path=x"], "data=nano has no such key. It needs data=file or hub."),
+    ],
+)
+def test_an_added_key_of_another_option_is_answered_with_the_option(words: list[str], said: str) -> None:
+    assert said in message(*words)
+    assert composed("budget=count", "++budget.count=5").budget.count == 5
 
 
 @pytest.mark.parametrize("word", ["selector=nait,Random", "model=own/a,own/b", "data=a.jsonl,b.jsonl"])

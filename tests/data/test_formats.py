@@ -135,7 +135,7 @@ def test_an_optional_column_can_be_switched_off() -> None:
         ({"instruction": "a", "output": None}, "output", "", "is missing", "Give every row a text"),
         ({"instruction": None, "output": "b"}, "instruction", "", "is missing", "Give every row a text"),
         ({"instruction": "a", "output": 5}, "output", "", "is a number, not text", "Write it as text"),
-        ({"instruction": "a", "output": "b", "input": ["c"]}, "input", "", "is a list, not text", "Write it"),
+        ({"instruction": "a", "output": "b", "input": [5]}, "input", "", "is a list, not text", "Write it"),
         ({"prompt": "a", "completion": {}}, "completion", "", "is an object, not text", "Write it"),
         (
             {"prompt": "a\ud83d", "completion": "b"},

@@ -211,11 +211,11 @@ def test_every_mapping_in_an_error_can_be_typed_unchanged(tmp_path: Path) -> Non
 def test_an_input_that_is_not_text_can_be_mapped_or_disabled(tmp_path: Path) -> None:
     row = {"question": "q", "answer": "a", "context": {"contexts": ["c", "d"]}}
     message = refusal(tmp_path, row)
-    assert "such as 'context.contexts.0'" in message
+    assert "data.columns={input: context.contexts}, which joins its texts" in message
     assert "data.columns={input: null}" in message
     path = write(tmp_path, row)
-    assert read_pool(path, columns={"input": "context.contexts.0"}).examples[0].turns == (
-        Turn("q", "a", "c"),
+    assert read_pool(path, columns={"input": "context.contexts"}).examples[0].turns == (
+        Turn("q", "a", "c\n\nd"),
     )
     assert read_pool(path, columns={"input": None}).examples[0].turns == (Turn("q", "a"),)
 
@@ -276,14 +276,15 @@ def test_the_error_of_a_reversed_mapping_shows_the_right_order(tmp_path: Path) -
 )
 def test_the_suggested_path_of_an_answer_leads_to_its_content(tmp_path: Path, value: Any, path: str) -> None:
     row = {"question": "q", "answer": value}
-    assert f"such as '{path}'" in refusal(tmp_path, row)
+    assert f"with data.columns={{prompt: question, completion: {path}}}" in refusal(tmp_path, row)
     turns = read_pool(write(tmp_path, row), columns={"completion": path}).examples[0].turns
     assert turns == (Turn("q", "a"),)
 
 
 def test_the_error_states_that_a_path_reads_only_the_first_item_of_a_list(tmp_path: Path) -> None:
-    row = {"question": "q", "context": ["c", "d"], "answer": "a"}
-    assert "such as 'context.0', which reads only the first of 2 items" in refusal(tmp_path, row)
+    row = {"question": "q", "answer": ["a", "b"]}
+    said = refusal(tmp_path, row)
+    assert "{prompt: question, completion: answer.0}, which reads only the first of 2 items" in said
 
 
 def test_a_list_of_objects_without_roles_is_described(tmp_path: Path) -> None:

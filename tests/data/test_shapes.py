@@ -320,7 +320,7 @@ def test_a_value_inside_a_column_is_selected_by_its_path(read: Any) -> None:
     row = {"question": "q", "answers": {"text": ["a"]}, "request": {"messages": CHAT}}
     assert only(read(row, columns={"prompt": "question", "completion": "answers.text.0"})).turns == PLAIN
     assert only(read(row, columns={"messages": "request.messages"})).turns == PLAIN
-    with pytest.raises(DataError, match=r"is an object, not text.*'answers.text.0'"):
+    with pytest.raises(DataError, match=r"is an object, not text.*completion: answers.text.0"):
         read(row, columns={"prompt": "question", "completion": "answers"})
 
 

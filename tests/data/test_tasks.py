@@ -76,7 +76,9 @@ def test_a_row_that_no_mapping_reads_is_described(tmp_path: Path, row: Row, said
          "'preference_strength' may tell"),
         ({"conversation_a": [ASK, ANSWER], "conversation_b": [ASK, ANSWER], "winner": "model_b"},
          "'winner' may tell"),
-        ({"instruction": "q", "responses": ["x", "y"], "reward_scores": [0.1, 0.9]}, "'reward_scores' may tell"),
+        ({"instruction": "q", "responses": ["x", "y"], "reward_scores": [0.1, 0.9]},
+         "Of the items in 'responses', the mapping reads the one with the highest 'reward_scores'"),
+        ({"instruction": "q", "responses": ["x", "y"], "winner": 1}, "'winner' may tell"),
     ],
 )  # fmt: skip
 def test_the_error_names_the_column_that_tells_the_preferred_answer(

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from nait.cli.command.advice.intended_options import several, suggestion
 from nait.cli.command.advice.suggestions import RUN, check_words, flag_advice
+from nait.cli.command.config_errors import no_such_key
 from nait.cli.command.config_groups import GroupOptions, compose
 from nait.cli.command.config_keys import has
 from nait.cli.command.quoting import readable
@@ -100,6 +101,7 @@ def hydra_line(line: CommandLine, loader: ConfigLoader) -> CommandLine:
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(line.words)
     for one in overrides:
         _check_choice(one, options)
+    _check_additions(overrides, options, loader)
     _warn_of_repeats(overrides)
     if not any(_may_need_rewriting(one, line) for one in overrides):
         return line
@@ -155,6 +157,17 @@ def _check_added(key: str, options: GroupOptions) -> None:
     known = [*options.roots, *options.groups]
     if root not in known:
         raise ConfigError("there is no such key", where=f"+{key}", fix=did_you_mean(root, known))
+
+
+def _check_additions(overrides: Sequence[Override], options: GroupOptions, loader: ConfigLoader) -> None:
+    """Raises: ConfigError for `+KEY` with a key of options other than the chosen one."""
+    added = [one for one in overrides if one.is_add() and options.with_key(one.key_or_group)]
+    if not added:
+        return
+    config = compose(loader, [one.input_line for one in overrides if _chooses(one, options)])
+    for one in added:
+        if not has(config, one.key_or_group):
+            raise no_such_key(one.key_or_group, config, config.hydra.runtime.choices, options)
 
 
 def _may_need_rewriting(one: Override, line: CommandLine) -> bool:

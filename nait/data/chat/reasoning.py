@@ -21,10 +21,11 @@ _SOLUTION = re.compile(r"<\|begin_of_solution\|>\s*(.*?)\s*(?:<\|end_of_solution
 
 @dataclass(frozen=True)
 class Handling:
-    """Options for conversations: `reasoning` is "keep" or "drop", `turns` is "refuse" or "mend"."""
+    """Options for rows: `reasoning` is "keep" or "drop", `turns` is "refuse" or "mend", `first_index` is 0 or 1."""
 
     reasoning: str = "keep"
     turns: str = "refuse"
+    first_index: int = 0
 
 
 def join_reasoning(

@@ -23,11 +23,12 @@ from nait.core.errors import ConfigError, did_you_mean
 from nait.data import field_names
 from nait.data.columns.assigned_columns import Columns, check_columns
 from nait.data.columns.exclusions import with_media, without_class_labels
+from nait.data.columns.fields.inclusion import EXCLUDING
 from nait.data.columns.hints.choices import Guess
 from nait.data.columns.hints.guesses import guess_mapping
 from nait.data.columns.hints.row_hints import hint, mapping_caveats, mapping_text
 from nait.data.columns.hints.row_shapes import must_be_rewritten
-from nait.data.columns.layouts import EXCLUDING, KEYS, TEXT, Layout
+from nait.data.columns.layouts import KEYS, TEXT, Layout
 from nait.data.files.json_objects import describe_keys
 from nait.data.row_errors import Row, RowError, has_column
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from nait.data.field_names import METADATA_WORDS, SPEAKERS
 
 MAX_NAMES = 20
+_HISTORY_WORDS = frozenset({"history", "dialog", "dialogue", "conversation", "context", "utterance", "chat"})
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _TEXT_NAMES = ("content", "text", "value", "answer", "output", "response")
 """Keys that usually hold the text of an object, most likely first."""
@@ -55,3 +56,35 @@ def is_metadata(path: str) -> bool:
     if len(found) > 1 and found[-1] == "list":
         found = found[:-1]
     return bool(found) and (found[-1] in METADATA_WORDS or " ".join(found) in METADATA_WORDS)
+
+
+def is_history(column: str, value: object) -> bool:
+    """Whether a value is a list of texts before an answer, judged by its column's name (PersonaChat's `history`)."""
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        return False
+    words = name_words(column.split(".")[-1])
+    return bool(_HISTORY_WORDS & {*words})
+
+
+def joined_path(value: object) -> str | None:
+    """Path of a list of texts in a value, with `*` for the texts of objects in a list; None without a text."""
+    path = best_text_path(value)
+    if path is None:
+        return None
+    while path.endswith(".0"):
+        path = path.removesuffix(".0")
+    return path.replace(".0.", ".*.")
+
+
+def joined_texts(value: object) -> str | None:
+    """Texts of a list, joined by blank lines, and of lists in it, joined by spaces; None for anything else."""
+    if not isinstance(value, list):
+        return None
+    texts = [one if isinstance(one, str) else _sentence(one) for one in value]
+    return None if None in texts else "\n\n".join(text for text in texts if text and text.strip())
+
+
+def _sentence(value: object) -> str | None:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return None
+    return " ".join(text.strip() for text in value if text.strip())

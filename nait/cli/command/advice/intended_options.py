@@ -15,6 +15,7 @@ _FILE = re.compile(
 )
 _CHATS = re.compile(r"chat|llama|qwen|mistral|gemma|phi|deepseek|zephyr|vicuna|instruct|tokenizer|model")
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM%]?)")
+_SHOTS = re.compile(r"(\w+?)_?(\d{1,2})_?(?:shots?)?")
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
 _OFF = ("none", "off", "false", "no", "disabled")
 _KINDS = ("json", "jsonl", "csv", "tsv", "parquet", "folder", "local", "custom", "own")
@@ -73,9 +74,9 @@ def suggestion(group: str, value: str, known: Sequence[str]) -> str:
         return "Several words are in one pair of quotes: quote each word alone."
     if rest and option in known:
         return f"Type {group}={option} {shlex.quote(f'{group}.{option}={rest}')}."
-    typed = _typed(group, value, plain)
+    typed = _typed(group, value, plain, known)
     if typed:
-        return f"Type {typed}."
+        return f"Type {typed}{'' if typed.endswith('?') else '.'}"
     family = [name for name in known if plain and name.startswith(f"{plain}_")]
     if family:
         return f"Did you mean {_either(family)}?"
@@ -99,7 +100,7 @@ _ADVICE = {
 """Group -> what to type for a value that resembles none of its options."""
 
 
-def _typed(group: str, value: str, plain: str) -> str:
+def _typed(group: str, value: str, plain: str, known: Sequence[str]) -> str:
     """The overrides to type for a value of a recognised kind; "" for any other value."""
     quoted = shlex.quote
     if (group, plain) in _NAMES:
@@ -115,12 +116,24 @@ def _typed(group: str, value: str, plain: str) -> str:
     if group == "template" and _CHATS.search(plain):
         return "template=chat, the model's own chat template"
     if group == "eval" and re.fullmatch(r"\w[\w-]*", value) and plain != "all":
-        return f"eval=lm_eval {quoted(f'eval.tasks=[{value}]')}"
+        return _benchmark(value, plain, known)
     if group == "tracking" and plain in ("online", "offline", "wandb_online"):
         return f"tracking=wandb tracking.mode={plain.removeprefix('wandb_')}"
     if group == "tracking" and plain in ("none", "local", "file"):
         return "tracking=files"
     return _budget(value) if group == "budget" else ""
+
+
+def _benchmark(value: str, plain: str, known: Sequence[str]) -> str:
+    """Overrides for a benchmark: an option with a number of shots (`gsm8k_5shot`), else a task of the harness."""
+    found = _SHOTS.fullmatch(plain)
+    name = found[1] if found else ""
+    if found and (name in known or "shot" in plain):
+        task = f"eval={name}" if name in known else f"eval=lm_eval {shlex.quote(f'eval.tasks=[{name}]')}"
+        return f"{task} eval.num_fewshot={found[2]}"
+    near = did_you_mean(plain, known)
+    similar = f" for a task of lm-evaluation-harness. {near}" if near.startswith("Did") else ""
+    return f"eval=lm_eval {shlex.quote(f'eval.tasks=[{value}]')}{similar}"
 
 
 def _model(value: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nait.data.field_names import OPTIONS, QUESTION_WORDS
-from nait.data.row_errors import Row
+from nait.data.row_errors import Row, quoted
 
 Guess = Mapping[str, str | Sequence[str]]
 """A guessed mapping: field -> column; several columns for the options."""
@@ -52,11 +52,32 @@ def _nested_choices(row: Row) -> Guess | None:
     return None
 
 
+def guess_last_candidate(row: Row) -> Guess | None:
+    """Mapping of texts before an answer and of candidates, the last of which is the answer (PersonaChat)."""
+    for before, held in (("", row), *_last_turns(row)):
+        names = {name.casefold(): name for name in held}
+        history, candidates = names.get("history", ""), names.get("candidates", "")
+        texts = [held.get(name) for name in (history, candidates)]
+        if all(_is_texts(one) or (isinstance(one, list) and len(one) == 1) for one in texts):
+            return {"prompt": before + history, "completion": f"{before}{candidates}.-1"}
+    return None
+
+
+def _last_turns(row: Row) -> list[tuple[str, Row]]:
+    """Path and value of the last object of each list of objects; in a dialogue it holds the whole history."""
+    return [
+        (f"{name}.-1.", one[-1])
+        for name, one in row.items()
+        if isinstance(one, list) and one and isinstance(one[-1], dict)
+    ]
+
+
 def choice_caveat(mapping: Guess) -> str:
     """Sentence on how the choosing column of a mapping is read; "" for a mapping without options."""
     if "options" not in mapping:
         return ""
-    return f"'{mapping['completion']}' chooses the option: its number counts from 0. "
+    chooser = quoted(mapping["completion"])
+    return f"{chooser} chooses the option: its number counts from 0, or from 1 with data.first_index=1. "
 
 
 def holds_options(row: Row) -> str:

@@ -11,10 +11,18 @@ from collections.abc import Iterator, Sequence
 from nait.data.chat.marks import awaits_answer, style_of
 from nait.data.chat.messages import SHAREGPT, is_conversation, is_messages, speaker_roles, turn_keys
 from nait.data.chat.roles import ASSISTANT, USER
-from nait.data.columns.hints.choices import Guess, guess_choices, holds_options
+from nait.data.columns.hints.choices import Guess, guess_choices, guess_last_candidate, holds_options
 from nait.data.columns.hints.row_shapes import must_be_rewritten, verdict_column
 from nait.data.columns.hints.task_columns import guess_task
-from nait.data.columns.nested_texts import is_metadata, name_words, text_paths
+from nait.data.columns.nested_texts import (
+    is_history,
+    is_metadata,
+    joined_path,
+    joined_texts,
+    name_words,
+    text_paths,
+)
+from nait.data.columns.path_steps import with_best
 from nait.data.field_names import (
     ANSWER_WORDS,
     CHOSEN,
@@ -34,14 +42,52 @@ _LABELS = {"label", "speaker", "role", "tag", "name"}
 
 
 def guess_mapping(row: Row) -> Guess | None:
-    """Mapping that may read a row that no layout fits: the chosen answer of a preference pair, or nested texts."""
+    """Mapping that may read a row that no layout fits: the chosen answer of a preference pair, or nested texts.
+
+    Of several answers with scores it reads the best one; texts before an answer, and texts of an input, as a list.
+    """
     if must_be_rewritten(row):
         return None
+    found = _guess(row)
+    return found and _with_lists(row, found)
+
+
+def _with_lists(row: Row, mapping: Guess) -> Guess:
+    """The mapping with the best of several answers, the whole history as the prompt, and the texts of an input."""
+    changed = dict(mapping)
+    completion, prompt = mapping.get("completion"), mapping.get("prompt")
+    if isinstance(completion, str) and "options" not in mapping:
+        changed["completion"] = with_best(row, completion)
+    if (
+        isinstance(prompt, str)
+        and is_history(prompt[:-2], value_at(row, prompt[:-2]))
+        and prompt.endswith(".0")
+    ):
+        changed["prompt"] = prompt[:-2]
+    elif "completion" in mapping and "input" not in mapping and (given := _listed_input(row, changed)):
+        changed["input"] = given
+    return changed
+
+
+def _listed_input(row: Row, mapping: Guess) -> str:
+    """Path of the texts in an input column that is a list or an object and is not read otherwise; "" without one."""
+    read = {str(path).split(".")[0] for path in mapping.values()}
+    for name, value in row.items():
+        if name.casefold() in INPUTS and name not in read and isinstance(value, (list, dict)):
+            path = joined_path(value)
+            if path is not None and joined_texts(value_at(row, name + path)) is not None:
+                return name + path
+    return ""
+
+
+def _guess(row: Row) -> Guess | None:
     columns = {
         name: value
         for name, value in list(row.items())[:SHOWN_NAMES]
         if not any(word in name.casefold() for word in REJECTED) and name != verdict_column(row)
     }
+    if candidates := guess_last_candidate(columns):
+        return candidates
     choices = guess_choices(columns)
     if choices:
         return choices
@@ -128,6 +174,7 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
     """
     texts = list(_text_paths(columns))
     question = _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
+    question = question or next((f"{name}.0" for name, one in columns.items() if is_history(name, one)), None)
     outside = [path for path in texts if path != question and not _inside_input(path)]
     answer = _first_named(outside, ANSWER_WORDS)
     if question and not answer:

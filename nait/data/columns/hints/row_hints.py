@@ -18,12 +18,14 @@ from nait.data.columns.hints.row_shapes import (
     is_reply,
     is_tree,
     is_turn_object,
+    numbered_turns,
     scored_options,
     step_labels,
     token_labels,
     verdict_column,
 )
 from nait.data.columns.nested_texts import is_metadata, text_paths
+from nait.data.columns.path_steps import best_steps
 from nait.data.field_names import TEXT_COLUMNS
 from nait.data.row_errors import SHOWN_NAMES, Row, kind, quoted, value_at
 
@@ -48,6 +50,8 @@ def hint(row: Row) -> str:
         return "Each row is a tree of messages: write one path through it per row, {messages: [...]}. "
     if is_turn_object(row):
         return "The turns are an object: write them as a list, {messages: [...]}. "
+    if turns := numbered_turns(row):
+        return _numbered_turns(turns)
     if is_question_object(row):
         return (
             "Each key is a question: write one row per question, {question: ..., answer: ...}, such as with "
@@ -65,8 +69,8 @@ def hint(row: Row) -> str:
         )
     if step_labels(row):
         return (
-            "'label' marks the steps of a solution as right or wrong: join the steps of a right solution, "
-            "without the marks, and write {prompt: ..., completion: ...}. "
+            f"{quoted(step_labels(row))} marks the steps of a solution as right or wrong: join the steps of a right "
+            "solution, without the marks, and write {prompt: ..., completion: ...}. "
         )
     if is_reply(row):
         return (
@@ -98,6 +102,16 @@ def hint(row: Row) -> str:
     if "text" in (guess_mapping(row) or {}):
         return _transcript(row)
     return "It has tools, which are not supported. " if has_tools(row) else ""
+
+
+def _numbered_turns(names: Sequence[str]) -> str:
+    """Sentence about columns with one message each, with a filter that joins all of a row in order."""
+    stems = "|".join(dict.fromkeys(re.sub("[0-9]+$", "", name) for name in names))
+    filter = f'{{messages: [to_entries[] | select(.key | test("^({stems})[0-9]+$")).value | values]}}'
+    such_as = f", such as with jq -c '{filter}'" if re.fullmatch(r"[\w|]+", stems) else ""
+    return (
+        f"{quoted(names[0])} to {quoted(names[-1])} are one message each: write them as one list{such_as}. "
+    )
 
 
 def _is_one_text(row: Row) -> bool:
@@ -134,6 +148,7 @@ def mapping_caveats(row: Row, mapping: Guess) -> str:
         caveats.append(_omitted(row, path, mapping))
         if path == mapping.get("options"):
             continue
+        caveats += [*_best_items(path), *_whole_lists(row, path, mapping)]
         if _takes_first_of_several(row, path):
             firsts.append(f"'{path}'")
         if isinstance(value_at(row, path), (bool, int)) and "options" not in mapping:
@@ -150,6 +165,25 @@ def mapping_caveats(row: Row, mapping: Guess) -> str:
             f"If the file is one object and its rows are a list in it, set data.field={rows.pop()}. "
         )
     return "".join(dict.fromkeys(caveats))
+
+
+def _best_items(path: str) -> list[str]:
+    """Sentence for each step of a path that picks the best item of a list."""
+    return [
+        f"Of the items in {quoted(held)}, the mapping reads the one with the {'highest' if largest else 'lowest'} "
+        f"{quoted(key)}. "
+        for held, key, largest in best_steps(path)
+    ]
+
+
+def _whole_lists(row: Row, path: str, mapping: Guess) -> list[str]:
+    """Sentences for a path to the last item of a list, and for an input that is a list of texts."""
+    value = value_at(row, path)
+    if path.endswith(".-1"):
+        return [f"If the last item of {quoted(path[:-3])} is the answer, the mapping reads it. "]
+    if path == mapping.get("input") and isinstance(value, list):
+        return [f"{quoted(path)} is a list: all {len(value):,} texts are joined by blank lines. "]
+    return []
 
 
 def _omitted(row: Row, path: str, mapping: Guess) -> str:

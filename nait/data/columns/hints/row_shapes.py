@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from nait.data.chat.roles import ROLES
 from nait.data.field_names import TOOLS
 from nait.data.row_errors import SHOWN_NAMES, Row, is_empty
 
@@ -31,6 +34,8 @@ _THREADS = {
     "dialogue_id", "utterance_idx", "turn", "timestamp", "date", "channel", "channel_id", "ticket_id",
 }  # fmt: skip
 """Names of a message's sender, its text, and its place in a thread (chat, mail, tickets)."""
+_MESSAGE_WORDS = ("message", "msg", "turn", "utterance")
+_NUMBER = re.compile(r"[_ -]?[0-9]{1,3}$")
 _QUESTION_WORDS = 4
 """The fewest words of a key that is a question without a question mark."""
 
@@ -39,20 +44,50 @@ def must_be_rewritten(row: Row) -> bool:
     """Whether no column mapping can read the row, so that it must be rewritten."""
     shapes = (
         is_message, is_tree, is_turn_object, is_question_object, scored_options, token_labels, is_reply, step_labels,
+        numbered_turns,
     )  # fmt: skip
     return any(shape(row) for shape in shapes)
 
 
-def step_labels(row: Row) -> bool:
-    """Whether `label` marks the steps of a solution: PRM800K's `steps`, or Math-Shepherd's copy with + and -."""
+def step_labels(row: Row) -> str:
+    """Column that marks the steps of a solution: PRM800K, Math-Shepherd's copy with + and -, TRL's lists; else ""."""
+    if rated := _rated_steps(row):
+        return rated
     label, text = row.get("label"), row.get("input")
     if isinstance(label, dict):
-        return isinstance(label.get("steps"), list)
+        return "label" if isinstance(label.get("steps"), list) else ""
     if not isinstance(label, str) or not isinstance(text, str):
-        return False
+        return ""
     lines = [line.rstrip() for line in label.splitlines() if line.strip()]
     marked = [line[:-1].rstrip() for line in lines if line.endswith((" +", " -"))]
-    return bool(marked) and all(line in text for line in marked)
+    return "label" if marked and all(line in text for line in marked) else ""
+
+
+def _rated_steps(row: Row) -> str:
+    """Column with one flag or number per text of a list of steps; "" without one."""
+    lists = [row[name] for name in ("completions", "steps") if isinstance(row.get(name), list)]
+    for name in ("labels", "ratings"):
+        marks = row.get(name)
+        if not isinstance(marks, list) or not all(isinstance(one, (bool, int, float)) for one in marks):
+            continue
+        if any(
+            len(steps) == len(marks) > 0 and all(isinstance(one, str) for one in steps) for steps in lists
+        ):
+            return name
+    return ""
+
+
+def numbered_turns(row: Row) -> list[str]:
+    """Three or more columns with one message each: message_1, message_2, ..., or user_1, assistant_1, user_2."""
+    stems = {
+        name: _NUMBER.sub("", name.casefold()) for name, one in row.items() if isinstance(one, str) and one
+    }
+    numbered = [name for name, stem in stems.items() if stem != name.casefold()]
+    for known in (ROLES, *([word] for word in _MESSAGE_WORDS)):
+        found = [name for name in numbered if stems[name] in known]
+        if len(found) > 2 and (known is not ROLES or len({ROLES[stems[name]] for name in found}) > 1):
+            return found
+    return []
 
 
 def is_message(row: Row) -> bool:

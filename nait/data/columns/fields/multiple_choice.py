@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from nait.data.row_errors import Row, RowError, checked_text, is_empty, is_missing, kind, value_at
 
+BEYOND = "is the number of its options, where the last index is one less"
+ZERO = "an answer that is the index 0"
 _LABELS = ("label", "labels", "key")
 _TEXTS = ("text", "texts", "content")
 
@@ -123,46 +125,70 @@ def _shows_options(question: str, options: AnswerOptions) -> bool:
 
 
 def chosen_label(
-    value: object, options: AnswerOptions | str | None, column: str, *, field: str, assigned: bool = False
+    value: object,
+    options: AnswerOptions | str | None,
+    column: str,
+    *,
+    field: str,
+    assigned: bool = False,
+    first_index: int = 0,
+    notes: list[str] | None = None,
 ) -> str:
-    """Answer text: a label or an option's text unchanged; a number becomes the label at that index, from 0.
+    """Answer text: a label or an option's text unchanged; a number becomes the label at that index.
 
-    Without options, a number or boolean becomes its JSON text if the user has `assigned` the column.
+    Indices count from `first_index`; an index 0 is noted. Without options, a number or boolean becomes its JSON text
+    if the user has `assigned` the column.
     Raises: RowError for a number outside the options, or any other value that is not text.
     """
     if not isinstance(options, AnswerOptions):
-        if not isinstance(value, (bool, int, float)) or is_missing(value):
-            return checked_text(value, column)
-        if assigned:
-            return json.dumps(value)
-        fix = f"Write it as text, or convert it as written with data.columns={{{field}: {column}}}"
-        raise RowError(f"is {kind(value)}, not text", column=column, fix=fix)
+        return _plain_answer(value, column, field=field, assigned=assigned)
+    index = _index(value, options)
+    if index is None:
+        return _label_or_text(value, options, column)
+    if index == 0 and notes is not None:
+        notes.append(ZERO)
+    if not first_index and index == len(options.labels):
+        fix = "If they count from 1, set data.first_index=1; else write the label of an option, or its index from 0"
+        raise RowError(BEYOND, column=column, fix=fix)
+    if not 0 <= index - first_index < len(options.labels):
+        raise _no_option(column, first_index)
+    return options.labels[index - first_index]
+
+
+def _plain_answer(value: object, column: str, *, field: str, assigned: bool) -> str:
+    """Answer to a question without options."""
+    if not isinstance(value, (bool, int, float)) or is_missing(value):
+        return checked_text(value, column)
+    if assigned:
+        return json.dumps(value)
+    fix = f"Write it as text, or convert it as written with data.columns={{{field}: {column}}}"
+    raise RowError(f"is {kind(value)}, not text", column=column, fix=fix)
+
+
+def _index(value: object, options: AnswerOptions) -> int | None:
+    """Index that an answer states, as a number, its digits, or a list of one number (AGIEval); None for any other."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], int):
-        value = value[0]  # AGIEval: a list with one number
+        value = value[0]
     if isinstance(value, str):
         text = value.strip()
-        if (
-            not text
-            or text in options.labels
-            or text in options.texts
-            or not text.isascii()
-            or not text.isdigit()
-        ):
-            if not text:
-                raise _no_option(column)
-            if text not in options.texts and text.upper() in options.labels:
-                return text.upper()
-            return checked_text(value, column)
-        value = int(text) if len(text) < 10 else -1
+        if not (text.isascii() and text.isdigit()) or text in options.labels or text in options.texts:
+            return None
+        return int(text) if len(text) < 10 else -1
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return checked_text(value, column)
-    if not 0 <= value < len(options.labels):
-        raise _no_option(column)
-    return options.labels[value]
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _no_option(column: str) -> RowError:
-    fix = "Write the label of an option, or its index from 0"
+def _label_or_text(value: object, options: AnswerOptions, column: str) -> str:
+    """Answer that is a label, in upper case if an option has it, or any other text."""
+    text = value.strip() if isinstance(value, str) else None
+    if text == "":
+        raise _no_option(column, 0)
+    if text is not None and text not in (*options.labels, *options.texts) and text.upper() in options.labels:
+        return text.upper()
+    return checked_text(value, column)
+
+
+def _no_option(column: str, first_index: int) -> RowError:
+    fix = f"Write the label of an option, or its index from {first_index}"
     return RowError("matches none of the options", column=column, fix=fix)

@@ -1,4 +1,4 @@
-"""Fields of a row other than question and answer: transcript, system text and subtask. Pure."""
+"""Fields of a row other than question and answer: transcript, input, system text and subtask. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from nait.data.chat.conversations import Dialogue
 from nait.data.chat.messages import text_and_reasoning
 from nait.data.chat.reasoning import Handling
 from nait.data.chat.transcripts import read_transcript
+from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.columns.hints.row_shapes import transcript_advice
-from nait.data.row_errors import Row, RowError, is_missing, kind, optional_text, value_at
+from nait.data.columns.nested_texts import joined_path, joined_texts
+from nait.data.row_errors import Row, RowError, checked_text, is_missing, kind, optional_text, value_at
 
 
 def transcript(text: str, column: str, handling: Handling) -> Dialogue:
@@ -30,6 +32,29 @@ def system_text(row: Row, column: str | None) -> str:
     if isinstance(value, (dict, list)) and value:
         return text_and_reasoning(value, column or "", "")[0]
     return optional_text(row, column)
+
+
+def input_text(row: Row, column: str | None, *, assigned: bool) -> str:
+    """Input of a question; the texts of a list are joined by blank lines. `assigned`: the user named the column.
+
+    Raises: RowError with the path of the texts in a value that is not a list of texts.
+    """
+    value = value_at(row, column)
+    joined = joined_texts(value)
+    if joined is not None:
+        return checked_text(joined, column or "")
+    try:
+        return optional_text(row, column)
+    except RowError as error:
+        path = None if error.at else joined_path(value)
+        ways = ["Write it as text"]
+        if path is not None:
+            ways.append(
+                f"set data.columns={mapping_text({'input': f'{column}{path}'})}, which joins its texts"
+            )
+        if not assigned:
+            ways.append("set data.columns={input: null}")
+        raise RowError(error.what, column=error.column, at=error.at, fix=", or ".join(ways)) from None
 
 
 def subtask_text(row: Row, column: str | None) -> str:

@@ -1,0 +1,196 @@
+"""Laws of advice that is followed literally: the mapping in an error is typed as written, and reads the right row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from nait.core.dataset.examples import Turn
+from nait.core.errors import ConfigError, DataError
+from nait.data.pools import read_pool, read_target
+from tests.data.test_guesses import ANSWER, ASK, Row, refusal, write
+
+
+def typed(message: str) -> dict[str, Any]:
+    """Keys of the overrides that a message names, as the command line parses them."""
+    found = re.findall(r"data\.(?:columns=\{[^{}]*\}|first_index=1)", message)
+    parsed = OverridesParser.create().parse_overrides(found[:1])
+    return {str(one.key_or_group).removeprefix("data."): one.value() for one in parsed}
+
+
+def followed(folder: Path, *rows: Row) -> list[tuple[Turn, ...]]:
+    """Turns of the rows, read with the keys that their refusal names."""
+    path = write(folder, *rows)
+    with pytest.raises(DataError) as caught:
+        read_pool(path)
+    return [one.turns for one in read_pool(path, **typed(str(caught.value)), id_column=None).examples]
+
+
+NECTAR = {"prompt": "q", "answers": [{"answer": "b", "rank": 2.0}, {"answer": "a", "rank": 1.0}], "turns": 1}
+ULTRA = {
+    "instruction": "q", "models": ["m", "n"], "correct_answers": ["None"],
+    "completions": [
+        {"response": "b", "model": "m", "fine-grained_score": 5.0, "overall_score": 6.5},
+        {"response": "a", "model": "n", "fine-grained_score": 4.0, "overall_score": 8.5},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        NECTAR,
+        ULTRA,
+        {"title": "q", "answers": {"text": ["b", "a"], "score": [1, 7]}, "question": "q"},
+        {"question": "q", "answers": [{"text": "b", "pm_score": 1}, {"text": "a", "pm_score": 4}]},
+        {"question": "q", "answer": [{"text": "b", "score": "1"}, {"text": "a", "score": "2"}]},
+        {"instruction": "q", "responses": ["b", "a"], "reward_scores": [0.1, 0.9]},
+    ],
+    ids=["nectar", "ultrafeedback", "lists", "stack_exchange", "texts", "columns"],
+)
+def test_of_several_scored_answers_the_best_is_read(tmp_path: Path, row: Row) -> None:
+    assert followed(tmp_path, row) == [(Turn("q", "a"),)]
+
+
+def test_the_key_of_a_score_is_named(tmp_path: Path) -> None:
+    assert "Of the items in 'answers', the mapping reads the one with the lowest 'rank'" in refusal(
+        tmp_path, NECTAR
+    )
+    assert "'completions', the mapping reads the one with the highest 'overall_score'" in refusal(
+        tmp_path, ULTRA
+    )
+
+
+def test_a_best_item_is_the_first_of_equal_ones_and_needs_a_number(tmp_path: Path) -> None:
+    row = {"q": "q", "a": [{"t": "x"}, {"t": "a", "s": 2}, {"t": "c", "s": 2}, {"t": "d", "s": float("nan")}]}
+    columns = {"prompt": "q", "completion": "a.max_by_s.t"}
+    assert read_pool(write(tmp_path, row), columns=columns).examples[0].turns == (Turn("q", "a"),)
+    row["a"] = [{"t": "x", "s": "high"}]
+    with pytest.raises(ConfigError, match=r"there is no column 'a.max_by_s.t'"):
+        read_pool(write(tmp_path, row), columns=columns)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"personality": ["i ski"], "candidates": ["no", "a"], "history": ["p", "b", "q"], "conv_id": 0},
+        {"personality": ["i ski"], "utterances": [
+            {"candidates": ["x"], "history": ["p"]}, {"candidates": ["no", "a"], "history": ["p", "b", "q"]}]},
+        {"context": ["p", "b", "q"], "response": "a", "situation": "s"},
+        {"dialog_history": ["p", "b", "q"], "response": "a"},
+    ],
+    ids=["personachat", "utterances", "context", "history"],
+)  # fmt: skip
+def test_texts_before_an_answer_are_its_conversation(tmp_path: Path, row: Row) -> None:
+    assert followed(tmp_path, row) == [(Turn("p", "b", trained=False), Turn("q", "a"))]
+
+
+@pytest.mark.parametrize(
+    ("row", "given"),
+    [
+        ({"question": "q", "context": {"contexts": ["c", "d"], "labels": ["L", "M"]}, "long_answer": "a"}, "c\n\nd"),
+        ({"question": "q", "answer": "a", "context": {"title": ["t"], "sentences": [["c.", " d."], ["e."]]}},
+         "c. d.\n\ne."),
+        ({"question": "q", "answer": "a", "context": [{"title": "t", "text": "c"}, {"title": "u", "text": "d"}]},
+         "c\n\nd"),
+    ],
+    ids=["pubmedqa", "hotpotqa", "passages"],
+)  # fmt: skip
+def test_the_texts_of_an_input_are_joined(tmp_path: Path, row: Row, given: str) -> None:
+    assert followed(tmp_path, row) == [(Turn("q", "a", given),)]
+
+
+def test_an_input_that_is_a_list_of_texts_is_joined_and_counted(tmp_path: Path) -> None:
+    pool = read_pool(write(tmp_path, {"question": "q", "context": ["c", "d"], "answer": "a"}))
+    assert pool.examples[0].turns == (Turn("q", "a", "c\n\nd"),)
+    assert pool.reading["counts"] == {"an input that is a list of texts, joined by blank lines": 1}
+
+
+def test_the_number_of_joined_texts_is_named(tmp_path: Path) -> None:
+    row = {"question": "q", "context": {"contexts": ["c", "d"]}, "long_answer": "a"}
+    assert "'context.contexts' is a list: all 2 texts are joined by blank lines" in refusal(tmp_path, row)
+
+
+def choices(*answers: Any) -> list[Row]:
+    return [{"question": f"q{i}", "choices": ["x", "y", "z"], "answer": one} for i, one in enumerate(answers)]
+
+
+@pytest.mark.parametrize("answers", [(1, 2, 3), ("1", "3", "2"), (3.0, 1.0, 2.0)])
+def test_indices_that_count_from_1_are_refused_with_the_key_that_reads_them(
+    tmp_path: Path, answers: tuple[Any, ...]
+) -> None:
+    path = write(tmp_path, *choices(*answers))
+    for keys in ({}, {"on_bad": "skip"}):
+        with pytest.raises(DataError, match=r"they count from 1: set data\.first_index=1"):
+            read_pool(path, **keys)
+    with pytest.raises(DataError, match=r"set target\.first_index=1"):
+        read_target(path)
+    read = {
+        one.turns[0].instruction[:2]: one.turns[0].answer for one in read_pool(path, first_index=1).examples
+    }
+    assert read == {f"q{i}": "xABC"[int(float(answer))] for i, answer in enumerate(answers)}
+
+
+def test_an_index_0_shows_that_indices_count_from_0(tmp_path: Path) -> None:
+    path = write(tmp_path, *choices(0, 3, 1))
+    assert [one.turns[0].answer for one in read_pool(path, on_bad="skip", id_column=None).examples].count(
+        "A"
+    ) == 1
+    with pytest.raises(DataError, match=r"If they count from 1, set data\.first_index=1"):
+        read_pool(path)
+    with pytest.raises(DataError, match="its index from 1"):
+        read_pool(path, first_index=1)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "q", "completions": ["s", "t"], "labels": [True, False]},
+        {"question": "q", "steps": ["s", "t"], "ratings": [1, -1]},
+    ],
+)
+def test_rated_steps_are_named(tmp_path: Path, row: Row) -> None:
+    said = refusal(tmp_path, row)
+    assert f"'{list(row)[-1]}' marks the steps of a solution as right or wrong" in said
+    assert "columns=" not in said
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"message_1": "q", "message_2": "a", "message_3": "r", "message_4": "b"},
+        {"user_1": "q", "assistant_1": "a", "user_2": "r", "assistant_2": "b"},
+        {"turn1": "q", "turn2": "a", "turn3": "r", "turn4": "b", "topic": "t"},
+    ],
+)
+def test_numbered_columns_are_one_message_each(tmp_path: Path, row: Row) -> None:
+    said = refusal(tmp_path, row)
+    assert "are one message each: write them as one list" in said
+    stems = re.search(r'test\("(.*?)"\)', said)
+    assert stems
+    kept = [value for name, value in row.items() if re.search(stems[1], name)]
+    assert [one.turns for one in read_pool(write(tmp_path, {"messages": kept})).examples] == [
+        (Turn("q", "a"), Turn("r", "b"))
+    ]
+
+
+def test_two_numbered_messages_are_a_question_and_its_answer(tmp_path: Path) -> None:
+    row = {"message_1": "q", "message_2": "a", "message_3": None}
+    assert read_pool(write(tmp_path, row)).examples[0].turns == (Turn("q", "a"),)
+
+
+def test_an_every_step_reads_all_items(tmp_path: Path) -> None:
+    row = {
+        "question": "q",
+        "answer": "a",
+        "ctxs": [{"text": "c"}, {"other": 1}, {"text": "d"}],
+        "chat": [ASK, ANSWER],
+    }
+    pool = read_pool(
+        write(tmp_path, row), columns={"prompt": "question", "completion": "answer", "input": "ctxs.*.text"}
+    )
+    assert pool.examples[0].turns == (Turn("q", "a", "c\n\nd"),)
