@@ -31,6 +31,7 @@ from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
 from nait.eval.suites.embedded_sizes import embedded_sizes
 from nait.eval.suites.generated_code import check_code, runs_code
+from nait.eval.suites.listed_metrics import reading_version
 from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import OWN, Catalogue, library
@@ -184,6 +185,7 @@ class LmEval:
             "seed": self.seed,
             "python_seed": PYTHON_SEED,
             "primary": relevant(self.primary, suite),
+            **reading_version(suite),
             "backend": self.backend,
             "lm_eval": importlib.metadata.version("lm_eval"),
             **({"chat_date": DAY} if self.apply_chat_template else {}),

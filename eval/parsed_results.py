@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nait.core.statistics.results import Item, Member, Result
+from nait.eval.suites.listed_metrics import listed
 from nait.eval.suites.suite import Group, Suite
 
 MACRO = "_macro"
@@ -29,19 +30,24 @@ def parse(
 ) -> tuple[tuple[Result, ...], tuple[Item, ...], list[str]]:
     """Results (requested names first, then groups, then tasks), items, and warnings about skipped values.
 
-    `primary` names the main metric of a task or group as "metric" or "metric/filter". By default it is a task's first
-    metric under its first filter, and a group's first mean.
+    `primary` names the main metric of a task or group as "metric" or "metric/filter". By default it is the first
+    metric that a task's file lists, under its first filter, and a group's first mean. Metrics of opposite directions
+    have no mean.
     """
     items, warnings = _items(raw.get("samples") or {})
     counts = Counter((item.task, item.metric, item.filter) for item in items)
     by_task = {
-        task.name: _mark(list(_task_results(raw, task.name, counts)), primary.get(task.name, ""))
+        task.name: _mark(
+            list(_task_results(raw, task.name, counts)), primary.get(task.name, ""), *listed(task)[:1]
+        )
         for task in suite.tasks
     }
     for name, results in by_task.items():
         if not results:
             warnings.append(f"{name} has no metric that is a number")
+    warnings += _undirected(raw, by_task)
     groups = [result for group in suite.groups for result in _group_results(group, by_task, primary)]
+    warnings += _without_mean(suite, by_task, groups)
     flat = [*groups, *(result for results in by_task.values() for result in results)]
     asked = list(suite.requested)
     place = {name: i for i, name in enumerate(asked)}
@@ -93,14 +99,40 @@ def _task_results(
             n=counts.get((task, metric, name)) or int(values.get("sample_len", 0)),
             filter=name,
             num_fewshot=raw.get("n-shot", {}).get(task),
-            higher_is_better=bool(raw.get("higher_is_better", {}).get(task, {}).get(metric, True)),
+            higher_is_better=_direction(raw, task, metric) is not False,
         )
 
 
-def _mark(results: Sequence[Result], wanted: str) -> list[Result]:
-    """The results with one marked primary: the wanted one if present, else the first."""
-    metric, _, filter_name = wanted.partition("/")
-    fits = [r for r in results if r.metric == metric and filter_name in ("", r.filter)]
+def _direction(raw: Mapping[str, Any], task: str, metric: str) -> bool | None:
+    """Whether a higher value is better; None where neither the task's file nor the harness says it."""
+    found: bool | None = raw.get("higher_is_better", {}).get(task, {}).get(metric)
+    return found
+
+
+def _undirected(raw: Mapping[str, Any], by_task: Mapping[str, Sequence[Result]]) -> list[str]:
+    """A warning about metrics without a direction; none if all have one."""
+    names = dict.fromkeys(
+        f"{name} {result.metric}"
+        for name, results in by_task.items()
+        for result in results
+        if _direction(raw, name, result.metric) is None
+    )
+    if not names:
+        return []
+    return [
+        f"higher is taken as better for {', '.join(names)}: the task file does not say. Write higher_is_better in "
+        "its metric_list"
+    ]
+
+
+def _mark(results: Sequence[Result], *wanted: str) -> list[Result]:
+    """The results with one marked primary: the first of the wanted ones that is present, else the first."""
+    fits = [
+        result
+        for metric, _, filter_name in (one.partition("/") for one in wanted)
+        for result in results
+        if result.metric == metric and filter_name in ("", result.filter)
+    ]
     main = next(iter([*fits, *results]), None)
     return [_changed(result, primary=result is main) for result in results]
 
@@ -121,16 +153,42 @@ def _group_results(
             filters = tuple(dict.fromkeys(found))
         for name in filters:
             parts = [r for members in tasks for r in members if (r.metric, r.filter) == (mean.metric, name)]
-            if parts:
+            if parts and not _opposed(parts):
                 results.append(_average(group, parts, mean.metric, weighted=mean.weight_by_size))
                 results.append(_average(group, parts, mean.metric + MACRO, weighted=False))
     if not group.means:
         main = [result for members in tasks for result in members if result.primary]
-        if main:
+        if main and not _opposed(main):
             metrics = {result.metric for result in main}
             name = metrics.pop() + MACRO if len(metrics) == 1 else _PRIMARY_MEAN
             results.append(_average(group, main, name, weighted=False))
     return _mark(results, primary.get(group.name, ""))
+
+
+def _opposed(parts: Sequence[Result]) -> bool:
+    """Whether higher is better for some of the results and lower for others."""
+    return len({part.higher_is_better for part in parts}) > 1
+
+
+def _without_mean(
+    suite: Suite, by_task: Mapping[str, Sequence[Result]], groups: Sequence[Result]
+) -> list[str]:
+    """A warning for each group whose tasks have results and which has no mean of them."""
+    known = {result.task for result in groups}
+    found = []
+    for group in suite.groups:
+        results = [result for name in group.tasks for result in by_task[name]]
+        if group.name in known or not results:
+            continue
+        wanted = {mean.metric for mean in group.means} or {one.metric for one in results if one.primary}
+        if any(result.metric in wanted for result in results):
+            why = (
+                "higher is better for some of its tasks and lower for others. Set eval.primary for its tasks"
+            )
+        else:
+            why = f"its tasks have no metric {', '.join(sorted(wanted))}"
+        found.append(f"{group.name} has no mean: {why}")
+    return found
 
 
 def _average(group: Group, parts: Sequence[Result], metric: str, *, weighted: bool) -> Result:

@@ -94,7 +94,8 @@ def _check_own_pool(config: DictConfig) -> None:
     names = {
         group: str(OmegaConf.select(config, f"{group}.name", default=WORLD)) for group in ("data", "model")
     }
-    for warning in renamed(builds, names):
+    options = HydraConfig.get().runtime.choices  # data=nano_small sets data.name=nano_small
+    for warning in renamed(builds, {group: name for group, name in names.items() if name != options[group]}):
         log.warning("%s", warning)
 
 

@@ -140,10 +140,11 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
         evaluation = runs.find("evaluations", str(links["evaluation"]))
         if evaluation is None:
             raise StoreError("its evaluation is missing", where=str(record.path), fix="Run the job again.")
-        requested = set(evaluation.manifest["key"]["suite"].get("requested", ()))
-        results = [one for one in runs.results(evaluation) if one.primary or not primary]
+        every = runs.results(evaluation)
+        shown = headlines(evaluation.manifest["key"]["suite"].get("requested", ()), every)
+        results = [one for one in every if one.primary or not primary]
     else:
-        requested, results = {""}, [NOT_EVALUATED]
+        shown, results = {""}, [NOT_EVALUATED]
     base, shuffled = run.method == BASE, is_shuffled(record)
     checks = {} if base or shuffled else _checks(runs, links.get("scores"))
     truth = {} if base else record.manifest.get("truth") or {}
@@ -165,7 +166,7 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
             value=result.value if result.task else None,
             stderr=result.stderr,
             n=result.n,
-            headline=result.task in requested,
+            headline=result.task in shown,
             selected_rows=None if base else record.manifest["selected_rows"],
             answer_tokens=None if base else record.manifest["answer_tokens"],
             seconds_select=None if base else seconds.get("select", 0.0),
@@ -193,6 +194,20 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
             budget_rows=None if base else record.manifest.get("budget_rows"),
             currency="" if record.manifest["money"] is None else str(record.manifest.get("currency") or ""),
         )
+
+
+def headlines(requested: Iterable[str], results: Sequence[Result]) -> set[str]:
+    """The tasks and groups that the user asked for.
+
+    A requested name without a result is a tag, or a group without a mean. Its tasks take its place: those, and those
+    groups, that no other group's mean includes.
+    """
+    asked, known = set(requested), {one.task for one in results}
+    if asked <= known:
+        return asked
+    members = {one.task: {member.task for member in one.members} or {one.task} for one in results}
+    outer = {name for name in known if not any(members[name] < other for other in members.values())}
+    return (asked & known) | outer
 
 
 def _checks(runs: RunSet, scores: str | None) -> dict[str, float]:

@@ -103,6 +103,7 @@ def test_transfer_runs_on_files(nait: Run, tmp_path: Path) -> None:
                 "data.size=100", "traits=none", "model=nano", "model.max_length=128", "template=nano",
                 "tracking=files", "stages=[select,report]", bare=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "only names the embedded world" not in done.stderr  # data=nano_small names itself
     assert sorted(one["target"] for one in manifests(tmp_path)) == ["sums", "sums+trees", "trees"]
     (board,) = (tmp_path / "runs").rglob("leaderboard.json")
     assert len(json.loads(board.read_text())) == 3

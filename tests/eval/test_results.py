@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.eval.parsed_results import parse
+from nait.eval.suites.listed_metrics import reading_version
 from nait.eval.suites.suite import Group, GroupMean, Suite, Task, resolve
-from nait.eval.suites.task_definitions import Catalogue, Entry, library
+from nait.eval.suites.task_definitions import OWN, Catalogue, Entry, Function, library
 from nait.stages.artifacts.evaluation_files import read_items, read_results, write_evaluation
 
 
@@ -143,6 +145,85 @@ def test_one_metric_of_each_name_is_primary() -> None:
         assert sum(r.primary for r in results) == 3
         assert main["both"].metric == metric
         assert main["two"].filter == filter_name
+
+
+def _of_two_metrics(*metric_list: dict[str, Any]) -> tuple[Suite, dict[str, Any]]:
+    """The tasks `one` and `two`, whose file has this list, with a group without means, and results of the harness."""
+    entry = Entry("", "task", None, {"output_type": "multiple_choice", "metric_list": [*metric_list]})
+    tasks = tuple(Task(name, entry, {}) for name in ("one", "two"))
+    raw: dict[str, Any] = {
+        "results": {
+            name: {"acc,none": 0.5, "acc_stderr,none": 0.1, "f1,none": 0.3, "f1_stderr,none": 0.1}
+            for name in ("one", "two")
+        },
+        "higher_is_better": {
+            name: {one["metric"]: one.get("higher_is_better") for one in metric_list}
+            for name in ("one", "two")
+        },
+    }
+    group = Group("both", ("one", "two"), ())
+    return Suite({"both": ("one", "two")}, tasks, (group,)), raw
+
+
+ACC, F1 = {"metric": "acc", "higher_is_better": True}, {"metric": "f1", "higher_is_better": True}
+
+
+@pytest.mark.parametrize(("metrics", "main", "mean"), [((F1, ACC), "f1", 0.3), ((ACC, F1), "acc", 0.5)])
+def test_the_main_metric_is_the_first_of_the_task_file(
+    metrics: tuple[dict[str, Any], ...], main: str, mean: float
+) -> None:
+    suite, raw = _of_two_metrics(*metrics)
+    results, _, warnings = parse(raw, suite, primary={})
+    assert {r.metric for r in results if r.primary and not r.is_group} == {main}
+    assert [(r.metric, r.value) for r in results if r.is_group] == [(f"{main}_macro", pytest.approx(mean))]
+    assert warnings == []
+
+
+def test_metrics_of_opposite_directions_have_no_mean_and_a_warning() -> None:
+    suite, raw = _of_two_metrics(ACC, F1)
+    raw["higher_is_better"]["two"]["acc"] = False
+    results, _, warnings = parse(raw, suite, primary={})
+    assert not [r for r in results if r.is_group]
+    (said,) = warnings
+    assert said.startswith("both has no mean: higher is better for some of its tasks and lower for others.")
+    (mean,) = [r for r in parse(raw, suite, primary={"two": "f1"})[0] if r.is_group]
+    assert (mean.metric, mean.value) == ("primary_macro", pytest.approx(0.4))
+
+
+def test_a_mean_of_a_metric_that_no_task_has_is_missing_with_a_warning() -> None:
+    suite, raw = _of_two_metrics(ACC, F1)
+    wrong = replace(suite, groups=(Group("both", ("one", "two"), (GroupMean("bleu", None, True),)),))
+    assert parse(raw, wrong, primary={})[2] == ["both has no mean: its tasks have no metric bleu"]
+
+
+def test_a_metric_without_a_direction_is_taken_as_higher_is_better_with_a_warning() -> None:
+    suite, raw = _of_two_metrics({"metric": "acc"}, F1)
+    results, _, (said,) = parse(raw, suite, primary={})
+    assert all(r.higher_is_better for r in results)
+    assert said.startswith("higher is taken as better for one acc, two acc: the task file does not say.")
+
+
+def test_only_suites_that_older_versions_read_differently_have_another_key() -> None:
+    def entry(output_type: str, *metrics: dict[str, Any], **more: Any) -> dict[str, int]:
+        config = {"output_type": output_type, "metric_list": [*metrics], **more}
+        task = Task("one", Entry("one", "task", None, config), {})
+        return reading_version(Suite({"one": ("one",)}, (task,), (Group("all", ("one",), ()),)))
+
+    own = Function("m.results", Path())
+    lower = {"metric": "brier_score", "higher_is_better": False}
+    undirected = {"metric": Function("m.score", Path())}
+    assert entry("multiple_choice", ACC, F1) == entry("generate_until", F1, ACC) == {}
+    assert entry("multiple_choice", F1) == entry("generate_until", F1, process_results=own) == {}
+    assert entry("generate_until", {"metric": "exact_match"}) == {}  # the harness knows its direction
+    for changed in (
+        entry("multiple_choice", F1, ACC),
+        entry("generate_until", F1, ACC, process_results=own),
+        entry("generate_until", undirected),
+        entry("multiple_choice", ACC, lower),
+    ):
+        assert changed == {"metrics": 2}
+    stock = resolve(["mmlu", "gsm8k", "bbh_cot_fewshot", "nano"], Catalogue([OWN], shipped=library()))
+    assert reading_version(stock) == {}
 
 
 def test_a_group_without_means_averages_the_primary_metrics() -> None:

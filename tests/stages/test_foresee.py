@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nait.core.statistics.power import Noise
+from nait.core.statistics.power import Comparisons, Noise
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.stages.artifacts.evaluation_files import read_items, read_results, write_evaluation
 from nait.stages.checks.minimum_effect import effects_of_suite
@@ -74,6 +74,25 @@ def test_a_suite_that_knows_its_sizes_is_believed_and_the_rest_assumed(store: St
     whole, part = effects_of_suite(Suite(easy=EASY, hard=HARD), store, seeds=3)
     assert (whole.items, part.of, part.items) == (60, "hard", 20)
     assert whole.noise == part.noise == Noise()
+
+
+@pytest.mark.parametrize(
+    ("requested", "count"), [(["easy", "hard"], 2), (["both"], 1), (["a_tag"], 2), (["a_tag", "easy"], 2)]
+)
+def test_a_tag_counts_a_comparison_for_each_of_its_tasks(
+    store: Store, requested: list[str], count: int
+) -> None:
+    class Asked(Suite):
+        def key(self) -> Mapping[str, Any]:
+            return {
+                **super().key(),
+                "requested": requested,
+                "tasks": {"easy": {}, "hard": {}},
+                "means": {"both": []},
+            }
+
+    whole, _ = effects_of_suite(Asked(easy=EASY, hard=HARD), store, seeds=3, methods=2)
+    assert whole.comparisons == Comparisons(2, 2 * count)
 
 
 def test_the_noise_is_that_of_earlier_pairs_of_methods(store: Store) -> None:

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from nait.core.ranking.orders import Highest, Shuffled
-from nait.core.statistics.results import Evaluation, Item, Result, Row
+from nait.core.statistics.results import Evaluation, Item, Member, Result, Row
 from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.checks.score_checks import warnings_under
 from nait.store import Store, read_json, write_json
 from nait.sweeps.analyses.caveats import NO_SCORES, warnings
 from nait.sweeps.analyses.overlap import lengths
-from nait.sweeps.grouping.collect import collect, sheets
+from nait.sweeps.grouping.collect import collect, headlines, sheets
 from nait.sweeps.plots.curves import CurvePoint, Spot
 from nait.sweeps.render.leaderboard_tables import number
 from nait.sweeps.render.markdown import table
@@ -67,6 +67,33 @@ def test_warnings_of_missing_scores_are_unknown_and_each_warning_is_listed_once(
     shutil.rmtree(tmp_path / "adapters")  # as in a store of fetched records
     shutil.rmtree(tmp_path / "scores")
     assert said() == ["nait: the loss does not fall", f"nait: {NO_SCORES}"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "headlines"),
+    [(["a_tag"], {"nano"}), (["nano_math", "a_tag"], {"nano", "nano_math"}), (["nano_math"], {"nano_math"})],
+)
+def test_a_requested_name_without_a_result_shows_its_tasks(
+    tmp_path: Path, asked: list[str], headlines: set[str]
+) -> None:
+    store = Store(tmp_path)
+    put(store, "nait")
+    (evaluation,) = store.artifacts("evaluations")
+    path = evaluation.path / "manifest.json"
+    manifest = read_json(path)
+    manifest["key"]["suite"]["requested"] = asked
+    write_json(path, manifest)
+    assert {row.task for row in collect(RunSet.load(store)) if row.headline} == headlines
+
+
+def test_a_tag_of_tasks_without_a_group_shows_each_of_them() -> None:
+    results = [Result(task, "acc", 0.5, None, 4) for task in ("one", "two")]
+    grouped = Result(
+        "both", "acc", 0.5, None, 8, members=tuple(Member(r.task, "acc", "", 0.5) for r in results)
+    )
+    assert headlines(["tag"], results) == {"one", "two"}
+    assert headlines(["tag", "one"], results) == {"one", "two"}
+    assert headlines(["tag"], [*results, grouped, Result("three", "acc", 0.5, None, 4)]) == {"both", "three"}
 
 
 def of_any_target(store: Store) -> None:

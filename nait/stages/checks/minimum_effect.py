@@ -39,7 +39,7 @@ def effects_of_suite(
     suite = canonical(evaluator.key())
     earlier = [one for one in store.artifacts("evaluations") if one.manifest["key"]["suite"] == suite]
     items = _item_counts(evaluator, suite, earlier, store)
-    comparisons = Comparisons(methods, methods * (len(suite.get("requested", ())) or len(items) or 1))
+    comparisons = Comparisons(methods, methods * (_benchmarks(suite) or len(items) or 1))
     whole = minimum_effects(items, seeds, {}, comparisons)
     if not whole or not earlier:
         return whole
@@ -48,6 +48,13 @@ def effects_of_suite(
     scopes = {"": set(items), **{one.of: {one.of} for one in whole[1:]}}
     noises = {name: _noise(earlier_methods, seen, tasks) for name, tasks in scopes.items()}
     return minimum_effects(items, seeds, noises, comparisons)
+
+
+def _benchmarks(suite: Mapping[str, Any]) -> int:
+    """The number of requested benchmarks. A tag counts its tasks: at most all that are not requested themselves."""
+    asked, tasks = set(suite.get("requested", ())), set(suite.get("tasks", ()))
+    named = asked & (tasks | set(suite.get("means", ())))
+    return len(asked) if named == asked or not tasks else len(named) + len(tasks - named)
 
 
 def _item_counts(
