@@ -116,7 +116,7 @@ def ours(network: Network, table: TokenTable, options: dict[str, Any], *, device
     with TemporaryDirectory() as folder:
         fit(
             network, table, options, Path(folder), schedule=partial(schedules.scheduler, "cosine", share=0.03),
-            optimizer=None, device_tokens=device_tokens, seed=0, deterministic=False, watchers=[clock],
+            optimizer=None, device_tokens=device_tokens, resumed=None, seed=0, deterministic=False, watchers=[clock],
         )  # fmt: skip
     return clock.seconds
 

@@ -27,6 +27,7 @@ from nait.eval.isolation import PYTHON_SEED
 from nait.eval.language_model.answer_limits import CutAnswers, limit_warnings
 from nait.eval.language_model.chat_prompts import Chats, chat_warnings
 from nait.eval.language_model.context_limits import CutPrompts, cap_answers, context_warnings
+from nait.eval.language_model.split_requests import serve_requests, split_requests
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
 from nait.eval.suites.embedded_sizes import embedded_sizes
@@ -243,20 +244,14 @@ class LmEval:
         """
         from lm_eval.evaluator import evaluate
 
-        from nait.eval.language_model.shared_prefix import backend_warnings, open_lm
-        from nait.training.adapter import load_adapted, release
+        from nait.eval.language_model.shared_prefix import backend_warnings
+        from nait.training.adapter import release
 
         suite = self.suite
         chats = Chats(model.name)
         code = CodeEval()
         with self._tasks(code) as tasks:
-            network, tokenizer = load_adapted(model, adapter)
-            if self.apply_chat_template:
-                self._prepare(tokenizer, model.name)
-            lm = open_lm(
-                network, tokenizer, shared=self.backend == "shared_prefix", batch_tokens=self.batch_tokens,
-                batch_size=self.batch_size, seed=self.seed,
-            )  # fmt: skip
+            network, lm = self._open(model, adapter)
             context = int(lm.max_length)
             if os.environ.get("TQDM_DISABLE"):  # parallel jobs; the harness ignores this variable
                 for name in ("loglikelihood", "generate_until"):
@@ -269,6 +264,7 @@ class LmEval:
             cuts, unfinished = CutPrompts(), CutAnswers()
             cuts.attach(lm)
             unfinished.attach(lm)
+            split_requests(lm, [cuts, unfinished])
             raw = evaluate(
                 lm=lm,
                 task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
@@ -292,6 +288,30 @@ class LmEval:
         return Evaluation(
             results, items, suite.missing, tuple(warnings), versions(raw),
             answers_at_limit=unfinished.counts, code_execution=code.summary(),
+        )  # fmt: skip
+
+    def assist(self, model: Model, adapter: Path | None) -> None:
+        """This process's share of `evaluate`, which rank 0 calls with the same model and adapter. Writes nothing."""
+        from nait.training.adapter import release
+
+        network, lm = self._open(model, adapter)
+        cuts, unfinished = CutPrompts(), CutAnswers()
+        cuts.attach(lm)
+        unfinished.attach(lm)
+        serve_requests(lm, [cuts, unfinished])
+        release(network)
+
+    def _open(self, model: Model, adapter: Path | None) -> tuple[Any, Any]:
+        """The network with its adapter, and the language model that answers requests with it."""
+        from nait.eval.language_model.shared_prefix import open_lm
+        from nait.training.adapter import load_adapted
+
+        network, tokenizer = load_adapted(model, adapter)
+        if self.apply_chat_template:
+            self._prepare(tokenizer, model.name)
+        return network, open_lm(
+            network, tokenizer, shared=self.backend == "shared_prefix", batch_tokens=self.batch_tokens,
+            batch_size=self.batch_size, seed=self.seed,
         )  # fmt: skip
 
     def _tasks(self, code: CodeEval | None = None) -> AbstractContextManager[dict[str, Any]]:

@@ -14,7 +14,7 @@ from nait.cli.help import replace_null
 from nait.core.errors import ConfigError, NaitError
 from nait.core.inputs.paths import write_error
 from nait.core.ranks import Workers, workers_from
-from nait.runs.processes import helper_overrides, prepare_process
+from nait.runs.processes.launch import helper_overrides, prepare_process
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit code of a job that SIGTERM ended."""

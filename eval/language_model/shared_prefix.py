@@ -40,7 +40,8 @@ TEXTS = 64
 class SharedPrefixLM(HFLM):  # type: ignore[misc]
     """HFLM that forwards shared prefixes once. `batch_tokens` is the maximum number of own tokens in a batch.
 
-    `not_shared` is the reason why the network's requests are not grouped; None if they are.
+    `not_shared` is the reason why the network's requests are not grouped; None if they are. `draw_numbers`: the
+    numbers from which the random draws of a call's requests are seeded; None counts those with the same settings.
     """
 
     def __init__(self, *args: Any, batch_tokens: int, seed: int, **options: Any) -> None:
@@ -48,6 +49,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         self.batch_tokens = batch_tokens
         self.seed = seed
         self.not_shared: str | None = None
+        self.draw_numbers: Sequence[int] | None = None
         self.network: SharedNetwork | None = None
         self._encoded: dict[str, list[int]] = {}
         try:
@@ -131,15 +133,22 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         with tqdm(total=len(requests), disable=disable_tqdm, desc="Running generate_until requests") as bar:
             for settings, numbers in _by_settings(requests):
                 part = [requests[i] for i in numbers]
-                found = self._generate(part, settings, bar.update)
+                draws = (
+                    range(len(part)) if self.draw_numbers is None else [self.draw_numbers[i] for i in numbers]
+                )
+                found = self._generate(part, settings, draws, bar.update)
                 for number, text in zip(numbers, found, strict=True):
                     texts[number] = text
         return texts
 
     def _generate(
-        self, requests: Sequence[Any], settings: Mapping[str, Any], done: Callable[[int], Any]
+        self,
+        requests: Sequence[Any],
+        settings: Mapping[str, Any],
+        draws: Sequence[int],
+        done: Callable[[int], Any],
     ) -> list[str]:
-        """The answers to requests with the same settings."""
+        """The answers to requests with the same settings. `draws`: the number that seeds each one's draws."""
         options = normalize_gen_kwargs(dict(settings), self.max_gen_toks)
         eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
         until = handle_stop_sequences(options.pop("until", None), eos=eos)
@@ -150,8 +159,12 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
             done(len(requests))
             return texts
         pick, ends = sampling
+
+        def drawn(logits_bv: torch.Tensor, places: Sequence[tuple[int, int]]) -> list[int]:
+            return pick(logits_bv, [(draws[number], token) for number, token in places])
+
         generation = Generation(
-            self.network, pick, self._finished(until, ends), most_tokens=most, batch_tokens=self.batch_tokens
+            self.network, drawn, self._finished(until, ends), most_tokens=most, batch_tokens=self.batch_tokens
         )
         found: list[str] = [""] * len(requests)
 

@@ -266,6 +266,19 @@ class Trainer(Protocol):
     ) -> Mapping[str, Any]: ...
 
 
+@runtime_checkable
+class ShareableTrainer(Protocol):
+    """A trainer whose work several processes share. Rank 0 calls `train`, the others `assist` with the same rows."""
+
+    def resumes(self, folder: Path) -> Path | None:
+        """The checkpoint in `folder` from which `train` resumes."""
+        ...
+
+    def assist(self, model: Model, rows: TokenTable, *, resumed: Path | None, seed: int) -> None:
+        """This process's share of a training. Writes nothing."""
+        ...
+
+
 class Evaluator(Protocol):
     """A benchmark suite. `key` identifies the results, task definitions included."""
 
@@ -280,6 +293,15 @@ class Evaluator(Protocol):
         ...
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation: ...
+
+
+@runtime_checkable
+class ShareableEvaluator(Protocol):
+    """An evaluator whose work several processes share. Rank 0 calls `evaluate`, the others `assist`."""
+
+    def assist(self, model: Model, adapter: Path | None) -> None:
+        """This process's share of an evaluation of the model with this adapter. Writes nothing."""
+        ...
 
 
 @runtime_checkable

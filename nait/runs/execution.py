@@ -12,7 +12,8 @@ from nait.core.ranking.budgets import WHOLE, shortfall
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.runs.job import Job
-from nait.runs.processes import dismissing_helpers, is_tensor_parallel, without_launcher
+from nait.runs.processes.launch import dismissing_helpers, is_tensor_parallel, without_launcher
+from nait.runs.processes.shared_work import ending_helpers, help_job, shared_evaluator, shared_trainer
 from nait.runs.records.run_log import log_evaluation, log_selection, log_truth
 from nait.runs.records.run_record import RunRecord
 from nait.runs.truth_labels import judge
@@ -42,12 +43,18 @@ def run_job(job: Job, stages: Sequence[str], *, last: bool) -> str:
 
 
 def assist_run(job: Job, stages: Sequence[str]) -> None:
-    """Compute a share of the passes of a job that another process runs. Writes to the store only."""
-    if is_tensor_parallel(job.parts.model):
-        job.parts.model.follow()
-    elif job.selects(stages):
-        with Termination():
+    """Compute a share of the passes, the training and the evaluation of a job that another process runs.
+
+    Writes to the store only.
+    """
+    parts = job.parts
+    if is_tensor_parallel(parts.model):
+        parts.model.follow()
+        return
+    with Termination():
+        if job.selects(stages):
             Execution(job, stages, RunRecord([*job.warnings])).assist()
+        help_job(parts.model, parts.trainer, parts.evaluator)
 
 
 @dataclass
@@ -63,7 +70,7 @@ class Execution:
         failed = True
         try:
             self.record.start(self.job)
-            with dismissing_helpers(self.job.parts.model):
+            with dismissing_helpers(self.job.parts.model), ending_helpers(self.job.parts.model):
                 text = self._run(last=last)
             failed = False
         finally:
@@ -217,9 +224,10 @@ class Execution:
 
     def _train(self, selection: Selection) -> Artifact | None:
         job, parts, record = self.job, self.job.parts, self.record
+        trainer = shared_trainer(parts.trainer, parts.model)
         with record.phase(job, "train"), without_launcher():
             adapter = train(
-                selection, job.pool, model=parts.model, template=parts.template, trainer=parts.trainer,
+                selection, job.pool, model=parts.model, template=parts.template, trainer=trainer,
                 seed=job.seed, store=job.store, tracker=job.tracker,
             )  # fmt: skip
         if adapter:
@@ -230,6 +238,7 @@ class Execution:
     def _evaluate(self, adapter: Artifact | None) -> Artifact:
         job, evaluator, record = self.job, self.job.parts.evaluator, self.record
         assert evaluator is not None
+        evaluator = shared_evaluator(evaluator, job.parts.model)
         with record.phase(job, "evaluate"), without_launcher():
             evaluation = evaluate(job.parts.model, adapter, evaluator=evaluator, store=job.store)
         record.link_artifact("evaluate", evaluation, link="evaluation")

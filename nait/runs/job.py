@@ -14,7 +14,7 @@ from nait.core.dataset.examples import Pool, Target
 from nait.core.estimates.costs import Cost
 from nait.core.ranking.ground_truth import Labels, TruthColumns
 from nait.models.prompts.templates import Template
-from nait.runs.processes import main_process_store, without_launcher
+from nait.runs.processes.launch import main_process_store, without_launcher
 from nait.runs.records.recorded_config import RecordedConfig
 from nait.runs.truth_labels import PoolLabels
 from nait.stages.select import Selector

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nait.core.contracts import Budget, Model
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError
-from nait.runs.processes import is_tensor_parallel
+from nait.runs.processes.launch import is_tensor_parallel
 from nait.stages.select import Selector
 
 BASE = "base"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from nait.core.contracts import Model, Tracker
@@ -167,28 +168,16 @@ class FineTune:
         network = self._trainable(network)
         start = health.sample_weights(network)
         most = self._most_tokens(network)
-        resumed = latest(folder / CHECKPOINTS)
+        resumed = self.resumes(folder)
         attempt = Attempt(folder, kept=[resumed / STATE] if resumed else [])
         bar = watch.Bar()
         kept = [watch.Epochs(folder, model.name)] if self.checkpoints == "epoch" else []
         try:
-            state = fit(
-                network,
-                rows,
-                self._options(dtype),
-                folder / CHECKPOINTS,
-                schedule=partial(schedules.scheduler, self.scheduler, share=float(self.warmup)),
-                optimizer=stochastic_adamw(self.learning_rate) if self.optimizer == STOCHASTIC else None,
-                device_tokens=most,
-                seed=seed,
-                deterministic=self.deterministic,
-                watchers=[
-                    watch.LossCurve(tracker),
-                    bar,
-                    *kept,
-                    watch.CheckpointSaves(self.save_seconds, attempt.keep),
-                ],
-            )
+            saves = watch.CheckpointSaves(self.save_seconds, attempt.keep)
+            state = self._fit(
+                network, rows, folder / CHECKPOINTS, resumed, dtype=dtype, device_tokens=most, seed=seed,
+                watchers=[watch.LossCurve(tracker), bar, *kept, saves],
+            )  # fmt: skip
         finally:
             bar.close()
         facts = watch.facts(state, network, rows, earlier_seconds=attempt.earlier_seconds)
@@ -214,6 +203,48 @@ class FineTune:
         warnings += halved(most, facts["device_tokens"])
         adapter.release(network)
         return {**facts, **shares, "warnings": warnings, **attempt.facts()}
+
+    def resumes(self, folder: Path) -> Path | None:
+        """The checkpoint of a killed run in `folder`, from which `train` resumes."""
+        return latest(folder / CHECKPOINTS)
+
+    def assist(self, model: Model, rows: TokenTable, *, resumed: Path | None, seed: int) -> None:
+        """This process's share of `train`, which rank 0 calls with the same model, rows and seed. Writes nothing.
+
+        `resumed`: the checkpoint from which rank 0 resumes.
+        """
+        check_trainable(rows)
+        from transformers import set_seed
+
+        network = borrow(model)
+        set_seed(seed)
+        dtype = network.dtype
+        network = self._trainable(network)
+        with TemporaryDirectory(prefix="nait-helper-") as folder:
+            self._fit(
+                network, rows, Path(folder), resumed, dtype=dtype, device_tokens=self._most_tokens(network),
+                seed=seed, watchers=[],
+            )  # fmt: skip
+        adapter.release(network)
+
+    def _fit(
+        self, network: Any, rows: TokenTable, checkpoints: Path, resumed: Path | None, *, dtype: Any,
+        device_tokens: int, seed: int, watchers: Sequence[Any],
+    ) -> Any:  # fmt: skip
+        """The trainer's state after training. `dtype`: the checkpoint's."""
+        return fit(
+            network,
+            rows,
+            self._options(dtype),
+            checkpoints,
+            schedule=partial(schedules.scheduler, self.scheduler, share=float(self.warmup)),
+            optimizer=stochastic_adamw(self.learning_rate) if self.optimizer == STOCHASTIC else None,
+            device_tokens=device_tokens,
+            resumed=resumed,
+            seed=seed,
+            deterministic=self.deterministic,
+            watchers=watchers,
+        )
 
     def _most_tokens(self, network: Any) -> int:
         if self.device_tokens != AUTO:

@@ -6,6 +6,7 @@ a batch of the trainer holds the row numbers of one update, and `UpdateGradients
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +17,9 @@ from typing import Any
 from nait.core.addresses import unit_interval
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
+from nait.models.devices.process_group import shared_by
 from nait.training.callbacks import callbacks
-from nait.training.checkpoints import TOKENS, latest, tokens_of
+from nait.training.checkpoints import TOKENS, tokens_of
 from nait.training.updates.rows import ROWS, RowNumbers, gather
 
 FIXED: Mapping[str, Any] = {
@@ -41,6 +43,7 @@ def fit(
     schedule: Callable[..., Any],
     optimizer: tuple[Any, dict[str, Any]] | None,
     device_tokens: int,
+    resumed: Path | None,
     seed: int,
     deterministic: bool,
     watchers: Sequence[Any],
@@ -49,7 +52,8 @@ def fit(
 
     `options`: fields of TrainingArguments. `schedule(optimizer, updates=...)`: returns the scheduler of the learning
     rate. `optimizer`: a class and its arguments; None uses the one in `options`. `device_tokens`: the most padded
-    tokens of a micro-batch. A resumed run uses its checkpoint's number if that is smaller.
+    tokens of a micro-batch. `resumed`: the checkpoint to resume from, whose number is used if that is smaller.
+    Within `sharing`, each process calls this with the same arguments; all end with the same network.
 
     Raises: ConfigError when the device does not support the options.
     """
@@ -57,7 +61,6 @@ def fit(
 
     arguments = _arguments(network.device, options, checkpoints, seed)
     cached = getattr(network.config, "use_cache", True)  # the trainer disables it and does not restore it
-    resumed = latest(checkpoints)
     trainer = _updates_trainer()(
         model=network,
         optimizer_cls_and_kwargs=optimizer,
@@ -72,7 +75,7 @@ def fit(
     trainer.remove_callback(PrinterCallback)
     kernels = deterministic_kernels(network.device) if deterministic else nullcontext()
     with kernels, _listed_gradients(network, trainer.trained):
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        _train(trainer, resumed)
     if network.device.type != "cpu":
         trainer.accelerator.free_memory()  # the evaluation loads the model again
     network.config.use_cache = cached
@@ -82,12 +85,27 @@ def fit(
     return trainer.state
 
 
+def _train(trainer: Any, resumed: Path | None) -> None:
+    """Train; an error of rank 0 also ends the training of the processes that share it."""
+    try:
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    except Exception:
+        from nait.training.updates.shared_updates import end_training
+
+        workers, state = shared_by(), trainer.state
+        if workers.count > 1 and workers.rank == 0 and state.global_step < state.max_steps:
+            end_training()
+        raise
+
+
 def _updates_trainer() -> Any:
     """The trainer's class: a batch is one update, and its learning rate follows `schedule`."""
     from torch.nn.utils import clip_grad_norm_
     from transformers import Trainer
 
     from nait.training.updates.update_gradients import UpdateGradients
+
+    workers = shared_by()
 
     class UpdatesTrainer(Trainer):  # type: ignore[misc]  # the trainer's hooks are methods
         def __init__(
@@ -97,8 +115,9 @@ def _updates_trainer() -> Any:
             self.lengths, self.schedule = table.lengths, schedule
             self.trained = [p for p in self.model.parameters() if p.requires_grad]
             self.gradients = UpdateGradients(
-                self.model, table, device_tokens=device_tokens, autocast=self.accelerator.autocast
-            )
+                self.model, table, device_tokens=device_tokens, autocast=self.accelerator.autocast,
+                workers=workers,
+            )  # fmt: skip
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
             self.lr_scheduler = self.schedule(optimizer or self.optimizer, updates=num_training_steps)
@@ -111,7 +130,8 @@ def _updates_trainer() -> Any:
             num_items_in_batch: Any = None,  # noqa: ARG002
         ) -> Any:
             self.state.num_input_tokens_seen += int(self.lengths[inputs[ROWS]].sum())
-            return self.gradients(inputs[ROWS]).to(self.args.device)
+            loss = self.gradients(inputs[ROWS], step=self.state.global_step)
+            return loss.to(self.args.device)
 
         # The trainer's own two methods walk through all modules of the adapted network at each update.
         def _clip_grad_norm(self, model: Any) -> Any:  # noqa: ARG002
@@ -151,28 +171,50 @@ def stochastic_adamw(learning_rate: float) -> tuple[Any, dict[str, Any]]:
 def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed: int) -> Any:
     from transformers import TrainingArguments
 
-    if device.type == "cuda" and device.index not in (None, 0):
+    helps = shared_by().rank > 0
+    if device.type == "cuda" and device.index not in (None, 0) and not helps:
         raise ConfigError(
             f"the model is on {device}, the trainer uses the first visible GPU",
             where="model.device",
             fix=f"Set CUDA_VISIBLE_DEVICES={device.index} and model.device=cuda.",
         )
     try:
-        arguments = TrainingArguments(
-            output_dir=str(checkpoints),
-            seed=seed,
-            # The sampler shuffles epoch e with data_seed + e: without the hash, seed 1 would repeat epochs of seed 0.
-            data_seed=int(unit_interval("order of rows", seed) * 2**31),
-            use_cpu=device.type == "cpu",
-            dataloader_pin_memory=False,  # a batch is a list of row numbers
-            **FIXED,
-            **options,
-        )
+        with _without_group_warning():
+            arguments = TrainingArguments(
+                output_dir=str(checkpoints),
+                seed=seed,
+                # Epoch e is shuffled with data_seed + e: without the hash, seed 1 would repeat epochs of seed 0.
+                data_seed=int(unit_interval("order of rows", seed) * 2**31),
+                use_cpu=device.type == "cpu",
+                dataloader_pin_memory=False,  # a batch is a list of row numbers
+                **FIXED,
+                **options,
+            )
     except ValueError as error:
         raise ConfigError(f"cannot train on {device} with these options ({error})", where="train") from error
     # With several visible GPUs the trainer would split each batch, which changes the sums.
     arguments._n_gpu = min(arguments.n_gpu, 1)
+    if helps and device.type == "cuda":
+        import torch
+
+        torch.cuda.set_device(device)  # the arguments chose the first GPU
+        vars(arguments)["_setup_devices"] = device
     return arguments
+
+
+@contextmanager
+def _without_group_warning() -> Iterator[None]:
+    """Hide the advice to launch DDP: the processes of a group sum their gradients themselves."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "process group is initialized" not in record.getMessage()
+
+    log = logging.getLogger("transformers.training_args")
+    log.addFilter(other)
+    try:
+        yield
+    finally:
+        log.removeFilter(other)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from nait.core.ranks import Workers
-from nait.runs.processes import (
+from nait.runs.processes.launch import (
     LAUNCHER,
     helper_overrides,
     main_process_store,
@@ -125,6 +128,30 @@ def test_a_dead_process_ends_the_others_and_the_same_command_resumes(single: Pat
     assert done.returncode == 0, done.stderr
     assert sorted(chain(*measured(died), *measured(again))) == sorted(*measured(single))
     assert signals(again) == signals(single)
+
+
+@pytest.mark.slow
+def test_torchrun_trains_and_evaluates_as_one_process_does(tmp_path: Path) -> None:
+    asked = [
+        "selector=random",
+        "budget.ratio=0.2",
+        "train.epochs=2",
+        "train.learning_rate=2e-4",
+        "eval.tasks=[nano_math,nano_facts]",
+    ]
+    for count in (1, 2):
+        done = start(tmp_path / str(count), count, *asked)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("Train took") == 1, "the second process talks"
+    adapters, items = (
+        [next((tmp_path / count / "store").glob(pattern)) for count in ("1", "2")]
+        for pattern in ("adapters/*/adapter_model.safetensors", "evaluations/*/items.parquet")
+    )
+    one, two = (torch.cat([t.flatten() for _, t in sorted(load_file(path).items())]) for path in adapters)
+    assert float((one - two).norm() / one.norm()) < 1e-5
+    assert items[0].read_bytes() == items[1].read_bytes()
+    results = [json.loads((path.parent / "results.json").read_text()) for path in items]
+    assert results[0] == results[1]
 
 
 def test_rank_0_adds_no_override_and_other_ranks_a_temporary_folder() -> None:

@@ -40,7 +40,12 @@ HUB = set(FLOORS) - {"planning", "testing", "runs", "cli", "__main__"}
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb/tracker.py"},
     "wandb_workspaces": {"nait/tracking/wandb/workspaces.py"},
-    "lm_eval": {"eval/harness.py", "eval/built_tasks.py", "eval/language_model/shared_prefix.py"},
+    "lm_eval": {
+        "eval/harness.py",
+        "eval/built_tasks.py",
+        "eval/language_model/shared_prefix.py",
+        "eval/language_model/split_requests.py",
+    },
     "hydra": {"nait/__main__.py", "nait/cli"},
     "omegaconf": {"nait/__main__.py", "nait/cli"},
     "peft": {"nait/training/adapter.py"},

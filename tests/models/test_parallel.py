@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from nait.core.errors import ModelError
+from nait.models.devices import process_group as group
 from nait.models.devices import tensor_parallel as parallel
-from nait.models.devices.tensor_parallel import Call, is_split, lead
+from nait.models.devices.process_group import Call
+from nait.models.devices.tensor_parallel import is_split, lead
 from tests.families import network
 
 
@@ -26,7 +28,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
         return tensor
 
     receiving: list[bool] = []
-    received = parallel._receive
+    received = group.receive
 
     def receive() -> Call:
         receiving.append(True)
@@ -35,18 +37,17 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
         finally:
             receiving.pop()
 
-    monkeypatch.setattr(parallel, "_broadcast", spread)
-    monkeypatch.setattr(parallel, "_init_process_group", lambda: None)
-    monkeypatch.setattr(parallel, "_receive", receive)
+    monkeypatch.setattr(group, "_broadcast", spread)
+    monkeypatch.setattr(parallel, "init_process_group", lambda: None)
+    for module in (group, parallel):
+        monkeypatch.setattr(module, "receive", receive)
     return sent
 
 
 def test_a_call_arrives_as_it_was_sent(wire: list[torch.Tensor]) -> None:
     states, ids = torch.randn(2, 3).to(torch.bfloat16), torch.arange(6).view(3, 2).T
-    parallel._send(
-        Call("head", (states,), {"input_ids": ids, "use_cache": False, "mask": None, "scale": 0.5})
-    )
-    call = parallel._receive()
+    group.send(Call("head", (states,), {"input_ids": ids, "use_cache": False, "mask": None, "scale": 0.5}))
+    call = group.receive()
     assert call.name == "head"
     assert torch.equal(call.arguments[0], states)
     assert torch.equal(call.options["input_ids"], ids)
@@ -58,7 +59,7 @@ def test_a_call_arrives_as_it_was_sent(wire: list[torch.Tensor]) -> None:
 
 def test_an_argument_that_is_neither_a_tensor_nor_plain_is_refused(wire: list[torch.Tensor]) -> None:
     with pytest.raises(ModelError, match=r"called with a list, which cannot be broadcast"):
-        parallel._send(Call("decoder", (), {"past": [torch.ones(1)]}))
+        group.send(Call("decoder", (), {"past": [torch.ones(1)]}))
     assert wire == []
 
 

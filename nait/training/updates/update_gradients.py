@@ -20,9 +20,11 @@ import torch
 
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError
+from nait.core.ranks import SINGLE_PROCESS, Workers
 from nait.models.anatomy import Anatomy, device_of, dissect
 from nait.models.lm_head import Head, head_backward, head_of
 from nait.models.tokens.batches import Rows, width_of
+from nait.training.updates import shared_updates
 from nait.training.updates.device_tokens import overhead_tokens
 from nait.training.updates.micro_batches import MicroBatch, packed, padded, split, split_packed
 
@@ -41,6 +43,7 @@ class UpdateGradients:
 
     `device_tokens` is the most padded tokens of a micro-batch; out of memory halves it, for later updates too.
     `packs`: whether the rows of a micro-batch become one sequence without padding; None packs with flash attention.
+    `workers`: the processes that each compute a share of the rows. The gradient is the same in all of them.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class UpdateGradients:
         device_tokens: int,
         packs: bool | None = None,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        workers: Workers = SINGLE_PROCESS,
     ) -> None:
         network.eval()  # the head and packing are checked without dropout
         self.network, self.table, self.autocast = network, table, autocast
@@ -63,21 +67,42 @@ class UpdateGradients:
         self.states, self.head = _outputs(network, anatomy)
         self.overhead = overhead_tokens(anatomy, self.device)
         self.packs = (_is_flash(anatomy) and self._packs_exactly()) if packs is None else packs
+        self.learned = np.array([int(table.row(i)[1][1:].sum()) for i in range(len(table))], dtype=np.int64)
+        self.workers, self.seed = workers, torch.initial_seed()
+        self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        if workers.count > 1:
+            shared_updates.check_equal(self.trained)
 
-    def __call__(self, rows: Sequence[int]) -> torch.Tensor:
+    def __call__(self, rows: Sequence[int], *, step: int = 0) -> torch.Tensor:
         """The mean loss (nats) of the answer tokens of these rows; their gradient is added to the parameters.
 
-        Call it once per update: out of memory clears the gradients and starts the update again.
-        Raises: ModelError if a single row does not fit into memory.
+        Call it once per update, with the number of the update: out of memory clears the gradients and starts the
+        update again. Raises: ModelError if a single row does not fit into memory; TrainingEnded in a helper whose
+        rank 0 ended the training.
         """
         if not self.network.training:
             self.network.train()
         numbers = np.asarray(rows, dtype=np.int64)
+        weight = 1.0 / int(self.learned[numbers].sum())
+        if self.workers.count == 1:
+            return self._repeated(numbers, weight)
+        shared_updates.seed_share(self.seed, step, self.workers)
+        own = shared_updates.share(numbers, self.lengths, self.workers)
+        loss = self._repeated(own, weight)
+        shared_updates.add_gradients(self.trained, loss)
+        return loss
+
+    def _repeated(self, numbers: Rows, weight: float) -> torch.Tensor:
+        """The summed loss of the rows times `weight`, repeated in smaller micro-batches until they fit into memory.
+
+        With several processes, all repeat until the shares of all fit.
+        """
         while True:
             draws = _random_states(self.device)
             batches = self.split(numbers)
+            full = False
             try:
-                return self._accumulate(batches)
+                loss = self._accumulate(batches, weight)
             except torch.OutOfMemoryError as error:
                 if max(len(batch) for batch in batches) == 1:
                     raise ModelError(
@@ -85,8 +110,15 @@ class UpdateGradients:
                         where="train",
                         fix="Set train.gradient_checkpointing=true, or lower model.max_length.",
                     ) from error
+                full = True
             # The exception is cleared here, and with it its references to the failed batch's tensors.
-            self._halve(batches)
+            if self.workers.count > 1:
+                if shared_updates.all_done(out_of_memory=full):
+                    return loss
+            elif not full:
+                return loss
+            if full:
+                self._halve(batches)
             self.network.zero_grad()
             _restore(draws, self.device)
 
@@ -100,10 +132,10 @@ class UpdateGradients:
         )
         return [rows[part] for part in places]
 
-    def _accumulate(self, batches: Sequence[Rows]) -> torch.Tensor:
+    def _accumulate(self, batches: Sequence[Rows], weight: float) -> torch.Tensor:
         made = [self._collate(rows) for rows in batches]
-        count = sum(len(batch.labels) for batch in made)
-        return torch.stack([self._backward(batch, 1.0 / count) for batch in made]).sum()
+        nothing = torch.zeros((), device=self.device)
+        return torch.stack([nothing, *(self._backward(batch, weight) for batch in made)]).sum()
 
     def _collate(self, rows: Rows, *, packs: bool | None = None) -> MicroBatch:
         if self.packs if packs is None else packs:

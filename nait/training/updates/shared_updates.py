@@ -1,0 +1,82 @@
+"""The share of an update that each process of a group computes, and the sum of their gradients.
+
+Every process runs the same loop with the same optimiser. Each computes the gradient of its rows, and all add the sum
+of the group's gradients, so their weights stay equal bit by bit.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nait.core.errors import ModelError, NaitError
+from nait.core.ranks import Workers
+from nait.models.devices import process_group
+from nait.models.tokens.batches import Rows
+
+Ints = npt.NDArray[np.int64]
+
+DONE, AGAIN, END = 0, 1, 2
+"""What a process says after its share: it is done, it was out of memory, or training ends."""
+
+
+class TrainingEnded(NaitError):  # noqa: N818  # rank 0 has the error
+    """Rank 0 ended a training before its last update."""
+
+
+def share(rows: Rows, lengths: Ints, workers: Workers) -> Rows:
+    """The rows of an update that this process computes: about equal numbers of tokens for each process.
+
+    `lengths` [N]: the tokens of all rows. The longest rows are dealt first, each to the process with fewest tokens.
+    """
+    loads = [(0, rank) for rank in range(workers.count)]
+    own = []
+    for row in rows[np.argsort(-lengths[rows], kind="stable")]:
+        tokens, rank = heapq.heappop(loads)
+        heapq.heappush(loads, (tokens + int(lengths[row]), rank))
+        if rank == workers.rank:
+            own.append(int(row))
+    return np.array(own, dtype=np.int64)
+
+
+def seed_share(seed: int, step: int, workers: Workers) -> None:
+    """Seed this process's dropout for one update: other draws for each process, the same for a resumed run."""
+    (state,) = np.random.SeedSequence([seed, step, workers.rank]).generate_state(1).tolist()
+    torch.manual_seed(state)
+
+
+def all_done(*, out_of_memory: bool) -> bool:
+    """Whether every process has computed its share. Raises: TrainingEnded if rank 0 ended the training."""
+    said = process_group.largest(AGAIN if out_of_memory else DONE)
+    if said == END:
+        raise TrainingEnded("rank 0 ended the training", where="train")
+    return said == DONE
+
+
+def end_training() -> None:
+    """End the training in the other processes, which wait for this one to do its share of the next update."""
+    process_group.largest(END)
+
+
+def add_gradients(parameters: Sequence[Any], loss: torch.Tensor) -> None:
+    """Replace the loss and each parameter's gradient by their sums over the processes."""
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    process_group.add_up([*(parameter.grad for parameter in parameters), loss])
+
+
+def check_equal(parameters: Sequence[Any]) -> None:
+    """Raises: ModelError if the trained weights of two processes differ."""
+    found = process_group.gather([torch.hash_tensor(parameter.detach()).item() for parameter in parameters])
+    if any(one != found[0] for one in found):
+        raise ModelError(
+            "the processes opened different weights",
+            where="train",
+            fix="Run the same versions of torch, transformers and peft on every machine.",
+        )

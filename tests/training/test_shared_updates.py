@@ -1,0 +1,156 @@
+"""Laws of a shared training: two processes train the adapter of one, and an error of rank 0 ends it in both."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nait.core.errors import NaitError
+from nait.core.ranks import Workers
+from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe
+from nait.training.recipes import FineTune
+from nait.training.updates.shared_updates import share
+from tests.app.commands import warm
+from tests.app.warm import Started
+from tests.training.conftest import Records, TinyModel
+
+PROCESS = """
+import os, sys
+from pathlib import Path
+
+from nait.core.errors import NaitError
+from nait.core.ranks import workers_from
+from nait.models.devices import process_group
+from nait.runs.processes.launch import without_launcher
+from tests.training.conftest import TinyModel
+from tests.training.test_shared_updates import RECIPES, STEPS, Stops, table
+
+model, folder = TinyModel(Path(sys.argv[1])), Path(sys.argv[2])
+workers = workers_from(os.environ)
+process_group.init_process_group(workers)
+for name, place, stop in STEPS:
+    recipe, path = RECIPES[name], folder / place
+    path.mkdir(parents=True, exist_ok=True)
+    with process_group.sharing(workers), without_launcher():
+        resumed = RECIPES[name].resumes(folder.parent / "rank-0" / place)
+        process_group.gather(0)  # rank 0 saves nothing before the other process has looked
+        try:
+            if workers.rank == 0:
+                recipe.train(model, table(), path, seed=0, tracker=Stops(stop))
+            else:
+                recipe.assist(model, table(), resumed=resumed, seed=0)
+            assert stop is None
+        except NaitError as error:
+            assert stop, error
+"""
+LORA = LoraRecipe(r=2, alpha=4, dropout=0.0)
+PLAIN = FineTune(epochs=2, batch_size=5, learning_rate=0.01, save_seconds=0, lora=LORA)
+RECIPES = {
+    "lora": PLAIN,
+    "full": FineTune(
+        method="full",
+        epochs=1,
+        batch_size=3,
+        learning_rate=0.01,
+        gradient_checkpointing=True,
+        device_tokens=20,
+    ),
+    "dropout": FineTune(
+        epochs=2, batch_size=5, learning_rate=0.01, save_seconds=0, lora=LoraRecipe(r=2, alpha=4, dropout=0.3)
+    ),
+    "few": FineTune(epochs=1, batch_size=1, learning_rate=0.01, lora=LORA),
+}
+"""`few`: updates of fewer rows than processes."""
+STEPS = [
+    ("lora", "lora", None), ("lora", "left", 2), ("lora", "lora-stopped", 2), ("lora", "lora-stopped", None),
+    ("full", "full", None), ("dropout", "dropout", None), ("dropout", "dropout-stopped", 2),
+    ("dropout", "dropout-stopped", None), ("few", "few", None),
+]  # fmt: skip
+"""Recipe, folder, and the step at which rank 0 stops with an error; what was stopped is resumed."""
+
+
+class Stops(Records):
+    """A tracker that stops the training with an error at a step."""
+
+    def log(self, metrics: Any, *, phase: str, step: int | None = None) -> None:
+        if step == self.stop_at:
+            raise NaitError("stopped")
+
+
+def table() -> Any:
+    """The rows of the fixture."""
+    from nait.core.dataset.token_table import token_table
+
+    draw = np.random.default_rng(3)
+    ids = [draw.integers(2, 48, size=draw.integers(5, 15)).tolist() for _ in range(10)]
+    return token_table(ids, [[i >= 3 for i in range(len(row))] for row in ids], [False] * len(ids))
+
+
+def start(folder: Path, model: TinyModel, *, rank: int, count: int, port: int) -> Started:
+    script = folder / "process.py"
+    script.write_text(PROCESS)
+    launcher = {"RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return warm().start(
+        [str(model.folder), str(folder / f"rank-{rank}")], script=str(script), cwd=Path(__file__).parents[2],
+        environment={name: str(value) for name, value in launcher.items()},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory, tiny: TinyModel) -> Path:
+    """What rank 0 of two processes writes, by recipe."""
+    folder = tmp_path_factory.mktemp("shared")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    done = [one.wait() for one in [start(folder, tiny, rank=rank, count=2, port=port) for rank in (0, 1)]]
+    assert [one.returncode for one in done] == [0, 0], done[0].stderr + done[1].stderr
+    assert not [path for path in (folder / "rank-1").rglob("*") if path.is_file()], "a helper wrote"
+    return folder / "rank-0"
+
+
+def weights(folder: Path) -> torch.Tensor:
+    (path,) = [path for name in (ADAPTER_WEIGHTS, "model.safetensors") if (path := folder / name).is_file()]
+    tensors = load_file(path)
+    return torch.cat([tensors[name].flatten() for name in sorted(tensors)])
+
+
+@pytest.mark.parametrize("name", ["lora", "full", "few"])
+def test_two_processes_train_the_weights_of_one(
+    name: str, together: Path, tiny: TinyModel, tmp_path: Path
+) -> None:
+    RECIPES[name].train(tiny, table(), tmp_path, seed=0, tracker=Records())
+    alone, found = weights(tmp_path), weights(together / name)
+    assert float((found - alone).norm() / alone.norm()) < 1e-5
+    curves = [json.loads((folder / "curve.json").read_text()) for folder in (tmp_path, together / name)]
+    for one, two in zip(*curves, strict=True):
+        assert two == pytest.approx(one, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["lora", "dropout"])
+def test_a_shared_training_that_rank_0_stopped_resumes_to_the_same_bytes(name: str, together: Path) -> None:
+    assert torch.equal(weights(together / f"{name}-stopped"), weights(together / name))
+
+
+def test_a_shared_training_is_resumed_by_one_process(together: Path, tiny: TinyModel) -> None:
+    left = together / "left"
+    found = RECIPES["lora"].train(tiny, table(), left, seed=0, tracker=Records())
+    whole = weights(together / "lora")
+    assert float((weights(left) - whole).norm() / whole.norm()) < 1e-5
+    assert found["steps"] == 4
+
+
+def test_an_update_is_dealt_into_shares_of_about_equal_tokens() -> None:
+    lengths = np.random.default_rng(0).integers(5, 500, size=64)
+    rows = np.random.default_rng(1).permutation(64)[:48]
+    shares = [share(rows, lengths, Workers(rank, 4)) for rank in range(4)]
+    assert sorted(np.concatenate(shares).tolist()) == sorted(rows.tolist())
+    tokens = [int(lengths[own].sum()) for own in shares]
+    assert max(tokens) < 1.05 * min(tokens)
