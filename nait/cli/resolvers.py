@@ -31,15 +31,16 @@ def layer_sets(model: DictConfig, *, _root_: DictConfig) -> str:
 def each_and_all(target: DictConfig, otherwise: Sequence[str], *, _root_: DictConfig) -> str:
     """`${each_and_all:${target},[a,b]}`: the values of `target.capabilities` in `sweep=transfer`.
 
-    Each name in `target.paths` alone, then all: [a],[b],[a,b]. `otherwise`: the names used without paths.
+    Each name in `target.paths` or `target.sets` alone, then all: [a],[b],[a,b]. `otherwise`: the names without these.
 
     Raises: ConfigError for a single target, or if the sweep varies `target`.
     """
     _refuse_sweeping(_root_, "each_and_all")
     if "capabilities" not in target:
-        fix = "Use target=files 'target.paths={NAME: FILE, NAME: FILE}'."
+        fix = "Use target=files 'target.paths={NAME: FILE, NAME: FILE}', or target=paper."
         raise ConfigError("this sweep needs several targets", where="target", fix=fix)
-    names = resolve(target).get("paths") or otherwise
+    given = resolve(target)
+    names = given.get("paths") or given.get("sets") or otherwise
     quoted = [QuotedString(str(name), Quote.single).with_quotes() for name in names]
     several = [quoted] if len(quoted) > 1 else []
     return ",".join(f"[{','.join(one)}]" for one in [*([name] for name in quoted), *several])

@@ -5,23 +5,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from nait.core.addresses import unit_interval
-from nait.core.dataset.duplicates import IDENTICAL, count_duplicates, resolve_duplicates
-from nait.core.dataset.examples import Pool, Target, as_target, chosen_names, fingerprint
-from nait.core.errors import ConfigError, DataError
+from nait.core.dataset.duplicates import resolve_duplicates
+from nait.core.dataset.examples import Pool, Target, chosen_names
+from nait.core.errors import ConfigError
 from nait.data.columns.assigned_columns import Columns
 from nait.data.files.file_io import Decoding
 from nait.data.files.named_files import Paths, stem
 from nait.data.files.sources import file_source, hub_source
-from nait.data.pool_building import EMPTY_ANSWER, pool_of
-from nait.data.row_parser import RowParser
-
-_log = logging.getLogger(__name__)
+from nait.data.parsing.pool_building import pool_of
+from nait.data.parsing.row_parser import RowParser
+from nait.data.references.reference_sets import reference_set
 
 
 def read_pool(
@@ -175,37 +171,9 @@ def _reference(
     rows: int | None,
     seed: int,
 ) -> Target:
-    """Target of a file; rows without an answer are skipped and counted."""
+    """Target of a file."""
     source = file_source(path, decoding, key="target.path")
-    target = as_target(
-        resolve_duplicates(pool_of(parser, source, name), duplicates, group="target", place=source.place)
-    )
-    empty = {example.id for example in target.examples if not example.answered}
-    if empty:
-        _log.warning(
-            "%s: skipped %d row(s) without an answer, which cannot be references.", source.name, len(empty)
-        )
-    return _drawn(target.without(empty, EMPTY_ANSWER), rows, seed)
-
-
-def _drawn(target: Target, rows: int | None, seed: int) -> Target:
-    """Sample of `rows` examples, independent of file order; with one seed, a smaller sample is part of a larger."""
-    if rows is None:
-        return target
-    if not isinstance(rows, int) or rows < 1:
-        fix = "Give a whole number from 1 on, or null for all rows."
-        raise ConfigError(f"'{rows}' is not a number of rows", where="target.rows", fix=fix)
-    if rows > len(target):
-        fix = f"Set target.rows={len(target)} or less."
-        raise DataError(
-            f"{rows} rows are requested, but {target.name} has {len(target)}",
-            where="target.rows",
-            fix=fix,
-        )
-    drawn = sorted(target.examples, key=lambda one: (unit_interval("reference", seed, one.id), one.id))[:rows]
-    examples = tuple(sorted(drawn, key=lambda one: one.id))
-    counted = target.duplicates if IDENTICAL in target.skipped else count_duplicates(examples)
-    return replace(target, examples=examples, fingerprint=fingerprint(examples), duplicates=counted)
+    return reference_set(parser, source, name, duplicates=duplicates, rows=rows, seed=seed)
 
 
 def no_targets() -> list[Target]:

@@ -14,8 +14,12 @@ from nait.hub.reachability import closed_hub, offline_variable
 _log = logging.getLogger(__name__)
 
 
-def fetched_split(repo: str, *, subset: str | None, split: str, revision: str | None) -> Any:
+def fetched_split(
+    repo: str, *, subset: str | None, split: str, revision: str | None, group: str = "data"
+) -> Any:
     """The split as a `datasets.Dataset`; from the cache only, when the Hub is unreachable or switched off.
+
+    `group`: the config group that messages name.
 
     Raises: DataError when the split is not available; ConfigError when the cache holds another revision.
     """
@@ -26,39 +30,39 @@ def fetched_split(repo: str, *, subset: str | None, split: str, revision: str | 
         with _cache_only() if closed else nullcontext():
             table = datasets.load_dataset(repo, subset, split=split, revision=revision)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise _unavailable(repo, split, closed, error) from error
+        raise _unavailable(repo, split, closed, error, group) from error
     if closed:
-        held = _cached_revision(repo, revision, table)
+        held = _cached_revision(repo, revision, table, group)
         level = logging.INFO if offline_variable() else logging.WARNING
-        _log.log(level, "data.path=%s: %s. Reading revision %s from the cache.", repo, closed, held)
+        _log.log(level, "%s.path=%s: %s. Reading revision %s from the cache.", group, repo, closed, held)
     return table
 
 
-def _unavailable(repo: str, split: str, closed: str, error: Exception) -> DataError:
-    copy = f"data.mirror=FOLDER with a copy in FOLDER/{repo}"
+def _unavailable(repo: str, split: str, closed: str, error: Exception, group: str) -> DataError:
+    copy = f"{group}.mirror=FOLDER with a copy in FOLDER/{repo}"
     if not closed:
         return DataError(
             f"the split '{split}' cannot be fetched from the Hub ({' '.join(str(error).split())})",
-            where=f"data.path={repo}",
+            where=f"{group}.path={repo}",
             fix=f"Check the names and HF_TOKEN, or set {copy}.",
         )
     absent = isinstance(error, ConnectionError)
     what = "it is not in the cache" if absent else f"it cannot be read from the cache ({first_line(error)})"
     return DataError(
         f"the split '{split}' cannot be fetched: {closed}, and {what}",
-        where=f"data.path={repo}",
-        fix=f"Set {copy}, or data=file data.path=FILE, or run once where the Hub is reachable: later runs read the "
-        "cache, also with HF_HUB_OFFLINE=1.",
+        where=f"{group}.path={repo}",
+        fix=f"Set {copy}, or {group}=file {group}.path=FILE, or run once where the Hub is reachable: later runs "
+        "read the cache, also with HF_HUB_OFFLINE=1.",
     )
 
 
-def _cached_revision(repo: str, asked: str | None, table: Any) -> str:
+def _cached_revision(repo: str, asked: str | None, table: Any, group: str) -> str:
     """The revision in use, the newest in the cache. Raises: ConfigError when `asked` names another one."""
     held = ", ".join(sorted({Path(file["filename"]).parent.name for file in table.cache_files}))
     if asked not in (None, held):
         raise ConfigError(
             f"the cache holds revision {held} of {repo}",
-            where=f"data.revision={asked}",
+            where=f"{group}.revision={asked}",
             fix="Set that revision or null, or run once where the Hub is reachable.",
         )
     return held

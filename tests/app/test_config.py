@@ -60,7 +60,8 @@ def nodes(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 def check_node(path: str, node: dict[str, Any]) -> None:
     target = resolve(node["_target_"])
     parameters = inspect.signature(target).parameters
-    given = {key for key in node if key != "_target_" and not (path == "selector" and key == "name")}
+    hydras = ("_target_", "_partial_")
+    given = {key for key in node if key not in hydras and not (path == "selector" and key == "name")}
     assert given <= set(parameters), (
         f"{path}: {given - set(parameters)} are not parameters of {node['_target_']}"
     )

@@ -172,7 +172,7 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["--config-dir", "nowhere"], ["nowhere", "no such folder"]),
     (["model.path=M"], ["model.path: model=nano has no such key. It needs model=hf or local."]),
     (["data.path=p.jsonl"], ["data.path: data=nano has no such key. It needs data=file or hub."]),
-    (["target.path=p.jsonl"], ["target.path: target=nano has no such key. It needs target=file."]),
+    (["target.path=p.jsonl"], ["target.path: target=nano has no such key. It needs target=file or hub."]),
     (["target.paths={a: b}"], ["target.paths", "It needs target=directions or files."]),
     (
         ["train.gradient_accumulation=8"],

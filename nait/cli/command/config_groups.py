@@ -14,7 +14,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.object_type import ObjectType
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nait.cli.command.config_keys import has, paths
 from nait.core.errors import ConfigError
@@ -78,9 +78,10 @@ class GroupOptions:
         return (word in self.roots and word not in self.groups) or bool(self.with_key(word))
 
     def with_key(self, key: str) -> list[str]:
-        """The options that have the key `GROUP.a.b`."""
+        """The options that have the key `GROUP.a.b`, without presets that fill in the values of another option."""
         group, _, rest = key.partition(".")
-        return [name for name in self.groups.get(group, []) if rest and has(self._file(group, name), rest)]
+        names = [name for name in self.groups.get(group, []) if rest and has(self._file(group, name), rest)]
+        return [name for name in names if not self._is_preset(group, name)] or names
 
     def keys(self, group: str) -> list[str]:
         """The keys of all options of a group, prefixed with the group's name."""
@@ -92,11 +93,28 @@ class GroupOptions:
         found = self._repository.load_config(f"{group}/{option}")
         merged: Any = DictConfig({})
         for default in found.defaults_list or []:
-            base = getattr(default, "path", None)
+            base, package = getattr(default, "path", None), getattr(default, "package", None)
             if base in self.groups[group] and base != option:
-                merged.merge_with(self._file(group, base))
+                part = self._file(group, base)
+                for name in reversed((package or "").split(".")):
+                    part = DictConfig({name: part}) if name else part
+                merged.merge_with(part)
         merged.merge_with(found.config)
         return merged  # type: ignore[no-any-return]
+
+    def _is_preset(self, group: str, option: str) -> bool:
+        """Whether an option inherits from one that needs values, and needs none itself."""
+        bases = [
+            base
+            for default in self._repository.load_config(f"{group}/{option}").defaults_list or []
+            if (base := getattr(default, "path", None)) in self.groups[group]
+        ]
+        return any(self._needs(group, base) for base in bases) and not self._needs(group, option)
+
+    def _needs(self, group: str, option: str) -> bool:
+        """Whether a key of the option has no value."""
+        plain = OmegaConf.to_container(self._file(group, option), resolve=False)
+        return isinstance(plain, dict) and "???" in plain.values()
 
     @property
     def _repository(self) -> Any:

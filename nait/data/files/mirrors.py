@@ -18,24 +18,29 @@ from nait.core.inputs.paths import at_home
 _REPO = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def checked_repo(repo: str) -> str:
-    """`repo`, validated as "name" or "owner/name". Raises: ConfigError."""
+def checked_repo(repo: str, group: str = "data") -> str:
+    """`repo`, validated as "name" or "owner/name". Raises: ConfigError that names a key of `group`."""
     if not _REPO.fullmatch(repo) or {".", ".."} & set(repo.split("/")):
         raise ConfigError(
             f"'{repo}' is not the name of a Hub data set",
-            where="data.path",
-            fix="Write it as owner/name; to read a local file, set data=file data.path=FILE.",
+            where=f"{group}.path",
+            fix=f"Write it as owner/name; to read a local file, set {group}=file {group}.path=FILE.",
         )
     return repo
 
 
-def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: str) -> tuple[Path, ...]:
-    """Files of a split of a subset, sorted by name within each pattern. Raises: DataError, ConfigError."""
-    folder = at_home(mirror) / checked_repo(repo)
+def mirrored_files(
+    mirror: str | Path, repo: str, *, subset: str | None, split: str, group: str = "data"
+) -> tuple[Path, ...]:
+    """Files of a split of a subset, sorted by name within each pattern. Messages name keys of `group`.
+
+    Raises: DataError, ConfigError.
+    """
+    folder = at_home(mirror) / checked_repo(repo, group)
     if not folder.is_dir():
-        raise _not_mirrored(at_home(mirror), repo)
+        raise _not_mirrored(at_home(mirror), repo, group)
     readme = folder / "README.md"
-    splits = _splits(_config(_configs(readme), subset, readme), readme)
+    splits = _splits(_config(_configs(readme, group), subset, readme, group), readme, group)
     if split not in splits:
         raise DataError(f"there is no split '{split}'", where=str(readme), fix=did_you_mean(split, splits))
     found: list[Path] = []
@@ -51,15 +56,15 @@ def mirrored_files(mirror: str | Path, repo: str, *, subset: str | None, split: 
     return tuple(found)
 
 
-def _not_mirrored(mirror: Path, repo: str) -> DataError:
+def _not_mirrored(mirror: Path, repo: str, group: str) -> DataError:
     if not mirror.is_dir():
-        return DataError("there is no such folder", where=str(mirror), fix="Correct data.mirror.")
+        return DataError("there is no such folder", where=str(mirror), fix=f"Correct {group}.mirror.")
     held = {path.parent.relative_to(mirror).as_posix() for path in mirror.glob("*/*/README.md")}
     return DataError(f"the mirror has no '{repo}'", where=str(mirror), fix=did_you_mean(repo, held))
 
 
-def _configs(readme: Path) -> list[Mapping[str, Any]]:
-    fix = "Read its files one by one with data=file data.path=FILE."
+def _configs(readme: Path, group: str) -> list[Mapping[str, Any]]:
+    fix = f"Read its files one by one with {group}=file {group}.path=FILE."
     try:
         head = re.match(r"---\r?\n(.*?)\r?\n---", readme.read_text(encoding="utf-8-sig"), flags=re.DOTALL)
         block = yaml.safe_load(head[1]) if head else None
@@ -71,7 +76,9 @@ def _configs(readme: Path) -> list[Mapping[str, Any]]:
     return configs
 
 
-def _config(configs: list[Mapping[str, Any]], subset: str | None, readme: Path) -> Mapping[str, Any]:
+def _config(
+    configs: list[Mapping[str, Any]], subset: str | None, readme: Path, group: str
+) -> Mapping[str, Any]:
     by_name = {str(config.get("config_name", "default")): config for config in configs}
     if subset is not None:
         if subset not in by_name:
@@ -83,11 +90,11 @@ def _config(configs: list[Mapping[str, Any]], subset: str | None, readme: Path) 
     if marked or "default" in by_name or len(configs) == 1:
         return marked[0] if marked else by_name.get("default", configs[0])
     raise DataError(
-        "has several subsets", where=str(readme), fix=f"Set data.subset. {did_you_mean('', by_name)}"
+        "has several subsets", where=str(readme), fix=f"Set {group}.subset. {did_you_mean('', by_name)}"
     )
 
 
-def _splits(config: Mapping[str, Any], readme: Path) -> dict[str, list[str]]:
+def _splits(config: Mapping[str, Any], readme: Path, group: str) -> dict[str, list[str]]:
     """File patterns of each split. Files without a split name belong to "train", as on the Hub."""
     entries = config.get("data_files")
     if isinstance(entries, str) or (isinstance(entries, list) and all(isinstance(e, str) for e in entries)):
@@ -96,7 +103,7 @@ def _splits(config: Mapping[str, Any], readme: Path) -> dict[str, list[str]]:
         raise DataError(
             "its 'data_files' is not a list of {split, path}",
             where=str(readme),
-            fix="Read its files one by one with data=file data.path=FILE.",
+            fix=f"Read its files one by one with {group}=file {group}.path=FILE.",
         )
     splits: dict[str, list[str]] = {}
     for entry in entries:

@@ -127,19 +127,24 @@ def hub_source(
 ) -> FileSource | HubSource:
     """Source for a split of a Hub data set: from the local folder `mirror`, else from the Hub or its cache.
 
+    Messages name keys of the decoding's group.
     Raises: DataError when it is not available, ConfigError when `repo` is not a Hub name.
     """
-    checked_repo(repo)
+    group = decoding.group
+    checked_repo(repo, group)
     name = " ".join(part for part in (repo, subset, split) if part)
     if mirror is None:
-        return HubSource(name, fetched_split(repo, subset=subset, split=split, revision=revision))
+        return HubSource(
+            name, fetched_split(repo, subset=subset, split=split, revision=revision, group=group)
+        )
     if revision is not None:
         raise ConfigError(
-            "cannot be combined with data.mirror: a mirror holds one unnamed revision",
-            where="data.revision",
-            fix="Set data.revision=null, or data.mirror=null.",
+            f"cannot be combined with {group}.mirror: a mirror holds one unnamed revision",
+            where=f"{group}.revision",
+            fix=f"Set {group}.revision=null, or {group}.mirror=null.",
         )
-    return _file_source(name, mirrored_files(mirror, repo, subset=subset, split=split), decoding)
+    files = mirrored_files(mirror, repo, subset=subset, split=split, group=group)
+    return _file_source(name, files, decoding)
 
 
 def _file_source(name: str, paths: tuple[Path, ...], decoding: Decoding) -> FileSource:

@@ -108,8 +108,8 @@ def _typed(group: str, value: str, plain: str, known: Sequence[str]) -> str:
     if group == "model":
         return _model(value)
     if group in ("data", "target") and _is_path(value):
-        if group == "data" and _is_hub_id(value):
-            return f"data=hub data.path={value} for a data set of the Hub"
+        if _is_hub_id(value):
+            return f"{group}=hub {group}.path={value} for a data set of the Hub"
         return f"{group}=file {quoted(f'{group}.path={value}')}"
     if group == "template" and _is_path(value):
         return f"template=file {quoted(f'template.path={value}')}"

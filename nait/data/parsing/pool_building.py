@@ -26,6 +26,7 @@ from nait.data.field_names import INSTRUCTIONS
 from nait.data.files.file_io import MEGABYTE
 from nait.data.files.named_files import bare_name
 from nait.data.files.sources import Source
+from nait.data.parsing.row_parser import RowParser
 from nait.data.row_errors import (
     SHOWN_NAMES,
     Place,
@@ -39,7 +40,6 @@ from nait.data.row_errors import (
     quoted,
     value_at,
 )
-from nait.data.row_parser import RowParser
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Reference sets of targets: drawn rows, Hub data sets with texts of fields, the exemplars of harness tasks."""
