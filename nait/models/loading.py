@@ -18,6 +18,7 @@ from nait.models.checkpoint.folders import check_folder, read_config
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.models.checkpoint.model_files import files_read
 from nait.models.devices.device_names import check_device
+from nait.models.devices.leases import leased_device
 from nait.models.devices.tensor_parallel import dismiss, follow, lead
 from nait.models.tokens.tokenizers import check_ids, open_tokenizer
 
@@ -207,7 +208,8 @@ class LocalModel:
     def torch_device(self) -> str:
         """Name of the device: the configured one, or the first available of CUDA, MPS and CPU.
 
-        Several processes on one machine use different GPUs, in turn.
+        Several processes of one command on one machine use different GPUs, in turn. A leased GPU is used if one is
+        leased.
         """
         import torch
 
@@ -217,6 +219,8 @@ class LocalModel:
         elif device == "auto":
             device = "mps" if torch.backends.mps.is_available() else "cpu"
         local = workers_from(os.environ).local
+        if device == "cuda" and (leased := leased_device()) is not None:
+            return f"cuda:{leased}"
         if device != "cuda" or local is None:
             return device
         return f"cuda:{local % max(1, torch.cuda.device_count())}"

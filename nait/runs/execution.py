@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 from nait.core.ranking.budgets import WHOLE, shortfall
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
+from nait.models.devices.leases import lease
 from nait.runs.job import Job
-from nait.runs.processes.launch import dismissing_helpers, is_tensor_parallel, without_launcher
+from nait.runs.processes.launch import (
+    devices_to_lease,
+    dismissing_helpers,
+    is_tensor_parallel,
+    without_launcher,
+)
 from nait.runs.processes.shared_work import ending_helpers, help_job, shared_evaluator, shared_trainer
 from nait.runs.records.run_log import log_evaluation, log_selection, log_truth
 from nait.runs.records.run_record import RunRecord
@@ -38,7 +44,7 @@ log = logging.getLogger("nait")
 
 def run_job(job: Job, stages: Sequence[str], *, last: bool) -> str:
     """Run the stages of a job. Returns the text to print; with `last`, it ends with this run's leaderboard."""
-    with Termination():
+    with Termination(), lease(devices_to_lease(job.parts.model, job.parts.engine.devices)):
         return Execution(job, stages, RunRecord([*job.warnings])).run(last=last)
 
 

@@ -171,13 +171,6 @@ def stochastic_adamw(learning_rate: float) -> tuple[Any, dict[str, Any]]:
 def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed: int) -> Any:
     from transformers import TrainingArguments
 
-    helps = shared_by().rank > 0
-    if device.type == "cuda" and device.index not in (None, 0) and not helps:
-        raise ConfigError(
-            f"the model is on {device}, the trainer uses the first visible GPU",
-            where="model.device",
-            fix=f"Set CUDA_VISIBLE_DEVICES={device.index} and model.device=cuda.",
-        )
     try:
         with _without_group_warning():
             arguments = TrainingArguments(
@@ -194,7 +187,7 @@ def _arguments(device: Any, options: Mapping[str, Any], checkpoints: Path, seed:
         raise ConfigError(f"cannot train on {device} with these options ({error})", where="train") from error
     # With several visible GPUs the trainer would split each batch, which changes the sums.
     arguments._n_gpu = min(arguments.n_gpu, 1)
-    if helps and device.type == "cuda":
+    if device.type == "cuda":
         import torch
 
         torch.cuda.set_device(device)  # the arguments chose the first GPU

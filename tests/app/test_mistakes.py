@@ -197,7 +197,7 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["sede=1"], ["Did you mean 'seed'"]),
     (["selector=nate"], ["selector=nate: there is no such option. Did you mean 'nait'"]),
     (["selector="], ["selector"]),
-    (["hydra/launcher=submitit_local"], ["hydra/launcher=submitit_local", "pip install 'nait[slurm]'"]),
+    (["hydra/launcher=submitit_slrm"], ["hydra/launcher=submitit_slrm", "pip install 'nait[slurm]'"]),
     (["selector=nait,random"], ["several values. To run each, add -m."]),
     (["selector.layers=1,2"], ["add -m", "'selector.layers=[1,2]'"]),
     (["selector.layers=[1,2"], ["selector.layers", "cannot be read", "'selector.layers=[1,2]'"]),

@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from nait.core.contracts import Model
+from nait.models.devices.leases import leased_device
 from nait.models.devices.tensor_parallel import is_split
 from nait.store.energy import gauge
 from nait.store.spared import spare
@@ -80,7 +81,7 @@ def free() -> None:
 def _content(model: Model) -> tuple[Any, ...]:
     """What decides the network that opening the model gives: its content, device and attention kernel."""
     names = ("device", "device_map", "attn_implementation", "tensor_parallel")
-    return (type(model), model.fingerprint, *(getattr(model, name, None) for name in names))
+    return (type(model), model.fingerprint, leased_device(), *(getattr(model, name, None) for name in names))
 
 
 def _state(network: Any) -> tuple[Any, ...] | None:

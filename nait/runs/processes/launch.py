@@ -18,6 +18,7 @@ from typing import Any, TypeGuard
 from nait.core.contracts import Model, Splittable
 from nait.core.errors import NaitError
 from nait.core.ranks import Workers, workers_from
+from nait.models.devices.leases import Devices
 from nait.store import Artifact, Store
 
 log = logging.getLogger("nait")
@@ -58,6 +59,13 @@ def prepare_process(workers: Workers) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if workers.rank:
         os.environ["TQDM_DISABLE"] = "1"
+
+
+def devices_to_lease(model: Model, devices: Devices) -> Devices:
+    """The GPUs of which a job leases one: none where the config names its device, or a launcher divides the GPUs."""
+    alone = workers_from(os.environ).count == 1
+    free = getattr(model, "device", None) in ("auto", "cuda") and not getattr(model, "device_map", None)
+    return devices if alone and free else None
 
 
 def is_tensor_parallel(model: Model) -> TypeGuard[Splittable]:
