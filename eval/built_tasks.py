@@ -66,18 +66,25 @@ def _build(task: Task, num_fewshot: int | None, seed: int) -> Any:
     try:
         (built,) = TaskManager(include_defaults=False).load([spec])["tasks"].values()
     except (ImportError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        name = offline_variable()
         raise ConfigError(
             f"task '{task.name}' cannot be built ({type(error).__name__}: {error})",
             where="eval.tasks",
-            fix=f"{name} is set, so only the cache is read: unset it, or set eval.mirror=FOLDER."
-            if name and data_source(task).repo
-            else "",
+            fix=_advice(task, error),
         ) from error
     built.set_config("num_fewshot", num_fewshot)
     built.set_fewshot_seed(seed)
     check_examples(task.name, built)
     return built
+
+
+def _advice(task: Task, error: Exception) -> str:
+    """What to do about a task that cannot be built."""
+    name = offline_variable()
+    if isinstance(error, ModuleNotFoundError):
+        return "Install the package, or remove the task."
+    if name and data_source(task).repo:
+        return f"{name} is set, so only the cache is read: unset it, or set eval.mirror=FOLDER."
+    return ""
 
 
 def _full_definition(task: Task) -> dict[str, Any]:

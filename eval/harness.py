@@ -22,7 +22,7 @@ from nait.core.errors import ConfigError, ModelError
 from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.statistics.results import Evaluation
 from nait.eval.built_tasks import built_tasks, item_texts
-from nait.eval.code_execution.code_eval import CodeEval, code_settings
+from nait.eval.code_execution.code_eval import CodeEval, code_settings, code_warnings
 from nait.eval.isolation import PYTHON_SEED
 from nait.eval.language_model.answer_limits import CutAnswers, limit_warnings
 from nait.eval.language_model.chat_prompts import Chats, chat_warnings
@@ -31,16 +31,20 @@ from nait.eval.language_model.split_requests import serve_requests, split_reques
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
 from nait.eval.suites.embedded_sizes import embedded_sizes
-from nait.eval.suites.generated_code import check_code, runs_code
+from nait.eval.suites.generated_code import check_code, function_files, runs_code
+from nait.eval.suites.item_choices import chosen_by_task, named
 from nait.eval.suites.listed_metrics import reading_version
 from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import OWN, Catalogue, library
 from nait.eval.suites.task_settings import (
+    ByName,
     check_choices,
+    check_numbers,
     check_shots,
     relevant,
     samples_answers,
+    setting_of,
     shots,
     zero_shot_warnings,
 )
@@ -59,11 +63,12 @@ class LmEval:
     """A suite of lm-evaluation-harness tasks.
 
     - `num_fewshot`: one number, or one per task or group; null keeps each task's own.
-    - `limit`: number of items per task or subtask.
+    - `spread`: number of items per task or subtask, evenly spread over it; one number, or one per task or group.
+    - `limit`: number of items per task or subtask, the first ones; with `spread`, the first ones of the subset.
     - `backend`: "shared_prefix" forwards the prefixes that requests share once, in batches of at most `batch_tokens`
       own tokens; "hf" is the harness's own model, in batches of `batch_size` sequences, which also answers for a
       network that cannot continue a shared prefix.
-    - `max_gen_toks`: cap on generated answers.
+    - `max_gen_toks`: cap on generated answers; one number, or one per task or group.
     - `mirror`: a folder in the Hub's layout. Without it, tasks with data on the Hub run only with `online`.
     - `allow_partial`: run a suite although the mirror lacks some tasks; the result names them.
     - `apply_chat_template`: render prompts in the model's chat template. `fewshot_as_multiturn` makes each example a
@@ -77,12 +82,13 @@ class LmEval:
     """
 
     tasks: Sequence[str]
-    num_fewshot: int | Mapping[str, int] | None = None
+    num_fewshot: ByName = None
+    spread: ByName = None
     limit: int | None = None
     backend: Backend = "shared_prefix"
     batch_tokens: int = 16384
     batch_size: int | str = 16
-    max_gen_toks: int | None = None
+    max_gen_toks: ByName = None
     mirror: str | None = None
     online: bool = False
     allow_partial: bool = False
@@ -102,10 +108,10 @@ class LmEval:
         check_shots(self.num_fewshot)
         check_choice("eval.backend", self.backend, BACKENDS)
         check_whole("eval.batch_tokens", self.batch_tokens, least=1)
-        for name in ("limit", "max_gen_toks"):
-            value = getattr(self, name)
-            if value is not None:
-                check_whole(f"eval.{name}", value, least=1)
+        if self.limit is not None:
+            check_whole("eval.limit", self.limit, least=1)
+        for name in ("spread", "max_gen_toks"):
+            check_numbers(name, getattr(self, name))
         if self.batch_size != "auto" and (isinstance(self.batch_size, str) or self.batch_size < 1):
             raise ConfigError(f"'{self.batch_size}' is neither above 0 nor 'auto'", where="eval.batch_size")
         if self.fewshot_as_multiturn and not self.apply_chat_template:
@@ -130,6 +136,12 @@ class LmEval:
         return any(shots(task, self.suite, self.num_fewshot) for task in self.suite.tasks)
 
     @property
+    def imports_functions(self) -> bool:
+        """Whether a task imports functions from Python files other than ours. Such a file can lack a package."""
+        files = {path for task in self.suite.tasks for path in function_files(task)}
+        return any(OWN not in path.parents for path in files)
+
+    @property
     def _mirror(self) -> Path | None:
         return None if self.mirror is None else Path(self.mirror).expanduser().resolve()
 
@@ -142,7 +154,8 @@ class LmEval:
         catalogue = Catalogue(folders, shipped=library())
         suite = resolve(self.tasks, catalogue)
         check_code(suite, allowed=self.allow_code_execution)
-        check_choices(suite, catalogue, num_fewshot=self.num_fewshot, primary=self.primary)
+        numbers = {name: getattr(self, name) for name in ("num_fewshot", "spread", "max_gen_toks")}
+        check_choices(suite, catalogue, primary=self.primary, numbers=numbers)
         missing = missing_data(suite, self._mirror, online=self.online)
         partial = suite.without(list(missing))
         if missing and not (self.allow_partial and partial.tasks):
@@ -180,7 +193,8 @@ class LmEval:
             "missing": list(suite.missing),
             "means": {group.name: list(group.means) for group in suite.groups},
             "limit": self.limit,
-            "max_gen_toks": self.max_gen_toks,
+            **({"spread": spread} if (spread := named(self.spread, suite)) else {}),
+            "max_gen_toks": named(self.max_gen_toks, suite) or None,
             "apply_chat_template": self.apply_chat_template,
             **({"fewshot_as_multiturn": self.multiturn} if self.apply_chat_template else {}),
             "seed": self.seed,
@@ -195,15 +209,16 @@ class LmEval:
         }
 
     def sizes(self) -> dict[str, int]:
-        """Task -> number of items; {} if a task is not one of the embedded ones."""
-        return embedded_sizes(self.suite, self.limit)
+        """Task -> number of evaluated items; {} if a task is not one of the embedded ones."""
+        return embedded_sizes(self.suite, self.spread, self.limit)
 
     def items(self) -> dict[str, list[EvaluationText]]:
-        """Task -> the texts of each item: prompt and fields. Items beyond `limit` are included and marked."""
+        """Task -> the texts of each item: prompt and fields. Items that are not evaluated are included and marked."""
         with self._tasks() as tasks:
+            chosen = self._chosen(tasks)
             return {
                 name: [
-                    EvaluationText(str(i), item_texts(task, doc), self.limit is None or i < self.limit)
+                    EvaluationText(str(i), item_texts(task, doc), i in chosen[name])
                     for i, doc in enumerate(task.eval_docs)
                 ]
                 for name, task in tasks.items()
@@ -212,12 +227,12 @@ class LmEval:
     def check_prompts(self, model: Model) -> None:
         """Render one prompt of each task in the model's chat template. Only the tokenizer is loaded.
 
-        Without the template, only the numbers of few-shot examples are checked. Raises: ConfigError with the name of
-        a task that has too few of them or whose prompt the template rejects; ModelError if the tokenizer has no
-        template, or one with tokens that the model lacks.
+        Without the template, the tasks are only built, if they show few-shot examples or import functions. Raises:
+        ConfigError with the name of a task that cannot be built, that has too few examples, or whose prompt the
+        template rejects; ModelError if the tokenizer has no template, or one with tokens that the model lacks.
         """
         if not self.apply_chat_template:
-            if self.shows_examples:
+            if self.shows_examples or self.imports_functions:
                 with self._tasks():
                     pass
             return
@@ -256,9 +271,8 @@ class LmEval:
             if os.environ.get("TQDM_DISABLE"):  # parallel jobs; the harness ignores this variable
                 for name in ("loglikelihood", "generate_until"):
                     setattr(lm, name, partial(getattr(lm, name), disable_tqdm=True))
-            capped = cap_answers(
-                tasks, user_cap=self.max_gen_toks, context=context, default=int(lm.max_gen_toks)
-            )
+            caps = {task.name: setting_of(self.max_gen_toks, task, suite) for task in suite.tasks}
+            capped = cap_answers(tasks, user_caps=caps, context=context, default=int(lm.max_gen_toks))
             lm.apply_chat_template = chats.wrap(lm.apply_chat_template)
             chats.track(tasks)
             cuts, unfinished = CutPrompts(), CutAnswers()
@@ -268,7 +282,8 @@ class LmEval:
             raw = evaluate(
                 lm=lm,
                 task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
-                limit=self.limit,
+                limit=None if self.spread else self.limit,
+                samples=self._chosen(tasks) if self.spread else None,
                 bootstrap_iters=_BOOTSTRAPS,
                 apply_chat_template=self.apply_chat_template,
                 fewshot_as_multiturn=self.multiturn,
@@ -282,6 +297,7 @@ class LmEval:
             *limit_warnings(suite, unfinished.counts),
             *chat_warnings(suite, chats),
             *backend_warnings(lm),
+            *code_warnings(code.summary()),
             *warnings,
         ]
         write_samples(raw["samples"], folder)
@@ -313,6 +329,11 @@ class LmEval:
             network, tokenizer, shared=self.backend == "shared_prefix", batch_tokens=self.batch_tokens,
             batch_size=self.batch_size, seed=self.seed,
         )  # fmt: skip
+
+    def _chosen(self, tasks: Mapping[str, Any]) -> dict[str, list[int]]:
+        """Task -> the numbers of its items that are evaluated. `tasks`: the harness's, by name."""
+        counts = {name: len(task.eval_docs) for name, task in tasks.items()}
+        return chosen_by_task(self.suite, counts, self.spread, self.limit)
 
     def _tasks(self, code: CodeEval | None = None) -> AbstractContextManager[dict[str, Any]]:
         """Context with name -> the harness's task object. Generated code is run by `code`."""

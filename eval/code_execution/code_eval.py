@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nait.eval.code_execution.pass_at_k import pass_at_k
-from nait.eval.code_execution.programs import PASSED, TIMED_OUT, Limits, Outcome, run_programs
+from nait.eval.code_execution.programs import FULL, PASSED, TIMED_OUT, Limits, Outcome, run_programs
 
 NAME = "code_eval"
 VERSION = 1
@@ -70,6 +70,13 @@ class CodeEval:
             "isolation": "; ".join(sorted({outcome.isolation for outcome in self.outcomes})),
             "limits": asdict(Limits()),
         }
+
+
+def code_warnings(summary: dict[str, Any]) -> list[str]:
+    """A sentence if the system granted less than a full isolation of generated programs."""
+    if not summary or summary["isolation"] == FULL:
+        return []
+    return [f"generated code ran with a weaker isolation than {FULL}: {summary['isolation']}"]
 
 
 def code_settings() -> dict[str, Any]:

@@ -184,6 +184,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+FULL = "empty network namespace, kernel filter"
+"""The isolation text of a system that grants everything."""
+
+
 def isolation_text(granted: dict[str, bool]) -> str:
     """How the system keeps a program from the network and from other processes."""
     network = "empty network namespace" if granted["namespace"] else "refused socket calls"

@@ -28,15 +28,19 @@ def answer_cap(task_cap: int, *, user_cap: int | None, context: int) -> int:
 
 
 def cap_answers(
-    tasks: Mapping[str, Any], *, user_cap: int | None, context: int, default: int
+    tasks: Mapping[str, Any], *, user_caps: Mapping[str, int | None], context: int, default: int
 ) -> dict[str, str]:
-    """Set the answer cap of each generative task. Returns task -> "REQUESTED to CAP" for caps that were lowered."""
+    """Set the answer cap of each generative task. Returns task -> "REQUESTED to CAP" for caps that were lowered.
+
+    `user_caps`: task -> the cap that the user asks for, or None. `default`: the cap of a task whose file has none.
+    """
     cut: dict[str, str] = {}
     for name, task in tasks.items():
         if task.get_config("output_type") != "generate_until":
             continue
         settings = dict(task.get_config("generation_kwargs") or {})
         task_cap = next((int(settings[key]) for key in _LENGTHS if settings.get(key) is not None), default)
+        user_cap = user_caps[name]
         cap = answer_cap(task_cap, user_cap=user_cap, context=context)
         kept = {key: value for key, value in settings.items() if key not in _LENGTHS}
         task.set_config("generation_kwargs", {**kept, "max_gen_toks": cap})

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from nait.eval.suites.item_choices import chosen_by_task
 from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import OWN, Function
+from nait.eval.suites.task_settings import ByName
 
 EMBEDDED = 200
 """Default number of items of an embedded task: `n` in tasks/nano/tasks.py, which imports `datasets`."""
 
 
-def embedded_sizes(suite: Suite, limit: int | None) -> dict[str, int]:
-    """Task -> number of items; {} if any task of the suite is not embedded."""
+def embedded_sizes(suite: Suite, items: ByName, limit: int | None) -> dict[str, int]:
+    """Task -> number of evaluated items; {} if any task of the suite is not embedded."""
     found = {task.name: _size(task) for task in suite.tasks}
-    known = {name: min(count, limit or count) for name, count in found.items() if count is not None}
-    return known if len(known) == len(found) else {}
+    known = {name: count for name, count in found.items() if count is not None}
+    if len(known) < len(found):
+        return {}
+    return {name: len(numbers) for name, numbers in chosen_by_task(suite, known, items, limit).items()}
 
 
 def _size(task: Task) -> int | None:

@@ -13,10 +13,14 @@ from nait.eval.suites.task_definitions import Function
 _METRIC = "code_eval"
 
 
+def function_files(task: Task) -> list[Path]:
+    """The Python files of a task's functions. They are imported when the task is built."""
+    return sorted({function.file for function in _functions(task.config) if function.file})
+
+
 def metric_files(task: Task) -> list[Path]:
     """The Python files of a task's functions that load the metric `code_eval`."""
-    files = {function.file for function in _functions(task.config) if function.file}
-    return sorted(path for path in files if _METRIC in path.read_text(encoding="utf-8"))
+    return [path for path in function_files(task) if _METRIC in path.read_text(encoding="utf-8")]
 
 
 def runs_code(task: Task) -> bool:

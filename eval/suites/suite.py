@@ -123,7 +123,8 @@ class _Tree:
         if isinstance(item, str):
             item = {"task": item}
         name = str(item.get("group") or item["task"])
-        entry = self.catalogue.find(name, whole=not owner) or _inline(name, item, owner)
+        entry = _inline_group(name, item, owner) or self.catalogue.find(name, whole=not owner)
+        entry = entry or _inline(name, item, owner)
         if entry is None:
             raise ConfigError(
                 f"unknown task '{name}'" + (f" in group '{owner}'" if owner else ""),
@@ -154,6 +155,11 @@ class _Tree:
                 fix="Name it once, or name only one of the groups that hold it.",
             )
         return task.name
+
+
+def _inline_group(name: str, item: Mapping[str, Any], owner: str) -> Entry | None:
+    """The entry of a group that is defined inside a group's file with its own list of tasks, or None."""
+    return _inline(name, item, owner) if "group" in item and "task" in item else None
 
 
 def _inline(name: str, item: Mapping[str, Any], owner: str) -> Entry | None:

@@ -158,7 +158,9 @@ class Catalogue:
     def _search(self, name: str, *, whole: bool) -> None:
         """Read the library's folders that may define `name`: by folder name, else by file content."""
         if not whole:
-            near = [path for path in self._shipped.iterdir() if path.is_dir() and name.startswith(path.name)]
+            plain = name.replace("-", "_")  # the task mmlu_redux_... is in the folder mmlu-redux
+            folders = [path for path in self._shipped.iterdir() if path.is_dir()]
+            near = [path for path in folders if plain.startswith(path.name.replace("-", "_"))]
             for folder in sorted(near, key=lambda path: -len(path.name)):
                 self._add(folder, strict=False)
                 if name in self._entries:

@@ -1,4 +1,4 @@
-"""Settings by task or group: the number of few-shot examples, and the main metric."""
+"""Settings by task or group: numbers (of few-shot examples, for example) and the main metric."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_whole
 from nait.eval.parsed_results import MACRO
 from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import Catalogue
 
+ByName = int | Mapping[str, int] | None
+"""A number for all tasks, or numbers by task or group."""
 
-def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> int:
+
+def shots(task: Task, suite: Suite, num_fewshot: ByName) -> int:
     """The number of few-shot examples of a task.
 
     In a mapping of tasks or groups, the innermost name takes precedence. As in the harness, a task whose file fixes 0
@@ -20,7 +24,7 @@ def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None)
     Raises: ConfigError if the task's own list of examples is shorter than the requested number.
     """
     fixed = task.config.get("num_fewshot")
-    wanted = _wanted(task, suite, num_fewshot)
+    wanted = setting_of(num_fewshot, task, suite)
     if wanted is None or fixed == 0:
         return int(fixed or 0)
     own = task.config.get("fewshot_config") or {}
@@ -34,11 +38,12 @@ def shots(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None)
     return wanted
 
 
-def _wanted(task: Task, suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> int | None:
-    if not isinstance(num_fewshot, Mapping):
-        return num_fewshot
+def setting_of(setting: ByName, task: Task, suite: Suite) -> int | None:
+    """The number that a setting gives a task. In a mapping, the innermost name takes precedence."""
+    if not isinstance(setting, Mapping):
+        return setting
     names = [task.name, *suite.owners(task.name)]
-    return next((num_fewshot[name] for name in names if name in num_fewshot), None)
+    return next((setting[name] for name in names if name in setting), None)
 
 
 def check_shots(num_fewshot: object) -> None:
@@ -52,6 +57,14 @@ def check_shots(num_fewshot: object) -> None:
                 where="eval.num_fewshot" + (f".{name}" if name else ""),
                 fix="Give the number of examples before each item; null keeps the task's own.",
             )
+
+
+def check_numbers(key: str, setting: object) -> None:
+    """Raises: ConfigError for a setting that is not null, a whole number of 1 or more, or a mapping to such."""
+    by_name = setting if isinstance(setting, Mapping) else {"": setting}
+    for name, count in by_name.items():
+        if count is not None or name:
+            check_whole(f"eval.{key}" + (f".{name}" if name else ""), count, least=1)
 
 
 def check_examples(name: str, built: Any) -> None:
@@ -78,12 +91,12 @@ def check_examples(name: str, built: Any) -> None:
         )
 
 
-def zero_shot_warnings(suite: Suite, num_fewshot: int | Mapping[str, int] | None) -> list[str]:
+def zero_shot_warnings(suite: Suite, num_fewshot: ByName) -> list[str]:
     """A sentence on tasks that keep 0 examples although more are requested; empty if there are none."""
     kept = {
         task.name
         for task in suite.tasks
-        if task.config.get("num_fewshot") == 0 and _wanted(task, suite, num_fewshot)
+        if task.config.get("num_fewshot") == 0 and setting_of(num_fewshot, task, suite)
     }
     counts = {name: sum(task in kept for task in tasks) for name, tasks in suite.requested.items()}
     parts = [
@@ -112,25 +125,22 @@ def relevant(primary: Mapping[str, str], suite: Suite) -> dict[str, str]:
 
 
 def check_choices(
-    suite: Suite,
-    catalogue: Catalogue,
-    *,
-    num_fewshot: int | Mapping[str, int] | None,
-    primary: Mapping[str, str],
+    suite: Suite, catalogue: Catalogue, *, primary: Mapping[str, str], numbers: Mapping[str, ByName]
 ) -> None:
     """Raises: ConfigError for an unknown task name, a metric that its task lacks, or too many examples.
 
-    A known name that is not in the suite is accepted, so that a preset works with any subset of its tasks.
+    `numbers`: key of the config -> its setting; `num_fewshot` is one. A known name that is not in the suite is
+    accepted, so that a preset works with any subset of its tasks.
     """
-    by_name = num_fewshot if isinstance(num_fewshot, Mapping) else {}
-    for key, names in (("num_fewshot", by_name), ("primary", primary)):
+    named = {key: value for key, value in numbers.items() if isinstance(value, Mapping)}
+    for key, names in {**named, "primary": primary}.items():
         for name in names:
             if catalogue.find(name) is None:
                 raise ConfigError(
                     f"unknown task '{name}'", where=f"eval.{key}", fix=catalogue.suggestion(name)
                 )
     for task in suite.tasks:
-        shots(task, suite, num_fewshot)
+        shots(task, suite, numbers["num_fewshot"])
     _check_metrics(suite, relevant(primary, suite))
 
 

@@ -88,7 +88,7 @@ def test_items_beyond_the_limit_are_test_items_too(nait: Run, tmp_path: Path) ->
     file = write(tmp_path / "refs.jsonl", [ASKED[5], *CLEAN])
     done = nait(f"target.path={file}", "eval.limit=2")
     assert done.returncode == 2
-    assert "item 5 of task toy_sums, beyond eval.limit" in done.stderr
+    assert "item 5 of task toy_sums, left out by eval.limit or eval.spread" in done.stderr
 
 
 def test_each_hit_is_marked_as_evaluated_or_not(nait: Run, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_each_hit_is_marked_as_evaluated_or_not(nait: Run, tmp_path: Path) -> No
         "Under eval.limit=2, 2 of these 6 items are evaluated; the others are also test items." in done.stderr
     )
     assert "6 row(s) of pool p share text with task toy_sums" in said
-    assert "2 share text with an item that is evaluated, 4 with items beyond eval.limit alone" in said
+    assert "2 share text with an item that is evaluated, 4 with items left out by eval.limit" in said
     looked = manifest["contamination"]
     assert looked["tasks"]["toy_sums"] == {"rows": 6, "too_short": 0, "evaluated": 2}
     assert (looked["hits_in_tasks"], looked["hits_in_evaluated"]) == (6, 2)

@@ -13,7 +13,7 @@ import pytest
 
 from nait.core.errors import ConfigError
 from nait.eval.code_execution import child, programs
-from nait.eval.code_execution.code_eval import CodeEval, providing
+from nait.eval.code_execution.code_eval import CodeEval, code_warnings, providing
 from nait.eval.code_execution.kernel_filter import ARCHITECTURES, kernel_filter
 from nait.eval.code_execution.pass_at_k import pass_at_k
 from nait.eval.code_execution.programs import Limits, isolation_text, run_programs
@@ -132,7 +132,11 @@ def test_a_filter_exists_for_known_processors_only() -> None:
 
 def test_the_isolation_says_how_the_network_is_closed() -> None:
     assert isolation_text({"namespace": True, "filter": True}) == "empty network namespace, kernel filter"
-    assert isolation_text({"namespace": False, "filter": True}) == "refused socket calls, kernel filter"
+    weaker = isolation_text({"namespace": False, "filter": True})
+    assert weaker == "refused socket calls, kernel filter"
+    assert code_warnings({"isolation": "empty network namespace, kernel filter"}) == code_warnings({}) == []
+    (said,) = code_warnings({"isolation": weaker})
+    assert said.endswith(f"weaker isolation than empty network namespace, kernel filter: {weaker}")
 
 
 def test_pass_at_k_has_its_hand_computed_values() -> None:

@@ -459,3 +459,51 @@ def test_answers_drawn_at_random_repeat_under_one_address(
         assert other[0] != once[0]
         batches_decide = backend == "hf" or name == "seed"
         assert (other[1] != once[1]) == batches_decide
+
+
+def test_a_subset_is_the_items_that_it_says(evaluator: Make, model: LocalModel, tmp_path: Path) -> None:
+    whole = evaluator(tasks=["toy_letters"]).evaluate(model, None, folder=tmp_path)
+    settings = {"tasks": ["toy_letters"], "spread": {"toy_large": 3, "toy_letters": 2}}
+    some = evaluator(**settings)
+    done = some.evaluate(model, None, folder=tmp_path)
+    numbers = {"toy_small": {0, 2}, "toy_large": {0, 2, 5}}
+    assert {(one.task, one.doc_id) for one in done.items} == {(t, i) for t, n in numbers.items() for i in n}
+    assert set(done.items) <= set(whole.items)
+    evaluated = {
+        task: {i for i, one in enumerate(texts) if one.evaluated} for task, texts in some.items().items()
+    }
+    assert evaluated == numbers
+    first = evaluator(**settings, limit=1).evaluate(model, None, folder=tmp_path)
+    assert {(one.task, one.doc_id) for one in first.items} == {("toy_small", 0), ("toy_large", 0)}
+    assert address(some.key()) != address(evaluator(tasks=["toy_letters"]).key())
+
+
+def test_answers_are_capped_by_task_or_group(evaluator: Make, model: LocalModel, tmp_path: Path) -> None:
+    caps = {"toy_sums": 7, "gsm8k": 3}
+    done = evaluator(tasks=["toy_sums"], max_gen_toks=caps, limit=2).evaluate(model, None, folder=tmp_path)
+    alike = evaluator(tasks=["toy_sums"], max_gen_toks=7, limit=2).evaluate(model, None, folder=tmp_path)
+    assert done.items == alike.items
+    assert evaluator(tasks=["toy_sums"], max_gen_toks=caps).key()["max_gen_toks"] == {"toy_sums": 7}
+    assert evaluator(tasks=["toy_sums"], max_gen_toks={"gsm8k": 3}).key()["max_gen_toks"] is None
+    with pytest.raises(ConfigError, match=r"eval\.spread: unknown task 'toy_lettres'"):
+        evaluator(spread={"toy_lettres": 2}).check()
+    with pytest.raises(ConfigError, match=r"eval\.max_gen_toks\.toy_sums"):
+        evaluator(max_gen_toks={"toy_sums": 0})
+
+
+def test_a_task_without_its_package_is_refused_before_training(
+    evaluator: Make, model: LocalModel, task_folder: Path
+) -> None:
+    (task_folder / "broken.py").write_text(
+        "import a_package_that_is_absent\n\n\ndef text(doc):\n    return ''\n"
+    )
+    (task_folder / "broken.yaml").write_text(
+        "task: broken\ndataset_path: toy/letters\ndataset_name: small\ntest_split: test\n"
+        "output_type: generate_until\ndoc_to_text: !function broken.text\ndoc_to_target: ''\n"
+    )
+    suite = evaluator(tasks=["broken"])
+    suite.check()
+    assert suite.imports_functions
+    assert not evaluator(tasks=["nano_math"]).imports_functions
+    with pytest.raises(ConfigError, match=r"a_package_that_is_absent.*Install the package"):
+        suite.check_prompts(model)

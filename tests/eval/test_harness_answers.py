@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import pytest
 import torch
 
 from nait.core.contracts import Model
+from nait.eval.code_execution.code_eval import CodeEval, providing
 from nait.eval.harness import LmEval
 from nait.eval.isolation import quiet_lm_eval
 from nait.eval.local_data import air_gap
-from nait.eval.suites.task_definitions import library
+from nait.eval.suites.task_definitions import OWN, library
 from nait.models.loading import LocalModel
 from nait.nano.pools import nano_model
 from nait.training.adapter import LoraRecipe, attach, load_adapted, save
@@ -25,6 +28,12 @@ STOCK = {
     "bbh_cot_fewshot_boolean_expressions": "bbh/cot_fewshot", "bbh_cot_fewshot_navigate": "bbh/cot_fewshot",
 }  # fmt: skip
 """Stock tasks and the harness's folders of their files."""
+PAPER = {
+    **{f"mmlu_pro_{name}": "mmlu_pro" for name in ("biology", "computer_science", "law", "math", "other")},
+    "gsm8k_cot": "gsm8k", "humaneval": "humaneval", "mbpp": "mbpp",
+    "mbpp_sanitized": OWN / "mbpp", **{f"xquad_{name}": OWN / "xquad" for name in ("ar", "de", "en", "th", "zh")},
+}  # fmt: skip
+"""Tasks of eval=paper, and stock tasks behind them, whose answers are not drawn at random; folders of their files."""
 MOST = 12
 """Tokens of a generated answer."""
 
@@ -40,12 +49,22 @@ def harness_samples(
     from lm_eval.tasks import TaskManager
 
     network, tokenizer = load_adapted(model, adapter)
-    folders = sorted({str(library() / STOCK[task]) for task in tasks})
-    with quiet_lm_eval(lm_eval.api.task, lm_eval.utils.env), air_gap(hub, online=False, scratch=scratch):
+    folders = sorted({str(library() / {**STOCK, **PAPER}[task]) for task in tasks})
+    files = [
+        path
+        for folder in folders
+        if {"mbpp", "humaneval"} & {Path(folder).name}
+        for path in Path(folder).glob("*.py")
+    ]
+    with (
+        quiet_lm_eval(lm_eval.api.task, lm_eval.utils.env),
+        air_gap(hub, online=False, scratch=scratch),
+        providing(CodeEval(), files) if files else nullcontext(),
+    ):
         done = simple_evaluate(
             model=HFLM(pretrained=network, tokenizer=tokenizer, batch_size=1), tasks=tasks, limit=limit,
             task_manager=TaskManager(include_defaults=False, include_path=folders), bootstrap_iters=0,
-            gen_kwargs={"max_gen_toks": MOST},
+            gen_kwargs={"max_gen_toks": MOST}, confirm_run_unsafe_code=True,
         )  # fmt: skip
     samples: Mapping[str, list[Any]] = done["samples"]
     return samples
@@ -78,10 +97,10 @@ def adapter_of(model: Model, folder: Path) -> Path:
 
 
 def assert_the_harness_answers(
-    model: Model, adapter: Path | None, hub: Path, folder: Path, tasks: list[str], limit: int
+    model: Model, adapter: Path | None, hub: Path, folder: Path, tasks: list[str], limit: int, **settings: Any
 ) -> None:
     wanted = harness_samples(model, adapter, hub, tasks, limit=limit, scratch=folder)
-    ours = our_samples(model, adapter, folder / "ours", tasks, limit=limit, mirror=str(hub))
+    ours = our_samples(model, adapter, folder / "ours", tasks, limit=limit, mirror=str(hub), **settings)
     assert list(wanted) == list(ours) == tasks
     for task, samples in wanted.items():
         rows = {(row["doc_id"], row["filter"]): row for row in ours[task]}
@@ -89,9 +108,10 @@ def assert_the_harness_answers(
         for sample in samples:
             row = rows[sample["doc_id"], sample["filter"].replace("none", "")]
             assert row["prompt"] == sample["arguments"][0][0]
+            assert json.loads(row["metrics"]) == {name: sample[name] for name in sample["metrics"]}
             for answer, answer_wanted in zip(row["filtered"], sample["filtered_resps"], strict=True):
-                if isinstance(answer_wanted, str):
-                    assert answer == answer_wanted
+                if isinstance(answer_wanted, (str, list)):
+                    assert answer == str(answer_wanted)
                     continue
                 nats, first = ast.literal_eval(answer)
                 assert float(nats) == pytest.approx(float(answer_wanted[0]), abs=1e-4)
@@ -126,3 +146,45 @@ def test_the_embedded_tasks_have_the_answers_of_the_other_backend(tmp_path: Path
         assert [row["metrics"] for row in ours[task]] == [row["metrics"] for row in rows]
         if task != "nano_facts":
             assert [row["responses"] for row in ours[task]] == [row["responses"] for row in rows]
+
+
+@pytest.mark.slow
+def test_the_papers_tasks_have_the_harness_answers(shared: Shared, tmp_path: Path) -> None:
+    model = LocalModel(str(shared("models/stories260K-fp32")), device="cpu", max_length=512)
+    hub = shared("data/hub")
+    assert_the_harness_answers(model, None, hub, tmp_path, list(PAPER), 3, allow_code_execution=True)
+
+
+@pytest.mark.slow
+def test_both_backends_give_the_same_answers_on_all_of_mmlu_and_bbh(shared: Shared, tmp_path: Path) -> None:
+    model = LocalModel(str(shared("models/stories260K-fp32")), device="cpu", max_length=512)
+    suite = {"mirror": str(shared("data/hub")), "allow_partial": True, "num_fewshot": {"mmlu": 5}, "limit": 2}
+    ours, wanted = (
+        our_samples(
+            model,
+            None,
+            tmp_path / backend,
+            ["mmlu", "bbh_cot_fewshot"],
+            backend=backend,
+            batch_size=1,
+            **suite,
+        )
+        for backend in ("shared_prefix", "hf")
+    )
+    assert ours.keys() == wanted.keys()
+    assert sum(task.startswith("mmlu_") for task in ours) == 57
+    assert sum(task.startswith("bbh_") for task in ours) >= 22
+    compared = 0
+    for task, rows in wanted.items():
+        for row, other in zip(ours[task], rows, strict=True):
+            same = ("doc_id", "doc_hash", "filter", "prompt", "target", "metrics")
+            assert [row[name] for name in same] == [other[name] for name in same]
+            for answer, answer_wanted in zip(row["responses"], other["responses"], strict=True):
+                if not task.startswith("mmlu_"):
+                    assert answer == answer_wanted
+                    continue
+                mine, theirs = json.loads(answer), json.loads(answer_wanted)
+                assert mine["answer"] == theirs["answer"]
+                assert mine["nats"] == pytest.approx(theirs["nats"], abs=1e-4)
+            compared += 1
+    assert compared == 2 * len(wanted)

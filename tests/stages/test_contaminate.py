@@ -74,7 +74,7 @@ def test_a_row_has_a_hit_on_each_side_of_the_limit_and_is_one_row(tmp_path: Path
     ]
     (said,) = describe(hits)
     assert "1 row(s) of pool pool" in said
-    assert "1 share text with an item that is evaluated, 0 with items beyond eval.limit alone" in said
+    assert "1 share text with an item that is evaluated, 0 with items left out by eval.limit" in said
     assert evaluated(made.manifest) == {"geese": 1}
 
 

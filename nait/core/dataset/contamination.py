@@ -30,7 +30,7 @@ SHORTEST_CONTAINED = 8
 COMMON, COMMON_SHARE = 10, 0.01
 """A text is boilerplate of a task if it occurs in more than `COMMON` items and in more than this share of the items.
 10 is the GPT-3 paper's bound for n-grams."""
-BEYOND = "beyond eval.limit"
+BEYOND = "left out by eval.limit or eval.spread"
 """How messages mark an item that the evaluation leaves out."""
 REFUSED: tuple[Kind, ...] = ("equal", "contained")
 """Overlaps of whole texts, which a reference set must not have with an evaluation."""

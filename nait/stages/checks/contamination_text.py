@@ -75,9 +75,11 @@ def _limited(manifest: Mapping[str, Any]) -> list[str]:
     )
     if asked == total:
         return []
-    limit = manifest["key"]["suite"]["limit"]
+    suite = manifest["key"]["suite"]
+    how = [f"eval.{name}={suite[name]}" for name in ("spread", "limit") if suite.get(name)]
     return [
-        f"Under eval.limit={limit}, {asked:,} of these {total:,} items are evaluated; the others are also test items."
+        f"Under {' and '.join(how)}, {asked:,} of these {total:,} items are evaluated; the others are also test "
+        "items."
     ]
 
 

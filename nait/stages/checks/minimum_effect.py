@@ -19,6 +19,7 @@ from nait.core.addresses import canonical
 from nait.core.contracts import Evaluator, Sizes
 from nait.core.statistics.power import Comparisons, Detectable, Noise, minimum_effects
 from nait.stages.artifacts.evaluation_files import read_outcomes, read_results
+from nait.stages.checks.contamination_text import evaluated
 from nait.store import Artifact, Store
 
 MOST_METHODS = 12
@@ -66,8 +67,7 @@ def _item_counts(
     if earlier:
         return {one.task: one.n for one in read_results(earlier[-1].path) if not one.is_group}
     checks = [one for one in store.artifacts("contamination") if one.manifest["key"]["suite"] == suite]
-    counts: Mapping[str, int] = checks[-1].manifest.get("tasks", {}) if checks else {}
-    return {task: min(count, suite.get("limit") or count) for task, count in counts.items()}
+    return evaluated(checks[-1].manifest) if checks else {}
 
 
 def _methods(store: Store, evaluations: set[str]) -> dict[str, Method]:

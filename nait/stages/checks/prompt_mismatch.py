@@ -12,6 +12,8 @@ from nait.models.prompts.templates import Template
 from nait.store import Store
 
 VERSION = 1
+CHECKED = ("apply_chat_template", "shows_examples", "imports_functions")
+"""Attributes of an evaluator; prompts are checked if one of them is true."""
 
 
 def prompt_mismatch(template: Template, evaluator: Any) -> list[str]:
@@ -37,11 +39,12 @@ def prompt_mismatch(template: Template, evaluator: Any) -> list[str]:
 def try_prompts(model: Model, evaluator: Evaluator, store: Store) -> None:
     """Check the prompts of each task before training. The store keeps a passed check.
 
-    An evaluator without `check_prompts` is not checked, nor one with neither a chat template nor few-shot examples.
+    An evaluator without `check_prompts` is not checked, nor one without a chat template, few-shot examples and
+    imported functions.
     Raises: NaitError that names the task and the fix.
     """
     check = evaluator.check_prompts if isinstance(evaluator, Prompting) else None
-    asked = any(getattr(evaluator, name, None) for name in ("apply_chat_template", "shows_examples"))
+    asked = any(getattr(evaluator, name, None) for name in CHECKED)
     if check is None or not asked:
         return
     key = {"prompts": VERSION, "model": model.fingerprint, "suite": evaluator.key()}
