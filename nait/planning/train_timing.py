@@ -11,6 +11,7 @@ from nait.core.contracts import Model, Trainer
 from nait.core.dataset.examples import Example, Pool
 from nait.core.estimates.plans import updates
 from nait.core.ranking.selection import Selection
+from nait.models.tokens.encoding import encode
 from nait.planning.dry_run_doubles import STEPS, StepClock, StopTraining
 from nait.planning.inputs import Work
 from nait.planning.subsample import updates_rows
@@ -32,10 +33,12 @@ def time_steps(
 
     The rows are the selection's if it is known. Seconds are None for a recipe without a number of steps.
     """
-    steps = updates(trainer.recipe or {}, count)
+    recipe = trainer.recipe or {}
+    rows = _rows(work.pool, selection, min(count, STEPS * updates_rows(recipe)))
+    length = _tokens_per_row(rows, work, model) if recipe.get("max_tokens") else 0.0
+    steps = updates(recipe, count, tokens_per_row=length)
     if steps is None:
         return None, "unknown: this recipe does not declare its number of steps"
-    rows = _rows(work.pool, selection, min(count, STEPS * updates_rows(trainer.recipe or {})))
     started = time.monotonic()
     clock = StepClock(started + seconds)
     with suppress(StopTraining):
@@ -54,6 +57,11 @@ def time_steps(
     a_step = (times[-1] - times[0]) / (len(times) - 1)
     took = times[0] - started + (steps - 1) * a_step
     return took, f"{steps} steps of {a_step:.3g} s on {count} rows, from {len(times)} of them"
+
+
+def _tokens_per_row(rows: Sequence[Example], work: Work, model: Model) -> float:
+    table = encode(rows, work.template, model.load_tokenizer(), max_length=model.max_length, purpose="train")
+    return float(table.lengths.mean())
 
 
 def _rows(pool: Pool, selection: Selection | None, count: int) -> Sequence[Example]:

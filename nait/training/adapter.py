@@ -6,17 +6,18 @@ to the base model that the caller provides.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nait.core.addresses import address
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
-from nait.core.inputs.checks import check_number, check_whole
+from nait.core.inputs.checks import check_choice, check_number, check_whole
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.models.devices.open_networks import borrow, give_back
 from nait.store import read_json, repair_advice, write_json
@@ -26,7 +27,10 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 MODEL_CONFIG = "config.json"
 TARGETS = "train.lora.target_modules"
+SAVED = "train.lora.modules_to_save"
 ALL_LINEAR = "all-linear"
+VARIANTS = ("lora", "dora", "rslora", "pissa")
+_FACTOR = re.compile(r"\.lora_[AB]\.")
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,19 @@ class LoraRecipe:
     `target_modules` is "all-linear" (every linear layer except the LM head, whatever their names), or module names,
     each of which must exist in the model. LoRA recipes for Alpaca-sized data use dropout 0.05; selected subsets are
     smaller and benefit from regularisation at least as much.
+
+    `variant`: "lora"; "dora" also trains the norm of each weight's rows (arXiv 2402.09353); "rslora" scales by
+    alpha / sqrt(r) (arXiv 2312.03732); "pissa" starts from the weights' r largest singular directions (arXiv
+    2404.02948) and is saved as a LoRA of rank 2 r for the original weights. `modules_to_save` are trained whole and
+    saved with the adapter, such as a new embedding.
     """
 
     r: int = 16
     alpha: float = 32.0
     dropout: float = 0.05
     target_modules: str | Sequence[str] = ALL_LINEAR
+    variant: Literal["lora", "dora", "rslora", "pissa"] = "lora"
+    modules_to_save: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         check_whole("train.lora.r", self.r, least=1)
@@ -51,6 +62,9 @@ class LoraRecipe:
             raise ConfigError("is empty", where=TARGETS, fix="Give all-linear or names.")
         if isinstance(self.target_modules, str) and self.target_modules != ALL_LINEAR:
             object.__setattr__(self, "target_modules", (self.target_modules,))  # one name, not a pattern
+        check_choice("train.lora.variant", self.variant, VARIANTS)
+        whole = self.modules_to_save or ()
+        object.__setattr__(self, "modules_to_save", (whole,) if isinstance(whole, str) else tuple(whole))
 
     @property
     def recipe(self) -> Mapping[str, Any]:
@@ -61,6 +75,8 @@ class LoraRecipe:
             "alpha": float(self.alpha),
             "dropout": float(self.dropout),
             "target_modules": names if isinstance(names, str) else sorted(names),
+            **({"variant": self.variant} if self.variant != "lora" else {}),
+            **({"modules_to_save": sorted(self.modules_to_save)} if self.modules_to_save else {}),
         }
 
 
@@ -73,13 +89,18 @@ def attach(network: Any, lora: LoraRecipe) -> Any:
 
     names = lora.target_modules
     if not isinstance(names, str):
-        _check_targets(network, names)
+        _check_targets(network, names, where=TARGETS)
+    _check_targets(network, lora.modules_to_save, where=SAVED)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=names if isinstance(names, str) else sorted(names),
+        use_dora=lora.variant == "dora",
+        use_rslora=lora.variant == "rslora",
+        init_lora_weights="pissa" if lora.variant == "pissa" else True,
+        modules_to_save=sorted(lora.modules_to_save) or None,
     )
     try:
         with _without_rename_warning():
@@ -92,10 +113,19 @@ def attach(network: Any, lora: LoraRecipe) -> Any:
         ) from error
     # At every save, peft looks the base model's name up on the Hub. An empty name prevents that.
     config.base_model_name_or_path = ""
+    for name, parameter in adapted.named_parameters():
+        if ".modules_to_save." in name:
+            parameter.data = parameter.data.float()  # small steps round to zero in bfloat16
+    if lora.variant == "pissa":
+        adapted.pissa_start = {
+            name: tensor.detach().clone()
+            for name, tensor in adapted.named_parameters()
+            if _FACTOR.search(name)
+        }
     return adapted
 
 
-def _check_targets(network: Any, names: Sequence[str]) -> None:
+def _check_targets(network: Any, names: Sequence[str], *, where: str) -> None:
     """Raises: ModelError for targets that peft would silently ignore or could not load again."""
     modules = dict(network.named_modules())
     for name in names:
@@ -105,19 +135,25 @@ def _check_targets(network: Any, names: Sequence[str]) -> None:
             }
             raise ModelError(
                 f"the model has no module '{name}'",
-                where=TARGETS,
-                fix=f"{did_you_mean(name, leaves)} all-linear means every linear layer.",
+                where=where,
+                fix=f"{did_you_mean(name, leaves)} all-linear means every linear layer."
+                if where == TARGETS
+                else did_you_mean(name, leaves),
             )
     inner, outer = network.get_input_embeddings(), network.get_output_embeddings()
     if outer is None or outer.weight is not inner.weight:
         return
-    head = next(full for full, module in modules.items() if module is outer)
-    if any(head == name or head.endswith(f".{name}") for name in names):
-        raise ModelError(
-            f"the output layer '{head}' shares its weights with the embeddings: its adapter cannot be loaded again",
-            where=TARGETS,
-            fix=f"Remove it from {TARGETS}.",
-        )
+    tied = [outer] if where == TARGETS else [outer, inner]
+    for full in (full for full, module in modules.items() if any(module is one for one in tied)):
+        if any(full == name or full.endswith(f".{name}") for name in names):
+            raise ModelError(
+                f"the output layer '{full}' shares its weights with the embeddings: its adapter cannot be loaded "
+                "again"
+                if where == TARGETS
+                else f"'{full}' shares its weights with another layer: it cannot be loaded again",
+                where=where,
+                fix=f"Remove it from {where}.",
+            )
 
 
 @contextmanager
@@ -142,11 +178,35 @@ def save(network: Any, folder: Path, *, base: str) -> None:
 
     weights = get_peft_model_state_dict(network, save_embedding_layers=False)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(weights.items())}
-    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     config = network.peft_config["default"].to_dict()
+    if hasattr(network, "pissa_start"):
+        tensors, config = _as_lora(tensors, config, network.pissa_start)
+    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     config |= {"base_model_name_or_path": public_name(base), "inference_mode": True}
     # Sets have a random order in each process. Sorted, equal adapters give equal files.
     write_json(folder / ADAPTER_CONFIG, plain(dict(sorted(config.items())), finite=False))
+
+
+def _as_lora(
+    tensors: Mapping[str, Any], config: Mapping[str, Any], start: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A PiSSA adapter as a LoRA for the original weights: B A - B0 A0 = [B, -B0] [A; A0], of rank 2 r.
+
+    `start`: the factors B0 and A0 at the start, which were subtracted from the weights.
+    """
+    import torch
+
+    first = {name.replace(".default", ""): tensor.cpu() for name, tensor in start.items()}
+    found = {}
+    for name, tensor in tensors.items():
+        if name in first and ".lora_A." in name:
+            found[name] = torch.cat([tensor, first[name].to(tensor.dtype)], dim=0)
+        elif name in first:
+            found[name] = torch.cat([tensor, -first[name].to(tensor.dtype)], dim=1)
+        else:
+            found[name] = tensor
+    twice = {"r": 2 * config["r"], "lora_alpha": 2 * config["lora_alpha"], "init_lora_weights": True}
+    return found, {**config, **twice}
 
 
 def is_zero(network: Any) -> bool:

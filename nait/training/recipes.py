@@ -18,6 +18,7 @@ from typing import Any, Literal
 from nait.core.contracts import Model, Tracker
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
+from nait.core.estimates.plans import updates
 from nait.core.inputs.checks import check_choice, check_flag, check_number, check_whole
 from nait.models.devices.open_networks import borrow
 from nait.store import write_json
@@ -47,7 +48,9 @@ class FineTune:
     An update covers `batch_size` rows; its loss is the mean over all their answer tokens. They are split by length
     into micro-batches of at most `device_tokens` padded tokens (`auto`: as many as suit the device). The split
     changes no gradient beyond float rounding; with dropout it changes the random draws, as another seed would. Out of
-    memory halves `device_tokens`. `max_steps`, when set, replaces `epochs`. `warmup` is a share of all updates; a
+    memory halves `device_tokens`. `max_steps`, when set, replaces `epochs`, and
+    so does `max_tokens`: as many updates as read about so many tokens, so that subsets of other sizes or lengths are
+    compared at equal cost. `warmup` is a share of all updates; a
     share below one update means no warm-up.
 
     Trained weights (the adapter's, or the whole model's for `method=full`) are fp32 whatever the checkpoint's dtype,
@@ -63,6 +66,7 @@ class FineTune:
     method: Literal["lora", "full"] = "lora"
     epochs: float = 3.0
     max_steps: int | None = None
+    max_tokens: int | None = None
     learning_rate: float = 2e-4
     batch_size: int = 16
     device_tokens: int | Literal["auto"] = AUTO
@@ -83,6 +87,8 @@ class FineTune:
         check_number("train.epochs", self.epochs, "(0, inf)")
         if self.max_steps is not None:
             check_whole("train.max_steps", self.max_steps, least=1)
+        if self.max_tokens is not None:
+            check_whole("train.max_tokens", self.max_tokens, least=1)
         check_number("train.learning_rate", self.learning_rate, "(0, inf)")
         check_whole("train.batch_size", self.batch_size, least=1)
         if self.device_tokens != AUTO:
@@ -114,6 +120,10 @@ class FineTune:
                 where="train.precision",
                 fix=f"Set train=full train.precision=bf16_weights train.optimizer={STOCHASTIC}, or none of them.",
             )
+        if self.max_steps is not None and self.max_tokens is not None:
+            raise ConfigError(
+                "both end the training", where="train.max_tokens", fix="Set train.max_steps=null."
+            )
         if package := PACKAGES.get(self.optimizer):
             self._check_eight_bits(package)
 
@@ -140,6 +150,7 @@ class FineTune:
             "method": self.method,
             "epochs": float(self.epochs),
             "max_steps": self.max_steps,
+            **({"max_tokens": self.max_tokens} if self.max_tokens else {}),
             "learning_rate": float(self.learning_rate),
             "batch_size": self.batch_size,
             "scheduler": self.scheduler,
@@ -235,7 +246,7 @@ class FineTune:
         return fit(
             network,
             rows,
-            self._options(dtype),
+            self._options(dtype, rows),
             checkpoints,
             schedule=partial(schedules.scheduler, self.scheduler, share=float(self.warmup)),
             optimizer=stochastic_adamw(self.learning_rate) if self.optimizer == STOCHASTIC else None,
@@ -261,13 +272,20 @@ class FineTune:
         """Whether to autocast to bfloat16: requested, or the trained weights are not in the dtype of computation."""
         kind = str(dtype).removeprefix("torch.")
         if self.precision == "model":
-            return kind == "float16" or (kind == "bfloat16" and self.method == "full")
+            whole = self.method == "full" or (self.lora is not None and bool(self.lora.modules_to_save))
+            return kind == "float16" or (kind == "bfloat16" and whole)
         return self.precision == "bf16"
 
-    def _options(self, dtype: Any) -> Mapping[str, Any]:
+    def _updates(self, rows: TokenTable) -> int | None:
+        """The number of updates, if epochs do not decide it."""
+        if self.max_tokens is None:
+            return self.max_steps
+        return updates(self.recipe, len(rows), tokens_per_row=float(rows.lengths.mean()))
+
+    def _options(self, dtype: Any, rows: TokenTable) -> Mapping[str, Any]:
         return {
             "num_train_epochs": float(self.epochs),
-            "max_steps": self.max_steps or -1,
+            "max_steps": self._updates(rows) or -1,
             "learning_rate": self.learning_rate,
             "per_device_train_batch_size": self.batch_size,
             "weight_decay": self.weight_decay,

@@ -90,19 +90,25 @@ def _templates(runs: Sequence[PlacedRun]) -> dict[str, str]:
 
 def _recipe(own: Facts, others: Sequence[Facts], templates: Mapping[str, str]) -> str:
     """Such as `lora, 3 epochs, batch_size=4`: the method, its length, and the settings in which the tables differ."""
-    shown = {"train.method", "train.epochs", "train.max_steps", "train.kind"}
+    shown = {"train.method", "train.epochs", "train.max_steps", "train.max_tokens", "train.kind"}
     trained = any(key.startswith("train") for key in own)
     method = own.get("train.method", "")
-    steps, epochs = own.get("train.max_steps", "null"), own.get("train.epochs")
-    length = (
-        f"{steps} updates" if steps.isdigit() else f"{epochs} epoch{'s' * (epochs != '1')}" if epochs else ""
-    )
+    length = _length(own)
     comparable = [one for one in others if any(key.startswith("train") for key in one) == trained and one]
 
     def value(key: str) -> str:
         return templates.get(own[key], own[key][:DIGEST]) if key == "template" else brief(key, own[key])
 
     return ", ".join(filter(None, [method, length, *_differing(own, comparable, shown, value)]))
+
+
+def _length(own: Facts) -> str:
+    """How long a recipe trains: the updates or tokens at which it ends, else its epochs."""
+    for key, unit in (("train.max_steps", "updates"), ("train.max_tokens", "tokens")):
+        if (most := own.get(key, "null")).isdigit():
+            return f"{most} {unit}"
+    epochs = own.get("train.epochs")
+    return f"{epochs} epoch{'s' * (epochs != '1')}" if epochs else ""
 
 
 def _evaluation(own: Facts, others: Sequence[Facts]) -> str:

@@ -135,12 +135,17 @@ def per_unit(small: tuple[float, float], large: tuple[float, float]) -> float:
     return max(0.0, (longer - seconds) / (more - size)) if more > size else 0.0
 
 
-def updates(recipe: Mapping[str, Any], rows: int) -> int | None:
-    """The number of updates that a recipe makes on `rows` rows; None for a recipe of another package."""
+def updates(recipe: Mapping[str, Any], rows: int, *, tokens_per_row: float = 0.0) -> int | None:
+    """The number of updates that a recipe makes on `rows` rows; None for a recipe of another package.
+
+    `tokens_per_row`: their mean length, for a recipe that ends after a number of tokens.
+    """
     if recipe.get("max_steps"):
         return int(recipe["max_steps"])
     try:
         an_epoch = math.ceil(rows / int(recipe["batch_size"]))
+        if recipe.get("max_tokens"):
+            return max(1, round(int(recipe["max_tokens"]) * an_epoch / (rows * tokens_per_row)))
         return math.ceil(float(recipe["epochs"]) * an_epoch)
     except KeyError:
         return None

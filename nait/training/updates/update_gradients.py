@@ -64,7 +64,8 @@ class UpdateGradients:
         # Any other id works: no real token attends to a pad. Some models warn about the pad id itself.
         self.fill_id = 1 if getattr(network.config, "pad_token_id", None) == 0 else 0
         anatomy = dissect(network)
-        self.states, self.head = _outputs(network, anatomy)
+        with autocast():
+            self.states, self.head = _outputs(network, anatomy)
         self.overhead = overhead_tokens(anatomy, self.device)
         self.packs = (_is_flash(anatomy) and self._packs_exactly()) if packs is None else packs
         self.learned = np.array([int(table.row(i)[1][1:].sum()) for i in range(len(table))], dtype=np.int64)
