@@ -15,11 +15,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
-import nait.cli.resolvers  # noqa: F401  # registers them
+import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.config_groups import chosen
 from nait.cli.command.own_pool import WORLD, check_own_pool, renamed
-from nait.cli.other_selectors import other_selectors
-from nait.cli.plain_config import build, resolve, seeded
+from nait.cli.config.other_selectors import other_selectors
+from nait.cli.config.plain_config import build, resolve, seeded
 from nait.core.errors import ConfigError, NaitError, did_you_mean
 from nait.core.inputs.paths import write_error
 from nait.core.ranks import workers_from

@@ -1,4 +1,4 @@
-"""The text of `nait --help`. Groups and options are read from conf/."""
+"""The text of `nait run --help`. Groups and options are read from conf/."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import nait
 from nait.core.errors import ConfigError
 
+RECOMMENDED = "nait_contrast"
+"""The method for an own pool: its precision is the highest of NAIT's variants in both measured worlds."""
 KEYS = """\
   model.path          a model's folder (model=local) or Hub id (model=hf)
   model.max_length    tokens after which texts are truncated, in scoring and training
@@ -26,16 +28,16 @@ KEYS = """\
 """
 
 EXAMPLES = """\
-  # the best 10 % of your pool for your target: writes selected.jsonl and stops
-  nait 'stages=[select]' model=local model.path=MODEL data=file data.path=pool.jsonl \\
+  # the best 10 % of your pool for your target; shorter: nait select pool.jsonl --like reference.jsonl --model MODEL
+  nait run 'stages=[select]' model=local model.path=MODEL data=file data.path=pool.jsonl \\
        target=file target.path=reference.jsonl budget.ratio=0.1
 
   # NAIT against random: select, fine-tune, evaluate, leaderboard
-  nait -m selector=nait,random seed=0,1,2 model=local model.path=MODEL data=file data.path=pool.jsonl \\
+  nait run -m selector=nait,random seed=0,1,2 model=local model.path=MODEL data=file data.path=pool.jsonl \\
        target=file target.path=reference.jsonl eval=mmlu_gsm8k_bbh eval.mirror=DIR
 
   # show the config of a run, or one group of it
-  nait --cfg job --package selector
+  nait run --cfg job --package selector
 """
 
 
@@ -80,7 +82,7 @@ def help_text() -> str:
     return (
         f"nait {nait.__version__}: which small part of an instruction pool makes a model better, "
         "at what cost, and is the gain real?\n\n"
-        "Usage: nait [-m] [GROUP=OPTION ...] [KEY=VALUE ...]     -m runs every combination of comma lists\n"
-        "The demo, on two cores and without network: nait experiment=quickstart\n\n"
+        "Usage: nait run [-m] [GROUP=OPTION ...] [KEY=VALUE ...]     -m runs every combination of comma lists\n"
+        "The demo, on two cores and without network: nait run experiment=quickstart\n\n"
         f"Groups and options\n{options}\n\nKeys\n{KEYS}\nExamples\n{EXAMPLES}"
     )

@@ -15,7 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nait.cli.plain_config import build
+from nait.cli.config.plain_config import build
 from nait.core.errors import NaitError
 from nait.core.inputs.paths import write_error
 

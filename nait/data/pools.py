@@ -14,14 +14,14 @@ from nait.core.errors import ConfigError
 from nait.data.columns.assigned_columns import Columns
 from nait.data.files.file_io import Decoding
 from nait.data.files.named_files import Paths, stem
-from nait.data.files.sources import file_source, hub_source
+from nait.data.files.sources import Source, hub_source, opened
 from nait.data.parsing.pool_building import pool_of
 from nait.data.parsing.row_parser import RowParser
 from nait.data.references.reference_sets import reference_set
 
 
 def read_pool(
-    path: Paths,
+    path: Paths | Source,
     *,
     name: str | None = None,
     format: str = "auto",
@@ -40,7 +40,8 @@ def read_pool(
 ) -> Pool:
     """Pool of the candidate rows of one or more files, in id order.
 
-    `path`: a file, a list of files, a glob pattern, a folder of shards or of `save_to_disk`; together one pool.
+    `path`: a file, a list of files, a glob pattern, a folder of shards or of `save_to_disk`; together one pool. Or a
+    source, such as `memory_source` of rows in memory.
     `name`: defaults to the name of the file. `columns`: field to column. `limit`: the first rows only.
     `id_column`: "auto" uses a column `id` if there is one; None derives ids from the content.
     `on_bad`: an invalid row is an "error", or is skipped and counted ("skip").
@@ -56,9 +57,9 @@ def read_pool(
     """
     parser = RowParser(format, columns, id_column, limit, on_bad, reasoning, turns, first_index, group="data")
     decoding = Decoding(encoding, separator, field, max_row_mb)
-    source = file_source(path, decoding)
+    source = opened(path, decoding, key="data.path")
     return resolve_duplicates(
-        pool_of(parser, source, name or stem(path)), duplicates, group="data", place=source.place
+        pool_of(parser, source, name or _name(path)), duplicates, group="data", place=source.place
     )
 
 
@@ -96,7 +97,7 @@ def read_hub_pool(
 
 
 def read_target(
-    path: Paths,
+    path: Paths | Source,
     *,
     name: str | None = None,
     format: str = "auto",
@@ -123,7 +124,7 @@ def read_target(
         format, columns, id_column, limit, on_bad, reasoning, turns, first_index, group="target"
     )
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
-    return [_reference(parser, path, name or stem(path), decoding, duplicates, rows, seed)]
+    return [_reference(parser, path, name or _name(path), decoding, duplicates, rows, seed)]
 
 
 def read_targets(
@@ -162,9 +163,14 @@ def read_targets(
     return [_reference(parser, named[name], name, decoding, duplicates, rows, seed) for name in chosen]
 
 
+def _name(path: Paths | Source) -> str:
+    """The default name of a pool or target."""
+    return stem(path) if isinstance(path, str | Path | Sequence) else path.name
+
+
 def _reference(
     parser: RowParser,
-    path: Paths,
+    path: Paths | Source,
     name: str,
     decoding: Decoding,
     duplicates: str,
@@ -172,7 +178,7 @@ def _reference(
     seed: int,
 ) -> Target:
     """Target of a file."""
-    source = file_source(path, decoding, key="target.path")
+    source = opened(path, decoding, key="target.path")
     return reference_set(parser, source, name, duplicates=duplicates, rows=rows, seed=seed)
 
 

@@ -23,7 +23,7 @@ from nait.runs.processes.shared_work import ending_helpers, help_job, shared_eva
 from nait.runs.records.run_log import log_evaluation, log_selection, log_truth
 from nait.runs.records.run_record import RunRecord
 from nait.runs.truth_labels import judge
-from nait.stages.artifacts.score_files import LAYERS, read_scores, write_selected_rows
+from nait.stages.artifacts.score_files import LAYERS, read_scores, write_scored_rows, write_selected_rows
 from nait.stages.checks.detect_contamination import check_contamination
 from nait.stages.checks.opened_models import model_warnings
 from nait.stages.checks.prompt_mismatch import prompt_mismatch, try_prompts
@@ -174,9 +174,9 @@ class Execution:
             job = self.job
             selection, made, scores = select(job.pool, job.targets, selector, extractor, store)
             extractor.close()
-            for name in ("scores.parquet", LAYERS):
-                if (made.path / name).is_file():  # few methods have layers
-                    shutil.copyfile(made.path / name, job.folder / name)
+            write_scored_rows(job.folder / "scores.parquet", made, job.pool)
+            if (made.path / LAYERS).is_file():  # few methods have layers
+                shutil.copyfile(made.path / LAYERS, job.folder / LAYERS)
             write_selected_rows(job.folder / "selected.jsonl", job.pool, selection)
         record.phases["select"] = record.phases["select"].with_cost(
             float(scores.manifest["seconds_from_nothing"]),

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from nait.baselines.controls.random import LengthMatched, Random
-from nait.cli.plain_config import build
+from nait.cli.config.plain_config import build
 from nait.core.contracts import check_targets, content_of, version_of
 from nait.core.dataset.examples import Target
 from nait.core.errors import ConfigError, DataError

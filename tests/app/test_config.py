@@ -17,8 +17,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from nait.cli.command.config_keys import paths
-from nait.cli.help import conf_folder, groups, help_text
-from nait.cli.plain_config import build, seeded
+from nait.cli.config.plain_config import build, seeded
+from nait.cli.help import RECOMMENDED, conf_folder, groups, help_text
 from nait.core.errors import ConfigError
 from nait.runs.job_checks import check_label
 from nait.runs.records import recorded_config
@@ -149,10 +149,10 @@ def test_the_commands_for_an_own_pool_use_the_recommended_selector() -> None:
         for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
         if "data.path=pool.jsonl" in block
     ]
-    assert len(commands) == 2
-    for command in commands:
-        (named,) = re.findall(r"selector=(\S+)", command)
-        assert named.split(",")[0] == "nait_contrast"
+    assert len(commands) == 1
+    (named,) = re.findall(r"selector=(\S+)", commands[0])
+    assert named.split(",")[0] == RECOMMENDED
+    assert "nait select pool.jsonl --like reference.jsonl" in text  # whose default it is
 
 
 @pytest.mark.parametrize(

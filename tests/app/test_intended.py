@@ -11,7 +11,7 @@ import pytest
 
 from nait.cli.command.advice.key_synonyms import _BY_GROUP, _WORDS, synonym
 from nait.cli.command.parameter_types import fit_value
-from nait.cli.plain_config import KEYS
+from nait.cli.config.plain_config import KEYS
 from nait.core.errors import ConfigError
 from tests.app.commands import Run
 from tests.app.test_mistakes import composed, message, typed

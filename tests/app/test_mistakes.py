@@ -14,14 +14,14 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import nait.cli.resolvers  # noqa: F401  # registers them
+import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_errors import explain, unresolved
 from nait.cli.command.config_groups import loader_of
 from nait.cli.command.own_pool import renamed
 from nait.cli.command.parameter_types import fit
 from nait.cli.command.quoting import readable
-from nait.cli.plain_config import resolve
+from nait.cli.config.plain_config import resolve
 from nait.core.errors import ConfigError, NaitError
 from nait.data.pools import read_pool
 from nait.nano.pools import nano_pool
@@ -163,7 +163,7 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["quickstart"], ["Did you mean experiment=quickstart?"]),
     (["rds"], ["Did you mean selector=rds?"]),
     (["selector"], ["selector is one of: base, full"]),
-    (["frobnicate"], ["nait --help"]),
+    (["frobnicate"], ["nait run --help"]),
     (["seed", "=", "1"], ["there is a space next to '='"]),
     (["--top", "10%"], ["--top: there is no such flag", "budget.ratio=0.1"]),
     (["--seed=1"], ["Values have no dashes", "seed=1"]),
@@ -284,7 +284,7 @@ def test_the_values_of_every_default_are_left_as_they_are() -> None:
 def test_without_a_word_there_is_help_with_the_demo(nait: Run, tmp_path: Path) -> None:
     done = nait(bare=True)
     assert done.returncode == 0
-    assert "nait experiment=quickstart" in done.stdout
+    assert "nait run experiment=quickstart" in done.stdout
     assert not list(tmp_path.iterdir())
 
 

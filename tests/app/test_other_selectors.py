@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
-from nait.cli import other_selectors as module
-from nait.cli.other_selectors import other_selectors
-from nait.cli.plain_config import resolve
+from nait.cli.config import other_selectors as module
+from nait.cli.config.other_selectors import other_selectors
+from nait.cli.config.plain_config import resolve
 
 HERE = "paths.run=runs"
 JOBS = [

@@ -12,8 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from nait.cli.command.parameter_types import fit
+from nait.cli.config.plain_config import build
 from nait.cli.help import groups
-from nait.cli.plain_config import build
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError, NaitError
 from tests.hub_mirror import POOL_ROWS, save_mirror

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra_plugins.nait import covering
 
-import nait.cli.resolvers  # noqa: F401  # registers them
+import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_groups import compose, loader_of
 from nait.cli.command.sweep_jobs import Jobs, expand

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-import nait.cli.resolvers  # noqa: F401  # registers them
+import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.help import groups
 from nait.nano.world import capabilities
 from tests.app.commands import Run, make_home, manifests

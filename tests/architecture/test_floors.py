@@ -32,10 +32,11 @@ FLOORS: dict[str, set[str]] = {
     "planning": {"core", "store", "models", "signals", "stages"},
     "testing": {"core", "store", "tracking", "models", "signals", "stages"},
     "runs": {"core", "store", "tracking", "models", "signals", "stages", "planning"},
-    "cli": {"core", "store", "neurons", "runs", "conf"},
+    "cli": {"core", "store", "data", "neurons", "stages", "tracking", "runs", "conf"},
+    "api": {"core", "store", "data", "signals", "stages", "cli"},
     "__main__": {"core", "store", "runs", "cli"},
 }
-HUB = set(FLOORS) - {"planning", "testing", "runs", "cli", "__main__"}
+HUB = set(FLOORS) - {"planning", "testing", "runs", "cli", "api", "__main__"}
 
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb/tracker.py"},
@@ -46,8 +47,9 @@ SOLE_IMPORTERS = {
         "eval/language_model/shared_prefix.py",
         "eval/language_model/split_requests.py",
     },
-    "hydra": {"nait/__main__.py", "nait/cli"},
-    "omegaconf": {"nait/__main__.py", "nait/cli"},
+    "hydra": {"nait/cli"},
+    "omegaconf": {"nait/cli"},
+    "typer": {"nait/cli/subcommands"},
     "peft": {"nait/training/adapter.py"},
     "sklearn": {"nait/data/text_traits/topics.py", "baselines/shared/warmup.py"},
     "py3langid": {"nait/data/text_traits/text_traits.py"},
@@ -55,6 +57,7 @@ SOLE_IMPORTERS = {
     "datasets": {
         "nait/data/files/sources.py",
         "nait/hub/splits.py",
+        "nait/api/selected_rows.py",  # the type of an argument
         "eval/local_data.py",
         "eval/isolation.py",
         "eval/tasks/nano/tasks.py",

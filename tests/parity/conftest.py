@@ -54,7 +54,7 @@ def preset() -> Callable[..., Any]:
         from hydra.core.global_hydra import GlobalHydra
         from omegaconf import OmegaConf
 
-        from nait.cli.plain_config import build
+        from nait.cli.config.plain_config import build
 
         GlobalHydra.instance().clear()
         with initialize_config_module("nait.conf", version_base="1.3"):

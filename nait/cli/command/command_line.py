@@ -85,7 +85,7 @@ def _refuse(message: str) -> NoReturn:
             fix="A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER experiment=NAME.",
         )
     where, _, what = message.removeprefix("argument ").rpartition(": ")
-    raise ConfigError(what, where=where or "command line", fix="See nait --help.")
+    raise ConfigError(what, where=where or "command line", fix="See nait run --help.")
 
 
 def hydra_line(line: CommandLine, loader: ConfigLoader) -> CommandLine:

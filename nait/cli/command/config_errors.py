@@ -63,7 +63,7 @@ def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str
             f"Type hydra/launcher=joblib hydra.launcher.n_jobs=1 to run one job at a time, or remove {setting}=."
         )
     plain = " ".join(re.sub(r"See https?://\S+.*|Set the environment variable.*", "", text).split())
-    return f"{plain.rstrip('.')}. See nait --help."
+    return f"{plain.rstrip('.')}. See nait run --help."
 
 
 def unreadable(error: YAMLError) -> ConfigError:
@@ -191,4 +191,4 @@ def _nearest(key: str, known: Sequence[str]) -> str:
         return f"Did you mean {either([repr(one) for one in ending])}?"
     own = [one for one in known if one.startswith(key.split(".")[0] + ".")]
     near = did_you_mean(key, own or known)
-    return near if near.startswith("Did you") else did_you_mean(key, known) or "See nait --help."
+    return near if near.startswith("Did you") else did_you_mean(key, known) or "See nait run --help."

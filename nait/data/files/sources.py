@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from nait.core.dataset.examples import RawRows
 from nait.core.errors import ConfigError, DataError
@@ -104,6 +104,57 @@ class HubSource:
         for batch in self.table.with_format("arrow").iter(batch_size=BATCH_ROWS):
             for part in batch.to_batches():
                 yield from rows_of_batch(part)
+
+
+@dataclass(frozen=True)
+class MemorySource:
+    """Rows that a program holds in memory."""
+
+    name: str
+    held: Sequence[Row] = field(repr=False)
+
+    def rows(self, limit: int | None = None, on_bad: OnBad | None = None) -> Iterator[tuple[Place, Row]]:
+        placed = ((Place(row, self.name, ROW, row), record) for row, record in enumerate(self.held))
+        return _parsed_rows(placed, limit, on_bad)
+
+    def lines(self, rows: Sequence[int]) -> Iterator[str]:
+        """JSON text of these rows, in this order, with all columns in order."""
+        return _lines_of_rows(self.name, self.held, rows)
+
+    def place(self, row: int) -> str:
+        return str(Place(row, self.name, ROW, row))
+
+
+def memory_source(rows: Any, name: str) -> MemorySource | HubSource:
+    """Source for a list of dicts, a pandas frame or a `datasets.Dataset`.
+
+    Raises: DataError for anything else. A missing cell of a frame is null; its index is not a column.
+    """
+    if hasattr(rows, "with_format") and hasattr(rows, "column_names"):
+        return HubSource(name, rows)
+    if hasattr(rows, "columns") and hasattr(rows, "itertuples"):
+        import pyarrow as pa
+
+        batches = pa.Table.from_pandas(rows, preserve_index=False).to_batches(max_chunksize=BATCH_ROWS)
+        return MemorySource(name, [row for batch in batches for row in rows_of_batch(batch)])
+    if (
+        isinstance(rows, Sequence)
+        and not isinstance(rows, str)
+        and all(isinstance(row, dict) for row in rows)
+    ):
+        return MemorySource(name, rows)
+    raise DataError(
+        f"{type(rows).__name__} does not hold rows",
+        where=name,
+        fix="Give a path, a list of dicts, a pandas frame or a datasets.Dataset.",
+    )
+
+
+def opened(path: Paths | Source, decoding: Decoding, *, key: str) -> Source:
+    """The source itself, or the source for the files that `path` names. Raises: DataError, ConfigError."""
+    if isinstance(path, FileSource | HubSource | MemorySource):
+        return path
+    return file_source(cast(Paths, path), decoding, key=key)
 
 
 def file_source(path: Paths, decoding: Decoding = Decoding(), *, key: str = "data.path") -> FileSource:  # noqa: B008

@@ -189,3 +189,9 @@ def _text_of(scalar: Any) -> str:
         except Exception:  # noqa: BLE001, S112  # the next way
             continue
     return ""
+
+
+def separator_of(path: Path, decoding: Decoding) -> str:
+    """The separator of a CSV or TSV file, as `csv_records` reads it."""
+    with open_text(path, decoding) as text:
+        return _split_header(text_lines(text, path, decoding), path, decoding)[0]

@@ -100,6 +100,22 @@ def write_selection(
     write_parquet(folder / "scores.parquet", columns)
 
 
+def write_scored_rows(path: Path, artifact: Artifact, pool: Pool) -> None:
+    """Write the scores of a `selections` artifact for its user: with `row`, each row's number in the pool's source.
+
+    Rows are counted from 0, over all files of the pool in their order.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with reading(artifact.path):
+        table = parquet.read_table(artifact.path / "scores.parquet")
+    numbers = {example.id: example.row for example in pool.examples}
+    row = pa.array([numbers[key] for key in table.column("id").to_pylist()], pa.int64())
+    named = {name: table.column(name) for name in table.column_names}
+    write_parquet(path, {"id": named.pop("id"), "row": row, **named})
+
+
 def write_layers(folder: Path, ids: Sequence[str], found: Sequence[Contributions]) -> dict[str, Any]:
     """Write `layers.parquet`: id, target and `layer_<number>` columns, all rows of one target before the next.
 

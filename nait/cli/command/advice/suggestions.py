@@ -28,7 +28,7 @@ COMMANDS = {
     "report": "Type nait-leaderboard store --report for a report on all runs in a store.",
     "leaderboard": "Type nait-leaderboard store.",
     "plan": "Add plan=true to the words of a run.",
-    "sweep": "Type nait sweep=methods; nait --help lists the others.",
+    "sweep": "Type nait sweep=methods; nait ls sweeps lists the others.",
     "list": "Type nait --help for all groups, options and keys, or nait-leaderboard store for the runs in a store.",
     "doctor": "Add plan=true to the words of a run: it shows what would run and what is missing.",
     "version": "Type nait --version.",
@@ -123,21 +123,21 @@ def _fix(bare: Sequence[str], options: GroupOptions) -> str:
     if first in options.groups:
         return f"{first} is one of: {', '.join(options.groups[first])}."
     near = did_you_mean(first, COMMANDS)
-    return "See nait --help." if not near.startswith("Did") else f"{near} {RUN}"
+    return "See nait run --help." if not near.startswith("Did") else f"{near} {RUN}"
 
 
 def flag_advice(flag: str, known: Sequence[str]) -> str:
     """The suggestion for an unknown flag."""
     name, _, value = flag.lstrip("-").partition("=")
     if name in FLAGS:
-        return f"Values have no dashes: {FLAGS[name]}. See nait --help."
+        return f"Values have no dashes: {FLAGS[name]}. See nait run --help."
     if answer := answer_to(name):
         return answer
     meant = synonym(name)
     if meant:
         word = f"-m {meant}" if "=" in meant else meant
-        return f"Values have no dashes: {word}={value or 'VALUE'}. See nait --help."
+        return f"Values have no dashes: {word}={value or 'VALUE'}. See nait run --help."
     near = did_you_mean(name.replace("-", "_"), known)
     suggestion = f" {near}" if near.startswith("Did") else ""
     example = f", as in {name}={value}" if value else ""
-    return f"Values have no dashes: KEY=VALUE{example}.{suggestion} See nait --help."
+    return f"Values have no dashes: KEY=VALUE{example}.{suggestion} See nait run --help."

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from nait.cli.command.config_groups import GroupOptions
-from nait.cli.plain_config import resolve
+from nait.cli.config.plain_config import resolve
 
 
 def other_selectors(config: DictConfig, overrides: Sequence[str]) -> Callable[[str], dict[str, Any]]:

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-from nait.cli.plain_config import build, resolve
+from nait.cli.config.plain_config import build, resolve
 from nait.core.errors import ConfigError
 from nait.core.inputs.paths import at_home as home_of
 

@@ -1,0 +1,142 @@
+"""Overrides for the short options of `nait select` and `nait compare`, and for `nait.select` in Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nait.cli.command.quoting import quoted
+from nait.cli.config.models_at_hand import without_model
+from nait.cli.help import conf_folder, groups
+from nait.core.errors import ConfigError, did_you_mean
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+OPEN = re.compile(r"^\w+: \?\?\?", re.MULTILINE)
+"""A key of a YAML file whose value has to be given."""
+SIZES = {"k": 10**3, "m": 10**6, "b": 10**9}
+MANIFEST, ARRAYS = "manifest.json", "arrays.safetensors"
+"""Files of exported directions."""
+
+
+@dataclass(frozen=True)
+class AskedSize:
+    """How much to select, as typed: a share (`top`), a number of rows, or a number of answer tokens. One of them."""
+
+    top: str | None = None
+    rows: str | None = None
+    tokens: str | None = None
+
+    def words(self) -> list[str]:
+        """The budget's overrides; a tenth of the pool if no size is given. Raises: ConfigError."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        if len(given) > 1:
+            names = " and ".join(f"--{name}" for name in given)
+            raise ConfigError("only one size can be given", where=names, fix="Keep one of them.")
+        if self.rows is not None:
+            return ["budget=count", f"budget.count={_whole(self.rows, '--rows')}"]
+        if self.tokens is not None:
+            return ["budget=tokens", f"budget.tokens={_whole(self.tokens, '--tokens')}"]
+        return ["budget=ratio", f"budget.ratio={_share(self.top or '10%')}"]
+
+
+def _share(text: str) -> str:
+    """A share in (0, 1], from "10%" or "0.1"."""
+    number = text.strip().removesuffix("%").strip()
+    try:
+        value = float(number) / (100 if text.strip().endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        fix = "Give a share such as 10% or 0.1; for a number of rows, --rows N."
+        raise ConfigError(f"'{text}' is not a share of the pool", where="--top", fix=fix)
+    return f"{value:.12g}"
+
+
+def _whole(text: str, where: str) -> int:
+    """A whole number above 0, from "500", "2M", "1e6" or "10,000"."""
+    plain = text.strip().lower().replace(",", "").replace("_", "")
+    factor = SIZES.get(plain[-1:], 1)
+    try:
+        value = float(plain[:-1] if factor > 1 else plain) * factor
+    except ValueError:
+        value = 0.0
+    if value < 1 or value != int(value):
+        raise ConfigError(
+            f"'{text}' is not a number of {where.strip('-')}", where=where, fix="Give 500, 20k or 2M."
+        )
+    return int(value)
+
+
+def presets(group: str) -> list[str]:
+    """The options of a group that are complete as they are: no value of theirs has to be given."""
+    texts = {
+        name: (conf_folder() / group / f"{name}.yaml").read_text(encoding="utf-8") for name in groups()[group]
+    }
+    return [name for name, text in texts.items() if name != "none" and not OPEN.search(text)]
+
+
+def pool_words(pool: str) -> list[str]:
+    """`data=` and its path, for a file, a folder, a pattern, a preset's name or a Hub id."""
+    if pool in presets("data") and not Path(pool).exists():
+        return [f"data={pool}"]
+    if HUB_ID.fullmatch(pool) and not Path(pool).exists() and not Path(pool).parent.is_dir():
+        return ["data=hub", f"data.path={pool}"]
+    return ["data=file", f"data.path={pool}"]
+
+
+def target_words(like: str | None, method: str) -> list[str]:
+    """`target=` and its path, for a file, a preset's name or a folder of exported directions.
+
+    Raises: ConfigError without one for the default method, which needs references.
+    """
+    if like is None:
+        if method.startswith(("nait", "rds", "less")):
+            fix = "Give a file with examples of what the model should become better at; 32 rows or more are typical."
+            raise ConfigError(f"{method} needs a reference set", where="--like REF", fix=fix)
+        return ["target=none"]
+    if like in presets("target") and not Path(like).exists():
+        return [f"target={like}"]
+    folder = Path(like).expanduser()
+    if (folder / MANIFEST).is_file() and (folder / ARRAYS).is_file():
+        return ["target=directions", f"target.paths={{{quoted(folder.name)}: {quoted(like)}}}"]
+    return ["target=file", f"target.path={like}"]
+
+
+def model_words(model: str | None) -> list[str]:
+    """`model=` and its path, for a folder, a preset's name or a Hub id.
+
+    Raises: ConfigError without one, with the models at hand.
+    """
+    if model is None:
+        raise without_model(presets("model"))
+    if model in presets("model") and not Path(model).is_dir():
+        return [f"model={model}"]
+    if Path(model).expanduser().exists() or not HUB_ID.fullmatch(model):
+        return ["model=local", f"model.path={model}"]
+    return ["model=hf", f"model.path={model}"]
+
+
+def method_word(method: str) -> str:
+    """`selector=METHOD`. Raises: ConfigError for an unknown method."""
+    known = groups()["selector"]
+    if method not in known:
+        raise ConfigError(f"there is no method '{method}'", where="--method", fix=did_you_mean(method, known))
+    return f"selector={method}"
+
+
+def select_words(
+    *, pool: str, like: str | None, model: str | None, size: AskedSize, method: str, more: Sequence[str] = ()
+) -> list[str]:
+    """The words of `nait run` for one selection. `more`: further `key=value` words, which have the last say.
+
+    Raises: ConfigError for a value that cannot be used.
+    """
+    words = [
+        "stages=[select]", method_word(method), *model_words(model), *pool_words(pool), *target_words(like, method),
+        *size.words(),
+    ]  # fmt: skip
+    given = {word.partition("=")[0].lstrip("+~") for word in more}
+    kept = [word for word in words if word.partition("=")[0] not in given]
+    return [*kept, *([] if "tracking" in given else ["tracking=files"]), *more]

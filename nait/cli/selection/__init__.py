@@ -1,0 +1,1 @@
+"""Selections as objects, files, texts and explanations: what `nait select` and `nait.select` have in common."""

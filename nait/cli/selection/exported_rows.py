@@ -1,0 +1,164 @@
+"""Selected rows as a file of the user's: in the pool's own format, or in the one that the file's suffix names."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nait.core.dataset.examples import Pool
+from nait.core.errors import ConfigError
+from nait.core.inputs.paths import at_home
+from nait.core.ranking.selection import Selection
+from nait.data.files.named_files import bare_name
+from nait.data.files.sources import FileSource
+from nait.data.files.tabular import separator_of
+
+JSON_LINES, ARRAY, PARQUET = (".jsonl", ".ndjson"), (".json",), (".parquet",)
+ARROW, CELLS = (".arrow", ".feather", ".ipc"), (".csv", ".tsv")
+FORMATS = (*JSON_LINES, *ARRAY, *PARQUET, *ARROW, *CELLS)
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+SCORES = ".scores.parquet"
+
+
+def suffix_of(pool: Pool) -> str:
+    """The suffix of the pool's files; .jsonl for a pool that is not from files."""
+    source = pool.source
+    found = bare_name(source.paths[0])[1] if isinstance(source, FileSource) else ""
+    return found if found in FORMATS else JSON_LINES[0]
+
+
+def place_for(out: str, pool: Pool) -> Path:
+    """The file that `--out` means. A folder, or a name without a suffix, gets the pool's own format.
+
+    Raises: ConfigError for an unsupported suffix.
+    """
+    path = at_home(out)
+    if path.is_dir() or out.endswith("/"):
+        path = path / f"{pool.name}.selected"
+    kind = bare_name(path)[1]
+    if kind in FORMATS:
+        return path
+    if kind and kind[1:].isalpha() and kind != ".selected":
+        raise ConfigError(
+            f"'{kind}' is not a format for rows", where="--out", fix=f"Use {', '.join(FORMATS)}."
+        )
+    return path.with_name(path.name + suffix_of(pool))
+
+
+def scores_place(rows: Path) -> Path:
+    """The file of scores beside a file of rows: `best.jsonl.gz` has `best.scores.parquet`."""
+    return rows.with_name(bare_name(rows)[0] + SCORES)
+
+
+def write_rows(path: Path, pool: Pool, selection: Selection) -> None:
+    """Write the selected rows, best first, whole or not at all.
+
+    The rows of JSON lines are the user's own lines; Parquet and Arrow keep the pool's column types.
+    """
+    kind = bare_name(path)[1]
+    numbers = [pool.examples[row].row for row in selection.rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    if kind in (*PARQUET, *ARROW):
+        _write_table(part, _table(pool, numbers, kind), kind)
+    else:
+        with _opened(part, path.suffix.lower()) as stream:
+            stream.writelines(f"{text}\n".encode() for text in _texts(pool, numbers, kind))
+    part.replace(path)
+
+
+def _opened(path: Path, compression: str) -> Any:
+    import pyarrow as pa
+
+    plain: Any = pa.OSFile(str(path), "wb")
+    return (
+        pa.CompressedOutputStream(plain, COMPRESSIONS[compression]) if compression in COMPRESSIONS else plain
+    )
+
+
+def _lines(pool: Pool, numbers: Sequence[int]) -> Iterator[str]:
+    assert pool.source is not None
+    return pool.source.lines(numbers)
+
+
+def _texts(pool: Pool, numbers: Sequence[int], kind: str) -> Iterator[str]:
+    """The lines of a text file of these rows."""
+    lines = _lines(pool, numbers)
+    if kind in CELLS:
+        yield from _cells([json.loads(line) for line in lines], _separator(pool, kind))
+    elif kind in ARRAY:
+        last = len(numbers) - 1
+        yield "["
+        yield from (line + ("," if place < last else "") for place, line in enumerate(lines))
+        yield "]"
+    else:
+        yield from lines
+
+
+def _separator(pool: Pool, kind: str) -> str:
+    source = pool.source
+    if isinstance(source, FileSource) and bare_name(source.paths[0])[1] == kind:
+        return separator_of(source.paths[0], source.decoding)
+    return "\t" if kind == ".tsv" else ","
+
+
+def _cells(rows: Sequence[Mapping[str, Any]], separator: str) -> Iterator[str]:
+    """Rows as CSV; a nested value is written as JSON."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    written: list[str] = []
+
+    class Lines:
+        def write(self, text: str) -> None:
+            written.append(text)
+
+    writer = csv.writer(Lines(), delimiter=separator, lineterminator="")
+    writer.writerow(names)
+    for row in rows:
+        values = [row.get(name) for name in names]
+        writer.writerow(
+            [
+                json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+                for value in values
+            ]
+        )
+    yield from written
+
+
+def _table(pool: Pool, numbers: Sequence[int], kind: str) -> Any:
+    """The rows as an Arrow table: rows of the pool's own files if those are tables, else made from JSON."""
+    import pyarrow as pa
+
+    source = pool.source
+    if isinstance(source, FileSource) and bare_name(source.paths[0])[1] in PARQUET and kind in PARQUET:
+        return _taken(source.paths, numbers)
+    return pa.Table.from_pylist([json.loads(line) for line in _lines(pool, numbers)])
+
+
+def _taken(paths: Sequence[Path], numbers: Sequence[int]) -> Any:
+    """These rows, counted from 0 over all files, in this order."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    wanted, parts, order, before = np.asarray(numbers, dtype=np.int64), [], [], 0
+    for path in paths:
+        rows = parquet.ParquetFile(path).metadata.num_rows
+        here = np.flatnonzero((wanted >= before) & (wanted < before + rows))
+        if len(here):
+            parts.append(parquet.read_table(path).take(wanted[here] - before))
+            order.append(here)
+        before += rows
+    return pa.concat_tables(parts, promote_options="default").take(np.argsort(np.concatenate(order)))
+
+
+def _write_table(path: Path, table: Any, kind: str) -> None:
+    from pyarrow import feather, parquet
+
+    if kind in PARQUET:
+        parquet.write_table(table, path, compression="zstd")
+    else:
+        feather.write_feather(table, str(path), compression="uncompressed")

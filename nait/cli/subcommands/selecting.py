@@ -1,0 +1,106 @@
+"""`nait select`: the best rows of a pool for a target."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from nait.cli.help import RECOMMENDED
+from nait.core.ranks import workers_from
+
+if TYPE_CHECKING:
+    from nait.cli.config.composed_config import ComposedConfig
+    from nait.cli.selection.selection_runs import SelectionRun
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A command line of `nait select`."""
+
+    words: tuple[str, ...]
+    out: str | None
+    plan: bool
+    explain: bool
+
+
+def select(
+    pool: str = typer.Argument(metavar="POOL", help="The pool: a file, a folder, a pattern, a preset or a Hub id."),
+    more: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE]...", help="Keys of `nait run`."),
+    like: str | None = typer.Option(
+        None, "--like", metavar="REF", help="Examples of what the model should become better at: a file of rows, "
+        "a preset, or a folder of exported directions.",
+    ),
+    model: str | None = typer.Option(None, "--model", metavar="M", help="A model's folder, Hub id or preset."),
+    top: str | None = typer.Option(None, "--top", metavar="SHARE", help="10% or 0.1; 10% if no size is given."),
+    rows: str | None = typer.Option(None, "--rows", metavar="N", help="A number of rows: 500, 20k."),
+    tokens: str | None = typer.Option(None, "--tokens", metavar="N", help="A number of answer tokens: 2M."),
+    method: str = typer.Option(RECOMMENDED, "--method", metavar="NAME", help="The selector; `nait ls selectors`."),
+    out: str | None = typer.Option(
+        None, "--out", metavar="FILE", help="Where to write the rows; .jsonl, .json, .parquet, .arrow, .csv or .tsv."
+    ),
+    plan: bool = typer.Option(False, "--plan", help="Say what would be done, in what time, and stop."),
+    explain: bool = typer.Option(False, "--explain", help="Explain the selection and its first rows at length."),
+) -> Callable[[], None]:  # fmt: skip
+    """Select the rows of POOL that are most like REF for a model."""
+
+    def work() -> None:
+        from nait.cli.config.short_options import AskedSize, select_words
+
+        words = select_words(
+            pool=pool,
+            like=like,
+            model=model,
+            size=AskedSize(top, rows, tokens),
+            method=method,
+            more=more or (),
+        )
+        _select(Wish(tuple(words), out, plan, explain))
+
+    return work
+
+
+def _select(wish: Wish) -> None:
+    """Run the selection and write its files. Raises: NaitError."""
+    from nait.cli.subcommands.hydra_jobs import run_jobs
+    from nait.runs.processes.launch import prepare_process
+
+    prepare_process(workers_from(os.environ))
+    command = shlex.join(["nait", "run", *wish.words])
+    if workers_from(os.environ).rank > 0:
+        return run_jobs(wish.words)
+    if wish.plan:
+        print(f"As a job: {command}", file=sys.stderr)
+        return run_jobs([*wish.words, "plan=true"])
+    from nait.cli.selection.selection_runs import run_selection
+    from nait.cli.selection.summaries import ending
+
+    print(f"As a job: {command}", file=sys.stderr)
+    run = run_selection(wish.words, command=command, start=_log_to_console_and_file)
+    print(ending(run, written(run, wish.out)))
+    return None
+
+
+def written(run: SelectionRun, out: str | None) -> str:
+    """The file of the selected rows: `--out`, with the scores beside it, or the one in the run's folder."""
+    from nait.cli.selection.exported_rows import place_for, scores_place, write_rows
+    from nait.stages.artifacts.score_files import write_scored_rows
+
+    if out is None:
+        return str(run.folder / "selected.jsonl")
+    path = place_for(out, run.pool)
+    write_rows(path, run.pool, run.selection)
+    write_scored_rows(scores_place(path), run.made, run.pool)
+    return str(path)
+
+
+def _log_to_console_and_file(composition: ComposedConfig) -> None:  # noqa: ARG001  # its config is Hydra's current one
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.utils import configure_log
+
+    configure_log(HydraConfig.get().job_logging, HydraConfig.get().verbose)

@@ -1,0 +1,102 @@
+"""Selected rows in the pool's own format: the same rows, with the types and the separator that they had."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import feather, parquet
+
+from nait.cli.selection.exported_rows import place_for, scores_place, write_rows
+from nait.core.dataset.examples import Pool
+from nait.core.errors import ConfigError
+from nait.core.ranking.selection import Selection
+from nait.data.files.sources import memory_source
+from nait.data.pools import read_pool
+
+ROWS: list[dict[str, Any]] = [
+    {"instruction": f"Say {i}; now", "output": f'größe {i}, "yes"\nand no', "n": i, "tags": ["a", str(i)]}
+    for i in range(9)
+]
+WANTED = (7, 0, 3)
+
+
+def chosen(pool: Pool) -> Selection:
+    places = {example.row: place for place, example in enumerate(pool.examples)}
+    rows = tuple(places[row] for row in WANTED)
+    return Selection(tuple(pool.examples[row].id for row in rows), rows, 3)
+
+
+def exported(pool: Pool, out: str) -> Path:
+    path = place_for(out, pool)
+    write_rows(path, pool, chosen(pool))
+    return path
+
+
+def test_json_lines_are_the_users_bytes(tmp_path: Path) -> None:
+    lines = [json.dumps(row, ensure_ascii=i % 2 == 0, indent=None) for i, row in enumerate(ROWS)]
+    (tmp_path / "pool.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    pool = read_pool(tmp_path / "pool.jsonl")
+    assert exported(pool, str(tmp_path / "best")).read_text().splitlines() == [lines[row] for row in WANTED]
+    packed = exported(pool, str(tmp_path / "best.jsonl.gz"))
+    assert gzip.decompress(packed.read_bytes()).decode().splitlines() == [lines[row] for row in WANTED]
+    assert scores_place(packed).name == "best.scores.parquet"
+
+
+def test_an_array_stays_an_array(tmp_path: Path) -> None:
+    (tmp_path / "pool.json").write_text(json.dumps(ROWS))
+    path = exported(read_pool(tmp_path / "pool.json"), f"{tmp_path}/")
+    assert path == tmp_path / "pool.selected.json"
+    assert json.loads(path.read_text()) == [ROWS[row] for row in WANTED]
+
+
+def test_parquet_keeps_the_types_of_its_columns_over_shards(tmp_path: Path) -> None:
+    schema = pa.schema([("instruction", pa.large_string()), ("output", pa.string()), ("n", pa.int8()),
+                        ("tags", pa.list_(pa.string()))])  # fmt: skip
+    for place, part in enumerate((ROWS[:4], ROWS[4:])):
+        parquet.write_table(pa.Table.from_pylist(part, schema), tmp_path / f"pool-{place}.parquet")
+    pool = read_pool(str(tmp_path / "pool-*.parquet"))
+    table = parquet.read_table(exported(pool, str(tmp_path / "best.parquet")))
+    assert table.schema.equals(schema)
+    assert table.to_pylist() == [ROWS[row] for row in WANTED]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_table_of_cells_keeps_its_separator_and_texts(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / ("pool.tsv" if separator == "\t" else "pool.csv")
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=separator)
+        writer.writerows([["instruction", "output"], *([row["instruction"], row["output"]] for row in ROWS)])
+    with exported(read_pool(path), str(tmp_path / "best")).open(encoding="utf-8", newline="") as stream:
+        found = list(csv.reader(stream, delimiter=separator))
+    assert found == [
+        ["instruction", "output"],
+        *([ROWS[row]["instruction"], ROWS[row]["output"]] for row in WANTED),
+    ]
+
+
+def test_arrow_and_rows_in_memory_can_be_written(tmp_path: Path) -> None:
+    pool = read_pool(memory_source(ROWS, "mine"))
+    assert pool.name == "mine"
+    path = exported(pool, str(tmp_path / "best.arrow"))
+    assert feather.read_table(str(path)).to_pylist() == [ROWS[row] for row in WANTED]
+    assert exported(pool, str(tmp_path / "best")).suffix == ".jsonl"
+
+
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'\.xlsx' is not a format for rows"):
+        place_for(str(tmp_path / "best.xlsx"), read_pool(memory_source(ROWS, "mine")))
+
+
+def test_rows_in_memory_are_the_rows_of_their_file(tmp_path: Path) -> None:
+    (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    from_file = read_pool(tmp_path / "pool.jsonl")
+    datasets = pytest.importorskip("datasets")
+    for rows in (ROWS, pd.DataFrame(ROWS), datasets.Dataset.from_list(ROWS)):
+        assert read_pool(memory_source(rows, "pool")).fingerprint == from_file.fingerprint
