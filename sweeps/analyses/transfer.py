@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nait.sweeps.render.svg import Grid
-from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.aggregates import LOWER, Line
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
 from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 ALL = "all"
-LOWER = " (lower is better)"
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def grid(matrix: Matrix) -> Grid:
     title = matrix.title if tested else f"{matrix.title} ({ITEMS_ONLY})"
     lower = {task for (_, task), cell in matrix.cells.items() if not cell.higher_is_better}
     turned = frozenset(c for c, task in enumerate(matrix.tasks) if task in lower)
-    columns = [f"{task}{LOWER if task in lower else ''}" for task in matrix.tasks]
+    columns = [f"{task} ({LOWER})" if task in lower else task for task in matrix.tasks]
     return Grid(title, list(matrix.targets), columns, values, strong, framed, turned)
 
 

@@ -31,7 +31,7 @@ def curve_plot(panels: Sequence[Panel]) -> Figure:
             _draw(ax, curve, colours[curve.name], MARKERS[names.index(curve.name) % len(MARKERS)])
         _x_axis(ax, [point.x for curve in panel.curves if not curve.level for point in curve.points])
         ax.set_xlabel(panel.x)
-        ax.set_title(panel.y, loc="left", color=INK)
+        ax.set_title(panel.title, loc="left", color=INK)
         ax.grid(axis="y", linewidth=0.6)
     for ax in axes[len(panels) :]:
         ax.set_visible(False)

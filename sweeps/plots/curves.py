@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nait.sweeps.grouping.names import brief, some, target_labels
-from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.aggregates import Line, marked
 from nait.sweeps.stats.target_benchmarks import Benchmarks, first_headline, owned
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 
@@ -51,10 +51,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """The curves of a measure `y` over a setting `x`. `left_out`: the number of curves beyond `MOST_LINES`."""
+    """The curves of a measure `y` over a setting `x`, and the panel's title.
+
+    `left_out`: the number of curves beyond `MOST_LINES`.
+    """
 
     x: str
     y: str
+    title: str
     curves: tuple[Curve, ...]
     left_out: int = 0
 
@@ -92,7 +96,8 @@ def panels(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Panel]:
                 curves = _curves(comparable, x)
                 if curves:
                     kept = _kept(curves)
-                    found.append(Panel(shown, y, kept, left_out=len(curves) - len(kept)))
+                    title = marked(y, comparable)
+                    found.append(Panel(shown, y, title, kept, left_out=len(curves) - len(kept)))
     return found
 
 
@@ -240,7 +245,7 @@ def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]
             if (seconds := (line.seconds_select or 0.0) + (line.seconds_train or 0.0)) > 0
         ]
         if len({spot.method for spot in spots}) > 1:
-            found[task] = spots
+            found[marked(task, (line for line in lines if line.task == task))] = spots
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nait.sweeps.grouping.names import fit, unique_names
 from nait.sweeps.render.svg import FAINT, INK, PALETTE, canvas
-from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stats.aggregates import Line, marked
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
 from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
 from nait.sweeps.stored_runs.method_names import TARGETLESS
@@ -54,8 +54,19 @@ def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
         found = {name if name in tested else f"{name} ({ITEMS_ONLY})": cells for name, cells in found.items()}
     titles = [title for title in measures if any(cells[title] for cells in found.values())]
     order = sorted(found, key=lambda name: _place(found[name], titles))[:MOST]
-    panels = {title: tuple(found[name][title] for name in order) for title in titles}
+    panels = {
+        _title(title, measures[title], headlines, benchmarks): tuple(found[name][title] for name in order)
+        for title in titles
+    }
     return Forest(tuple(order), panels, left_out=len(found) - len(order))
+
+
+def _title(title: str, task: str | None, lines: Sequence[Line], benchmarks: Benchmarks) -> str:
+    """The panel's title, marked where lower is better."""
+    shown = [
+        line for line in lines if (line.task == task if task else belongs(line.target, line.task, benchmarks))
+    ]
+    return marked(title, shown)
 
 
 def _headlines(lines: Sequence[Line]) -> list[Line]:

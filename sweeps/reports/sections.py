@@ -164,7 +164,19 @@ def transferred(
         "The paper's claims (arXiv 2603.13201), tested on these runs. Each claim is a mean over several differences; "
         "Holm's correction treats the claims as one family. The matrix has the verdicts of the leaderboard."
     )
-    return (*blocks, Table.of("claims", header, body, caption=caption))
+    units = _units(found, rows)
+    return (*blocks, Table.of("claims", header, body, caption=f"{caption}{units and ' '}{units}"))
+
+
+def _units(found: Sequence[Matrix], rows: Sequence[Row]) -> str:
+    """A sentence on benchmarks with scores beyond 0 and 1, which the claims average with others; else empty."""
+    tasks = {task for one in found for task in one.tasks}
+    beyond = {
+        f"{row.task} ({row.metric})" for row in rows if row.task in tasks and not 0 <= (row.value or 0) <= 1
+    }
+    if not beyond or len(tasks) < 2:
+        return ""
+    return f"The means are over benchmarks of different units: {', '.join(sorted(beyond))}, and others."
 
 
 def _numbers(claim: Claim) -> tuple[str, str]:

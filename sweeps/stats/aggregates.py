@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nait.core.statistics.results import Row
@@ -13,6 +13,9 @@ from nait.sweeps.stats.paired import Z95, Difference, adjusted_family, share_hal
 from nait.sweeps.stats.shares import shares
 from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.row_items import measurements, places
+
+LOWER = "lower is better"
+"""The mark of a benchmark in figures where a lower score is better."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,15 @@ class Line:
         if math.isnan(self.value):
             return 0.0
         return self.value if self.higher_is_better else -self.value
+
+
+def marked(title: str, lines: Iterable[Line]) -> str:
+    """A figure's title, with a mark if lower is better on the lines' task, or on which of their tasks it is."""
+    directions = {line.task: line.higher_is_better for line in lines}
+    lower = sorted(task for task, higher in directions.items() if not higher)
+    if not lower:
+        return title
+    return f"{title} ({LOWER})" if len(lower) == len(directions) else f"{title} ({LOWER}: {', '.join(lower)})"
 
 
 def summarise(rows: Sequence[Row], items: Items | None = None, *, control: str = CONTROL) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,9 @@ def test_a_varied_budget_is_an_x_axis_with_random_as_a_curve(tmp_path: Path) -> 
     found = {panel.y: panel for panel in panels(lines_of(store), {})}
     assert set(found) == {"nano", "nano_math", "nano_code", "nano_facts"}
     assert found["nano"].x == "budget (%)"
+    lower = [replace(line, higher_is_better=line.task != "nano_code") for line in lines_of(store)]
+    titles = {panel.y: panel.title for panel in panels(lower, {})}
+    assert titles == {**{name: name for name in found}, "nano_code": "nano_code (lower is better)"}
     assert list(found)[:2] == ["nano_math", "nano"]  # the target's own benchmark, then the mean
     assert [curve.name for curve in found["nano"].curves] == ["nait", "random"]
     assert [point.x for point in found["nano"].curves[0].points] == [1, 10, 50]

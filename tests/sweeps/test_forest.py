@@ -54,6 +54,21 @@ def test_with_several_targets_each_line_meets_its_own_benchmark() -> None:
     assert [cell.value for cell in found.panels["nano"] if cell] == [0.15, -0.05]
 
 
+def test_a_panel_where_lower_is_better_is_marked() -> None:
+    lines = [
+        replace(line(name, task, 0.1, target=target), higher_is_better=target == "math", seconds_select=2.0)
+        for name in "ab"
+        for target, task in (("math", "nano_math"), ("code", "nano_code"))
+    ]
+    found = forest(lines, {})
+    assert found is not None
+    assert list(found.panels) == [f"{OWN} (lower is better: nano_code)", "nano_code (lower is better)"]
+    alone = forest([one for one in lines if one.target == "code"], {})
+    assert alone is not None
+    assert list(alone.panels) == ["nano_code (lower is better)"]
+    assert list(costs(lines, {})) == ["nano_code (lower is better)", "nano_math"]
+
+
 def test_a_mapping_says_which_benchmark_is_a_target_s_own() -> None:
     found = forest([line(name, "gsm8k", 0.1) for name in "ab"], {"math": "gsm8k"})
     assert found is not None

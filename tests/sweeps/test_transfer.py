@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nait.core.statistics.results import Row
 from nait.store import Store
 from nait.sweeps.analyses.claims import Claim, claims
 from nait.sweeps.analyses.transfer import Matrix, as_csv, grid, matrices
 from nait.sweeps.grouping.collect import collect, outcomes
+from nait.sweeps.render.report_document import Table
 from nait.sweeps.render.svg import heat_maps
+from nait.sweeps.reports.sections import transferred
 from nait.sweeps.stats.aggregates import summarise
 from nait.sweeps.stats.target_benchmarks import belongs
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -183,6 +186,21 @@ def test_a_claim_holds_where_lower_is_better_and_the_own_direction_is_lower(tmp_
         claim.text: claim.verdict for _, claim in claims(found, rows, items, reasoning=(), control="random")
     }
     assert said["The diagonal wins: on each benchmark its own direction beats the others"] == "yes"
+
+
+def test_claims_over_benchmarks_of_different_units_have_a_note(tmp_path: Path) -> None:
+    rows = collect(RunSet.load(filled(Store(tmp_path), diagonal(0.4))))
+    items = outcomes(RunSet.load(Store(tmp_path)), rows)
+    found = matrices(summarise(rows, items), {})
+
+    def caption(rows: list[Row]) -> str:
+        table = transferred(found, rows, items, reasoning=(), control="random")[-1]
+        assert isinstance(table, Table)
+        return table.caption
+
+    assert "different units" not in caption(rows)
+    errors = [replace(row, value=3.0) if row.task == "nano_code" else row for row in rows]
+    assert caption(errors).endswith("over benchmarks of different units: nano_code (acc), and others.")
 
 
 def test_blue_is_better_in_every_column_and_columns_where_lower_is_better_say_so(tmp_path: Path) -> None:
