@@ -17,6 +17,7 @@ from nait.sweeps.analyses.transfer import matrices
 from nait.sweeps.render.report_document import Document, Section, as_html, as_latex, as_markdown
 from nait.sweeps.reports.leaderboard import Leaderboard, Measured, measured
 from nait.sweeps.reports.sections import compared, costs, leaderboard, overview, selected, transferred, varied
+from nait.sweeps.reproduction.comparison_table import beside_published
 from nait.sweeps.stats.target_benchmarks import Benchmarks
 from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.picks import read_picks
@@ -95,6 +96,7 @@ class Report:
             ),
             Section("What was selected", selected(picks, pool_traits(runs, rows, picks))),
             Section("Contamination", contamination(runs, rows)),
+            Section("Beside published figures", beside_published(runs, rows, one.lines)),
             Section("Warnings", warnings(runs, rows, one.lines)),
             Section("Provenance", provenance(runs, rows)),
         ]

@@ -195,7 +195,7 @@ def test_a_methods_own_templates_show_every_field_of_a_row(option: str, tmp_path
     from nait.store import Store
 
     row = Example("a", (Turn("q", "r", "more"),), system="Be brief.")
-    needed = [f"selector.path={tmp_path}"] if option == "scores" else []
+    needed = [f"selector.path={tmp_path}"] if option in ("scores", "alpagasus") else []
     config: Any = OmegaConf.to_container(composed(f"selector={option}", *needed).selector, resolve=True)
     scorer = build({key: value for key, value in config.items() if key != "name"})
     model: Any = None  # none is opened

@@ -54,11 +54,17 @@ def _refuse_sweeping(root: DictConfig, resolver: str) -> None:
             raise ConfigError(what, where=one.key_or_group, fix=fix)
 
 
+def is_null(value: object) -> bool:
+    """`${is_null:${KEY}}`: whether a key has no value."""
+    return value is None
+
+
 def at_home(path: str) -> str:
     """`${at_home:PATH}`: the path with `~` expanded, for folders that Hydra creates."""
     return str(home_of(path))
 
 
 OmegaConf.register_new_resolver("at_home", at_home, replace=True)
+OmegaConf.register_new_resolver("is_null", is_null, replace=True)
 OmegaConf.register_new_resolver("layer_sets", layer_sets, replace=True)
 OmegaConf.register_new_resolver("each_and_all", each_and_all, replace=True)

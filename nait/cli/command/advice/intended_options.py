@@ -57,7 +57,6 @@ _NAMES = {
     ("report", "html"): "report=leaderboard: a sweep also writes report/report.html",
     ("eval", "none"): "'stages=[select,train]' for a run without evaluation",
     ("experiment", "demo"): "experiment=quickstart",
-    ("experiment", "paper"): "experiment=nait_published",
     ("truth", "labels"): "truth=columns truth.family=COLUMN",
 }
 """Other words of the field for an option -> what to type."""

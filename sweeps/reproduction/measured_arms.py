@@ -1,0 +1,162 @@
+"""Measured methods with the settings that published figures state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nait.core.statistics.results import Row
+from nait.store import Artifact
+from nait.sweeps.grouping.recorded_facts import MERGING_ORDERS, RecordedFacts
+from nait.sweeps.reproduction.published_figures import Figure, Protocol
+from nait.sweeps.stats.aggregates import Line
+from nait.sweeps.stored_runs.method_names import TARGETLESS
+from nait.sweeps.stored_runs.run_set import RunSet
+
+SOME_ITEMS = "items of a benchmark"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The lines of one method, target and budget by task; its recorded facts; its evaluation's suite."""
+
+    name: str
+    method: str
+    targets: frozenset[str]
+    lines: Mapping[str, Line]
+    facts: Mapping[str, str]
+    suite: Mapping[str, Any]
+
+    def is_of(self, figure: Figure) -> bool:
+        """Whether the figure is about this method, target and order."""
+        if self.method != figure.selector:
+            return False
+        if self.method in TARGETLESS:
+            return True
+        order = self.facts.get("order", "")
+        order = "Highest" if order in MERGING_ORDERS else order
+        return order == figure.order and (not figure.targets or figure.targets == self.targets)
+
+    def measured(self, protocols: Mapping[str, Protocol]) -> dict[str, Line]:
+        """Benchmark -> the line of its task, where the task was measured with the published metric."""
+        found = {name: self.lines.get(one.task) for name, one in protocols.items()}
+        return {name: line for name, line in found.items() if line and line.metric == protocols[name].metric}
+
+    def mean(self, protocols: Mapping[str, Protocol]) -> tuple[float, float | None]:
+        """The mean over the measured benchmarks and half its 95 % interval, in percent; NaN without any.
+
+        The interval takes the benchmarks as independent; None where that of a benchmark is unknown.
+        """
+        lines = list(self.measured(protocols).values())
+        if not lines:
+            return math.nan, None
+        widths = [line.half_width for line in lines if line.half_width is not None]
+        half = 100 * math.hypot(*widths) / len(lines) if len(widths) == len(lines) else None
+        return 100 * sum(line.value for line in lines) / len(lines), half
+
+    @property
+    def any_line(self) -> Line:
+        return next(iter(self.lines.values()))
+
+
+def arms(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> list[Arm]:
+    """The methods of one table."""
+    records = {(row.selector, row.target, row.budget): row for row in rows}
+    found = []
+    for key, row in records.items():
+        own = {line.task: line for line in lines if (line.selector, line.target, line.budget) == key}
+        record = runs.find("runs", row.run)
+        if not own or record is None:
+            continue
+        evaluation = runs.find("evaluations", row.evaluation) if row.evaluation else None
+        suite = evaluation.manifest["key"].get("suite", {}) if evaluation else {}
+        facts = _facts(runs, record, next(iter(own.values())))
+        targets = frozenset(row.target.split("+"))
+        found.append(Arm(row.selector, row.method, targets, own, facts, suite))
+    return found
+
+
+def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
+    """The recorded settings under the names of the published ones."""
+    known, recorded = record.manifest, RecordedFacts(runs, record)
+    labels, options = known["labels"], known.get("options") or {}
+    scores = runs.find("scores", str(known["links"].get("scores") or ""))
+    counts = known.get("reference_rows") or {}
+    return {
+        **recorded.settings,
+        **recorded.method(),
+        **recorded.recipe(),
+        "model": str(labels["model"]),
+        "pool": str(labels["pool"]),
+        "selected rows": str(line.selected_rows),
+        "seeds": str(line.seeds),
+        "reference rows": "+".join(str(count) for count in counts.values()),
+        "template": str(options.get("template") or "unknown"),
+        "device": ", ".join(scores.manifest.get("energy_of", ()) if scores else ()) or "unknown",
+    }
+
+
+def setting_differences(figure: Figure, arm: Arm) -> list[str]:
+    """What differs between the published and the measured number, in words; settings that the source omits do not."""
+    found = [
+        f"{key} {arm.facts.get(key, 'unknown')}, not {_shown(value)}"
+        for key, value in figure.settings.items()
+        if not _is_omitted(key, value) and not _equal(arm.facts.get(key), value)
+    ]
+    measured = arm.measured(figure.protocols)
+    missing = [name for name in figure.protocols if name not in measured]
+    if missing:
+        found.append(f"{len(measured)} of {len(figure.protocols)} benchmarks (without {', '.join(missing)})")
+    return found + _evaluation_differences(figure, arm, measured)
+
+
+def not_stated(figure: Figure, arm: Arm) -> list[str]:
+    """The settings that the source does not state, with the measured value."""
+    omitted = [key for key, value in figure.settings.items() if _is_omitted(key, value)]
+    return [f"{key} ({arm.facts[key]} here)" for key in omitted if arm.facts.get(key)]
+
+
+def _evaluation_differences(figure: Figure, arm: Arm, measured: Mapping[str, Line]) -> list[str]:
+    found = []
+    if figure.protocols and arm.suite.get("limit") is not None:
+        found.append(f"{arm.suite['limit']} {SOME_ITEMS}, not all")
+    if figure.protocols and arm.suite.get("apply_chat_template"):
+        found.append("prompts in the chat template")
+    for name, line in measured.items():
+        if line.missing:
+            found.append(f"{name} without {line.missing}")
+        shots = _shots(arm.suite.get("tasks") or {}, line)
+        if shots - {figure.protocols[name].shots}:
+            shown = "/".join(map(str, sorted(shots)))
+            found.append(f"{name} with {shown} examples, not {figure.protocols[name].shots}")
+    return found
+
+
+def _shots(tasks: Mapping[str, Mapping[str, Any]], line: Line) -> set[int]:
+    """The numbers of examples of a line's tasks, where the evaluation records them."""
+    given = [tasks.get(name, {}).get("num_fewshot") for name in (line.members or (line.task,))]
+    return {int(one) for one in given if one is not None}
+
+
+def _is_omitted(key: str, value: object) -> bool:
+    """Whether the source does not state a setting. `train.max_steps` null means: epochs decide."""
+    return value is None and key != "train.max_steps"
+
+
+def _equal(measured: str | None, stated: object) -> bool:
+    if measured is None:
+        return False
+    try:
+        return math.isclose(float(measured), float(str(stated)))
+    except ValueError:
+        return measured.casefold() == _shown(stated).casefold() or (
+            stated is None and measured in ("None", "null")
+        )
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,162 @@
+"""Laws of published figures: data with a source, and a reproduction only under equal settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.store import Store
+from nait.sweeps.render.report_document import Table
+from nait.sweeps.reports.full_report import Report
+from nait.sweeps.reports.leaderboard import measured
+from nait.sweeps.reproduction.comparison_table import DIFFERENT, beside_published
+from nait.sweeps.reproduction.published_figures import Published, parse, published
+from nait.sweeps.stored_runs.run_set import RunSet
+
+from .fixtures import put
+
+SAME = {"train.epochs": "3.0", "layers": "all"}
+"""Settings of a run, as records spell them."""
+
+
+def source(**settings: Any) -> Published:
+    """Two figures about the tasks of the fixtures, with an exact setting and one that the source omits."""
+    content: Mapping[str, Any] = {
+        "source": "a paper",
+        "benchmarks": {
+            "math": {"task": "nano_math", "metric": "acc", "shots": 0},
+            "code": {"task": "nano_code", "metric": "acc", "shots": 0},
+        },
+        "means": {"both": ["math", "code"]},
+        "directions": ["math", "code"],
+        "settings": {"model": "m", "pool": "p", "seeds": None, "train.epochs": 3, "selected rows": 20, **settings},
+        "selectors": {"nait": {"layers": "all"}},
+        "figures": [
+            {"name": "NAIT", "selector": "nait", "target": "math", "mean": "both", "value": 60.0, "table": "main"},
+            {"name": "random", "selector": "random", "mean": "both", "value": 90.0, "table": "main"},
+            {"name": "gain", "selector": "nait", "over": "random", "mean": "both", "value": 5.0, "table": "models"},
+            {"name": "cost", "selector": "nait", "hours": 1.5, "table": "cost", "settings": {"device": "A800"}},
+        ],
+    }  # fmt: skip
+    return parse(content)
+
+
+def shown(store: Store, known: Published) -> dict[str, tuple[str, ...]]:
+    """Figure -> the cells of its row."""
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs, "random")
+    blocks = beside_published(runs, one.rows, one.lines, known)
+    if not blocks:
+        return {}
+    (table, _) = blocks
+    assert isinstance(table, Table)
+    return {row[0]: row for row in table.body}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(tmp_path / "store")
+    for seed in range(2):
+        put(made, "nait", seed=seed, share=0.6, **SAME)
+        put(made, "random", seed=seed, share=0.5, **{"train.epochs": "3.0"})
+    return made
+
+
+def test_a_number_under_the_published_settings_is_a_reproduction_inside_or_outside_its_interval(
+    store: Store,
+) -> None:
+    rows = shown(store, source())
+    assert rows["NAIT"][2:4] == ("60.00 %", rows["NAIT"][3])
+    assert rows["NAIT"][5:] == ("reproduction: published value inside the interval", "", "seeds (2 here)")
+    assert rows["random"][5].endswith("outside the interval")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("model", "other", "model m, not other"),
+        ("pool", "other", "pool p, not other"),
+        ("train.epochs", 4, "train.epochs 3.0, not 4"),
+        ("selected rows", 5200, "selected rows 20, not 5,200"),
+        ("template", "alpaca", "template unknown, not alpaca"),
+        ("train.max_steps", None, "train.max_steps unknown, not null"),
+    ],
+)
+def test_a_setting_that_differs_is_named_and_the_number_is_not_called_a_reproduction(
+    store: Store, setting: str, value: object, words: str
+) -> None:
+    rows = shown(store, source(**{setting: value}))
+    assert rows["NAIT"][5:7] == (DIFFERENT, words)
+
+
+def test_a_methods_own_settings_count(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait", **{**SAME, "layers": "[3]"})
+    assert shown(store, source())["NAIT"][5:7] == (DIFFERENT, "layers [3], not all")
+
+
+def test_a_part_of_the_benchmarks_or_of_their_items_is_another_setting(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait", share={"nano_math": 0.5}, **SAME)
+    assert shown(store, source())["NAIT"][6] == "1 of 2 benchmarks (without code)"
+    store = Store(tmp_path / "limited")
+    put(store, "nait", **{**SAME, "eval.limit": "2"})
+    assert shown(store, source())["NAIT"][5:7] == (DIFFERENT, "2 items of a benchmark, not all")
+
+
+def test_another_number_of_examples_is_another_setting(store: Store) -> None:
+    known = parse(
+        {
+            "source": "s", "directions": [], "settings": {}, "selectors": {},
+            "benchmarks": {"math": {"task": "nano_math", "metric": "acc", "shots": 8}}, "means": {"one": ["math"]},
+            "figures": [{"name": "NAIT", "selector": "nait", "mean": "one", "value": 1, "table": "t"}],
+        }
+    )  # fmt: skip
+    assert shown(store, known)["NAIT"][5:7] == (DIFFERENT, "math with 0 examples, not 8")
+
+
+def test_a_gain_is_relative_and_a_cost_is_hours(store: Store) -> None:
+    rows = shown(store, source())
+    nait, random = (float(rows[name][3].split(" ")[0]) for name in ("NAIT", "random"))
+    assert rows["gain"][2] == "5.00 % over random"
+    assert float(rows["gain"][3]) == pytest.approx(100 * (nait - random) / random, abs=0.05)
+    assert rows["cost"][2:4] == ("1.50 h", "0.00")
+    assert rows["cost"][6] == "device unknown, not A800"
+
+
+def test_other_targets_and_orders_are_other_figures(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait", target="code", **SAME)
+    put(store, "nait", order="Lowest", **SAME)
+    assert "NAIT" not in shown(store, source())
+
+
+def test_a_sweep_without_the_papers_benchmarks_has_no_such_section(store: Store) -> None:
+    assert shown(store, published()) == {}
+
+
+def test_the_shipped_figures_are_data_with_a_source() -> None:
+    known = published()
+    assert "arXiv 2603.13201" in known.source
+    values = {(one.name, one.table): one.value for one in known.figures if one.table == "main results"}
+    assert values["NAIT by GSM", "main results"] == 37.70
+    assert {len(one.protocols) for one in known.figures} == {0, 5, 9}
+    assert all(one.settings["model"] and one.settings["pool"] == "alpaca_gpt4" for one in known.figures)
+    (full,) = [one for one in known.figures if one.selector == "full" and one.table == "main results"]
+    assert full.settings["selected rows"] == 52_002
+    assert {one.settings.get("device") for one in known.figures if one.is_cost} == {"NVIDIA A800-SXM4-80GB"}
+
+
+def test_the_report_has_the_section_where_the_papers_benchmarks_were_measured(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "full", share={"gsm8k_cot": 0.5}, rows=20)
+    runs = RunSet.load(store, None)
+    document = Report().document(runs, measured(runs, "random"))
+    (section,) = [one for one in document.sections if one.title == "Beside published figures"]
+    (table, _) = section.blocks
+    assert isinstance(table, Table)
+    assert {row[5] for row in table.body} == {DIFFERENT}
+    assert "0 of 9 benchmarks" in table.body[0][6]
