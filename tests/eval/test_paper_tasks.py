@@ -16,6 +16,7 @@ from nait.eval.harness import LmEval
 from nait.eval.suites.item_choices import chosen_items, spread
 from nait.eval.suites.task_settings import shots
 from nait.eval.tasks.xquad.answer_overlap import f1, scores
+from nait.models.loading import LocalModel
 
 Shared = Callable[[str], Path]
 ROOT = Path(__file__).parents[2]
@@ -253,3 +254,28 @@ def test_a_subset_is_spread_over_the_items() -> None:
     assert list(spread(3, 5)) == list(spread(3, None)) == [0, 1, 2]
     assert chosen_items(10, 4, 3) == [0, 2, 5]
     assert chosen_items(10, None, 3) == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_the_paper_preset_runs_from_a_mirror(invented: Path, shared: Shared, tmp_path: Path) -> None:
+    for root in (shared("data/hub"), invented):
+        for place in root.glob("*/*"):
+            made = tmp_path / "hub" / place.parent.name / place.name
+            made.parent.mkdir(parents=True, exist_ok=True)
+            if not made.exists():
+                made.symlink_to(place)
+    short = {"spread": 1, "max_gen_toks": 8, "allow_partial": True, "allow_code_execution": True}
+    evaluator = LmEval(**{**preset("paper"), **short}, mirror=str(tmp_path / "hub"))
+    evaluator.check()
+    model = LocalModel(str(shared("models/stories260K")), device="cpu")
+    done = evaluator.evaluate(model, None, folder=tmp_path)
+    main = {one.task: one for one in done.results if one.primary and one.task in evaluator.tasks}
+    assert {name: (one.metric, one.filter) for name, one in main.items()} == {
+        "mmlu": ("acc", ""), "mmlu_pro": ("exact_match_macro", "custom-extract"),
+        "gsm8k_cot": ("exact_match", "flexible-extract"), "svamp": ("exact_match", "flexible-extract"),
+        "humaneval_pass10": ("pass@10", "program"), "mbpp_sanitized": ("pass_at_1", ""), "tydiqa": ("f1", ""),
+        "xquad": ("f1", ""), "bbh_cot_fewshot": ("exact_match_macro", "get-answer"),
+    }  # fmt: skip
+    assert all(name.startswith("bbh_") for name in done.missing)
+    assert {one.n for name, one in main.items() if not one.is_group} == {1}
+    assert done.code_execution["programs"] == 21

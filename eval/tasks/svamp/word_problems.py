@@ -14,7 +14,7 @@ def problems(rows: Any) -> Any:
     return rows.map(
         lambda row: {
             "question": f"{row['Body'].strip()} {row['Question'].strip()}",
-            "target": format(float(row["Answer"]), ".12g"),
+            "target": format(float(str(row["Answer"]).replace(",", "")), ".12g"),
         }
     )
 
