@@ -188,8 +188,14 @@ class Describer(Protocol):
 class Tracker(Protocol):
     """A log of a run. No method may raise, whatever the state of the tracker's server or disk."""
 
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
-        """Begin a run."""
+    def start(
+        self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str], kind: str = "", key: str = ""
+    ) -> None:  # fmt: skip
+        """Begin a run.
+
+        `kind`: its last stage (`select`, `train` or `evaluate`), or `leaderboard`.
+        `key`: the identity of its result. A server that has a run with this key updates it. Empty: always a new run.
+        """
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
         """Log metrics of a phase. Each phase has its own step axis."""

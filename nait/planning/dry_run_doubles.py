@@ -122,7 +122,9 @@ class StepClock:
         if len(self.times) >= self.steps or (len(self.times) > 1 and self.times[-1] > self.deadline):
             raise StopTraining
 
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None: ...
+    def start(
+        self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str], kind: str = "", key: str = ""
+    ) -> None: ...  # fmt: skip
 
     def summary(self, values: Mapping[str, Any]) -> None: ...
 

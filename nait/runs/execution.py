@@ -20,7 +20,7 @@ from nait.runs.processes.launch import (
     without_launcher,
 )
 from nait.runs.processes.shared_work import ending_helpers, help_job, shared_evaluator, shared_trainer
-from nait.runs.records.run_log import log_evaluation, log_selection, log_truth
+from nait.runs.records.run_log import log_evaluation, log_selection, log_training, log_truth
 from nait.runs.records.run_record import RunRecord
 from nait.runs.truth_labels import judge
 from nait.stages.artifacts.score_files import LAYERS, read_scores, write_scored_rows, write_selected_rows
@@ -75,7 +75,7 @@ class Execution:
         """Run the stages and record them, also when one fails."""
         failed = True
         try:
-            self.record.start(self.job)
+            self.record.start(self.job, self.stages)
             with dismissing_helpers(self.job.parts.model), ending_helpers(self.job.parts.model):
                 text = self._run(last=last)
             failed = False
@@ -238,6 +238,7 @@ class Execution:
             )  # fmt: skip
         if adapter:
             record.link_artifact("train", adapter, link="adapter")
+            log_training(adapter, job.tracker)
             record.warn(_of_training(adapter))
         return adapter
 

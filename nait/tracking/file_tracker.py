@@ -34,7 +34,9 @@ class FileTracker:
         self._summary: dict[str, Any] = {}
         self._guard = Guard("files")
 
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:  # noqa: ARG002
+    def start(
+        self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str], kind: str = "", key: str = ""  # noqa: ARG002
+    ) -> None:  # fmt: skip
         """Create the folder and reset the summary."""
         self._summary = {}
         self._guard = Guard("files")

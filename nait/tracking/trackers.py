@@ -20,9 +20,11 @@ class Trackers:
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._guarded = [(tracker, Guard(type(tracker).__name__)) for tracker in trackers]
 
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
+    def start(
+        self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str], kind: str = "", key: str = ""
+    ) -> None:  # fmt: skip
         """Begin a run in each tracker."""
-        self._each(lambda tracker: tracker.start(name, config, group=group, tags=tags))
+        self._each(lambda tracker: tracker.start(name, config, group=group, tags=tags, kind=kind, key=key))
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
         """Log metrics of a phase. Each phase has its own step axis."""

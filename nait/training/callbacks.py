@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,20 @@ class LossCurve:
 
     tracker: Tracker
 
+    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Log the steps of a killed training that this one resumes."""
+        for row in curve(state):
+            self._track(row)
+
+    def _track(self, row: Mapping[str, float]) -> None:
+        self.tracker.log({key: float(row[key]) for key in CURVE}, phase="train", step=int(row["step"]))
+
     def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, Any], **_: Any) -> None:
         """Raises: NaitError at the first step that is not finite, before a checkpoint is written."""
         if "loss" not in logs:
             return  # the summary at the end
         values = {key: float(logs[key]) for key in CURVE}
-        self.tracker.log(values, phase="train", step=state.global_step)
+        self._track({**values, "step": state.global_step})
         for name, key in (("loss", "loss"), ("gradient's norm", "grad_norm")):
             if not math.isfinite(values[key]):
                 raise NaitError(

@@ -82,7 +82,7 @@ class Notes:
     def __init__(self, folder):
         self.folder = Path(folder)
 
-    def start(self, name, config, *, group, tags):
+    def start(self, name, config, *, group, tags, kind="", key=""):
         pass
 
     log = summary = histogram = table = page = artifact = lambda self, *_, **__: None

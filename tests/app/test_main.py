@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -17,7 +18,7 @@ from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.wandb.pull import pull_runs
 from tests.app.commands import Run, given, manifests, warm
 from tests.tracking import fakes
-from tests.tracking.test_wandb import logs, of_kind, records
+from tests.tracking.test_wandb import history, logs, of_kind, records
 
 
 def test_select_alone_writes_the_users_rows_untouched(nait: Run, home: Path, tmp_path: Path) -> None:
@@ -125,10 +126,38 @@ def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Ru
     assert pull_runs([handed_over(job) for job in jobs], elsewhere).refused == []
     assert collect(RunSet.load(elsewhere)) == collect(RunSet.load(Store(tmp_path / "store")))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")}
-    again = nait(*sweep)
+    again = nait(*sweep, "tracking=wandb")
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")} == before
     assert "Opening" not in again.stderr
+    rerun = next(path for path in (tmp_path / "runs").rglob("leaderboard.json") if path != board).parents[1]
+    for job in jobs:
+        check_tracked(job, rerun / job.name, rows)
+
+
+def check_tracked(first: Path, again: Path, rows: list[dict[str, Any]]) -> None:
+    """A rerun has the first run's id, curve, table and costs in W&B; the costs are the leaderboard's."""
+    one, two = (records(log) for (log,) in (logs(first), logs(again)))
+    ours, theirs = (of_kind(found, "run")[0] for found in (one, two))
+    assert (ours["run_id"], ours["job_type"]) == (theirs["run_id"], "evaluate")
+    for found in (one, two):
+        assert len(history(found, "train/loss")) >= 1
+        assert history(found, "evaluation.nrows") == [1]
+        assert history(found, "examples/top.nrows")
+    assert history(one, "train/loss") == history(two, "train/loss")
+    mine, summary = (json.loads((job / "summary.json").read_text()) for job in (first, again))
+    (row,) = [
+        row for row in rows if row["run"] == json.loads((first / "run.json").read_text())["links"]["run"]
+    ]
+    for name in ("select", "train", "evaluate"):
+        assert mine[f"seconds/{name}"] == summary[f"seconds/{name}"] == row[f"seconds_{name}"]
+    assert mine["device_hours"] == summary["device_hours"] == row["device_hours"]
+    for kind, field in (("eval", "value"), ("stderr", "stderr"), ("items", "n")):
+        assert summary[f"{kind}/toy_sums/acc"] == row[field]
+    assert (summary["selected/rows"], summary["warnings"]) == (
+        row["selected_rows"],
+        len(mine["warning_texts"]),
+    )
 
 
 def test_methods_named_in_beside_share_one_pass(nait: Run, tmp_path: Path) -> None:

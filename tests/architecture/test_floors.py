@@ -39,7 +39,7 @@ FLOORS: dict[str, set[str]] = {
 HUB = set(FLOORS) - {"planning", "testing", "runs", "cli", "api", "__main__"}
 
 SOLE_IMPORTERS = {
-    "wandb": {"nait/tracking/wandb/tracker.py"},
+    "wandb": {"nait/tracking/wandb/tracker.py", "nait/tracking/wandb/api.py"},
     "wandb_workspaces": {"nait/tracking/wandb/workspaces.py"},
     "lm_eval": {
         "eval/harness.py",

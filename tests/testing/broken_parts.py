@@ -208,7 +208,7 @@ class Reading(Base):
 class NeedsAStart(Base):
     started = False
 
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
+    def start(self, name: str, config: Mapping[str, Any], **_: Any) -> None:
         self.started = True
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
@@ -217,18 +217,18 @@ class NeedsAStart(Base):
 
 
 class NeedsAFolder(Base):
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
+    def start(self, name: str, config: Mapping[str, Any], **_: Any) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
 
 
 class Popping(Base):
-    def start(self, name: str, config: Any, *, group: str, tags: Sequence[str]) -> None:
+    def start(self, name: str, config: Any, **_: Any) -> None:
         config.pop("seed", None)
 
 
 class Leaking(Base):
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
-        super().start(name, config, group=group, tags=tags)
+    def start(self, name: str, config: Mapping[str, Any], **given: Any) -> None:
+        super().start(name, config, **given)
         self.summary({"environment": dict(os.environ)})
 
 

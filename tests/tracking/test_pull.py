@@ -16,8 +16,8 @@ from nait.store.last_use import USED, last_use
 from nait.sweeps.grouping.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.bundles import PARTS, bundle, is_place
+from nait.tracking.wandb.api import public_api
 from nait.tracking.wandb.pull import pull, pull_runs
-from nait.tracking.wandb.tracker import public_api
 from tests.sweeps.fixtures import put
 
 from .fakes import Api, Record, Run, record, serve

@@ -103,6 +103,68 @@ def test_files_of_an_artifact_have_the_places_they_were_given(tmp_path: Path) ->
     assert found == {"runs/ab/manifest.json": str(files[0]), "x/manifest.json": str(files[1])}
 
 
+def test_a_run_with_a_key_has_it_as_its_id_and_its_last_stage_as_its_type(tmp_path: Path) -> None:
+    tracker = WandbTracker(tmp_path)
+    tracker.start("run", {}, group="", tags=[], kind="train", key="ab12")
+    tracker.finish()
+    (run,) = of_kind(records(logs(tmp_path)[0]), "run")
+    assert (run["run_id"], run["job_type"]) == ("ab12", "train")
+
+
+class Resumed:
+    """The parts of a resumed W&B run that the tracker reads."""
+
+    resumed = True
+    url = dir = "http://wandb.test"
+
+    def __init__(self) -> None:
+        self.summary = {"train/step": 3, "eval/acc": 0.5}
+        self.logged: list[dict[str, Any]] = []
+
+    def define_metric(self, *_: Any, **__: Any) -> None: ...
+
+    def log(self, values: dict[str, Any]) -> None:
+        self.logged.append(values)
+
+    def finish(self, **_: Any) -> None: ...
+
+
+def test_a_resumed_run_has_each_step_of_its_curve_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Resumed()
+    monkeypatch.setattr(WandbTracker, "_init", lambda *_: run)
+    tracker = WandbTracker(tmp_path)
+    tracker.start("run", {}, group="", tags=[], key="ab12")
+    for step in range(1, 6):
+        tracker.log({"loss": float(step)}, phase="train", step=step)
+    tracker.log({"loss": 1.0}, phase="other", step=1)
+    tracker.finish()
+    assert [(values.get("train/step"), values.get("other/step")) for values in run.logged] == [
+        (4, None), (5, None), (None, 1),
+    ]  # fmt: skip
+
+
+def test_a_run_that_was_deleted_on_the_server_gets_another_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def init(_: Any, mode: str, about: dict[str, Any]) -> Resumed:
+        tried.append(about["id"])
+        if about["id"] == "ab12":
+            raise RuntimeError("run ab12 was previously created and deleted")
+        return Resumed()
+
+    monkeypatch.setattr(WandbTracker, "_init", init)
+    monkeypatch.setattr("nait.tracking.wandb.tracker.log_in", lambda: None)
+    tracker = WandbTracker(tmp_path, mode="online")
+    tracker.start("run", {}, group="", tags=[], key="ab12")
+    tracker.finish()
+    assert len(tried) == 2
+    assert tried[1].startswith("ab12-")
+
+
 def test_two_runs_in_one_process_do_not_mix(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     first, second = (WandbTracker(tmp_path / name, group=name) for name in ("one", "two"))

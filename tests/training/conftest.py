@@ -56,7 +56,9 @@ class Records:
     stop_at: int | None = None
     logged: list[tuple[int | None, dict[str, float]]] = field(default_factory=list)
 
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None: ...
+    def start(
+        self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str], kind: str = "", key: str = ""
+    ) -> None: ...  # fmt: skip
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
         assert phase == "train"

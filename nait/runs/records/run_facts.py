@@ -26,20 +26,29 @@ def facts(
 
     `stated`: the cost of scores that were computed elsewhere. The phase of selection contains its seconds.
     """
-    seconds = {name: one.seconds for name, one in phases.items()}
-    total = sum(seconds.get(name, 0.0) for name in ("select", "train", "evaluate"))
-    money = cost.money(total)
     return {
         "selected_rows": len(selection) if selection else None,
         "answer_tokens": selection.answer_tokens if selection else None,
         "phase_seconds": phase_seconds(phases),
         "phase_energy_wh": phase_energy(phases),
-        "device_hours": cost.device_hours(total),
-        "money": None if money is None else money + stated.get("money", 0.0),
-        "currency": cost.currency,
+        **spent(phases, cost, stated=stated),
         **({} if cost == Cost() else {"cost": asdict(cost)}),
         **({"stated_cost": dict(stated)} if stated else {}),
         **recorded.described(),
+    }
+
+
+def spent(phases: Phases, cost: Cost, *, stated: Mapping[str, float]) -> dict[str, Any]:
+    """Device-hours and money of selection, training and evaluation, from an empty store.
+
+    Money is None without a price. `stated`: as in `facts`.
+    """
+    total = sum(phases[name].seconds for name in ("select", "train", "evaluate") if name in phases)
+    money = cost.money(total)
+    return {
+        "device_hours": cost.device_hours(total),
+        "money": None if money is None else money + stated.get("money", 0.0),
+        "currency": cost.currency,
     }
 
 

@@ -15,10 +15,11 @@ from nait.core.ranking.selection import Selection
 from nait.stages.artifacts.evaluation_files import read_results
 from nait.stages.artifacts.score_files import read_ranking
 from nait.stages.select import describe
-from nait.store import Artifact
+from nait.store import Artifact, read_json
 
 log = logging.getLogger("nait")
 
+CURVE = "curve.json"
 SHOWN_ROWS = 20
 SHOWN_CHARACTERS = 500
 
@@ -41,8 +42,10 @@ def log_selection(
     log.info("%s: %s; %d selected.", name, describe(table), len(selection))
     if not by_score:
         log.info("%s: rows are drawn at random, independently of their scores.", name)
+    tracker.summary({"selected/rows": len(selection), "selected/answer_tokens": selection.answer_tokens})
     for target, rho in scores.manifest["length_correlation"].items() if by_score else ():
         if rho is not None:
+            tracker.summary({f"rho/{target}": rho})
             log.info("%s: Spearman's rho of the score with token length: %s", target, rho)
     for target, facts in scores.manifest["diagnostics"].items() if by_score else ():
         log.info("%s: %s", target, json.dumps(facts))
@@ -72,9 +75,24 @@ def log_truth(truth: dict[str, float], tracker: Tracker) -> None:
     log.info("By the labels: %s.", ", ".join(f"{name} {value:.2f}" for name, value in truth.items()))
 
 
+def log_training(adapter: Artifact, tracker: Tracker) -> None:
+    """Report the loss curve of a training that the store already had. A new training reports it step by step."""
+    file = adapter.path / CURVE
+    if adapter.fresh or not file.is_file():
+        return
+    for row in read_json(file):
+        tracker.log(
+            {name: value for name, value in row.items() if name != "step"}, phase="train", step=row["step"]
+        )
+
+
 def log_evaluation(evaluation: Artifact, tracker: Tracker) -> None:
     """Report each task's primary metric and a table of all metrics."""
     results = read_results(evaluation.path)
-    tracker.summary({f"eval/{r.task}/{r.metric}": r.value for r in results if r.primary})
+    for r in results:
+        if r.primary:
+            place = f"{r.task}/{r.metric}"
+            found = {f"eval/{place}": r.value, f"stderr/{place}": r.stderr, f"items/{place}": r.n}
+            tracker.summary({name: value for name, value in found.items() if value is not None})
     columns = ["task", "metric", "filter", "value", "stderr", "n"]
     tracker.table("evaluation", columns, [[getattr(r, column) for column in columns] for r in results])

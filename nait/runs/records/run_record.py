@@ -15,7 +15,8 @@ from nait.core.ranking.selection import Selection
 from nait.runs.job import Job
 from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds
 from nait.runs.records.plan_accuracy import plan_accuracy, plan_file
-from nait.runs.records.run_facts import facts, fingerprints, read_rows
+from nait.runs.records.run_facts import facts, fingerprints, read_rows, spent
+from nait.runs.records.run_identity import kind_of, run_identity
 from nait.stages.report import record_run
 from nait.store import Artifact, write_json
 from nait.store.energy import gauge
@@ -42,23 +43,36 @@ class RunRecord:
     contamination: dict[str, Any] = field(default_factory=dict)
     stage: str = "start"
 
-    def start(self, job: Job) -> None:
-        """Start the tracker's run."""
+    def start(self, job: Job, stages: Sequence[str]) -> None:
+        """Start the tracker's run. A job that gives the same record resumes it."""
         labels = job.labels
         job.tracker.start(
             f"{labels['selector']}-{labels['target']}-s{labels['seed']}",
             {**job.recorded.resolved, "labels": labels, "fingerprints": inputs_of(job), **provenance()},
             group=job.group,
             tags=[f"{name}={labels[name]}" for name in ("selector", "target", "budget") if labels[name]],
+            kind=kind_of(job, stages),
+            key=run_identity(job, stages),
         )
 
     def end(self, job: Job, *, failed: bool) -> None:
         """Write the manifest and finish the tracker's run, which has the costs that the manifest has."""
         self.write_manifest(job, "failed" if failed else "done")
-        costs = {f"seconds/{name}": seconds for name, seconds in phase_seconds(self.phases).items()}
-        job.tracker.summary({**costs, "warnings": self.warnings})
+        job.tracker.summary(
+            {**self._costs(job), "warnings": len(self.warnings), "warning_texts": self.warnings}
+        )
         self._track(job)
         job.tracker.finish(failed=failed)
+
+    def _costs(self, job: Job) -> dict[str, Any]:
+        """The job's costs from an empty store, as in the leaderboard. Unknown ones are left out."""
+        energy = {f"energy_wh/{name}": value for name, value in phase_energy(self.phases).items()}
+        total = spent(self.phases, job.parts.cost, stated=self._stated_cost(job))
+        costs = {f"seconds/{name}": seconds for name, seconds in phase_seconds(self.phases).items()}
+        known = {name: value for name, value in {**energy, **total}.items() if value is not None}
+        if "money" not in known:
+            del known["currency"]
+        return {**costs, **known}
 
     def _track(self, job: Job) -> None:
         """Give the tracker the run's artifact, or its selection where there is no such artifact."""

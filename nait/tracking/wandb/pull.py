@@ -21,7 +21,7 @@ from nait.core.errors import NaitError, StoreError
 from nait.store import Artifact, Store
 from nait.store.last_use import mark_used
 from nait.tracking.bundles import PARTS, RECORD, is_place
-from nait.tracking.wandb.tracker import public_api
+from nait.tracking.wandb.api import public_api
 
 SUMMARY = "leaderboard"
 """The tag of a sweep's summary, which has no record."""

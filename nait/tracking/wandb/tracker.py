@@ -1,4 +1,4 @@
-"""The Weights & Biases tracker. The only importer of wandb.
+"""The Weights & Biases tracker.
 
 W&B never stops a run: without an API key or a network it logs offline, without a writable folder not at all, and
 every call is guarded. Each run uses its own object, not wandb's global one, so that two runs in one process stay
@@ -8,22 +8,23 @@ separate.
 from __future__ import annotations
 
 import logging
+import math
 import re
+import secrets
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy.typing as npt
 
 from nait.core.contracts import Files
-from nait.core.errors import NaitError
 from nait.core.inputs.checks import check_choice
 from nait.store.jsonable import plain
 from nait.tracking.guard import Guard, without_secrets
 from nait.tracking.histograms import histogram
 from nait.tracking.sigterm import Termination
+from nait.tracking.wandb.api import log_in
 from nait.tracking.wandb.directories import check_writable, staged_in
 
 log = logging.getLogger(__name__)
@@ -63,14 +64,17 @@ class WandbTracker:
         self.finish_timeout = finish_timeout
         self._run: Any = None
         self._axes: set[str] = set()
+        self._known: Mapping[str, float] = {}
         self._guard = Guard("W&B")
         self._termination = Termination()
 
-    def start(self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str]) -> None:
-        """Begin a run; offline if the server cannot be reached."""
+    def start(
+        self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str], kind: str = "", key: str = ""
+    ) -> None:  # fmt: skip
+        """Begin a run, or resume the run of an earlier job with this key; offline if the server cannot be reached."""
         self.finish(failed=True)  # a run that a failed job did not finish
         self._guard = Guard("W&B")
-        self._axes = set()
+        self._axes, self._known = set(), {}
         if self.mode == "disabled":
             return
         with self._guard:
@@ -80,15 +84,18 @@ class WandbTracker:
                 "config": plain(config),
                 "group": str(self.group or group)[:NAME_CHARS] or None,
                 "tags": list(dict.fromkeys(str(tag)[:TAG_CHARS] for tag in [*tags, *self.tags] if tag)),
+                "job_type": kind or None,
+                **({"id": key, "resume": "allow"} if key else {}),
             }
             self._run = self._begin(about)
+            self._known = _last_steps(self._run) if self._run.resumed else {}
             self._termination.install()
 
     def _begin(self, about: Mapping[str, Any]) -> Any:
         if self.mode == "online":
             try:
-                _log_in()
-                run = self._init("online", about)
+                log_in()
+                run = self._init_online(about)
                 log.info("W&B run: %s", run.url)
                 return run
             except Exception as error:  # noqa: BLE001 - the offline run can be sent later, whatever the error
@@ -98,6 +105,16 @@ class WandbTracker:
         run = self._init("offline", about)
         log.info("W&B run, offline; send it with: wandb sync %s", shlex.quote(str(Path(run.dir).parent)))
         return run
+
+    def _init_online(self, about: Mapping[str, Any]) -> Any:
+        """An online run. W&B refuses the id of a run that was deleted: the run then has another id."""
+        try:
+            return self._init("online", about)
+        except Exception as error:
+            if "deleted" not in str(error) or "id" not in about:
+                raise
+            log.info("The W&B run of this job was deleted: a new one is made.")
+            return self._init("online", {**about, "id": f"{about['id']}-{secrets.token_hex(4)}"})
 
     def _init(self, mode: Literal["online", "offline"], about: Mapping[str, Any]) -> Any:
         import wandb
@@ -124,8 +141,11 @@ class WandbTracker:
         )
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
-        """Log `phase/NAME` over `phase/step`. Each phase has its own step axis."""
-        if self._run is None:
+        """Log `phase/NAME` over `phase/step`. Each phase has its own step axis.
+
+        Steps that a resumed run has already are left out.
+        """
+        if self._run is None or (step is not None and step <= self._known.get(phase, -math.inf)):
             return
         with self._guard:
             values = {f"{phase}/{key}": value for key, value in metrics.items()}
@@ -203,36 +223,11 @@ class WandbTracker:
             run.finish(exit_code=int(failed))
 
 
-def _log_in() -> None:
-    """Log in with the stored API key. Raises: PermissionError without one; `wandb.init` would prompt and block."""
-    import wandb
-
-    wandb.setup(wandb.Settings(silent=True))  # otherwise login asks the server for the user's name
-    if not wandb.login(prompt=False, verify=False):
-        raise PermissionError("There is no API key: run `wandb login`, or set WANDB_API_KEY")
-
-
-@contextmanager
-def public_api(project: str) -> Iterator[Any]:
-    """W&B's public API for reading ENTITY/PROJECT. W&B's errors inside the context become NaitError."""
-    if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
-        raise NaitError("this is not a W&B project", where=project, fix="Write it as ENTITY/PROJECT.")
-    try:
-        import requests
-        import wandb
-        from wandb.sdk.lib.service.service_connection import WandbApiFailedError
-    except ImportError as error:
-        raise NaitError(f"W&B is not installed ({error})", where=project, fix="pip install wandb") from error
-    # The API raises ValueError for a project that does not exist.
-    refused = (wandb.Error, WandbApiFailedError, requests.RequestException, TimeoutError, ValueError)
-    try:
-        _log_in()
-        yield wandb.Api()
-    except PermissionError as error:
-        raise NaitError(str(error), where=project) from error
-    except refused as error:
-        raise NaitError(
-            f"W&B refuses the request ({without_secrets(str(error))})",
-            where=project,
-            fix="Check the project's name, the API key's permissions and the network.",
-        ) from error
+def _last_steps(run: Any) -> dict[str, float]:
+    """Phase -> the last step that a resumed run's summary has."""
+    found = {
+        name.removesuffix("/step"): value
+        for name, value in dict(run.summary).items()
+        if name.endswith("/step")
+    }
+    return {phase: float(value) for phase, value in found.items() if isinstance(value, (int, float))}

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from nait.core.errors import NaitError
-from nait.tracking.wandb.tracker import public_api
+from nait.tracking.wandb.api import public_api
 
 TITLE = "Selectors"
 GROUP = "labels.selector"

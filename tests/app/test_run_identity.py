@@ -1,0 +1,59 @@
+"""A job's identity: reruns and other speeds keep it, everything that decides its record changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+
+from nait.runs.records.run_identity import kind_of, run_identity
+from tests.app.commands import make_home
+from tests.app.test_assembly import assembled
+
+STAGES = ("select", "train", "evaluate", "report")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _hydra() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    with initialize_config_module("nait.conf", version_base="1.3"):
+        yield
+    GlobalHydra.instance().clear()
+
+
+def identity(home: Path, folder: Path, *words: str) -> str:
+    return run_identity(assembled(home, folder, *words), STAGES)
+
+
+def test_a_rerun_at_another_speed_in_another_group_is_the_same_run(home: Path, tmp_path: Path) -> None:
+    first = identity(home, tmp_path)
+    assert len(first) == 32
+    for words in (["engine.batch_tokens=64"], ["eval.batch_size=1", "train.save_seconds=1"], ["group=other"]):
+        assert identity(home, tmp_path / "elsewhere", *words) == first, words
+
+
+def test_what_decides_a_record_decides_the_run(home: Path, tmp_path: Path) -> None:
+    changes = ("seed=1", "budget.ratio=0.2", "selector.layers=[1]", "order=lowest", "train.epochs=7", "eval.limit=3",
+               "cost=rented cost.price_per_device_hour=2", "model.max_length=64", "label=mine")  # fmt: skip
+    found = [identity(home, tmp_path, *words.split()) for words in ("", *changes)]
+    assert len(set(found)) == len(found)
+
+
+def test_other_rows_are_another_run(home: Path, tmp_path: Path) -> None:
+    pool = tmp_path / "pool.jsonl"
+    pool.write_text("".join((home / "pool.jsonl").read_text().splitlines(keepends=True)[:-1]))
+    assert identity(home, tmp_path) != identity(home, tmp_path, f"data.path={pool}")
+
+
+def test_the_kind_is_the_last_stage_with_a_result(home: Path, tmp_path: Path) -> None:
+    job = assembled(home, tmp_path)
+    kinds = [kind_of(job, stages) for stages in (["select", "report"], ["select", "train"], ["evaluate"])]
+    assert kinds == ["select", "train", "evaluate"]
