@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,7 +27,9 @@ from nait.eval.isolation import PYTHON_SEED
 from nait.eval.language_model.answer_limits import CutAnswers, limit_warnings
 from nait.eval.language_model.chat_prompts import Chats, chat_warnings
 from nait.eval.language_model.context_limits import CutPrompts, cap_answers, context_warnings
-from nait.eval.language_model.split_requests import serve_requests, split_requests
+from nait.eval.language_model.servers.endpoint import Endpoint
+from nait.eval.language_model.servers.vllm import Vllm
+from nait.eval.language_model.split_requests import ItemCounter, serve_requests, split_requests
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
 from nait.eval.suites.embedded_sizes import embedded_sizes
@@ -54,8 +56,8 @@ from nait.models.tokens.tokenizers import check_highest
 # Used only for metrics that are not a mean over items (F1, BLEU). Means have a closed-form standard error.
 _BOOTSTRAPS = 1000
 
-Backend = Literal["shared_prefix", "hf"]
-BACKENDS = ("shared_prefix", "hf")
+Backend = Literal["shared_prefix", "hf", "vllm", "endpoint"]
+BACKENDS = ("shared_prefix", "hf", "vllm", "endpoint")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class LmEval:
     - `limit`: number of items per task or subtask, the first ones; with `spread`, the first ones of the subset.
     - `backend`: "shared_prefix" forwards the prefixes that requests share once, in batches of at most `batch_tokens`
       own tokens; "hf" is the harness's own model, in batches of `batch_size` sequences, which also answers for a
-      network that cannot continue a shared prefix.
+      network that cannot continue a shared prefix. "vllm" starts a server, `vllm`; "endpoint" asks one that runs,
+      `endpoint`.
     - `max_gen_toks`: cap on generated answers; one number, or one per task or group.
     - `mirror`: a folder in the Hub's layout. Without it, tasks with data on the Hub run only with `online`.
     - `allow_partial`: run a suite although the mirror lacks some tasks; the result names them.
@@ -98,6 +101,8 @@ class LmEval:
     include: Sequence[str] = ()
     primary: Mapping[str, str] = field(default_factory=dict)
     allow_code_execution: bool = False
+    vllm: Vllm = field(default_factory=Vllm)
+    endpoint: Endpoint = field(default_factory=Endpoint)
 
     def __post_init__(self) -> None:
         for name in ("tasks", "include"):
@@ -173,6 +178,14 @@ class LmEval:
         suite = self.suite
         if self.online:
             check_hub(suite)
+        if self._server:
+            self._server.check()
+
+    @property
+    def _server(self) -> Vllm | Endpoint | None:
+        """The server that answers; None for the model in this process."""
+        servers: dict[str, Vllm | Endpoint] = {"vllm": self.vllm, "endpoint": self.endpoint}
+        return servers.get(self.backend)
 
     def key(self) -> dict[str, Any]:
         """Everything that decides the numbers. Device and location of the data do not.
@@ -202,6 +215,7 @@ class LmEval:
             "primary": relevant(self.primary, suite),
             **reading_version(suite),
             "backend": self.backend,
+            **({"server": self._server.key()} if self._server else {}),
             "lm_eval": importlib.metadata.version("lm_eval"),
             **({"chat_date": DAY} if self.apply_chat_template else {}),
             **({"batch_size": self.batch_size} if any(map(samples_answers, suite.tasks)) else {}),
@@ -260,13 +274,12 @@ class LmEval:
         from lm_eval.evaluator import evaluate
 
         from nait.eval.language_model.shared_prefix import backend_warnings
-        from nait.training.adapter import release
 
         suite = self.suite
         chats = Chats(model.name)
         code = CodeEval()
-        with self._tasks(code) as tasks:
-            network, lm = self._open(model, adapter)
+        cuts, unfinished = CutPrompts(), CutAnswers()
+        with self._tasks(code) as tasks, self._opened(model, adapter, [cuts, unfinished]) as lm:
             context = int(lm.max_length)
             if os.environ.get("TQDM_DISABLE"):  # parallel jobs; the harness ignores this variable
                 for name in ("loglikelihood", "generate_until"):
@@ -275,10 +288,6 @@ class LmEval:
             capped = cap_answers(tasks, user_caps=caps, context=context, default=int(lm.max_gen_toks))
             lm.apply_chat_template = chats.wrap(lm.apply_chat_template)
             chats.track(tasks)
-            cuts, unfinished = CutPrompts(), CutAnswers()
-            cuts.attach(lm)
-            unfinished.attach(lm)
-            split_requests(lm, [cuts, unfinished])
             raw = evaluate(
                 lm=lm,
                 task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
@@ -289,7 +298,6 @@ class LmEval:
                 fewshot_as_multiturn=self.multiturn,
                 confirm_run_unsafe_code=self.allow_code_execution,
             )
-        release(network)
         results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
         warnings = [
             *zero_shot_warnings(suite, self.num_fewshot),
@@ -308,27 +316,38 @@ class LmEval:
 
     def assist(self, model: Model, adapter: Path | None) -> None:
         """This process's share of `evaluate`, which rank 0 calls with the same model and adapter. Writes nothing."""
-        from nait.training.adapter import release
+        counters: list[ItemCounter] = [CutPrompts(), CutAnswers()]
+        if self._server is None:
+            with self._opened(model, adapter, counters, splits=False) as lm:
+                serve_requests(lm, counters)
 
-        network, lm = self._open(model, adapter)
-        cuts, unfinished = CutPrompts(), CutAnswers()
-        cuts.attach(lm)
-        unfinished.attach(lm)
-        serve_requests(lm, [cuts, unfinished])
-        release(network)
-
-    def _open(self, model: Model, adapter: Path | None) -> tuple[Any, Any]:
-        """The network with its adapter, and the language model that answers requests with it."""
+    @contextmanager
+    def _opened(
+        self, model: Model, adapter: Path | None, counters: Sequence[Any], *, splits: bool = True
+    ) -> Iterator[Any]:
+        """The language model that answers requests with the adapter. The counters see what it truncates."""
         from nait.eval.language_model.shared_prefix import open_lm
-        from nait.training.adapter import load_adapted
+        from nait.training.adapter import load_adapted, release
 
+        if self._server is not None:
+            with self._server.serving(model, adapter, seed=self.seed) as lm:
+                if self.apply_chat_template:
+                    self._prepare(lm.tokenizer, model.name)
+                yield lm
+            return
         network, tokenizer = load_adapted(model, adapter)
         if self.apply_chat_template:
             self._prepare(tokenizer, model.name)
-        return network, open_lm(
+        lm = open_lm(
             network, tokenizer, shared=self.backend == "shared_prefix", batch_tokens=self.batch_tokens,
             batch_size=self.batch_size, seed=self.seed,
         )  # fmt: skip
+        for counter in counters:
+            counter.attach(lm)
+        if splits:
+            split_requests(lm, counters)
+        yield lm
+        release(network)
 
     def _chosen(self, tasks: Mapping[str, Any]) -> dict[str, list[int]]:
         """Task -> the numbers of its items that are evaluated. `tasks`: the harness's, by name."""

@@ -249,7 +249,9 @@ def open_lm(
 
 
 def backend_warnings(lm: HFLM) -> list[str]:
-    """One sentence if the language model was to share prefixes and cannot."""
+    """One sentence if the language model was to share prefixes and cannot, or if a server answered."""
+    if not isinstance(lm, HFLM):
+        return ["a server answered: truncated prompts and unfinished answers are not counted"]
     reason = getattr(lm, "not_shared", None)
     return [f"prefixes are not shared, and eval.batch_size applies: {reason}"] if reason else []
 

@@ -16,8 +16,11 @@ from hydra.core.global_hydra import GlobalHydra
 
 from tests.app.commands import environment
 
-pytestmark = pytest.mark.skipif(
+needs_submitit = pytest.mark.skipif(
     importlib.util.find_spec("submitit") is None, reason="hydra-submitit-launcher is not installed"
+)
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="hydra-ray-launcher is not installed"
 )
 COMMAND = [
     "-m", "hydra/launcher=submitit_local", "selector=random", "seed=0,1", "data=nano_small", "budget.ratio=0.1",
@@ -25,6 +28,7 @@ COMMAND = [
 ]  # fmt: skip
 
 
+@needs_submitit
 def test_slurm_runs_one_job_of_an_array_for_each_job_of_the_sweep() -> None:
     GlobalHydra.instance().clear()
     with initialize_config_module("nait.conf", version_base="1.3"):
@@ -36,6 +40,7 @@ def test_slurm_runs_one_job_of_an_array_for_each_job_of_the_sweep() -> None:
     assert (launcher.gpus_per_node, launcher.array_parallelism, launcher.name) == (1, 8, "nait")
 
 
+@needs_submitit
 @pytest.mark.slow
 def test_a_job_of_submitit_that_is_killed_resumes_with_the_same_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nait", *COMMAND]
@@ -65,3 +70,19 @@ def _jobs_that_train(sweep: int, store: Path) -> list[psutil.Process]:
             return [one for one in children if "submitit" in " ".join(one.cmdline()) and not one.children()]
         time.sleep(0.1)
     raise AssertionError("no job has begun to train")
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_local_ray_of_two_cpus_runs_four_jobs(tmp_path: Path) -> None:
+    command = [
+        "hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.remote.num_cpus=1",
+        "selector=random,length", *COMMAND[3:],
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "nait", "-m", *command], cwd=tmp_path, env=environment(), capture_output=True,
+        text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "store/adapters").glob("*/manifest.json"))) == 4
+    assert "minus random" in done.stdout

@@ -46,6 +46,7 @@ SOLE_IMPORTERS = {
         "eval/built_tasks.py",
         "eval/language_model/shared_prefix.py",
         "eval/language_model/split_requests.py",
+        "eval/language_model/servers/server_model.py",
     },
     "hydra": {"nait/cli"},
     "omegaconf": {"nait/cli"},

@@ -30,7 +30,9 @@ NOTES = {
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 ONE_VALUE = ("seed", "plan")
 """Root keys that take neither a list nor text."""
-EXTRAS = {"hydra/launcher": "For SLURM's launchers: pip install 'nait[slurm]'."}
+EXTRAS = {
+    "hydra/launcher": "For SLURM's launchers: pip install 'nait[slurm]'; for Ray's: pip install 'nait[ray]'."
+}
 
 
 def explain(error: Exception, words: Sequence[str], loader: ConfigLoader) -> str:

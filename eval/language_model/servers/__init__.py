@@ -1,0 +1,1 @@
+"""Evaluation by a server: an OpenAI-compatible completions endpoint, or vLLM started in its own environment."""

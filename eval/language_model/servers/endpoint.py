@@ -1,0 +1,110 @@
+"""Evaluation by an OpenAI-compatible completions endpoint that already runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nait.core.contracts import Model
+from nait.core.errors import ConfigError, ModelError
+from nait.core.inputs.checks import check_flag, check_whole
+
+LOAD_SECONDS = 120
+ADAPTED = "nait-adapter"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server at `url` (such as http://localhost:8000/v1) that serves the base model as `model`.
+
+    It must return the log-probabilities of a prompt (`echo`). The key is in the environment, `OPENAI_API_KEY`. With
+    `load_adapters`, a trained adapter is loaded by its path through vLLM's `load_lora_adapter` and unloaded after the
+    evaluation; without it, only the base model is evaluated. `concurrency` requests run at a time.
+    """
+
+    url: str | None = None
+    model: str | None = None
+    load_adapters: bool = False
+    concurrency: int = 8
+
+    def __post_init__(self) -> None:
+        check_flag("eval.endpoint.load_adapters", self.load_adapters)
+        check_whole("eval.endpoint.concurrency", self.concurrency, least=1)
+
+    def check(self) -> None:
+        """Raises: ConfigError without a URL and the served model's name."""
+        for name, example in (("url", "http://localhost:8000/v1"), ("model", "NAME")):
+            if not getattr(self, name):
+                raise ConfigError(
+                    "eval.backend=endpoint needs it", where=f"eval.endpoint.{name}",
+                    fix=f"For example eval.endpoint.{name}={example}.",
+                )  # fmt: skip
+        if not str(self.url).startswith(("http://", "https://")):
+            raise ConfigError(f"'{self.url}' is not a URL", where="eval.endpoint.url")
+
+    def key(self) -> Mapping[str, Any]:
+        """What identifies the server: its weights cannot be seen from here."""
+        return {"url": self.url, "model": self.model}
+
+    @contextmanager
+    def serving(self, model: Model, adapter: Path | None, *, seed: int) -> Iterator[Any]:
+        """The harness's model of the endpoint, with the adapter loaded if there is one."""
+        from nait.eval.language_model.servers.server_model import ServerModel, check_applied
+
+        def named(name: str) -> ServerModel:
+            return ServerModel(
+                str(self.url),
+                name,
+                tokenizer,
+                max_length=model.max_length,
+                concurrency=self.concurrency,
+                seed=seed,
+            )
+
+        tokenizer = model.load_tokenizer()
+        base = named(str(self.model))
+        if adapter is None:
+            yield base
+            return
+        if not self.load_adapters or not (adapter / "adapter_config.json").is_file():
+            raise ConfigError(
+                f"the endpoint serves the base model, not what was trained in {adapter}",
+                where="eval.endpoint.load_adapters",
+                fix="Set it to true for a vLLM server with VLLM_ALLOW_RUNTIME_LORA_UPDATING=true that sees this "
+                "folder (adapters only), or evaluate with eval.backend=shared_prefix.",
+            )
+        self._post("load_lora_adapter", {"lora_name": ADAPTED, "lora_path": str(adapter.resolve())})
+        try:
+            adapted = named(ADAPTED)
+            check_applied(adapted, base)
+            yield adapted
+        finally:
+            self._post("unload_lora_adapter", {"lora_name": ADAPTED})
+
+    def _post(self, call: str, content: Mapping[str, str]) -> None:
+        """Raises: ModelError if the server refuses."""
+        import os
+
+        import requests
+
+        key = os.environ.get("OPENAI_API_KEY")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            answer = requests.post(
+                f"{str(self.url).rstrip('/')}/{call}", json=content, headers=headers, timeout=LOAD_SECONDS
+            )
+        except requests.RequestException as error:
+            raise ModelError(
+                f"the server does not answer ({type(error).__name__})",
+                where=str(self.url),
+                fix="Check that it runs.",
+            ) from None
+        if not answer.ok:
+            raise ModelError(
+                f"the server refused {call} ({answer.status_code}: {answer.text[:200]})",
+                where=str(self.url),
+                fix="Start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=true.",
+            )

@@ -1,0 +1,91 @@
+"""The harness's model of a completions endpoint, with the tokenizer of the evaluated model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lm_eval.models.openai_completions import LocalCompletionsAPI
+
+from nait.core.errors import ModelError
+
+SECONDS = 600
+"""A request that takes longer has failed."""
+PROBE = "The quick brown fox jumps over the lazy dog."
+
+
+class ServerModel(LocalCompletionsAPI):  # type: ignore[misc]
+    """A model that a server answers for under the name `model`.
+
+    Prompts are sent as token ids of the model's own tokenizer, with its special tokens, as the local model sees them.
+    """
+
+    def __init__(
+        self, url: str, model: str, tokenizer: Any, *, max_length: int, concurrency: int, seed: int
+    ) -> None:
+        super().__init__(
+            base_url=f"{url.rstrip('/')}/completions",
+            model=model,
+            tokenizer_backend="none",
+            max_length=max_length,
+            num_concurrent=concurrency,
+            seed=seed,
+            timeout=SECONDS,
+        )
+        self.tokenizer = tokenizer
+        self.tokenizer_backend = "huggingface"
+        self.tokenized_requests = True
+
+    @property
+    def max_gen_toks(self) -> int:
+        """The harness's default limit of an answer."""
+        return int(self._max_gen_toks)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """The tokenizer's name, for the harness's record."""
+        return str(self.tokenizer.name_or_path)
+
+    def apply_chat_template(
+        self, chat_history: Sequence[Mapping[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """The text of a chat in the model's own template."""
+        text: str = self.tokenizer.apply_chat_template(
+            list(chat_history), tokenize=False, add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )  # fmt: skip
+        return text
+
+    def tok_encode(
+        self,
+        string: Any,
+        left_truncate_len: int | None = None,
+        add_special_tokens: bool | None = None,
+        truncation: bool = False,
+        **_: Any,
+    ) -> Any:
+        """Token ids of a text or of texts, with the tokenizer's default special tokens."""
+        options = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
+        ids = self.tokenizer(string, truncation=truncation, return_attention_mask=False, **options).input_ids
+        if not left_truncate_len:
+            return ids
+        if isinstance(string, str):
+            return ids[-left_truncate_len:]
+        return [one[-left_truncate_len:] for one in ids]
+
+    def nats(self, text: str) -> float:
+        """The log-likelihood of a text after its first token."""
+        ids = self.tok_encode(text)
+        answer = self.model_call([ids], generate=False)
+        ((nats, _),) = self.parse_logprobs([answer], tokens=[ids], ctxlens=[1])
+        return float(nats)
+
+
+def check_applied(adapted: ServerModel, base: ServerModel) -> None:
+    """Check that the adapter changes the server's answers. Raises: ModelError if it does not."""
+    if adapted.nats(PROBE) == base.nats(PROBE):
+        raise ModelError(
+            f"'{adapted.model}' answers as '{base.model}' does: the adapter is not applied",
+            where=adapted.base_url,
+            fix="Start the server with LoRA enabled, or evaluate with eval.backend=shared_prefix.",
+        )

@@ -1,0 +1,258 @@
+"""A server gives the items of the local model; vLLM is started with the right command, and its adapter checked."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from nait.core.errors import ConfigError, ModelError
+from nait.eval.harness import LmEval
+from nait.eval.language_model.servers.endpoint import Endpoint
+from nait.eval.language_model.servers.vllm import Vllm
+from nait.models.loading import LocalModel
+from nait.training.adapter import LoraRecipe, attach, load_adapted, save
+from tests.families import save as save_model
+
+
+class Completions(BaseHTTPRequestHandler):
+    """Answers completions with networks in this process, by the name of the served model."""
+
+    networks: ClassVar[dict[str, Any]] = {}
+    tokenizer: ClassVar[Any] = None
+    base: ClassVar[LocalModel]
+    applies: ClassVar[bool] = True
+
+    def log_message(self, *_: Any) -> None: ...
+
+    def do_GET(self) -> None:
+        self._answer({"data": [{"id": name} for name in self.networks]})
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.endswith("/load_lora_adapter"):
+            folder = Path(asked["lora_path"]) if self.applies else None
+            self.networks[asked["lora_name"]] = load_adapted(self.base, folder)[0]
+            self._answer({})
+        elif self.path.endswith("/unload_lora_adapter"):
+            del self.networks[asked["lora_name"]]
+            self._answer({})
+        else:
+            prompts = asked["prompt"] if isinstance(asked["prompt"][0], list) else [asked["prompt"]]
+            choices = [{"index": i, **self._complete(ids, asked)} for i, ids in enumerate(prompts)]
+            self._answer({"choices": choices})
+
+    def _complete(self, ids: list[int], asked: dict[str, Any]) -> dict[str, Any]:
+        network = self.networks[asked["model"]]
+        with torch.inference_mode():
+            if asked.get("echo"):
+                nats = network(torch.tensor([ids])).logits[0].log_softmax(-1)
+                own = [None, *(nats[t, ids[t + 1]].item() for t in range(len(ids) - 1)), 0.0]
+                top = [None, *({"best": nats[t].max().item()} for t in range(len(ids) - 1)), {"": 0.0}]
+                return {"logprobs": {"token_logprobs": own, "top_logprobs": top}}
+            made: list[int] = []
+            while len(made) < asked["max_tokens"]:
+                made.append(int(network(torch.tensor([[*ids, *made]])).logits[0, -1].argmax()))
+                text = self.tokenizer.decode(made)
+                if made[-1] == self.tokenizer.eos_token_id or any(stop in text for stop in asked["stop"]):
+                    break
+        text = self.tokenizer.decode(made, skip_special_tokens=True)
+        for stop in asked["stop"]:
+            text = text.split(stop)[0]
+        return {"text": text}
+
+    def _answer(self, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    torch.set_num_threads(1)
+    return LocalModel(str(save_model(tmp_path_factory.mktemp("model"))), device="cpu", max_length=128)
+
+
+@pytest.fixture(scope="module")
+def adapter(model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(3)
+    network = attach(model.load_network(), LoraRecipe(r=2))
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.5)
+    folder = tmp_path_factory.mktemp("adapter")
+    save(network, folder, base="base")
+    return folder
+
+
+@pytest.fixture
+def url(model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(Completions, "networks", {"served": model.load_network()})
+    monkeypatch.setattr(Completions, "tokenizer", model.load_tokenizer())
+    monkeypatch.setattr(Completions, "base", model, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Completions)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def suite(folder: Path, mirror: Path, **options: Any) -> LmEval:
+    return LmEval(
+        ["toy_sums", "toy_letters"], include=[str(folder)], mirror=str(mirror), max_gen_toks=6, **options
+    )
+
+
+def outcomes(evaluation: Any) -> list[tuple[Any, ...]]:
+    return [
+        (item.task, item.doc_id, item.metric, item.filter, round(item.value, 4)) for item in evaluation.items
+    ]
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_an_endpoint_gives_the_items_of_the_local_model(
+    adapted: bool, url: str, model: LocalModel, adapter: Path, task_folder: Path, mirror: Path, tmp_path: Path
+) -> None:
+    place = adapter if adapted else None
+    local = suite(task_folder, mirror).evaluate(model, place, folder=tmp_path)
+    endpoint = Endpoint(url=url, model="served", load_adapters=True, concurrency=1)
+    served = suite(task_folder, mirror, backend="endpoint", endpoint=endpoint)
+    served.check()
+    found = served.evaluate(model, place, folder=tmp_path)
+    assert outcomes(found) == outcomes(local)
+    assert list(Completions.networks) == ["served"], "the adapter stays loaded"
+    assert any("a server answered" in warning for warning in found.warnings)
+
+
+def test_an_adapter_that_the_server_ignores_is_an_error(
+    url: str, model: LocalModel, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Completions, "applies", False)
+    endpoint = Endpoint(url=url, model="served", load_adapters=True, concurrency=1)
+    with (
+        pytest.raises(
+            ModelError, match=r"'nait-adapter' answers as 'served' does: the adapter is not applied"
+        ),
+        endpoint.serving(model, adapter, seed=0),
+    ):
+        pass
+    with (
+        pytest.raises(
+            ConfigError, match=r"eval\.endpoint\.load_adapters: the endpoint serves the base model"
+        ),
+        Endpoint(url=url, model="served").serving(model, adapter, seed=0),
+    ):
+        pass
+
+
+def test_a_backend_is_checked_before_anything_is_trained(
+    task_folder: Path, mirror: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"eval\.endpoint\.url: eval\.backend=endpoint needs it"):
+        suite(task_folder, mirror, backend="endpoint").check()
+    with pytest.raises(ConfigError, match=r"eval\.vllm\.python: .* needs the interpreter"):
+        suite(task_folder, mirror, backend="vllm").check()
+    with pytest.raises(ConfigError, match=r"eval\.vllm\.python: there is no file"):
+        suite(task_folder, mirror, backend="vllm", vllm=Vllm(str(tmp_path / "python"))).check()
+    with pytest.raises(ConfigError, match=r"has no vLLM"):
+        suite(task_folder, mirror, backend="vllm", vllm=Vllm(sys.executable)).check()
+
+
+def test_results_of_different_servers_have_different_keys(
+    task_folder: Path, mirror: Path, tmp_path: Path
+) -> None:
+    def key(**options: Any) -> Any:
+        return suite(task_folder, mirror, **options).key()
+
+    one, two = (Endpoint(url="http://a/v1", model=name) for name in ("a", "b"))
+    keys = [
+        key(),
+        key(backend="hf"),
+        key(backend="endpoint", endpoint=one),
+        key(backend="endpoint", endpoint=two),
+    ]
+    assert len({repr(found) for found in keys}) == 4
+    assert key() == key(endpoint=one, vllm=Vllm("nowhere")), "a server that is not asked is part of the key"
+
+
+STAND_IN = """#!{python}
+import json, os, sys, threading
+words = sys.argv[1:]
+if words[0] == "-c":
+    print("0.9.9")
+    sys.exit()
+from pathlib import Path
+Path({folder!r}, "started.json").write_text(json.dumps([words, sorted(os.environ)]))
+if "--fail" in words:
+    print("no GPU was found")
+    sys.exit(3)
+sys.path[:0] = [{root!r}]
+from http.server import ThreadingHTTPServer
+from tests.eval.test_servers import Completions, LocalModel, load_adapted
+option = lambda name: words[words.index(name) + 1]
+base = LocalModel(option("--model"), device="cpu", max_length=int(option("--max-model-len")))
+Completions.tokenizer = base.load_tokenizer()
+Completions.networks = {{option("--served-model-name"): base.load_network()}}
+name, path = option("--lora-modules").split("=")
+Completions.networks[name] = load_adapted(base, Path(path))[0]
+ThreadingHTTPServer((option("--host"), int(option("--port"))), Completions).serve_forever()
+"""
+
+
+def stand_in(folder: Path) -> str:
+    """An executable that takes vLLM's command line and serves the model with this package."""
+    path = folder / "python"
+    root = str(Path(__file__).parents[2])
+    path.write_text(STAND_IN.format(python=sys.executable, folder=str(folder), root=root))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_vllm_is_started_with_model_and_adapter_in_a_clean_environment(
+    model: LocalModel,
+    adapter: Path,
+    task_folder: Path,
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONHOME_", "x")
+    monkeypatch.setenv("RANK", "0")
+    vllm = Vllm(stand_in(tmp_path), options=["--gpu-memory-utilization", 0.8], concurrency=1)
+    found = suite(task_folder, mirror, backend="vllm", vllm=vllm).evaluate(model, adapter, folder=tmp_path)
+    assert outcomes(found) == outcomes(suite(task_folder, mirror).evaluate(model, adapter, folder=tmp_path))
+    words, names = json.loads((tmp_path / "started.json").read_text())
+    assert words[:2] == ["-m", "vllm.entrypoints.openai.api_server"]
+    assert words[-2:] == ["--gpu-memory-utilization", "0.8"]
+    assert {"--enable-lora", "--lora-modules", "--max-lora-rank"} <= set(words)
+    assert "RANK" not in names
+    assert "VLLM_NO_USAGE_STATS" in names
+
+
+def test_a_server_that_ends_shows_the_end_of_its_log(model: LocalModel, tmp_path: Path) -> None:
+    with (
+        pytest.raises(ModelError, match=r"vLLM ended with 3. Its log ends:\nno GPU was found"),
+        Vllm(stand_in(tmp_path), options=["--fail"]).serving(model, None, seed=0),
+    ):
+        pass
+
+
+def test_a_fully_trained_model_is_served_from_its_folder(tmp_path: Path) -> None:
+    model: Any = SimpleNamespace(folder=tmp_path / "base", name="base", max_length=64, dtype="bfloat16")
+    words = Vllm("python").command(model, tmp_path, tokenizer=tmp_path, port=1, seed=0)
+    assert words[words.index("--model") + 1] == str(tmp_path.resolve())
+    assert "--enable-lora" not in words
