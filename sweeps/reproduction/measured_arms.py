@@ -119,19 +119,35 @@ def not_stated(figure: Figure, arm: Arm) -> list[str]:
 
 
 def _evaluation_differences(figure: Figure, arm: Arm, measured: Mapping[str, Line]) -> list[str]:
-    found = []
-    if figure.protocols and arm.suite.get("limit") is not None:
-        found.append(f"{arm.suite['limit']} {SOME_ITEMS}, not all")
-    if figure.protocols and arm.suite.get("apply_chat_template"):
+    suite, found = arm.suite, []
+    if measured and suite.get("limit") is not None:
+        found.append(f"{suite['limit']} {SOME_ITEMS}, not all")
+    if measured and suite.get("apply_chat_template"):
         found.append("prompts in the chat template")
     for name, line in measured.items():
-        if line.missing:
-            found.append(f"{name} without {line.missing}")
-        shots = _shots(arm.suite.get("tasks") or {}, line)
-        if shots - {figure.protocols[name].shots}:
-            shown = "/".join(map(str, sorted(shots)))
-            found.append(f"{name} with {shown} examples, not {figure.protocols[name].shots}")
+        found += [f"{name} {words}" for words in _protocol_differences(figure.protocols[name], suite, line)]
     return found
+
+
+def _protocol_differences(protocol: Protocol, suite: Mapping[str, Any], line: Line) -> list[str]:
+    """How a benchmark's measured protocol differs: lacking subtasks, items, examples, cap on answers."""
+    found = [f"without {line.missing}"] if line.missing else []
+    if (items := _of_task(suite.get("spread"), line)) is not None:
+        found.append(f"with {items} items, not all")
+    shots = _shots(suite.get("tasks") or {}, line)
+    if shots - {protocol.shots}:
+        shown = "/".join(map(str, sorted(shots)))
+        found.append(f"with {shown} examples, not {protocol.shots}")
+    tokens = _of_task(suite.get("max_gen_toks"), line)
+    if tokens != protocol.tokens:
+        shown, stated = (cap or "the task's number of" for cap in (tokens, protocol.tokens))
+        found.append(f"with {shown} tokens for an answer, not {stated}")
+    return found
+
+
+def _of_task(setting: Any, line: Line) -> Any:
+    """A setting of the suite for a line's task: the number for all tasks, or the task's own; None without one."""
+    return setting.get(line.task) if isinstance(setting, Mapping) else setting
 
 
 def _shots(tasks: Mapping[str, Mapping[str, Any]], line: Line) -> set[int]:

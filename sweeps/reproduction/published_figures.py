@@ -18,11 +18,15 @@ NOT_FOR_COSTS = ("train.", "seeds")
 
 @dataclass(frozen=True)
 class Protocol:
-    """The harness task of a benchmark, its main metric as tables show it, and its number of examples."""
+    """The harness task of a benchmark, its main metric as tables show it, and its number of examples.
+
+    `tokens`: the cap on an answer; None keeps the task's own.
+    """
 
     task: str
     metric: str
     shots: int
+    tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from nait.store import Store
 from nait.sweeps.render.report_document import Table
@@ -116,6 +117,37 @@ def test_another_number_of_examples_is_another_setting(store: Store) -> None:
         }
     )  # fmt: skip
     assert shown(store, known)["NAIT"][5:7] == (DIFFERENT, "math with 0 examples, not 8")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("spread", {"nano_math": 5}, "math with 5 items, not all"),
+        ("max_gen_toks", {"nano_code": 8}, "code with 8 tokens for an answer, not the task's number of"),
+        ("apply_chat_template", True, "prompts in the chat template"),
+    ],
+)
+def test_a_part_of_the_protocol_that_differs_is_named(
+    setting: str, value: object, words: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    options: dict[str, Any] = {**SAME, f"eval.{setting}": value}
+    put(store, "nait", **options)
+    assert shown(store, source())["NAIT"][5:7] == (DIFFERENT, words)
+
+
+def test_the_published_protocols_are_those_of_the_papers_evaluation() -> None:
+    suite = yaml.safe_load((Path(__file__).parents[2] / "conf" / "eval" / "paper.yaml").read_text())
+    (nine,) = {tuple(one.protocols.items()) for one in published().figures if len(one.protocols) == 9}
+    protocols = [protocol for _, protocol in nine]
+    assert [one.task for one in protocols] == [
+        *["mmlu", "mmlu_pro", "gsm8k_cot", "svamp", "humaneval_pass10", "mbpp_sanitized"],
+        *["tydiqa", "xquad", "bbh_cot_fewshot"],
+    ]
+    assert {one.task for one in protocols} == {*suite["tasks"]}
+    named = {one.task: one.metric.replace(" (", "/").rstrip(")") for one in protocols}
+    assert {task: named[task] for task in suite["primary"]} == suite["primary"]
+    assert {one.task: one.tokens for one in protocols if one.tokens} == suite["max_gen_toks"]
 
 
 def test_a_gain_is_relative_and_a_cost_is_hours(store: Store) -> None:
