@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +88,29 @@ class Sweep(Callback):  # type: ignore[misc]
         print(text, file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
 
 
-def _swept(config: DictConfig) -> dict[str, int]:
-    """Swept key or group -> its number of values."""
+IN_TABLE = ("selector", "order", "budget", "target", "reference_template")
+"""The groups whose values are lines of one table. Each model, pool, recipe and evaluation has a table of its own."""
+
+
+def _swept(config: DictConfig) -> dict[str, list[str]]:
+    """Swept key or group -> its values."""
     words = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     given = {str(word).split("=")[0]: str(word) for word in [*words, *config.hydra.overrides.task]}
     parsed = OverridesParser.create().parse_overrides(list(given.values()))
-    return {
-        one.key_or_group: len(list(one.sweep_string_iterator())) for one in parsed if one.is_sweep_override()
-    }
+    return {one.key_or_group: list(one.sweep_string_iterator()) for one in parsed if one.is_sweep_override()}
+
+
+def compared(swept: Mapping[str, Sequence[str]]) -> int:
+    """How many lines of one table are compared with its control, for a sweep of these values; at least one.
+
+    The control is `random`, or the shuffled order, or else one of several selectors.
+    """
+    counts = {key: len(values) for key, values in swept.items() if key.split(".")[0] in IN_TABLE}
+    lines = math.prod(counts.values())
+    if "random" not in swept.get("selector", ()) and "shuffled" in swept.get("order", ()):
+        return max(1, lines - lines // counts["order"])
+    selectors = counts.get("selector", 1)
+    return max(1, lines - lines // selectors if selectors > 1 else lines)
 
 
 def _detectable(config: DictConfig) -> str:
@@ -105,12 +121,9 @@ def _detectable(config: DictConfig) -> str:
         swept = _swept(config)
         if "evaluate" not in config.stages or any(name.split(".")[0] == "eval" for name in swept):
             return ""
-        seeds, selectors = swept.get("seed", 1), swept.get("selector", 1)
-        lines = math.prod(swept.values()) // seeds
-        # One of several selectors is the control.
-        methods = max(1, lines - lines // selectors if selectors > 1 else lines)
         return detectable_effects(
-            build(config.eval), store=str(config.paths.store), seeds=seeds, methods=methods
-        )
+            build(config.eval), store=str(config.paths.store), seeds=len(swept.get("seed", "0")),
+            methods=compared(swept),
+        )  # fmt: skip
     except NaitError:
         return ""  # each job raises the same error itself

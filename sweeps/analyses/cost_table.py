@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nait.core.statistics.results import Row
-from nait.store import Artifact, write_text
+from nait.store import Artifact, Store, write_text
 from nait.sweeps.grouping.collect import NO_RUNS, sheets
 from nait.sweeps.grouping.identities import reference
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, written
@@ -97,7 +97,7 @@ def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
     ignored = is_base(record) or is_shuffled(record)  # neither uses scores
     return RunCost(
         row,
-        {} if ignored or not links.get("scores") else _selection_costs(runs, links["scores"], amounts["select"]),
+        {} if ignored or not links.get("scores") else _selection_costs(runs, record, amounts["select"]),
         {
             (kind, links[link]): amounts[phase]
             for kind, link, phase in (("adapters", "adapter", "train"), ("evaluations", "evaluation", "evaluate"))
@@ -111,15 +111,21 @@ def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
     )  # fmt: skip
 
 
-def _selection_costs(runs: RunSet, scores: str, whole: Amount) -> Amounts:
-    """The cost of each input of a score table, and of the table itself.
+def _selection_costs(runs: RunSet, record: Artifact, whole: Amount) -> Amounts:
+    """The cost of each input of a run's score table, and of the table itself.
 
     `whole`: the cost of selection. What the inputs do not account for is the table's cost, including inputs that are
-    no longer in the store.
+    no longer in the store. Each input is looked up in the run's own store first: another store's copy has its own
+    cost.
     """
-    found = runs.find("scores", scores)
+    own, scores = Store(record.path.parents[1]), str(record.manifest["links"]["scores"])
+
+    def find(kind: str, name: str) -> Artifact | None:
+        return own.find(kind, name) or runs.find(kind, name)
+
+    found = find("scores", scores)
     made_of: Sequence[tuple[str, str]] = found.manifest.get("made_of", ()) if found else ()
-    parts = [part for kind, name in made_of if (part := runs.find(kind, name))]
+    parts = [part for kind, name in made_of if (part := find(kind, name))]
     shared = {(part.kind, part.address): Amount(part.seconds, part.energy_wh) for part in parts}
     return {**shared, ("scores", scores): _remainder(whole, shared)}
 

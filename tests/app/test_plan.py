@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nait.cli.sweep import compared
 from tests.app.commands import Run, manifests
 
 RESULTS = ("scores", "selections", "signals", "passes", "adapters", "evaluations", "runs", "encodings")
@@ -72,6 +73,27 @@ def test_an_unplanned_run_compares_its_cost_with_no_plan(nait: Run, tmp_path: Pa
     assert nait("stages=[select]", "selector=random").returncode == 0
     (manifest,) = manifests(tmp_path)
     assert manifest["plan"] is None
+
+
+@pytest.mark.parametrize(
+    ("swept", "count"),
+    [
+        ({"selector": ["nait", "random"], "seed": ["0", "1"]}, 1),
+        ({"selector": ["nait", "rds", "random"], "budget.ratio": ["0.1", "0.2"]}, 4),
+        (
+            {"selector": ["nait", "random"], "model.path": ["A", "B"], "contamination": ["check", "exclude"]},
+            1,
+        ),
+        ({"selector": ["nait", "random"], "train.epochs": ["1", "2", "3"], "template": ["a", "b"]}, 1),
+        ({"order": ["highest", "lowest", "shuffled"], "budget.ratio": ["0.1", "0.2"]}, 4),
+        ({"selector.layers": ["[1]", "[2]"], "target.capabilities": ["a", "b"]}, 4),
+        ({}, 1),
+    ],
+)
+def test_a_sweep_compares_the_lines_of_one_table_with_its_control(
+    swept: dict[str, list[str]], count: int
+) -> None:
+    assert compared(swept) == count
 
 
 def test_a_sweep_reports_its_detectable_difference_before_it_starts(nait: Run) -> None:

@@ -27,6 +27,7 @@ from nait.sweeps.reports.full_report import Report
 from nait.sweeps.stats.aggregates import summarise
 from nait.sweeps.stored_runs.cost_ledger import ALL, Spending, spendings
 from nait.sweeps.stored_runs.run_set import RunSet
+from nait.sweeps.stored_runs.stores import Stores
 
 from .fixtures import put
 
@@ -220,6 +221,19 @@ def test_methods_that_ran_for_two_targets_took_less_together_than_alone(tmp_path
         for kind, _ in run.selecting
     }
     assert {"scores", "passes", "encodings"} <= kinds
+
+
+def test_each_run_costs_what_its_own_store_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick, slow = Store(tmp_path / "quick"), Store(tmp_path / "slow")
+    run(quick, "rds", "math", 0, 1.0, ["embed"])
+    with monkeypatch.context() as patch:
+        patch.setitem(SECONDS, "embed", 300.0)  # the same pass on another machine
+        run(slow, "rds", "math", 1, 1.0, ["embed"])
+    for stores in ([quick, slow], [slow, quick]):
+        both = RunSet.load(Stores(stores))
+        costs = read_costs(both, collect(both))
+        taken = {one.row.seed: sum(part.seconds for part in one.selecting.values()) for one in costs}
+        assert taken == {0: 101.0, 1: 301.0}
 
 
 def test_a_run_recorded_again_under_another_price_costs_what_the_later_one_says(tmp_path: Path) -> None:
