@@ -140,8 +140,8 @@ def _protocol_differences(protocol: Protocol, suite: Mapping[str, Any], line: Li
         found.append(f"with {shown} examples, not {protocol.shots}")
     tokens = _of_task(suite.get("max_gen_toks"), line)
     if tokens != protocol.tokens:
-        shown, stated = (cap or "the task's number of" for cap in (tokens, protocol.tokens))
-        found.append(f"with {shown} tokens for an answer, not {stated}")
+        here, there = (cap or "the task's number of" for cap in (tokens, protocol.tokens))
+        found.append(f"with {here} tokens for an answer, not {there}")
     return found
 
 
