@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TYPED := build/typed/nait
 
-.PHONY: help setup quickstart test check typed bench clean
+.PHONY: help setup quickstart test check typed bench docs clean
 
 help: ## what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ typed:
 
 bench: setup ## speed, as ratios measured side by side; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
+
+docs: setup ## the documentation site, into build/site; every warning is an error
+	$(BIN)/python docs/site/build.py build/site
 
 clean: ## remove what the targets above made, but not the store and the runs
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
