@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nait.store import whole_file
+
 SAMPLES = "samples.parquet"
 
 
@@ -23,7 +25,8 @@ def write_samples(samples: Mapping[str, Sequence[Mapping[str, Any]]], folder: Pa
     }  # fmt: skip
     rows = [{"task": task, **row} for task, group in samples.items() for row in map(_sample, group)]
     table = pa.Table.from_pylist(rows, schema=pa.schema(kinds.items()))
-    pq.write_table(table, folder / SAMPLES, compression="zstd")
+    with whole_file(folder / SAMPLES) as part:
+        pq.write_table(table, part, compression="zstd", write_page_checksum=True)
 
 
 def _sample(row: Mapping[str, Any]) -> dict[str, Any]:

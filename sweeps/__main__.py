@@ -96,7 +96,7 @@ def _leaderboard(arguments: argparse.Namespace) -> str:
     for path in arguments.stores:
         if not path.is_dir():
             raise NaitError("there is no such store", where=str(path), fix="Give the folder of paths.store.")
-    stores, folder = [Store(path) for path in arguments.stores], _folder(arguments)
+    stores, folder = [Store(path, read_only=True) for path in arguments.stores], _folder(arguments)
     assert folder is not None
     if arguments.wandb:
         stores.append(Store(folder / "store"))

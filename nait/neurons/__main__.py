@@ -39,7 +39,7 @@ def main() -> None:
     if len(arguments.names) != needed:
         parser.error(f"{arguments.command} takes {needed} name(s)")
     try:
-        print(_output(arguments.command, arguments.names, Store(arguments.store)))
+        print(_output(arguments.command, arguments.names, Store(arguments.store, read_only=True)))
     except (NaitError, OSError) as error:
         refused = write_error(error, fix="Give another FOLDER.") if isinstance(error, OSError) else error
         if refused is None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from nait.core.addresses import address
 from nait.core.dataset.examples import Target, chosen_names
-from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.core.errors import ConfigError, DataError, StoreError, did_you_mean
 from nait.core.inputs.paths import at_home
 from nait.neurons.directions import Directions
-from nait.store import MANIFEST, Store, read_json
+from nait.store import MANIFEST, Store, read_copy
 
 ARRAYS = "arrays.safetensors"
 
@@ -32,10 +32,15 @@ def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise DataError(f"there is no {name}", where=str(folder), fix=did_you_mean(path.name, near))
     try:
-        return read_json(path / MANIFEST), Directions.of(load_file(path / ARRAYS))
-    except (SafetensorError, KeyError) as error:
+        return read_copy(path), Directions.of(load_file(path / ARRAYS))
+    except (StoreError, SafetensorError, KeyError) as error:
+        what = (
+            f"{Path(error.where).name} {error.what}"
+            if isinstance(error, StoreError)
+            else f"{ARRAYS}: {error}"
+        )
         raise DataError(
-            f"{ARRAYS} is damaged ({error})",
+            f"the directions are damaged ({what})",
             where=str(folder),
             fix="Compute it again from the reference rows.",
         ) from error

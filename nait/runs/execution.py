@@ -33,13 +33,16 @@ from nait.stages.evaluate import evaluate
 from nait.stages.report import report
 from nait.stages.select import assist, select, with_answers
 from nait.stages.train import cut_rows, train
-from nait.store import Artifact, read_json, write_json
+from nait.store import Artifact, DamagedError, read_json, write_json
 from nait.tracking.sigterm import Termination
 
 if TYPE_CHECKING:
     from nait.signals.extractor import StoredExtractor
 
 log = logging.getLogger("nait")
+
+HEALS = 20
+"""The most artifacts that one run makes again because they turn out to be damaged while it reads them."""
 
 
 def run_job(job: Job, stages: Sequence[str], *, last: bool) -> str:
@@ -77,11 +80,27 @@ class Execution:
         try:
             self.record.start(self.job, self.stages)
             with dismissing_helpers(self.job.parts.model), ending_helpers(self.job.parts.model):
-                text = self._run(last=last)
+                text = self._healed(last=last)
             failed = False
         finally:
             self.record.end(self.job, failed=failed)
         return text
+
+    def _healed(self, *, last: bool) -> str:
+        """Run the stages. If one meets a damaged artifact, set it aside and run them again, which makes it again.
+
+        Raises: DamagedError for an artifact of another store, or for more than `HEALS` artifacts.
+        """
+        job = self.job
+        for _ in range(HEALS):
+            try:
+                return self._run(last=last)
+            except DamagedError as error:
+                if not error.artifact.is_relative_to(job.store.root):
+                    raise
+                job.store.set_aside(error.artifact, f"is damaged: {error.where} {error.what}")
+                self.job, self.record.warnings = job, [*job.warnings]
+        return self._run(last=last)
 
     def assist(self) -> None:
         """Compute a share of the selection's passes."""

@@ -145,7 +145,7 @@ class StoredExtractor:
 
         A signal with a depth is a slice of the same signal at every layer, if the store has that.
 
-        Raises: NotMeasured in a `stored_only` view; StoreError for a signal whose pass is gone.
+        Raises: NotMeasured in a `stored_only` view; DamagedError for a damaged array.
         """
         return self._signals.measure(examples, signals)
 

@@ -12,7 +12,7 @@ from nait.core.addresses import digest_lines
 from nait.core.contracts import Describer
 from nait.core.dataset.examples import Pool
 from nait.core.dataset.traits import Traits
-from nait.stages.artifacts.score_files import write_parquet
+from nait.stages.artifacts.score_files import read_parquet, write_parquet
 from nait.store import Artifact, Store, reading
 
 VERSION = 1
@@ -47,10 +47,8 @@ def characterise(
 
 def read_traits(artifact: Artifact) -> Traits:
     """Traits from a `traits` artifact."""
-    from pyarrow import parquet
-
     with reading(artifact.path):
-        table = parquet.read_table(artifact.path / FILE)
+        table = read_parquet(artifact.path / FILE)
 
         def columns(prefix: str, dtype: Any) -> dict[str, Any]:
             names = [name for name in table.column_names if name.startswith(prefix)]

@@ -5,11 +5,13 @@ The cost of an artifact is the cost of an uninterrupted run. Work that a killed 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from nait.store import read_json, write_json
+from nait.store import is_signed, signed, write_json
 from nait.store.energy import gauge
 
 NOTE = "attempts.json"
@@ -33,22 +35,32 @@ class Attempt:
         """
         if not kept or not self._note.is_file():
             return 0.0, 0.0
-        noted = read_json(self._note)
+        noted = self._noted()
+        if noted is None:
+            return 0.0, None
         unrecorded = max(path.stat().st_mtime for path in kept) - self._note.stat().st_mtime
         if unrecorded <= 0:
             return float(noted["seconds"]), noted["energy_wh"]
         return float(noted["seconds"]) + unrecorded, None
+
+    def _noted(self) -> dict[str, Any] | None:
+        """The record of the earlier attempts; None when it is damaged, and their cost unknown."""
+        try:
+            noted = json.loads(self._note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return noted if isinstance(noted, dict) and is_signed(noted) else None
 
     def keep(self) -> None:
         """Record the cost of all attempts so far. Call this after each write of files to resume from."""
         now = gauge().watt_hours(self._since)
         energy = None if now is None or self._earlier_wh is None else self._earlier_wh + now
         seconds = self.earlier_seconds + time.monotonic() - self._started
-        write_json(self._note, {"seconds": round(seconds, 3), "energy_wh": energy})
+        write_json(self._note, signed({"seconds": round(seconds, 3), "energy_wh": energy}))
 
     def facts(self) -> dict[str, float | None]:
         """The cost of the earlier attempts, for the manifest; the store adds this attempt's. Deletes the record."""
         self._note.unlink(missing_ok=True)
-        if not self.earlier_seconds:
+        if not self.earlier_seconds and self._earlier_wh is not None:
             return {}
         return {"earlier_seconds": self.earlier_seconds, "earlier_energy_wh": self._earlier_wh}

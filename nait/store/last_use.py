@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from nait.store.store import Artifact
+from nait.store.files.manifests import Artifact
 
 USED = "used.json"
 

@@ -20,7 +20,7 @@ from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
 from nait.core.inputs.checks import check_choice, check_number, check_whole
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.models.devices.open_networks import borrow, give_back
-from nait.store import read_json, repair_advice, write_json
+from nait.store import check_path, read_json, reading, repair_advice, write_json
 from nait.store.jsonable import plain
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -239,8 +239,10 @@ def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
 
     The base model is borrowed from the process's open networks: call `release` when it is no longer needed.
 
-    Raises: StoreError when the folder holds neither an adapter nor a model.
+    Raises: StoreError when the folder holds neither an adapter nor a model, or a file is damaged.
     """
+    if folder is not None:
+        check_path(folder)
     network, tokenizer = borrow(model), model.load_tokenizer()
     if folder is None:
         return network, tokenizer
@@ -297,10 +299,12 @@ def _with_adapter(network: Any, folder: Path) -> Any:
     from safetensors.torch import load_file
 
     known = LoraConfig.__dataclass_fields__
-    saved = {key: value for key, value in read_json(folder / ADAPTER_CONFIG).items() if key in known}
+    with reading(folder):
+        saved = {key: value for key, value in read_json(folder / ADAPTER_CONFIG).items() if key in known}
+        weights = load_file(folder / ADAPTER_WEIGHTS)
     with _without_rename_warning():
         adapted = get_peft_model(network, LoraConfig(**{**saved, "base_model_name_or_path": None}))
-    wrong = set_peft_model_state_dict(adapted, load_file(folder / ADAPTER_WEIGHTS))
+    wrong = set_peft_model_state_dict(adapted, weights)
     missing = [name for name in wrong.missing_keys if "lora_" in name]
     if missing or wrong.unexpected_keys:
         raise ModelError(

@@ -17,7 +17,7 @@ from typing import Any
 from nait.core.contracts import Tracker
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import NaitError
-from nait.training.checkpoints import EPOCHS, TOKENS, write_epoch
+from nait.training.checkpoints import EPOCHS, TOKENS, seal_checkpoint, write_epoch
 
 CURVE = ("loss", "learning_rate", "grad_norm", "epoch")
 # Saving takes at most 1/50 of the training time, however large the model.
@@ -105,8 +105,8 @@ class Bar:
 class CheckpointSaves:
     """Requests a checkpoint when `seconds` have passed since the last one; 0 means at every step.
 
-    At the end of an epoch the checkpoint is saved after the epoch's artifacts; the last step has none. `then` is
-    called after each checkpoint.
+    At the end of an epoch the checkpoint is saved after the epoch's artifacts; the last step has none. A checkpoint
+    is synced and gets its checksums before the one before it is removed. `then` is called after each checkpoint.
     """
 
     seconds: float
@@ -129,7 +129,8 @@ class CheckpointSaves:
     def on_epoch_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
         self._request(state, control)
 
-    def on_save(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+    def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+        seal_checkpoint(Path(args.output_dir), state.global_step)
         self.last = time.monotonic()
         if self.requested is not None:
             self.cost = self.last - self.requested

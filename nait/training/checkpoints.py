@@ -7,36 +7,65 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from nait.store import write_json
+from nait.store import is_signed, set_aside, signed, sync, sync_tree, write_json
+from nait.store.files.checksums import damage, sums_of
+from nait.store.files.durable import rename
 from nait.training import adapter
 
 CHECKPOINTS = "checkpoints"
 EPOCHS = "epochs"
 STATE = "trainer_state.json"
+SUMS = "checksums.json"
 TOKENS = "device_tokens"
 """The key of the trainer's log that has each update's budget of tokens."""
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest complete checkpoint in `folder`, or None. Incomplete ones are removed.
+    """The newest complete checkpoint in `folder`, or None. Incomplete ones are removed, damaged ones set aside.
 
-    The trainer writes its state file last, so a checkpoint is complete when that file can be read.
+    A checkpoint is complete when it has its checksums (`seal_checkpoint`). They cover the epochs saved before it.
     """
     found: dict[int, Path] = {}
     for path in sorted(folder.glob("checkpoint-*")):
-        step = _step(path)
-        if step is None:
+        if not (path / SUMS).is_file():
             shutil.rmtree(path)
+        elif fault := _fault(path):
+            set_aside(path, f"is damaged: {fault}")
         else:
-            found[step] = path
+            found[int(path.name.partition("-")[2])] = path
     return found[max(found)] if found else None
 
 
-def _step(path: Path) -> int | None:
+def _fault(checkpoint: Path) -> str:
+    """What is wrong with a checkpoint's files or with the epochs saved before it; empty if nothing is."""
     try:
-        return int(json.loads((path / STATE).read_text(encoding="utf-8"))["global_step"])
-    except (OSError, ValueError, KeyError):
-        return None
+        sums = json.loads((checkpoint / SUMS).read_text(encoding="utf-8"))
+        if not is_signed(sums):
+            return f"{SUMS} differs from its checksum"
+        for folder, files in ((checkpoint, sums["files"]), (_epochs(checkpoint), sums[EPOCHS])):
+            if found := damage(folder, files):
+                return f"{found[0].name} {found[1]}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{SUMS} cannot be read ({error})"
+    return ""
+
+
+def _epochs(checkpoint: Path) -> Path:
+    """The folder of the epochs' adapters."""
+    return checkpoint.parent.parent / EPOCHS
+
+
+def seal_checkpoint(folder: Path, step: int) -> None:
+    """Sync the checkpoint of this step in `folder` and write its checksums; then remove the earlier ones."""
+    path = folder / f"checkpoint-{step}"
+    sync_tree(path)
+    epochs = _epochs(path)
+    saved = sums_of(epochs) if epochs.is_dir() else {}
+    write_json(path / SUMS, signed({"files": sums_of(path), EPOCHS: saved}))
+    sync(folder)
+    for other in folder.glob("checkpoint-*"):
+        if other != path:
+            shutil.rmtree(other)
 
 
 def tokens_of(checkpoint: Path) -> int:
@@ -59,7 +88,8 @@ def write_epoch(folder: Path, network: Any, optimizer: Any, *, base: str, facts:
     group = optimizer.param_groups[0]
     betas = {"beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"]}
     write_json(part / "epoch.json", {**facts, **betas})
-    part.rename(folder)
+    sync_tree(part)
+    rename(part, folder)
 
 
 def moments(network: Any, optimizer: Any) -> dict[str, Any]:

@@ -27,8 +27,7 @@ FIXED: Mapping[str, Any] = {
     "disable_tqdm": True,  # it prints a line at each step; `callbacks.Bar` replaces it
     "logging_steps": 1,
     "logging_nan_inf_filter": False,  # it would replace a NaN by the last finite loss
-    "save_strategy": "no",  # `callbacks.CheckpointSaves` requests checkpoints
-    "save_total_limit": 1,
+    "save_strategy": "no",  # `callbacks.CheckpointSaves` requests checkpoints, and removes old ones
     "remove_unused_columns": False,
     "label_names": ["labels"],
 }

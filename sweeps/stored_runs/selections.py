@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.ranking.score_table import Contributions
-from nait.stages.artifacts.score_files import read_layers
+from nait.stages.artifacts.score_files import read_layers, read_parquet
 from nait.store import Artifact, reading
 
 ROWS = "selected.jsonl"
@@ -46,10 +46,8 @@ class Chosen:
 
 def read_chosen(found: Artifact) -> Chosen:
     """The ids, texts and columns of a `selections` artifact."""
-    from pyarrow import parquet
-
     with reading(found.path):
-        table = parquet.read_table(found.path / "scores.parquet")
+        table = read_parquet(found.path / "scores.parquet")
         ids = tuple(table.column("id").to_pylist())
         chosen = table.filter(table.column("selected")).sort_by("rank").column("id").to_pylist()
         names = [name for name in table.column_names if name.startswith("score:")]

@@ -17,6 +17,7 @@ from nait.sweeps.grouping.collect import collect
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.tracking.wandb.pull import pull_runs
 from tests.app.commands import Run, given, manifests, warm
+from tests.older_stores import without_checksums
 from tests.tracking import fakes
 from tests.tracking.test_wandb import history, logs, of_kind, records
 
@@ -78,6 +79,7 @@ def test_doubtful_directions_point_to_the_contrast_in_log_manifest_and_report(
     usual = [word for word in given(home) if not word.startswith("target")]
     for name, margin in (("doubtful", 0.01), ("sure", 0.9)):
         folder = shutil.copytree(made, tmp_path / name)
+        without_checksums(Path(folder))
         arrays = load_file(folder / "arrays.safetensors")
         save_file(
             {**arrays, "sign_margin": np.full_like(arrays["sign_margin"], margin)},

@@ -111,7 +111,7 @@ def test_an_artifact_whose_manifest_is_anothers_is_not_adopted(
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
     made = there.produce("things", KEY, lambda part: {})
     write_json(made.path / "manifest.json", {**made.manifest, **change})
-    with pytest.raises(StoreError, match="its manifest belongs to"):
+    with pytest.raises(StoreError, match="is the manifest of another artifact"):
         here.adopt(made.path)
     assert not here.root.exists()
 

@@ -12,6 +12,7 @@ from nait.core.dataset.examples import Example, Turn, as_target, gather
 from nait.stages.checks.contamination_text import describe, evaluated
 from nait.stages.checks.detect_contamination import HITS, decontaminated, find_contamination, read_hits
 from nait.store import Store
+from tests.older_stores import without_checksums
 
 ASKED = "how many grey geese fly south over the water today"
 BEYOND = "how many white swans fly north over the land tomorrow"
@@ -95,6 +96,7 @@ def test_contamination_hits_of_older_stores_are_classified_by_their_item_number(
         {name: value for name, value in one.items() if name != "evaluated"}
         for one in json.loads(path.read_text())
     ]
+    without_checksums(made.path)
     path.write_text(json.dumps(plain))
     assert read_hits(made) == marked
 

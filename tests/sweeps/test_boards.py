@@ -10,7 +10,7 @@ import pytest
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Row
 from nait.stages.report import record_run
-from nait.store import Artifact, Store, read_json, write_json
+from nait.store import Artifact, Store, read_json
 from nait.sweeps.analyses.cost_table import Costs
 from nait.sweeps.grouping.collect import Sheet, collect, outcomes, sheets
 from nait.sweeps.grouping.names import MOST, fit, legend, target_labels
@@ -23,6 +23,7 @@ from nait.sweeps.reports.sections import compared
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.contrasts import by_seed, controls
 from nait.sweeps.stored_runs.run_set import RunSet
+from tests.older_stores import without_checksums
 
 from .fixtures import put
 
@@ -39,8 +40,7 @@ def names(sheet: Sheet) -> set[str]:
 
 def again(store: Store, run: str, **facts: object) -> None:
     """Writes other facts into a run's record."""
-    path = store.folder("runs", run) / "manifest.json"
-    write_json(path, {**read_json(path), **facts})
+    without_checksums(store.folder("runs", run), **facts)
 
 
 def record_again(store: Store, run: Artifact, **links: str) -> None:
@@ -227,8 +227,7 @@ def test_one_order_for_single_targets_and_their_merge_is_in_no_name(tmp_path: Pa
 def _of_two_columns(store: Store, run: str) -> None:
     """Makes the scores of a run a table of two columns."""
     links = read_json(store.folder("runs", run) / "manifest.json")["links"]
-    path = store.folder("scores", links["scores"]) / "manifest.json"
-    write_json(path, {**read_json(path), "targets": ["math", "code"]})
+    without_checksums(store.folder("scores", links["scores"]), targets=["math", "code"])
 
 
 def test_budgets_with_equal_rounded_labels_are_two_lines(tmp_path: Path) -> None:

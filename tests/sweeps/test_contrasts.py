@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from nait.sweeps.stats.contrasts import between, controls
 from nait.sweeps.stored_runs.method_names import BASE
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore, Stores
+from tests.older_stores import without_checksums
 
 from .fixtures import TASKS, put
 
@@ -148,8 +148,7 @@ def test_a_model_that_was_not_trained_is_not_judged_by_rows_it_never_saw(tmp_pat
 def test_a_run_that_is_judged_by_other_labels_shows_what_they_tell(tmp_path: Path) -> None:
     store = Store(tmp_path)
     first = put(store, "random", facts={"truth": {"precision": 0.0}})
-    path = store.artifacts("runs")[0].path / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"created": "2026-01-01T00:00:00+00:00"}))
+    without_checksums(store.artifacts("runs")[0].path, created="2026-01-01T00:00:00+00:00")
     again = put(store, "random", facts={"truth": {"precision": 0.1}})
     assert again != first
     assert put(store, "random", facts={"truth": {"precision": 0.1}}) == again

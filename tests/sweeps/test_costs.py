@@ -19,7 +19,7 @@ from nait.signals.extractor import StoredExtractor
 from nait.signals.passes.options import Engine
 from nait.stages.report import record_run
 from nait.stages.select import Selector, select
-from nait.store import Artifact, Store, read_json, write_json
+from nait.store import Artifact, Store
 from nait.sweeps.__main__ import main
 from nait.sweeps.analyses.cost_table import Costs, read_costs
 from nait.sweeps.grouping.collect import collect
@@ -28,6 +28,7 @@ from nait.sweeps.stats.aggregates import summarise
 from nait.sweeps.stored_runs.cost_ledger import ALL, Spending, spendings
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import Stores
+from tests.older_stores import without_checksums
 
 from .fixtures import put
 
@@ -241,8 +242,7 @@ def test_a_run_recorded_again_under_another_price_costs_what_the_later_one_says(
     for hour, price in (("01", 36.0), ("02", 72.0)):
         cost = {"devices": 1, "price_per_device_hour": price, "currency": "USD"}
         address = put(store, "nait", facts={"money": 0.1 * price, "currency": "USD", "cost": cost})
-        file = tmp_path / "runs" / address / "manifest.json"
-        write_json(file, {**read_json(file), "created": f"2026-01-01T{hour}:00:00+00:00"})
+        without_checksums(tmp_path / "runs" / address, created=f"2026-01-01T{hour}:00:00+00:00")
     assert len(store.artifacts("runs")) == 2
     (line,) = [one for one in summarise(collect(RunSet.load(store)), {}) if one.headline][:1]
     assert line.money == pytest.approx(7.2)

@@ -15,7 +15,7 @@ from nait.core.ranking.orders import Highest, Shuffled
 from nait.core.statistics.results import Evaluation, Item, Member, Result, Row
 from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.checks.score_checks import warnings_under
-from nait.store import Store, read_json, write_json
+from nait.store import Store
 from nait.sweeps.analyses.caveats import NO_SCORES, warnings
 from nait.sweeps.analyses.overlap import lengths
 from nait.sweeps.grouping.collect import collect, headlines, sheets
@@ -29,6 +29,7 @@ from nait.sweeps.stats.aggregates import summarise
 from nait.sweeps.stored_runs.cost_ledger import RunCost, spendings
 from nait.sweeps.stored_runs.picks import read_picks
 from nait.sweeps.stored_runs.run_set import RunSet
+from tests.older_stores import without_checksums
 
 from .fixtures import put
 from .test_boards import record_again
@@ -78,11 +79,19 @@ def test_a_requested_name_without_a_result_shows_its_tasks(
 ) -> None:
     store = Store(tmp_path)
     put(store, "nait")
-    (evaluation,) = store.artifacts("evaluations")
-    path = evaluation.path / "manifest.json"
-    manifest = read_json(path)
-    manifest["key"]["suite"]["requested"] = asked
-    write_json(path, manifest)
+    (evaluation,), (run,) = store.artifacts("evaluations"), store.artifacts("runs")
+    key = {**evaluation.manifest["key"], "suite": {**evaluation.manifest["key"]["suite"], "requested": asked}}
+    facts = {
+        name: value for name, value in evaluation.manifest.items() if name not in ("kind", "address", "key")
+    }
+
+    def write(part: Path) -> dict[str, object]:
+        for name in ("results.json", "items.parquet"):
+            shutil.copyfile(evaluation.path / name, part / name)
+        return facts
+
+    record_again(store, run, evaluation=store.produce("evaluations", key, write).address)
+    shutil.rmtree(run.path)
     assert {row.task for row in collect(RunSet.load(store)) if row.headline} == headlines
 
 
@@ -99,8 +108,7 @@ def test_a_tag_of_tasks_without_a_group_shows_each_of_them() -> None:
 def of_any_target(store: Store) -> None:
     """Gives every score table the one column of a method that reads no target."""
     for one in store.artifacts("scores"):
-        path = one.path / "manifest.json"
-        write_json(path, {**read_json(path), "targets": ["any"]})
+        without_checksums(one.path, targets=["any"])
 
 
 def test_runs_that_selected_the_same_rows_are_one_whatever_their_selection_s_address(tmp_path: Path) -> None:
@@ -224,6 +232,7 @@ def with_perplexity(store: Store, selector: str, seed: int, nats: list[float]) -
     value = math.exp(-sum(nats) / len(nats))
     items = tuple(Item("words", k, "perplexity", "", one, f"h{k}") for k, one in enumerate(nats))
     result = Result("words", "perplexity", value, 0.25, len(nats), higher_is_better=False)
+    without_checksums(evaluation.path)
     write_evaluation(evaluation.path, Evaluation((result,), items))
 
 

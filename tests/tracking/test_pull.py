@@ -134,7 +134,7 @@ def test_a_manifest_of_another_key_is_refused_and_the_run_is_not_there(
     manifest = read_json(artifact.path / "manifest.json")
     write_json(artifact.path / "manifest.json", manifest | {"key": {**manifest["key"], "seed": 99}})
     pulled = pull_runs([Run("a", [Record(sent.name, sent.files)])], here)
-    assert "its key to" in pulled.refused[0]
+    assert "the manifest of another artifact" in pulled.refused[0]
     assert here.artifacts("runs") == []
 
 

@@ -17,6 +17,7 @@ from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe
 from nait.training.callbacks import facts
+from nait.training.checkpoints import latest
 from nait.training.no_training import NoTraining
 from nait.training.recipes import FineTune
 from nait.training.trainer_run import deterministic_kernels
@@ -105,6 +106,35 @@ def test_a_half_written_checkpoint_is_not_gone_on_from(train: Train, plain: Plai
     (half / "trainer_state.json").write_text('{"global_step": 4, "log_hi', encoding="utf-8")
     train(LORA, folder=folder)
     assert content(folder) == content(plain[0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "adapter_model.safetensors"],
+)
+def test_a_training_does_not_resume_from_a_damaged_checkpoint(
+    name: str, train: Train, plain: Plain, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "killed"
+    with pytest.raises(KeyboardInterrupt):
+        train(LORA, folder=folder, tracker=Records(4))
+    (checkpoint,) = (folder / "checkpoints").iterdir()
+    damaged = bytearray((checkpoint / name).read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    (checkpoint / name).write_bytes(damaged)
+    train(LORA, folder=folder)
+    assert f"{name} differs from its checksum" in caplog.text
+    assert content(folder) == content(plain[0])
+
+
+def test_a_checkpoint_covers_the_epochs_before_it(train: Train, tmp_path: Path) -> None:
+    recipe = replace(LORA, checkpoints="epoch")
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, folder=tmp_path, tracker=Records(5))
+    assert latest(tmp_path / "checkpoints") is not None
+    moments = tmp_path / "epochs" / "1" / "adam.safetensors"
+    moments.write_bytes(moments.read_bytes()[:-1] + b"x")
+    assert latest(tmp_path / "checkpoints") is None
 
 
 def test_the_loss_is_the_mean_over_answer_tokens(train: Train, tiny: Any, rows: TokenTable) -> None:

@@ -13,11 +13,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from filelock import FileLock
-
 from nait.core.addresses import digest_file
 from nait.core.errors import ModelError
 from nait.store import write_json
+from nait.store.files.locks import locked
 
 SETTLED_NS = 2_000_000_000
 """Files changed more recently than this are not cached: clock resolution may hide a second change."""
@@ -73,5 +72,5 @@ def _cache_digests(memory: Path, new: Mapping[str, str]) -> None:
     """Merge `new` into `memory`. If it cannot be written, files are hashed again next time."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(memory.with_name(memory.name + ".lock")):
+        with locked(memory.with_name(memory.name + ".lock")):
             write_json(memory, {**_cached_digests(memory), **new})

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from nait.core.errors import ModelError, StoreError
+from nait.core.errors import ModelError
 from nait.signals.specs.gradients import Moments, Update
-from nait.store import repair_advice
+from nait.store import damaged
 
 
 class Stepper:
@@ -65,10 +65,10 @@ def read_moments(
                 for name in shapes
             }
     except (OSError, SafetensorError) as error:
-        raise StoreError(
+        raise damaged(
+            moments.path,
             f"Adam's moments cannot be read ({error})",
-            where=where,
-            fix=repair_advice(moments.path, "Give the moments that were saved with this adapter."),
+            "Give the moments that were saved with this adapter.",
         ) from error
     for name, pair in pairs.items():
         for moment, tensor in zip(("exp_avg", "exp_avg_sq"), pair, strict=True):

@@ -6,9 +6,7 @@ restored from its pieces and then completed has the same bytes as one measured w
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -80,20 +78,3 @@ class ChunkBuffer:
         self.at += rows
         self.batches += batches
         self.mark_saved()
-
-
-def write_arrays(path: Path, arrays: Sequence[Values]) -> None:
-    """Write the arrays under their indices, atomically: to a `.part` file that is then renamed."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **{str(i): array for i, array in enumerate(arrays)})
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-
-
-def read_arrays(path: Path) -> list[Values]:
-    """Arrays written by `write_arrays`."""
-    with np.load(path, allow_pickle=False) as arrays:
-        found: Mapping[str, Values] = arrays
-        return [found[str(i)] for i in range(len(found))]

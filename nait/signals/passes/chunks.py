@@ -2,7 +2,7 @@
 
 An incomplete chunk is saved in pieces, `begun-<chunk>-<batches before>-<batches after>.npz`: every
 `engine.save_seconds`, and at an interrupt. The process that next claims the chunk resumes after its pieces. The
-boundaries of pieces do not change a byte of the result.
+boundaries of pieces do not change a byte of the result. A damaged file is set aside; its rows are measured again.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ import errno
 import os
 import time
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from nait.core.addresses import address
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import StoreError
 from nait.core.ranks import WAIT_SECONDS, Workers
 from nait.models.tokens.batches import Rows
-from nait.signals.passes.chunk_pieces import ChunkBuffer, read_arrays, write_arrays
+from nait.signals.passes.chunk_files import DamagedChunk, read_array, read_arrays, write_arrays
+from nait.signals.passes.chunk_pieces import ChunkBuffer
 from nait.signals.specs.activations import Signal
-from nait.store import read_json, write_json
+from nait.store import read_json, set_aside, sync, write_json
+from nait.store.files.locks import if_free
 
 PLAN = "plan.json"
 
@@ -66,17 +67,23 @@ class Chunks:
             for pattern in ("chunk-*", "begun-*"):
                 for stale in self.folder.glob(pattern):
                     stale.unlink()
-            write_json(self.folder / PLAN, self._digest())
+            write_json(self.folder / PLAN, self.plan)
 
     def is_open(self) -> bool:
         """Whether the folder holds a pass with this plan."""
         try:
-            return bool(read_json(self.folder / PLAN) == self._digest())
+            return bool(read_json(self.folder / PLAN) == self.plan)
         except StoreError:
             return False
 
-    def _digest(self) -> str:
+    @cached_property
+    def plan(self) -> str:
+        """The digest of the rows of each batch."""
         return address([[(len(rows), int(rows[0])) for rows in chunk] for chunk in self.batches])
+
+    def _name(self, number: int, first: int, end: int) -> str:
+        """The name of batches `first` to `end` of a chunk of this plan."""
+        return f"{self.plan}:{number}:{first}:{end}"
 
     def claim_missing(
         self, missing: Sequence[int], workers: Workers, *, until_whole: bool
@@ -92,9 +99,8 @@ class Chunks:
         left = sorted(missing, key=lambda i: ((i - workers.rank) % workers.count, i))
         while left:
             for number in left:
-                lock = FileLock(self.folder.with_suffix(f".{number:06d}.lock"))
-                with suppress(Timeout), lock.acquire(blocking=False):
-                    if not self.path(number).is_file() and (self.folder / PLAN).is_file():
+                with if_free(self.folder.with_suffix(f".{number:06d}.lock")) as mine:
+                    if mine and not self.path(number).is_file() and (self.folder / PLAN).is_file():
                         yield number
             left = [number for number in left if until_whole and not self.path(number).is_file()]
             if left:
@@ -102,7 +108,7 @@ class Chunks:
 
     def write(self, number: int, buffer: ChunkBuffer) -> None:
         """Write a complete chunk and delete its pieces."""
-        write_arrays(self.path(number), buffer.arrays)
+        write_arrays(self.path(number), buffer.arrays, of=self._name(number, 0, buffer.batches))
         for piece in self.folder.glob(f"begun-{number:06d}-*"):
             piece.unlink()
 
@@ -110,18 +116,25 @@ class Chunks:
         """Write the batches since the last piece as the next piece. False if there are none."""
         if not buffer.has_unsaved:
             return False
-        name = f"begun-{number:06d}-{buffer.saved_batches:06d}-{buffer.batches:06d}.npz"
-        write_arrays(self.folder / name, buffer.piece())
+        first, end = buffer.saved_batches, buffer.batches
+        name = f"begun-{number:06d}-{first:06d}-{end:06d}.npz"
+        write_arrays(self.folder / name, buffer.piece(), of=self._name(number, first, end))
         buffer.mark_saved()
         return True
 
     def resume(self, number: int, signals: Sequence[Signal]) -> ChunkBuffer:
-        """A chunk's buffer, restored from its pieces."""
+        """A chunk's buffer, restored from its pieces up to the first one that is missing or damaged."""
         batches = self.batches[number]
         buffer = ChunkBuffer(signals, sum(map(len, batches)))
         for path, first, end in self._pieces(number):
-            rows = sum(map(len, batches[first:end]))
-            buffer.restore(read_arrays(path), rows=rows, batches=end - first)
+            try:
+                arrays = read_arrays(path, of=self._name(number, first, end))
+                if first != buffer.batches:
+                    raise DamagedChunk("does not follow the piece before it")
+            except DamagedChunk as error:
+                set_aside(path, str(error))
+                continue
+            buffer.restore(arrays, rows=sum(map(len, batches[first:end])), batches=end - first)
         return buffer
 
     def _pieces(self, number: int) -> list[tuple[Path, int, int]]:
@@ -144,9 +157,13 @@ class Chunks:
         return found
 
     def assemble(self, signals: Sequence[Signal], rows: int) -> None:
-        """Write one file per signal, in row order, through a memory map; then delete the chunks."""
+        """Write one file per signal, in row order, through a memory map; then delete the chunks.
+
+        Raises: DamagedChunk when a chunk is damaged. It is set aside: measure it again.
+        """
         for i, signal in enumerate(signals):
             self._assemble(i, signal, rows)
+        sync(self.folder)
         # The plan is deleted first: while it exists, other processes measure missing chunks.
         (self.folder / PLAN).unlink()
         for number in range(len(self.batches)):
@@ -157,8 +174,11 @@ class Chunks:
     def _assemble(self, i: int, signal: Signal, rows: int) -> None:
         values: Any = None
         for number, chunk in enumerate(self.batches):
-            with np.load(self.path(number), allow_pickle=False) as arrays:
-                piece = arrays[str(i)]
+            try:
+                piece = read_array(self.path(number), i, of=self._name(number, 0, len(chunk)))
+            except DamagedChunk as error:
+                set_aside(self.path(number), str(error))
+                raise
             if values is None:
                 shape = (rows, *piece.shape[1:]) if signal.per_row else piece.shape
                 path = self.folder / f"{i}.npy"

@@ -24,6 +24,7 @@ from nait.core.dataset.token_table import TokenTable
 from nait.core.ranks import SINGLE_PROCESS, Workers
 from nait.models.tokens.batches import Rows
 from nait.signals.forward.prefix_cache import NONE, Prefixes, plan_by_prefix
+from nait.signals.passes.chunk_files import DamagedChunk
 from nait.signals.passes.chunk_pieces import ChunkBuffer
 from nait.signals.passes.chunks import Chunks
 from nait.signals.passes.options import Engine
@@ -59,14 +60,26 @@ def run_pass(
     prefixes, chunks = _plan(table, signals, folder, engine)
     chunks.keep_only_if_same_plan()
     attempt = Attempt(folder, kept=chunks.files())
-    if missing := chunks.missing():
-        turns = chunks.claim_missing(missing, workers, until_whole=True)
-        saves = ChunkSaves(engine.save_seconds, attempt.keep)
-        _measure(
-            network, table, signals, chunks, turns, prefixes=prefixes, engine=engine, name=name, saves=saves
-        )
-    chunks.assemble(signals, len(table))
-    return attempt.facts()
+    while True:
+        if missing := chunks.missing():
+            turns = chunks.claim_missing(missing, workers, until_whole=True)
+            saves = ChunkSaves(engine.save_seconds, attempt.keep)
+            _measure(
+                network,
+                table,
+                signals,
+                chunks,
+                turns,
+                prefixes=prefixes,
+                engine=engine,
+                name=name,
+                saves=saves,
+            )
+        try:
+            chunks.assemble(signals, len(table))
+        except DamagedChunk:  # it is set aside: measure it again
+            continue
+        return attempt.facts()
 
 
 def join_pass(

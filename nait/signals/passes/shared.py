@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from nait.core.ranks import WAIT_SECONDS
 from nait.store import Artifact, Store
+from nait.store.files.locks import if_free
 
 
 def produce_together(
@@ -28,18 +27,12 @@ def produce_together(
     """
     folder = store.folder(kind, key)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lead = FileLock(folder.with_suffix(".lead"))
     helped = False
     while (found := store.find(kind, key)) is None:
         helped = True
-        try:
-            lead.acquire(blocking=False)
-        except Timeout:
-            join(folder.with_suffix(".part"))
-            time.sleep(WAIT_SECONDS)
-            continue
-        try:
-            return store.produce(kind, key, write)
-        finally:
-            lead.release()
+        with if_free(folder.with_suffix(".lead")) as leads:
+            if leads:
+                return store.produce(kind, key, write)
+        join(folder.with_suffix(".part"))
+        time.sleep(WAIT_SECONDS)
     return replace(found, fresh=helped)

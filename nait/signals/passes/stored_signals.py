@@ -40,12 +40,12 @@ class StoredSignals:
 
         A signal with a depth is a slice of the same signal at every layer, if the store has that.
 
-        Raises: NotMeasured for a missing signal with `stored_only`; StoreError for a signal whose pass is gone.
+        Raises: NotMeasured for a missing signal with `stored_only`; DamagedError for a damaged array.
         """
         store, identity = self.encodings.store, self.encodings.identity(examples)
         keys = [{**signal.key(), **identity} for signal in signals]
         whole = [self._at_every_layer(signal, identity) for signal in signals]
-        missing = [i for i, key in enumerate(keys) if whole[i] is None and store.find("signals", key) is None]
+        missing = [i for i, key in enumerate(keys) if whole[i] is None and not self._is_stored(key)]
         if missing:
             places = {store.folder("signals", keys[i]).name: i for i in missing}
             unique = [places[name] for name in sorted(places)]
@@ -59,7 +59,22 @@ class StoredSignals:
         """The key of the same signal at every layer; None if the signal has no depth or the store lacks that key."""
         larger = at_every_layer(signal)
         key = None if larger is None else {**larger.key(), **identity}
-        return key if key is not None and self.encodings.store.find("signals", key) is not None else None
+        return key if key is not None and self._is_stored(key) else None
+
+    def _is_stored(self, key: Mapping[str, Any]) -> bool:
+        """Whether the store has a signal and the pass that measured it.
+
+        A signal whose pass was set aside is set aside too, so that it is measured again.
+        """
+        store = self.encodings.store
+        found = store.find("signals", key)
+        if found is None:
+            return False
+        if store.find("passes", str(found.manifest["pass"])) is not None:
+            return True
+        if not self.stored_only:
+            store.set_aside(found.path, "belongs to a pass that the store no longer has")
+        return self.stored_only
 
     def _stored(self, key: Mapping[str, Any]) -> npt.NDArray[Any]:
         found = self.encodings.store.find("signals", key)

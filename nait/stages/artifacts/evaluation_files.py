@@ -9,9 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from nait.core.errors import StoreError
 from nait.core.statistics.results import Evaluation, Item, Member, Result
-from nait.store import read_json, repair_advice, write_json
+from nait.store import damaged, read_json, reading, whole_file, write_json
 
 RESULTS = "results.json"
 ITEMS = "items.parquet"
@@ -31,9 +30,8 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     columns = {
         field: pa.array([getattr(item, field) for item in items], kind) for field, kind in kinds.items()
     }
-    part = folder / (ITEMS + ".part")
-    pq.write_table(pa.table(columns), part, compression="zstd")
-    part.replace(folder / ITEMS)
+    with whole_file(folder / ITEMS) as part:
+        pq.write_table(pa.table(columns), part, compression="zstd", write_page_checksum=True)
     write_json(
         folder / RESULTS,
         {
@@ -57,7 +55,9 @@ def typed_results(kept: Any, folder: Path) -> tuple[Result, ...]:
     try:
         return tuple(_result(row) for row in kept["results"])
     except (KeyError, TypeError) as error:
-        raise _damaged(folder, error) from error
+        raise damaged(
+            folder / RESULTS, f"the evaluation cannot be read ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _result(row: Mapping[str, Any]) -> Result:
@@ -67,14 +67,11 @@ def _result(row: Mapping[str, Any]) -> Result:
 
 def read_items(folder: Path) -> tuple[Item, ...]:
     """Per-item outcomes. Raises: StoreError when `items.parquet` cannot be read or lacks a column."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        columns = pq.read_table(folder / ITEMS).to_pydict()
+    with reading(folder / ITEMS):
+        columns = pq.read_table(folder / ITEMS, page_checksum_verification=True).to_pydict()
         return tuple(Item(*row) for row in zip(*(columns[name] for name in FIELDS), strict=True))
-    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
-        raise _damaged(folder, error) from error
 
 
 def read_outcomes(folder: Path) -> tuple[Item, ...]:
@@ -97,10 +94,4 @@ def itemised(results: Iterable[Result], found: Iterable[Item]) -> tuple[Item, ..
         if place in values
         and math.isclose(fmean(one.value for one in group), values[place], rel_tol=1e-6, abs_tol=1e-9)
         for item in group
-    )
-
-
-def _damaged(folder: Path, error: Exception) -> StoreError:
-    return StoreError(
-        f"the evaluation cannot be read ({error})", where=str(folder), fix=repair_advice(folder)
     )

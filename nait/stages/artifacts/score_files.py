@@ -14,7 +14,7 @@ from nait.core.errors import StoreError
 from nait.core.ranking.orders import Ranking
 from nait.core.ranking.score_table import Contributions, ScoreTable
 from nait.core.ranking.selection import Selection
-from nait.store import Artifact, reading
+from nait.store import Artifact, reading, whole_file
 
 SCORE_PREFIX = "score:"
 LAYERS, LAYER_PREFIX = "layers.parquet", "layer_"
@@ -40,25 +40,32 @@ def write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    part = path.with_name(path.name + ".part")
     table = pa.table(dict(columns))
     floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    parquet.write_table(
-        table,
-        part,
-        compression="zstd",
-        use_dictionary=[name for name in table.column_names if name not in floats],  # scores rarely repeat
-        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),  # smaller and faster
-    )
-    part.replace(path)
+    with whole_file(path) as part:
+        parquet.write_table(
+            table,
+            part,
+            compression="zstd",
+            use_dictionary=[
+                name for name in table.column_names if name not in floats
+            ],  # scores rarely repeat
+            column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),  # smaller and faster
+            write_page_checksum=True,
+        )
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """The Arrow table of a Parquet file, with the checksums of its pages verified."""
+    from pyarrow import parquet
+
+    return parquet.read_table(path, columns=columns, page_checksum_verification=True)
 
 
 def read_scores(artifact: Artifact) -> tuple[ScoreTable, npt.NDArray[np.int64]]:
     """Score table of a `scores` artifact, and answer tokens [N]."""
-    from pyarrow import parquet
-
     with reading(artifact.path):
-        table = parquet.read_table(artifact.path / "scores.parquet")
+        table = read_parquet(artifact.path / "scores.parquet")
         names = list(artifact.manifest["targets"])
         values = [table.column(SCORE_PREFIX + name).to_numpy(zero_copy_only=False) for name in names]
         ids = tuple(table.column("id").to_pylist())
@@ -106,10 +113,9 @@ def write_scored_rows(path: Path, artifact: Artifact, pool: Pool) -> None:
     Rows are counted from 0, over all files of the pool in their order.
     """
     import pyarrow as pa
-    from pyarrow import parquet
 
     with reading(artifact.path):
-        table = parquet.read_table(artifact.path / "scores.parquet")
+        table = read_parquet(artifact.path / "scores.parquet")
     numbers = {example.id: example.row for example in pool.examples}
     row = pa.array([numbers[key] for key in table.column("id").to_pylist()], pa.int64())
     named = {name: table.column(name) for name in table.column_names}
@@ -133,12 +139,12 @@ def write_layers(folder: Path, ids: Sequence[str], found: Sequence[Contributions
 
 def read_layers(artifact: Artifact) -> list[Contributions]:
     """Layer contributions to the scores of a `selections` artifact's rows, best first; empty without layers."""
-    from pyarrow import compute, parquet
+    from pyarrow import compute
 
     if not (artifact.path / LAYERS).is_file():
         return []
     with reading(artifact.path):
-        table = parquet.read_table(artifact.path / LAYERS)
+        table = read_parquet(artifact.path / LAYERS)
         found = []
         for target, means in artifact.manifest["layer_means"].items():
             rows = table.filter(compute.equal(table.column("target"), target))
@@ -153,10 +159,10 @@ def read_layers(artifact: Artifact) -> list[Contributions]:
 
 def read_ranking(artifact: Artifact) -> list[str]:
     """Ids of the eligible rows of a `selections` artifact, best first."""
-    from pyarrow import compute, parquet
+    from pyarrow import compute
 
     with reading(artifact.path):
-        table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank"])
+        table = read_parquet(artifact.path / "scores.parquet", columns=["id", "rank"])
         ranked = table.filter(compute.is_valid(table.column("rank"))).sort_by("rank")
         return list(ranked.column("id").to_pylist())
 
@@ -165,19 +171,15 @@ def write_selected_rows(path: Path, pool: Pool, selection: Selection) -> None:
     """Write `selected.jsonl`: the user's rows, unchanged, in rank order. Raises: StoreError without a source file."""
     if pool.source is None:
         raise StoreError(f"pool '{pool.name}' has no source to copy rows from", where=str(path))
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="\n") as stream:
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
         for line in pool.source.lines([pool.examples[row].row for row in selection.rows]):
             stream.write(line + "\n")
-    part.replace(path)
 
 
 def read_selection(artifact: Artifact, pool: Pool) -> Selection:
     """The selection of a `selections` artifact, as rows of `pool`."""
-    from pyarrow import parquet
-
     with reading(artifact.path):
-        table = parquet.read_table(artifact.path / "scores.parquet", columns=["id", "rank", "selected"])
+        table = read_parquet(artifact.path / "scores.parquet", columns=["id", "rank", "selected"])
         chosen = table.filter(table.column("selected")).sort_by("rank")
         ids = tuple(chosen.column("id").to_pylist())
         places = {key: row for row, key in enumerate(pool.ids)}

@@ -117,7 +117,7 @@ def _fetch(record: Any, at: str, store: Store) -> int:
             if got != entry.size:
                 what = f"size mismatch of '{entry.path}': expected {entry.size} bytes, got {got}"
                 raise StoreError(what, where=record.name)
-        for artifact in _linked(Store(folder), at):
+        for artifact in _linked(Store(folder, read_only=True), at):
             store.adopt(artifact.path)
     return int(size)
 

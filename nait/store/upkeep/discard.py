@@ -1,4 +1,4 @@
-"""Remove one artifact from a store: `python -m nait.store.discard FOLDER [--yes]`."""
+"""Remove one artifact from a store: `python -m nait.store.upkeep.discard FOLDER [--yes]`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
 from nait.core.addresses import address
 from nait.core.errors import NaitError, StoreError
 from nait.core.inputs.paths import at_home
-from nait.store import MANIFEST, is_place
+from nait.store.files.damaged import MANIFEST, is_place
+from nait.store.files.locks import locked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show what would be removed; with `--yes`, remove it. Exit code 2: the folder is not an artifact."""
-    parser = argparse.ArgumentParser(prog="python -m nait.store.discard", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m nait.store.upkeep.discard", description=__doc__)
     parser.add_argument("folder", help="the artifact's folder: STORE/KIND/ADDRESS")
     parser.add_argument("--yes", action="store_true", help="remove it; without this flag nothing is removed")
     given = parser.parse_args(arguments)
@@ -39,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def artifact_folder(given: Path) -> Path:
     """The absolute path of a folder that is one complete artifact of a store.
 
-    Its manifest must have this kind and address. An unreadable manifest is accepted when the store's lock file is
-    next to the folder. Raises: StoreError for any other folder.
+    Its manifest must have this kind and address. Raises: StoreError for any other folder.
     """
     folder = at_home(given).absolute()
     if folder.is_symlink() or not folder.is_dir() or not is_place(folder):
@@ -52,8 +50,6 @@ def artifact_folder(given: Path) -> Path:
     except (OSError, ValueError):
         about = None
     if not isinstance(about, dict):
-        if folder.with_name(folder.name + ".lock").is_file():
-            return folder
         raise _refused(folder, f"has a {MANIFEST} that is not a store's")
     if (about.get("kind"), about.get("address")) != (folder.parent.name, folder.name) or (
         address(about.get("key")) != folder.name
@@ -68,7 +64,7 @@ def discard(folder: Path) -> None:
     Raises: StoreError when it cannot be removed.
     """
     try:
-        with FileLock(folder.with_name(folder.name + ".lock")):
+        with locked(folder.with_name(folder.name + ".lock")):
             (folder / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(folder)
     except OSError as error:

@@ -1,0 +1,1 @@
+"""Upkeep of a store: what it holds, what may be removed, and whether it is whole."""
