@@ -69,7 +69,10 @@ SYSTEMS = (
     "meta_instruction",
     "preamble",
 )
-INPUTS = ("input", "context", "passage", "article", "story", "paragraph", "body")
+INPUTS = (
+    "input", "context", "passage", "article", "story", "paragraph", "body",
+    "contexts", "retrieved_contexts", "passages", "retrieved_passages", "documents", "retrieved_documents",
+)  # fmt: skip
 TASK_DEFINITION = ("definition", "targets", ("inputs",))
 """Task definition, answers and inputs (Natural Instructions)."""
 SPEAKER_LISTS = ("speakers", "speaker", "speaker_ids", "roles")

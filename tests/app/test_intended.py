@@ -13,6 +13,7 @@ from nait.cli.command.advice.key_synonyms import _BY_GROUP, _WORDS, synonym
 from nait.cli.command.parameter_types import fit_value
 from nait.cli.config.plain_config import KEYS
 from nait.core.errors import ConfigError
+from nait.core.ranking.budgets import Count
 from tests.app.commands import Run
 from tests.app.test_mistakes import composed, message, typed
 
@@ -91,6 +92,52 @@ def test_a_slip_in_an_option_or_a_word_is_answered_with_the_nearest(word: str, s
 @pytest.mark.parametrize("word", ["eval=gsm8", "eval=gsmk"])
 def test_a_misspelt_benchmark_is_answered_with_the_nearest_option(word: str) -> None:
     assert "Did you mean 'gsm8k'?" in message(word)
+
+
+OWN = ["data=file", "data.path=pool.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([*OWN, "data.columns=prompt:q,completion:a"], "data.columns={prompt: q, completion: a}"),
+        ([*OWN, "data.columns={prompt=q}"], "data.columns={prompt: q}"),
+        (["budget.ratio=0,1"], "budget.ratio=0.1"),
+        (["selector=nait,"], "selector=nait"),
+        (["selector: nait"], "selector=nait"),
+        (["budget=count", "budget.count=0.1"], "budget=ratio budget.ratio=0.1"),
+        (["target=files", "target.paths=[a.jsonl,b.csv.gz]"], "target.paths={a: a.jsonl, b: b.csv.gz}"),
+        (["target=files", "target.paths=a.jsonl"], "target.paths={a: a.jsonl}"),
+    ],
+)
+def test_a_value_in_another_notation_is_written_as_it_should_be(words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        typed(*words)
+    assert said in str(caught.value)
+    fixed = [said] if "{" in said else shlex.split(said)
+    assert typed(*[word for word in words[:-1] if "=" in word], *fixed)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["data/file=pool.jsonl"], "Type data=file, and its keys as data.path=VALUE."),
+        (["data=hub", "data.config=main"], "Did you mean 'data.subset'?"),
+        (["selector=nait;budget=count"], "Several words are in one: put a space between them"),
+    ],
+)
+def test_words_in_another_order_are_answered(words: list[str], said: str) -> None:
+    assert said in message(*words)
+
+
+def test_a_given_path_is_not_said_to_be_missing() -> None:
+    assert "no value yet" in message("data=file", "data.colum=x")
+    assert "no value yet" not in message(*OWN, "data.colum=x")
+
+
+def test_a_count_with_an_exponent_is_answered_with_the_number() -> None:
+    with pytest.raises(ConfigError, match=r"Write budget\.count=1000\."):
+        Count(1e3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.data.test_guesses import ANSWER, ASK, Row, refusal, write
 
 def typed(message: str) -> dict[str, Any]:
     """Keys of the overrides that a message names, as the command line parses them."""
-    found = re.findall(r"data\.(?:columns=\{[^{}]*\}|first_index=1)", message)
+    found = re.findall(r"data\.columns=\{[^{}]*\}", message)
     parsed = OverridesParser.create().parse_overrides(found[:1])
     return {str(one.key_or_group).removeprefix("data."): one.value() for one in parsed}
 
@@ -194,3 +194,51 @@ def test_an_every_step_reads_all_items(tmp_path: Path) -> None:
         write(tmp_path, row), columns={"prompt": "question", "completion": "answer", "input": "ctxs.*.text"}
     )
     assert pool.examples[0].turns == (Turn("q", "a", "c\n\nd"),)
+
+
+@pytest.mark.parametrize(
+    ("row", "turn"),
+    [
+        ({"query": "q", "answers": '[{"name": "f"}]', "tools": '[{"name": "f"}]'}, Turn("q", '[{"name": "f"}]')),
+        ({"user_input": "q", "retrieved_contexts": ["c", "d"], "response": "a"}, Turn("q", "a", "c\n\nd")),
+        ({"citing_prompt": "q", "holding_0": "x", "holding_1": "y", "holding_2": "z", "label": "2"},
+         Turn("q\n0. x\n1. y\n2. z", "2")),
+        ({"prompt": '["q", "r"]', "response_a": '["a"]', "response_b": '["b"]', "winner_model_a": 1}, Turn("q", "a")),
+        ({"id": 1, "data": {"text": "q"}, "annotations": [
+            {"result": [{"value": {"choices": ["a"]}, "from_name": "s", "type": "choices"}]}]}, Turn("q", "a")),
+        ({"q_text": "q", "a_text": "a", "context": {"contexts": ["c"]}, "image": "x.png", "weight": 0},
+         Turn("q", "a", "c")),
+    ],
+    ids=["xlam", "ragas", "casehold", "arena", "label_studio", "several"],
+)  # fmt: skip
+def test_each_refusal_is_followed_by_the_next_until_the_row_is_read(
+    tmp_path: Path, row: Row, turn: Turn
+) -> None:
+    keys: dict[str, Any] = (
+        {"columns": {"prompt": "q_text", "completion": "a_text"}} if "q_text" in row else {}
+    )
+    path = write(tmp_path, row)
+    for _ in range(5):
+        try:
+            assert [one.turns for one in read_pool(path, **keys).examples] == [(turn,)]
+            return
+        except DataError as error:
+            keys = {**keys, **typed(str(error))}
+    pytest.fail(f"no way on from {keys}")
+
+
+def test_passages_are_the_input_of_a_question(tmp_path: Path) -> None:
+    for name in ("contexts", "passages", "documents", "retrieved_documents"):
+        row = {"question": "q", name: ["c", "d"], "answer": "a"}
+        assert read_pool(write(tmp_path, row)).examples[0].turns == (Turn("q", "a", "c\n\nd"),)
+
+
+def test_a_request_without_its_answer_is_named(tmp_path: Path) -> None:
+    said = refusal(tmp_path, {"custom_id": "r", "method": "POST", "body": {"model": "m", "messages": [ASK]}})
+    assert "It is a request without its answer" in said
+    assert "columns=" not in said
+
+
+def test_a_file_type_is_not_a_format(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not the type of a file, which its suffix tells"):
+        read_pool(write(tmp_path, {"question": "q", "answer": "a"}), format="json")

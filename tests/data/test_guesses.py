@@ -302,8 +302,16 @@ def test_rows_inside_one_object_get_the_field_key_suggested(tmp_path: Path) -> N
 
 
 def test_a_key_that_is_already_set_is_not_suggested(tmp_path: Path) -> None:
-    assert "turns=mend" in refusal(tmp_path, {"messages": [ASK]})
-    assert "turns=mend" not in refusal(tmp_path, {"messages": [ASK]}, turns="mend")
+    row = {
+        "messages": [{"role": "system", "content": "s"}, ASK, ASK, {"role": "system", "content": "s"}, ANSWER]
+    }
+    assert "turns=mend" in refusal(tmp_path, {"messages": [ASK, ASK, ANSWER]})
+    assert "turns=mend" not in refusal(tmp_path, row, turns="mend")
+
+
+@pytest.mark.parametrize("messages", [[], [ASK], [ASK, ASK], [ANSWER], [ANSWER, ASK]])
+def test_turns_mend_is_suggested_only_where_it_reads_the_row(tmp_path: Path, messages: list[Row]) -> None:
+    assert "turns=mend" not in refusal(tmp_path, {"messages": messages})
 
 
 def test_reasoning_next_to_a_prompt_of_messages_is_part_of_its_answer(tmp_path: Path) -> None:

@@ -93,3 +93,17 @@ def test_the_cache_never_gives_another_revision_than_requested() -> None:
     assert len(read_hub_pool("someone/tiny", revision=REVISION)) == len(ROWS)
     with pytest.raises(ConfigError, match=rf"data\.revision=v2: the cache holds revision {REVISION}"):
         read_hub_pool("someone/tiny", revision="v2")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("pool.jsonl", "set data=file data.path=pool.jsonl"),
+        ("https://huggingface.co/datasets/owner/name/tree/main", "Set data.path=owner/name."),
+        ("hf://datasets/owner/name", "Set data.path=owner/name."),
+    ],
+)
+def test_a_file_or_a_page_in_place_of_a_hub_name_is_answered(path: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_hub_pool(path)
+    assert said in str(caught.value)

@@ -30,6 +30,10 @@ NOTES = {
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 ONE_VALUE = ("seed", "plan")
 """Root keys that take neither a list nor text."""
+DICTS = ("columns", "paths", "num_fewshot", "primary")
+"""Last parts of keys whose value is a dict."""
+DECIMALS = ("budget.ratio", "train.epochs", "train.learning_rate", "train.warmup", "train.lora.dropout")
+"""Keys whose value is often a fraction."""
 EXTRAS = {
     "hydra/launcher": "For SLURM's launchers: pip install 'nait[slurm]'; for Ray's: pip install 'nait[ray]'."
 }
@@ -114,13 +118,26 @@ def _several_values(word: str, options: GroupOptions) -> str:
     root = key.split(".")[0].lstrip("+~")
     if root not in (*options.roots, *options.groups) and not root.startswith("hydra"):
         return str(no_such_key(key, compose(loader_of(), []), {}, options))
+    if pairs := _pairs(key, value):
+        return f"{key}: a dict is written in braces. Type {pairs}."
     message = f"{key}: '{value}' is several values. To run each, add -m."
+    if re.fullmatch(r"[0-9],[0-9]+", value) and key in DECIMALS:
+        return f"{message} A decimal has a point: {key}={value.replace(',', '.')}."
     if options.is_group(key) or key in ONE_VALUE:
         return message
     if all(NUMBER.fullmatch(part.strip()) for part in value.split(",")) and not key.endswith("layers"):
         return message
     as_list, as_text = shlex.quote(f"{key}=[{value}]"), shlex.quote(f"{key}={quoted(value)}")
     return f"{message} As a list: {as_list}. As one text: {as_text}."
+
+
+def _pairs(key: str, value: str) -> str:
+    """The override for `key=a:b,c:d` whose parameter takes a dict; "" for any other value."""
+    parts = [part.partition(":") for part in value.split(",")]
+    if key.split(".")[-1] not in DICTS or not all(name and colon and one for name, colon, one in parts):
+        return ""
+    typed = ", ".join(f"{name.strip()}: {one.strip()}" for name, _, one in parts)
+    return shlex.quote(f"{key}={{{typed}}}")
 
 
 def _unknown(key: str, words: Sequence[str], loader: ConfigLoader) -> str:
@@ -135,18 +152,28 @@ def _unknown(key: str, words: Sequence[str], loader: ConfigLoader) -> str:
         config = compose(loader, choices)
     except HydraException:
         config = compose(loader, [])
-    return str(no_such_key(name, config, config.hydra.runtime.choices, options))
+    given = {one.key_or_group for one in parsed}
+    return str(no_such_key(name, config, config.hydra.runtime.choices, options, given))
 
 
 def no_such_key(
-    key: str, config: DictConfig, choices: Mapping[str, str], options: GroupOptions
+    key: str,
+    config: DictConfig,
+    choices: Mapping[str, str],
+    options: GroupOptions,
+    given: Collection[str] = (),
 ) -> ConfigError:
     """The error for a key that the config lacks. It names the options with that key, or the nearest keys.
 
-    `choices`: group -> chosen option, as in {"budget": "ratio"}.
+    `choices`: group -> chosen option, as in {"budget": "ratio"}. `given`: other keys of the command line.
     """
     if old := replaced(key):
         return old
+    option, _, rest = key.partition("/")[2].partition(".")
+    if option and options.has(key.split("/")[0], option):
+        chosen = f"{key.split('/')[0]}={option}"
+        fix = f"Type {chosen}, and its keys as {key.split('/')[0]}.{rest or 'path'}=VALUE."
+        return ConfigError("there is no such key", where=key, fix=fix)
     group = key.split(".")[0]
     having = options.with_key(key)
     if having:
@@ -155,7 +182,11 @@ def no_such_key(
     known = {*paths(config), *options.groups, *options.keys(group)} - {key}
     held = OmegaConf.select(config, group) if group in config else None
     missing = (
-        [str(name) for name in held if OmegaConf.is_missing(held, name)]
+        [
+            name
+            for name in map(str, held)
+            if OmegaConf.is_missing(held, name) and f"{group}.{name}" not in given
+        ]
         if isinstance(held, DictConfig)
         else []
     )
@@ -170,7 +201,7 @@ def no_such_key(
 def _meant(key: str, known: Collection[str], config: DictConfig, options: GroupOptions) -> str:
     """A suggestion for another tool's word for a key, with all keys that end with it; "" for an unknown word."""
     found = synonym(key)
-    if answer := answer_to(key):
+    if not found and (answer := answer_to(key)):
         return answer
     if not found:
         return ""

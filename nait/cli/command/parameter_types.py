@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import shlex
 import sys
 import types
 import typing
@@ -153,6 +154,12 @@ def _fix(options: Sequence[Any], where: str, value: Any) -> str:
         return f"To run each value, type -m {where}={many}."
     if (number := _spelled(value)) and {int, float} & set(options):
         return f"Type {where}={number}."
+    if where == "budget.count" and isinstance(value, float) and 0 < value < 1:
+        return f"For a share of the pool, type budget=ratio budget.ratio={value}."
+    files = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    if where.endswith(".paths") and files and all(isinstance(one, str) for one in files):
+        named = ", ".join(f"{Path(one).name.split('.')[0]}: {one}" for one in files)
+        return f"Name each file: {shlex.quote(f'{where}={{{named}}}')}."
     if where.endswith(".columns"):
         return f"Name the field and its column: '{where}={{prompt: COLUMN, completion: COLUMN}}'."
     if bool in options:

@@ -82,10 +82,21 @@ def _value(word: str, last: str, value: str) -> str:
         return quoted(value) if number else value
     repaired = _container(value) if value[:1] in "[{" else _several(value)
     if _parse(f"key={repaired}") is None:
-        example = shlex.quote("selector.layers=[1,2]")
-        fix = f"Close every bracket and quote, and quote the word for the shell: {example}."
-        raise ConfigError(f"'{value}' cannot be read", where=word.partition("=")[0], fix=fix)
+        key = word.partition("=")[0]
+        raise ConfigError(f"'{value}' cannot be read", where=key, fix=_unreadable(key, value))
     return repaired
+
+
+def _unreadable(key: str, value: str) -> str:
+    """What to type instead of a value that cannot be read."""
+    cut = value.rstrip(" ,")
+    if cut != value and _parse(f"{key}={cut}") is not None:
+        return f"Remove the comma at its end: {shlex.quote(f'{key}={cut}')}."
+    pairs = re.sub(r"(?<=[\w\"'])\s*=\s*", ": ", value)
+    if value[:1] == "{" and pairs != value and _parse(f"{key}={pairs}") is not None:
+        return f"A dict has colons: {shlex.quote(f'{key}={pairs}')}."
+    example = shlex.quote("selector.layers=[1,2]")
+    return f"Close every bracket and quote, and quote the word for the shell: {example}."
 
 
 def _paths(value: str) -> str:

@@ -34,6 +34,8 @@ def check_whole(key: str, value: object, *, least: int, fix: str = "") -> None:
     `fix` replaces the general advice of the message.
     """
     fix = fix or f"Give {least} or more."
+    if isinstance(value, float) and value.is_integer() and value >= least:
+        fix = f"Write {key}={value:.0f}."
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"{value!r} is not a whole number", where=key, fix=fix)
     if value < least:

@@ -51,9 +51,11 @@ def turns_from_messages(
     """
     heads = 1 if messages and messages[0].role == SYSTEM else 0
     rest = list(messages[heads:])
+    fix = _ALTERNATE
     if handling.turns == "mend":
         rest = _mend_order(rest, notes)
-    fix = _ALTERNATE if handling.turns == "mend" else f"{_ALTERNATE}, or set data.turns=mend"
+    elif _is_mendable(rest):
+        fix = f"{_ALTERNATE}, or set data.turns=mend"
     _check_order([*(one.role for one in messages[:heads]), *(one.role for one in rest)], heads, column, fix)
     turns = tuple(
         Turn(question.text, answer.text, trained=answer.trained)
@@ -86,6 +88,12 @@ def _mend_order(messages: list[Message], notes: list[str]) -> list[Message]:
         joined.pop()
         notes.append(CUT_END)
     return joined
+
+
+def _is_mendable(messages: list[Message]) -> bool:
+    """Whether `turns=mend` makes users and assistants alternate."""
+    roles = [one.role for one in _mend_order(messages, [])]
+    return bool(roles) and roles == [USER, ASSISTANT] * (len(roles) // 2)
 
 
 def _check_order(roles: list[str], heads: int, column: str, fix: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import yaml
 
 from nait.core.errors import ConfigError, did_you_mean
 from nait.data.columns.hints.row_hints import mapping_text
@@ -21,6 +24,7 @@ _FIELD_OF = {
     **dict.fromkeys(("system_prompt", "system_message"), "system"),
 }
 """Usual column names -> the field that they are a word for."""
+_ADVISED = re.compile(r"data\.columns=(\{[^{}]*\})")
 
 
 def check_columns(
@@ -70,6 +74,26 @@ def check_columns(
                     where=f"{where}.{name}",
                     fix=did_you_mean(column, names),
                 )
+
+
+def with_assigned(fix: str, named: Columns, required: Collection[str]) -> str:
+    """Advice whose mappings of optional fields also hold the columns that the user has assigned."""
+
+    def completed(found: re.Match[str]) -> str:
+        try:
+            advised = yaml.safe_load(found[1])
+        except yaml.YAMLError:
+            return found[0]
+        if not isinstance(advised, dict) or {*advised} & {*required}:
+            return found[0]
+        held = {
+            name: one
+            for name, one in named.items()
+            if name not in advised and (one is None or one not in advised.values())
+        }
+        return f"data.columns={mapping_text({**held, **advised})}"
+
+    return _ADVISED.sub(completed, fix)
 
 
 def _fields_fix(named: Columns, known: Iterable[str]) -> str:

@@ -30,6 +30,7 @@ from nait.data.columns.hints.row_hints import hint, mapping_caveats, mapping_tex
 from nait.data.columns.hints.row_shapes import must_be_rewritten
 from nait.data.columns.layouts import KEYS, TEXT, Layout
 from nait.data.files.json_objects import describe_keys
+from nait.data.files.named_files import KINDS
 from nait.data.row_errors import Row, RowError, has_column
 
 _COMMON_FIELDS = {
@@ -99,6 +100,8 @@ def _shapes() -> tuple[Shape, ...]:
 SHAPES = _shapes()
 OPTIONAL_NAMES = {name.casefold() for shape in SHAPES for names in shape.optional.values() for name in names}
 """Usual names of optional fields, in lower case."""
+REQUIRED = frozenset(name for shape in SHAPES for name in shape.required)
+"""Required fields of all formats."""
 FORMATS = tuple(dict.fromkeys(shape.format for shape in SHAPES))
 
 
@@ -112,6 +115,8 @@ def find_layout(
     """
     if format != "auto" and format not in FORMATS:
         hint = did_you_mean(format, (*FORMATS, "auto"))
+        if f".{format.casefold().removeprefix('.')}" in KINDS:
+            hint = f"It is the layout of a row, not the type of a file, which its suffix tells. {hint}"
         raise ConfigError(f"Unknown format '{format}'", where=f"{group}.format", fix=hint)
     named = dict(columns or {})
     tried = [shape for shape in SHAPES if format in ("auto", shape.format)]

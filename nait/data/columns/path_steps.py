@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,8 +17,12 @@ _SCORES = frozenset({"score", "rating", "rank", "reward", "vote", "upvote", "qua
 
 
 def follow(value: Any, steps: Sequence[str], row: Mapping[str, Any]) -> Any:
-    """Value that the steps lead to from `value`, a column of `row`; None when it does not exist."""
+    """Value that the steps lead to from `value`, a column of `row`; None when it does not exist.
+
+    A step into JSON text reads the list or object in it.
+    """
     for i, step in enumerate(steps):
+        value = parsed(value)
         if step == EVERY and isinstance(value, list):
             found = [follow(one, steps[i + 1 :], row) for one in value]
             return [one for one in found if one is not None]
@@ -25,6 +30,16 @@ def follow(value: Any, steps: Sequence[str], row: Mapping[str, Any]) -> Any:
         if value is None:
             return None
     return value
+
+
+def parsed(value: Any) -> Any:
+    """List or object in JSON text; any other value unchanged."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _step(value: Any, step: str, row: Mapping[str, Any]) -> Any:

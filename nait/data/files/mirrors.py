@@ -6,6 +6,7 @@ The `configs:` block of each README.md maps subsets and splits to files. Files a
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,22 @@ import yaml
 
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.inputs.paths import at_home
+from nait.data.files.named_files import KINDS, bare_name
 
+_PAGE = re.compile(r"(?:https?|hf)://(?:huggingface\.co/)?datasets/([\w.-]+/[\w.-]+)")
 _REPO = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def checked_repo(repo: str, group: str = "data") -> str:
     """`repo`, validated as "name" or "owner/name". Raises: ConfigError that names a key of `group`."""
-    if not _REPO.fullmatch(repo) or {".", ".."} & set(repo.split("/")):
-        raise ConfigError(
-            f"'{repo}' is not the name of a Hub data set",
-            where=f"{group}.path",
-            fix=f"Write it as owner/name; to read a local file, set {group}=file {group}.path=FILE.",
-        )
+    file = bare_name(Path(repo))[1] in KINDS
+    if file or not _REPO.fullmatch(repo) or {".", ".."} & set(repo.split("/")):
+        fix = f"Write it as owner/name; to read a local file, set {group}=file {group}.path=FILE."
+        if page := _PAGE.match(repo):
+            fix = f"Set {group}.path={page[1]}."
+        elif file:
+            fix = f"To read a local file, set {group}=file {shlex.quote(f'{group}.path={repo}')}."
+        raise ConfigError(f"'{repo}' is not the name of a Hub data set", where=f"{group}.path", fix=fix)
     return repo
 
 

@@ -18,8 +18,10 @@ from nait.core.dataset.examples import Example, Pool, gather
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.data.chat.conversations import CONTEXT
 from nait.data.chat.reasoning import Handling
+from nait.data.columns.assigned_columns import with_assigned
 from nait.data.columns.fields.multiple_choice import BEYOND, ZERO
-from nait.data.columns.formats import OPTIONAL_NAMES, find_layout
+from nait.data.columns.fields.text_notes import text_notes
+from nait.data.columns.formats import OPTIONAL_NAMES, REQUIRED, find_layout
 from nait.data.columns.layouts import Layout
 from nait.data.columns.unused_text import TextColumns, unread_advice, unread_answers
 from nait.data.field_names import INSTRUCTIONS
@@ -46,11 +48,6 @@ _log = logging.getLogger(__name__)
 HEAD_ROWS = 200
 HEAD_CHARACTERS = 16 * MEGABYTE
 MAX_NAMED_FAULTS = 20
-EMPTY_INSTRUCTION, EMPTY_ANSWER = "empty instruction", "empty answer"
-SPELLED_MISSING = "an answer that spells a missing value (nan, None, #N/A), read as text"
-_MISSING_SPELLINGS = {"nan", "none", "null", "<na>", "#n/a"}
-SPELLED_INPUT = "an input that spells a missing value (nan, None, <noinput>), read as text"
-_INPUT_SPELLINGS = {*_MISSING_SPELLINGS, "n/a", "<noinput>", "<no input>", "noinput", "no input"}
 NO_ID = "no id, derived from the content"
 
 Placed = Iterator[tuple[Place, Row]]
@@ -100,6 +97,7 @@ class _PoolBuilder:
 
     def on_bad(self, place: Place, error: RowError) -> None:
         """Count an invalid row; keep the first faults for the error message."""
+        error = self._with_assigned(error)
         if error.what == BEYOND:
             self.beyond = self.beyond or (place, error)
         if self.parser.on_bad == "skip":
@@ -108,6 +106,12 @@ class _PoolBuilder:
         self.bad += 1
         if len(self.faults) < MAX_NAMED_FAULTS:
             self.faults.append((place, error))
+
+    def _with_assigned(self, error: RowError) -> RowError:
+        """The error with advice that keeps the columns which the user has assigned."""
+        named = self.parser.columns
+        fix = with_assigned(error.fix, named, REQUIRED) if named else error.fix
+        return error if fix == error.fix else RowError(error.what, column=error.column, at=error.at, fix=fix)
 
     def examples(self) -> Iterator[Example]:
         """Examples of the valid rows, in the order of the source."""
@@ -172,14 +176,7 @@ class _PoolBuilder:
         self.zeros += ZERO in content.notes
         self.notes.update(note for note in content.notes if note != ZERO)
         example = Example(key, content.turns, content.system, content.subtask, place.row)
-        if not example.answered:
-            self.notes[EMPTY_ANSWER] += 1
-        if any(turn.answer.strip().casefold() in _MISSING_SPELLINGS for turn in content.turns):
-            self.notes[SPELLED_MISSING] += 1
-        if any(turn.input and turn.input.strip().casefold() in _INPUT_SPELLINGS for turn in content.turns):
-            self.notes[SPELLED_INPUT] += 1
-        if not any(turn.instruction.strip() or turn.input.strip() for turn in content.turns):
-            self.notes[EMPTY_INSTRUCTION] += 1
+        self.notes.update(text_notes(example))
         return example
 
     def _add_late_columns(self, row: Row) -> None:

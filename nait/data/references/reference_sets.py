@@ -9,8 +9,9 @@ from nait.core.addresses import unit_interval
 from nait.core.dataset.duplicates import IDENTICAL, count_duplicates, resolve_duplicates
 from nait.core.dataset.examples import Target, as_target, fingerprint
 from nait.core.errors import ConfigError, DataError
+from nait.data.columns.fields.text_notes import EMPTY_ANSWER
 from nait.data.files.sources import Source
-from nait.data.parsing.pool_building import EMPTY_ANSWER, pool_of
+from nait.data.parsing.pool_building import pool_of
 from nait.data.parsing.row_parser import RowParser
 
 _log = logging.getLogger(__name__)

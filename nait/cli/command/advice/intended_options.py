@@ -69,8 +69,8 @@ def suggestion(group: str, value: str, known: Sequence[str]) -> str:
     if plain in known:
         return f"Did you mean '{plain}'?"
     option, _, rest = value.partition("=")
-    if " " in option and rest:
-        return "Several words are in one pair of quotes: quote each word alone."
+    if rest and re.search(r"[ ;]", option):
+        return "Several words are in one: put a space between them, and quote each word alone."
     if rest and option in known:
         return f"Type {group}={option} {shlex.quote(f'{group}.{option}={rest}')}."
     typed = _typed(group, value, plain, known)

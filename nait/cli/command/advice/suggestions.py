@@ -110,6 +110,10 @@ def _depth(text: str, pair: str) -> int:
 
 def _fix(bare: Sequence[str], options: GroupOptions) -> str:
     first, *others = bare
+    key, colon, value = first.partition(":")
+    value = value.strip() or " ".join(others)
+    if colon and value and (options.is_key(key) or key in options.groups):
+        return f"Type {shlex.quote(f'{key}={value}')}."
     if first not in COMMANDS and options.is_key(first):
         return f"Give it a value: {first}=VALUE."
     files = [word for word in others or bare if Path(word).exists() or "." in word]

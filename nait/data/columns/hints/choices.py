@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from nait.data.columns.nested_texts import name_words
 from nait.data.field_names import OPTIONS, QUESTION_WORDS
 from nait.data.row_errors import Row, quoted
 
@@ -18,7 +19,8 @@ _CHOOSERS = (
 _STEMS = ("answer", "ending", "choice", "option", "candidate", "solution", "sol", "hypothesis", "alternative")
 _LISTS = (*OPTIONS, "option_list", "answers", "candidates", "alternatives", "responses", "solutions")
 _QUESTIONS = (*QUESTION_WORDS, "goal", "ctx", "startphrase", "sent1", "premise", "sentence", "stem", "obs1")
-_END = re.compile(r"[_ -]?([0-9]|[A-Ea-e])")
+_WORDS = [[word] for word in QUESTION_WORDS]
+_END = re.compile(r"(?:[_ -]?[0-9]|[_ -][A-Ea-e]|(?<=[a-z])[A-E])$")
 
 
 def guess_choices(row: Row) -> Guess | None:
@@ -33,6 +35,7 @@ def guess_choices(row: Row) -> Guess | None:
     taken = {chooser, *([options] if isinstance(options, str) else options)}
     texts = {name.casefold(): name for name, one in row.items() if isinstance(one, str) and name not in taken}
     question = next((texts[name] for name in _QUESTIONS if name in texts), None)
+    question = question or next((texts[name] for name in texts if name_words(name)[-1:] in _WORDS), None)
     if question is None:
         return None
     given = {"input": texts["premise"]} if "premise" in texts and question != texts["premise"] else {}
@@ -104,16 +107,17 @@ def _is_texts(value: object) -> bool:
 
 
 def _option_columns(row: Row) -> list[str]:
-    """Two or more text columns with one stem and a number or letter: answer0, answer1, ...; [] without them."""
-    for stem in _STEMS:
-        found = [
-            name
-            for name, one in row.items()
-            if isinstance(one, str) and name.casefold().startswith(stem) and _END.fullmatch(name[len(stem) :])
-        ]
-        if len(found) > 1:
-            return sorted(found)
-    return []
+    """Two or more text columns with one stem and a number or letter: answer0, answer1, ...; [] without them.
+
+    A stem that does not suggest options needs three columns (`holding_0`, `holding_1`, `holding_2`).
+    """
+    stems: dict[str, list[str]] = {}
+    for name, one in row.items():
+        found = _END.search(name)
+        if isinstance(one, str) and found and found.start():
+            stems.setdefault(name[: found.start()].casefold(), []).append(name)
+    known = next((stems[stem] for stem in _STEMS if len(stems.get(stem, ())) > 1), None)
+    return sorted(known or next((names for names in stems.values() if len(names) > 2), []))
 
 
 def _chooses(name: str, value: object, count: int) -> bool:

@@ -22,7 +22,7 @@ from nait.data.columns.nested_texts import (
     name_words,
     text_paths,
 )
-from nait.data.columns.path_steps import with_best
+from nait.data.columns.path_steps import parsed, with_best
 from nait.data.field_names import (
     ANSWER_WORDS,
     CHOSEN,
@@ -38,6 +38,7 @@ _DEPTH = 8
 _LONGEST_NAME = 4
 _BODIES = ("selftext", "body", "post", "description", "question_body", "text", "content")
 """Names of the text below a title."""
+_PAIR = ("prompt", "completion")
 _LABELS = {"label", "speaker", "role", "tag", "name"}
 
 
@@ -54,8 +55,8 @@ def guess_mapping(row: Row) -> Guess | None:
 
 def _with_lists(row: Row, mapping: Guess) -> Guess:
     """The mapping with the best of several answers, the whole history as the prompt, and the texts of an input."""
-    changed = dict(mapping)
-    completion, prompt = mapping.get("completion"), mapping.get("prompt")
+    changed = {name: _first_of_json(row, path) if name in _PAIR else path for name, path in mapping.items()}
+    completion, prompt = changed.get("completion"), changed.get("prompt")
     if isinstance(completion, str) and "options" not in mapping:
         changed["completion"] = with_best(row, completion)
     if (
@@ -67,6 +68,17 @@ def _with_lists(row: Row, mapping: Guess) -> Guess:
     elif "completion" in mapping and "input" not in mapping and (given := _listed_input(row, changed)):
         changed["input"] = given
     return changed
+
+
+def _first_of_json(row: Row, path: str | Sequence[str]) -> str | Sequence[str]:
+    """The path, with a step to the first text where its value is a list of texts as JSON text."""
+    value = value_at(row, path) if isinstance(path, str) else None
+    texts = parsed(value) if isinstance(value, str) else None
+    return (
+        f"{path}.0"
+        if isinstance(texts, list) and texts and all(isinstance(one, str) for one in texts)
+        else path
+    )
 
 
 def _listed_input(row: Row, mapping: Guess) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nait.data.chat.marks import KNOWN, first_markers
 from nait.data.columns.hints.choices import Guess, choice_caveat, holds_options
@@ -16,6 +16,7 @@ from nait.data.columns.hints.row_shapes import (
     is_message,
     is_question_object,
     is_reply,
+    is_request,
     is_tree,
     is_turn_object,
     numbered_turns,
@@ -25,7 +26,7 @@ from nait.data.columns.hints.row_shapes import (
     verdict_column,
 )
 from nait.data.columns.nested_texts import is_metadata, text_paths
-from nait.data.columns.path_steps import best_steps
+from nait.data.columns.path_steps import best_steps, parsed
 from nait.data.field_names import TEXT_COLUMNS
 from nait.data.row_errors import SHOWN_NAMES, Row, kind, quoted, value_at
 
@@ -75,6 +76,11 @@ def hint(row: Row) -> str:
     if is_reply(row):
         return (
             "It is the response to a request of another file: join the two by 'custom_id', and write "
+            "{messages: [...]} with the request's messages and the answer. "
+        )
+    if is_request(row):
+        return (
+            "It is a request without its answer, which is in another file: join the two by 'custom_id', and write "
             "{messages: [...]} with the request's messages and the answer. "
         )
     if is_annotation(row):
@@ -154,7 +160,9 @@ def mapping_caveats(row: Row, mapping: Guess) -> str:
         if isinstance(value_at(row, path), (bool, int)) and "options" not in mapping:
             caveats.append(f"'{path}' is {kind(value_at(row, path))}, which is read as its JSON text. ")
         if _is_json_list(value_at(row, path)):
-            caveats.append(f"'{path}' holds a list as JSON text, which is read literally. ")
+            caveats.append(
+                f"'{path}' holds a list as JSON text, which is read literally; '{path}.0' is its first item. "
+            )
     if firsts:
         caveats.append(f"Only the first item of each list is read with {' and '.join(firsts)}. ")
         caveats.append(preference(row, ""))
@@ -202,10 +210,12 @@ def _omitted(row: Row, path: str, mapping: Guess) -> str:
     return f"The columns named below omit {', '.join(others[:SHOWN_NAMES])}. {preference(row, column)}"
 
 
-def mapping_text(mapping: Guess) -> str:
+def mapping_text(mapping: Mapping[str, str | Sequence[str] | None]) -> str:
     """Mapping as typed on the command line; names with special characters are quoted."""
 
-    def typed(column: str | Sequence[str]) -> str:
+    def typed(column: str | Sequence[str] | None) -> str:
+        if column is None:
+            return "null"
         if isinstance(column, str):
             return _yaml_quoted(column)
         return "[" + ", ".join(map(_yaml_quoted, column)) + "]"
@@ -215,7 +225,7 @@ def mapping_text(mapping: Guess) -> str:
 
 def _takes_first_of_several(row: Row, path: str) -> bool:
     steps = path.split(".")
-    lists = (value_at(row, ".".join(steps[:i])) for i, step in enumerate(steps) if i and step == "0")
+    lists = (parsed(value_at(row, ".".join(steps[:i]))) for i, step in enumerate(steps) if i and step == "0")
     return any(isinstance(one, list) and len(one) > 1 for one in lists)
 
 

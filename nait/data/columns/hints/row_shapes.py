@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from nait.data.chat.roles import ROLES
+from nait.data.chat.messages import speaker_roles
+from nait.data.chat.roles import ASSISTANT, ROLES
 from nait.data.field_names import TOOLS
 from nait.data.row_errors import SHOWN_NAMES, Row, is_empty
 
@@ -44,6 +45,7 @@ def must_be_rewritten(row: Row) -> bool:
     """Whether no column mapping can read the row, so that it must be rewritten."""
     shapes = (
         is_message, is_tree, is_turn_object, is_question_object, scored_options, token_labels, is_reply, step_labels,
+        is_request,
         numbered_turns,
     )  # fmt: skip
     return any(shape(row) for shape in shapes)
@@ -126,6 +128,13 @@ def token_labels(row: Row) -> str:
 def is_reply(row: Row) -> bool:
     """Whether a row is the response of a batch of requests, which are in another file (OpenAI's batches)."""
     return "custom_id" in row and isinstance(row.get("response"), dict)
+
+
+def is_request(row: Row) -> bool:
+    """Whether a row is a request of a batch, whose answer is in another file (OpenAI's batches)."""
+    body = row.get("body")
+    asked = body.get("messages") if isinstance(body, dict) and "choices" not in body else None
+    return "custom_id" in row and bool(asked) and ASSISTANT not in speaker_roles(asked)
 
 
 def _is_number(value: object) -> bool:

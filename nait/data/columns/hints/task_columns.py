@@ -45,7 +45,7 @@ def guess_task(row: Row) -> Mapping[str, str] | None:
             continue
         mapping = {"prompt": names[question], **({"input": names[given]} if given else {})}
         return {**mapping, "completion": column}
-    return _speakers(row) or _alternatives(row, names)
+    return _speakers(row) or _annotated(row) or _alternatives(row, names)
 
 
 def _alternatives(row: Row, names: Mapping[str, str]) -> Mapping[str, str] | None:
@@ -74,6 +74,18 @@ def _speakers(row: Row) -> Mapping[str, str] | None:
             if lengths and name in ("utterance", "utterances", "text", "texts"):
                 return {"messages": f"{column}.{name}", "speakers": f"{column}.speaker"}
     return None
+
+
+def _annotated(row: Row) -> Mapping[str, str] | None:
+    """The text of an annotated item and the class chosen for it (Label Studio)."""
+    chosen = "annotations.0.result.0.value.choices.0"
+    data = row.get("data")
+    texts = [name for name, one in data.items() if _is_text(one)] if isinstance(data, dict) else []
+    return (
+        {"prompt": f"data.{texts[0]}", "completion": chosen}
+        if texts and _is_text(value_at(row, chosen))
+        else None
+    )
 
 
 def _is_text(value: object) -> bool:
