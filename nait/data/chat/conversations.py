@@ -91,9 +91,9 @@ def _mend_order(messages: list[Message], notes: list[str]) -> list[Message]:
 
 
 def _is_mendable(messages: list[Message]) -> bool:
-    """Whether `turns=mend` makes users and assistants alternate."""
-    roles = [one.role for one in _mend_order(messages, [])]
-    return bool(roles) and roles == [USER, ASSISTANT] * (len(roles) // 2)
+    """Whether `turns=mend` makes users and assistants alternate: an answer follows a user message."""
+    roles = [one.role for one in messages]
+    return SYSTEM not in roles and USER in roles and ASSISTANT in roles[roles.index(USER) :]
 
 
 def _check_order(roles: list[str], heads: int, column: str, fix: str) -> None:

@@ -45,6 +45,7 @@ def read_hub_target(
     duplicates: str = "keep",
     reasoning: str = "keep",
     turns: str = "refuse",
+    first_index: int = 0,
     encoding: str | None = None,
     separator: str | None = None,
     field: str | None = None,
@@ -68,7 +69,15 @@ def read_hub_target(
         fix = "Set target.columns=null and target.format=auto, or target.texts=null."
         raise ConfigError("cannot be combined with columns or a format", where="target.texts", fix=fix)
     parser = RowParser(
-        "alpaca" if texts else format, columns, id_column, limit, on_bad, reasoning, turns, group="target"
+        "alpaca" if texts else format,
+        columns,
+        id_column,
+        limit,
+        on_bad,
+        reasoning,
+        turns,
+        first_index,
+        group="target",
     )
     decoding = Decoding(encoding, separator, field, max_row_mb, group="target")
     subsets: list[str | None] = [None] if subset is None else [*_names(subset)]
