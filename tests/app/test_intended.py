@@ -130,7 +130,7 @@ def test_words_in_another_order_are_answered(words: list[str], said: str) -> Non
     assert said in message(*words)
 
 
-def test_a_given_path_is_not_said_to_be_missing() -> None:
+def test_a_given_path_is_not_reported_missing() -> None:
     assert "no value yet" in message("data=file", "data.colum=x")
     assert "no value yet" not in message(*OWN, "data.colum=x")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nait.data.columns.nested_texts import name_words
-from nait.data.field_names import OPTIONS, QUESTION_WORDS
+from nait.data.field_names import OPTIONS, QUESTION_WORDS, REJECTED
 from nait.data.row_errors import Row, quoted
 
 Guess = Mapping[str, str | Sequence[str]]
@@ -20,6 +20,7 @@ _STEMS = ("answer", "ending", "choice", "option", "candidate", "solution", "sol"
 _LISTS = (*OPTIONS, "option_list", "answers", "candidates", "alternatives", "responses", "solutions")
 _QUESTIONS = (*QUESTION_WORDS, "goal", "ctx", "startphrase", "sent1", "premise", "sentence", "stem", "obs1")
 _WORDS = [[word] for word in QUESTION_WORDS]
+_WRONG = (*REJECTED, "distractor")
 _END = re.compile(r"(?:[_ -]?[0-9]|[_ -][A-Ea-e]|(?<=[a-z])[A-E])$")
 
 
@@ -116,6 +117,7 @@ def _option_columns(row: Row) -> list[str]:
         found = _END.search(name)
         if isinstance(one, str) and found and found.start():
             stems.setdefault(name[: found.start()].casefold(), []).append(name)
+    stems = {stem: names for stem, names in stems.items() if not any(word in stem for word in _WRONG)}
     known = next((stems[stem] for stem in _STEMS if len(stems.get(stem, ())) > 1), None)
     return sorted(known or next((names for names in stems.values() if len(names) > 2), []))
 
