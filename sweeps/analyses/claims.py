@@ -61,8 +61,17 @@ def _tests(scene: _MatrixRuns, reasoning: Sequence[str]) -> list[tuple[str, str,
         ),
     ]
     found = [(text, about, "", estimate(part)) for text, about, part in asked if part]
-    text = "A single direction beats all directions merged"
-    return [*found, *((text, "", name, one) for name, one in _singles_against_all(scene).items())]
+    merged = [
+        (f"A single direction beats all directions merged{_way(way)}", "", name, one)
+        for way in scene.matrix.merged
+        for name, one in _singles_against(scene, way).items()
+    ]
+    return [*found, *merged]
+
+
+def _way(row: str) -> str:
+    """The way of merging of a row, if there are several."""
+    return f" ({row.removeprefix(ALL + ', ')})" if row != ALL else ""
 
 
 def verdict(found: Difference) -> str:
@@ -72,11 +81,9 @@ def verdict(found: Difference) -> str:
     return "not significant" if not found.significant else "yes" if found.value > 0 else "no"
 
 
-def _singles_against_all(scene: _MatrixRuns) -> dict[str, Difference]:
-    """Each single direction minus all directions merged, over all benchmarks."""
-    if ALL not in scene.matrix.targets:
-        return {}
-    parts = {name: part for name in scene.matrix.singles if (part := scene.against(name, ALL))}
+def _singles_against(scene: _MatrixRuns, merged: str) -> dict[str, Difference]:
+    """Each single direction minus the row `merged`, over all benchmarks."""
+    parts = {name: part for name in scene.matrix.singles if (part := scene.against(name, merged))}
     same_seeds = len({len(part[0].d_si) for part in parts.values()}) == 1
     sides = column(parts) if same_seeds else {}
     return {name: estimate(part, sides=sides.get(name)) for name, part in parts.items()}
@@ -94,7 +101,7 @@ class _MatrixRuns:
     def runs(self, target: str, task: str) -> list[Row]:
         wanted = (
             self.matrix.model,
-            self.matrix.selector,
+            self.matrix.selectors.get(target, self.matrix.selector),
             self.matrix.budget,
             self.matrix.targets[target],
             task,

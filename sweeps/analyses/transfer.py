@@ -1,7 +1,7 @@
 """The transfer matrix: scores by the target used for selection and the benchmark.
 
-Rows are targets, and "all" for runs that merge all targets. Columns are benchmarks. A cell is the score minus the
-control's at the same budget, over seeds.
+Rows are targets, and "all" for runs that merge all targets: one for each way of merging, if there are several.
+Columns are benchmarks. A cell is the score minus the control's at the same budget, over seeds.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from nait.sweeps.grouping.names import titles
 from nait.sweeps.render.svg import Grid
 from nait.sweeps.stats.aggregates import LOWER, Line
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
@@ -20,11 +21,21 @@ from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 ALL = "all"
+MERGES = {
+    "BestRank": "union of top rows", "RoundRobin": "in turn", "MeanZScore": "mean z-score",
+    "EqualQuota": "equal quota",
+}  # fmt: skip
+"""Order -> the way in which it merges the columns of several targets."""
+ONE_DIRECTION = "one direction"
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """One selector's differences at one budget. `targets` maps a row's name to the target's label."""
+    """One selector's differences at one budget.
+
+    `targets`: name of a row -> the target's label. `selectors`: name of a row -> the selector of its line, where it
+    is not the matrix's.
+    """
 
     selector: str
     budget: str
@@ -34,6 +45,12 @@ class Matrix:
     cells: Mapping[tuple[str, str], Difference]
     own: frozenset[tuple[str, str]]
     table: int = 0
+    selectors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def merged(self) -> list[str]:
+        """The rows that merge all single targets, or all targets of the matrix."""
+        return [name for name in self.targets if name == ALL or name.startswith(f"{ALL}, ")]
 
     @property
     def singles(self) -> list[str]:
@@ -54,11 +71,28 @@ def matrices(lines: Sequence[Line], benchmarks: Benchmarks) -> list[Matrix]:
     ]
     groups: dict[tuple[str, str, str], list[Line]] = {}
     for line in cells:
-        groups.setdefault((line.model, line.selector, line.budget), []).append(line)
+        groups.setdefault((line.model, _selector(line), line.budget), []).append(line)
     wanted = {
-        key for key, group in groups.items() if len({line.target for line in group}) > 1 and len(tasks) > 1
+        key
+        for key, group in groups.items()
+        if len({(line.target, _merge(line)) for line in group}) > 1 and len(tasks) > 1
     }
     return [_matrix(key, groups[key], tasks, benchmarks) for key in sorted(wanted)]
+
+
+def _merge(line: Line) -> str:
+    """How a line merges several targets, as far as lines of its method differ in it."""
+    if "+" not in line.target:
+        return ""
+    order = line.settings.get("order", "")
+    return ONE_DIRECTION if line.settings.get("merge") == "directions" else MERGES.get(order, order)
+
+
+def _selector(line: Line) -> str:
+    """The line's selector without the settings of merging, so that single and merged targets share a matrix."""
+    ways = ("order", "merge") if "+" in line.target else ("merge",)
+    rest = {key: value for key, value in line.settings.items() if key not in ways}
+    return line.selector if len(rest) == len(line.settings) else titles([(line.method, rest)])[0][0]
 
 
 def columns(lines: Sequence[Line]) -> list[str]:
@@ -74,16 +108,24 @@ def _matrix(
     labels = sorted({line.target for line in lines}, key=lambda label: (label.count("+"), label))
     singles = {label for label in labels if "+" not in label}
     merged = [label for label in labels if "+" in label and singles <= set(label.split("+"))]
-    names = {ALL if [label] == merged else label: label for label in labels}  # "all" is one label or none
-    own = {(name, task) for name in names for task in tasks if belongs(name, task, benchmarks)}
-    place = {label: name for name, label in names.items()}
-    cells = {(place[line.target], line.task): line.difference for line in lines if line.difference}
+    ways = {label: sorted({_merge(line) for line in lines if line.target == label}) for label in labels}
+
+    def name(label: str, way: str) -> str:
+        first = ALL if [label] == merged else label  # "all" is one label or none
+        return f"{first}, {way}" if len(ways[label]) > 1 else first
+
+    names = {name(label, way): label for label in labels for way in ways[label]}
+    own = {(row, task) for row in names for task in tasks if belongs(row, task, benchmarks)}
+    selectors = {name(line.target, _merge(line)): line.selector for line in lines}
+    cells = {
+        (name(line.target, _merge(line)), line.task): line.difference for line in lines if line.difference
+    }
     filled = {task for _, task in cells}  # a task without stored items has no difference
     ordered = sorted(
         (task for task in tasks if task in filled),
-        key=lambda task: [k for k, name in enumerate(names) if (name, task) in own] or [99],
+        key=lambda task: [k for k, row in enumerate(names) if (row, task) in own] or [99],
     )
-    return Matrix(selector, budget, model, names, tuple(ordered), cells, frozenset(own))
+    return Matrix(selector, budget, model, names, tuple(ordered), cells, frozenset(own), selectors=selectors)
 
 
 def grid(matrix: Matrix) -> Grid:

@@ -16,7 +16,7 @@ from nait.sweeps.stored_runs.run_set import RunSet
 
 ANY = "any"
 """The score column of a method that does not depend on the target."""
-MERGING_ORDERS = ("BestRank", "MeanZScore", "RoundRobin")
+MERGING_ORDERS = ("BestRank", "EqualQuota", "MeanZScore", "RoundRobin")
 """Orders that merge several columns. Each ranks a single column as `Highest` does."""
 WITHOUT_EFFECT = (
     "early_exit", "budget.allow_fewer", "eval.online", "eval.allow_partial", "eval.include", "eval.tasks",

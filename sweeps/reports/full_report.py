@@ -14,7 +14,8 @@ from nait.sweeps.analyses.cost_table import amortised
 from nait.sweeps.analyses.pairs import pairwise
 from nait.sweeps.analyses.transfer import as_csv as transfer_csv
 from nait.sweeps.analyses.transfer import matrices
-from nait.sweeps.render.report_document import Document, Section, as_html, as_latex, as_markdown
+from nait.sweeps.render.leaderboard_tables import tabulated
+from nait.sweeps.render.report_document import Document, Notes, Section, as_html, as_latex, as_markdown
 from nait.sweeps.reports.leaderboard import Leaderboard, Measured, measured
 from nait.sweeps.reports.sections import compared, costs, leaderboard, overview, selected, transferred, varied
 from nait.sweeps.reproduction.comparison_table import beside_published
@@ -23,6 +24,8 @@ from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.picks import read_picks
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
+from nait.sweeps.validity.lds_report import lds_table, too_few, validities, validity_blocks, validity_csv
+from nait.sweeps.validity.method_scores import Validity
 
 REASONING = ("logic", "math", "code")
 
@@ -47,7 +50,8 @@ class Report:
         loaded = RunSet.load(store, runs)
         found = measured(loaded, self.control)
         printed = self._board.write(found, folder)
-        document = self.document(loaded, found)
+        predicted = validities(loaded, self.benchmarks)
+        document = self.document(loaded, found, predicted)
         for picture in document.pictures:
             write_text(folder / f"{picture.name}.svg", picture.file + "\n")
         crossed = [
@@ -57,6 +61,11 @@ class Report:
         ]
         if crossed:
             write_text(folder / "transfer.csv", transfer_csv(crossed))
+        if predicted:
+            write_text(folder / "validity.csv", validity_csv(predicted))
+            tables = [lds_table(one, "") for one in predicted]
+            shown = [tabulated(one.header, one.body, "simple") for one in tables]
+            printed = "\n\n".join([*shown, printed])
         write_text(folder / "report.md", as_markdown(document))
         write_text(folder / "tables.tex", as_latex(document))
         write_text(folder / "report.html", as_html(document))
@@ -66,14 +75,18 @@ class Report:
     def _board(self) -> Leaderboard:
         return Leaderboard(self.headlines_only, self.control, self.benchmarks)
 
-    def document(self, runs: RunSet, found: Sequence[Measured]) -> Document:
-        """The content of the report, table by table, without empty sections."""
+    def document(
+        self, runs: RunSet, found: Sequence[Measured], predicted: Sequence[Validity] = ()
+    ) -> Document:
+        """The content of the report, table by table, without empty sections. `predicted`: what scores predict."""
         models = sorted({one.sheet.head.model for one in found})
         sections = [Section("Tables", overview(found))] if len(found) > 1 else []
         for one in found:
             several = f"Table {one.sheet.number}: " if one.of > 1 else ""
             mark = f"-{one.sheet.number}" if one.of > 1 else ""
             sections += [section.marked(several, mark) for section in self._sections(runs, one)]
+        blocks = (*validity_blocks(predicted), Notes(tuple(too_few(runs))))
+        sections.insert(0, Section("Does a score predict?", blocks))
         return Document.of("Which data to tune on: " + ", ".join(models), sections)
 
     def _sections(self, runs: RunSet, one: Measured) -> list[Section]:

@@ -22,7 +22,7 @@ from nait.sweeps.render.table_notes import notes
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.contrasts import Items
 from nait.sweeps.stats.target_benchmarks import Benchmarks
-from nait.sweeps.stored_runs.method_names import BASE, CONTROL
+from nait.sweeps.stored_runs.method_names import BASE, CONTROL, SUBSET, TILTED
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
 
@@ -114,12 +114,23 @@ def several_controls(lines: Sequence[Line], control: str) -> list[str]:
 
 def measured(runs: RunSet, control: str = CONTROL) -> list[Measured]:
     """The tables to print, each with its items and lines."""
-    kept = _without_unevaluated(sheets(runs))
+    kept = _without_unevaluated(_without_subsets(sheets(runs)))
     found = []
     for sheet in kept:
         items = outcomes(runs, sheet.rows)
         found.append(Measured(sheet, items, summarise(sheet.rows, items, control=control), len(kept)))
     return found
+
+
+def _without_subsets(found: Sequence[Sheet]) -> list[Sheet]:
+    """Drop the random subsets that measure other methods (see `sweeps/validity`), and tables without other lines."""
+    kept = [
+        dataclasses.replace(
+            one, rows=tuple(row for row in one.rows if row.method != TILTED or SUBSET not in row.settings)
+        )
+        for one in found
+    ]
+    return [one for one in kept if one.rows]
 
 
 def _without_unevaluated(found: Sequence[Sheet]) -> list[Sheet]:

@@ -9,6 +9,8 @@ BASE = "base (not trained)"
 FULL = "full"
 TARGETLESS = (CONTROL, FULL, BASE)
 """Methods that do not depend on the target: one run is valid for every target."""
+TILTED, SUBSET = "tilted_random", "subset"
+"""Random subsets of varying composition, and the setting that numbers them. Together they measure other methods."""
 SHUFFLED = "Shuffled"
 """The order that turns any selector into a random control, used in sweeps over a method's own keys."""
 

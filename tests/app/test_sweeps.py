@@ -20,6 +20,8 @@ from nait.nano.world import capabilities
 from tests.app.commands import Run, make_home, manifests
 
 SWEEPS = groups()["sweep"]
+OWNERS = {"selector.subset": ["selector=tilted_random"]}
+"""The option that has a swept key, for a key that not every option has."""
 
 
 @pytest.fixture
@@ -46,8 +48,24 @@ def values(*words: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_every_value_of_a_sweep_composes(sweep: str) -> None:
     for key, options in values(f"sweep={sweep}").items():
+        owner = OWNERS.get(key, [])
         for option in options:
-            assert compose("run", overrides=[f"sweep={sweep}", f"{key}={option}"])
+            assert compose("run", overrides=[f"sweep={sweep}", *owner, f"{key}={option}"])
+
+
+@pytest.mark.usefixtures("hydra_session")
+def test_only_the_random_subsets_of_validity_are_trained() -> None:
+    for selector in values("sweep=validity")["selector"]:
+        stages = compose("run", overrides=["sweep=validity", f"selector={selector}"]).stages
+        assert ("train" in stages) == (selector == "tilted_random")
+
+
+@pytest.mark.usefixtures("hydra_session")
+def test_validity_keeps_the_orders_of_the_selectors_and_ranks_several_targets_otherwise() -> None:
+    for selector in values("sweep=validity")["selector"]:
+        own = compose("run", overrides=[f"selector={selector}"]).order._target_
+        swept = compose("run", overrides=["sweep=validity", f"selector={selector}"]).order._target_
+        assert swept == own.replace("Highest", "BestRank")
 
 
 @pytest.mark.usefixtures("hydra_session")

@@ -31,12 +31,13 @@ FLOORS: dict[str, set[str]] = {
     "stages": {"core", "store", "models", "signals"},
     "planning": {"core", "store", "models", "signals", "stages"},
     "testing": {"core", "store", "tracking", "models", "signals", "stages"},
+    "publishing": {"core", "store", "hub"},
     "runs": {"core", "store", "tracking", "models", "signals", "stages", "planning"},
-    "cli": {"core", "store", "data", "neurons", "stages", "tracking", "runs", "conf"},
+    "cli": {"core", "store", "data", "neurons", "stages", "tracking", "publishing", "runs", "conf"},
     "api": {"core", "store", "data", "signals", "stages", "cli"},
     "__main__": {"core", "store", "runs", "cli"},
 }
-HUB = set(FLOORS) - {"planning", "testing", "runs", "cli", "api", "__main__"}
+HUB = set(FLOORS) - {"planning", "testing", "publishing", "runs", "cli", "api", "__main__"}
 
 SOLE_IMPORTERS = {
     "wandb": {"nait/tracking/wandb/tracker.py", "nait/tracking/wandb/api.py"},

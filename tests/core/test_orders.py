@@ -14,6 +14,7 @@ from nait.core.ranking import orders
 from nait.core.ranking.budgets import Count, Ratio, Tokens, shortfall
 from nait.core.ranking.orders import (
     BestRank,
+    EqualQuota,
     FromQuantile,
     Highest,
     Lowest,
@@ -32,10 +33,11 @@ SINGLE = [
     FromQuantile(0.4),
     RoundRobin(),
     BestRank(),
+    EqualQuota(),
     MeanZScore(),
     Shuffled(3),
 ]
-SEVERAL = [RoundRobin(), BestRank(), MeanZScore(), Shuffled(3)]
+SEVERAL = [RoundRobin(), BestRank(), EqualQuota(), MeanZScore(), Shuffled(3)]
 
 scores = st.one_of(st.just(math.nan), st.integers(-3, 3).map(float), st.floats(-1e3, 1e3, width=32))
 
@@ -157,6 +159,30 @@ def test_best_rank_is_by_the_smallest_place_then_by_id(one: ScoreTable) -> None:
     assert BestRank()(one).tolist() == sorted(best, key=lambda row: (best[row], one.ids[row]))
 
 
+def with_own_rows(one: ScoreTable) -> list[int]:
+    """Equal quotas the slow way: lists of each target's own rows, taken in turn by place."""
+    columns = [Highest()(table(one.values[:, [t]], list(one.ids))).tolist() for t in range(len(one.targets))]
+    own: list[list[tuple[int, str, int]]] = [[] for _ in columns]
+    for row in np.flatnonzero(one.eligible).tolist():
+        places = [column.index(row) if row in column else len(one.ids) for column in columns]
+        own[places.index(min(places))].append((min(places), one.ids[row], row))
+    lists = [[row for *_, row in sorted(rows)] for rows in own]
+    longest = max(map(len, lists))
+    return [rows[place] for place in range(longest) for rows in lists if place < len(rows)]
+
+
+@given(tables(columns=4))
+@settings(max_examples=40, deadline=None)
+def test_equal_quotas_are_filled_with_rows_of_their_own(one: ScoreTable) -> None:
+    assert EqualQuota()(one).tolist() == with_own_rows(one)
+
+
+def test_a_target_with_many_columns_has_no_larger_quota() -> None:
+    values = np.array([[9, 0, 0], [8, 1, 0], [0, 9, 0], [0, 8, 1], [0, 0, 9], [1, 0, 8]], dtype=float)
+    one = ScoreTable(tuple("abcdef"), ("x", "y/1", "y/2"), values, "1", "a test")
+    assert EqualQuota()(one).tolist() == [0, 2, 1, 4, 3, 5]
+
+
 def test_ties_break_by_code_points() -> None:
     ids = ["é", "a\0", "Z", "a", "\U0001f600", "\uffff", "z"]
     one = table(np.zeros((7, 1)), ids)
@@ -177,7 +203,7 @@ def test_a_constant_column_adds_nothing_to_mean_z_score() -> None:
     assert MeanZScore()(one).tolist() == [1, 2, 3, 0]  # halves of -0.98 and 1.37; 0; -0.39
 
 
-@pytest.mark.parametrize("order", [BestRank(), RoundRobin()])
+@pytest.mark.parametrize("order", [BestRank(), EqualQuota(), RoundRobin()])
 @given(one=tables())
 def test_one_column_is_ranked_as_highest_ranks_it(order, one: ScoreTable) -> None:
     """A leaderboard takes these orders of one column for one."""

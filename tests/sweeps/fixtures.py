@@ -70,7 +70,8 @@ def select(
     generator = np.random.default_rng([seed, *name.encode()])
     common = np.random.default_rng(9).random(POOL)
     own = np.random.default_rng([1, *"+".join(targets).encode()]).random(POOL)
-    values = common + own + 0.3 * generator.random(POOL) if name != "random" else generator.random(POOL)
+    drawn = name in ("random", "tilted_random")
+    values = generator.random(POOL) if drawn else common + own + 0.3 * generator.random(POOL)
     ids = tuple(f"row{k:03d}" for k in range(POOL))
     table = ScoreTable(ids, ("+".join(targets),), values[:, None], unit="", definition="")
     tokens = np.arange(POOL) % 50 + 1
@@ -147,7 +148,8 @@ def put(
         **groups.get("template", {}),
     }
     scores, selection = select(
-        store, selector, tuple(target.split("+")), rows, seed=seed if selector == "random" else 0, texts=texts,
+        store, selector, tuple(target.split("+")), rows, texts=texts,
+        seed=seed if selector == "random" else int(own.get("subset", 0)),
         selector=own, order=order, text=text,
     )  # fmt: skip
     links = {

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nait.core.statistics.results import Row
-from nait.store import Store
+from nait.store import Store, read_json, write_json
 from nait.sweeps.analyses.claims import Claim, claims
 from nait.sweeps.analyses.transfer import Matrix, as_csv, grid, matrices
 from nait.sweeps.grouping.collect import collect, outcomes
@@ -117,6 +117,44 @@ def test_the_csv_has_every_cell(tmp_path: Path) -> None:
     assert len(rows) == 9
     cells = {(row["target"], row["task"]): float(row["difference"]) for row in rows}
     assert cells == {key: pytest.approx(one.value) for key, one in matrix.cells.items()}
+
+
+def test_each_way_of_merging_is_a_row_beside_the_single_targets(tmp_path: Path) -> None:
+    store = filled(Store(tmp_path), diagonal(0.4))
+    ways = {"BestRank": 0.3, "RoundRobin": 0.2, "MeanZScore": 0.1, "EqualQuota": 0.05}
+    for seed in range(3):
+        for order, gain in ways.items():
+            share = dict.fromkeys(TASKS, 0.3 + gain)
+            _of_three_columns(store, put(store, "nait", target=ALL, seed=seed, share=share, order=order))
+        put(store, "nait", target=ALL, seed=seed, share=0.6, merge="directions")
+        put(store, "random", target=ALL, seed=seed, share=0.3)
+    matrix, said = found_in(store)
+    assert matrix.selector == "nait"
+    merged = ["in turn", "mean z-score", "equal quota", "one direction", "union of top rows"]
+    assert set(matrix.targets) == {*NAMES, *(f"all, {way}" for way in merged)}
+    assert set(matrix.merged) == {f"all, {way}" for way in merged}
+    for way in merged:
+        assert all((f"all, {way}", task) in matrix.cells for task in TASKS)
+    assert matrix.cells["all, union of top rows", "nano_math"].value > 0.15
+    claimed = [
+        text for text in _texts(store) if text.startswith("A single direction beats all directions merged (")
+    ]
+    assert len(claimed) == 5
+    assert "Asingle" in said
+
+
+def _of_three_columns(store: Store, run: str) -> None:
+    """Makes the scores of a run a table with a column for each target."""
+    links = read_json(store.folder("runs", run) / "manifest.json")["links"]
+    path = store.folder("scores", links["scores"]) / "manifest.json"
+    write_json(path, {**read_json(path), "targets": list(NAMES)})
+
+
+def _texts(store: Store) -> list[str]:
+    rows = collect(RunSet.load(store))
+    items = outcomes(RunSet.load(store), rows)
+    found = matrices(summarise(rows, items), {})
+    return [claim.text for _, claim in claims(found, rows, items, reasoning=(), control="random")]
 
 
 def test_one_target_gives_no_matrix(tmp_path: Path) -> None:

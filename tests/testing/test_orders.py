@@ -5,6 +5,7 @@ from __future__ import annotations
 from nait.core.contracts import Order
 from nait.core.ranking.orders import (
     BestRank,
+    EqualQuota,
     FromQuantile,
     Highest,
     Lowest,
@@ -54,3 +55,8 @@ class TestMeanZScore(OrderContract):
 class TestShuffled(OrderContract):
     def order(self) -> Order:
         return Shuffled()
+
+
+class TestEqualQuota(OrderContract):
+    def order(self) -> Order:
+        return EqualQuota()

@@ -10,6 +10,7 @@ from functools import partial
 import typer
 
 import nait
+from nait.cli.subcommands.publish_command import publish
 from nait.cli.subcommands.selecting import select
 from nait.core.errors import ConfigError
 
@@ -58,6 +59,7 @@ def leaderboard(context: typer.Context) -> Work:
 
 
 app.command()(select)
+app.command()(publish)
 
 
 def work_of(arguments: Sequence[str]) -> Work:

@@ -167,6 +167,30 @@ class BestRank:
         return by_id[lowest_first(np.where(best < len(by_id), best, np.nan))]
 
 
+@dataclass(frozen=True)
+class EqualQuota:
+    """Each target fills an equal quota with rows of its own: a row belongs to the target that ranks it best.
+
+    Targets take turns. A target with several columns ranks a row by the best of them. When a target has no row of its
+    own left, the others continue.
+    """
+
+    def __call__(self, table: ScoreTable) -> Ranking:
+        by_id, groups = id_order(table.ids), list(by_target(table.targets).values())
+        count = len(by_id)
+        best = np.full((len(groups), count), count, dtype=np.int32)
+        group_of = {column: t for t, columns in enumerate(groups) for column in columns}
+        for column, ranks in enumerate(_map_columns(table, lambda t: _ranks(table.values[by_id, t]))):
+            np.minimum(best[group_of[column]], ranks, out=best[group_of[column]])
+        owner = best.argmin(axis=0)  # ties: the first target
+        ranked = best.min(axis=0) < count
+        turn = np.full(count, np.nan)
+        for t in range(len(groups)):
+            own = np.flatnonzero(ranked & (owner == t))
+            turn[own[np.argsort(best[t, own], kind="stable")]] = np.arange(len(own)) * len(groups) + t
+        return by_id[lowest_first(turn)]
+
+
 def _ranks(values: Floats) -> npt.NDArray[np.int32]:
     """Ranks [N], 0 for the largest value; ties by position; N for NaN."""
     ranking = lowest_first(-values)

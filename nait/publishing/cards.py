@@ -1,0 +1,103 @@
+"""The card of a published run: README.md with the metadata that the Hub reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nait.store import Artifact, read_json
+
+NOT_SHOWN = ("path", "paths")
+"""Last parts of settings that hold paths of this machine."""
+
+
+def card(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
+    """The card. `manifest`: the run's; `kept`: name in the folder -> artifact."""
+    parts = [_metadata(manifest, kept), _title(manifest), _content(kept), _use(kept), _settings(manifest)]
+    return "\n\n".join(filter(None, [*parts, _results(kept), _licence(manifest)])) + "\n"
+
+
+def _metadata(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
+    lines = ["---", "tags: [instruction-tuning, data-selection, nait]"]
+    if "adapter" in kept:
+        lines.insert(1, "library_name: peft")
+        if manifest["model"].count("/") == 1:  # a name on the Hub
+            lines.insert(2, f"base_model: {manifest['model']}")
+    return "\n".join([*lines, "---"])
+
+
+def _title(manifest: Mapping[str, Any]) -> str:
+    target = f" for {manifest['target']}" if manifest["target"] else ""
+    prints = manifest["fingerprints"]
+    return (
+        f"# {manifest['selector']}: {manifest['budget'] or 'all rows'} of {manifest['pool']}{target}\n\n"
+        f"Rows of the pool `{manifest['pool']}` (fingerprint `{prints['pool']}`) that `{manifest['selector']}` "
+        f"selects with the model `{manifest['model']}` (fingerprint `{prints['model']}`), seed {manifest['seed']}."
+    )
+
+
+def _content(kept: Mapping[str, Artifact]) -> str:
+    lines = [
+        "| file | content |", "|---|---|",
+        "| `scores.parquet` | id, score for each target, rank, selected, answer tokens, reason of ineligible rows |",
+        "| `selected_ids.txt` | ids of the selected rows, best first |",
+    ]  # fmt: skip
+    lines += [f"| `{name}` | the direction of a target |" for name in kept if name.startswith("directions/")]
+    lines += ["| `adapter` | the fine-tuned weights |"] if "adapter" in kept else []
+    lines += ["| `results.json` | the evaluation's results |"] if "results.json" in kept else []
+    return "\n".join([*lines, "", "The texts of the rows are not included."])
+
+
+def _use(kept: Mapping[str, Artifact]) -> str:
+    commands = ["nait selector=scores selector.path=scores.parquet ...  # the same scores on the same pool"]
+    folders = [name for name in kept if name.startswith("directions/")]
+    if folders:
+        named = ", ".join(f"{name.partition('/')[2]}: {name}" for name in folders)
+        commands.append(
+            f"nait target=directions 'target.paths={{{named}}}' ...  # the directions on another pool"
+        )
+    return "\n".join(["```bash", *commands, "```"])
+
+
+def _settings(manifest: Mapping[str, Any]) -> str:
+    """Settings of method, order and budget, without paths, and the versions."""
+    config = manifest["config"]
+    found = {
+        name: value
+        for group in ("selector", "order", "budget")
+        for name, value in _leaves(config[group], group)
+        if name.rsplit(".", 1)[-1] not in NOT_SHOWN
+    }
+    lines = [f"- `{name}`: `{value}`" for name, value in found.items()]
+    versions = ", ".join(f"{name} {value}" for name, value in manifest.get("versions", {}).items())
+    return "\n".join(["## Settings", "", *lines, "", f"Versions: {versions}."])
+
+
+def _leaves(node: Any, at: str) -> Iterable[tuple[str, Any]]:
+    if not isinstance(node, Mapping):
+        return [(at, node)]
+    return [leaf for key, value in node.items() for leaf in _leaves(value, f"{at}.{key}")]
+
+
+def _results(kept: Mapping[str, Artifact]) -> str:
+    if "results.json" not in kept:
+        return ""
+    results = read_json(kept["results.json"].path / "results.json")["results"]
+    lines = [
+        f"| {one['task']} | {one['metric']} | {one['value']:.4f} | {_error(one['stderr'])} | {one['n']} |"
+        for one in results
+        if one.get("primary", True)
+    ]
+    header = ["## Results", "", "| task | metric | value | standard error | items |", "|---|---|---|---|---|"]
+    return "\n".join([*header, *lines])
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _licence(manifest: Mapping[str, Any]) -> str:
+    return (
+        "## Licence\n\nNot stated. Scores and ids derive from the pool, weights also from the base model: add the "
+        f"licence that `{manifest['pool']}` and `{manifest['model']}` allow."
+    )

@@ -1,0 +1,138 @@
+"""A run as a folder that others can use. It contains no text of the pool, whose licence may not allow it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nait.core.errors import DataError
+from nait.core.inputs.paths import at_home
+from nait.publishing.cards import card
+from nait.store import MANIFEST, Artifact, Store, read_json, reading, write_text
+
+RUN = "run.json"
+SCORES, IDS, DIRECTIONS, ADAPTER = "scores.parquet", "selected_ids.txt", "directions", "adapter"
+NOT_WEIGHTS = (MANIFEST, "curve.json")
+"""Files of an adapter's artifact that are not part of the adapter."""
+
+
+def publish(
+    run: str | Path, out: str | Path, *, store: str | Path | None = None, upload: str | None = None
+) -> Path:
+    """The new folder `out` with what a run made: scores, ids of the selected rows, directions, adapter and a card.
+
+    - `run`: the run's folder, which contains `run.json`.
+    - `store`: the run's store; None: the one that `run.json` names.
+    - `upload`: OWNER/NAME of a private Hub repository that receives the folder. None: nothing leaves this machine.
+
+    Raises: DataError for a folder without a finished run, a missing artifact, or an existing `out`.
+    """
+    manifest = _manifest(at_home(run))
+    target = at_home(out)
+    if target.exists():
+        raise DataError("it exists already", where=str(out), fix="Name a new folder.")
+    kept = _artifacts(manifest, Store(at_home(store or manifest["config"]["paths"]["store"])))
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    _write(part, kept)
+    write_text(part / "README.md", card(manifest, kept))
+    part.rename(target)
+    if upload is not None:
+        from nait.hub.uploads import upload_folder
+
+        upload_folder(target, upload, kind="model" if ADAPTER in kept else "dataset")
+    return target
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    if not (folder / RUN).is_file():
+        raise DataError(f"there is no {RUN}", where=str(folder), fix="Give the folder of a run.")
+    found: dict[str, Any] = read_json(folder / RUN)
+    if found.get("status") != "done" or not found.get("links", {}).get("selection"):
+        raise DataError(
+            "this run has not selected rows, or has not ended",
+            where=str(folder / RUN),
+            fix="Run the job to its end.",
+        )
+    return found
+
+
+def _artifacts(manifest: dict[str, Any], store: Store) -> dict[str, Artifact]:
+    """Name in the folder -> artifact. Raises: DataError for one that the store lacks."""
+    links = manifest["links"]
+    scores = _found(store, "scores", links["scores"])
+    kept = {SCORES: _found(store, "selections", links["selection"])}
+    kept |= {
+        f"{DIRECTIONS}/{_folder_name(str(one.manifest['target']))}": one for one in _directions(store, scores)
+    }
+    if links.get("adapter"):
+        kept[ADAPTER] = _found(store, "adapters", links["adapter"])
+    if links.get("evaluation"):
+        kept["results.json"] = _found(store, "evaluations", links["evaluation"])
+    return kept
+
+
+def _directions(store: Store, scores: Artifact) -> list[Artifact]:
+    """The directions that the scores project on: of the same settings, and made of the same measurements."""
+    config = scores.manifest["key"]["selector"]
+    wanted = [config.get(name) for name in ("site", "reference_feature", "direction", "sign", "components")]
+    measured = {tuple(part) for part in scores.manifest.get("made_of", ())}
+    found = []
+    for one in store.artifacts("directions") if wanted[0] else ():
+        key = one.manifest["key"]
+        settings = [
+            key["reading"]["site"],
+            key["reading"]["feature"],
+            key["kind"],
+            key["sign"],
+            key["components"],
+        ]
+        if settings == wanted and {tuple(part) for part in one.manifest.get("made_of", ())} <= measured:
+            found.append(one)
+    return found
+
+
+def _found(store: Store, kind: str, address: str) -> Artifact:
+    found = store.find(kind, address)
+    if found is None:
+        raise DataError(
+            f"{kind}/{address} is not in the store", where=str(store.root), fix="Run the job again."
+        )
+    return found
+
+
+def _folder_name(target: str) -> str:
+    """A target's name without characters that are special in paths."""
+    return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in target).strip(".")
+
+
+def _write(folder: Path, kept: dict[str, Artifact]) -> None:
+    for name, artifact in kept.items():
+        with reading(artifact.path):
+            for source, place in _files(name, artifact):
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, folder / place)
+    write_text(folder / IDS, "".join(f"{key}\n" for key in _selected(kept[SCORES])))
+
+
+def _files(name: str, artifact: Artifact) -> Iterator[tuple[Path, str]]:
+    """(file of the artifact, its place in the folder)."""
+    if name in (SCORES, "results.json"):
+        yield artifact.path / name, name
+        return
+    for file in sorted(artifact.path.iterdir()):
+        wanted = file.name not in NOT_WEIGHTS if name == ADAPTER else file.suffix in (".json", ".safetensors")
+        if file.is_file() and wanted and file.suffix in (".json", ".safetensors"):
+            yield file, f"{name}/{file.name}"
+
+
+def _selected(artifact: Artifact) -> list[str]:
+    """The ids of the selected rows, best first."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(artifact.path / SCORES)
+    found: list[str] = table.filter(table.column("selected")).sort_by("rank").column("id").to_pylist()
+    return found

@@ -1,0 +1,106 @@
+"""A published run: what repeats its selection elsewhere, without the pool's texts or this machine's paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.core.errors import ConfigError, DataError, NaitError
+from nait.hub.uploads import upload_folder
+from nait.publishing.published_runs import publish
+from tests.app.commands import given, make_home, warm
+
+TRAIN = ("train.epochs=1", "train.max_steps=1", "train.batch_size=4", "train.lora.r=2")
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which NAIT has selected and trained."""
+    folder = tmp_path_factory.mktemp("ran")
+    make_home(folder / "home")
+    words = [*given(folder / "home"), "selector=nait", "stages=[select,train]", *TRAIN, "hydra.run.dir=run"]
+    done = warm().run(words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_published_run_selects_the_same_rows_again(ran: Path, tmp_path: Path) -> None:
+    out = publish(ran / "run", tmp_path / "out", store=ran / "store")
+    selected = (ran / "run" / "selected.jsonl").read_text()
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert names == {
+        "README.md", "scores.parquet", "selected_ids.txt", "directions/refs/manifest.json",
+        "directions/refs/arrays.safetensors", "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
+    }  # fmt: skip
+    for words in (
+        ("selector=scores", "target=none", f"selector.path={out / 'scores.parquet'}"),
+        ("selector=nait", "target=directions", f"target.paths={{refs: {out / 'directions' / 'refs'}}}"),
+    ):
+        arguments = [*(word for word in given(ran / "home") if not word.startswith("target")), *words]
+        folder = tmp_path / f"by_{words[0].partition('=')[2]}"
+        done = warm().run([*arguments, "stages=[select]", f"hydra.run.dir={folder}"], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "selected.jsonl").read_text() == selected
+
+
+def test_the_card_names_what_it_is_and_no_path_of_this_machine(ran: Path, tmp_path: Path) -> None:
+    out = publish(ran / "run", tmp_path / "out", store=ran / "store")
+    card = (out / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: peft\n")
+    assert "# nait: 10% of pool for refs" in card
+    assert "- `selector.site`: `residual`" in card
+    assert "selector=scores" in card
+    assert "Not stated" in card
+    for file in out.rglob("*"):
+        assert not file.is_file() or str(ran).encode() not in file.read_bytes(), file
+    assert b"Do 3" not in (out / "scores.parquet").read_bytes()  # no text of the pool
+
+
+def test_what_cannot_be_published_is_an_error(ran: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no run\.json"):
+        publish(tmp_path, tmp_path / "out")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(DataError, match="it exists already"):
+        publish(ran / "run", tmp_path / "there", store=ran / "store")
+    with pytest.raises(DataError, match="is not in the store"):
+        publish(ran / "run", tmp_path / "out", store=tmp_path / "empty")
+    assert not (tmp_path / "out").exists()
+
+
+class Hub:
+    """A client that records its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def create_repo(self, repo: str, *, repo_type: str, private: bool, exist_ok: bool) -> str:
+        self.calls.append((repo, repo_type, private, exist_ok))
+        return f"https://hub/{repo}"
+
+    def upload_folder(self, *, folder_path: str, repo_id: str, repo_type: str) -> None:
+        self.calls.append((folder_path, repo_id, repo_type))
+
+
+def test_the_command_prints_the_new_folder(ran: Path) -> None:
+    done = warm().run(["publish", "run", "published"], cwd=ran)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "published"
+    assert (ran / "published" / "README.md").is_file()
+    again = warm().run(["publish", "run", "published"], cwd=ran)
+    assert again.returncode == 2
+    assert "it exists already" in again.stderr
+
+
+def test_an_upload_is_private_and_only_made_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub()
+    assert upload_folder(tmp_path, "me/set", kind="dataset", client=hub) == "https://hub/me/set"
+    assert hub.calls == [("me/set", "dataset", True, True), (str(tmp_path), "me/set", "dataset")]
+    with pytest.raises(ConfigError, match="is not OWNER/NAME"):
+        upload_folder(tmp_path, "set", kind="dataset", client=hub)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(NaitError, match="HF_HUB_OFFLINE is set"):
+        upload_folder(tmp_path, "me/set", kind="dataset")
