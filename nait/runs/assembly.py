@@ -54,6 +54,7 @@ def assemble(
     Raises: NaitError for anything that the user must fix, before a model is loaded.
     """
     check_label(config["label"], names["selector"])
+    check_label(config["selector"].get("name"), names["selector"], where="selector.name")
     config = _untrained(config, names["train"])
     parts = _parts(config, build, names=names, other_selector=other_selector)
     stages, store = config["stages"], Store(config["paths"]["store"])

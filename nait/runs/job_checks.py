@@ -16,13 +16,13 @@ RESERVED = ("random", "full", BASE, "base (not trained)")
 """Names with a meaning in leaderboards: the control and the references."""
 
 
-def check_label(label: str | None, selector: str) -> None:
-    """Raises: ConfigError for a label that is the name of another method, such as the control."""
+def check_label(label: str | None, selector: str, *, where: str = "label") -> None:
+    """Raises: ConfigError for a label that is the name of another method, such as the control. `where`: its key."""
     if label in RESERVED and label != selector:
         raise ConfigError(
             f"'{label}' is the name of a selector other than {selector}",
-            where="label",
-            fix="Choose another label: leaderboards identify a selector by this name.",
+            where=where,
+            fix="Choose another name: leaderboards identify a selector by it.",
         )
 
 

@@ -67,11 +67,12 @@ def assembled(home: Path, folder: Path, *words: str, **names: str) -> Job:
         return found
 
     config = plain(*usual, *(word for word in words if word != "target=none"))
+    chosen = [word.removeprefix("selector=") for word in words if word.startswith("selector=")]
     return assemble(
         config,
         build,
         folder=folder,
-        names={"selector": "nait", "train": "lora", **names},
+        names={"selector": [*chosen, "nait"][0], "train": "lora", **names},
         other_selector=other,
     )
 
@@ -83,6 +84,13 @@ def test_a_target_that_holds_half_of_the_pool_has_a_warning(tmp_path: Path) -> N
     (warning,) = repeated_pool(pool, read_target(path, limit=4))
     assert "4 of the 8 rows of the pool 'pool' are references of the target 'pool'" in warning
     assert repeated_pool(pool, read_target(path, limit=3)) == []
+
+
+def test_a_selector_with_the_name_of_the_control_is_refused(home: Path, tmp_path: Path) -> None:
+    refused = "selector.name: 'random' is the name of a selector other than nait"
+    with pytest.raises(ConfigError, match=refused):
+        assembled(home, tmp_path, "selector.name=random")
+    assert assembled(home, tmp_path, "selector.name=mine").labels["selector"] == "mine"
 
 
 @pytest.mark.parametrize(
