@@ -94,7 +94,7 @@ def test_a_folder_with_a_similar_name_is_suggested(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("model.Q4_K_M.gguf", r"only GGUF weights \(model\.Q4_K_M\.gguf\).*model=hf"),
+        ("model.Q4_K_M.gguf", r"only GGUF weights \(model\.Q4_K_M\.gguf\).*model=gguf.*model=hf"),
         ("pytorch_model.bin", r"only pickled weights \(pytorch_model\.bin\).*save_pretrained"),
         ("consolidated.00.pth", "only pickled weights"),
     ],

@@ -17,8 +17,8 @@ MOST_BYTES = 100_000_000
 """Maximum header length of the format."""
 
 GGUF_FIX = (
-    "GGUF weights are not supported: use the folder or the Hub id (model=hf) of the original checkpoint, "
-    "or convert them: AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=FILE).save_pretrained(NEW_FOLDER)."
+    "model=gguf model.path=FILE dequantises them. The original checkpoint is better: its folder, or its Hub id "
+    "(model=hf)."
 )
 PICKLE_FIX = (
     "Loading them can run code. If you trust their source, convert them: "
