@@ -15,13 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
 from nait.core.addresses import address
 from nait.core.errors import ModelError, first_line
 from nait.core.inputs.paths import at_home
 from nait.models.checkpoint.file_hashes import file_digests
 from nait.models.loading import Dtype, LocalModel
+from nait.store.files.locks import locked
 
 log = logging.getLogger("nait")
 
@@ -100,7 +99,7 @@ def _converted(source: Path, name: str, root: Path, memory: Path | None) -> Path
     (digest,) = file_digests({source.name: source}, memory).values()
     folder = root / address({"gguf": digest, "version": VERSION, "dtype": DTYPE})
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f"{folder.name}.lock"):
+    with locked(root / f"{folder.name}.lock"):
         if not folder.is_dir():
             part = folder.with_name(folder.name + ".part")
             shutil.rmtree(part, ignore_errors=True)

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, SoftFileLease, Timeout
 
 from nait.core.errors import StoreError
+from nait.store.files.lock_protocol import LEASE_SECONDS, protocol
 
 log = logging.getLogger("nait")
 
@@ -26,8 +27,11 @@ NOTICE_SECONDS = 10.0
 """Seconds after which a waiting process says what it waits for."""
 
 
-def lock_at(path: Path) -> FileLock:
-    """A lock whose file says which process holds it and since when."""
+def lock_at(path: Path) -> FileLock | SoftFileLease:
+    """A lock whose file says which process holds it and since when, by the protocol of its file system."""
+    if protocol(path.parent) == "lease":
+        # Another thread refreshes it, and may have to release it.
+        return SoftFileLease(path, lease_duration=LEASE_SECONDS, thread_local=False)
     return FileLock(path, on_acquired=_sign)
 
 
@@ -35,15 +39,18 @@ def _sign(handle: int) -> None:
     note = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "since": f"since {datetime.now(UTC).isoformat(timespec='seconds')}",
     }
     with contextlib.suppress(OSError):  # a note is not worth a failed job
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(note).encode(), 0)
 
 
-def release(lock: FileLock) -> None:
+def release(lock: FileLock | SoftFileLease) -> None:
     """Remove the lock's file and release the lock."""
+    if isinstance(lock, SoftFileLease):
+        lock.release()
+        return
     with contextlib.suppress(OSError):  # another system may refuse to remove an open file
         Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
@@ -78,7 +85,7 @@ def if_free(path: Path) -> Iterator[bool]:
         release(lock)
 
 
-def _acquire(lock: FileLock, path: Path, *, limit: float | None) -> None:
+def _acquire(lock: FileLock | SoftFileLease, path: Path, *, limit: float | None) -> None:
     started, said = time.monotonic(), False
     while True:
         left = None if limit is None else limit - (time.monotonic() - started)
@@ -101,7 +108,15 @@ def _acquire(lock: FileLock, path: Path, *, limit: float | None) -> None:
 def holder(path: Path) -> str:
     """The process that holds a lock, in words."""
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {note['pid']} on {note['host']} (since {note['since']})"
+        text = path.read_text(encoding="utf-8")
+        note = json.loads(text) if text.startswith("{") else _of_lease(path, text)
+        return f"process {note['pid']} on {note['host']} ({note['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def _of_lease(path: Path, text: str) -> dict[str, str]:
+    """Process, machine and time of a lease, whose record has a line `name=value` for each fact."""
+    facts = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    refreshed = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    return {**facts, "since": f"last sign of life {refreshed}"}
