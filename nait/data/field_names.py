@@ -113,12 +113,12 @@ INSTRUCTIONS = frozenset({"instruction", "question", "query", "definition", "tas
 """Columns that usually hold the question: a warning names one that a pair of other columns leaves unused."""
 QUESTION_WORDS = (
     "prompt", "question", "instruction", "query", "problem", "input", "text", "article", "document", "dialogue",
-    "turn", "post", "history",
+    "turn", "post", "history", "report", "task", "description",
 )  # fmt: skip
 ANSWER_WORDS = (
     "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
     "correct_answer", "best_answer", "correct", "target", "summary", "highlights", "code", "label", "reference",
-    "annotation", "ground_truth", "ideal",
+    "annotation", "ground_truth", "ideal", "generation", "resolution", "reply",
 )  # fmt: skip
 """Words that identify question and answer columns when an error message suggests a mapping."""
 TEXT_COLUMNS = ("text", "content")

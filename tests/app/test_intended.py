@@ -41,6 +41,8 @@ TYPED: list[tuple[str, str]] = [
     ("eval=none", "'stages=[select,train]'"),
     ("tracking=online", "tracking=wandb tracking.mode=online"),
     ("tracking=off", "tracking=files"),
+    ("budget=500rows", "budget=count budget.count=500"),
+    ("budget=top10%", "budget=ratio budget.ratio=0.1"),
     ("budget=10k", "budget=count budget.count=10000"),
     ("budget=1.0", "budget=ratio budget.ratio=1.0"),
     ("budget=ratio=0.1", "budget=ratio budget.ratio=0.1"),
@@ -130,6 +132,13 @@ def test_words_in_another_order_are_answered(words: list[str], said: str) -> Non
     assert said in message(*words)
 
 
+@pytest.mark.parametrize(
+    "columns", ['{"prompt": "my q", "completion": "a"}', "{'prompt':'my q','completion':'a'}"]
+)
+def test_a_dict_may_be_written_as_json(columns: str) -> None:
+    assert typed(*OWN, f"data.columns={columns}")["data"]["columns"] == {"prompt": "my q", "completion": "a"}
+
+
 def test_a_given_path_is_not_reported_missing() -> None:
     assert "no value yet" in message("data=file", "data.colum=x")
     assert "no value yet" not in message(*OWN, "data.colum=x")
@@ -166,6 +175,7 @@ def test_each_value_of_a_sweep_is_checked(word: str) -> None:
         ("train.num_train_epochs=3", "Did you mean 'train.epochs'?"),
         ("train.lora.rank=8", "Did you mean 'train.lora.r'?"),
         ("train.bs=8", "Did you mean 'train.batch_size'?"),
+        ("data.sep=x", "Did you mean 'data.separator'?"),
         ("output_dir=out", "Did you mean 'paths.runs'?"),
         ("gpu=0", "Did you mean 'model.device'?"),
         ("wandb=online", "Did you mean 'tracking.mode'? It is offline, online or disabled; tracking=files"),

@@ -206,10 +206,17 @@ def test_an_every_step_reads_all_items(tmp_path: Path) -> None:
         ({"prompt": '["q", "r"]', "response_a": '["a"]', "response_b": '["b"]', "winner_model_a": 1}, Turn("q", "a")),
         ({"id": 1, "data": {"text": "q"}, "annotations": [
             {"result": [{"value": {"choices": ["a"]}, "from_name": "s", "type": "choices"}]}]}, Turn("q", "a")),
+        ({"question": "q", "distractor1": "x", "distractor2": "y", "distractor3": "z", "correct_answer": "a"},
+         Turn("q", "a")),
+        ({"description": "d", "utterances": ["q", "a"]}, Turn("q", "a")),
+        ({"instruction": "q", "generations": ["b", "a"], "ratings": [3.0, 5.0]}, Turn("q", "a")),
+        ({"name": "n", "instruction": "q", "instances": [{"input": "i", "output": "a"}]}, Turn("q", "a", "i")),
+        ({"Ticket ID": "1", "Subject": "s", "Description": "q", "Resolution": "a"}, Turn("q", "a")),
         ({"q_text": "q", "a_text": "a", "context": {"contexts": ["c"]}, "image": "x.png", "weight": 0},
          Turn("q", "a", "c")),
     ],
-    ids=["xlam", "ragas", "casehold", "arena", "label_studio", "several"],
+    ids=["xlam", "ragas", "casehold", "arena", "label_studio", "sciq", "utterances",
+         "generations", "instances", "tickets", "several"],
 )  # fmt: skip
 def test_each_refusal_is_followed_by_the_next_until_the_row_is_read(
     tmp_path: Path, row: Row, turn: Turn

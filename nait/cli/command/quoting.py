@@ -25,6 +25,7 @@ PATHS = ("path", "mirror", "store", "runs", "folder", "adapter", "moments")
 TEXTS = (*PATHS, "name", "label", "group", "project", "entity", "subset", "revision", "split")
 """Last parts of keys whose value is text, even if it looks like a number."""
 PERCENT = re.compile(r"\s*[\d.]+\s*%\s*")
+_QUOTED_KEY = re.compile(r"([{,]\s*)(['\"])([A-Za-z_]\w*)\2\s*:")
 _PARSER = OverridesParser.create()
 
 
@@ -80,6 +81,9 @@ def _value(word: str, last: str, value: str) -> str:
     if parsed is not None:
         number = last in TEXTS and isinstance(parsed._value, bool | int | float)
         return quoted(value) if number else value
+    plain = _QUOTED_KEY.sub(r"\1\3:", value) if value[:1] == "{" else value
+    if plain != value and _parse(f"key={plain}") is not None:
+        return plain  # JSON: Hydra's grammar has no quotes around the names of a dict
     repaired = _container(value) if value[:1] in "[{" else _several(value)
     if _parse(f"key={repaired}") is None:
         key = word.partition("=")[0]

@@ -14,7 +14,9 @@ _FILE = re.compile(
     r".*\.(?:jsonl?|ndjson|parquet|csv|tsv|arrow|feather|ya?ml|txt|gz|zst|bz2|xz)", re.IGNORECASE
 )
 _CHATS = re.compile(r"chat|llama|qwen|mistral|gemma|phi|deepseek|zephyr|vicuna|instruct|tokenizer|model")
-_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM%]?)")
+_BUDGET = re.compile(
+    r"(?:top)?[ _-]?(\d+(?:\.\d+)?)\s*([kKmM%]?)[ _-]?(?:rows|row|examples|samples)?", re.IGNORECASE
+)
 _SHOTS = re.compile(r"(\w+?)_?(\d{1,2})_?(?:shots?)?")
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
 _OFF = ("none", "off", "false", "no", "disabled")
@@ -149,6 +151,10 @@ def _budget(value: str) -> str:
     number, unit = float(found[1]), found[2].casefold()
     if unit in ("k", "m"):
         return f"budget=count budget.count={number * _FACTORS[unit]:.0f}"
+    if unit == "%":
+        return f"budget=ratio budget.ratio={number / 100:.12g}"
+    if number > 1 and number == int(number) and value != found[1]:
+        return f"budget=count budget.count={number:.0f}"
     if number == 1:
         return "budget=ratio budget.ratio=1.0 for all rows, or budget=count budget.count=1 for one"
     return ""

@@ -30,6 +30,7 @@ _WORDS = {
     "pool pool_path",
     "data.limit": "max_samples num_samples n_samples max_rows num_rows max_train_samples size",
     "data.columns": "column fields mapping column_mapping prompt_column",
+    "data.separator": "sep delimiter",
     "target.path": "reference references reference_path target_path target_file reference_file",
     "target.rows": "shots n_shots num_shots num_references",
     "budget.ratio": "percent percentage fraction share p top_p proportion rate",

@@ -83,12 +83,25 @@ def _first_of_json(row: Row, path: str | Sequence[str]) -> str | Sequence[str]:
 
 def _listed_input(row: Row, mapping: Guess) -> str:
     """Path of the texts in an input column that is a list or an object and is not read otherwise; "" without one."""
+    if beside := _input_beside(row, str(mapping["completion"])):
+        return beside
     read = {str(path).split(".")[0] for path in mapping.values()}
     for name, value in row.items():
         if name.casefold() in INPUTS and name not in read and isinstance(value, (list, dict)):
             path = joined_path(value)
             if path is not None and joined_texts(value_at(row, name + path)) is not None:
                 return name + path
+    return ""
+
+
+def _input_beside(row: Row, completion: str) -> str:
+    """Path of an input text in an object around the answer (Self-Instruct's `instances`, SQuAD's `paragraphs`)."""
+    steps = completion.split(".")
+    for i in range(len(steps) - 1, 0, -1):
+        around = value_at(row, ".".join(steps[:i]))
+        name = next((name for name in around if name in INPUTS), "") if isinstance(around, dict) else ""
+        if name and isinstance(around[name], str):
+            return ".".join([*steps[:i], name])
     return ""
 
 
@@ -115,7 +128,12 @@ def _guess(row: Row) -> Guess | None:
 
 
 def _guessed_turns(columns: Row) -> dict[str, str] | None:
-    """Mapping to a list of turns, {user, bot}, if it is the only text of the row."""
+    """Mapping to a list of turns, {user, bot}, if it is the only text of the row, or to a list of utterances."""
+    spoken = [
+        name for name, one in columns.items() if name.casefold() == "utterances" and is_history(name, one)
+    ]
+    if spoken and len(columns[spoken[0]]) > 1:
+        return {"messages": spoken[0]}
     found = [name for name, one in columns.items() if isinstance(one, list) and one and turn_keys(one[0])]
     texts = {path.split(".")[0] for path in _text_paths(columns)}
     return {"messages": found[0]} if len(found) == 1 and texts == {*found} else None
