@@ -12,6 +12,7 @@ import typer
 import nait
 from nait.cli.subcommands.publish_command import publish
 from nait.cli.subcommands.selecting import select
+from nait.cli.subcommands.store_commands import store_app
 from nait.core.errors import ConfigError
 
 Work = Callable[[], None]
@@ -60,6 +61,7 @@ def leaderboard(context: typer.Context) -> Work:
 
 app.command()(select)
 app.command()(publish)
+app.add_typer(store_app, name="store")
 
 
 def work_of(arguments: Sequence[str]) -> Work:

@@ -1,0 +1,133 @@
+"""Laws of push and pull: whole artifacts, verified, once; nothing invalid enters a store or leaves its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from nait.core.errors import StoreError
+from nait.store import Store
+from nait.store.upkeep.push_pull import pull, push
+
+
+def write(part: Path) -> dict[str, Any]:
+    (part / "sub").mkdir(exist_ok=True)
+    (part / "a.txt").write_text("first")
+    (part / "sub/b.bin").write_bytes(bytes(range(200)))
+    return {"n": 3}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "mine")
+    for number in range(3):
+        store.produce("things", {"number": number}, write)
+    store.produce("others", {"number": 0}, write)
+    return store
+
+
+@pytest.fixture(params=["memory", "folder"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "folder":
+        yield str(tmp_path / "shared")
+        return
+    yield "memory://bucket/store"
+    fsspec.filesystem("memory").store.clear()
+
+
+def files(store: Store) -> dict[str, bytes]:
+    paths = [path for path in store.root.rglob("*") if path.is_file() and path.name != "used.json"]
+    return {path.relative_to(store.root).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_a_store_travels_whole_and_once(store: Store, url: str, tmp_path: Path) -> None:
+    first = push(store, url)
+    assert (first.copied, first.present, first.refused) == (4, 0, [])
+    assert push(store, url).present == 4
+    there = Store(tmp_path / "theirs")
+    assert (pull(there, url).copied, pull(there, url).present) == (4, 4)
+    assert files(there) == files(store)
+    assert there.find("things", {"number": 1}) is not None
+
+
+def test_only_the_kinds_that_are_asked_for_travel(store: Store, url: str, tmp_path: Path) -> None:
+    assert push(store, url, kinds=["others"]).copied == 1
+    assert pull(Store(tmp_path / "theirs"), url, kinds=["things"]).copied == 0
+
+
+def test_a_damaged_artifact_is_not_pushed(store: Store, url: str) -> None:
+    made = store.find("things", {"number": 0})
+    assert made
+    (made.path / "a.txt").write_text("other")
+    done = push(store, url)
+    assert done.copied == 3
+    assert len(done.refused) == 1
+    assert "a.txt" in done.refused[0]
+
+
+def test_what_changed_at_the_url_is_not_believed(store: Store, tmp_path: Path) -> None:
+    place = tmp_path / "shared"
+    push(store, str(place))
+    made = store.find("things", {"number": 0})
+    assert made
+    (place / "things" / made.address / "a.txt").write_text("other")
+    there = Store(tmp_path / "theirs")
+    done = pull(there, str(place))
+    assert done.copied == 3
+    assert "differs from its checksum" in done.refused[0] or "bytes" in done.refused[0]
+    assert there.find("things", {"number": 0}) is None
+    assert not list(there.root.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", ["../../../victim", "/victim", "sub/../../victim", "", "manifest.json", 3])
+def test_no_name_in_a_manifest_leads_out_of_the_artifact(name: Any, store: Store, tmp_path: Path) -> None:
+    place = tmp_path / "shared"
+    push(store, str(place), kinds=["others"])
+    (path,) = place.glob("others/*/manifest.json")
+    manifest = json.loads(path.read_text())
+    manifest["files"] = [name]
+    path.write_text(json.dumps(manifest))
+    (place / "victim").write_text("theirs")
+    done = pull(Store(tmp_path / "theirs"), str(place))
+    assert done.copied == 0
+    assert len(done.refused) == 1
+    assert not list((tmp_path / "theirs").rglob("victim"))
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "nul", '{"files": null}', "[" * 100_000])
+def test_an_invalid_manifest_is_refused(content: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shared/things" / ("a" * 32)
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(content)
+    (tmp_path / "shared/things/short").mkdir()
+    (tmp_path / "shared/things/short/manifest.json").write_text("{}")
+    done = pull(Store(tmp_path / "theirs"), str(tmp_path / "shared"))
+    assert (done.copied, len(done.refused)) == (0, 1)
+
+
+def test_an_artifact_without_checksums_is_not_pushed(store: Store, url: str) -> None:
+    made = store.find("others", {"number": 0})
+    assert made
+    manifest = {key: value for key, value in made.manifest.items() if key not in ("files", "checksum")}
+    (made.path / "manifest.json").write_text(json.dumps(manifest))
+    done = push(store, url)
+    assert "an earlier version made it" in str(done)
+    assert done.copied == 3
+
+
+def test_links_are_not_pushed(store: Store, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "manifest.json").write_text("{}")
+    (store.root / "things" / ("b" * 32)).symlink_to(victim)
+    assert push(store, str(tmp_path / "shared"), kinds=["things"]).copied == 3
+
+
+def test_an_unknown_protocol_is_answered_with_its_package(store: Store) -> None:
+    with pytest.raises(StoreError, match=r"nowhere://bucket: cannot be opened .*pip install s3fs"):
+        push(store, "nowhere://bucket")
