@@ -268,5 +268,5 @@ def test_an_evaluation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_damaged_evaluation_is_one_clear_error(tmp_path: Path) -> None:
     write_evaluation(tmp_path, Evaluation((), ()))
     (tmp_path / "items.parquet").write_bytes(b"PAR")
-    with pytest.raises(StoreError, match="the evaluation cannot be read"):
+    with pytest.raises(StoreError, match=r"items\.parquet: cannot be read"):
         read_items(tmp_path)
