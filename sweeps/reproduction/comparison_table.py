@@ -37,7 +37,7 @@ def beside_published(
         for figure in known.figures
         if figure.is_cost or evaluated
         for arm in measured
-        if arm.is_of(figure) and (evaluated or _concerns(figure, arm))
+        if arm.is_of(figure) and (evaluated or _has_its_pool(figure, arm)) and _is_nearest(figure, arm, known)
     ]
     if not body:
         return ()
@@ -45,9 +45,15 @@ def beside_published(
     return (Table.of("published", HEADER, body, caption=caption), Notes((NOTE,)))
 
 
-def _concerns(figure: Figure, arm: Arm) -> bool:
-    """Whether a run without evaluation is about the figure: it uses the figure's pool."""
-    return arm.facts["pool"] == str(figure.settings["pool"])
+def _has_its_pool(figure: Figure, arm: Arm) -> bool:
+    return arm.facts["pool"] == str(figure.settings.get("pool"))
+
+
+def _is_nearest(figure: Figure, arm: Arm, known: Published) -> bool:
+    """Whether no figure of the same name and table has the run's model where this one has another."""
+    model = arm.facts["model"]
+    same = (one for one in known.figures if (one.name, one.table) == (figure.name, figure.table))
+    return figure.settings.get("model") == model or all(one.settings.get("model") != model for one in same)
 
 
 def _cells(figure: Figure, arm: Arm, measured: Sequence[Arm]) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +104,7 @@ def setting_differences(figure: Figure, arm: Arm) -> list[str]:
     found = [
         f"{key} {arm.facts.get(key, 'unknown')}, not {_shown(value)}"
         for key, value in figure.settings.items()
-        if not _is_omitted(key, value) and not _equal(arm.facts.get(key), value)
+        if not _is_omitted(key, value) and not _equal(key, arm.facts.get(key), value)
     ]
     measured = arm.measured(figure.protocols)
     missing = [name for name in figure.protocols if name not in measured]
@@ -161,9 +162,12 @@ def _is_omitted(key: str, value: object) -> bool:
     return value is None and key != "train.max_steps"
 
 
-def _equal(measured: str | None, stated: object) -> bool:
+def _equal(key: str, measured: str | None, stated: object) -> bool:
+    """Whether a measured setting is the stated one. A device's name may have more words: A800 80GB."""
     if measured is None:
         return False
+    if key == "device":
+        return {*re.findall(r"\w+", str(stated))} <= {*re.findall(r"\w+", measured)}
     try:
         return math.isclose(float(measured), float(str(stated)))
     except ValueError:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from nait.cli.command.parameter_types import fit
 from nait.cli.config.plain_config import build
-from nait.cli.help import groups
+from nait.cli.help import conf_folder, groups
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError, NaitError
 from tests.hub_mirror import POOL_ROWS, save_mirror
@@ -57,22 +58,22 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_mirror(tmp_path_factory.mktemp("hub"))
 
 
-def built(group: str, *words: str) -> Any:
-    """What the group's node of a composed config builds."""
-    node = compose("run", overrides=list(words))[group]
+def built(group: str, option: str, *words: str) -> Any:
+    """What an option builds, composed without the other groups."""
+    node = compose(f"{group}/{option}", overrides=list(words))[group]
     return build(fit(OmegaConf.to_container(node, resolve=True), group))
 
 
 def target(name: str, mirror: Path, *words: str) -> Target:
     where = [] if name == "bbh" else [f"target.mirror={mirror}"]
-    (made,) = built("target", f"target={name}", *where, *words)
+    (made,) = built("target", name, *where, *words)
     assert isinstance(made, Target)
     return made
 
 
 @pytest.mark.parametrize("name", HUB_POOLS)
 def test_every_pool_by_name_reads_a_mirror(name: str, mirror: Path) -> None:
-    pool = built("data", f"data={name}", f"data.mirror={mirror}")
+    pool = built("data", name, f"data.mirror={mirror}")
     assert isinstance(pool, Pool)
     assert (pool.name, len(pool)) == (name, POOL_ROWS)
     assert pool.skipped == {}
@@ -81,9 +82,10 @@ def test_every_pool_by_name_reads_a_mirror(name: str, mirror: Path) -> None:
 
 def test_every_model_by_name_is_a_base_checkpoint_of_the_hub() -> None:
     for option, path in HUB_MODELS.items():
-        node = compose("run", overrides=[f"model={option}"]).model
-        assert node._target_.endswith("hub_model")
-        assert (node.path, node.revision, node.max_length) == (path, None, 512)
+        keys = yaml.safe_load((conf_folder() / "model" / f"{option}.yaml").read_text())
+        assert keys.pop("defaults") == ["hf", "_self_"]
+        assert keys.pop("path") == path
+        assert keys in ({}, {"dtype": "bfloat16"})
     assert {*HUB_MODELS} <= {*groups()["model"]}
 
 
@@ -109,15 +111,14 @@ def test_the_exemplars_of_bbh_are_three_for_each_of_its_27_tasks(mirror: Path) -
 
 
 def test_papers_targets_are_the_nine_capabilities_by_name(mirror: Path) -> None:
-    words = ["target=paper", f"target.mirror={mirror}", "target.rows=5"]
-    found = built("target", *words)
+    found = built("target", "paper", f"target.mirror={mirror}", "target.rows=5")
     assert [(one.name, len(one)) for one in found] == [(name, 5) for name in PAPER]
     alone = target("gsm8k", mirror, "target.rows=5")
     assert next(one.fingerprint for one in found if one.name == "gsm8k") == alone.fingerprint
 
 
 def test_only_the_chosen_sets_are_read(mirror: Path, tmp_path: Path) -> None:
-    words = ["target=paper", f"target.mirror={tmp_path}"]
+    words = ["paper", f"target.mirror={tmp_path}"]
     (bbh,) = built("target", *words, "target.capabilities=[bbh]")
     assert len(bbh) == 81
     with pytest.raises(DataError, match="the mirror has no 'openai/gsm8k'"):
@@ -140,6 +141,19 @@ def test_the_published_sets_have_their_published_numbers_of_reference_rows(
     for name, (rows, subtasks) in sizes.items():
         made = target(name, hub, "target.rows=null")
         assert (len(made), len({example.subtask for example in made.examples})) == (rows, subtasks)
+
+
+def test_alpaca_by_name_reads_the_published_rows(shared: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = tmp_path / "tatsu-lab" / "alpaca"
+    folder.mkdir(parents=True)
+    (folder / "train.parquet").symlink_to(shared("data/pools/alpaca_52k.parquet"))
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files: train.parquet\n---\n"
+    )
+    pool = built("data", "alpaca", f"data.mirror={tmp_path}", "data.limit=500")
+    assert (pool.name, len(pool)) == ("alpaca", 500)
+    first = next(example for example in pool.examples if example.row == 0)
+    assert first.turns[0].instruction == "Give three tips for staying healthy."
 
 
 def test_no_exemplar_of_bbh_is_a_test_item(shared: Callable[[str], Path], mirror: Path) -> None:

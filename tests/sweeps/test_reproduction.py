@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import measured
 from nait.sweeps.reproduction.comparison_table import DIFFERENT, beside_published
+from nait.sweeps.reproduction.measured_arms import arms, setting_differences
 from nait.sweeps.reproduction.published_figures import Published, parse, published
 from nait.sweeps.stored_runs.run_set import RunSet
 
@@ -159,6 +161,25 @@ def test_a_gain_is_relative_and_a_cost_is_hours(store: Store) -> None:
     assert rows["cost"][6] == "device unknown, not A800"
 
 
+def test_a_device_is_known_by_the_words_of_its_name(store: Store) -> None:
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs, "random")
+    arm = next(arm for arm in arms(runs, one.rows, one.lines) if arm.method == "nait")
+    (cost,) = [figure for figure in source().figures if figure.is_cost]
+    for device, differing in {"NVIDIA A800-SXM4-80GB": 0, "NVIDIA A100-SXM4-80GB": 1}.items():
+        on = replace(arm, facts={**arm.facts, "device": device})
+        stated = replace(cost, settings={**cost.settings, "device": "A800 80GB"})
+        assert len(setting_differences(stated, on)) == differing
+
+
+def test_of_figures_for_several_models_the_one_for_the_runs_model_is_shown(store: Store) -> None:
+    known = source()
+    gain = next(figure for figure in known.figures if figure.name == "gain")
+    other = replace(gain, value=9.0, settings={**gain.settings, "model": "other"})
+    assert shown(store, replace(known, figures=(gain, other)))["gain"][2] == "5.00 % over random"
+    assert shown(store, replace(known, figures=(other,)))["gain"][6] == "model m, not other"
+
+
 def test_other_targets_and_orders_are_other_figures(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     put(store, "nait", target="code", **SAME)
@@ -179,7 +200,7 @@ def test_the_shipped_figures_are_data_with_a_source() -> None:
     assert all(one.settings["model"] and one.settings["pool"] == "alpaca_gpt4" for one in known.figures)
     (full,) = [one for one in known.figures if one.selector == "full" and one.table == "main results"]
     assert full.settings["selected rows"] == 52_002
-    assert {one.settings.get("device") for one in known.figures if one.is_cost} == {"NVIDIA A800-SXM4-80GB"}
+    assert {one.settings.get("device") for one in known.figures if one.is_cost} == {"A800 80GB"}
 
 
 def test_the_report_has_the_section_where_the_papers_benchmarks_were_measured(tmp_path: Path) -> None:
