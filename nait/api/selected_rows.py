@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nait.cli.config.short_options import AskedSize, select_words
 from nait.cli.help import RECOMMENDED
 from nait.cli.selection.exported_rows import place_for, scores_place, write_rows
-from nait.cli.selection.selection_runs import Read, SelectionRun, run_selection
+from nait.cli.selection.selection_runs import IN_MEMORY, Read, SelectionRun, run_selection
 from nait.cli.selection.summaries import ending
 from nait.data.files.sources import memory_source
 from nait.data.pools import read_pool, read_target
 from nait.stages.artifacts.score_files import write_scored_rows
+from nait.stages.explanations import Explanation
+from nait.stages.stability import Stability
 
 if TYPE_CHECKING:
     import datasets
@@ -65,6 +67,19 @@ class Selected:
         names = ("definition", "unit", "ineligible", "length_correlation", "diagnostics")
         return {**{name: facts[name] for name in names}, "warnings": list(self.run.warnings)}
 
+    @property
+    def stability(self) -> Stability | None:
+        """The share of the rows that other draws of the reference rows select too; None without reference rows."""
+        return self.run.stability
+
+    def explain(self, row: str | int) -> list[Explanation]:
+        """Why a row, by its id or its number in the pool, is selected or not: one explanation for each target.
+
+        It has the row's score, rank and percentile, the score that was needed, each layer's part and the nearest
+        reference rows. Raises: DataError for an unknown row.
+        """
+        return self.run.explained(str(row))
+
     def save(self, path: str | Path) -> Path:
         """Write the rows to a file, and the scores beside it as NAME.scores.parquet. Returns the file of rows.
 
@@ -109,8 +124,9 @@ def select(
     more = [*overrides, *([] if store is None else [f"paths.store={store}"])]
     own_pool, own_like = isinstance(pool, str | Path), isinstance(like, str | Path | None)
     words = select_words(
-        pool=str(pool) if own_pool else "pool", like=_text(like) if own_like else "reference", model=_text(model),
-        size=size, method=method, more=more,
+        pool=_place(pool) or "" if own_pool else IN_MEMORY,
+        like=_place(like) if own_like else IN_MEMORY,
+        model=_place(model), size=size, method=method, more=more,
     )  # fmt: skip
     return Selected(
         run_selection(
@@ -123,6 +139,12 @@ def select(
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _place(value: object) -> str | None:
+    """A path as text, absolute if it exists, so that the program may change its folder; other names are unchanged."""
+    text = _text(value)
+    return str(Path(text).absolute()) if text and Path(text).exists() else text
 
 
 def _reader(read: Callable[..., Any], rows: Any, name: str) -> Read:

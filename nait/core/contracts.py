@@ -177,6 +177,29 @@ class Layered(Protocol):
         ...
 
 
+@runtime_checkable
+class Resampled(Protocol):
+    """A scorer that can score for bootstrap draws of the reference rows, and compare rows with them."""
+
+    def draw_requests(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor, *, draws: int
+    ) -> Sequence[tuple[Extractor, Pool, Sequence[Any]]]:
+        """What `draw_scores` measures of the pool, to share a pass with `score`."""
+        ...
+
+    def draw_scores(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor, *, draws: int
+    ) -> Iterable[npt.NDArray[Any]]:
+        """Scores [N, T], in the columns of `score`, for each of `draws` draws of as many reference rows."""
+        ...
+
+    def likeness(
+        self, row: Pool, pool: Pool, targets: Sequence[Target], extractor: Extractor
+    ) -> Mapping[str, npt.NDArray[Any]]:
+        """Target -> the similarity [n] of one row, a pool of its own, with each reference row."""
+        ...
+
+
 class Describer(Protocol):
     """Describes a pool's rows by their texts. `key` identifies the description: equal keys give equal traits."""
 

@@ -39,7 +39,7 @@ def main() -> None:
     if len(arguments.names) != needed:
         parser.error(f"{arguments.command} takes {needed} name(s)")
     try:
-        print(_output(arguments.command, arguments.names, Store(arguments.store, read_only=True)))
+        print(output(arguments.command, arguments.names, Store(arguments.store, read_only=True)))
     except (NaitError, OSError) as error:
         refused = write_error(error, fix="Give another FOLDER.") if isinstance(error, OSError) else error
         if refused is None:
@@ -48,7 +48,8 @@ def main() -> None:
         sys.exit(2)
 
 
-def _output(command: str, names: list[str], store: Store) -> str:
+def output(command: str, names: list[str], store: Store) -> str:
+    """The text to print for one command: list, show, compare or publish. Raises: DataError."""
     if command == "list":
         if not store.root.is_dir():
             raise DataError("there is no such store", where=str(store.root), fix="Give --store FOLDER.")

@@ -15,6 +15,7 @@ from nait.core.errors import ConfigError
 from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.ranking.score_table import Contributions, ScoreTable
 from nait.models.anatomy import Site
+from nait.neurons import resampling
 from nait.neurons.derivations import Derivation, check_references
 from nait.neurons.diagnostics import diagnose, warnings
 from nait.neurons.directions import KINDS, SIGNS, Directions, Kind, Sign
@@ -97,7 +98,7 @@ class Nait:
         """The sign rule; none for a contrast, which has a sign of its own."""
         return "none" if self.direction == "contrast" else self.sign
 
-    def _view(self, extractor: Extractor) -> Extractor:
+    def view(self, extractor: Extractor) -> Extractor:
         """The extractor of the run's texts, with the end token if `end_token`."""
         return extractor.under(end_token=True) if self.end_token else extractor
 
@@ -109,7 +110,7 @@ class Nait:
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
         """The signals measured on the pool: projections on the targets' directions, which are computed first."""
-        view = self._view(extractor)
+        view = self.view(extractor)
         _, _, signals = self._plan(pool, targets, view)
         return [(view, pool, signals)]
 
@@ -148,16 +149,34 @@ class Nait:
         for name, _, parts_nl, layers in totals:
             yield Contributions(name, tuple(layers), parts_nl[rows], parts_nl[among].mean(axis=0))
 
+    def draw_requests(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor, *, draws: int
+    ) -> list[tuple[Extractor, Pool, Sequence[Signal]]]:
+        """The signals that `draw_scores` measures on the pool: projections on the directions of all draws."""
+        return resampling.draw_requests(self, pool, targets, extractor, draws=draws)
+
+    def draw_scores(
+        self, pool: Pool, targets: Sequence[Target], extractor: Extractor, *, draws: int
+    ) -> Iterator[Floats]:
+        """Scores [N, T] for each bootstrap draw of the reference rows."""
+        return resampling.draw_scores(self, pool, targets, extractor, draws=draws)
+
+    def likeness(
+        self, row: Pool, pool: Pool, targets: Sequence[Target], extractor: Extractor
+    ) -> dict[str, Floats]:
+        """Target -> the row's cosine [n] with each reference row, about the pool's mean, averaged over layers."""
+        return resampling.likeness(self, row, pool, targets, extractor)
+
     def _totals(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> tuple[list[tuple[str, Directions]], Iterator[tuple[str, Floats, Floats, list[int]]]]:
         """The directions; and an iterator over the columns: name, scores [N], parts [N, L], layers."""
-        view = self._view(extractor)
+        view = self.view(extractor)
         found, centre, signals = self._plan(pool, targets, view)
         measured = view.measure(pool, signals)
         norms = measured.pop() if self.similarity == "cosine" else None
         return found, (
-            (name, *self._total(direction, p_ncl, norms, centre))
+            (name, *self.total(direction, p_ncl, norms, centre))
             for (name, direction), p_ncl in zip(found, measured, strict=True)
         )
 
@@ -167,20 +186,20 @@ class Nait:
         """The directions, the pool's mean if it is subtracted, and the signals to measure on the pool."""
         self.check(targets)
         found = self.directions(pool, targets, extractor)
-        reading = self._cut(self.candidate_reading, found[0][1])
+        reading = self.cut_at_depth(self.candidate_reading, found[0][1])
         signals: list[Signal] = [project_on(reading, d.vectors.transpose(1, 0, 2)) for _, d in found]
-        centre = self._mean(pool, extractor) if self.center else None
+        centre = self.pool_mean(pool, extractor) if self.center else None
         if self.similarity == "cosine":
             signals.append(Norms(reading) if centre is None else norms_about(reading, centre))
         return found, centre, signals
 
-    def _cut(self, reading: Reading, direction: Directions) -> Reading:
+    def cut_at_depth(self, reading: Reading, direction: Directions) -> Reading:
         """The reading; with `early_exit`, only up to the deepest chosen layer."""
-        deepest = max(self._chosen(direction))
+        deepest = max(self.chosen_layers(direction))
         last = len(direction.vectors) - 1 + reading.first_layer
         return replace(reading, depth=deepest) if self.early_exit and deepest < last else reading
 
-    def _chosen(self, direction: Directions) -> list[int]:
+    def chosen_layers(self, direction: Directions) -> list[int]:
         """The numbers of the layers that are summed."""
         first = self.candidate_reading.first_layer
         return choose_layers(self.layers, len(direction.vectors) - 1 + first, first)
@@ -189,23 +208,30 @@ class Nait:
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
     ) -> list[tuple[str, Directions]]:
         """Each target's directions, from the store if it has them; with `merge=directions`, one for all targets."""
-        extractor = self._view(extractor)
+        extractor = self.view(extractor)
+        return self.derivation(pool).directions(self.groups(targets), extractor)
+
+    def derivation(self, pool: Pool) -> Derivation:
+        """The settings of the directions, with the sample of the pool whose mean they need."""
         needs_pool = self.direction == "contrast" or self.sign == "pool"
         drawn = sample(pool, self.pool_sample, self.seed) if needs_pool else None
-        derivation = Derivation(self.reference_reading, self.direction, self._sign, self.components, drawn)
-        groups = [(target.name, [target]) for target in targets]
-        if self.merge == "directions":
-            groups = [("+".join(target.name for target in targets), list(targets))]
-        return derivation.directions(groups, extractor)
+        return Derivation(self.reference_reading, self.direction, self._sign, self.components, drawn)
 
-    def _mean(self, pool: Pool, extractor: Extractor) -> Floats:
+    def groups(self, targets: Sequence[Target]) -> list[tuple[str, list[Target]]]:
+        """The targets of each score column, by its name."""
+        if self.merge == "directions":
+            return [("+".join(target.name for target in targets), list(targets))]
+        return [(target.name, [target]) for target in targets]
+
+    def pool_mean(self, pool: Pool, extractor: Extractor) -> Floats:
         """The candidates' mean reading [L, D], over a sample of the pool."""
         return mean_reading(sample(pool, self.pool_sample, self.seed), self.candidate_reading, extractor)
 
-    def _total(
+    def total(
         self, direction: Directions, p_ncl: Floats, norms: Floats | None, centre: Floats | None
     ) -> tuple[Floats, Floats, list[int]]:
-        layers = self._chosen(direction)
+        """Scores [N], each layer's part [N, L] and the layers' numbers, from projections [N, C, L]."""
+        layers = self.chosen_layers(direction)
         places = [layer - self.candidate_reading.first_layer for layer in layers]
         v_lcd = np.asarray(direction.vectors, dtype=np.float64)
         shift = None if centre is None else np.einsum("lcd,ld->cl", v_lcd, centre)[:, places]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from nait.core.dataset.examples import Target, chosen_names
 from nait.core.errors import ConfigError, DataError, StoreError, did_you_mean
 from nait.core.inputs.paths import at_home
 from nait.neurons.directions import Directions
-from nait.store import MANIFEST, Store, read_copy
+from nait.store import MANIFEST, Artifact, Store, read_copy
 
 ARRAYS = "arrays.safetensors"
 
@@ -92,6 +93,18 @@ def publish(folder: str | Path, out: str | Path) -> Path:
         raise DataError("it exists already", where=str(out), fix="Name a new folder.")
     shutil.copytree(at_home(folder), target)
     return target
+
+
+def adopt_directions(store: Store, folder: str | Path) -> Artifact:
+    """The artifact of published directions, copied into the store under the address that they had.
+
+    Raises: DataError if `folder` holds no valid directions; StoreError if their manifest belongs to other ones.
+    """
+    manifest, _ = open_directions(folder)
+    with tempfile.TemporaryDirectory(prefix="nait-import-") as scratch:
+        copy = Path(scratch) / "directions" / str(manifest["address"])
+        shutil.copytree(at_home(folder), copy)
+        return store.adopt(copy)
 
 
 def resolve(store: Store, name: str) -> Path:

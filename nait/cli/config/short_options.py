@@ -100,7 +100,8 @@ def target_words(like: str | None, method: str) -> list[str]:
         return [f"target={like}"]
     folder = Path(like).expanduser()
     if (folder / MANIFEST).is_file() and (folder / ARRAYS).is_file():
-        return ["target=directions", f"target.paths={{{quoted(folder.name)}: {quoted(like)}}}"]
+        name = re.sub(r"\W+", "_", folder.resolve().name) or "directions"
+        return ["target=directions", f"target.paths={{{name}: {quoted(like)}}}"]
     return ["target=file", f"target.path={like}"]
 
 

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nait.cli.config.composed_config import ComposedConfig, composed
 from nait.cli.config.plain_config import build
 from nait.core.dataset.examples import Pool
-from nait.core.ranking.score_table import ScoreTable
+from nait.core.errors import ConfigError
 from nait.core.ranking.selection import Selection
 from nait.runs.assembly import assemble
 from nait.runs.execution import Execution
 from nait.runs.job import Job
 from nait.runs.records.run_record import RunRecord
 from nait.stages.artifacts.score_files import read_scores, read_selection
-from nait.store import Artifact
+from nait.stages.checks.detect_contamination import check_contamination
+from nait.stages.explanations import Explanation, explain_row, place_of
+from nait.stages.select import with_answers
+from nait.stages.stability import ScoredSelection, Stability, stability, with_shared_draws
+from nait.store import Artifact, read_json
 from nait.tracking.sigterm import Termination
 
 STAGES = ("select",)
+IN_MEMORY = "(rows in memory)"
+"""The path of a pool or target that a program holds in memory."""
 Read = Callable[[dict[str, Any]], Any]
 """A function from the config of a group to what it builds, for rows that are in memory."""
 
@@ -50,9 +57,26 @@ class SelectionRun:
         """The run's folder."""
         return self.job.folder
 
-    def table(self) -> ScoreTable:
-        """The score of each row for each target."""
-        return read_scores(self.scores)[0]
+    @cached_property
+    def scored(self) -> ScoredSelection:
+        """The selection with its scores and an extractor, for explanations."""
+        job, (table, tokens) = self.job, read_scores(self.scores)
+        extractor = job.extractor(job.store, job.parts.model)
+        return ScoredSelection(
+            job.pool, job.targets, job.parts.selector, extractor, table, self.selection, tokens
+        )
+
+    @cached_property
+    def stability(self) -> Stability | None:
+        """The share of the rows that other draws of the reference rows select too; None where there are none."""
+        return stability(self.scored)
+
+    def explained(self, row: str) -> list[Explanation]:
+        """Why a row, by its id or its number in the pool, is selected or not: one explanation for each target.
+
+        Raises: DataError for an unknown row.
+        """
+        return explain_row(place_of(self.pool, row), self.scored)
 
     @property
     def seconds_from_nothing(self) -> float:
@@ -78,14 +102,10 @@ def run_selection(
         with Termination():
             execution = Execution(job, STAGES, RunRecord([*job.warnings]))
             execution.run(last=False)
-    job, links = execution.job, execution.record.links
-    scores = job.store.find("scores", str(links["scores"]))
-    made = job.store.find("selections", str(links["selection"]))
-    assert scores is not None
-    assert made is not None
-    return SelectionRun(
-        job, read_selection(made, job.pool), scores, made, tuple(execution.record.warnings),
-        seconds=time.monotonic() - started, fresh=bool(execution.record.phases["select"].fresh),
+    record = execution.record
+    return _finished(
+        execution.job, record.links, record.warnings, seconds=time.monotonic() - started,
+        fresh=bool(record.phases["select"].fresh),
     )  # fmt: skip
 
 
@@ -102,10 +122,42 @@ def job_of(composition: ComposedConfig, *, pool: Read | None, targets: Read | No
                 return read(config)
         return build(node)
 
-    return assemble(
-        plain,
-        built,
-        folder=composition.folder,
-        names=composition.names,
-        other_selector=composition.other_selector(),
+    job = assemble(
+        plain, built, folder=composition.folder, names=composition.names, other_selector=composition.other_selector()
+    )  # fmt: skip
+    return replace(job, parts=replace(job.parts, selector=with_shared_draws(job.parts.selector)))
+
+
+def recorded_selection(folder: Path) -> SelectionRun:
+    """The selection of an earlier run, from the record in its folder and the store. It is not repeated.
+
+    Raises: ConfigError without a record of a selection; NaitError if its pool, target or model cannot be read.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        raise ConfigError("there is no run.json", where=str(folder), fix="Give the folder of a run.")
+    record = read_json(path)
+    config, links = record["config"], record["links"]
+    if not links.get("selection"):
+        raise ConfigError("the run has selected no rows", where=str(folder), fix="Give another run.")
+    if IN_MEMORY in (config["data"].get("path"), config["target"].get("path")):
+        fix = "Use Selected.explain in Python."
+        raise ConfigError("its rows were in the memory of a program", where=str(folder), fix=fix)
+    job = assemble(config, build, folder=folder, names=config["options"], other_selector=lambda _: {})
+    check = check_contamination(
+        job.pool, job.targets, evaluator=job.parts.evaluator, rule=job.parts.contamination, store=job.store
     )
+    targets = with_answers(job.targets, job.extractor(job.store, job.parts.model))
+    job = replace(job, pool=check.clean_pool(), targets=tuple(targets))
+    return _finished(job, links, record["warnings"], seconds=0.0, fresh=False)
+
+
+def _finished(
+    job: Job, links: Mapping[str, Any], warnings: Sequence[str], *, seconds: float, fresh: bool
+) -> SelectionRun:
+    scores = job.store.find("scores", str(links["scores"]))
+    made = job.store.find("selections", str(links["selection"]))
+    if scores is None or made is None:
+        fix = "Run the job again: its command is in run.json."
+        raise ConfigError("the store no longer has the selection", where=str(job.store.root), fix=fix)
+    return SelectionRun(job, read_selection(made, job.pool), scores, made, tuple(warnings), seconds, fresh)

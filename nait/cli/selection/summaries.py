@@ -7,9 +7,12 @@ import textwrap
 
 from nait.cli.selection.selection_runs import SelectionRun
 from nait.core.dataset.examples import Example
+from nait.stages.explanations import Explanation
 
 SHOWN = 3
 """Rows that are shown."""
+LAYERS = 5
+"""The most layers that are shown."""
 WIDTH = 100
 """Columns of a terminal that every line fits."""
 LINE = WIDTH - 12
@@ -17,7 +20,9 @@ LINE = WIDTH - 12
 
 def ending(run: SelectionRun, file: str) -> str:
     """The text to print after a selection whose rows are in `file`."""
-    parts = [_counts(run), _rows(run), _cost(run), _next(run, file)]
+    stable = run.stability.sentence() if run.stability else ""
+    first = explained_text(run, run.selection.ids[0]) if run.selection.ids else ""
+    parts = [_counts(run), _rows(run), first, wrapped(stable), *_warnings(run), _cost(run), _next(run, file)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -29,7 +34,7 @@ def _counts(run: SelectionRun) -> str:
 
 def _rows(run: SelectionRun) -> str:
     """The first rows in text."""
-    table = run.table()
+    table = run.scored.table
     lines = []
     for rank, row in enumerate(run.selection.rows[:SHOWN], start=1):
         example = run.pool.examples[row]
@@ -56,6 +61,41 @@ def human_seconds(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def wrapped(text: str) -> str:
+    """The text in lines of at most `WIDTH` columns."""
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ") if text else ""
+
+
+def _warnings(run: SelectionRun) -> list[str]:
+    return [wrapped(f"Warning: {text}") for text in run.warnings]
+
+
+def explained_text(run: SelectionRun, row: str) -> str:
+    """Why a row is selected or not, in lines."""
+    return "\n".join(line for one in run.explained(row) for line in _explained(one))
+
+
+def _explained(one: Explanation) -> list[str]:
+    chosen = "is selected" if one.selected else "is not selected"
+    if one.score is None or one.percentile is None:
+        return [f"Row {one.row} {chosen}: {one.reason or 'it has no score'}."]
+    rank = f"rank {one.rank:,}, " if one.rank else ""
+    above = f"above {one.percentile:.1%} of the rows"
+    lines = [f"Row {one.row} {chosen} for {one.target}: {rank}score {one.score:.4g}, {above}."]
+    if one.needed is not None and not one.selected:
+        lines.append(
+            f"  The last selected row has {one.needed:.4g}: {one.needed - one.score:.4g} more was needed."
+        )
+    if one.layers:
+        parts = sorted(one.layers.items(), key=lambda pair: -abs(pair[1]))[:LAYERS]
+        shown = ", ".join(f"layer {layer} {part:+.3g}" for layer, part in parts)
+        lines.append(f"  Largest parts of its distance from the mean row: {shown}.")
+    if one.nearest:
+        shown = ", ".join(f"{name} ({value:.2f})" for name, value in one.nearest)
+        lines.append(f"  Nearest reference rows: {shown}.")
+    return [wrapped(line) for line in lines]
+
+
 def _cost(run: SelectionRun) -> str:
     stored = "" if run.fresh else " The scores were in the store."
     return (
@@ -68,5 +108,6 @@ def _next(run: SelectionRun, file: str) -> str:
     return "\n".join([
         f"Rows:   {file}",
         f"Scores: {run.folder / 'scores.parquet'}",
-        f"Next:   nait explain {shlex.quote(run.selection.ids[0])} --in {shlex.quote(str(run.folder))}",
+        f"Why:    nait explain ROW --in {shlex.quote(str(run.folder))}",
+        "Train:  TRL, Axolotl and LLaMA-Factory load this file; or add 'stages=[select,train,evaluate]' to the job.",
     ])  # fmt: skip

@@ -10,6 +10,10 @@ from functools import partial
 import typer
 
 import nait
+from nait.cli.subcommands.direction_commands import directions
+from nait.cli.subcommands.doctor import doctor
+from nait.cli.subcommands.explaining import explain
+from nait.cli.subcommands.listing import ls, show
 from nait.cli.subcommands.publish_command import publish
 from nait.cli.subcommands.selecting import select
 from nait.cli.subcommands.store_commands import store_app
@@ -60,8 +64,13 @@ def leaderboard(context: typer.Context) -> Work:
 
 
 app.command()(select)
+app.command()(explain)
+app.command()(ls)
+app.command()(show)
 app.command()(publish)
+app.add_typer(directions)
 app.add_typer(store_app, name="store")
+app.command()(doctor)
 
 
 def work_of(arguments: Sequence[str]) -> Work:

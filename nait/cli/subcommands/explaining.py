@@ -1,0 +1,32 @@
+"""`nait explain`: why a row is selected or not, and how stable the selection is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+
+def explain(
+    row: str = typer.Argument(metavar="ROW", help="A row of the pool: its id, or its number from 0."),
+    run: str = typer.Option(..., "--in", metavar="RUN", help="The folder of the run that selected."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> Callable[[], None]:
+    """Explain why a row is selected or not: score, rank, layers, nearest references, what was needed."""
+    return lambda: print(explained(row, run, as_json=as_json))
+
+
+def explained(row: str, run: str, *, as_json: bool) -> str:
+    """The explanation as text or JSON. Raises: NaitError for an unknown row or run."""
+    from nait.cli.selection.selection_runs import recorded_selection
+    from nait.cli.selection.summaries import explained_text, wrapped
+
+    found = recorded_selection(Path(run).expanduser())
+    stable = found.stability
+    if as_json:
+        rows = [asdict(one) for one in found.explained(row)]
+        return json.dumps({"row": rows, "stability": asdict(stable) if stable else None}, indent=2)
+    return "\n".join(filter(None, [explained_text(found, row), wrapped(stable.sentence()) if stable else ""]))

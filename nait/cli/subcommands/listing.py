@@ -1,0 +1,128 @@
+"""`nait ls` and `nait show`: what there is to choose from, and what a run has made."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from nait.cli.help import conf_folder, groups
+from nait.core.errors import ConfigError, did_you_mean
+
+GROUPS = {
+    "selectors": "selector", "sweeps": "sweep", "evals": "eval", "data": "data", "targets": "target",
+    "models": "model",
+}  # fmt: skip
+"""What `nait ls` lists -> its config group."""
+TASKS = "tasks"
+
+
+def ls(
+    what: str | None = typer.Argument(None, metavar="[KIND]", help=f"{', '.join([*GROUPS, TASKS])}."),
+) -> Callable[[], None]:
+    """List what there is to choose from: selectors, sweeps, evals, data, targets, models, tasks."""
+    return lambda: print(listed(what))
+
+
+def listed(what: str | None) -> str:
+    """The options of a kind, one per line with what each is; without a kind, the kinds. Raises: ConfigError."""
+    if what is None:
+        counts = [(kind, f"{len(groups()[group])} options of {group}=") for kind, group in GROUPS.items()]
+        return _columns([*counts, (TASKS, f"{len(_tasks())} that ship; `lm-eval ls tasks` lists the others")])
+    if what == TASKS:
+        return _columns(_tasks())
+    if what not in GROUPS:
+        raise ConfigError(
+            "there is no such kind", where=f"nait ls {what}", fix=did_you_mean(what, [*GROUPS, TASKS])
+        )
+    folder = conf_folder() / GROUPS[what]
+    return _columns([(name, _first_comment(folder / f"{name}.yaml")) for name in groups()[GROUPS[what]]])
+
+
+def _tasks() -> list[tuple[str, str]]:
+    """The tasks that ship with this package, next to conf/ in a clone and in a wheel."""
+    found = []
+    for path in sorted((conf_folder().parent / "eval" / "tasks").glob("*/*.yaml")):
+        name = re.search(r"^(?:task|group): *(\w+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        if name:
+            found.append((name[1], _first_comment(path)))
+    return found
+
+
+def _first_comment(path: Path) -> str:
+    """The first sentence of a YAML file's first comment."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    text = next((line[1:].strip() for line in lines if line.startswith("#") and "@package" not in line), "")
+    return re.split(r"(?<=[.?]) (?=[A-Z])", text)[0]
+
+
+def _columns(rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(
+        f"{name:<{width}}  {textwrap.shorten(text, 98 - width, placeholder=' ...')}" for name, text in rows
+    )
+
+
+def show(
+    name: str = typer.Argument(
+        metavar="RUN|SELECTION", help="A run's folder, or a selection's address or folder."
+    ),
+    store: str = typer.Option("store", "--store", help="The store of a selection's address."),
+    as_json: bool = typer.Option(False, "--json", help="Print the record as JSON."),
+) -> Callable[[], None]:
+    """Show what a run or a selection is made of, its numbers and its warnings."""
+    return lambda: print(shown(name, store, as_json=as_json))
+
+
+def shown(name: str, store: str, *, as_json: bool) -> str:
+    """The record of a run's folder or of a selection. Raises: ConfigError if there is neither."""
+    folder = Path(name).expanduser()
+    if (folder / "run.json").is_file():
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        return json.dumps(record, indent=2) if as_json else _run(folder, record)
+    manifest = _selection(folder, store, name)
+    if as_json:
+        return json.dumps(manifest, indent=2)
+    names = ("address", "created", "rows", "answer_tokens", "digest")
+    return _columns([(key, str(manifest.get(key))) for key in names])
+
+
+def _selection(folder: Path, store: str, name: str) -> dict[str, Any]:
+    found = [folder] if (folder / "manifest.json").is_file() else []
+    if not found and re.fullmatch(r"[0-9a-f]{4,}", name):
+        found = [
+            path for path in Path(store).glob(f"selections/{name}*") if (path / "manifest.json").is_file()
+        ]
+    if len(found) != 1:
+        fix = "Give a run's folder, which holds run.json, or the address of a selection in --store."
+        raise ConfigError(f"{len(found)} runs and selections have this name", where=name, fix=fix)
+    manifest: dict[str, Any] = json.loads((found[0] / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
+
+
+def _run(folder: Path, record: dict[str, Any]) -> str:
+    """A run's record as a table."""
+    rows = [
+        (key, str(record.get(key)))
+        for key in ("status", "selector", "target", "budget", "seed", "model", "pool")
+    ]
+    rows += [("rows", f"{record['rows']['pool']['rows']:,} in the pool")]
+    rows += [
+        (f"{name} s", f"{value:.1f} from an empty store") for name, value in record.get("seconds", {}).items()
+    ]
+    rows += [(f"truth {name}", f"{value:.2f}") for name, value in record.get("truth", {}).items()]
+    if (folder / "results.json").is_file():
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        found = results if isinstance(results, list) else results.get("results", [])
+        rows += [(one["task"], f"{one['metric']} {one['value']:.3f}") for one in found if one.get("primary")]
+    rows += [("warning", text) for text in record.get("warnings", [])]
+    rows += [
+        (path.name, str(path)) for path in sorted(folder.iterdir()) if path.suffix in (".jsonl", ".parquet")
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)

@@ -1,0 +1,135 @@
+"""Explanations of single rows: why a row of the pool is selected or not.
+
+Shapes: N pool rows, T score columns, n reference rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nait.core.contracts import Layered, Resampled
+from nait.core.dataset.examples import Pool, fingerprint
+from nait.core.errors import DataError, did_you_mean
+from nait.core.ranking.orders import by_target
+from nait.signals.passes.stored_signals import NotMeasured
+from nait.stages.stability import ScoredSelection
+
+NEAREST = 3
+"""Reference rows that are named as a row's nearest."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a row of the pool is selected or not, for one target.
+
+    `rank`: from 1, None if the row cannot be ranked. `percentile`: the share of eligible rows with a lower score.
+    `needed`: the score of the last selected row, None unless the order is by score. `layers`: layer -> contribution.
+    `nearest`: id and similarity of the most similar reference rows.
+    """
+
+    id: str
+    row: int
+    target: str
+    selected: bool
+    score: float | None
+    rank: int | None
+    percentile: float | None
+    needed: float | None
+    reason: str
+    layers: dict[int, float]
+    nearest: list[tuple[str, float]]
+
+
+def place_of(pool: Pool, name: str) -> int:
+    """The place in `pool.examples` of a row: by its id, or as `row N` or a number by its number in the source.
+
+    Raises: DataError for an unknown row.
+    """
+    ids = {key: place for place, key in enumerate(pool.ids)}
+    if name in ids:
+        return ids[name]
+    number = name.removeprefix("row").strip(" :#")
+    if number.isdigit():
+        places = {example.row: place for place, example in enumerate(pool.examples)}
+        if int(number) in places:
+            return places[int(number)]
+    raise DataError(
+        f"there is no row '{name}'", where=f"pool '{pool.name}'",
+        fix=f"Give an id, or a row's number from 0. {did_you_mean(name, list(ids)[:5000])}",
+    )  # fmt: skip
+
+
+def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
+    """One explanation for each target of the row at `place` in the pool."""
+    example, table = of.pool.examples[place], of.table
+    ranking = of.selector.order(table)
+    ranks = {int(row): rank for rank, row in enumerate(ranking, start=1)}
+    layers, nearest = _layers(place, of), _nearest(place, of)
+    found = []
+    for target, columns in by_target(table.targets).items():
+        values = table.values[:, columns].max(axis=1)
+        score = float(values[place])
+        eligible = values[~np.isnan(values)]
+        one_column = len(table.targets) == 1
+        found.append(
+            Explanation(
+                id=example.id,
+                row=example.row,
+                target=target,
+                selected=place in of.selection.rows,
+                score=None if np.isnan(score) else score,
+                rank=ranks.get(place),
+                percentile=None if np.isnan(score) else float((eligible < score).mean()),
+                needed=float(values[of.selection.rows[-1]]) if one_column else None,
+                reason=table.reasons.get(example.id, ""),
+                layers=layers.get(target, {}),
+                nearest=nearest.get(target, []),
+            )
+        )
+    return found
+
+
+def _layers(place: int, of: ScoredSelection) -> dict[str, dict[int, float]]:
+    """Target -> layer -> its contribution to the row's score, minus its mean over the eligible rows."""
+    scorer = of.selector.scorer
+    if not isinstance(scorer, Layered) or not of.table.eligible[place]:
+        return {}
+    rows = np.array([place], dtype=np.int64)
+    try:
+        found = scorer.contributions(
+            of.pool.blind(), of.targets, of.extractor.stored_only(), rows=rows, among=of.table.eligible
+        )
+        return {
+            one.target: dict(zip(one.layers, (one.parts[0] - one.means).tolist(), strict=True))
+            for one in found
+        }
+    except NotMeasured:
+        return {}
+
+
+def _nearest(place: int, of: ScoredSelection) -> dict[str, list[tuple[str, float]]]:
+    """Target -> the reference rows that are most similar to the row, by the method's own features."""
+    example, table, scorer = of.pool.examples[place], of.table, of.selector.scorer
+    if isinstance(scorer, Resampled) and example.answered:
+        alone = Pool(f"row {example.row}", (example,), fingerprint([example]))
+        alike = scorer.likeness(alone, of.pool.blind(), of.targets, of.extractor)
+        ids = {target.name: [one.id for one in target.examples] for target in of.targets}
+        return {name: _top(ids[name], values) for name, values in alike.items()}
+    names = [
+        name.partition("/")[2] for name in table.targets
+    ]  # the reference rows of columns that have one each
+    return {
+        target: _top([names[c] for c in columns], table.values[place, columns])
+        for target, columns in by_target(table.targets).items()
+        if names[columns[0]]
+    }
+
+
+def _top(names: Sequence[str], values: npt.NDArray[Any]) -> list[tuple[str, float]]:
+    best = np.argsort(-np.asarray(values), kind="stable")[:NEAREST]
+    return [(names[place], float(values[place])) for place in best if not np.isnan(values[place])]

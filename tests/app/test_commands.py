@@ -1,0 +1,101 @@
+"""The small commands: they list, show, explain, export, check."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nait.cli.help import groups
+from nait.cli.subcommands.doctor import FEW_BYTES, _space
+from nait.cli.subcommands.listing import GROUPS, listed, shown
+from nait.cli.subcommands.store_commands import kinds_of
+from nait.core.errors import ConfigError, StoreError
+from tests.app.commands import warm
+
+FEW = ["model.max_length=128", "template=plain"]
+
+
+def called(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return warm().run(words, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def folder(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one selection."""
+    made = tmp_path_factory.mktemp("Ordner mit Ü")
+    done = called(made, "select", str(home / "pool.jsonl"), "--like", str(home / "refs.jsonl"), "--model",
+                  str(home / "model"), *FEW)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for part in ("Stability: ", "Nearest reference rows: ", " is selected for refs: rank 1, "):
+        assert part in done.stdout
+    return made
+
+
+def test_a_row_is_explained_as_text_and_as_json(folder: Path) -> None:
+    (run,) = (path.parent for path in (folder / "runs").rglob("run.json"))
+    done = called(folder, "explain", "7", "--in", str(run), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (row,) = found["row"]
+    assert row["row"] == 7
+    assert len(row["layers"]) > 1
+    assert len(row["nearest"]) == 3
+    assert 0 <= found["stability"]["mean"] <= 1
+    text = called(folder, "explain", row["id"], "--in", str(run))
+    assert text.stdout.startswith("Row 7 ")
+    assert "Stability" in text.stdout
+    refused = called(folder, "explain", "no such row", "--in", str(run))
+    assert refused.returncode == 2
+    assert "there is no row 'no such row'" in refused.stderr
+    assert "selector" in shown(str(run), "store", as_json=False)
+    (selection,) = (path.parent for path in (folder / "store" / "selections").glob("*/manifest.json"))
+    assert "answer_tokens" in shown(selection.name[:8], str(folder / "store"), as_json=False)
+    with pytest.raises(ConfigError, match="0 runs and selections have this name"):
+        shown("nothing", str(folder / "store"), as_json=False)
+
+
+def test_exported_directions_score_another_pool(folder: Path, home: Path) -> None:
+    (made,) = (path.parent for path in (folder / "store" / "directions").glob("*/manifest.json"))
+    assert called(folder, "directions", "export", made.name[:8], "refs").returncode == 0
+    rows = [json.loads(line) for line in (home / "pool.jsonl").read_text().splitlines()]
+    (folder / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:20]))
+    done = called(folder, "select", "other.jsonl", "--like", "refs", "--model", str(home / "model"), "--rows", "3",
+                  "--out", "best", "paths.store=other", *FEW)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len((folder / "best.jsonl").read_text().splitlines()) == 3
+    assert "Stability" not in done.stdout  # there are no reference rows to draw
+    imported = called(folder, "directions", "import", "refs", "--store", "other")
+    assert imported.stdout == f"Imported: {made.name}\n"
+    assert made.name in called(folder, "directions", "ls", "--store", "other").stdout
+
+
+def test_each_kind_is_listed_with_a_word_on_each() -> None:
+    assert all(kind in listed(None) for kind in GROUPS)
+    for kind, group in GROUPS.items():
+        lines = listed(kind).splitlines()
+        assert [line.split()[0] for line in lines] == groups()[group]
+        assert all(len(line) <= 100 and len(line.split()) > 1 for line in lines)
+    assert "nano_math" in listed("tasks")
+    with pytest.raises(ConfigError, match="Did you mean 'models'"):
+        listed("model_s")
+
+
+def test_a_store_is_listed_by_kind(folder: Path, tmp_path: Path) -> None:
+    assert {line.split()[0] for line in kinds_of(folder / "store").splitlines()} >= {"scores", "selections"}
+    assert kinds_of(tmp_path) == "The store is empty."
+    with pytest.raises(StoreError, match="there is no such store"):
+        kinds_of(tmp_path / "nothing")
+
+
+def test_the_doctor_names_what_is_there_and_what_is_in_the_way(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = called(folder, "doctor")
+    for part in ("python", "torch", "cores", "GB free", "0 held by running jobs", "network"):
+        assert part in done.stdout
+    usage = type("Usage", (), {"free": FEW_BYTES - 1})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    assert _space("store", tmp_path)[2].startswith("Free some space")

@@ -1,0 +1,93 @@
+"""Stability and explanations of a selection, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nait.core.errors import DataError
+from nait.core.ranking.budgets import Count
+from nait.core.ranking.orders import Highest, RoundRobin
+from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import cut
+from nait.stages.explanations import explain_row, place_of
+from nait.stages.select import Selector
+from nait.stages.stability import DRAWS, ScoredSelection, stability
+from tests.families import pool, target
+
+POOL, REFS = pool(4), target(2, name="math")
+
+
+@dataclass(frozen=True)
+class Swaps:
+    """Scores whose even draws are as they are, and whose odd draws exchange the second and the third row."""
+
+    values: tuple[float, ...] = (4.0, 3.0, 2.0, 1.0)
+
+    def draw_requests(self, *_: Any, **__: Any) -> list[Any]:
+        return []
+
+    def draw_scores(self, *_: Any, draws: int) -> Iterator[Any]:
+        for draw in range(draws):
+            order = [0, 1, 2, 3] if draw % 2 == 0 else [0, 2, 1, 3]
+            yield np.array(self.values)[order][:, None]
+
+    def likeness(self, *_: Any) -> dict[str, Any]:
+        return {"math": np.array([0.25, 0.75])}
+
+
+def scored(scorer: Any, values: Any, targets: tuple[str, ...], order: Any) -> ScoredSelection:
+    table = ScoreTable(
+        POOL.ids, targets, np.asarray(values, dtype=float), "1", "by hand", {POOL.ids[3]: "why"}
+    )
+    tokens = np.ones(4, dtype=np.int64)
+    selection = cut(table, order(table), 2, tokens)
+    extractor: Any = None
+    return ScoredSelection(
+        POOL, [REFS], Selector(scorer, order, Count(2), {}), extractor, table, selection, tokens
+    )
+
+
+def test_stability_is_the_mean_share_of_rows_that_stay() -> None:
+    found = stability(scored(Swaps(), [[4], [3], [2], [1]], ("math",), Highest()))
+    assert found is not None
+    assert (found.mean, found.low, found.high, found.always) == (0.75, 0.5, 1.0, 0.5)
+    assert found.draws == DRAWS
+    assert "75% of the chosen rows stay" in found.sentence()
+    assert "32 or more" in found.sentence()
+
+
+def test_columns_of_single_reference_rows_are_drawn_without_a_measurement() -> None:
+    names = tuple(f"math/{example.id}" for example in REFS.examples)
+    equal = stability(scored(object(), [[4, 4], [3, 3], [2, 2], [1, 1]], names, RoundRobin()))
+    assert equal is not None
+    assert equal.mean == equal.always == 1.0
+    other = stability(scored(object(), [[4, 1], [3, 2], [2, 3], [1, 4]], names, RoundRobin()))
+    assert other is not None
+    assert 0.5 <= other.mean < 1.0
+
+
+def test_a_method_that_reads_no_reference_rows_has_no_stability() -> None:
+    assert stability(scored(object(), [[4], [3], [2], [1]], ("any",), Highest())) is None
+
+
+def test_a_row_is_explained_by_its_rank_and_by_what_it_lacks() -> None:
+    found = scored(Swaps(), [[4], [3], [2], [np.nan]], ("math",), Highest())
+    (first,), (third,), (last,) = (explain_row(place, found) for place in (0, 2, 3))
+    assert (first.selected, first.rank, first.needed) == (True, 1, 3.0)
+    assert (third.selected, third.rank, third.score, third.needed) == (False, 3, 2.0, 3.0)
+    assert third.percentile == 0.0
+    assert first.percentile == pytest.approx(2 / 3)
+    assert (last.score, last.rank, last.reason) == (None, None, "why")
+    assert third.nearest == [(REFS.examples[1].id, 0.75), (REFS.examples[0].id, 0.25)]
+
+
+def test_a_row_is_named_by_its_id_or_its_number() -> None:
+    for place, example in enumerate(POOL.examples):
+        assert place_of(POOL, example.id) == place_of(POOL, f"row {example.row}") == place
+    with pytest.raises(DataError, match="there is no row '99'"):
+        place_of(POOL, "99")
