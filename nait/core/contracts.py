@@ -178,7 +178,7 @@ class Layered(Protocol):
 
 
 @runtime_checkable
-class Resampled(Protocol):
+class Redrawable(Protocol):
     """A scorer that can score for bootstrap draws of the reference rows, and compare rows with them."""
 
     def draw_requests(

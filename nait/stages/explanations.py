@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.contracts import Layered, Resampled
+from nait.core.contracts import Layered, Redrawable
 from nait.core.dataset.examples import Pool, fingerprint
 from nait.core.errors import DataError, did_you_mean
 from nait.core.ranking.orders import by_target
@@ -115,7 +115,7 @@ def _layers(place: int, of: ScoredSelection) -> dict[str, dict[int, float]]:
 def _nearest(place: int, of: ScoredSelection) -> dict[str, list[tuple[str, float]]]:
     """Target -> the reference rows that are most similar to the row, by the method's own features."""
     example, table, scorer = of.pool.examples[place], of.table, of.selector.scorer
-    if isinstance(scorer, Resampled) and example.answered:
+    if isinstance(scorer, Redrawable) and example.answered:
         alone = Pool(f"row {example.row}", (example,), fingerprint([example]))
         alike = scorer.likeness(alone, of.pool.blind(), of.targets, of.extractor)
         ids = {target.name: [one.id for one in target.examples] for target in of.targets}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.contracts import Extractor, Resampled
+from nait.core.contracts import Extractor, Redrawable
 from nait.core.dataset.examples import Pool, Target
 from nait.core.ranking.orders import by_target
 from nait.core.ranking.score_table import ScoreTable
@@ -67,7 +67,7 @@ class Stability:
 class SharedDraws:
     """A scorer's bootstrap, as a method whose measurements share the scorer's pass."""
 
-    scorer: Resampled
+    scorer: Redrawable
     draws: int = DRAWS
 
     def requests(
@@ -85,7 +85,7 @@ class SharedDraws:
 
 def with_shared_draws(selector: Selector) -> Selector:
     """The selector, whose pass over the pool also measures its bootstrap."""
-    if not isinstance(selector.scorer, Resampled):
+    if not isinstance(selector.scorer, Redrawable):
         return selector
     draws = SharedDraws(selector.scorer)
     return replace(selector, sharing_passes=lambda: [*selector.sharing_passes(), draws])
@@ -115,7 +115,7 @@ def stability(of: ScoredSelection) -> Stability | None:
 def _redrawn(of: ScoredSelection) -> Iterator[npt.NDArray[Any]]:
     """Scores for each draw. A table with a column per reference row needs no measurement: its columns are drawn."""
     scorer, table = of.selector.scorer, of.table
-    if isinstance(scorer, Resampled):
+    if isinstance(scorer, Redrawable):
         yield from scorer.draw_scores(of.pool.blind(), of.targets, of.extractor, draws=DRAWS)
     elif any("/" in name for name in table.targets):
         rng = np.random.default_rng(0)
