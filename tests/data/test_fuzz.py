@@ -198,7 +198,7 @@ def test_broken_links_are_identified(tmp_path: Path) -> None:
     [
         ("hf://datasets/owner/name/data.parquet", "data=hub data.path=owner/name"),
         ("https://huggingface.co/datasets/owner/name/resolve/main/a.jsonl", "data=hub data.path=owner/name"),
-        ("s3://bucket/a.jsonl", "Download the file"),
+        ("ftp://host/a.jsonl", "Download the file"),
         ("file:///data/a.jsonl", "Give the path without 'file://': /data/a.jsonl"),
         ("owner/name", "data=hub data.path=owner/name"),
         ("nowhere/*.jsonl", "Check the folder and the pattern"),

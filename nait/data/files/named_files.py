@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.inputs.paths import at_home
+from nait.hub.remote_files import PROTOCOLS, fetched_files
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -49,6 +50,8 @@ def _files(path: str, key: str) -> tuple[Path, ...]:
     if not path.strip():
         raise ConfigError("is an empty path", where=key, fix="Give a file's path.")
     url = _URL.match(path)
+    if url and url[1].lower() in PROTOCOLS:
+        return fetched_files(path, lambda name: _is_data(Path(name)))
     if url:
         raise _remote(path, url[1].lower(), key)
     found = at_home(path)
@@ -104,11 +107,13 @@ def _readable(paths: Iterable[Path]) -> list[Path]:
     return sorted(
         path
         for path in paths
-        if bare_name(path)[1] in KINDS
-        and path.name not in _METADATA_FILES
-        and not any(part.startswith(".") for part in path.parts[-2:])
-        and path.is_file()
+        if _is_data(path) and not any(part.startswith(".") for part in path.parts[-2:]) and path.is_file()
     )
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file's name is that of data, and not of metadata."""
+    return bare_name(path)[1] in KINDS and path.name not in _METADATA_FILES
 
 
 def _checked_single_set(folder: Path, files: list[Path], key: str) -> tuple[Path, ...]:
