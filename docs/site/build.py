@@ -27,6 +27,7 @@ PAGES = {
     "nait/nano/README.md": "nano.md",
     "nait/training/README.md": "training.md",
     "eval/README.md": "evaluation.md",
+    "sweeps/validity/README.md": "validity.md",
     "benchmarks/README.md": "speed/benchmarks.md",
     "benchmarks/RESULTS.md": "speed/results.md",
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MEAN = "mean of the benchmarks"
+MEAN = "mean"
 MOST_PANELS = 6
 
 
