@@ -138,10 +138,10 @@ def scored_methods(runs: RunSet, subsets: TrainedSubsets) -> list[ScoredMethod]:
             same = (run.identity.model, run.identity.pool) == (subsets.model, subsets.pool)
             if run.method in NOT_METHODS or not scores or not same or selection is None:
                 continue
-            order = dict(selection.manifest["key"]["order"])
-            if (scores, str(order)) in seen:
+            if (scores, _order(run)) in seen:
                 continue
-            seen.add((scores, str(order)))
+            seen.add((scores, _order(run)))
+            order = dict(selection.manifest["key"]["order"])
             one = ScoredMethod(run.name, run.labels["target"], scores, order, _seconds(run))
             place = (_name(run, board, found), one.target)
             found.setdefault(place, (int(run.labels["seed"]), one))
@@ -153,11 +153,18 @@ def _rest(one: ScoredMethod) -> tuple[str, str, Mapping[str, object], float]:
 
 
 def _name(run: PlacedRun, board: Board, taken: Mapping[tuple[str, str], tuple[int, ScoredMethod]]) -> str:
-    """The run's name in its table; with the table's recipe where another table has that name at the same seed."""
+    """The run's name in its table; with its recipe or order where another table has that name at the same seed."""
     held = taken.get((run.name, run.labels["target"]))
     if held is None or held[0] != int(run.labels["seed"]):
         return run.name
-    return f"{run.name} ({board.head.recipe})"
+    return f"{run.name} ({board.head.recipe or _order(run)})"
+
+
+def _order(run: PlacedRun) -> str:
+    """The run's order. Orders that rank a single column alike are one."""
+    facts = run.identity.method
+    options = [f"{key}={facts[key]}" for key in sorted(facts) if key.startswith("order.")]
+    return " ".join([facts.get("order", ""), *options])
 
 
 def _seconds(run: PlacedRun) -> float:

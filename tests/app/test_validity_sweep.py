@@ -22,7 +22,7 @@ def test_subsets_are_trained_once_and_every_method_is_measured_on_them(home: Pat
     assert first.returncode == 0, first.stderr
     assert "shuffled scores" in first.stdout
     assert "tilted_random" not in first.stdout
-    (known,) = (tmp_path / "runs").rglob("validity.csv")
+    (known,) = (tmp_path / "runs").rglob("report/validity.csv")
     rows = list(csv.DictReader(known.open()))
     assert {row["selector"] for row in rows} >= {"nait", "length"}
     assert {row["subsets"] for row in rows} == {"8"}

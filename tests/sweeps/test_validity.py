@@ -220,6 +220,17 @@ def test_the_method_whose_scores_the_results_follow_is_first(swept: Store) -> No
     assert any("12 random subsets of 20 rows" in note for note in notes(found))
 
 
+def test_orders_that_rank_one_column_alike_are_one_method(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for order in ("Highest", "BestRank", "Middle"):
+        put(store, "nait", target="math", evaluated=False, order=order)
+    for number in range(8):
+        share = {**dict.fromkeys(TASKS, 0.5), "nano_math": 0.1 * number + 0.1}
+        put(store, "tilted_random", target="math", share=share, subset=str(number))
+    (found,) = validities(RunSet.load(store), {})
+    assert sorted(one.name for one in found.methods) == ["nait order=Highest", "nait order=Middle"]
+
+
 def test_the_csv_has_a_row_for_each_method_and_benchmark(swept: Store) -> None:
     rows = list(csv.DictReader(io.StringIO(validity_csv(validities(RunSet.load(swept), {})))))
     assert len(rows) == 4 * 3
