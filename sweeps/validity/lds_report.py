@@ -6,6 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+import numpy as np
+
 from nait.sweeps.grouping.names import some
 from nait.sweeps.render.leaderboard_tables import seconds
 from nait.sweeps.render.report_document import Block, Notes, Table
@@ -138,6 +140,9 @@ def notes(found: Validity) -> list[str]:
         "The ceiling is of noise over items alone. Training noise, which differs between seeds, lowers what is "
         "attainable further.",
     ]
+    equal = [task for task, strata in subsets.benchmarks.items() if np.ptp(results(strata)) == 0.0]
+    if equal:
+        told.append(f"All subsets have the same result on {some(equal)}: no correlation is defined.")
     if ranked:
         told.append(
             f"Sums of scores have no meaning for {', '.join(ranked)}: predicted by the mean rank of the rows."
@@ -154,7 +159,7 @@ def _times(seeds: int) -> str:
 
 
 def validity_csv(found: Sequence[Validity]) -> str:
-    """CSV with one row per method and benchmark."""
+    """CSV with one row per method and benchmark; empty numbers where a correlation is undefined."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["model", "pool", "budget", "subsets", "selector", "benchmark", "lds", "low", "high", "recall",
@@ -162,10 +167,12 @@ def validity_csv(found: Sequence[Validity]) -> str:
     for one in found:
         head, subsets = one.subsets.head, one.subsets
         for line in [*one.methods, *([one.control] if one.control else [])]:
-            for task, cell in line.lds.items():
+            for task in subsets.benchmarks:
+                cell = line.lds.get(task)
+                numbers = [cell.rho, cell.low, cell.high] if cell else ["", "", ""]
                 writer.writerow([
-                    head.model, head.pool, subsets.budget, len(subsets.numbers), line.name, task, cell.rho, cell.low,
-                    cell.high, line.recall.get(task), one.reliability[task], _predicted_by(line, one), line.unscored,
+                    head.model, head.pool, subsets.budget, len(subsets.numbers), line.name, task, *numbers,
+                    line.recall.get(task), one.reliability[task], _predicted_by(line, one), line.unscored,
                     line.seconds,
                 ])  # fmt: skip
     return stream.getvalue()

@@ -237,6 +237,23 @@ def test_the_csv_has_a_row_for_each_method_and_benchmark(swept: Store) -> None:
     assert {row["predicted_by"] for row in rows} == {"sum of scores", "control"}
 
 
+def test_equal_results_have_no_correlation_and_a_note(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "nait", target="math", evaluated=False)
+    for number in range(8):
+        put(
+            store,
+            "tilted_random",
+            target="math",
+            share={"nano_math": 0.0, "nano_code": 0.1 * number},
+            subset=str(number),
+        )
+    (found,) = validities(RunSet.load(store), {})
+    rows = list(csv.DictReader(io.StringIO(validity_csv([found]))))
+    assert {row["benchmark"]: row["lds"] == "" for row in rows} == {"nano_math": True, "nano_code": False}
+    assert any("same result on nano_math: no correlation is defined" in note for note in notes(found))
+
+
 def test_the_report_shows_predictions_and_no_line_for_each_subset(swept: Store, tmp_path: Path) -> None:
     printed = Report().report(swept, None, tmp_path)
     assert "sum of scores" in printed
