@@ -220,7 +220,7 @@ def test_the_method_whose_scores_the_results_follow_is_first(swept: Store) -> No
     assert any("12 random subsets of 20 rows" in note for note in notes(found))
 
 
-def test_orders_that_rank_one_column_alike_are_one_method(tmp_path: Path) -> None:
+def test_orders_that_rank_one_column_equally_count_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for order in ("Highest", "BestRank", "Middle"):
         put(store, "nait", target="math", evaluated=False, order=order)
