@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 TYPED := build/typed/nait
 
-.PHONY: help setup quickstart test check typed bench docs clean
+.PHONY: help setup quickstart test test-faults check typed bench docs clean
 
 help: ## what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 setup: .venv/.stamp ## make .venv and install everything, pinned
 
@@ -20,6 +20,9 @@ quickstart: setup ## the main job on the embedded world: select, fine-tune, eval
 
 test: setup ## the default test suite, with branch coverage
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov
+
+test-faults: setup ## power cuts, full disks and flipped bits in whole jobs
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m faults -n logical --maxprocesses 4 tests/faults
 
 check: setup typed ## lint, format, strict types, architecture, documents, every YAML composes
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from typing import Any
 from nait.core.contracts import Model, Tracker, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
-from nait.core.inputs.paths import check_no_file_in_the_way
+from nait.core.inputs.paths import FIX, check_no_file_in_the_way, check_writable
 from nait.core.ranking.budgets import WHOLE
 from nait.models.prompts.templates import Template
 from nait.runs.job import Job, Parts, selects
@@ -32,6 +32,8 @@ from nait.runs.truth_labels import labels_of
 from nait.stages.checks.rendered_rows import check_method, rendered
 from nait.stages.select import Selector
 from nait.store import Store
+from nait.store.store import OTHER_FOLDER
+from nait.store.upkeep.inventory import over_limit
 from nait.tracking.trackers import Trackers
 
 log = logging.getLogger("nait")
@@ -57,8 +59,11 @@ def assemble(
     check_label(config["selector"].get("name"), names["selector"], where="selector.name")
     config = _untrained(config, names["train"])
     parts = _parts(config, build, names=names, other_selector=other_selector)
-    stages, store = config["stages"], Store(config["paths"]["store"])
-    check_no_file_in_the_way(store.root, fix="Set another folder: paths.store=FOLDER.")
+    stages = config["stages"]
+    store = Store(config["paths"]["store"], wait_seconds=config["store"]["wait_seconds"])
+    check_no_file_in_the_way(store.root, fix=OTHER_FOLDER)
+    check_writable(store.root, fix=OTHER_FOLDER)
+    check_writable(folder, fix=FIX)
     scorers = [parts.selector.scorer] if selects(stages, parts.trainer) else []
     started = time.monotonic()
     pool = build(config["data"])
@@ -81,6 +86,7 @@ def assemble(
     warnings = [warning for rows in read for warning in describe_duplicates(rows)]
     warnings += repeated_pool(pool, targets)
     warnings += ground_truth.warnings if ground_truth else ()
+    warnings += over_limit(store.root, config["store"]["limit_gb"])
     for warning in warnings:
         log.warning("%s", warning)
     return Job(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -76,3 +77,58 @@ def kinds_of(folder: Path) -> str:
         size = sum(file.stat().st_size for one in complete for file in one.rglob("*") if file.is_file())
         rows.append(f"{kind.name:<16}{len(complete):>8,}  {size / 1e6:>12,.1f} MB")
     return "\n".join(rows) or "The store is empty."
+
+
+@store_app.command("verify")
+def verify_store(
+    store: Path = STORE,
+    deep: bool = typer.Option(False, "--deep", help="Also hash every file."),
+) -> Work:
+    """Compare manifests and files. Exit code 1: something is damaged. Nothing is changed."""
+    return partial(_verify, store, deep=deep)
+
+
+@store_app.command("gc")
+def collect_garbage(
+    store: Path = STORE,
+    orphans: bool = typer.Option(False, "--orphans", help="Also artifacts that no recorded run needs."),
+    yes: bool = typer.Option(False, "--yes", help="Remove it; without this flag nothing is removed."),
+) -> Work:
+    """Show what may be removed: abandoned and damaged artifacts, stale locks, scratch folders."""
+    return partial(_collect, store, orphans=orphans, yes=yes)
+
+
+def _verify(folder: Path, *, deep: bool) -> None:
+    from nait.store.upkeep.inventory import check_store
+    from nait.store.upkeep.verify import verify
+
+    check_store(folder)
+    count, unchecked, damaged = verify(folder, deep=deep)
+    for line in damaged:
+        print(line)
+    earlier = f", {unchecked:,} of an earlier version without checksums" if unchecked else ""
+    print(f"{count:,} artifacts, {len(damaged):,} damaged{earlier}.")
+    if damaged:
+        raise SystemExit(1)
+
+
+def _collect(folder: Path, *, orphans: bool, yes: bool) -> None:
+    from nait.store.upkeep.gc import garbage, remove
+    from nait.store.upkeep.inventory import check_store
+
+    check_store(folder)
+    found = garbage(folder, with_orphans=orphans)
+    for one in found:
+        print(f"{one.state:11} {_size(one.size):>10}  {one.path}")
+    total = remove(found) if yes else sum(one.size for one in found)
+    print(f"Removed {_size(total)}." if yes else f"Would remove {_size(total)}. Add --yes to do it.")
+
+
+def _size(count: int) -> str:
+    """Bytes in words."""
+    size, unit = float(count), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

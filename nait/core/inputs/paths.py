@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +26,7 @@ REFUSED = {
     errno.EIO: "the disk reports an error",
     errno.ESTALE: "the network folder is gone",
     errno.ENOLCK: "the file system has no locks",
+    errno.ENODEV: "the file system cannot map files into memory",
 }
 NO_FOLDER = "no folder can be made there"
 TEXTS = {
@@ -35,7 +37,8 @@ TEXTS = {
     "Permission denied": errno.EACCES,
 }
 """Messages of libraries that raise their own errors (safetensors, pyarrow), with the errno of each."""
-TORCH = "PytorchStreamWriter failed writing file"
+TORCH = ("PytorchStreamWriter failed writing file", "inline_container.cc")
+"""What torch says when it cannot write a file, whatever the cause."""
 FIX = (
     "Set another folder: paths.runs=FOLDER for runs (or hydra.run.dir=FOLDER for this one), paths.store=FOLDER for "
     "artifacts, TMPDIR for scratch files."
@@ -54,11 +57,12 @@ def write_error(error: BaseException, *, fix: str = FIX, folder: Path | None = N
     cause = REFUSED.get(number) if number is not None else None
     if cause is None and number == errno.ENOENT and _makes_a_folder(error.__traceback__):
         cause = NO_FOLDER
-    if cause is None and TORCH in str(error):
+    by_torch = any(text in str(error) for text in TORCH)
+    if cause is None and by_torch:
         cause = "the file system refuses it; the disk may be full"
     if cause is None:
         return None
-    free = "Free some space. " if number in FREE else ""
+    free = "Free some space. " if number in FREE or by_torch else ""
     return StoreError(f"cannot be written or opened: {cause}", where=_place(error, folder), fix=free + fix)
 
 
@@ -107,6 +111,22 @@ def check_no_file_in_the_way(folder: Path, *, fix: str) -> None:
     found = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
     if found is not None and not found.is_dir():
         raise StoreError(f"cannot be used: {IN_THE_WAY}", where=str(found), fix=fix)
+
+
+def check_writable(folder: Path, *, fix: str) -> None:
+    """Write a block to the folder, or to the parent in which it will be made, and remove it.
+
+    Raises: StoreError when the file system refuses.
+    """
+    place = next(path for path in (folder, *folder.parents) if path.is_dir())
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".nait-", suffix=".part") as probe:
+            probe.write(bytes(4096))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        refused = write_error(error, fix=fix, folder=folder)
+        raise refused or StoreError(f"cannot be written ({error})", where=str(folder), fix=fix) from error
 
 
 def at_home(path: str | Path) -> Path:
