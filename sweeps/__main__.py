@@ -19,7 +19,7 @@ from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.stores import Stores
 from nait.tracking.wandb.pull import pull
-from nait.tracking.wandb.workspaces import save_view
+from nait.tracking.wandb.workspaces import save_report, save_view
 
 OTHER_FOLDER = "Set another folder: --out FOLDER."
 
@@ -35,6 +35,7 @@ def main() -> None:
     try:
         if arguments.workspace:
             print(f"Saved view: {save_view(arguments.workspace)}")
+            print(f"Saved report: {save_report(arguments.workspace)}")
         if arguments.stores or arguments.wandb:
             print(_leaderboard(arguments))
     except Exception as error:
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     online.add_argument(
         "--workspace",
         metavar="ENTITY/PROJECT",
-        help="save a workspace view of the project: tables, benchmarks and curves, grouped by selector",
+        help="save a view and a report of the project: tables, benchmarks and curves, grouped by selector",
     )
     return parser
 

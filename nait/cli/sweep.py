@@ -76,7 +76,7 @@ class Sweep(Callback):  # type: ignore[misc]
             return
         from nait.runs.sweep_summary import summarise_sweep
 
-        config.paths.run = str(folder)  # the summary's folder
+        config.paths.run = config.paths.sweep = str(folder)  # the summary's folders
         plain = OmegaConf.to_container(
             OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         )

@@ -235,8 +235,14 @@ class Tracker(Protocol):
     def page(self, name: str, path: Path) -> None:
         """Log an HTML page."""
 
-    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
-        """Record files as an artifact with a kind and metadata."""
+    def artifact(
+        self, name: str, kind: str, files: Files, metadata: Mapping[str, Any], *, used: bool = False,
+        aliases: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Record files as an artifact with a kind and metadata.
+
+        `used`: an input of the run; otherwise its output. `aliases`: further names of this version.
+        """
 
     def finish(self, *, failed: bool = False) -> None:
         """End the run."""

@@ -134,6 +134,9 @@ class StepClock:
 
     def page(self, name: str, path: Path) -> None: ...
 
-    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None: ...
+    def artifact(
+        self, name: str, kind: str, files: Files, metadata: Mapping[str, Any], *, used: bool = False,
+        aliases: Sequence[str] = (),
+    ) -> None: ...  # fmt: skip
 
     def finish(self, *, failed: bool = False) -> None: ...

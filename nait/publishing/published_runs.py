@@ -79,7 +79,7 @@ def _directions(store: Store, scores: Artifact) -> list[Artifact]:
     """The directions that the scores project on: of the same settings, and made of the same measurements."""
     config = scores.manifest["key"]["selector"]
     wanted = [config.get(name) for name in ("site", "reference_feature", "direction", "sign", "components")]
-    measured = {tuple(part) for part in scores.manifest.get("made_of", ())}
+    measured = {tuple(part[:2]) for part in scores.manifest.get("made_of", ())}
     found = []
     for one in store.artifacts("directions") if wanted[0] else ():
         key = one.manifest["key"]
@@ -90,7 +90,7 @@ def _directions(store: Store, scores: Artifact) -> list[Artifact]:
             key["sign"],
             key["components"],
         ]
-        if settings == wanted and {tuple(part) for part in one.manifest.get("made_of", ())} <= measured:
+        if settings == wanted and {tuple(part[:2]) for part in one.manifest.get("made_of", ())} <= measured:
             found.append(one)
     return found
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nait.core.addresses import address
 from nait.core.contracts import Evaluator, Reporter, Tracker
 from nait.core.statistics.power import describe
 from nait.stages.checks.minimum_effect import effects_of_suite
@@ -14,6 +16,8 @@ from nait.store import Store, read_json
 from nait.store.provenance import provenance
 
 REPORT = "report"
+MEANS = "means.csv"
+LINE = ("task", "metric", "selector", "target", "budget")
 
 
 def detectable_effects(evaluator: Evaluator, *, store: str, seeds: int, methods: int) -> str:
@@ -49,7 +53,11 @@ def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: M
         {f"{name}={job[name]}" for job in jobs for name in ("selector", "target", "budget") if job[name]}
     )
     group = config["group"] or jobs[0]["pool"]
-    tracker.start(f"leaderboard-{folder.name}", {**config, **provenance()}, group=group, tags=["leaderboard"])
+    runs = sorted(str(job["links"]["run"]) for job in jobs if job["links"].get("run"))
+    tracker.start(
+        f"leaderboard-{folder.name}", {**config, **provenance()}, group=str(group), tags=["leaderboard"],
+        kind="leaderboard", key=address({"leaderboard": runs}),
+    )  # fmt: skip
     try:
         files = sorted(path for path in (folder / REPORT).iterdir() if path.is_file())
         for file in files:
@@ -59,10 +67,24 @@ def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: M
                 tracker.page(f"pictures/{file.stem}", file)
             elif file.suffix == ".html":
                 tracker.page(file.stem, file)
-        tracker.summary({"jobs": len(jobs), "compared": labels})
+        tracker.summary({"jobs": len(jobs), "compared": labels, **_differences(folder / REPORT / MEANS)})
         tracker.artifact(f"report-{folder.name}", "report", files, {"jobs": len(jobs)})
     finally:
         tracker.finish()
+
+
+def _differences(path: Path) -> dict[str, float]:
+    """`minus_CONTROL/TASK/METRIC/METHOD/TARGET/BUDGET` -> the difference, from the leaderboard's means."""
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        compared = [row for row in csv.DictReader(stream) if row["difference"]]
+    return {
+        "/".join([f"minus_{row['control']}", *(row[name] for name in LINE if row[name])]): float(
+            row["difference"]
+        )
+        for row in compared
+    }
 
 
 def _table(path: Path) -> tuple[list[str], list[list[Any]]]:

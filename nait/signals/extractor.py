@@ -161,7 +161,7 @@ class StoredExtractor:
         def write(part: Path) -> Mapping[str, Any]:
             before = self.lineage.addresses
             arrays, facts = compute()
-            made_of = [[used.kind, used.address] for used in self.lineage.since(before)]
+            made_of = self.lineage.made_of(without=before)
             save_file(
                 {name: np.ascontiguousarray(array) for name, array in arrays.items()},
                 part / "arrays.safetensors",
@@ -171,10 +171,11 @@ class StoredExtractor:
         if workers_from(os.environ).rank and self.store.find(kind, key) is None:
             compute()  # outside the artifact's lock, so that this process can share the passes
         artifact = self.store.produce(kind, key, write)
-        for part_kind, name in artifact.manifest.get("made_of", []):
+        self.lineage.derived[artifact.address] = kind
+        for part_kind, name, *used in artifact.manifest.get("made_of", []):
             part = self.store.find(part_kind, name)
             if part:
-                self.lineage.add(part)
+                self.lineage.add(part, *used)
         with reading(artifact.path):
             return load_file(artifact.path / "arrays.safetensors"), artifact
 

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
-from nait.core.estimates.costs import cost_from_empty_store
+from nait.core.estimates.costs import cost_from_empty_store, used_share
 from nait.store import Artifact
+
+Part = Sequence[object]
+"""Kind and address of an artifact and, of a pass whose signals were not all used, the numbers of the used ones."""
 
 
 class Lineage:
-    """Artifacts by address, in the order of their first use. An artifact that this run made stays marked as fresh."""
+    """Artifacts by address, in the order of their first use. An artifact that this run made stays marked as fresh.
+
+    Of a pass that other methods share, only what this result would cost alone counts: the forward pass, and the
+    meters of the signals that were used.
+    """
 
     def __init__(self) -> None:
         self._artifacts: dict[str, Artifact] = {}
+        self._used: dict[str, frozenset[int] | None] = {}
+        self.derived: dict[str, str] = {}
+        """Address -> kind of what was derived from the artifacts, such as directions. Its cost is theirs."""
 
     def __iter__(self) -> Iterator[Artifact]:
         return iter(self._artifacts.values())
 
-    def add(self, artifact: Artifact) -> Artifact:
-        """Record an artifact. Returns it as it was first recorded."""
+    def add(self, artifact: Artifact, signals: Collection[int] | None = None) -> Artifact:
+        """Record an artifact, and which signals of a pass were used (None: all). Returns it as first recorded."""
+        known = self._used.get(artifact.address, frozenset())
+        self._used[artifact.address] = (
+            None if signals is None or known is None else known | frozenset(signals)
+        )
         return self._artifacts.setdefault(artifact.address, artifact)
 
-    def since(self, earlier: set[str]) -> list[Artifact]:
-        """Artifacts recorded since this snapshot of `addresses`."""
-        return [artifact for artifact in self if artifact.address not in earlier]
+    def made_of(self, without: Collection[str] = ()) -> list[Part]:
+        """The artifacts, without the addresses in `without`, as an artifact's manifest names them."""
+        found: list[Part] = []
+        for artifact in self:
+            used = self._used[artifact.address]
+            place: list[object] = [artifact.kind, artifact.address]
+            if artifact.address not in without:
+                found.append(place if used is None else [*place, sorted(used)])
+        return found
 
     @property
     def addresses(self) -> set[str]:
         """Snapshot of the addresses recorded so far."""
         return set(self._artifacts)
 
+    def _own(self, artifact: Artifact) -> float:
+        """The share of an artifact's cost that its use here would have alone."""
+        return used_share(artifact.seconds, artifact.manifest.get("meters", ()), self._used[artifact.address])
+
     def seconds(self, elapsed: float) -> float:
-        """Seconds from an empty store: `elapsed`, with the full cost of every artifact found in the store."""
-        return cost_from_empty_store(elapsed, [(artifact.seconds, artifact.seconds_now) for artifact in self])
+        """Seconds from an empty store: `elapsed`, with the cost of every artifact found in the store."""
+        parts = [(artifact.seconds * self._own(artifact), artifact.seconds_now) for artifact in self]
+        return cost_from_empty_store(elapsed, parts)
 
     def energy_wh(self, spent: float | None) -> float | None:
         """Watt-hours from an empty store; None if `spent` or the energy of any artifact is unknown."""
-        parts = [(artifact.energy_wh, artifact.energy_wh_now) for artifact in self]
-        known = [(energy, now) for energy, now in parts if energy is not None]
+        parts = [(one.energy_wh, self._own(one), one.energy_wh_now) for one in self]
+        known = [(energy * own, now) for energy, own, now in parts if energy is not None]
         return None if spent is None or len(known) < len(parts) else cost_from_empty_store(spent, known)

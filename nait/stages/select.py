@@ -191,7 +191,8 @@ def _scores(
             "warnings": [*table.warnings, *report.warnings],
             "seconds_from_nothing": traced.lineage.seconds(elapsed) + stated.get("seconds", 0.0),
             "energy_wh_from_nothing": traced.lineage.energy_wh(energy),
-            "made_of": [[artifact.kind, artifact.address] for artifact in traced.lineage],
+            "made_of": traced.lineage.made_of(),
+            "derived": [[kind, name] for name, kind in traced.lineage.derived.items()],
             **({"stated_cost": stated} if stated else {}),
         }
 

@@ -76,7 +76,10 @@ class FileTracker:
     def page(self, name: str, path: Path) -> None:
         """Do nothing: the page is already in the run's folder."""
 
-    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
+    def artifact(
+        self, name: str, kind: str, files: Files, metadata: Mapping[str, Any], *, used: bool = False,
+        aliases: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Do nothing: the artifact's files are already on disk."""
 
     def finish(self, *, failed: bool = False) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nait.core.contracts import Files, Tracker
 from nait.tracking.file_tracker import FileTracker
 from nait.tracking.guard import Guard
+from nait.tracking.tensorboard import TensorboardTracker
 from nait.tracking.wandb.tracker import Mode, WandbTracker
 
 
@@ -46,9 +47,12 @@ class Trackers:
         """Log an HTML page."""
         self._each(lambda tracker: tracker.page(name, path))
 
-    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
+    def artifact(
+        self, name: str, kind: str, files: Files, metadata: Mapping[str, Any], *, used: bool = False,
+        aliases: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Record files as an artifact with a kind and metadata."""
-        self._each(lambda tracker: tracker.artifact(name, kind, files, metadata))
+        self._each(lambda tracker: tracker.artifact(name, kind, files, metadata, used=used, aliases=aliases))
 
     def finish(self, *, failed: bool = False) -> None:
         """End the run in each tracker."""
@@ -60,24 +64,28 @@ class Trackers:
                 call(tracker)
 
 
-def files(folder: str) -> Trackers:
-    """The file tracker alone."""
-    return Trackers([FileTracker(folder)])
-
-
-def files_and_wandb(
+def combined(
     folder: str,
-    mode: Mode = "offline",
+    wandb_folder: str | None = None,
+    mode: Mode = "disabled",
     project: str = "nait",
     entity: str | None = None,
     group: str | None = None,
     tags: Sequence[str] = (),
     init_timeout: float = 20.0,
     finish_timeout: float = 120.0,
+    reference_mb: float = 10.0,
+    targets: bool = False,
+    *,
+    tensorboard: bool = False,
 ) -> Trackers:
-    """The file tracker and W&B, which writes to `folder`/wandb."""
+    """The file tracker and, on request, W&B (unless `mode` is disabled) and TensorBoard.
+
+    `wandb_folder`: the folder of wandb/, None for `folder`. The jobs of a sweep share one.
+    """
+    found: list[Tracker] = [FileTracker(folder)]
     online = WandbTracker(
-        folder=folder,
+        folder=wandb_folder or folder,
         mode=mode,
         project=project,
         entity=entity,
@@ -85,5 +93,11 @@ def files_and_wandb(
         tags=tags,
         init_timeout=init_timeout,
         finish_timeout=finish_timeout,
+        reference_mb=reference_mb,
+        targets=targets,
     )
-    return Trackers([FileTracker(folder), online])
+    if mode != "disabled":
+        found.append(online)
+    if tensorboard:
+        found.append(TensorboardTracker(folder))
+    return Trackers(found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nait.core.statistics.results import Row
 from nait.store import Artifact, Store, write_text
@@ -20,11 +21,14 @@ from nait.sweeps.stored_runs.stores import ReadableStore
 HEADER = ("selector", "model", "pool", "budget", "targets", "seeds", "runs", "single s", "shared s", "per target s",
           "train s", "evaluate s", "device h", "Wh", "money")  # fmt: skip
 LEGEND = (
-    "Costs from an empty store. single: selection for one target; shared: selection for all targets and seeds, "
+    "Costs from an empty store. A method is charged for a shared pass as if alone: the forward pass and its own "
+    "measurements. single: selection for one target; shared: selection for all targets and seeds, "
     "shared passes counted once; per target: shared divided by the number of targets; train, evaluate: means over "
     "runs; device h, Wh, money: totals. The last line has sums: single over all scores, train and evaluate over all "
     "runs."
 )
+METER = "meter"
+"""The kind of a meter's part of a pass in the ledger. The store has no such kind."""
 COUNTED = "Wh is the energy of the whole devices, including other work on them: {}."
 UNKNOWN = "Wh: blank where a device reports no energy."
 
@@ -67,7 +71,7 @@ def amortised(runs: RunSet, rows: Sequence[Row]) -> Table:
         name
         for run in costs
         for place, amount in {**run.selecting, **run.rest}.items()
-        if amount.energy_wh is not None and (found := runs.find(*place))
+        if amount.energy_wh is not None and place[0] != METER and (found := runs.find(*place))
         for name in found.manifest.get("energy_of", ())
     }
     caption = f"{LEGEND} {COUNTED.format(', '.join(sorted(counted))) if counted else UNKNOWN}"
@@ -124,10 +128,32 @@ def _selection_costs(runs: RunSet, record: Artifact, whole: Amount) -> Amounts:
         return own.find(kind, name) or runs.find(kind, name)
 
     found = find("scores", scores)
-    made_of: Sequence[tuple[str, str]] = found.manifest.get("made_of", ()) if found else ()
-    parts = [part for kind, name in made_of if (part := find(kind, name))]
-    shared = {(part.kind, part.address): Amount(part.seconds, part.energy_wh) for part in parts}
+    made_of: Sequence[Sequence[Any]] = found.manifest.get("made_of", ()) if found else ()
+    shared: dict[tuple[str, str], Amount] = {}
+    for kind, name, *used in made_of:
+        if part := find(kind, name):
+            shared |= _parts(part, used[0] if used else None)
     return {**shared, ("scores", scores): _remainder(whole, shared)}
+
+
+def _parts(made: Artifact, used: Collection[int] | None) -> Amounts:
+    """The cost of an artifact. A pass that several methods share has one part that each of them needs, the forward
+    pass, and one for each meter. `used`: the signals that this method uses, None for all.
+    """
+    meters = [
+        (one["seconds"] / max(made.seconds, 1e-9), one["signals"]) for one in made.manifest.get("meters", ())
+    ]
+    common = max(0.0, 1.0 - sum(share for share, _ in meters))
+    own = {
+        (METER, f"{made.address}/{k}"): _share(made, share)
+        for k, (share, signals) in enumerate(meters)
+        if used is None or set(signals) & set(used)
+    }
+    return {(made.kind, made.address): _share(made, common), **own}
+
+
+def _share(made: Artifact, share: float) -> Amount:
+    return Amount(made.seconds * share, None if made.energy_wh is None else made.energy_wh * share)
 
 
 def _remainder(whole: Amount, shared: Mapping[tuple[str, str], Amount]) -> Amount:

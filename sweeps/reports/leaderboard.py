@@ -1,6 +1,7 @@
 """The leaderboard: scores with confidence intervals, and each method's difference to a control.
 
-Files: `leaderboard.json` and `leaderboard.csv` (one row per run and task), `leaderboard.md` (means over seeds).
+Files: `leaderboard.json` and `leaderboard.csv` (one row per run and task), `leaderboard.md` and `means.csv`
+(means over seeds).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from nait.sweeps.grouping.collect import NO_RUNS, Sheet, outcomes, sheets
 from nait.sweeps.grouping.names import some
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, differences, long, wide
 from nait.sweeps.render.markdown import escaped
+from nait.sweeps.render.means_csv import as_means_csv
 from nait.sweeps.render.table_notes import notes
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.contrasts import Items
@@ -73,6 +75,7 @@ class Leaderboard:
         rows = once([row for one in found for row in one.rows])
         write_json(folder / "leaderboard.json", [as_record(row) for row in rows])
         write_text(folder / "leaderboard.csv", as_csv(rows))
+        write_text(folder / "means.csv", as_means_csv([one.lines for one in found], control=self.control))
         written = [part for one in found for part in self._parts(one, form=MARKDOWN)] or [NO_RUNS]
         write_text(folder / "leaderboard.md", "\n\n".join(["# Leaderboard", *written]) + "\n")
         printed = [part for one in found for part in self._parts(one, form="simple")] or [NO_RUNS]

@@ -100,17 +100,26 @@ def test_doubtful_directions_point_to_the_contrast_in_log_manifest_and_report(
             assert (said in told) == (name == "doubtful")
 
 
-def handed_over(job: Path) -> fakes.Run:
+def sent_by(job: Path, found: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The W&B log of a job among those of its sweep."""
+    name = f"record-{json.loads((job / 'run.json').read_text())['links']['run']}"
+    (log,) = [one for one in found if any(made["name"] == name for made in of_kind(one, "artifact"))]
+    return log
+
+
+def handed_over(job: Path, found: list[list[dict[str, Any]]]) -> fakes.Run:
     """A job's run as W&B would give it back, with the record in its log."""
-    (log,) = logs(job)
-    (sent,) = [one for one in of_kind(records(log), "artifact") if one["type"] == "record"]
+    (sent,) = [one for one in of_kind(sent_by(job, found), "artifact") if one["type"] == "record"]
     files = {entry["path"]: Path(entry["local_path"]) for entry in sent["manifest"]["contents"]}
     return fakes.Run(job.name, [fakes.Record(sent["name"], files)])
 
 
-def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Run, tmp_path: Path) -> None:
-    sweep = ("-m", "selector=nait,random,full", "seed=0", "train.epochs=1")
-    first = nait(*sweep, "tracking=wandb")
+def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(
+    nait: Run, home: Path, tmp_path: Path
+) -> None:
+    usual = [word for word in given(home) if word != "tracking=files"]
+    sweep = ("-m", *usual, "tracking=wandb", "selector=nait,random,full", "seed=0", "train.epochs=1")
+    first = nait(*sweep, bare=True)
     assert first.returncode == 0, first.stderr
     for name in ("nait", "random", "full"):
         assert f"\n{name} " in first.stdout
@@ -125,21 +134,38 @@ def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(nait: Ru
     assert json.loads((board.parents[1] / "summary.json").read_text())["jobs"] == 3
     elsewhere = Store(tmp_path / "elsewhere")  # another machine's, made of the jobs' records alone
     jobs = [path.parent for path in board.parents[1].glob("*/run.json")]
-    assert pull_runs([handed_over(job) for job in jobs], elsewhere).refused == []
+    tracked = [records(log) for log in logs(board.parents[1])]
+    assert len(tracked) == 4, "the jobs' runs and the leaderboard's share one folder"
+    assert pull_runs([handed_over(job, tracked) for job in jobs], elsewhere).refused == []
     assert collect(RunSet.load(elsewhere)) == collect(RunSet.load(Store(tmp_path / "store")))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")}
-    again = nait(*sweep, "tracking=wandb")
+    again = nait(*sweep, bare=True)
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("manifest.json")} == before
     assert "Opening" not in again.stderr
     rerun = next(path for path in (tmp_path / "runs").rglob("leaderboard.json") if path != board).parents[1]
+    renewed = [records(log) for log in logs(rerun)]
+    ids = [{run["run_id"] for log in found for run in of_kind(log, "run")} for found in (tracked, renewed)]
+    assert ids[0] == ids[1]
     for job in jobs:
-        check_tracked(job, rerun / job.name, rows)
+        second = rerun / job.name
+        check_tracked(job, second, sent_by(job, tracked), sent_by(second, renewed), rows)
+        check_lineage(sent_by(job, tracked))
 
 
-def check_tracked(first: Path, again: Path, rows: list[dict[str, Any]]) -> None:
+def check_lineage(found: list[dict[str, Any]]) -> None:
+    """Inputs are used, outputs are logged, each with its aliases; the config names no class of ours."""
+    made = {one["type"]: one for one in of_kind(found, "artifact")}
+    assert {kind for kind, one in made.items() if one.get("use_after_commit")} == {"pool", "references"}
+    assert {"selection", "adapter", "evaluation", "record"} <= made.keys()
+    assert {"latest", "seed-0"} < set(made["selection"]["aliases"])
+    assert "_target_" not in json.dumps(of_kind(found, "run")[0]["config"])
+
+
+def check_tracked(
+    first: Path, again: Path, one: list[dict[str, Any]], two: list[dict[str, Any]], rows: list[dict[str, Any]]
+) -> None:
     """A rerun has the first run's id, curve, table and costs in W&B; the costs are the leaderboard's."""
-    one, two = (records(log) for (log,) in (logs(first), logs(again)))
     ours, theirs = (of_kind(found, "run")[0] for found in (one, two))
     assert (ours["run_id"], ours["job_type"]) == (theirs["run_id"], "evaluate")
     for found in (one, two):
@@ -168,6 +194,13 @@ def test_methods_named_in_beside_share_one_pass(nait: Run, tmp_path: Path) -> No
     made = [json.loads(path.read_text()) for path in (tmp_path / "store" / "passes").glob("*/manifest.json")]
     (over_the_pool,) = [one for one in made if one["rows"] == 40]
     assert {one["signal"] for one in over_the_pool["signals"]} == {"projections", "losses"}
+    assert sorted(one["signals"] for one in over_the_pool["meters"]) == [[0], [1]]
+    assert 0 < sum(one["seconds"] for one in over_the_pool["meters"]) < over_the_pool["seconds"]
+    used = []
+    for path in (tmp_path / "store" / "scores").glob("*/manifest.json"):
+        made = json.loads(path.read_text())
+        used += [signals for _, name, *signals in made["made_of"] if name == over_the_pool["address"]]
+    assert sorted(used) == [[[0]], [[1]]], "each method is charged for its own measurements"
 
 
 def test_the_base_model_is_evaluated_with_train_none(nait: Run) -> None:

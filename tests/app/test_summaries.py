@@ -11,7 +11,7 @@ import pytest
 from nait.runs.sweep_summary import summarise_sweep
 from nait.store import Store, write_json
 from nait.sweeps.reports.full_report import Report
-from nait.tracking.trackers import files_and_wandb
+from nait.tracking.trackers import combined
 from tests.sweeps.fixtures import put
 from tests.tracking.test_wandb import history, logs, of_kind, records
 
@@ -27,7 +27,7 @@ def sweep(tmp_path: Path) -> Path:
             job.mkdir(parents=True)
             labels = {"selector": selector, "target": target, "budget": "10%", "pool": "p"}
             write_json(job / "run.json", {"status": "done", "links": {"run": run}, **labels})
-    tracker = files_and_wandb(str(folder))
+    tracker = combined(str(folder), mode="offline")
     summarise_sweep(folder, store=str(store.root), reporter=Report(), tracker=tracker, config={"group": None})
     return folder
 

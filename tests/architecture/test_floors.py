@@ -40,7 +40,7 @@ FLOORS: dict[str, set[str]] = {
 HUB = set(FLOORS) - {"planning", "testing", "publishing", "runs", "cli", "api", "__main__"}
 
 SOLE_IMPORTERS = {
-    "wandb": {"nait/tracking/wandb/tracker.py", "nait/tracking/wandb/api.py"},
+    "wandb": {"nait/tracking/wandb"},
     "wandb_workspaces": {"nait/tracking/wandb/workspaces.py"},
     "lm_eval": {
         "eval/harness.py",

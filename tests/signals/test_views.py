@@ -12,6 +12,7 @@ from nait.core.errors import ConfigError
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate, ended
 from nait.signals.extractor import StoredExtractor
+from nait.signals.lineage import Lineage
 from nait.signals.passes.options import Engine
 from nait.signals.specs.activations import Norms, Reading
 from nait.store import Store
@@ -29,6 +30,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def extractor(folder: Path, store: Path) -> StoredExtractor:
     model = LocalModel(str(folder), device="cpu", max_length=80)
     return StoredExtractor(model, Store(store), LONG, engine=Engine(progress=False))
+
+
+def test_a_lineage_counts_a_shared_pass_as_if_its_result_were_alone(tmp_path: Path) -> None:
+    meters = [{"signals": [0], "seconds": 40.0}, {"signals": [1], "seconds": 10.0}]
+    facts = {"seconds": 100.0, "energy_wh": 10.0, "meters": meters}
+    whole = Store(tmp_path).produce("passes", {}, lambda _: facts)
+    found = Lineage()
+    found.add(replace(whole, fresh=False), [1])
+    assert [found.seconds(1.0), found.energy_wh(0.5)] == pytest.approx([61.0, 6.5])
+    assert found.made_of() == [["passes", whole.address, [1]]]
+    found.add(whole, [0])
+    assert found.seconds(1.0) == pytest.approx(101.0)
+    found.add(whole)
+    assert found.made_of() == [["passes", whole.address]]
 
 
 def test_a_view_reads_other_texts_and_leaves_its_extractor_unchanged(folder: Path, tmp_path: Path) -> None:

@@ -192,6 +192,27 @@ def test_the_report_has_the_same_table(tmp_path: Path) -> None:
     assert wanted[0] in text.replace(" ", "")
 
 
+def test_a_shared_pass_costs_each_method_what_it_would_alone(tmp_path: Path) -> None:
+    """A pass of 100 s for two methods: 50 s forward, 40 s for the one's measurements, 10 s for the other's."""
+    store = Store(tmp_path)
+    meters = [{"signals": [0], "seconds": 40.0}, {"signals": [1, 2], "seconds": 10.0}]
+    both = artifact(store, "passes", "both", seconds=100.0, energy_wh=10.0, meters=meters)
+    for selector, signals, alone in (("perplexity", [0], 90.0), ("nait", [2], 60.0)):
+        scores = artifact(
+            store, "scores", selector, made_of=[["passes", both.address, signals]], length_correlation={},
+            diagnostics={},
+        )  # fmt: skip
+        labels = {"selector": selector, "target": "math", "budget": "10%", "seed": 0, "model": "m", "pool": "p",
+                  "trained": True}  # fmt: skip
+        facts = {"phase_seconds": {"select": alone + 1}, "phase_energy_wh": {"select": alone / 10}, "money": None,
+                 "device_hours": (alone + 1) / 3600, "selected_rows": 1, "answer_tokens": 1}  # fmt: skip
+        record_run(store, {"scores": scores.address}, labels, facts)
+    found = by_name(store)
+    assert [found[name].single for name in ("perplexity", "nait")] == pytest.approx([91.0, 61.0])
+    assert [found[name].energy_wh for name in ("perplexity", "nait")] == pytest.approx([9.0, 6.0])
+    assert found[ALL].shared == pytest.approx(100 + 1 + 1)
+
+
 def test_methods_that_ran_for_two_targets_took_less_together_than_alone(tmp_path: Path) -> None:
     store, template, rows = (
         Store(tmp_path),

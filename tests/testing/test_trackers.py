@@ -10,7 +10,8 @@ import pytest
 from nait.core.contracts import Tracker
 from nait.testing import TrackerContract
 from nait.tracking.file_tracker import FileTracker
-from nait.tracking.trackers import Trackers, files, files_and_wandb
+from nait.tracking.tensorboard import TensorboardTracker
+from nait.tracking.trackers import Trackers, combined
 from nait.tracking.wandb.tracker import WandbTracker
 
 
@@ -40,12 +41,18 @@ class TestWandbDisabled(TrackerContract):
 
 class TestFiles(TrackerContract):
     def tracker(self, folder: Path) -> Tracker:
-        return files(str(folder))
+        return combined(str(folder))
 
 
 class TestFilesAndWandb(TrackerContract):
     def tracker(self, folder: Path) -> Tracker:
-        return files_and_wandb(str(folder))
+        return combined(str(folder), mode="offline")
+
+
+class TestTensorboard(TrackerContract):
+    def tracker(self, folder: Path) -> Tracker:
+        pytest.importorskip("tensorboard")
+        return TensorboardTracker(folder)
 
 
 class Raising:

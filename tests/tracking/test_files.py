@@ -14,7 +14,7 @@ import pytest
 from nait.tracking.file_tracker import FileTracker
 from nait.tracking.guard import Guard, without_secrets
 from nait.tracking.histograms import histogram
-from nait.tracking.trackers import Trackers, files
+from nait.tracking.trackers import Trackers, combined
 
 
 def started(folder: Path) -> FileTracker:
@@ -103,7 +103,7 @@ def test_a_failing_tracker_is_named_once_and_the_rest_go_on(
 
 
 def test_the_files_option_is_the_file_tracker(tmp_path: Path) -> None:
-    tracker = files(str(tmp_path))
+    tracker = combined(str(tmp_path))
     tracker.start("run", {}, group="", tags=[])
     tracker.log({"a": 1}, phase="p")
     assert len(lines(tmp_path)) == 1

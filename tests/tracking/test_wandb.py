@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from nait.core.errors import ConfigError
-from nait.tracking.trackers import files_and_wandb
+from nait.tracking.trackers import combined
+from nait.tracking.wandb.artifacts import artifact_of
 from nait.tracking.wandb.tracker import WandbTracker
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -234,8 +235,8 @@ def test_online_without_a_network_continues_offline_soon_and_hides_the_key(tmp_p
     """In a process of its own: W&B keeps a key for as long as its process lives."""
     code = (
         "import logging, sys\nlogging.basicConfig(level=logging.INFO)\n"
-        "from nait.tracking.trackers import files_and_wandb\n"
-        "tracker = files_and_wandb(sys.argv[1], mode='online', init_timeout=1)\n"
+        "from nait.tracking.trackers import combined\n"
+        "tracker = combined(sys.argv[1], mode='online', init_timeout=1)\n"
         "tracker.start('run', {}, group='', tags=[])\n"
         "tracker.log({'loss': 1.0}, phase='train', step=0)\ntracker.finish()\n"
     )
@@ -293,7 +294,7 @@ def test_an_unknown_mode_is_offered_the_nearest(tmp_path: Path) -> None:
         WandbTracker(tmp_path, mode="ofline")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("option", ["files", "wandb"])
+@pytest.mark.parametrize("option", ["files", "wandb", "tensorboard"])
 def test_each_option_builds_what_its_file_says(option: str, tmp_path: Path) -> None:
     import inspect
 
@@ -301,11 +302,14 @@ def test_each_option_builds_what_its_file_says(option: str, tmp_path: Path) -> N
     from omegaconf import OmegaConf
 
     file = Path(__file__).resolve().parents[2] / "conf" / "tracking" / f"{option}.yaml"
-    config = OmegaConf.create({"paths": {"run": str(tmp_path)}, "tracking": OmegaConf.load(file)})
+    paths = {"run": str(tmp_path), "sweep": str(tmp_path)}
+    config = OmegaConf.create({"paths": paths, "tracking": OmegaConf.load(file)})
     assert hasattr(instantiate(config.tracking), "start")
-    if option == "wandb":
-        keys = [key for key in config.tracking if key != "_target_"]
-        assert keys == list(inspect.signature(files_and_wandb).parameters)
+    parameters = list(inspect.signature(combined).parameters)
+    keys = [key for key in config.tracking if key != "_target_"]
+    assert keys == {
+        "files": ["folder"], "wandb": parameters, "tensorboard": ["folder", "tensorboard"]
+    }[option]  # fmt: skip
 
 
 def test_names_that_look_like_numbers_are_names_and_a_path_with_a_space_is_quoted(
@@ -317,7 +321,29 @@ def test_names_that_look_like_numbers_are_names_and_a_path_with_a_space_is_quote
     tracker = WandbTracker(folder, project=number, group=number, tags=[number])
     with caplog.at_level("INFO"):
         tracker.start("run", {}, group=number, tags=[number])
-    tracker.finish()
+        tracker.finish()
     assert logs(folder)
     (said,) = [one for one in caplog.messages if "wandb sync" in one]
     assert Path(shlex.split(said.split("wandb sync ")[1])[0]).is_dir()
+
+
+def test_an_offline_run_ends_with_both_ways_to_look_at_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = WandbTracker(tmp_path)
+    with caplog.at_level("INFO"):
+        tracker.start("run", {}, group="", tags=[])
+        assert not [one for one in caplog.messages if "wandb leet" in one]
+        tracker.finish()
+    (said,) = [one for one in caplog.messages if "wandb sync" in one]
+    assert f"wandb leet {tmp_path / 'wandb'} " in said
+
+
+def test_a_large_file_of_an_artifact_is_a_reference_to_its_path(tmp_path: Path) -> None:
+    small, large = tmp_path / "small.json", tmp_path / "with space.safetensors"
+    small.write_text("{}", encoding="utf-8")
+    large.write_bytes(b"0" * 100)
+    made = artifact_of("adapter of 1/2", "adapter", {"a": small, "b": large}, {}, largest=50)
+    refs = {place: entry.ref for place, entry in made.manifest.entries.items()}
+    assert refs == {"a": None, "b": large.as_uri()}
+    assert made.name == "adapter_of_1_2"

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from nait.core.errors import NaitError
-from nait.tracking.wandb.workspaces import save_view, view
+from nait.tracking.wandb.workspaces import report, save_view, view
 
 from .fakes import Api, Run, serve
 
 NAMES = {
-    "leaderboard", "transfer", "eval/gsm8k/acc", "eval/bbh/acc", "truth/precision", "seconds/select", "seconds/train",
+    "means", "leaderboard", "transfer", "minus_random/gsm8k/acc/nait", "stderr/gsm8k/acc",
+    "eval/gsm8k/acc", "eval/bbh/acc", "truth/precision", "seconds/select", "seconds/train",
     "train/loss", "train/step", "pictures/cost", "jobs", "_step",
 }  # fmt: skip
 
@@ -38,14 +39,16 @@ def panels(section: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def test_each_kind_of_number_has_a_section(library: Any) -> None:
     found = panels(spec(view("team/nait", NAMES)))
-    assert list(found) == ["Leaderboard", "Benchmarks", "Ground truth", "Seconds", "Training", "Pictures"]
+    assert list(found) == [
+        "Leaderboard", "Benchmarks", "Differences to random", "Ground truth", "Seconds", "Training", "Pictures",
+    ]  # fmt: skip
     assert [bar["metrics"] for bar in found["Benchmarks"]] == [["eval/bbh/acc"], ["eval/gsm8k/acc"]]
     assert [bar["metrics"] for bar in found["Seconds"]] == [["seconds/select"], ["seconds/train"]]
     (curve,) = found["Training"]
     assert (curve["xAxis"], curve["metrics"]) == ("train/step", ["train/loss"])
     assert found["Pictures"][0]["mediaKeys"] == ["pictures/cost"]
     tables = [one["panel2Config"]["exp"]["fromOp"]["inputs"]["key"]["val"] for one in found["Leaderboard"]]
-    assert tables == ["leaderboard", "transfer"]
+    assert tables == ["means", "leaderboard", "transfer"]
 
 
 def test_runs_bars_and_curves_are_grouped_by_selector(library: Any) -> None:
@@ -55,6 +58,21 @@ def test_runs_bars_and_curves_are_grouped_by_selector(library: Any) -> None:
     found = panels(section)
     for config in (*found["Benchmarks"], *found["Seconds"], *found["Training"]):
         assert (config["groupBy"], config["groupAgg"]) == ("labels.value.selector", "mean")
+
+
+def test_a_report_has_the_same_panels_with_their_errors(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(monkeypatch, Api("team/nait", []))
+    made = report("team/nait", NAMES)._to_model().model_dump(by_alias=True, exclude_none=True)
+    blocks = made["spec"]["blocks"]
+    grids = [one for one in blocks if one["type"] == "panel-grid"]
+    titles = [one["children"][0]["text"] for one in blocks if one["type"] == "heading"]
+    assert titles == list(panels(spec(view("team/nait", NAMES))))
+    assert len(grids) == len(titles)
+    bars = [panel["config"] for panel in grids[1]["metadata"]["panelBankSectionConfig"]["panels"]]
+    assert [bar["metrics"] for bar in bars] == [["eval/bbh/acc"], ["eval/gsm8k/acc"]]
+    assert {(bar["groupBy"], bar["groupArea"]) for bar in bars} == {("labels.value.selector", "stderr")}
 
 
 def test_the_run_list_shows_each_benchmark(library: Any) -> None:

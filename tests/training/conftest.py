@@ -72,7 +72,10 @@ class Records:
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None: ...
 
-    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None: ...
+    def artifact(
+        self, name: str, kind: str, files: Files, metadata: Mapping[str, Any], *, used: bool = False,
+        aliases: Sequence[str] = (),
+    ) -> None: ...  # fmt: skip
 
     def finish(self, *, failed: bool = False) -> None: ...
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from nait.cli.config.plain_config import build, resolve
@@ -59,6 +62,14 @@ def is_null(value: object) -> bool:
     return value is None
 
 
+def sweep_folder(job: str) -> str:
+    """`${sweep_folder:JOB}`: the folder of the sweep that a job belongs to; JOB, its own folder, without a sweep."""
+    if not HydraConfig.initialized():
+        return job
+    found = HydraConfig.get()
+    return os.path.abspath(at_home(found.sweep.dir)) if found.mode == RunMode.MULTIRUN else job  # noqa: PTH100
+
+
 def at_home(path: str) -> str:
     """`${at_home:PATH}`: the path with `~` expanded, for folders that Hydra creates."""
     return str(home_of(path))
@@ -66,5 +77,6 @@ def at_home(path: str) -> str:
 
 OmegaConf.register_new_resolver("at_home", at_home, replace=True)
 OmegaConf.register_new_resolver("is_null", is_null, replace=True)
+OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
 OmegaConf.register_new_resolver("layer_sets", layer_sets, replace=True)
 OmegaConf.register_new_resolver("each_and_all", each_and_all, replace=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nait.core.inputs.checks import check_number, check_whole
 
@@ -40,3 +41,15 @@ def cost_from_empty_store(spent: float, parts: Collection[tuple[float, float]]) 
     """
     now = sum(amount for _, amount in parts)
     return max(0.0, spent - now) + sum(amount for amount, _ in parts)
+
+
+def used_share(seconds: float, meters: Collection[Mapping[str, Any]], used: Collection[int] | None) -> float:
+    """The share of a pass that a method would need alone; 1 where nothing is known of the pass.
+
+    `seconds`: the cost of the pass. `meters`: for each meter, its `signals` and the `seconds` of its own work.
+    `used`: numbers of the method's signals, None for all. Each method needs the whole forward pass.
+    """
+    if used is None or seconds <= 0:
+        return 1.0
+    unused = sum(float(one["seconds"]) for one in meters if not set(one["signals"]) & set(used))
+    return max(0.0, 1.0 - unused / seconds)

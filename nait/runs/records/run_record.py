@@ -17,6 +17,7 @@ from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds
 from nait.runs.records.plan_accuracy import plan_accuracy, plan_file
 from nait.runs.records.run_facts import facts, fingerprints, read_rows, spent
 from nait.runs.records.run_identity import kind_of, run_identity
+from nait.runs.records.run_lineage import lineage
 from nait.stages.report import record_run
 from nait.store import Artifact, write_json
 from nait.store.energy import gauge
@@ -75,12 +76,14 @@ class RunRecord:
         return {**costs, **known}
 
     def _track(self, job: Job) -> None:
-        """Give the tracker the run's artifact, or its selection where there is no such artifact."""
-        link = "run" if self.links.get("run") else "selection"
-        kind = RECORD if link == "run" else link
-        if self.links.get(link):
-            files = bundle(job.store, self.links)
-            job.tracker.artifact(f"{kind}-{self.links[link]}", kind, files, job.labels)
+        """Give the tracker the run's inputs and outputs, and its record if it has one."""
+        for one in lineage(job, self.links):
+            job.tracker.artifact(
+                one.name, one.kind, one.files, one.metadata, used=one.used, aliases=one.aliases
+            )
+        run = self.links.get("run")
+        if run:
+            job.tracker.artifact(f"{RECORD}-{run}", RECORD, bundle(job.store, self.links), job.labels)
 
     def warn(self, messages: Sequence[str]) -> None:
         """Log warnings and keep them for the manifest."""

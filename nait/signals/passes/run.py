@@ -28,7 +28,7 @@ from nait.signals.passes.chunk_files import DamagedChunk
 from nait.signals.passes.chunk_pieces import ChunkBuffer
 from nait.signals.passes.chunks import Chunks
 from nait.signals.passes.options import Engine
-from nait.signals.passes.runners import read_ahead, runner_of
+from nait.signals.passes.runners import Runner, read_ahead, runner_of
 from nait.signals.runtime.malloc_trim import Heap
 from nait.signals.specs.activations import Signal
 from nait.signals.specs.gradients import GradientSignal
@@ -55,16 +55,17 @@ def run_pass(
 ) -> Mapping[str, Any]:
     """Write `<i>.npy` for each signal i into `folder`, resuming from a killed pass.
 
-    Returns the cost of earlier attempts, for the manifest.
+    Returns facts for the manifest: the cost of earlier attempts, and the seconds of each meter.
     """
     prefixes, chunks = _plan(table, signals, folder, engine)
     chunks.keep_only_if_same_plan()
     attempt = Attempt(folder, kept=chunks.files())
+    meters: list[dict[str, Any]] = []
     while True:
         if missing := chunks.missing():
             turns = chunks.claim_missing(missing, workers, until_whole=True)
             saves = ChunkSaves(engine.save_seconds, attempt.keep)
-            _measure(
+            meters = _measure(
                 network,
                 table,
                 signals,
@@ -79,7 +80,7 @@ def run_pass(
             chunks.assemble(signals, len(table))
         except DamagedChunk:  # it is set aside: measure it again
             continue
-        return attempt.facts()
+        return {**attempt.facts(), **({"meters": meters} if meters else {})}
 
 
 def join_pass(
@@ -155,7 +156,8 @@ def _measure(
     engine: Engine,
     name: str,
     saves: ChunkSaves,
-) -> None:
+) -> list[dict[str, Any]]:
+    """Measure the chunks of `turns`. Returns the seconds of each meter, where the runner knows them."""
     runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes, packing=engine.packing)
     heap = Heap()
     release_pages(table)
@@ -178,6 +180,7 @@ def _measure(
             except (KeyboardInterrupt, SystemExit):
                 saves.save(chunks, number, buffer, now=True)
                 raise
+    return runner.meter_seconds() if isinstance(runner, Runner) else []
 
 
 @contextmanager

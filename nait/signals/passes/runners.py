@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nait.core.dataset.token_table import TokenTable
@@ -17,6 +18,7 @@ from nait.signals.forward.output_meters import OutputMeter
 from nait.signals.forward.packing import Packing, When
 from nait.signals.forward.prefix_cache import NONE, Continuation, Ints, Prefixes, Take
 from nait.signals.runtime.host_transfer import HostTransfer, Values, joined
+from nait.signals.runtime.meter_times import MeterTimes
 from nait.signals.runtime.out_of_memory import MemoryFit, decoder_options
 from nait.signals.specs.activations import (
     Choice,
@@ -127,12 +129,24 @@ class Runner:
         self.continuation = Continuation(self.anatomy.decoder, self.device)
         self.packing = Packing(self.anatomy, packing)
         self.fit = MemoryFit(retry=not split)
+        self.times = MeterTimes(len(self.meters), self.device)
 
     def __enter__(self) -> Runner:
-        self.handles = [handle for meter, _ in self.meters for handle in meter.attach(self._hook)]
+        self.handles = [
+            handle
+            for number, (meter, _) in enumerate(self.meters)
+            for handle in meter.attach(partial(self._timed_hook, number))
+        ]
         if self.depth < self.anatomy.layers:  # after the meters' own hooks on that block
             self.handles.append(self._hook(self.anatomy.point("residual", self.depth), _stop))
         return self
+
+    def _timed_hook(self, meter: int, point: HookPoint, take: Take) -> Any:
+        def timed(h_btd: torch.Tensor) -> None:
+            with self.times.of(meter):
+                take(h_btd)
+
+        return self._hook(point, timed)
 
     def _hook(self, point: HookPoint, take: Take) -> Any:
         return hook(point, self.packing.wrap(self.continuation.wrap(take)))
@@ -145,6 +159,13 @@ class Runner:
         """Values of these rows, in one or more parts: out of memory halves the batch and logs a warning."""
         width = width_of(int(table.lengths[rows].max()))
         return self.fit.read(lambda part: HostTransfer(self._read(table, part)), rows, width=width)
+
+    def meter_seconds(self) -> list[dict[str, Any]]:
+        """For each meter its `signals` and the `seconds` that it took for itself so far; empty for a single meter."""
+        if len(self.meters) < 2:
+            return []
+        taken = zip(self.meters, self.times.seconds(), strict=True)
+        return [{"signals": numbers, "seconds": round(seconds, 4)} for (_, numbers), seconds in taken]
 
     def read(self, table: TokenTable, rows: Rows) -> list[Values]:
         """One array per signal for these rows."""
@@ -159,9 +180,10 @@ class Runner:
         values: dict[int, torch.Tensor] = {}
         with torch.inference_mode():
             h_btd = self._forward(batch, self.prefixes.of(rows))
-            for meter, numbers in self.meters:
-                for number, value in zip(numbers, meter.finish(h_btd), strict=True):
-                    values[number] = value
+            for place, (meter, numbers) in enumerate(self.meters):
+                with self.times.of(place):
+                    found = meter.finish(h_btd)
+                values |= dict(zip(numbers, found, strict=True))
         return [values[number] for number in range(self.count)]
 
     def _forward(self, batch: Batch, prefix: Ints | None) -> torch.Tensor:

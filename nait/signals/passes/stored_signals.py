@@ -94,8 +94,9 @@ class StoredSignals:
                 where=str(signal.path),
                 fix=repair_advice(signal.path),
             )
-        self.encodings.lineage.add(measured_by)
-        return measured_by.path / f"{int(signal.manifest['index'])}.npy"
+        index = int(signal.manifest["index"])
+        self.encodings.lineage.add(measured_by, [index])
+        return measured_by.path / f"{index}.npy"
 
     def run_pass(
         self, examples: Pool | Target, signals: Sequence[Signal], keys: Sequence[Mapping[str, Any]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -25,19 +24,23 @@ from nait.tracking.guard import Guard, without_secrets
 from nait.tracking.histograms import histogram
 from nait.tracking.sigterm import Termination
 from nait.tracking.wandb.api import log_in
+from nait.tracking.wandb.artifacts import NAME_CHARS, artifact_of, label, use
 from nait.tracking.wandb.directories import check_writable, staged_in
+from nait.tracking.wandb.run_data import last_steps, without_targets
 
 log = logging.getLogger(__name__)
 
 Mode = Literal["offline", "online", "disabled"]
 MODES = ("offline", "online", "disabled")
-# W&B rejects a run with longer tags or names.
 TAG_CHARS = 64
-NAME_CHARS = 128
+"""W&B rejects a run with longer tags."""
 
 
 class WandbTracker:
     """A W&B run in `folder`/wandb. `group`, if given, replaces the run's group; `tags` are added to the run's tags.
+
+    Files of artifacts above `reference_mb` are recorded by their path. `targets`: the config keeps the names of our
+    classes (`_target_`).
 
     `mode=online` falls back to offline without an API key, or after `init_timeout` seconds without a server.
     """
@@ -52,6 +55,8 @@ class WandbTracker:
         tags: Sequence[str] = (),
         init_timeout: float = 20.0,
         finish_timeout: float = 120.0,
+        reference_mb: float = 10.0,
+        targets: bool = False,
     ) -> None:
         check_choice("tracking.mode", mode, MODES)
         self.folder = Path(folder)
@@ -62,6 +67,8 @@ class WandbTracker:
         self.tags = tuple(map(str, [tags] if isinstance(tags, str) else tags))
         self.init_timeout = init_timeout
         self.finish_timeout = finish_timeout
+        self.reference_mb = reference_mb
+        self.targets = targets
         self._run: Any = None
         self._axes: set[str] = set()
         self._known: Mapping[str, float] = {}
@@ -81,14 +88,14 @@ class WandbTracker:
             check_writable(self.folder)
             about = {
                 "name": name,
-                "config": plain(config),
+                "config": plain(config if self.targets else without_targets(config)),
                 "group": str(self.group or group)[:NAME_CHARS] or None,
                 "tags": list(dict.fromkeys(str(tag)[:TAG_CHARS] for tag in [*tags, *self.tags] if tag)),
                 "job_type": kind or None,
                 **({"id": key, "resume": "allow"} if key else {}),
             }
             self._run = self._begin(about)
-            self._known = _last_steps(self._run) if self._run.resumed else {}
+            self._known = last_steps(self._run) if self._run.resumed else {}
             self._termination.install()
 
     def _begin(self, about: Mapping[str, Any]) -> Any:
@@ -102,9 +109,7 @@ class WandbTracker:
                 log.warning(
                     "W&B cannot be reached; this run is logged offline. %s", without_secrets(str(error))
                 )
-        run = self._init("offline", about)
-        log.info("W&B run, offline; send it with: wandb sync %s", shlex.quote(str(Path(run.dir).parent)))
-        return run
+        return self._init("offline", about)
 
     def _init_online(self, about: Mapping[str, Any]) -> Any:
         """An online run. W&B refuses the id of a run that was deleted: the run then has another id."""
@@ -199,19 +204,25 @@ class WandbTracker:
             with staged_in(self.folder / "wandb"):
                 self._run.log({name: wandb.Html(path.read_text(encoding="utf-8"), inject=False)})
 
-    def artifact(self, name: str, kind: str, files: Files, metadata: Mapping[str, Any]) -> None:
-        """Record files as a W&B artifact. They are not copied, since files of the store never change."""
+    def artifact(
+        self, name: str, kind: str, files: Files, metadata: Mapping[str, Any], *, used: bool = False,
+        aliases: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Record files as a W&B artifact that the run used or made.
+
+        Files are not copied, since files of the store never change. Those above `reference_mb` are not uploaded:
+        the artifact has their paths.
+        """
         if self._run is None:
             return
         with self._guard:
-            import wandb
-
-            place = re.sub(r"[^\w.-]+", "_", name)[:NAME_CHARS]
-            artifact = wandb.Artifact(place, type=kind, metadata=plain(metadata))
             placed = files if isinstance(files, Mapping) else {file.name: file for file in files}
-            for spot, file in placed.items():
-                artifact.add_file(str(file), name=spot, policy="immutable")
-            self._run.log_artifact(artifact)
+            made = artifact_of(name, kind, placed, plain(metadata), largest=self.reference_mb * 1e6)
+            names = [label(alias) for alias in aliases]
+            if used:
+                use(self._run, made, names)
+            else:
+                self._run.log_artifact(made, aliases=["latest", *names])
 
     def finish(self, *, failed: bool = False) -> None:
         """End the run and restore the previous SIGTERM handler."""
@@ -221,13 +232,9 @@ class WandbTracker:
         with self._guard:
             self._termination.restore()
             run.finish(exit_code=int(failed))
-
-
-def _last_steps(run: Any) -> dict[str, float]:
-    """Phase -> the last step that a resumed run's summary has."""
-    found = {
-        name.removesuffix("/step"): value
-        for name, value in dict(run.summary).items()
-        if name.endswith("/step")
-    }
-    return {phase: float(value) for phase, value in found.items() if isinstance(value, (int, float))}
+            if run.offline:
+                place = Path(run.dir).parent
+                looked, sent = (shlex.quote(str(path)) for path in (place.parent, place))
+                log.info(
+                    "W&B, offline. To look at it: wandb leet %s  To send it: wandb sync %s", looked, sent
+                )

@@ -11,12 +11,16 @@ from typing import Any
 from nait.core.errors import NaitError
 from nait.tracking.wandb.api import public_api
 
-TITLE = "Selectors"
+TITLE, REPORT = "Selectors", "Which data to tune on"
 GROUP = "labels.selector"
 """The config key that groups runs; W&B cannot group by a tag."""
-TABLES = ("leaderboard", "transfer")
+ABOUT = "Bars and curves are means over a selector's runs with their standard errors. Costs are from an empty store."
+TABLES = ("means", "leaderboard", "transfer")
 CURVES = ("train/loss", "train/grad_norm", "train/learning_rate")
-BARS = {"Benchmarks": "eval/", "Ground truth": "truth/", "Seconds": "seconds/"}
+BARS = {
+    "Benchmarks": "eval/", "Differences to random": "minus_random/", "Ground truth": "truth/", "Seconds": "seconds/",
+    "Energy": "energy_wh/",
+}  # fmt: skip
 """Section -> prefix of its metrics' names."""
 PICTURES = "pictures/"
 SHOWN_RUNS = 500
@@ -33,6 +37,35 @@ def save_view(project: str) -> str:
         workspace = view(project, names)
         workspace.save()
         return str(workspace.url)
+
+
+def save_report(project: str) -> str:
+    """Save a new W&B report of ENTITY/PROJECT, with the sections of the view; returns its URL.
+
+    Raises: NaitError, see `save_view`.
+    """
+    _library()
+    with public_api(project) as api:
+        names = {name for run in api.runs(project, lazy=False) for name in run.summary_metrics}
+        made = report(project, names)
+        made.save()
+        return str(made.url)
+
+
+def report(project: str, names: Collection[str]) -> Any:
+    """An unsaved report: a heading and a grid of panels for each section. Raises: NaitError, see `save_view`."""
+    _, wr, _ = _library()
+    entity, _, short = project.partition("/")
+
+    def grid(panels: list[Any]) -> Any:
+        runs = wr.Runset(groupby=[f"config.{GROUP}"])  # without a project: the report's own
+        return wr.PanelGrid(runsets=[runs], panels=panels)
+
+    sections = [(title, panels) for title, _, panels in _panels(wr, names) if panels]
+    blocks = [block for title, panels in sections for block in (wr.H2(title), grid(panels))]
+    return wr.Report(
+        entity=entity, project=short, title=REPORT, description=ABOUT, blocks=blocks, width="fluid"
+    )
 
 
 def view(project: str, names: Collection[str]) -> Any:
@@ -58,7 +91,7 @@ def view(project: str, names: Collection[str]) -> Any:
 
 def _panels(wr: Any, names: Collection[str]) -> list[tuple[str, int, list[Any]]]:
     """(title, columns, panels) of each section."""
-    by = {"groupby": wr.Config(GROUP), "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
+    by = {"groupby": wr.Config(GROUP), "groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
 
     def bars(prefix: str) -> list[Any]:
         found = sorted(name for name in names if name.startswith(prefix))

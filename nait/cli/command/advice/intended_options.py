@@ -170,6 +170,8 @@ def several(group: str, values: Sequence[str], given: object) -> str:
             f"Give the option, then its keys: {group}=OPTION {group}.{values[0] if values else 'KEY'}=VALUE."
         )
     listed = ",".join(values)
+    if group == "tracking":
+        return "Type tracking=wandb tracking.tensorboard=true for both; each option writes files as well."
     if group == "eval":
         return f"Type eval=lm_eval {shlex.quote(f'eval.tasks=[{listed}]')}."
     if group == "target" and all(map(_is_path, values)):
