@@ -81,12 +81,40 @@ def test_a_table_of_cells_keeps_its_separator_and_texts(tmp_path: Path, separato
     ]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz"])
+@pytest.mark.parametrize(
+    "text", ["3 - 2 = 1\n#### 1", "one\rtwo", "one\r\ntwo", "one\n", 'say "yes"', "a,b;c\td"]
+)
+def test_a_cell_of_several_lines_is_one_cell(tmp_path: Path, text: str, suffix: str) -> None:
+    rows = [{"instruction": f"Say {i}.", "output": text} for i in range(9)]
+    path = exported(read_pool(memory_source(rows, "mine")), str(tmp_path / f"best{suffix}"))
+    frame = pd.read_csv(path, sep="\t" if "tsv" in suffix else ",", lineterminator="\n")
+    assert frame.to_dict("records") == [rows[row] for row in WANTED]
+    read = read_pool(path).examples
+    assert sorted(one.turns[0].instruction for one in read) == sorted(
+        rows[row]["instruction"] for row in WANTED
+    )
+
+
 def test_arrow_and_rows_in_memory_can_be_written(tmp_path: Path) -> None:
     pool = read_pool(memory_source(ROWS, "mine"))
     assert pool.name == "mine"
     path = exported(pool, str(tmp_path / "best.arrow"))
     assert feather.read_table(str(path)).to_pylist() == [ROWS[row] for row in WANTED]
     assert exported(pool, str(tmp_path / "best")).suffix == ".jsonl"
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst", "bz2", "xz"])
+def test_a_compressed_file_is_compressed_as_its_suffix_says(tmp_path: Path, suffix: str) -> None:
+    pool = read_pool(memory_source(ROWS, "mine"))
+    path = exported(pool, str(tmp_path / f"best.jsonl.{suffix}"))
+    assert len(read_pool(path)) == len(WANTED)
+    assert not path.read_bytes().startswith(b"{")
+
+
+def test_a_compressed_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'\.parquet' is not compressed again"):
+        place_for(str(tmp_path / "best.parquet.gz"), read_pool(memory_source(ROWS, "mine")))
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:

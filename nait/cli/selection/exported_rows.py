@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import lzma
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ JSON_LINES, ARRAY, PARQUET = (".jsonl", ".ndjson"), (".json",), (".parquet",)
 ARROW, CELLS = (".arrow", ".feather", ".ipc"), (".csv", ".tsv")
 FORMATS = (*JSON_LINES, *ARRAY, *PARQUET, *ARROW, *CELLS)
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+XZ = ".xz"
 SCORES = ".scores.parquet"
+LINE_END = "\r\n"
 
 
 def suffix_of(pool: Pool) -> str:
@@ -41,6 +44,9 @@ def place_for(out: str, pool: Pool) -> Path:
     if path.is_dir() or out.endswith("/"):
         path = path / f"{pool.name}.selected"
     kind = bare_name(path)[1]
+    if kind in (*PARQUET, *ARROW) and path.suffix.lower() != kind:
+        fix = f"Use {kind}, which is compressed already."
+        raise ConfigError(f"a file of the kind '{kind}' is not compressed again", where="--out", fix=fix)
     if kind in FORMATS:
         return path
     if kind and kind[1:].isalpha() and kind != ".selected":
@@ -75,6 +81,8 @@ def write_rows(path: Path, pool: Pool, selection: Selection) -> None:
 def _opened(path: Path, compression: str) -> Any:
     import pyarrow as pa
 
+    if compression == XZ:
+        return lzma.open(path, "wb")
     plain: Any = pa.OSFile(str(path), "wb")
     return (
         pa.CompressedOutputStream(plain, COMPRESSIONS[compression]) if compression in COMPRESSIONS else plain
@@ -114,9 +122,10 @@ def _cells(rows: Sequence[Mapping[str, Any]], separator: str) -> Iterator[str]:
 
     class Lines:
         def write(self, text: str) -> None:
-            written.append(text)
+            written.append(text.removesuffix(LINE_END))
 
-    writer = csv.writer(Lines(), delimiter=separator, lineterminator="")
+    # csv quotes a cell with a line break only if the break is in the line terminator, which `write` removes
+    writer = csv.writer(Lines(), delimiter=separator, lineterminator=LINE_END)
     writer.writerow(names)
     for row in rows:
         values = [row.get(name) for name in names]
