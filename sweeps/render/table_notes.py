@@ -36,7 +36,7 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
         found += [f"minus {control}: {how}; {how_tested(lines, control)}.", *detectable(lines)]
         found += [*_unpaired(lines, control), *_shared_seeds(lines, control)]
     elif any(control not in (line.selector, line.method) for line in lines):
-        found.append(_without_control(lines, control))
+        found.append(without_control(lines, control))
     found += _few_seeds([line for line in lines if line.task and line.method != BASE])
     lower = sorted({line.task for line in lines if line.task and not line.higher_is_better})
     found += [f"Lower is better: {', '.join(lower)}."] if lower else []
@@ -115,7 +115,8 @@ def how_tested(lines: Sequence[Line], control: str) -> str:
     return "; ".join(parts)
 
 
-def _without_control(lines: Sequence[Line], control: str) -> str:
+def without_control(lines: Sequence[Line], control: str) -> str:
+    """Why no difference to the control is shown."""
     if all(line.method == BASE for line in lines if line.task):
         return (
             "Nothing was trained: the table has only the untrained model, and no method to compare with it."

@@ -15,7 +15,8 @@ from nait.sweeps.analyses.pairs import pairwise
 from nait.sweeps.analyses.transfer import as_csv as transfer_csv
 from nait.sweeps.analyses.transfer import matrices
 from nait.sweeps.render.leaderboard_tables import tabulated
-from nait.sweeps.render.report_document import Document, Notes, Section, as_html, as_latex, as_markdown
+from nait.sweeps.render.report_document import Block, Document, Notes, Section, as_html, as_latex, as_markdown
+from nait.sweeps.reports.answer import answered
 from nait.sweeps.reports.leaderboard import Leaderboard, Measured, measured
 from nait.sweeps.reports.sections import compared, costs, leaderboard, overview, selected, transferred, varied
 from nait.sweeps.reproduction.comparison_table import beside_published
@@ -86,8 +87,19 @@ class Report:
             mark = f"-{one.sheet.number}" if one.of > 1 else ""
             sections += [section.marked(several, mark) for section in self._sections(runs, one)]
         blocks = (*validity_blocks(predicted), Notes(tuple(too_few(runs))))
-        sections.insert(0, Section("Does a score predict?", blocks))
+        sections[:0] = [*self._answers(runs, found), Section("Does a score predict?", blocks)]
         return Document.of("Which data to tune on: " + ", ".join(models), sections)
+
+    def _answers(self, runs: RunSet, found: Sequence[Measured]) -> list[Section]:
+        """The answer of each table, in one section."""
+        blocks: list[Block] = []
+        for one in found:
+            lines, mark = self._board.shown(one.lines), f"-{one.sheet.number}" if one.of > 1 else ""
+            words, following = answered(
+                runs, one.rows, lines, control=self.control, benchmarks=self.benchmarks, title=one.title
+            )
+            blocks += [words, following.named(following.name + mark)]
+        return [Section("The answer", tuple(blocks))]
 
     def _sections(self, runs: RunSet, one: Measured) -> list[Section]:
         """The sections of one table."""

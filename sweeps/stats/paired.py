@@ -184,8 +184,10 @@ def adjusted_family(family: Iterable[Difference]) -> list[Difference]:
     ]
 
 
-def detectable_difference(column: Sequence[Difference]) -> float | None:
+def detectable_difference(column: Sequence[Difference], seeds: int | None = None) -> float | None:
     """The smallest true difference detected with power 0.8 after the family's correction; None without a test.
+
+    `seeds`: another number of seeds than the measured one, with the same true variances.
 
     True variances are the medians over the column's differences. The single estimate for the control is shrunk
     towards the methods' with one more degree of freedom.
@@ -193,13 +195,15 @@ def detectable_difference(column: Sequence[Difference]) -> float | None:
     tested = [one for one in column if one.tested]
     if not tested:
         return None
-    seeds, count = median_low(one.seeds for one in tested), max(len(one.sides) for one in tested)
-    similar = [one for one in tested if one.seeds == seeds and len(one.sides) == count] or tested
+    measured, count = median_low(one.seeds for one in tested), max(len(one.sides) for one in tested)
+    similar = [one for one in tested if one.seeds == measured and len(one.sides) == count] or tested
     sides = [_middle([one.sides[k] for one in similar if len(one.sides) > k]) for k in range(count)]
     if count > 1:
         own, control = sides
         shrunk = (control.freedom * control.variance + own.variance) / (control.freedom + 1)
         sides = [own, replace(control, variance=shrunk)]
+    seeds = measured if seeds is None else seeds
+    sides = [replace(side, freedom=side.freedom + seeds - measured) for side in sides]
     over_items = median(one.over_items for one in similar)
     return minimum_difference(over_items, sides, seeds, level=ALPHA / similar[0].family)
 

@@ -52,7 +52,9 @@ class RunSet:
         return cls(store, tuple(found), {("runs", one.address): one for one in found})
 
     def find(self, kind: str, address: str) -> Artifact | None:
-        """The artifact, or None."""
+        """The artifact, or None; also None for an empty address, which a run without such an artifact links to."""
+        if not address:
+            return None
         return self._once(kind, address, lambda: self.store.find(kind, address))
 
     def results(self, evaluation: Artifact) -> tuple[Result, ...]:

@@ -213,3 +213,11 @@ def test_the_report_has_the_section_where_the_papers_benchmarks_were_measured(tm
     assert isinstance(table, Table)
     assert {row[5] for row in table.body} == {DIFFERENT}
     assert "0 of 9 benchmarks" in table.body[0][6]
+
+
+def test_a_run_without_scores_is_compared_too(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "full", facts={"settings": SAME}, also={"scores": ""})
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs)
+    assert [arm.facts["device"] for arm in arms(runs, one.rows, one.lines)] == ["unknown"]

@@ -7,6 +7,7 @@ import textwrap
 
 from nait.cli.selection.selection_runs import SelectionRun
 from nait.core.dataset.examples import Example
+from nait.core.estimates.human_units import human_seconds
 from nait.stages.explanations import Explanation
 
 SHOWN = 3
@@ -52,13 +53,6 @@ def _shown(example: Example) -> list[str]:
 
 def _short(text: str) -> str:
     return textwrap.shorten(" ".join(text.split()), LINE, placeholder=" ...")
-
-
-def human_seconds(seconds: float) -> str:
-    """A duration in human units: "0.4 s", "26 min", "3.2 h"."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def wrapped(text: str) -> str:
