@@ -75,7 +75,18 @@ def departures(picks: Sequence[Picks], traits: Traits) -> list[Grid]:
         strong = np.abs(values) > STRONG * spreads
         columns = [f"{name} ({share:.0%})" for name, share in shares.items()]
         title = f"{label}: share minus the pool's"
-        found.append(Grid(title, list(made), columns, values, strong, np.zeros(values.shape, dtype=bool)))
+        found.append(
+            Grid(
+                title,
+                list(made),
+                columns,
+                values,
+                strong,
+                np.zeros(values.shape, dtype=bool),
+                axes=("selection", "trait (share in the pool)"),
+                unit="difference of shares",
+            )
+        )
     return found
 
 

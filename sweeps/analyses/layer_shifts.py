@@ -40,7 +40,16 @@ def layer_shifts(picks: Sequence[Picks]) -> list[Grid]:
 def _grid(lines: dict[str, dict[int, float]], layers: list[int]) -> Grid:
     values = np.array([[line.get(layer, np.nan) for layer in layers] for line in lines.values()])
     none = np.zeros(values.shape, dtype=bool)
-    return Grid("Parts in the score, by layer", list(lines), list(map(str, layers)), values, none, none)
+    return Grid(
+        "Parts in the score, by layer",
+        list(lines),
+        list(map(str, layers)),
+        values,
+        none,
+        none,
+        axes=("selection (total)", "layer"),
+        unit="standard deviations",
+    )
 
 
 def _shifts(chosen: Chosen, target: str) -> npt.NDArray[np.float64]:

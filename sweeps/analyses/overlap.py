@@ -51,7 +51,15 @@ def overlaps(picks: Sequence[Picks]) -> Grid | None:
         values[k, k] = np.nan if stability is None else stability
     none = np.zeros((size, size), dtype=bool)
     labels = names(picks)
-    return Grid("Jaccard index of the selected rows", labels, labels, values, none, np.eye(size, dtype=bool))
+    return Grid(
+        "Jaccard index of the selected rows",
+        labels,
+        labels,
+        values,
+        none,
+        np.eye(size, dtype=bool),
+        unit="Jaccard index",
+    )
 
 
 def _agreement(a: Picks, b: Picks) -> float:
@@ -148,7 +156,7 @@ def correlations(picks: Sequence[Picks]) -> Grid | None:
     seeded = not all(one.unseeded for one in picks if one.method != CONTROL)
     some = f"the first {MOST} of {len(columns)} " if len(labels) < len(columns) else ""
     title = f"Spearman's rho between {some}score columns" + (", each line's first seed" if seeded else "")
-    return Grid(title, labels, labels, values, none, none)
+    return Grid(title, labels, labels, values, none, none, unit="rank correlation")
 
 
 def _by_target(scores: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:

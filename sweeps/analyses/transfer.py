@@ -147,7 +147,17 @@ def grid(matrix: Matrix) -> Grid:
     lower = {task for (_, task), cell in matrix.cells.items() if not cell.higher_is_better}
     turned = frozenset(c for c, task in enumerate(matrix.tasks) if task in lower)
     columns = [f"{task} ({LOWER})" if task in lower else task for task in matrix.tasks]
-    return Grid(title, list(matrix.targets), columns, values, strong, framed, turned)
+    return Grid(
+        title,
+        list(matrix.targets),
+        columns,
+        values,
+        strong,
+        framed,
+        turned,
+        ("target that selected", "benchmark"),
+        "score minus control",
+    )
 
 
 def as_csv(found: Sequence[Matrix]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nait.sweeps.grouping.names import fit
+from nait.sweeps.grouping.names import cut, fit
 from nait.sweeps.plots.curves import Curve, Panel, Spot, number
-from nait.sweeps.render.svg import INK, MARKERS, PALETTE, canvas
+from nait.sweeps.render.svg import INK, MARKERS, PALETTE, canvas, share_scale
 from nait.sweeps.stats.paired import ITEMS_ONLY
 from nait.sweeps.stored_runs.method_names import CONTROL
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_NAMED = 14
+"""The most points of a panel that have their names beside them."""
 WIDE_RATIO = 8
 """An axis is logarithmic if its ends differ by at least this factor."""
 
@@ -32,7 +34,9 @@ def curve_plot(panels: Sequence[Panel]) -> Figure:
         _x_axis(ax, [point.x for curve in panel.curves if not curve.level for point in curve.points])
         ax.set_xlabel(panel.x)
         ax.set_title(panel.title, loc="left", color=INK)
+        ax.set_ylabel("score")
         ax.grid(axis="y", linewidth=0.6)
+    share_scale(axes[: len(panels)], "y")
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
     _legend(figure, axes)
@@ -76,10 +80,17 @@ def cost_plot(found: Mapping[str, Sequence[Spot]]) -> Figure:
                 spot.seconds, spot.y, yerr=arms, fmt=_marker(spot.where, wheres),
                 color=colour, markersize=5, linewidth=0.8, capsize=2, alpha=0.9,
             )  # fmt: skip
+            if len(spots) <= MOST_NAMED:
+                ax.annotate(
+                    cut(spot.method, 24), (spot.seconds, spot.y), xytext=(5, 4), textcoords="offset points",
+                    fontsize=7, color=colour,
+                )  # fmt: skip
         _x_axis(ax, [spot.seconds for spot in spots], always=True)
         ax.set_xlabel("seconds to select and train")
+        ax.set_ylabel("score")
         ax.set_title(task, loc="left", color=INK)
         ax.grid(linewidth=0.6)
+    share_scale(axes, "y")
     for k, method in enumerate(methods):
         colour = INK if method == CONTROL else PALETTE[k % len(PALETTE)]
         single_seed = any(

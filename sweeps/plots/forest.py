@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nait.sweeps.grouping.names import fit, unique_names
-from nait.sweeps.render.svg import FAINT, INK, PALETTE, canvas
+from nait.sweeps.render.svg import FAINT, INK, PALETTE, canvas, share_scale
 from nait.sweeps.stats.aggregates import Line, marked
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
 from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
@@ -116,6 +116,7 @@ def forest_plot(found: Forest, control: str) -> Figure:
         ax.set_xlabel(f"score minus {control}" + ("" if tested else f" ({ITEMS_ONLY})"))
         ax.grid(axis="x", linewidth=0.6)
         ax.spines["left"].set_visible(False)
+    share_scale(axes, "x")
     return figure
 
 

@@ -13,6 +13,9 @@ from importlib import resources
 from nait.sweeps.render.markdown import escaped, table
 from nait.sweeps.render.svg import Picture
 
+LONGEST_CELL = 60
+"""Cells with more characters wrap."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -36,6 +39,12 @@ class Table:
         """A table of these cells as text. `code`: the last column is shown as code, to be copied."""
         rows = tuple(tuple(str(cell) for cell in row) for row in body)
         return Table(name, tuple(str(cell) for cell in header), rows, caption, code)
+
+    @property
+    def pixels(self) -> int:
+        """The approximate width in a browser; long cells wrap."""
+        columns = zip(self.header, *self.body, strict=True)
+        return sum(20 + 7 * min(LONGEST_CELL, max(map(len, cells))) for cells in columns)
 
     def named(self, name: str) -> Table:
         """A copy with another name."""

@@ -25,6 +25,8 @@ INK, FAINT = "#0b0c0d", "#0b0c0e"
 ON_WHITE = {INK: "#1b1f24", FAINT: "#d6dadf"}
 PALETTE = ("#3b7dd8", "#d9622b", "#2f9e6e", "#a95cc4", "#c99a1a", "#c9426f", "#2aa3b8", "#7d8590")
 MARKERS = "osD^vPX*"
+MOST_RATIO = 5
+"""Compared panels share a scale unless one range is more than this many times another."""
 SETTINGS: Any = {
     "svg.fonttype": "path", "font.family": ["DejaVu Sans"], "font.size": 9, "text.color": INK, "axes.labelcolor": INK,
     "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK, "grid.color": FAINT, "axes.titlesize": 10,
@@ -118,6 +120,10 @@ class Grid:
     strong: npt.NDArray[np.bool_]
     framed: npt.NDArray[np.bool_]
     turned: frozenset[int] = frozenset()
+    axes: tuple[str, str] = ("selection", "selection")
+    """What the rows and the columns are."""
+    unit: str = ""
+    """What a value is, for the colour scale."""
 
 
 def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
@@ -125,9 +131,9 @@ def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
     grids = [replace(grid, rows=_fitted(grid.rows), columns=_fitted(grid.columns)) for grid in grids]
     columns = max(len(grid.columns) for grid in grids)
     longest = max(len(name) for grid in grids for name in grid.rows)
-    width = 1.2 + 0.075 * longest + (0.85 if diverging else 0.6) * columns
+    width = 2.2 + 0.075 * longest + (0.85 if diverging else 0.6) * columns
     slanted = max(len(name) for grid in grids for name in grid.columns)
-    heights = [0.34 * len(grid.rows) + 0.5 + 0.055 * slanted for grid in grids]
+    heights = [0.34 * len(grid.rows) + 0.7 + 0.055 * slanted for grid in grids]
     figure, axes = canvas(width, sum(heights) + 0.15, len(grids))
     spec: Any = axes[0].get_gridspec()
     spec.set_height_ratios(heights)
@@ -135,7 +141,32 @@ def heat_maps(grids: Sequence[Grid], *, diverging: bool) -> Figure:
     top = float(np.nanmax(np.abs(everything))) if np.isfinite(everything).any() else 1.0
     for ax, grid in zip(axes, grids, strict=True):
         _heat_map(ax, grid, top=(top or 1.0) if diverging else 1.0, diverging=diverging)
+    _scale(figure, axes, grids[0].unit, top=(top or 1.0) if diverging else 1.0, diverging=diverging)
     return figure
+
+
+def _scale(figure: Figure, axes: Sequence[Axes], unit: str, *, top: float, diverging: bool) -> None:
+    """The colour scale of all heat maps of a figure, in few steps: matplotlib draws many steps as an image."""
+    import matplotlib
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    colours = matplotlib.colormaps["RdBu" if diverging else "Blues"].resampled(32)
+    ends = Normalize(-1.25 * top if diverging else 0.0, 1.25 * top)
+    bar = figure.colorbar(ScalarMappable(ends, colours), ax=list(axes), label=unit, fraction=0.03, pad=0.01)
+    bar.ax.set_ylim(-top if diverging else 0.0, top)
+    bar.outline.set_visible(False)  # type: ignore[operator, unused-ignore]
+
+
+def share_scale(axes: Sequence[Axes], axis: str) -> None:
+    """Give compared panels one scale along `axis` ("x" or "y"), unless their ranges differ too much to be read."""
+    limits = [ax.get_xlim() if axis == "x" else ax.get_ylim() for ax in axes]
+    spans = [abs(high - low) for low, high in limits]
+    if len(limits) < 2 or max(spans) > MOST_RATIO * min(spans):
+        return
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    for ax in axes:
+        (ax.set_xlim if axis == "x" else ax.set_ylim)(low, high)
 
 
 def _fitted(names: Sequence[str]) -> list[str]:
@@ -176,6 +207,8 @@ def _heat_map(ax: Axes, grid: Grid, *, top: float, diverging: bool) -> None:
         range(len(grid.columns)), list(grid.columns), rotation=30, ha="right", rotation_mode="anchor"
     )
     ax.set_yticks(range(len(grid.rows)), list(grid.rows))
+    ax.set_ylabel(grid.axes[0])
+    ax.set_xlabel(grid.axes[1])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_title(grid.title, loc="left", color=INK)

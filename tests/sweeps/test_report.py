@@ -105,7 +105,7 @@ def test_every_part_is_there_in_every_format(written: Path) -> None:
     names = {path.name for path in written.iterdir()}
     assert names == {
         "leaderboard.md", "leaderboard.csv", "leaderboard.json", "report.html", "report.md", "tables.tex",
-        "transfer.csv", "transfer.svg", "curves.svg", "overlap.svg", "cost.svg", "forest.svg",
+        "means.csv", "transfer.csv", "transfer.svg", "curves.svg", "overlap.svg", "cost.svg", "forest.svg",
     }  # fmt: skip
     page, markdown = (written / "report.html").read_text(), (written / "report.md").read_text()
     sections = ("Leaderboard", "Against random", "Any two methods", "Quality and cost", "Curves", "Transfer",
@@ -255,3 +255,19 @@ def test_a_report_of_one_seed_calls_nothing_significant_in_any_format(tmp_path: 
         assert not re.search(r"\b(yes|no)\b \|", text)
     lines = (tmp_path / "transfer.csv").read_text().splitlines()
     assert all(",False," in line for line in lines[1:])
+
+
+def test_captions_are_outside_the_boxes_that_scroll_and_wide_tables_have_a_hint(written: Path) -> None:
+    page = (written / "report.html").read_text()
+    assert "<caption" not in page
+    wide = Table.of("t", map(str, range(9)), [["x" * 30] * 9], caption="c")
+    shown = as_html(Document.of("d", [Section("s", (wide,))]))
+    assert (
+        '<p class="caption">c</p>\n<p class="hint wide">Scroll the table sideways: it has 9 columns.' in shown
+    )
+    assert re.search(r'<p class="hint narrow">Scroll the figure sideways[^<]*</p>\n<div class="scroll"', page)
+
+
+def test_a_table_that_fits_a_page_has_no_hint_on_it() -> None:
+    table = Table.of("t", ["a", "b"], [["x" * 20, "y" * 200]])
+    assert table.pixels == 2 * 20 + 7 * (20 + 60)

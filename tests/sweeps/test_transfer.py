@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nait.core.statistics.results import Row
-from nait.store import Store, read_json, write_json
+from nait.store import Store, read_json, signed, write_json
 from nait.sweeps.analyses.claims import Claim, claims
 from nait.sweeps.analyses.transfer import Matrix, as_csv, grid, matrices
 from nait.sweeps.grouping.collect import collect, outcomes
@@ -147,7 +147,7 @@ def _of_three_columns(store: Store, run: str) -> None:
     """Makes the scores of a run a table with a column for each target."""
     links = read_json(store.folder("runs", run) / "manifest.json")["links"]
     path = store.folder("scores", links["scores"]) / "manifest.json"
-    write_json(path, {**read_json(path), "targets": list(NAMES)})
+    write_json(path, signed({**read_json(path), "targets": list(NAMES)}))
 
 
 def _texts(store: Store) -> list[str]:
@@ -249,7 +249,7 @@ def test_blue_is_better_in_every_column_and_columns_where_lower_is_better_say_so
     code = list(matrix.tasks).index("nano_code")
     assert shown.turned == {code}
     assert shown.columns[code] == "nano_code (lower is better)"
-    (ax,) = heat_maps([shown], diverging=True).axes
+    ax, _ = heat_maps([shown], diverging=True).axes
     drawn = np.asarray(ax.collections[0].get_array()).reshape(shown.values.shape)
     signs = [-1 if task == "nano_code" else 1 for task in matrix.tasks]
     assert drawn == pytest.approx(shown.values * signs)
