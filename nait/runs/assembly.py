@@ -167,7 +167,7 @@ def _labels(
 
 def _log_rows(pool: Pool, targets: Sequence[Target], seconds: float) -> None:
     shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
-    log.info("Pool %s: %d rows; targets: %s. Read in %.1f s.", pool.name, len(pool), shown, seconds)
+    log.info("Pool '%s': %s rows; targets: %s. Read in %.1f s.", pool.name, f"{len(pool):,}", shown, seconds)
 
 
 def _rendered(

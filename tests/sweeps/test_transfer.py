@@ -12,6 +12,7 @@ import pytest
 
 from nait.core.statistics.results import Row
 from nait.store import Store, read_json, signed, write_json
+from nait.store.files.checksums import CHECKSUM
 from nait.sweeps.analyses.claims import Claim, claims
 from nait.sweeps.analyses.transfer import Matrix, as_csv, grid, matrices
 from nait.sweeps.grouping.collect import collect, outcomes
@@ -147,7 +148,8 @@ def _of_three_columns(store: Store, run: str) -> None:
     """Makes the scores of a run a table with a column for each target."""
     links = read_json(store.folder("runs", run) / "manifest.json")["links"]
     path = store.folder("scores", links["scores"]) / "manifest.json"
-    write_json(path, signed({**read_json(path), "targets": list(NAMES)}))
+    rest = {key: value for key, value in read_json(path).items() if key != CHECKSUM}
+    write_json(path, signed({**rest, "targets": list(NAMES)}))
 
 
 def _texts(store: Store) -> list[str]:

@@ -48,7 +48,7 @@ def log_selection(
             tracker.summary({f"rho/{target}": rho})
             log.info("%s: Spearman's rho of the score with token length: %s", target, rho)
     for target, facts in scores.manifest["diagnostics"].items() if by_score else ():
-        log.info("%s: %s", target, json.dumps(facts))
+        log.debug("%s: %s", target, json.dumps(facts))
     for target in table.targets:
         values = table.column(target)
         tracker.histogram(f"scores/{target}", np.asarray(values[np.isfinite(values)]))
