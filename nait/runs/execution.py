@@ -201,6 +201,7 @@ class Execution:
             float(scores.manifest["seconds_from_nothing"]),
             scores.manifest.get("energy_wh_from_nothing"),
             fresh=scores.fresh,
+            process_seconds=scores.manifest.get("process_seconds_from_nothing"),
         )
         record.links |= {"scores": scores.address, "selection": made.address}
         record.warn(warnings_under(scores.manifest, selector.order))

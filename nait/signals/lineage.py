@@ -59,6 +59,11 @@ class Lineage:
         parts = [(artifact.seconds * self._own(artifact), artifact.seconds_now) for artifact in self]
         return cost_from_empty_store(elapsed, parts)
 
+    def process_seconds(self, elapsed: float, processes: int) -> float:
+        """`seconds` summed over the processes of each artifact's command; `processes` is the number of this one's."""
+        parts = [(one.seconds * self._own(one) * one.processes, one.seconds_now * processes) for one in self]
+        return cost_from_empty_store(elapsed * processes, parts)
+
     def energy_wh(self, spent: float | None) -> float | None:
         """Watt-hours from an empty store; None if `spent` or the energy of any artifact is unknown."""
         parts = [(one.energy_wh, self._own(one), one.energy_wh_now) for one in self]

@@ -7,6 +7,7 @@ and each layer's contribution to their scores).
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from nait.core.errors import DataError
 from nait.core.ranking.orders import RoundRobin, by_target
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection, cut
+from nait.core.ranks import workers_from
 from nait.signals.extractor import StoredExtractor
+from nait.signals.lineage import Lineage
 from nait.signals.passes.stored_signals import NotMeasured
 from nait.stages.artifacts.score_files import (
     read_scores,
@@ -190,6 +193,7 @@ def _scores(
             "diagnostics": dict(table.diagnostics),
             "warnings": [*table.warnings, *report.warnings],
             "seconds_from_nothing": traced.lineage.seconds(elapsed) + stated.get("seconds", 0.0),
+            **_over_processes(traced.lineage, elapsed, stated.get("seconds", 0.0)),
             "energy_wh_from_nothing": traced.lineage.energy_wh(energy),
             "made_of": traced.lineage.made_of(),
             "derived": [[kind, name] for name, kind in traced.lineage.derived.items()],
@@ -197,6 +201,14 @@ def _scores(
         }
 
     return store.produce("scores", _key(pool, targets, selector, extractor), write)
+
+
+def _over_processes(lineage: Lineage, elapsed: float, stated: float) -> dict[str, float]:
+    """The seconds from an empty store summed over processes; {} where one process did everything."""
+    processes = workers_from(os.environ).count
+    if processes == 1 and all(one.processes == 1 for one in lineage):
+        return {}
+    return {"process_seconds_from_nothing": lineage.process_seconds(elapsed, processes) + stated}
 
 
 def measure_together(

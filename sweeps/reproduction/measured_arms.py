@@ -95,8 +95,16 @@ def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
         "seeds": str(line.seeds),
         "reference rows": "+".join(str(count) for count in counts.values()),
         "template": str(options.get("template") or "unknown"),
+        "devices": f"{_devices(scores):.3g}",
         "device": ", ".join(scores.manifest.get("energy_of", ()) if scores else ()) or "unknown",
     }
+
+
+def _devices(scores: Artifact | None) -> float:
+    """The mean number of processes that a selection's seconds are of."""
+    facts = scores.manifest if scores else {}
+    seconds = float(facts.get("seconds_from_nothing") or 0.0)
+    return float(facts.get("process_seconds_from_nothing", seconds)) / seconds if seconds else 1.0
 
 
 def setting_differences(figure: Figure, arm: Arm) -> list[str]:

@@ -152,6 +152,11 @@ def test_torchrun_trains_and_evaluates_as_one_process_does(tmp_path: Path) -> No
     assert items[0].read_bytes() == items[1].read_bytes()
     results = [json.loads((path.parent / "results.json").read_text()) for path in items]
     assert results[0] == results[1]
+    for count in (1, 2):
+        (record,) = (tmp_path / str(count) / "store" / "runs").glob("*/manifest.json")
+        facts = json.loads(record.read_text())
+        seconds = sum(facts["phase_seconds"][name] for name in ("select", "train", "evaluate"))
+        assert facts["device_hours"] == pytest.approx(count * seconds / 3600, rel=1e-3)
 
 
 def test_rank_0_adds_no_override_and_other_ranks_a_temporary_folder() -> None:

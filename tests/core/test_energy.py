@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nait.core.estimates.costs import cost_from_empty_store
-from nait.store import Store, energy
+from nait.core.estimates.costs import Cost, cost_from_empty_store
+from nait.runs.records.phases import PhaseRecord
+from nait.runs.records.run_facts import spent
+from nait.signals.lineage import Lineage
+from nait.store import Artifact, Store, energy
 from nait.store.energy import Counter, Gauge, devices, packages
+
+
+def test_device_hours_count_every_process_unless_the_devices_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    shared = store.produce("passes", {"of": "four"}, lambda part: {})
+    monkeypatch.delenv("WORLD_SIZE")
+    alone = store.produce("passes", {"of": "one"}, lambda part: {})
+    assert (shared.processes, alone.processes) == (4, 1)
+    assert "processes" not in alone.manifest
+    phases = {
+        "select": PhaseRecord(3600.0, 1.0, None, process_seconds=4 * 3600.0),
+        "train": PhaseRecord(1800.0, 1.0, None),
+        "report": PhaseRecord(60.0, 60.0, None),
+    }
+    priced = Cost(price_per_device_hour=10.0)
+    assert spent(phases, priced, stated={})["device_hours"] == 4.5
+    assert spent(phases, priced, stated={"money": 5.0})["money"] == 50.0
+    assert spent(phases, replace(priced, devices=2), stated={})["device_hours"] == 3.0
+
+
+def test_a_pass_of_four_processes_costs_four_devices_in_a_selection_of_one() -> None:
+    lineage = Lineage()
+    made = Artifact("passes", "a", Path("a"), {"seconds": 10.0, "processes": 4})
+    lineage.add(made)
+    lineage.add(Artifact("passes", "b", Path("b"), {"seconds": 5.0}, fresh=True))
+    assert lineage.seconds(6.0) == 16.0
+    assert lineage.process_seconds(6.0, 1) == 46.0
+    again = Lineage()
+    again.add(replace(made, fresh=True))
+    assert again.process_seconds(11.0, 4) == 44.0
 
 
 def package(root: Path, folder: str, name: str, microjoules: int, turn: int = 1000) -> Path:

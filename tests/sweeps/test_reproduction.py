@@ -170,6 +170,10 @@ def test_a_device_is_known_by_the_words_of_its_name(store: Store) -> None:
         on = replace(arm, facts={**arm.facts, "device": device})
         stated = replace(cost, settings={**cost.settings, "device": "A800 80GB"})
         assert len(setting_differences(stated, on)) == differing
+    assert arm.facts["devices"] == "1"
+    shared = replace(arm, facts={**arm.facts, "device": "A800 80GB", "devices": "4"})
+    stated = replace(cost, settings={**cost.settings, "device": "A800 80GB", "devices": 1})
+    assert setting_differences(stated, shared) == ["devices 4, not 1"]
 
 
 def test_of_figures_for_several_models_the_one_for_the_runs_model_is_shown(store: Store) -> None:

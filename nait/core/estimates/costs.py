@@ -11,25 +11,32 @@ from nait.core.inputs.checks import check_number, check_whole
 
 @dataclass(frozen=True)
 class Cost:
-    """The price of a job: its number of devices, and the price of one per hour (null: unknown)."""
+    """The price of a job: its number of devices, and the price of one per hour (None: unknown).
 
-    devices: int = 1
+    `devices`: None counts one device for each process of a command.
+    """
+
+    devices: int | None = None
     price_per_device_hour: float | None = None
     currency: str = "USD"
 
     def __post_init__(self) -> None:
-        check_whole("cost.devices", self.devices, least=1)
+        if self.devices is not None:
+            check_whole("cost.devices", self.devices, least=1)
         if self.price_per_device_hour is not None:
             check_number("cost.price_per_device_hour", self.price_per_device_hour, "[0, inf)")
 
-    def device_hours(self, seconds: float) -> float:
-        return seconds * self.devices / 3600
+    def device_hours(self, seconds: float, process_seconds: float | None = None) -> float:
+        """Device-hours of `seconds`. `process_seconds`: summed over the processes; None: there was one."""
+        if self.devices is not None:
+            return seconds * self.devices / 3600
+        return (seconds if process_seconds is None else process_seconds) / 3600
 
-    def money(self, seconds: float) -> float | None:
+    def money(self, seconds: float, process_seconds: float | None = None) -> float | None:
         """The price in `currency`; None when it is unknown."""
         if self.price_per_device_hour is None:
             return None
-        return self.device_hours(seconds) * self.price_per_device_hour
+        return self.device_hours(seconds, process_seconds) * self.price_per_device_hour
 
 
 def cost_from_empty_store(spent: float, parts: Collection[tuple[float, float]]) -> float:

@@ -13,17 +13,23 @@ class PhaseRecord:
 
     `seconds` and `energy_wh` are the cost of producing the phase's result, even when the store had it. `elapsed` is
     the time that this run spent. `fresh`: whether this run produced the result; None for a phase without an artifact.
-    `energy_wh` is None where nothing measures energy.
+    `energy_wh` is None where nothing measures energy. `process_seconds`: `seconds` summed over the processes that
+    worked on the result; None where there was one.
     """
 
     seconds: float
     elapsed: float
     energy_wh: float | None
     fresh: bool | None = None
+    process_seconds: float | None = None
 
-    def with_cost(self, seconds: float, energy_wh: float | None, *, fresh: bool) -> Self:
+    def with_cost(
+        self, seconds: float, energy_wh: float | None, *, fresh: bool, process_seconds: float | None = None
+    ) -> Self:
         """A copy with the recorded cost of the phase's result."""
-        return replace(self, seconds=seconds, energy_wh=energy_wh, fresh=fresh)
+        return replace(
+            self, seconds=seconds, energy_wh=energy_wh, fresh=fresh, process_seconds=process_seconds
+        )
 
 
 Phases = Mapping[str, PhaseRecord]

@@ -43,10 +43,12 @@ def spent(phases: Phases, cost: Cost, *, stated: Mapping[str, float]) -> dict[st
 
     Money is None without a price. `stated`: as in `facts`.
     """
-    total = sum(phases[name].seconds for name in ("select", "train", "evaluate") if name in phases)
-    money = cost.money(total)
+    found = [phases[name] for name in ("select", "train", "evaluate") if name in phases]
+    total = sum(one.seconds for one in found)
+    over_processes = sum(one.seconds if one.process_seconds is None else one.process_seconds for one in found)
+    money = cost.money(total, over_processes)
     return {
-        "device_hours": cost.device_hours(total),
+        "device_hours": cost.device_hours(total, over_processes),
         "money": None if money is None else money + stated.get("money", 0.0),
         "currency": cost.currency,
     }

@@ -105,7 +105,9 @@ class RunRecord:
 
     def link_artifact(self, phase: str, made: Artifact, *, link: str) -> None:
         """Link the artifact that a phase produced, and record its cost as the cost of the phase."""
-        self.phases[phase] = self.phases[phase].with_cost(made.seconds, made.energy_wh, fresh=made.fresh)
+        self.phases[phase] = self.phases[phase].with_cost(
+            made.seconds, made.energy_wh, fresh=made.fresh, process_seconds=made.seconds * made.processes
+        )
         self.links[link] = made.address
 
     def store_run(

@@ -51,6 +51,11 @@ class Artifact:
         return self.seconds - float(self.manifest.get("earlier_seconds", 0.0)) if self.fresh else 0.0
 
     @property
+    def processes(self) -> int:
+        """The number of processes of the command that made it (torchrun's, all of them busy during `seconds`)."""
+        return int(self.manifest.get("processes", 1))
+
+    @property
     def energy_wh(self) -> float | None:
         """Watt-hours of the whole devices during that time; None when unknown."""
         found = self.manifest.get("energy_wh")
