@@ -24,6 +24,14 @@ SINGLE_PROCESS = Workers()
 WAIT_SECONDS = 0.05
 """The polling interval while another process computes a chunk."""
 
+PROCESSES = "NAIT_PROCESSES"
+"""The variable with the number of the command's processes while the launcher's variables are hidden."""
+
+
+def processes_from(environment: Mapping[str, str]) -> int:
+    """The number of processes of this command, also while the launcher's variables are hidden."""
+    return int(environment.get(PROCESSES) or workers_from(environment).count)
+
 
 def workers_from(environment: Mapping[str, str]) -> Workers:
     """Rank and world size from torchrun-style environment variables; rank 0 of 1 without them."""

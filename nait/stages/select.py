@@ -24,7 +24,7 @@ from nait.core.errors import DataError
 from nait.core.ranking.orders import RoundRobin, by_target
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection, cut
-from nait.core.ranks import workers_from
+from nait.core.ranks import processes_from
 from nait.signals.extractor import StoredExtractor
 from nait.signals.lineage import Lineage
 from nait.signals.passes.stored_signals import NotMeasured
@@ -205,7 +205,7 @@ def _scores(
 
 def _over_processes(lineage: Lineage, elapsed: float, stated: float) -> dict[str, float]:
     """The seconds from an empty store summed over processes; {} where one process did everything."""
-    processes = workers_from(os.environ).count
+    processes = processes_from(os.environ)
     if processes == 1 and all(one.processes == 1 for one in lineage):
         return {}
     return {"process_seconds_from_nothing": lineage.process_seconds(elapsed, processes) + stated}

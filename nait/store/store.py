@@ -21,7 +21,7 @@ from typing import Any
 from nait.core.addresses import address, canonical
 from nait.core.errors import StoreError
 from nait.core.inputs.paths import at_home, named_file, write_error
-from nait.core.ranks import workers_from
+from nait.core.ranks import processes_from
 from nait.store.energy import gauge
 from nait.store.files.checksums import CHECKSUM
 from nait.store.files.damaged import KIND, MANIFEST, DamagedError, is_place, set_aside
@@ -102,7 +102,7 @@ class Store:
                 return found
             part.mkdir(exist_ok=True)
             started, since = time.monotonic(), gauge().joules()
-            processes = workers_from(os.environ).count
+            processes = processes_from(os.environ)
             with spared_work() as spared:
                 facts = with_spared(write(part), spared)
             seconds = time.monotonic() - started + float(facts.get("earlier_seconds", 0.0))

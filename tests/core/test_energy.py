@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nait.core.estimates.costs import Cost, cost_from_empty_store
+from nait.runs.processes.launch import without_launcher
 from nait.runs.records.phases import PhaseRecord
 from nait.runs.records.run_facts import spent
 from nait.signals.lineage import Lineage
@@ -21,6 +22,9 @@ def test_device_hours_count_every_process_unless_the_devices_are_given(
     store = Store(tmp_path)
     monkeypatch.setenv("WORLD_SIZE", "4")
     shared = store.produce("passes", {"of": "four"}, lambda part: {})
+    with without_launcher(), without_launcher():
+        hidden = store.produce("adapters", {"of": "four"}, lambda part: {})
+    assert hidden.processes == 4
     monkeypatch.delenv("WORLD_SIZE")
     alone = store.produce("passes", {"of": "one"}, lambda part: {})
     assert (shared.processes, alone.processes) == (4, 1)

@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 
 from nait.core.contracts import Model, Splittable
 from nait.core.errors import NaitError
-from nait.core.ranks import Workers, workers_from
+from nait.core.ranks import PROCESSES, Workers, processes_from, workers_from
 from nait.models.devices.leases import Devices
 from nait.store import Artifact, Store
 
@@ -97,11 +97,16 @@ def dismissing_helpers(model: Model) -> Iterator[None]:
 @contextmanager
 def without_launcher() -> Iterator[None]:
     """Hide the launcher's variables from libraries that would wait for all processes: only the main one is here."""
+    known = os.environ.get(PROCESSES)
+    processes = processes_from(os.environ)
     before = {name: os.environ.pop(name) for name in LAUNCHER if name in os.environ}
+    os.environ[PROCESSES] = str(processes)
     try:
         yield
     finally:
         os.environ.update(before)
+        if known is None:
+            del os.environ[PROCESSES]
 
 
 def main_process_store(store: Store) -> Store:
