@@ -83,7 +83,8 @@ def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
     """The recorded settings under the names of the published ones."""
     known, recorded = record.manifest, RecordedFacts(runs, record)
     labels, options = known["labels"], known.get("options") or {}
-    scores = runs.find("scores", str(known["links"].get("scores") or ""))
+    address = known["links"].get("scores")  # the base model has none
+    scores = runs.find("scores", str(address)) if address else None
     counts = known.get("reference_rows") or {}
     return {
         **recorded.settings,

@@ -51,7 +51,7 @@ def resolve(target: str) -> Any:
 def nodes(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every node of a config that builds something."""
     if isinstance(value, dict):
-        if "_target_" in value:
+        if "_target_" in value and not str(value["_target_"]).startswith("${"):
             yield path, value
         for key, part in value.items():
             yield from nodes(part, f"{path}.{key}".strip("."))

@@ -139,7 +139,7 @@ def test_null_is_none_where_a_group_has_such_an_option() -> None:
 def test_null_for_a_group_without_such_an_option_is_explained(nait: Run) -> None:
     done = nait("data=null")
     assert done.returncode == 2
-    assert "data: there is no option 'null'. Remove it, or choose file, hub," in done.stderr
+    assert "data: there is no option 'null'. Remove it, or choose alpaca, alpaca_cleaned," in done.stderr
 
 
 @pytest.mark.parametrize("name", ["a+b", "a/b"])

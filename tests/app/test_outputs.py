@@ -11,7 +11,7 @@ import pytest
 
 from tests.app.commands import given, make_home, manifests, warm
 
-COLUMNS = ["id", "score:refs", "rank", "selected", "answer_tokens", "reason"]
+COLUMNS = ["id", "row", "score:refs", "rank", "selected", "answer_tokens", "reason"]
 JSON = ["run.json", "manifest.json"]
 
 

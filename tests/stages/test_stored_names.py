@@ -10,6 +10,8 @@ from nait.stages.artifacts.stored_names import stored_names
 CONF = Path(__file__).resolve().parents[2] / "conf"
 KNOWN = {
     "nait.baselines.base.Base",
+    "nait.baselines.controls.tilted.TiltedRandom",
+    "nait.baselines.file_scores.FileScores",
     "nait.baselines.full.Full",
     "nait.baselines.ifd.Ifd",
     "nait.baselines.length.Length",
@@ -24,6 +26,7 @@ KNOWN = {
     "nait.core.budgets.Ratio",
     "nait.core.budgets.Tokens",
     "nait.core.orders.BestRank",
+    "nait.core.orders.EqualQuota",
     "nait.core.orders.FromQuantile",
     "nait.core.orders.Highest",
     "nait.core.orders.Lowest",
