@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import nait.cli.config.resolvers  # noqa: F401  # registers them
 from tests.app.commands import Run, environment, given, make_home, warm
 
 

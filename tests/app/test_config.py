@@ -132,7 +132,15 @@ def test_no_config_has_logic() -> None:
     assert files[0].read_text() == ""
 
 
-DOCUMENTS = ("README.md", "baselines/README.md", "nait/neurons/README.md", "benchmarks/README.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/compare.md",
+    "docs/choosing.md",
+    "docs/sweeps.md",
+    "baselines/README.md",
+    "nait/neurons/README.md",
+    "benchmarks/README.md",
+)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -143,7 +151,9 @@ def test_every_selector_that_a_document_names_exists(name: str) -> None:
 
 
 def test_the_commands_for_an_own_pool_use_the_recommended_selector() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+    text = "".join(
+        (Path(__file__).parents[2] / name).read_text() for name in ("README.md", "docs/compare.md")
+    )
     commands = [
         block
         for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
