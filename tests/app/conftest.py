@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import nait.cli.config.resolvers  # noqa: F401  # registers them
+import nait.cli.config.resolvers  # registers them
 from tests.app.commands import Run, environment, given, make_home, warm
 
 

@@ -133,14 +133,9 @@ def test_no_config_has_logic() -> None:
 
 
 DOCUMENTS = (
-    "README.md",
-    "docs/compare.md",
-    "docs/choosing.md",
-    "docs/sweeps.md",
-    "baselines/README.md",
-    "nait/neurons/README.md",
-    "benchmarks/README.md",
-)
+    "README.md", "docs/compare.md", "docs/choosing.md", "docs/sweeps.md", "baselines/README.md",
+    "nait/neurons/README.md", "benchmarks/README.md",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
