@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from nait.core.inputs.paths import write_error
 from tests.app.commands import Run, warm
 
 QUICK = ("selector=random", "stages=[select]")
@@ -34,11 +36,12 @@ def test_a_sweep_reports_an_unwritable_folder_too(nait: Run) -> None:
     told(nait("-m", *QUICK, "seed=0,1", "paths.runs=/proc/x"), "/proc/x", "paths.runs=FOLDER")
 
 
-def test_a_full_disk_under_the_run_is_named(nait: Run, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "selected.jsonl.part").symlink_to("/dev/full")
-    (tmp_path / "run" / "selected.jsonl").symlink_to("/dev/full")
-    told(nait(*QUICK, "hydra.run.dir=run"), "run", "the disk is full", "paths.runs=FOLDER")
+def test_a_full_disk_under_the_run_is_named(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "run/selected.jsonl"))
+    said = str(write_error(full, folder=tmp_path / "run"))
+    assert f"{tmp_path}/run" in said
+    assert "the disk is full" in said
+    assert "paths.runs=FOLDER" in said
 
 
 def test_a_report_that_cannot_be_written_is_named_and_fails(nait: Run, tmp_path: Path) -> None:

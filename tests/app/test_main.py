@@ -267,4 +267,4 @@ def test_help_and_version_are_quick_and_need_no_heavy_import() -> None:
     code = f"import sys; {call}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")
-    assert "nait run --help" in done.stdout
+    assert "nait KEY=VALUE" in done.stdout

@@ -13,6 +13,7 @@ import pytest
 from nait.core.statistics.power import Comparisons, Noise
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.stages.artifacts.evaluation_files import read_items, read_results, write_evaluation
+from nait.stages.checks.contamination_text import COMPARED
 from nait.stages.checks.minimum_effect import effects_of_suite
 from nait.stages.report import record_run
 from nait.store import Store
@@ -134,7 +135,11 @@ def test_runs_of_one_evaluation_are_not_a_pair(store: Store) -> None:
 
 def test_the_look_for_contamination_counts_the_items_too(store: Store) -> None:
     key = {"suite": Suite().key()}
-    store.produce("contamination", key, lambda _: {"hits": 0, "tasks": {"easy": EASY, "hard": HARD}})
+    store.produce(
+        "contamination",
+        key,
+        lambda _: {"hits": 0, COMPARED: {"tasks": {"easy": {"rows": EASY}, "hard": {"rows": HARD}}}},
+    )
     whole, part = effects_of_suite(Suite(), store, seeds=1)
     assert (whole.items, part.items) == (30 + HARD, HARD)
 

@@ -103,5 +103,5 @@ def _next(run: SelectionRun, file: str) -> str:
         f"Rows:   {file}",
         f"Scores: {run.folder / 'scores.parquet'}",
         f"Why:    nait explain ROW --in {shlex.quote(str(run.folder))}",
-        "Train:  TRL, Axolotl and LLaMA-Factory load this file; or add 'stages=[select,train,evaluate]' to the job.",
+        "Train:  TRL, Axolotl and LLaMA-Factory load this file; or 'stages=[select,train,evaluate]'.",
     ])  # fmt: skip

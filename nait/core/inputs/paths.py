@@ -126,7 +126,8 @@ def check_writable(folder: Path, *, fix: str) -> None:
             os.fsync(probe.fileno())
     except OSError as error:
         refused = write_error(error, fix=fix, folder=folder)
-        raise refused or StoreError(f"cannot be written ({error})", where=str(folder), fix=fix) from error
+        why = NO_FOLDER if error.errno == errno.ENOENT else str(error)  # such as below /proc
+        raise refused or StoreError(f"cannot be written: {why}", where=str(folder), fix=fix) from error
 
 
 def at_home(path: str | Path) -> Path:
