@@ -33,7 +33,7 @@ from nait.eval.language_model.split_requests import ItemCounter, serve_requests,
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
 from nait.eval.suites.embedded_sizes import embedded_sizes
-from nait.eval.suites.generated_code import check_code, function_files, runs_code
+from nait.eval.suites.generated_code import check_code, check_trust, function_files, runs_code
 from nait.eval.suites.item_choices import chosen_by_task, named
 from nait.eval.suites.listed_metrics import reading_version
 from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest
@@ -78,7 +78,8 @@ class LmEval:
       turn; null means true with a chat template, as on the harness's command line.
     - `seed`: seed of few-shot draws, numpy and torch. Python's `random` starts from 0 for each task, as on the
       harness's command line.
-    - `include`: folders with the user's task files.
+    - `include`: folders with the user's task files. They are code: a file's `!function` runs Python when the task is
+      built. `trust_task_code` allows it.
     - `primary`: the main metric by task or group.
     - `allow_code_execution`: run the code that the model writes, for tasks that score it so. Without it, they are
       refused.
@@ -101,6 +102,7 @@ class LmEval:
     include: Sequence[str] = ()
     primary: Mapping[str, str] = field(default_factory=dict)
     allow_code_execution: bool = False
+    trust_task_code: bool = False
     vllm: Vllm = field(default_factory=Vllm)
     endpoint: Endpoint = field(default_factory=Endpoint)
 
@@ -158,6 +160,7 @@ class LmEval:
         folders = [*(Path(name).expanduser().resolve() for name in self.include), OWN]
         catalogue = Catalogue(folders, shipped=library())
         suite = resolve(self.tasks, catalogue)
+        check_trust(suite, trusted=self.trust_task_code)
         check_code(suite, allowed=self.allow_code_execution)
         numbers = {name: getattr(self, name) for name in ("num_fewshot", "spread", "max_gen_toks")}
         check_choices(suite, catalogue, primary=self.primary, numbers=numbers)
@@ -174,7 +177,7 @@ class LmEval:
 
     def check(self) -> None:
         """Raises: ConfigError for an unknown name, missing data, an unreachable Hub, or a task that runs code
-        without `allow_code_execution`."""
+        without `trust_task_code` or `allow_code_execution`."""
         suite = self.suite
         if self.online:
             check_hub(suite)

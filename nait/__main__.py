@@ -13,6 +13,8 @@ from pathlib import Path
 from nait.cli.subcommands.main_app import work_of
 from nait.core.errors import NaitError
 from nait.core.inputs.paths import write_error
+from nait.core.inputs.secrets import masked, masked_words
+from nait.core.inputs.visible_text import visible
 from nait.core.ranks import Workers, workers_from
 
 TERMINATED = 128 + signal.SIGTERM
@@ -52,7 +54,9 @@ def main() -> None:
 
 def _log_interruption(how: str, workers: Workers, arguments: Sequence[str]) -> None:
     """Log what an interrupted job has stored, and the command that continues it."""
-    command = "the same command" if workers.count > 1 else f"`{shlex.join(['nait', *arguments])}`"
+    command = (
+        "the same command" if workers.count > 1 else f"`{shlex.join(['nait', *masked_words(arguments)])}`"
+    )
     logging.getLogger("nait").warning(
         "%s. The store keeps finished stages, all rows measured for scoring, and the last checkpoint of training "
         "(one every train.save_seconds). An evaluation starts from the beginning. To continue, run %s.",
@@ -61,7 +65,7 @@ def _log_interruption(how: str, workers: Workers, arguments: Sequence[str]) -> N
 
 
 def _fail(message: str) -> None:
-    print(f"nait: {message}", file=sys.stderr)
+    print(f"nait: {visible(masked(message))}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -1,5 +1,6 @@
 """`nait-leaderboard [STORE ...] [--report | --costs]`: one leaderboard of all runs in the given stores.
 
+Stores are only read: they may come from elsewhere. The files are written to --out.
 Only two options use the network: `--wandb` downloads the run records of a W&B project into one more store,
 `--workspace` saves a W&B view.
 """
@@ -8,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from nait.core.errors import NaitError
 from nait.core.inputs.paths import write_error
+from nait.core.inputs.secrets import masked
+from nait.core.inputs.visible_text import visible
 from nait.store import Store
 from nait.sweeps.analyses.cost_table import Costs
 from nait.sweeps.reports.full_report import Report
@@ -37,7 +41,7 @@ def main() -> None:
             print(f"Saved view: {save_view(arguments.workspace)}")
             print(f"Saved report: {save_report(arguments.workspace)}")
         if arguments.stores or arguments.wandb:
-            print(_leaderboard(arguments))
+            print(visible(_leaderboard(arguments)))
     except Exception as error:
         refused = (
             error
@@ -46,7 +50,7 @@ def main() -> None:
         )
         if refused is None:
             raise
-        print(f"nait-leaderboard: {refused}", file=sys.stderr)
+        print(f"nait-leaderboard: {masked(str(refused))}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -54,7 +58,7 @@ def _folder(arguments: argparse.Namespace) -> Path | None:
     """The output folder."""
     if arguments.out or arguments.wandb:
         return arguments.out or Path(arguments.wandb)
-    return Store(arguments.stores[0]).root / "leaderboard" if arguments.stores else None
+    return Path("leaderboard") if arguments.stores else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,9 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "stores", nargs="*", type=Path, metavar="STORE", help="a store's folder (paths.store)"
     )
-    parser.add_argument(
-        "--out", type=Path, help="the output folder (default: leaderboard/ in the first STORE)"
-    )
+    parser.add_argument("--out", type=Path, help="the output folder (default: leaderboard)")
     parser.add_argument("--all", action="store_true", help="also print the subtasks of task groups")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--report", action="store_true", help="also write report.html, figures and tables.tex")
@@ -99,13 +101,28 @@ def _leaderboard(arguments: argparse.Namespace) -> str:
             raise NaitError("there is no such store", where=str(path), fix="Give the folder of paths.store.")
     stores, folder = [Store(path, read_only=True) for path in arguments.stores], _folder(arguments)
     assert folder is not None
+    _check_outside(folder, stores)
     if arguments.wandb:
         stores.append(Store(folder / "store"))
-        print(pull(arguments.wandb, stores[-1], group=arguments.group))
+        print(visible(str(pull(arguments.wandb, stores[-1], group=arguments.group))))
     folder.mkdir(parents=True, exist_ok=True)
     board = (Report if arguments.report else Leaderboard)(not arguments.all, arguments.against)
     reporter = Costs() if arguments.costs else board
     return reporter.report(Stores(stores), None, folder)
+
+
+def _check_outside(folder: Path, stores: Sequence[Store]) -> None:
+    """Raises: NaitError for an output folder inside a store, where links of its author could lead elsewhere."""
+    inside = [store for store in stores if _is_inside(folder, store.root)]
+    if inside:
+        raise NaitError(
+            f"is inside the store {inside[0].root}, which is only read", where=str(folder), fix=OTHER_FOLDER
+        )
+
+
+def _is_inside(folder: Path, root: Path) -> bool:
+    """Whether a path is in a folder, as it is written or with its links resolved."""
+    return any(path.is_relative_to(root) for path in (folder.absolute(), folder.resolve()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tasks whose scores come from running the code that the model writes."""
+"""Tasks that run code: their own functions, and the code that the model writes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,52 @@ from typing import Any
 
 from nait.core.errors import ConfigError
 from nait.eval.suites.suite import Suite, Task
-from nait.eval.suites.task_definitions import Function
+from nait.eval.suites.task_definitions import OWN, Function, library
 
 _METRIC = "code_eval"
+METRICS = frozenset({
+    "acc", "acc_all", "acc_bytes", "acc_mutual_info", "acc_norm", "bits_per_byte", "bleu",
+    "brier_score", "bypass", "byte_perplexity", "chrf", "exact_match", "f1", "likelihood", "mcc", "perplexity", "ter",
+    "word_perplexity",
+})  # fmt: skip
+"""The harness's own metrics. Any other name makes it look for a script in the working folder or on the Hub."""
+
+
+def check_trust(suite: Suite, *, trusted: bool) -> None:
+    """Raises: ConfigError for tasks of the user's folders that run Python code, unless it is trusted."""
+    found = {task.name: code for task in suite.tasks if (code := _foreign_code(task))}
+    if found and not trusted:
+        shown = ", ".join(f"{name} ({code})" for name, code in list(found.items())[:4])
+        raise ConfigError(
+            f"these task files run Python code: {shown}{' and others' if len(found) > 4 else ''}",
+            where="eval.include",
+            fix="Read the code; if you trust it, set eval.trust_task_code=true.",
+        )
+
+
+def _foreign_code(task: Task) -> str:
+    """The first function or script of a task that neither this package nor the harness ships; empty without any."""
+    for function in _functions(task.config):
+        if not _is_shipped(function.folder):
+            return f"!function {function.spec}"
+    path = task.entry.path
+    if path is not None and _is_shipped(path):
+        return ""
+    for entry in _entries(task):
+        name = entry["metric"]
+        if isinstance(name, str) and (entry.get("hf_evaluate") or (path and name not in METRICS)):
+            return f"metric {name}"
+    return ""
+
+
+def _entries(task: Task) -> list[Mapping[str, Any]]:
+    return [
+        one for one in task.config.get("metric_list") or () if isinstance(one, Mapping) and "metric" in one
+    ]
+
+
+def _is_shipped(path: Path) -> bool:
+    return any(path.resolve().is_relative_to(folder.resolve()) for folder in (OWN, library()))
 
 
 def function_files(task: Task) -> list[Path]:

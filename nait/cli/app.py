@@ -22,6 +22,8 @@ from nait.cli.config.other_selectors import other_selectors
 from nait.cli.config.plain_config import build, resolve, seeded
 from nait.core.errors import ConfigError, NaitError, did_you_mean
 from nait.core.inputs.paths import write_error
+from nait.core.inputs.secrets import masked
+from nait.core.inputs.visible_text import visible
 from nait.core.ranks import workers_from
 
 log = logging.getLogger("nait")
@@ -68,7 +70,7 @@ def run(config: DictConfig) -> None:
         if plain["plan"]:
             from nait.runs.dry_run import preview
 
-            print(preview(job, stages), file=sys.stdout)  # noqa: T201  # the plan belongs on stdout
+            print(visible(preview(job, stages)), file=sys.stdout)  # noqa: T201  # the plan belongs on stdout
             return
         text = run_job(job, stages, last="report" in stages and not sweeping)
     except Exception as error:
@@ -80,7 +82,7 @@ def run(config: DictConfig) -> None:
             raise refused from None  # Hydra marks this job as failed and runs the others
         sys.exit(2)
     if text and not sweeping:
-        print(text, file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
+        print(visible(text), file=sys.stdout)  # noqa: T201  # the run's result belongs on stdout, the log on stderr
 
 
 def _check_own_pool(config: DictConfig) -> None:
@@ -101,7 +103,7 @@ def _check_own_pool(config: DictConfig) -> None:
 
 def _command(overrides: Any, *, sweeping: bool) -> str:
     """The command that repeats this job alone."""
-    return shlex.join(["nait", *overrides, *(["hydra.mode=RUN"] if sweeping else [])])
+    return masked(shlex.join(["nait", *overrides, *(["hydra.mode=RUN"] if sweeping else [])]))
 
 
 def check_stages(stages: Any) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nait.core.inputs.visible_text import visible_line
+
 POLL_SECONDS = 0.5
 
 
@@ -61,11 +63,14 @@ class Display:
                 if job["status"] != "running" and job["folder"] not in shown:
                     shown.add(job["folder"])
                     name = f"{job['selector']}, target {job['target']}, seed {job['seed']}"
-                    sys.stderr.write(f"[{len(shown)}/{self.jobs}] {name}: {job['status']}\n")
+                    sys.stderr.write(
+                        visible_line(f"[{len(shown)}/{self.jobs}] {name}: {job['status']}") + "\n"
+                    )
 
     def _show_bar(self) -> None:
         from rich import progress as rich
         from rich.console import Console
+        from rich.markup import escape as rich_escape
 
         columns = (
             rich.TextColumn("jobs"),
@@ -83,7 +88,9 @@ class Display:
                     f"{j['selector']} {j['target']} s{j['seed']}: {j['stage']}" for j in jobs if _runs(j)
                 ]
                 done = len(jobs) - len(running)
-                bars.update(bar, completed=done, description="; ".join(running) or " ")
+                bars.update(
+                    bar, completed=done, description=rich_escape(visible_line("; ".join(running))) or " "
+                )
 
 
 def _runs(job: dict[str, Any]) -> bool:

@@ -17,8 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nait.cli.config.plain_config import build
+from nait.cli.config.saved_config import mask_saved
 from nait.core.errors import NaitError
 from nait.core.inputs.paths import write_error
+from nait.core.inputs.visible_text import visible
 
 log = logging.getLogger("nait")
 
@@ -41,6 +43,10 @@ class Sweep(Callback):  # type: ignore[misc]
             return  # the sweeper raises the same error next, and that one is shown
         if not config.plan and (sentence := _detectable(config)):
             log.info("%s", sentence)
+
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        """Mask secrets in the config files that Hydra has just saved."""
+        mask_saved(config)
 
     def on_jobs_known(self, config: DictConfig, jobs: int) -> None:
         """Start one display for parallel jobs, whose progress bars would collide. Our sweeper calls it, not Hydra."""
@@ -85,7 +91,7 @@ class Sweep(Callback):  # type: ignore[misc]
             folder, store=str(config.paths.store), reporter=build(config.report), tracker=build(config.tracking),
             config={str(key): value for key, value in plain.items()},
         )  # fmt: skip
-        print(text, file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
+        print(visible(text), file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
 
 
 IN_TABLE = ("selector", "order", "budget", "target", "reference_template")

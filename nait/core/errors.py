@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from nait.core.inputs.visible_text import visible
+
 
 class NaitError(Exception):
     """An error with one clear message: what is wrong, where, and how to fix it.
@@ -23,7 +25,8 @@ class NaitError(Exception):
         parts = [f"{self.where}: {self.what}" if self.where else self.what]
         if self.fix:
             parts.append(self.fix)
-        return " ".join(part if part.endswith((".", "?", "!")) else part + "." for part in parts)
+        whole = " ".join(part if part.endswith((".", "?", "!")) else part + "." for part in parts)
+        return visible(whole)
 
 
 class ConfigError(NaitError):

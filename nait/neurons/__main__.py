@@ -17,6 +17,7 @@ from tabulate import tabulate
 
 from nait.core.errors import DataError, NaitError
 from nait.core.inputs.paths import write_error
+from nait.core.inputs.visible_text import visible
 from nait.neurons.directions import cosines
 from nait.neurons.stored_directions import list_directions, open_directions, publish, resolve
 from nait.store import Store
@@ -39,7 +40,7 @@ def main() -> None:
     if len(arguments.names) != needed:
         parser.error(f"{arguments.command} takes {needed} name(s)")
     try:
-        print(output(arguments.command, arguments.names, Store(arguments.store, read_only=True)))
+        print(visible(output(arguments.command, arguments.names, Store(arguments.store, read_only=True))))
     except (NaitError, OSError) as error:
         refused = write_error(error, fix="Give another FOLDER.") if isinstance(error, OSError) else error
         if refused is None:

@@ -13,10 +13,21 @@ from nait.core.addresses import address
 from nait.core.dataset.examples import Target, chosen_names
 from nait.core.errors import ConfigError, DataError, StoreError, did_you_mean
 from nait.core.inputs.paths import at_home
+from nait.core.inputs.shapes import fault, listed, real, record, text, whole
 from nait.neurons.directions import Directions
 from nait.store import MANIFEST, Artifact, Store, read_copy
+from nait.store.files.links import check_plain
 
 ARRAYS = "arrays.safetensors"
+READING = record({"site": text, "feature": text})
+SHAPE = record(
+    {
+        "address": text, "key": record({"kind": text, "reading": READING}), "target": text, "rows": whole,
+        "model": text, "first_layer": whole, "sign_margin": listed(real),
+    },
+    created=text,
+)  # fmt: skip
+"""The shape of the manifest of directions, which may come from elsewhere."""
 
 
 def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
@@ -32,8 +43,9 @@ def open_directions(folder: str | Path) -> tuple[Mapping[str, Any], Directions]:
         if not (path / name).is_file():
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise DataError(f"there is no {name}", where=str(folder), fix=did_you_mean(path.name, near))
+        check_plain(path / name)
     try:
-        return read_copy(path), Directions.of(load_file(path / ARRAYS))
+        return _described(read_copy(path), path), Directions.of(load_file(path / ARRAYS))
     except (StoreError, SafetensorError, KeyError) as error:
         what = (
             f"{Path(error.where).name} {error.what}"
@@ -79,6 +91,7 @@ def list_directions(store: Store) -> list[dict[str, Any]]:
             "created": artifact.manifest["created"],
         }
         for artifact in store.artifacts("directions")
+        if _described(artifact.manifest, artifact.path)
     ]
 
 
@@ -91,7 +104,7 @@ def publish(folder: str | Path, out: str | Path) -> Path:
     target = at_home(out)
     if target.exists():
         raise DataError("it exists already", where=str(out), fix="Name a new folder.")
-    shutil.copytree(at_home(folder), target)
+    _copy(at_home(folder), target)
     return target
 
 
@@ -103,8 +116,25 @@ def adopt_directions(store: Store, folder: str | Path) -> Artifact:
     manifest, _ = open_directions(folder)
     with tempfile.TemporaryDirectory(prefix="nait-import-") as scratch:
         copy = Path(scratch) / "directions" / str(manifest["address"])
-        shutil.copytree(at_home(folder), copy)
+        _copy(at_home(folder), copy)
         return store.adopt(copy)
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """Copy the files of directions, and nothing else that their folder may hold."""
+    target.mkdir(parents=True)
+    for name in (MANIFEST, ARRAYS):
+        shutil.copyfile(folder / name, target / name)
+
+
+def _described(manifest: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """The manifest. Raises: StoreError when it does not describe directions, such as one with a path as address."""
+    wrong = fault(manifest, SHAPE)
+    if not wrong and not re.fullmatch(r"[0-9a-f]{32}", str(manifest["address"])):
+        wrong = "has no address of an artifact"
+    if wrong:
+        raise StoreError(wrong, where=str(folder / MANIFEST))
+    return manifest
 
 
 def resolve(store: Store, name: str) -> Path:

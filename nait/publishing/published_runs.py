@@ -33,7 +33,7 @@ def publish(
     target = at_home(out)
     if target.exists():
         raise DataError("it exists already", where=str(out), fix="Name a new folder.")
-    kept = _artifacts(manifest, Store(at_home(store or manifest["config"]["paths"]["store"])))
+    kept = _artifacts(manifest, Store(at_home(store or manifest["config"]["paths"]["store"]), read_only=True))
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

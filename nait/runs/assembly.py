@@ -14,6 +14,7 @@ from nait.core.contracts import Model, Tracker, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
 from nait.core.inputs.paths import FIX, check_no_file_in_the_way, check_writable
+from nait.core.inputs.secrets import masked_parts
 from nait.core.ranking.budgets import WHOLE
 from nait.models.prompts.templates import Template
 from nait.runs.job import Job, Parts, selects
@@ -93,7 +94,8 @@ def assemble(
         parts=parts, pool=pool, targets=tuple(targets), ground_truth=ground_truth,
         labels=_labels(config, parts, pool, targets, selector=names["selector"]),
         seed=config["seed"], group=config["group"] or pool.name, folder=folder, store=store,
-        tracker=guarded(build(config["tracking"])), recorded=RecordedConfig(config), warnings=tuple(warnings),
+        tracker=guarded(build(config["tracking"])), recorded=RecordedConfig(masked_parts(config)),
+        warnings=tuple(warnings),
     )  # fmt: skip
 
 

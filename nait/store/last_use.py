@@ -32,6 +32,6 @@ def last_use(artifact: Artifact) -> str:
     made = str(artifact.manifest.get("created", ""))
     try:
         used = str(json.loads((artifact.path / USED).read_text(encoding="utf-8"))["used"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return made
     return max(made, used)

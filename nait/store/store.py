@@ -26,6 +26,7 @@ from nait.store.energy import gauge
 from nait.store.files.checksums import CHECKSUM
 from nait.store.files.damaged import KIND, MANIFEST, DamagedError, is_place, set_aside
 from nait.store.files.durable import PART, make_folder, rename
+from nait.store.files.links import check_plain, check_plain_tree
 from nait.store.files.locks import locked
 from nait.store.files.manifests import FILES, OMITTED, Artifact, check_files, read_artifact, seal
 from nait.store.spared import spared_work, with_spared
@@ -36,7 +37,8 @@ OTHER_FOLDER = "Set another folder: paths.store=FOLDER."
 class Store:
     """Artifacts by kind and address under one root folder.
 
-    - `read_only`: damage is an error. Otherwise a damaged artifact is set aside, and is absent.
+    - `read_only`: damage is an error, and so is a link, since the store may come from elsewhere. Otherwise a damaged
+      artifact is set aside, and is absent.
     - `wait_seconds`: the longest wait for another process that writes an artifact; None: no limit.
     """
 
@@ -60,6 +62,8 @@ class Store:
         """
         folder = self.folder(kind, key)
         if self.read_only:
+            check_plain(folder.parent)
+            check_plain_tree(folder)
             return read_artifact(folder) if (folder / MANIFEST).is_file() else None
         try:
             return _undamaged(folder)
@@ -179,11 +183,15 @@ class Store:
 
     def artifacts(self, kind: str) -> list[Artifact]:
         """All complete artifacts of a kind, oldest first. Their files are compared with their manifests when read."""
+        if self.read_only:
+            check_plain_tree(self.root / kind)
         folders = sorted(path.parent for path in (self.root / kind).glob(f"*/{MANIFEST}"))
         found = [one for folder in folders if is_place(folder) and (one := self._listed(folder))]
         return sorted(found, key=lambda artifact: (artifact.manifest.get("created", ""), artifact.address))
 
     def _listed(self, folder: Path) -> Artifact | None:
+        if self.read_only:
+            check_plain_tree(folder)
         try:
             return read_artifact(folder)
         except DamagedError:

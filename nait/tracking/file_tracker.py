@@ -13,6 +13,7 @@ from typing import Any
 import numpy.typing as npt
 
 from nait.core.contracts import Files
+from nait.core.inputs.spreadsheets import inert
 from nait.store import write_json
 from nait.store.jsonable import plain
 from nait.tracking.guard import Guard
@@ -64,14 +65,14 @@ class FileTracker:
             write_json(self._place("histograms", name, ".json"), shape)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Write a CSV file with a header."""
+        """Write a CSV file with a header. No cell is a formula."""
         with (
             self._guard,
             self._place("tables", name, ".csv").open("w", encoding="utf-8", newline="") as stream,
         ):
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([plain(cell) for cell in row] for row in rows)
+            writer.writerow(map(inert, columns))
+            writer.writerows([inert(plain(cell)) for cell in row] for row in rows)
 
     def page(self, name: str, path: Path) -> None:
         """Do nothing: the page is already in the run's folder."""

@@ -6,6 +6,8 @@ import logging
 import os
 from types import TracebackType
 
+from nait.core.inputs.secrets import masked
+
 log = logging.getLogger(__name__)
 
 SECRETS = ("WANDB_API_KEY", "HF_TOKEN")
@@ -43,9 +45,12 @@ class Guard:
 
 
 def without_secrets(text: str) -> str:
-    """The first line of `text`, with the values of the variables in `SECRETS` replaced by their names."""
+    """The first line of `text`, with the values of the variables in `SECRETS` replaced by their names.
+
+    Other secrets are masked.
+    """
     for name in SECRETS:
         value = os.environ.get(name)
         if value:
             text = text.replace(value, f"<{name}>")
-    return text.strip().split("\n", 1)[0]
+    return masked(text).strip().split("\n", 1)[0]

@@ -19,6 +19,7 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, StoreError, did_you_mean
 from nait.core.inputs.checks import check_choice, check_number, check_whole
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
+from nait.models.checkpoint.safetensors_headers import tensors_of
 from nait.models.devices.open_networks import borrow, give_back
 from nait.store import check_path, read_json, reading, repair_advice, write_json
 from nait.store.jsonable import plain
@@ -28,6 +29,11 @@ ADAPTER_CONFIG = "adapter_config.json"
 MODEL_CONFIG = "config.json"
 TARGETS = "train.lora.target_modules"
 SAVED = "train.lora.modules_to_save"
+FIELDS = (
+    "task_type", "r", "lora_alpha", "lora_dropout", "target_modules", "modules_to_save", "use_dora", "use_rslora",
+    "bias", "fan_in_fan_out", "rank_pattern", "alpha_pattern",
+)  # fmt: skip
+"""The fields of a saved adapter that are read. Others can name a module to import, such as `megatron_core`."""
 ALL_LINEAR = "all-linear"
 VARIANTS = ("lora", "dora", "rslora", "pissa")
 _FACTOR = re.compile(r"\.lora_[AB]\.")
@@ -298,12 +304,11 @@ def _with_adapter(network: Any, folder: Path) -> Any:
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    known = LoraConfig.__dataclass_fields__
     with reading(folder):
-        saved = {key: value for key, value in read_json(folder / ADAPTER_CONFIG).items() if key in known}
+        saved = {key: value for key, value in read_json(folder / ADAPTER_CONFIG).items() if key in FIELDS}
         weights = load_file(folder / ADAPTER_WEIGHTS)
     with _without_rename_warning():
-        adapted = get_peft_model(network, LoraConfig(**{**saved, "base_model_name_or_path": None}))
+        adapted = get_peft_model(network, LoraConfig(**saved))
     wrong = set_peft_model_state_dict(adapted, weights)
     missing = [name for name in wrong.missing_keys if "lora_" in name]
     if missing or wrong.unexpected_keys:
@@ -317,6 +322,7 @@ def _with_adapter(network: Any, folder: Path) -> Any:
 
 def _with_weights(network: Any, folder: Path) -> Any:
     """The saved model, with the base's dtype, attention kernel and device."""
+    tensors_of(folder, read_json(folder / MODEL_CONFIG))  # refuses weights that are not safetensors
     spread = getattr(network, "hf_device_map", None)
     trained, info = type(network).from_pretrained(
         folder,

@@ -11,6 +11,7 @@ from nait.store import is_signed, set_aside, signed, sync, sync_tree, write_json
 from nait.store.files.checksums import damage, sums_of
 from nait.store.files.durable import rename
 from nait.training import adapter
+from nait.training.updates.saved_state import pickled
 
 CHECKPOINTS = "checkpoints"
 EPOCHS = "epochs"
@@ -42,6 +43,8 @@ def _fault(checkpoint: Path) -> str:
         sums = json.loads((checkpoint / SUMS).read_text(encoding="utf-8"))
         if not is_signed(sums):
             return f"{SUMS} differs from its checksum"
+        if name := pickled(checkpoint):
+            return f"it holds a pickled file, {name}, as earlier versions and other programs write it"
         for folder, files in ((checkpoint, sums["files"]), (_epochs(checkpoint), sums[EPOCHS])):
             if found := damage(folder, files):
                 return f"{found[0].name} {found[1]}"

@@ -21,7 +21,10 @@ from nait.models.devices.process_group import shared_by
 from nait.training.callbacks import callbacks
 from nait.training.checkpoints import TOKENS, tokens_of
 from nait.training.updates.rows import ROWS, RowNumbers, gather
+from nait.training.updates.saved_state import generators, read_state, restore_generators, write_state
 
+UPDATES, SCALER = "updates", "scaler"
+"""Files of a checkpoint: the state of optimizer and schedule, and of the scaler of gradients."""
 FIXED: Mapping[str, Any] = {
     "report_to": "none",
     "disable_tqdm": True,  # it prints a line at each step; `callbacks.Bar` replaces it
@@ -138,6 +141,44 @@ def _updates_trainer() -> Any:
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:  # noqa: ARG002
             return clip_grad_norm_(self.trained, math.inf) if grad_norm is None else grad_norm
+
+        # The trainer's own files of its state are pickles.
+        def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+            super().save_model(output_dir, _internal_call)
+            Path(output_dir or self.args.output_dir, "training_args.bin").unlink(missing_ok=True)
+
+        def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+            if self.args.should_save:
+                state = {"optimizer": self.optimizer.state_dict(), "schedule": self.lr_scheduler.state_dict()}
+                write_state(Path(output_dir), UPDATES, state)
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            if checkpoint is not None:
+                state = read_state(Path(checkpoint), UPDATES)
+                self.optimizer.load_state_dict(state["optimizer"])
+                self.lr_scheduler.load_state_dict(state["schedule"])
+
+        def _save_scaler(self, output_dir: str) -> None:
+            scaler = getattr(self.accelerator, "scaler", None)
+            if scaler is not None and self.args.should_save:
+                write_state(Path(output_dir), SCALER, scaler.state_dict())
+
+        def _load_scaler(self, checkpoint: str | None) -> None:
+            scaler = getattr(self.accelerator, "scaler", None)
+            if scaler is not None and checkpoint is not None:
+                scaler.load_state_dict(read_state(Path(checkpoint), SCALER))
+
+        def _save_rng_state(self, output_dir: str) -> None:
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
+            write_state(Path(output_dir), self._generators, generators())
+
+        def _load_rng_state(self, checkpoint: str | None) -> None:
+            if checkpoint is not None:
+                restore_generators(read_state(Path(checkpoint), self._generators))
+
+        @property
+        def _generators(self) -> str:
+            return f"generators-{self.args.process_index}"
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             super().log({**logs, TOKENS: self.gradients.device_tokens}, start_time)

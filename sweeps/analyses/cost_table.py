@@ -14,6 +14,7 @@ from nait.sweeps.grouping.identities import reference
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, written
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.stored_runs.cost_ledger import Amount, Amounts, RunCost, Spending, spendings
+from nait.sweeps.stored_runs.manifest_shapes import check_shape
 from nait.sweeps.stored_runs.method_names import is_base, is_shuffled
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
@@ -122,10 +123,11 @@ def _selection_costs(runs: RunSet, record: Artifact, whole: Amount) -> Amounts:
     no longer in the store. Each input is looked up in the run's own store first: another store's copy has its own
     cost.
     """
-    own, scores = Store(record.path.parents[1]), str(record.manifest["links"]["scores"])
+    own, scores = Store(record.path.parents[1], read_only=True), str(record.manifest["links"]["scores"])
 
     def find(kind: str, name: str) -> Artifact | None:
-        return own.find(kind, name) or runs.find(kind, name)
+        mine = own.find(kind, name)
+        return check_shape(mine) if mine else runs.find(kind, name)
 
     found = find("scores", scores)
     made_of: Sequence[Sequence[Any]] = found.manifest.get("made_of", ()) if found else ()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nait.core.inputs.spreadsheets import inert
 from nait.sweeps.grouping.names import titles
 from nait.sweeps.render.svg import Grid
 from nait.sweeps.stats.aggregates import LOWER, Line
@@ -171,6 +172,6 @@ def as_csv(found: Sequence[Matrix]) -> str:
         for (target, task), cell in matrix.cells.items():
             own = (target, task) in matrix.own
             p, over = (cell.p, "items and seeds") if cell.tested else (None, ITEMS_ONLY)
-            writer.writerow([*named, target, task, own, cell.value, cell.low, cell.high, p, cell.adjusted,
-                             cell.significant, cell.seeds, cell.items, over])  # fmt: skip
+            writer.writerow(map(inert, [*named, target, task, own, cell.value, cell.low, cell.high, p, cell.adjusted,
+                                        cell.significant, cell.seeds, cell.items, over]))  # fmt: skip
     return stream.getvalue()

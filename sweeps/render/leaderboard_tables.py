@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nait.core.inputs.visible_text import visible_line
 from nait.sweeps.render import markdown
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
@@ -116,8 +117,8 @@ def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benc
 
 
 def written(text: str, form: str) -> str:
-    """The text, escaped for Markdown files."""
-    return markdown.escaped(text) if form == MARKDOWN else text
+    """The text, escaped for a Markdown file or for the terminal."""
+    return markdown.escaped(text) if form == MARKDOWN else visible_line(text)
 
 
 def tabulated(header: Sequence[str], body: Sequence[Sequence[object]], form: str) -> str:
@@ -126,7 +127,8 @@ def tabulated(header: Sequence[str], body: Sequence[Sequence[object]], form: str
         return markdown.table(header, [[str(cell) for cell in row] for row in body])
     from tabulate import tabulate
 
-    return str(tabulate(body, headers=header, tablefmt=form, disable_numparse=True))
+    shown = [[visible_line(str(cell)) for cell in row] for row in (header, *body)]
+    return str(tabulate(shown[1:], headers=shown[0], tablefmt=form, disable_numparse=True))
 
 
 def seconds(value: float | None) -> str:

@@ -5,23 +5,31 @@ Names come from the user and texts from the pool, so both may contain Markdown o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+from nait.core.inputs.visible_text import visible
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
 _ESCAPED = {"|": "\\|", "`": "\\`", "*": "\\*", "~": "\\~"}
 """A backslash is written as an entity: it would otherwise cancel the escape of the next character."""
 _LETTERS = str.maketrans({**_ENTITIES, **_ESCAPED})
 
+_MARKS = {ord(mark): f"&#{ord(mark)};" for mark in ":.@"}
+_ADDRESS = re.compile(r"\b(?:[a-zA-Z][\w+.-]*://|www\.)|@")
+"""What some renderers turn into a link or a mention without any mark."""
+
 
 def escaped(text: str) -> str:
     """The text on one line, without effective markup, links or cell borders."""
-    one_line = " ".join(text.split())
-    return one_line.translate(_LETTERS).replace("](", "]\\(").replace("__", "\\_\\_")
+    one_line = visible(" ".join(text.split())).translate(_LETTERS)
+    one_line = re.sub(r"\](?=[(\[:])", r"]\\", one_line).replace("__", "\\_\\_")
+    return _ADDRESS.sub(lambda found: found[0].translate(_MARKS), one_line)
 
 
 def code(text: str) -> str:
     """The text as inline code; a backtick, which would end it, becomes an apostrophe."""
-    one_line = " ".join(text.split()).replace("|", "\\|")
+    one_line = visible(" ".join(text.split())).replace("|", "\\|")
     return f"`{one_line.replace('`', chr(39))}`"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 
+from nait.core.inputs.visible_text import visible
 from nait.sweeps.render.markdown import escaped, table
 from nait.sweeps.render.svg import Picture
 
@@ -111,12 +112,19 @@ def _is_filled(block: Block) -> bool:
 
 def as_html(document: Document) -> str:
     """One self-contained page without scripts, for light and dark colour schemes."""
-    from jinja2 import Environment
+    from jinja2.sandbox import SandboxedEnvironment
 
     source = resources.files(__package__).joinpath("report.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = SandboxedEnvironment(
+        finalize=_visible, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     kinds = {Table: "table", Picture: "picture", Notes: "notes"}
     return environment.from_string(source).render(document=document, kind=lambda block: kinds[type(block)])
+
+
+def _visible(value: object) -> object:
+    """A text with its control characters as escapes; markup and other values unchanged."""
+    return visible(value) if type(value) is str else value
 
 
 def as_markdown(document: Document) -> str:
@@ -151,7 +159,9 @@ def as_latex(document: Document) -> str:
 
 def _latex_table(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "  " + " & ".join(_latex(cell) for cell in cells) + r" \\"
+        text = " & ".join(_latex(cell) for cell in cells)
+        # "[" and "*" would be arguments of the command at the end of the line above
+        return f"  {'{}' * text.startswith(('[', '*'))}{text} \\\\"
 
     body = [line(row) for row in table.body]
     return "\n".join([
@@ -162,4 +172,4 @@ def _latex_table(table: Table) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(_LATEX.get(letter, letter) for letter in visible(" ".join(text.split())))

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nait.core.inputs.spreadsheets import inert
+from nait.core.inputs.visible_text import visible_line
 from nait.core.statistics.results import Row
 from nait.store import write_json, write_text
 from nait.sweeps.grouping.collect import NO_RUNS, Sheet, outcomes, sheets
@@ -86,11 +88,13 @@ class Leaderboard:
         shown, control, whole = self.shown(one.lines), self.control, form == MARKDOWN
         remarks = self.notes(one)
         parts = [
-            f"## {escaped(one.title)}" if whole and one.title else one.title,
+            (f"## {escaped(one.title)}" if whole else visible_line(one.title)) if one.title else "",
             wide(shown, form=form, benchmarks=self.benchmarks),
             differences(shown, form=form, control=control, benchmarks=self.benchmarks),
             long(one.lines, form=form, control=control) if whole else "",
-            "\n".join(f"- {escaped(note)}" for note in remarks) if whole else "\n".join(remarks),
+            "\n".join(f"- {escaped(note)}" for note in remarks)
+            if whole
+            else "\n".join(map(visible_line, remarks)),
         ]
         return list(filter(None, parts))
 
@@ -189,7 +193,7 @@ def _seed(row: Row) -> int | None:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV; each differing setting, ground-truth measure and check is a column."""
+    """The rows as CSV; each differing setting, ground-truth measure and check is a column. No cell is a formula."""
     settings = sorted({name for row in rows for name in row.settings})
     truth = sorted({name for row in rows for name in row.truth})
     checks = sorted({name for row in rows for name in row.checks})
@@ -197,7 +201,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     titles = [f"settings.{name}" if name in names else name for name in settings]
-    writer.writerow([*names, *titles, *truth, *checks])
+    writer.writerow(map(inert, [*names, *titles, *truth, *checks]))
     for row in rows:
         extra = [
             *(row.settings.get(name) for name in settings),
@@ -205,5 +209,5 @@ def as_csv(rows: Sequence[Row]) -> str:
             *(row.checks.get(name) for name in checks),
         ]
         plain = as_record(row)
-        writer.writerow([*(plain[name] for name in names), *extra])
+        writer.writerow(map(inert, [*(plain[name] for name in names), *extra]))
     return stream.getvalue()

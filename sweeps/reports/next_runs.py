@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ FOR_ONE_JOB = ("-m", "--multirun", "hydra.mode=RUN")
 """Words of a command that decide between a job and a sweep."""
 OWN_KEYS = ("selector", "order", "label", "beside")
 """Keys that belong to one selector's run."""
+_SETS_A_KEY = re.compile(
+    r"(?:-m|--multirun|hydra\.mode=RUN|\+{0,2}(?!hydra\b)[\w@./:-]+=.*|~[\w.]+)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -164,11 +168,26 @@ class _Recorded:
             record = self.runs.find("runs", row.run)
             command = str(record.manifest.get("command") or "") if record else ""
             if record and command:
-                words = [word for word in shlex.split(command) if word not in FOR_ONE_JOB]
+                words = [word for word in _safe_words(command) if word not in FOR_ONE_JOB]
+                if not words:
+                    return None
                 typed = [word.partition("=")[2] for word in words if _key(word) == "selector"]
                 chosen = (record.manifest.get("options") or {}).get("selector", row.method)
                 return (typed or [str(chosen)])[-1], words
         return None
+
+
+def _safe_words(command: str) -> list[str]:
+    """The words of a recorded command, to be run again; empty for one that may do more than set keys of a job.
+
+    The record may come from elsewhere: a reader copies the command.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    plain = all(_SETS_A_KEY.fullmatch(word) and "_target_" not in word for word in words[1:])
+    return words if words[:1] == ["nait"] and plain else []
 
 
 def sweep(words: Sequence[str], values: Mapping[str, str]) -> str:

@@ -11,12 +11,14 @@ from nait.core.addresses import digest_lines
 from nait.core.dataset.contamination import Hit
 from nait.core.dataset.traits import Traits
 from nait.core.errors import StoreError
+from nait.core.inputs.visible_text import visible_parts
 from nait.core.statistics.results import Item, Result
 from nait.stages.artifacts.evaluation_files import RESULTS, itemised, read_items, typed_results
 from nait.stages.checks.detect_contamination import read_hits
 from nait.stages.describe_pool import read_traits
 from nait.store import Artifact, read_json
 from nait.store.last_use import last_use
+from nait.sweeps.stored_runs.manifest_shapes import check_shape
 from nait.sweeps.stored_runs.selections import Chosen, read_chosen
 from nait.sweeps.stored_runs.stores import ReadableStore
 
@@ -47,7 +49,7 @@ class RunSet:
         if runs is not None:
             found = [_record(store, address) for address in dict.fromkeys(runs)]
         else:
-            by_use = sorted(store.artifacts("runs"), key=last_use)
+            by_use = sorted(map(check_shape, store.artifacts("runs")), key=last_use)
             found = list({_key_without_labels(one): one for one in by_use}.values())
         return cls(store, tuple(found), {("runs", one.address): one for one in found})
 
@@ -55,7 +57,11 @@ class RunSet:
         """The artifact, or None; also None for an empty address, which a run without such an artifact links to."""
         if not address:
             return None
-        return self._once(kind, address, lambda: self.store.find(kind, address))
+        return self._once(kind, address, lambda: self._found(kind, address))
+
+    def _found(self, kind: str, address: str) -> Artifact | None:
+        found = self.store.find(kind, address)
+        return found and check_shape(found)
 
     def results(self, evaluation: Artifact) -> tuple[Result, ...]:
         """The task results of an `evaluations` artifact. Raises: StoreError when the file is damaged."""
@@ -101,7 +107,9 @@ class RunSet:
         return digest_lines(sorted(chosen.chosen)) if chosen else ""
 
     def _results_file(self, evaluation: Artifact) -> Any:
-        return self._once(RESULTS, evaluation.address, lambda: read_json(evaluation.path / RESULTS))
+        return self._once(
+            RESULTS, evaluation.address, lambda: visible_parts(read_json(evaluation.path / RESULTS))
+        )
 
     def _once(self, kind: str, address: str, read: Callable[[], T]) -> T:
         place = (kind, address)
@@ -121,4 +129,4 @@ def _record(store: ReadableStore, address: str) -> Artifact:
     found = store.find("runs", address)
     if found is None:
         raise StoreError(f"there is no run {address}", where=str(store.root), fix="Run the job again.")
-    return found
+    return check_shape(found)

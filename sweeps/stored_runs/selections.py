@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ class Chosen:
 def read_chosen(found: Artifact) -> Chosen:
     """The ids, texts and columns of a `selections` artifact."""
     with reading(found.path):
-        table = read_parquet(found.path / "scores.parquet")
+        table = _typed(read_parquet(found.path / "scores.parquet"))
         ids = tuple(table.column("id").to_pylist())
         chosen = table.filter(table.column("selected")).sort_by("rank").column("id").to_pylist()
         names = [name for name in table.column_names if name.startswith("score:")]
@@ -63,6 +64,19 @@ def read_chosen(found: Artifact) -> Chosen:
             with (found.path / ROWS).open(encoding="utf-8") as stream:
                 texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
         return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), found.address)
+
+
+def _typed(table: Any) -> Any:
+    """The table with the types that its writer gives its columns. Raises: an error of pyarrow for other ones."""
+    import pyarrow as pa
+
+    kinds = {"id": pa.string(), "rank": pa.int64(), "selected": pa.bool_(), "answer_tokens": pa.int64()}
+    names = [name for name in table.column_names if name in kinds or name.startswith("score:")]
+    fields = [
+        pa.field(name, kinds.get(name, pa.float64()), nullable=name not in ("id", "selected"))
+        for name in names
+    ]
+    return table.select(names).cast(pa.schema(fields))
 
 
 def shorten(line: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nait.core.inputs.spreadsheets import inert
 from nait.sweeps.grouping.names import some
 from nait.sweeps.render.leaderboard_tables import seconds
 from nait.sweeps.render.report_document import Block, Notes, Table
@@ -170,9 +171,9 @@ def validity_csv(found: Sequence[Validity]) -> str:
             for task in subsets.benchmarks:
                 cell = line.lds.get(task)
                 numbers = [cell.rho, cell.low, cell.high] if cell else ["", "", ""]
-                writer.writerow([
+                writer.writerow(map(inert, [
                     head.model, head.pool, subsets.budget, len(subsets.numbers), line.name, task, *numbers,
                     line.recall.get(task), one.reliability[task], _predicted_by(line, one), line.unscored,
                     line.seconds,
-                ])  # fmt: skip
+                ]))  # fmt: skip
     return stream.getvalue()

@@ -65,7 +65,8 @@ def given(home: Path) -> list[str]:
     return [
         "model=local", f"model.path={home / 'model'}", "model.max_length=128", "data=file",
         f"data.path={home / 'pool.jsonl'}", "target=file", f"target.path={home / 'refs.jsonl'}", "template=plain",
-        "tracking=files", "eval=gsm8k", "eval.tasks=[toy_sums]", f"eval.include=[{home / 'tasks'}]", "traits=none",
+        "tracking=files", "eval=gsm8k", "eval.tasks=[toy_sums]", f"eval.include=[{home / 'tasks'}]",
+        "eval.trust_task_code=true", "traits=none",
     ]  # fmt: skip
 
 

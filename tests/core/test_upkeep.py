@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "store")
     measured = put(store, "passes")
     put(store, "signals", **{"pass": measured.address})
-    scores = put(store, "scores", made_of=[["passes", measured.address]])
+    scores = put(store, "scores", made_of=[["passes", measured.address, [0]]])
     selection = put(store, "selections", of=scores.address)
     put(store, "runs", links={"selection": selection.address, "adapter": None})
     put(store, "passes", 1)

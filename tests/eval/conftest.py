@@ -141,6 +141,7 @@ def evaluator(task_folder: Path, mirror: Path) -> Callable[..., LmEval]:
             "mirror": str(mirror),
             "include": [str(task_folder)],
             "batch_size": 8,
+            "trust_task_code": True,
         }
         return LmEval(**(defaults | settings))
 

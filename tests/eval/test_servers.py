@@ -113,7 +113,12 @@ def url(model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def suite(folder: Path, mirror: Path, **options: Any) -> LmEval:
     return LmEval(
-        ["toy_sums", "toy_letters"], include=[str(folder)], mirror=str(mirror), max_gen_toks=6, **options
+        ["toy_sums", "toy_letters"],
+        include=[str(folder)],
+        mirror=str(mirror),
+        max_gen_toks=6,
+        trust_task_code=True,
+        **options,
     )
 
 

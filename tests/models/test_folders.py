@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from jinja2.exceptions import SecurityError
 from safetensors.torch import load_file, save_file
 
 from nait.core.dataset.examples import Example, Turn
@@ -326,3 +327,66 @@ def test_a_token_beyond_the_embedding_that_a_template_writes_is_refused(folder: 
 def test_a_tokenizer_file_without_a_tokenizer_is_named(text: str, folder: Path) -> None:
     (folder / "tokenizer.json").write_text(text)
     refused_at_loading(folder, "the tokenizer cannot be opened")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pytorch_model.bin",
+        "x.pt",
+        "../other/model.safetensors",
+        "/etc/model.safetensors",
+        "a\\b.safetensors",
+        "",
+    ],
+)
+def test_a_list_of_shards_names_safetensors_files_of_its_folder(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
+    shard(folder)
+    index = folder / "model.safetensors.index.json"
+    places = json.loads(index.read_text())["weight_map"]
+    edit(index, weight_map={**places, sorted(places)[0]: name})
+    with pytest.raises(ModelError, match=r"which is not a safetensors file of this folder"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "../model.safetensors", 3])
+def test_the_config_names_a_safetensors_file_of_its_folder(name: object, folder: Path) -> None:
+    edit(folder / "config.json", transformers_weights=name)
+    with pytest.raises(ModelError, match=r"transformers_weights names .* not a safetensors file"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("place", ["attn_implementation", "_attn_implementation", "text_config"])
+def test_a_config_cannot_name_a_kernel_of_the_hub(place: str, folder: Path) -> None:
+    name = "someone/kernel@main"
+    edit(folder / "config.json", **{place: {"attn_implementation": name} if place == "text_config" else name})
+    with pytest.raises(ModelError, match=r"names code of the Hub \(someone/kernel@main\)"):
+        opened(folder)
+
+
+@pytest.mark.parametrize(
+    "file", ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"]
+)
+@pytest.mark.parametrize("content", ["[]", "null", "3", "[" * 100_000, "{", ""])
+def test_a_text_file_of_another_form_is_named(file: str, content: str, folder: Path) -> None:
+    (folder / file).write_text(content)
+    with pytest.raises(ModelError, match=file):
+        opened(folder)
+
+
+def test_a_header_that_no_parser_takes_is_refused(folder: Path) -> None:
+    header = b'{"a":' * 50_000
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ModelError, match="is not a safetensors file"):
+        opened(folder)
+
+
+def test_a_chat_template_reaches_no_code(folder: Path) -> None:
+    model = opened(folder)
+    tokenizer = model.load_tokenizer()
+    tokenizer.chat_template = "{{ messages.__class__.__mro__[1].__subclasses__() }}"
+    with pytest.raises(SecurityError):
+        tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nait.core.errors import DataError, StoreError
 from nait.neurons.__main__ import main
 from nait.neurons.directions import cosines
 from nait.neurons.scorer import Nait
-from nait.neurons.stored_directions import read_directions
-from nait.store import Artifact
+from nait.neurons.stored_directions import adopt_directions, open_directions, publish, read_directions
+from nait.store import Artifact, Store, signed
 from tests.families import LAYERS, pool, target
 from tests.neurons.conftest import Open
 
@@ -141,3 +144,46 @@ def test_a_command_with_too_few_names_says_how_many(
     with pytest.raises(SystemExit):
         command("compare", "aa")
     assert "compare takes 2 name(s)" in capsys.readouterr().err
+
+
+def changed(source: Path, folder: Path, **changes: object) -> Path:
+    """A copy of directions whose manifest has these changes, and a checksum of its own."""
+    shutil.copytree(source, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    plain = {name: part for name, part in {**manifest, **changes}.items() if name != "checksum"}
+    (folder / "manifest.json").write_text(json.dumps(signed(plain)))
+    return folder
+
+
+@pytest.mark.parametrize("place", ["../../../owned", "/tmp/n-owned", "..", "0" * 31 + "/"])
+def test_directions_from_elsewhere_are_written_to_the_store_alone(
+    place: str, opened: Open, store: Path, tmp_path: Path
+) -> None:
+    theirs = changed(find(opened, store, "math").path, tmp_path / "theirs", address=place)
+    mine = Store(tmp_path / "mine")
+    with pytest.raises(DataError, match="no address of an artifact"):
+        adopt_directions(mine, theirs)
+    assert {path.name for path in tmp_path.iterdir()} == {"theirs"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("key", {"kind": "pca"}), ("target", 3), ("rows", "many"), ("sign_margin", {})]
+)
+def test_directions_with_a_wrong_manifest_are_refused(
+    name: str, value: object, opened: Open, store: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="are damaged"):
+        open_directions(changed(find(opened, store, "math").path, tmp_path / "theirs", **{name: value}))
+
+
+def test_a_published_copy_has_no_file_that_a_link_leads_to(opened: Open, store: Path, tmp_path: Path) -> None:
+    private, folder = tmp_path / "private", tmp_path / "mine"
+    private.write_text("mine")
+    shutil.copytree(find(opened, store, "math").path, folder)
+    (folder / "notes.json").symlink_to(private)
+    publish(folder, tmp_path / "public")
+    assert {path.name for path in (tmp_path / "public").iterdir()} == {"manifest.json", "arrays.safetensors"}
+    (folder / "arrays.safetensors").rename(tmp_path / "arrays")
+    (folder / "arrays.safetensors").symlink_to(tmp_path / "arrays")
+    with pytest.raises(StoreError, match="is a link"):
+        publish(folder, tmp_path / "other")

@@ -165,16 +165,17 @@ def test_scores_that_a_shuffled_order_ignored_are_nobodys_cost(tmp_path: Path) -
 
 
 def test_the_command_prints_the_table_and_leaves_it(
-    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["nait-leaderboard", str(store.root), "--costs"])
+    out = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["nait-leaderboard", str(store.root), "--costs", "--out", str(out)])
     main()
     said = capsys.readouterr().out
     (line,) = [line for line in said.splitlines() if line.startswith("rds ")]
     numbers = ["2", "2", "4", "112.0", "114.0", "57.0", "20.0", "0.1078", "11.00", "0.54", "EUR"]
     assert line.split()[-11:] == numbers
     assert "a GPU" in said
-    assert ALL in (store.root / "leaderboard" / "costs.md").read_text()
+    assert ALL in (out / "costs.md").read_text()
 
 
 def test_the_report_has_the_same_table(tmp_path: Path) -> None:

@@ -14,6 +14,12 @@ from tests.tracking.fakes import Api, Run, record, serve
 from .fixtures import put
 
 
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Default output goes to a folder of its own."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+
+
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     monkeypatch.setattr(sys, "argv", ["nait-leaderboard", *words])
     main()
@@ -35,12 +41,14 @@ def test_several_stores_are_one_table(
     assert (out / "report.html").exists()
 
 
-def test_files_are_written_to_the_first_store_by_default(
+def test_files_are_written_to_the_working_folder_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(Store(tmp_path / "a"), "nait")
-    call(monkeypatch, str(tmp_path / "a"))
-    assert (tmp_path / "a" / "leaderboard" / "leaderboard.md").is_file()
+    monkeypatch.chdir(tmp_path)
+    call(monkeypatch, "a")
+    assert (tmp_path / "leaderboard" / "leaderboard.md").is_file()
+    assert not (tmp_path / "a" / "leaderboard").exists()
 
 
 def test_a_store_that_is_not_there_is_named(

@@ -130,3 +130,35 @@ def test_an_output_layer_that_is_the_embeddings_takes_no_adapter(tiny: Any) -> N
     with pytest.raises(ModelError, match="shares its weights with the embeddings"):
         attach(network, LoraRecipe(target_modules=["q_proj", "lm_head"]))
     attach(network, LoraRecipe(target_modules=["q_proj", "embed_tokens"]))
+
+
+def test_an_adapter_imports_no_module_that_its_config_names(
+    trained: dict[str, Path], tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "theirs"
+    shutil.copytree(trained["lora"], folder)
+    config = json.loads((folder / ADAPTER_CONFIG).read_text())
+    evil = {
+        "megatron_config": {"a": 1}, "megatron_core": "evil_module",
+        "auto_mapping": {"parent_library": "evil_module"}, "base_model_name_or_path": "../../evil",
+        "init_lora_weights": "pissa", "peft_type": "EVIL",
+    }  # fmt: skip
+    (folder / ADAPTER_CONFIG).write_text(json.dumps({**config, **evil}))
+    (tmp_path / "evil_module.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert logits(load_adapted(tiny, folder)[0]).equal(logits(load_adapted(tiny, trained["lora"])[0]))
+
+
+def test_a_trained_model_is_read_from_safetensors_alone(
+    trained: dict[str, Path], tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    folder = tmp_path / "theirs"
+    shutil.copytree(trained["full"], folder)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    index = {"metadata": {}, "weight_map": {"lm_head.weight": "pytorch_model.bin"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
+    with pytest.raises(ModelError, match="not a safetensors file of this folder"):
+        load_adapted(tiny, folder)

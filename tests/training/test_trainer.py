@@ -17,7 +17,7 @@ from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe
 from nait.training.callbacks import facts
-from nait.training.checkpoints import latest
+from nait.training.checkpoints import latest, seal_checkpoint
 from nait.training.no_training import NoTraining
 from nait.training.recipes import FineTune
 from nait.training.trainer_run import deterministic_kernels
@@ -110,7 +110,14 @@ def test_a_half_written_checkpoint_is_not_gone_on_from(train: Train, plain: Plai
 
 @pytest.mark.parametrize(
     "name",
-    ["optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "adapter_model.safetensors"],
+    [
+        "updates.safetensors",
+        "updates.json",
+        "generators-0.json",
+        "generators-0.safetensors",
+        "trainer_state.json",
+        "adapter_model.safetensors",
+    ],
 )
 def test_a_training_does_not_resume_from_a_damaged_checkpoint(
     name: str, train: Train, plain: Plain, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -125,6 +132,32 @@ def test_a_training_does_not_resume_from_a_damaged_checkpoint(
     train(LORA, folder=folder)
     assert f"{name} differs from its checksum" in caplog.text
     assert content(folder) == content(plain[0])
+
+
+def test_a_checkpoint_holds_no_pickled_file(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(LORA, folder=tmp_path, tracker=Records(4))
+    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    suffixes = {path.suffix for path in checkpoint.rglob("*") if path.is_file()}
+    assert suffixes <= {".json", ".safetensors", ".md"}
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "rng_state.pth", "pytorch_model.bin", "adapter_model.bin"])
+def test_a_checkpoint_with_a_pickled_file_is_set_aside(
+    name: str, train: Train, plain: Plain, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    import torch
+
+    with pytest.raises(KeyboardInterrupt):
+        train(LORA, folder=tmp_path, tracker=Records(4))
+    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    (checkpoint / name).write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+    seal_checkpoint(tmp_path / "checkpoints", 3)  # its author can make checksums, too
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
+    train(LORA, folder=tmp_path)
+    assert f"holds a pickled file, {name}" in caplog.text
+    assert content(tmp_path) == content(plain[0])
 
 
 def test_a_checkpoint_covers_the_epochs_before_it(train: Train, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError
 from nait.core.inputs.checks import check_flag, check_whole
+from nait.core.inputs.secrets import without_login
 
 LOAD_SECONDS = 120
 ADAPTED = "nait-adapter"
@@ -47,7 +48,7 @@ class Endpoint:
 
     def key(self) -> Mapping[str, Any]:
         """What identifies the server: its weights cannot be seen from here."""
-        return {"url": self.url, "model": self.model}
+        return {"url": without_login(str(self.url)), "model": self.model}
 
     @contextmanager
     def serving(self, model: Model, adapter: Path | None, *, seed: int) -> Iterator[Any]:

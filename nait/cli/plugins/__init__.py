@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from nait.cli.command.config_groups import chosen
 from nait.cli.command.own_pool import check_own_pool
 from nait.cli.command.sweep_jobs import expand
+from nait.cli.config.saved_config import mask_saved
 
 GROUPS = ("data", "model", "target")
 log = logging.getLogger("nait")
@@ -42,6 +43,7 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
+        mask_saved(self.config)
         size = self.max_batch_size or len(jobs.overrides)
         returns = []
         for start in range(0, len(jobs.overrides), size):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from nait.core.inputs.visible_text import visible
+
 directions = typer.Typer(name="directions", help="List, show, compare, export and import directions.")
 ADDRESS = "The first characters of an address, or a folder."
 STORE = typer.Option("store", "--store", metavar="FOLDER", help="The store's folder.")
@@ -66,6 +68,6 @@ def _work(command: str, names: Sequence[str], store: str) -> Callable[[], None]:
         from nait.neurons.__main__ import output
         from nait.store import Store
 
-        print(output(command, list(names), Store(store, read_only=True)))
+        print(visible(output(command, list(names), Store(store, read_only=True))))
 
     return work

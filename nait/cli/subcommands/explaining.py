@@ -9,6 +9,8 @@ from pathlib import Path
 
 import typer
 
+from nait.core.inputs.visible_text import visible
+
 
 def explain(
     row: str = typer.Argument(metavar="ROW", help="A row of the pool: its id, or its number from 0."),
@@ -16,7 +18,7 @@ def explain(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> Callable[[], None]:
     """Explain why a row is selected or not: score, rank, layers, nearest references, what was needed."""
-    return lambda: print(explained(row, run, as_json=as_json))
+    return lambda: print(visible(explained(row, run, as_json=as_json)))
 
 
 def explained(row: str, run: str, *, as_json: bool) -> str:

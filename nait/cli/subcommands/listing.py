@@ -13,6 +13,7 @@ import typer
 
 from nait.cli.help import conf_folder, groups
 from nait.core.errors import ConfigError, did_you_mean
+from nait.core.inputs.visible_text import visible
 
 GROUPS = {
     "selectors": "selector", "sweeps": "sweep", "evals": "eval", "data": "data", "targets": "target",
@@ -26,7 +27,7 @@ def ls(
     what: str | None = typer.Argument(None, metavar="[KIND]", help=f"{', '.join([*GROUPS, TASKS])}."),
 ) -> Callable[[], None]:
     """List what there is to choose from: selectors, sweeps, evals, data, targets, models, tasks."""
-    return lambda: print(listed(what))
+    return lambda: print(visible(listed(what)))
 
 
 def listed(what: str | None) -> str:
@@ -76,7 +77,7 @@ def show(
     as_json: bool = typer.Option(False, "--json", help="Print the record as JSON."),
 ) -> Callable[[], None]:
     """Show what a run or a selection is made of, its numbers and its warnings."""
-    return lambda: print(shown(name, store, as_json=as_json))
+    return lambda: print(visible(shown(name, store, as_json=as_json)))
 
 
 def shown(name: str, store: str, *, as_json: bool) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import typer
 
+from nait.core.inputs.visible_text import visible
+
 
 def publish(
     run: str = typer.Argument(metavar="RUN", help="A run's folder, with run.json."),
@@ -22,6 +24,6 @@ def publish(
     def work() -> None:
         from nait.publishing.published_runs import publish as published
 
-        print(published(run, out, store=store, upload=upload))
+        print(visible(str(published(run, out, store=store, upload=upload))))
 
     return work

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nait.cli.help import RECOMMENDED
+from nait.core.inputs.visible_text import visible
 from nait.core.ranks import workers_from
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _select(wish: Wish) -> None:
 
     print(f"As a job: {command}", file=sys.stderr)
     run = run_selection(wish.words, command=command, start=_log_to_console_and_file)
-    print(ending(run, written(run, wish.out)))
+    print(visible(ending(run, written(run, wish.out))))
     return None
 
 

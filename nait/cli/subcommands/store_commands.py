@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from nait.core.errors import StoreError
+from nait.core.inputs.visible_text import visible
 
 Work = Callable[[], None]
 
@@ -22,7 +23,7 @@ KINDS = typer.Option(
 @store_app.callback(invoke_without_command=True)
 def root(context: typer.Context) -> Work | None:
     text = context.get_help()
-    return None if context.invoked_subcommand else lambda: print(text)
+    return None if context.invoked_subcommand else lambda: print(visible(text))
 
 
 @store_app.command()
@@ -39,7 +40,7 @@ def push(
         from nait.store import Store
         from nait.store.upkeep.push_pull import push as copied
 
-        print(copied(Store(store), url, kinds=kind or ()))
+        print(visible(str(copied(Store(store), url, kinds=kind or ()))))
 
     return work
 
@@ -56,7 +57,7 @@ def pull(
         from nait.store import Store
         from nait.store.upkeep.push_pull import pull as copied
 
-        print(copied(Store(store), url, kinds=kind or ()))
+        print(visible(str(copied(Store(store), url, kinds=kind or ()))))
 
     return work
 
@@ -64,7 +65,7 @@ def pull(
 @store_app.command("ls")
 def list_kinds(store: str = STORE) -> Work:
     """List the kinds of artifacts with their number and size."""
-    return lambda: print(kinds_of(Path(store).expanduser()))
+    return lambda: print(visible(kinds_of(Path(store).expanduser())))
 
 
 def kinds_of(folder: Path) -> str:
@@ -105,7 +106,7 @@ def _verify(folder: Path, *, deep: bool) -> None:
     check_store(folder)
     count, unchecked, damaged = verify(folder, deep=deep)
     for line in damaged:
-        print(line)
+        print(visible(str(line)))
     earlier = f", {unchecked:,} of an earlier version without checksums" if unchecked else ""
     print(f"{count:,} artifacts, {len(damaged):,} damaged{earlier}.")
     if damaged:
@@ -119,7 +120,7 @@ def _collect(folder: Path, *, orphans: bool, yes: bool) -> None:
     check_store(folder)
     found = garbage(folder, with_orphans=orphans)
     for one in found:
-        print(f"{one.state:11} {_size(one.size):>10}  {one.path}")
+        print(visible(f"{one.state:11} {_size(one.size):>10}  {one.path}"))
     total = remove(found) if yes else sum(one.size for one in found)
     print(f"Removed {_size(total)}." if yes else f"Would remove {_size(total)}. Add --yes to do it.")
 

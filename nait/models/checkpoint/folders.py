@@ -22,6 +22,12 @@ HEADS = ("score.", "classifier.", "qa_outputs.")
 """Name prefixes of the weights of a classification or reward head."""
 _OUTPUT = re.compile(r"head|embed_out|(^|\.)output\.")
 _BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
+KERNELS = (
+    "attn_implementation",
+    "_attn_implementation",
+    "_attn_implementation_internal",
+    "experts_implementation",
+)
 OTHER_CODE = "--"
 """Separates a repository id from a class name in `auto_map`."""
 
@@ -101,7 +107,19 @@ _OBJECTS = {name for name in TEXTS if "*" not in name} | {"tokenizer.json", "tok
 
 
 def _check_code(folder: Path, config: Mapping[str, Any], *, trust_remote_code: bool) -> None:
-    """Raises: ModelError if the model's code is in another repository, where the fingerprint does not cover it."""
+    """Raises: ModelError if the model's code is in another repository, where the fingerprint does not cover it.
+
+    That is so for its classes, and for an attention kernel that transformers would fetch from the Hub.
+    """
+    for part in (config, config.get("text_config")):
+        for key in KERNELS:
+            kernel = part.get(key) if isinstance(part, Mapping) else None
+            if isinstance(kernel, str) and "/" in kernel:
+                raise ModelError(
+                    f"{key} names code of the Hub ({kernel})",
+                    where=str(folder / "config.json"),
+                    fix="Remove the entry, and set model.attn_implementation if you want that kernel.",
+                )
     names = config.get("auto_map")
     for name in names.values() if trust_remote_code and isinstance(names, dict) else ():
         if OTHER_CODE in str(name):

@@ -38,7 +38,7 @@ def listed_shards(folder: Path) -> Iterator[str]:
     for index in sorted(folder.glob(INDEX)):
         try:
             shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue  # check_folder reports it
         yield from sorted({shard for shard in shards if isinstance(shard, str)})
 
@@ -59,7 +59,7 @@ def read_object(file: Path, *, lists: bool = False) -> dict[str, Any]:
     """The JSON object in a file. Raises: ModelError if there is none."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"is not JSON ({first_line(error)})", where=str(file), fix="Fetch the file again."
         ) from error

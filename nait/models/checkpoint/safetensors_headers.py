@@ -54,7 +54,15 @@ def read_header(file: Path) -> Header:
         tensors = {name: facts for name, facts in json.loads(text).items() if name != "__metadata__"}
         ends = [int(facts["data_offsets"][1]) for facts in tensors.values()]
         shapes = {name: tuple(map(int, facts["shape"])) for name, facts in tensors.items()}
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         raise _damaged(file, "is not a safetensors file") from error
     whole = LENGTH_BYTES + length + max(ends, default=0)
     if size < whole:
@@ -74,6 +82,12 @@ def tensors_of(folder: Path, config: Mapping[str, Any]) -> set[str]:
     Raises: ModelError for a file that is missing or damaged.
     """
     first = config.get("transformers_weights") or "model.safetensors"
+    if not _is_name(first, (".safetensors", ".safetensors.index.json")):
+        raise ModelError(
+            f"transformers_weights names '{first}', which is not a safetensors file of this folder",
+            where=str(folder / "config.json"),
+            fix="Remove the entry, or name a safetensors file.",
+        )
     shards = sorted(folder.glob("shard-*-model-*-of-*.safetensors"))  # saved by a multi-node run
     if (folder / first).is_file() and first.endswith(".safetensors"):
         return set(read_header(folder / first).shapes)
@@ -83,6 +97,11 @@ def tensors_of(folder: Path, config: Mapping[str, Any]) -> set[str]:
     if not index.is_file():
         _refuse_missing(folder)
     return _listed(index)
+
+
+def _is_name(name: object, suffixes: tuple[str, ...]) -> bool:
+    """Whether a text names a file in a folder itself, of one of these kinds."""
+    return isinstance(name, str) and name.endswith(suffixes) and not {"/", "\\"} & {*name}
 
 
 def _refuse_missing(folder: Path) -> None:
@@ -111,6 +130,12 @@ def _listed(index: Path) -> set[str]:
         raise ModelError("has no weight_map", where=str(index), fix="Fetch the file again.")
     headers: dict[str, Header] = {}
     for shard in sorted({str(place) for place in places.values()}):
+        if not _is_name(shard, (".safetensors",)):
+            raise ModelError(
+                f"lists '{shard}', which is not a safetensors file of this folder",
+                where=str(index),
+                fix=PICKLE_FIX,
+            )
         if not (index.parent / shard).is_file():
             raise ModelError(
                 f"is listed in {index.name} and missing",

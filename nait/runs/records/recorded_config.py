@@ -19,6 +19,7 @@ NO_SETTING = {
     "train.device_tokens", "train.gradient_checkpointing", "selector.warmup.save_seconds",
     "selector.warmup.deterministic", "selector.warmup.device_tokens", "selector.warmup.gradient_checkpointing",
     "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial", "eval.allow_code_execution",
+    "eval.trust_task_code",
 }  # fmt: skip
 """Keys that do not change results, and keys whose content is recorded as a fingerprint."""
 

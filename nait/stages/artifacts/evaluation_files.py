@@ -9,6 +9,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from nait.core.inputs.shapes import (
+    fault,
+    finite,
+    flag,
+    keyed,
+    leaf,
+    listed,
+    optional,
+    real,
+    record,
+    text,
+    whole,
+)
 from nait.core.statistics.results import Evaluation, Item, Member, Result
 from nait.store import damaged, read_json, reading, whole_file, write_json
 
@@ -16,6 +29,21 @@ RESULTS = "results.json"
 ITEMS = "items.parquet"
 Place = tuple[str, str, str]
 """Task, metric, filter."""
+MEMBER = record({"task": text, "metric": text, "filter": text, "weight": finite})
+SHAPE = record(
+    {
+        "results": listed(
+            record(
+                {"task": text, "metric": text, "value": real, "stderr": optional(real), "n": whole,
+                 "missing": listed(text)},
+                filter=text, num_fewshot=optional(whole), higher_is_better=flag, is_group=flag, primary=flag,
+                members=listed(MEMBER),
+            )
+        ),
+    },
+    versions=keyed(leaf),
+)  # fmt: skip
+"""The shape of `results.json`, which may come from elsewhere."""
 FIELDS = ("task", "doc_id", "metric", "filter", "value", "doc_hash")
 
 
@@ -25,10 +53,8 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     import pyarrow.parquet as pq
 
     items = evaluation.items
-    name = pa.dictionary(pa.int32(), pa.string())
-    kinds = dict(zip(FIELDS, (name, pa.int32(), name, name, pa.float64(), pa.string()), strict=True))
     columns = {
-        field: pa.array([getattr(item, field) for item in items], kind) for field, kind in kinds.items()
+        field.name: pa.array([getattr(item, field.name) for item in items], field.type) for field in _schema()
     }
     with whole_file(folder / ITEMS) as part:
         pq.write_table(pa.table(columns), part, compression="zstd", write_page_checksum=True)
@@ -45,6 +71,17 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     )
 
 
+def _schema(*, plain: bool = False) -> Any:
+    """The Arrow schema of the items, none of which is null; `plain`: without dictionaries."""
+    import pyarrow as pa
+
+    name = pa.string() if plain else pa.dictionary(pa.int32(), pa.string())
+    kinds = (name, pa.int64() if plain else pa.int32(), name, name, pa.float64(), pa.string())
+    return pa.schema(
+        [pa.field(field, kind, nullable=False) for field, kind in zip(FIELDS, kinds, strict=True)]
+    )
+
+
 def read_results(folder: Path) -> tuple[Result, ...]:
     """Typed results, without the items. Raises: StoreError when `results.json` cannot be read or lacks a field."""
     return typed_results(read_json(folder / RESULTS), folder)
@@ -52,17 +89,19 @@ def read_results(folder: Path) -> tuple[Result, ...]:
 
 def typed_results(kept: Any, folder: Path) -> tuple[Result, ...]:
     """Typed results from the parsed `results.json` of `folder`. Raises: StoreError when a field is missing."""
-    try:
-        return tuple(_result(row) for row in kept["results"])
-    except (KeyError, TypeError) as error:
-        raise damaged(
-            folder / RESULTS, f"the evaluation cannot be read ({type(error).__name__}: {error})"
-        ) from error
+    if wrong := fault(kept, SHAPE):
+        raise damaged(folder / RESULTS, f"the evaluation cannot be read ({wrong})")
+    return tuple(_result(row) for row in kept["results"])
 
 
 def _result(row: Mapping[str, Any]) -> Result:
-    members = tuple(Member(**member) for member in row.get("members", ()))
-    return Result(**{**row, "missing": tuple(row["missing"]), "members": members})
+    members = tuple(Member(**_known(Member, member)) for member in row.get("members", ()))
+    return Result(**{**_known(Result, row), "missing": tuple(row["missing"]), "members": members})
+
+
+def _known(kind: type, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that are fields of a dataclass."""
+    return {name: value for name, value in entries.items() if name in kind.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def read_items(folder: Path) -> tuple[Item, ...]:
@@ -70,7 +109,8 @@ def read_items(folder: Path) -> tuple[Item, ...]:
     import pyarrow.parquet as pq
 
     with reading(folder / ITEMS):
-        columns = pq.read_table(folder / ITEMS, page_checksum_verification=True).to_pydict()
+        table = pq.read_table(folder / ITEMS, columns=list(FIELDS), page_checksum_verification=True)
+        columns = table.cast(_schema(plain=True)).to_pydict()
         return tuple(Item(*row) for row in zip(*(columns[name] for name in FIELDS), strict=True))
 
 

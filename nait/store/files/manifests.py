@@ -11,10 +11,11 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nait.core.addresses import address
+from nait.core.inputs.shapes import unreadable_part
 from nait.store.files.checksums import CHECKSUM, State, damage, is_signed, signed, state_of, sums_of
 from nait.store.files.damaged import MANIFEST, DamagedError, artifact_of, damaged, unreadable
 from nait.store.files.durable import PART, sync_tree, write_json
@@ -108,7 +109,19 @@ def _read_artifact(folder: Path, _state: State) -> Artifact:
 
 def _lists_files(manifest: Mapping[str, Any]) -> bool:
     files = manifest.get(FILES)
-    return isinstance(files, dict) and all(isinstance(one, dict) for one in files.values())
+    return isinstance(files, dict) and all(_is_listed(name, one) for name, one in files.items())
+
+
+def _is_listed(name: str, one: Any) -> bool:
+    """Whether an entry names a file of the artifact's own folder, with its size and SHA-256."""
+    path = PurePosixPath(name)
+    inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
+    return (
+        inside
+        and isinstance(one, dict)
+        and isinstance(one.get("bytes"), int)
+        and isinstance(one.get("sha256"), str)
+    )
 
 
 def check_files(artifact: Artifact, names: Iterable[str] | None = None) -> None:
@@ -177,6 +190,9 @@ def read_json(path: Path) -> Any:
     if path.name != MANIFEST:
         check_path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise unreadable(error, path) or damaged(path, f"cannot be read ({error})") from error
+    if wrong := unreadable_part(found):
+        raise damaged(path, wrong)
+    return found

@@ -111,7 +111,7 @@ def _reachable(made: list[Artifact]) -> set[str]:
 def _links(manifest: Any) -> Iterator[str]:
     """Addresses in an artifact's manifest: a run's links, what it was made of, and the artifacts in its key."""
     yield from (str(name) for name in (manifest.get("links") or {}).values() if name)
-    yield from (str(name) for _, name in manifest.get("made_of") or ())
+    yield from (str(name) for _, name, *_used in manifest.get("made_of") or ())
     yield from _texts(manifest["key"])
     if "pass" in manifest:
         yield str(manifest["pass"])

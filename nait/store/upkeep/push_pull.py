@@ -73,7 +73,8 @@ def push(store: Store, url: str, *, kinds: Sequence[str] = ()) -> Transfer:
         except NaitError as error:
             done.refused.append(str(error))
             continue
-        names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+        names = sorted(path.relative_to(folder).as_posix() for path in files)
         with _errors(url):
             for name in [*(one for one in names if one != MANIFEST), MANIFEST]:
                 system.makedirs(str(PurePosixPath(goal, name).parent), exist_ok=True)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from nait.core.contracts import Files
 from nait.core.inputs.checks import check_choice
+from nait.core.inputs.secrets import masked_arguments
 from nait.store.jsonable import plain
 from nait.tracking.guard import Guard, without_secrets
 from nait.tracking.histograms import histogram
@@ -135,15 +136,16 @@ class WandbTracker:
             disable_git=True,  # the config has versions and git state
             x_save_requirements=False,
         )
-        return wandb.init(
-            mode=mode,
-            dir=str(self.folder),
-            project=self.project,
-            entity=self.entity,
-            reinit="create_new",
-            settings=settings,
-            **about,
-        )
+        with masked_arguments():  # W&B records the command line
+            return wandb.init(
+                mode=mode,
+                dir=str(self.folder),
+                project=self.project,
+                entity=self.entity,
+                reinit="create_new",
+                settings=settings,
+                **about,
+            )
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
         """Log `phase/NAME` over `phase/step`. Each phase has its own step axis.

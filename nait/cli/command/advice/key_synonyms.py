@@ -42,6 +42,7 @@ _WORDS = {
     "eval.limit": "max_items num_items eval_limit",
     "eval.online": "download",
     "eval.mirror": "cache offline_folder",
+    "eval.trust_task_code": "trust_tasks trust_task trust_include allow_task_code",
     "eval.allow_code_execution": "allow_code unsafe_code confirm_run_unsafe_code code_execution hf_allow_code_eval",
     "tracking.mode": "wandb wandb_mode use_wandb report_to offline online logger logging",
     "tracking.project": "wandb_project project_name",

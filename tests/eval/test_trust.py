@@ -1,0 +1,89 @@
+"""Task files of the user are code: they need `eval.trust_task_code=true`, and their templates run in a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import Environment, StrictUndefined
+from jinja2.exceptions import SecurityError, UndefinedError
+
+from nait.core.errors import ConfigError
+from nait.eval.harness import LmEval
+from nait.eval.isolation import _sandboxed
+from nait.eval.suites.generated_code import METRICS
+
+Make = Callable[..., LmEval]
+SAFE = "task: mine\ndataset_path: json\ndataset_kwargs: {data_files: {test: %s}}\ntest_split: test\n"
+CODE = {
+    "a function for the text": "doc_to_text: !function rows.text\n",
+    "an installed function": "doc_to_text: !function os.system\n",
+    "a function in a filter": "filter_list: [{name: x, filter: [{function: y, filter_fn: !function os.system}]}]\n",
+    "a function as a metric": "metric_list: [{metric: !function rows.metric}]\n",
+    "a class": "class: !function rows.Task\n",
+    "a metric of the Hub": "metric_list: [{metric: exact_match, hf_evaluate: true}]\n",
+    "a script as a metric": "metric_list: [{metric: /tmp/evil.py}]\n",
+    "a metric of the working folder": "metric_list: [{metric: evil}]\n",
+}
+
+
+def task(folder: Path, more: str) -> dict[str, Any]:
+    (folder / "rows.jsonl").write_text('{"question": "a", "answer": "b"}\n')
+    (folder / "mine.yaml").write_text(SAFE % (folder / "rows.jsonl") + more)
+    return {"tasks": ["mine"], "include": [str(folder)]}
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_task_files_that_run_code_are_refused_without_trust(name: str, tmp_path: Path) -> None:
+    asked = task(tmp_path, CODE[name])
+    with pytest.raises(ConfigError, match=r"mine \((!function|metric) .*eval\.trust_task_code=true"):
+        LmEval(**asked).check()
+    LmEval(**asked, trust_task_code=True).check()
+
+
+def test_a_group_cannot_hide_the_code_of_its_tasks(tmp_path: Path) -> None:
+    task(tmp_path, "")
+    (tmp_path / "all.yaml").write_text(
+        "group: all\ntask: [{task: mine, process_docs: !function os.system}]\n"
+    )
+    with pytest.raises(ConfigError, match="trust_task_code"):
+        LmEval(["all"], include=[str(tmp_path)]).check()
+
+
+def test_an_included_file_cannot_hide_code(tmp_path: Path) -> None:
+    (tmp_path / "_base").write_text(CODE["an installed function"])
+    with pytest.raises(ConfigError, match="trust_task_code"):
+        LmEval(**task(tmp_path, "include: _base\n")).check()
+
+
+def test_task_files_without_code_need_no_trust(tmp_path: Path) -> None:
+    LmEval(**task(tmp_path, "doc_to_text: '{{question}}'\nmetric_list: [{metric: exact_match}]\n")).check()
+    LmEval(["nano_math"], include=[str(tmp_path)]).check()
+
+
+def test_the_metrics_that_need_no_trust_are_those_of_the_harness() -> None:
+    import lm_eval.api.metrics  # noqa: F401  # registers them
+    from lm_eval.api.registry import METRIC_REGISTRY
+
+    assert {*METRICS} <= {*METRIC_REGISTRY}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ question.format.__globals__ }}",
+        "{{ '{0.__class__}'.format(question) }}",
+        "{% set _ = choices.append(1) %}",
+    ],
+)
+def test_templates_of_tasks_reach_no_code(template: str) -> None:
+    environment = Environment(keep_trailing_newline=True, undefined=StrictUndefined)  # as the harness's
+    environment.filters["twice"] = lambda text: text * 2
+    sandbox = _sandboxed(environment)
+    assert sandbox.from_string("{{ question | twice }}\n").render(question="a") == "aa\n"
+    with pytest.raises((SecurityError, UndefinedError)):
+        sandbox.from_string(template).render(question="a", choices=["b"])
