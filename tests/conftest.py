@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,20 @@ from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, g
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+MEMORY = Path("/dev/shm")  # files there are not waited for: the store syncs each one
+MEMORY_BYTES = 4 << 30
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put temporary folders into memory where there is room, unless --basetemp says otherwise. They go at the end."""
+    if config.option.basetemp or hasattr(config, "workerinput") or not MEMORY.is_dir():
+        return
+    if shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        folder = tempfile.mkdtemp(prefix="nait-tests-", dir=MEMORY)
+        config.option.basetemp = f"{folder}/all"
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")

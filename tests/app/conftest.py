@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 import nait.cli.config.resolvers  # registers them
+from tests.app import kept_yaml
 from tests.app.commands import Run, environment, given, make_home, warm
+
+kept_yaml.keep()
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.app.commands import environment, given, make_home, warm
+from tests.app.commands import given, make_home, warm
 
 CODE = """
 from dataclasses import dataclass
@@ -154,9 +152,6 @@ def test_an_order_a_budget_and_a_tracker_from_outside_work_from_config_to_leader
 
 def test_another_package_runs_the_contracts(tmp_path: Path) -> None:
     package(tmp_path)
-    variables = environment()
-    variables["PYTHONPATH"] += f":{tmp_path}"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_parts.py"]
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    done = warm().run(["-q", "-p", "no:cacheprovider", "test_parts.py"], cwd=tmp_path, module="pytest")
     assert done.returncode == 0, done.stdout
     assert "failed" not in done.stdout

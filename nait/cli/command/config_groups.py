@@ -9,6 +9,7 @@ from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
@@ -51,12 +52,13 @@ class GroupOptions:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
+        self._files: dict[tuple[str, str], DictConfig] = {}
 
     @cached_property
     def groups(self) -> dict[str, list[str]]:
         """Group -> its options, including the user's."""
-        names = [name for name in self._loader.list_groups("") if name != "hydra"]
-        return {name: self._loader.get_group_options(name, ObjectType.CONFIG) for name in sorted(names)}
+        names = [name for name in self._repository.get_group_options("", ObjectType.GROUP) if name != "hydra"]
+        return {name: self._repository.get_group_options(name, ObjectType.CONFIG) for name in sorted(names)}
 
     @property
     def roots(self) -> list[str]:
@@ -90,6 +92,11 @@ class GroupOptions:
 
     def _file(self, group: str, option: str) -> DictConfig:
         """The keys of an option, including keys that it inherits from options of the same group."""
+        if (group, option) not in self._files:
+            self._files[group, option] = self._read(group, option)
+        return self._files[group, option]
+
+    def _read(self, group: str, option: str) -> DictConfig:
         found = self._repository.load_config(f"{group}/{option}")
         merged: Any = DictConfig({})
         for default in found.defaults_list or []:
@@ -116,9 +123,9 @@ class GroupOptions:
         plain = OmegaConf.to_container(self._file(group, option), resolve=False)
         return isinstance(plain, dict) and "???" in plain.values()
 
-    @property
+    @cached_property
     def _repository(self) -> Any:
-        return self._loader.repository
+        return CachingConfigRepository(self._loader.repository)
 
 
 def chosen(loader: ConfigLoader, words: Sequence[str]) -> set[str]:
