@@ -1,27 +1,28 @@
-"""Measured methods with the settings that published figures state."""
+"""Measured methods with the settings that published figures may state."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nait.core.statistics.results import Row
 from nait.store import Artifact
+from nait.sweeps.grouping.names import unique_names
 from nait.sweeps.grouping.recorded_facts import MERGING_ORDERS, RecordedFacts
 from nait.sweeps.reproduction.published_figures import Figure, Protocol
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 
-SOME_ITEMS = "items of a benchmark"
-
 
 @dataclass(frozen=True)
 class Arm:
-    """The lines of one method, target and budget by task; its recorded facts; its evaluation's suite."""
+    """The lines of one method, target and budget by task; its recorded facts; its evaluation's suite and address.
+
+    `name` has the target and the budget where the table has several.
+    """
 
     name: str
     method: str
@@ -29,6 +30,7 @@ class Arm:
     lines: Mapping[str, Line]
     facts: Mapping[str, str]
     suite: Mapping[str, Any]
+    evaluation: str = ""
 
     def is_of(self, figure: Figure) -> bool:
         """Whether the figure is about this method, target and order."""
@@ -63,20 +65,26 @@ class Arm:
 
 
 def arms(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> list[Arm]:
-    """The methods of one table."""
+    """The methods of one table, each once for every target and budget that change it."""
     records = {(row.selector, row.target, row.budget): row for row in rows}
-    found = []
+    found: dict[tuple[str, str, str], Arm] = {}
     for key, row in records.items():
         own = {line.task: line for line in lines if (line.selector, line.target, line.budget) == key}
         record = runs.find("runs", row.run)
         if not own or record is None:
             continue
+        first = next(iter(own.values()))
+        place = (row.selector, "" if first.targetless else row.target, "" if first.budgetless else row.budget)
         evaluation = runs.find("evaluations", row.evaluation) if row.evaluation else None
         suite = evaluation.manifest["key"].get("suite", {}) if evaluation else {}
-        facts = _facts(runs, record, next(iter(own.values())))
         targets = frozenset(row.target.split("+"))
-        found.append(Arm(row.selector, row.method, targets, own, facts, suite))
-    return found
+        found.setdefault(
+            place,
+            Arm(row.selector, row.method, targets, own, _facts(runs, record, first), suite, row.evaluation),
+        )
+    return [
+        replace(arm, name=name) for name, arm in zip(unique_names(list(found)), found.values(), strict=True)
+    ]
 
 
 def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
@@ -92,6 +100,7 @@ def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
         **recorded.recipe(),
         "model": str(labels["model"]),
         "pool": str(labels["pool"]),
+        "pool rows": str(scores.manifest.get("rows", "unknown")) if scores else "unknown",
         "selected rows": str(line.selected_rows),
         "seeds": str(line.seeds),
         "reference rows": "+".join(str(count) for count in counts.values()),
@@ -106,86 +115,3 @@ def _devices(scores: Artifact | None) -> float:
     facts = scores.manifest if scores else {}
     seconds = float(facts.get("seconds_from_nothing") or 0.0)
     return float(facts.get("process_seconds_from_nothing", seconds)) / seconds if seconds else 1.0
-
-
-def setting_differences(figure: Figure, arm: Arm) -> list[str]:
-    """What differs between the published and the measured number, in words; settings that the source omits do not."""
-    found = [
-        f"{key} {arm.facts.get(key, 'unknown')}, not {_shown(value)}"
-        for key, value in figure.settings.items()
-        if not _is_omitted(key, value) and not _equal(key, arm.facts.get(key), value)
-    ]
-    measured = arm.measured(figure.protocols)
-    missing = [name for name in figure.protocols if name not in measured]
-    if missing:
-        found.append(f"{len(measured)} of {len(figure.protocols)} benchmarks (without {', '.join(missing)})")
-    return found + _evaluation_differences(figure, arm, measured)
-
-
-def not_stated(figure: Figure, arm: Arm) -> list[str]:
-    """The settings that the source does not state, with the measured value."""
-    omitted = [key for key, value in figure.settings.items() if _is_omitted(key, value)]
-    return [f"{key} ({arm.facts[key]} here)" for key in omitted if arm.facts.get(key)]
-
-
-def _evaluation_differences(figure: Figure, arm: Arm, measured: Mapping[str, Line]) -> list[str]:
-    suite, found = arm.suite, []
-    if measured and suite.get("limit") is not None:
-        found.append(f"{suite['limit']} {SOME_ITEMS}, not all")
-    if measured and suite.get("apply_chat_template"):
-        found.append("prompts in the chat template")
-    for name, line in measured.items():
-        found += [f"{name} {words}" for words in _protocol_differences(figure.protocols[name], suite, line)]
-    return found
-
-
-def _protocol_differences(protocol: Protocol, suite: Mapping[str, Any], line: Line) -> list[str]:
-    """How a benchmark's measured protocol differs: lacking subtasks, items, examples, cap on answers."""
-    found = [f"without {line.missing}"] if line.missing else []
-    if (items := _of_task(suite.get("spread"), line)) is not None:
-        found.append(f"with {items} items, not all")
-    shots = _shots(suite.get("tasks") or {}, line)
-    if shots - {protocol.shots}:
-        shown = "/".join(map(str, sorted(shots)))
-        found.append(f"with {shown} examples, not {protocol.shots}")
-    tokens = _of_task(suite.get("max_gen_toks"), line)
-    if tokens != protocol.tokens:
-        here, there = (cap or "the task's number of" for cap in (tokens, protocol.tokens))
-        found.append(f"with {here} tokens for an answer, not {there}")
-    return found
-
-
-def _of_task(setting: Any, line: Line) -> Any:
-    """A setting of the suite for a line's task: the number for all tasks, or the task's own; None without one."""
-    return setting.get(line.task) if isinstance(setting, Mapping) else setting
-
-
-def _shots(tasks: Mapping[str, Mapping[str, Any]], line: Line) -> set[int]:
-    """The numbers of examples of a line's tasks, where the evaluation records them."""
-    given = [tasks.get(name, {}).get("num_fewshot") for name in (line.members or (line.task,))]
-    return {int(one) for one in given if one is not None}
-
-
-def _is_omitted(key: str, value: object) -> bool:
-    """Whether the source does not state a setting. `train.max_steps` null means: epochs decide."""
-    return value is None and key != "train.max_steps"
-
-
-def _equal(key: str, measured: str | None, stated: object) -> bool:
-    """Whether a measured setting is the stated one. A device's name may have more words: A800 80GB."""
-    if measured is None:
-        return False
-    if key == "device":
-        return {*re.findall(r"\w+", str(stated))} <= {*re.findall(r"\w+", measured)}
-    try:
-        return math.isclose(float(measured), float(str(stated)))
-    except ValueError:
-        return measured.casefold() == _shown(stated).casefold() or (
-            stated is None and measured in ("None", "null")
-        )
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "null"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -12,7 +12,7 @@ import yaml
 
 ALL = "all"
 """The target of a figure that uses every direction."""
-NOT_FOR_COSTS = ("train.", "seeds")
+NOT_FOR_COSTS = ("train.", "seeds", "selected rows")
 """Beginnings of the settings that do not concern the cost of selection."""
 
 
@@ -20,13 +20,14 @@ NOT_FOR_COSTS = ("train.", "seeds")
 class Protocol:
     """The harness task of a benchmark, its main metric as tables show it, and its number of examples.
 
-    `tokens`: the cap on an answer; None keeps the task's own.
+    `tokens`: the cap on an answer; None keeps the task's own. `items`: the benchmark's number; None where unknown.
     """
 
     task: str
     metric: str
     shots: int
     tokens: int | None = None
+    items: int | None = None
 
 
 @dataclass(frozen=True)

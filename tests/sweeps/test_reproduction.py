@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -14,9 +14,10 @@ from nait.store import Store
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import measured
-from nait.sweeps.reproduction.comparison_table import DIFFERENT, beside_published
-from nait.sweeps.reproduction.measured_arms import arms, setting_differences
+from nait.sweeps.reproduction.comparison_table import DIFFERENT, _arms_of, beside_published
+from nait.sweeps.reproduction.measured_arms import arms
 from nait.sweeps.reproduction.published_figures import Published, parse, published
+from nait.sweeps.reproduction.setting_differences import Difference, setting_differences
 from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put
@@ -47,16 +48,43 @@ def source(**settings: Any) -> Published:
     return parse(content)
 
 
-def shown(store: Store, known: Published) -> dict[str, tuple[str, ...]]:
-    """Figure -> the cells of its row."""
+class Shown(NamedTuple):
+    """A line of the first table, and what the other two say about it."""
+
+    published: str
+    measured: str
+    method: str
+    verdict: str
+    differs: list[str]
+    omitted: list[str]
+
+
+def shown(store: Store, known: Published) -> dict[str, Shown]:
+    """Figure -> what the section shows."""
     runs = RunSet.load(store, None)
     (one,) = measured(runs, "random")
     blocks = beside_published(runs, one.rows, one.lines, known)
     if not blocks:
         return {}
-    (table, _) = blocks
-    assert isinstance(table, Table)
-    return {row[0]: row for row in table.body}
+    lines, differing, omitted = (block for block in blocks if isinstance(block, Table))
+    return {
+        figure: Shown(
+            *cells,
+            [
+                f"{setting} {here}, not {there}"
+                for setting, there, here, at in differing.body
+                if is_at(number, at)
+            ],
+            [f"{setting} ({here} here)" for setting, here, at in omitted.body if is_at(number, at)],
+        )
+        for number, figure, _, *cells in lines.body
+    }
+
+
+def is_at(number: str, lines: str) -> bool:
+    """Whether a line is among those of a cell: `all`, or `1-3, 5`."""
+    ranges = [part.split("-") for part in lines.split(", ")]
+    return lines == "all" or any(int(one[0]) <= int(number) <= int(one[-1]) for one in ranges)
 
 
 @pytest.fixture
@@ -72,9 +100,9 @@ def test_a_number_under_the_published_settings_is_a_reproduction_inside_or_outsi
     store: Store,
 ) -> None:
     rows = shown(store, source())
-    assert rows["NAIT"][2:4] == ("60.00 %", rows["NAIT"][3])
-    assert rows["NAIT"][5:] == ("reproduction: published value inside the interval", "", "seeds (2 here)")
-    assert rows["random"][5].endswith("outside the interval")
+    assert rows["NAIT"].published == "60.00 %"
+    assert rows["NAIT"][3:] == ("reproduction: published value inside the interval", [], ["seeds (2 here)"])
+    assert rows["random"].verdict.endswith("outside the interval")
 
 
 @pytest.mark.parametrize(
@@ -92,22 +120,24 @@ def test_a_setting_that_differs_is_named_and_the_number_is_not_called_a_reproduc
     store: Store, setting: str, value: object, words: str
 ) -> None:
     rows = shown(store, source(**{setting: value}))
-    assert rows["NAIT"][5:7] == (DIFFERENT, words)
+    assert rows["NAIT"][3:5] == (DIFFERENT, [words])
 
 
 def test_a_methods_own_settings_count(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     put(store, "nait", **{**SAME, "layers": "[3]"})
-    assert shown(store, source())["NAIT"][5:7] == (DIFFERENT, "layers [3], not all")
+    assert shown(store, source())["NAIT"][3:5] == (DIFFERENT, ["layers [3], not all"])
 
 
 def test_a_part_of_the_benchmarks_or_of_their_items_is_another_setting(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     put(store, "nait", share={"nano_math": 0.5}, **SAME)
-    assert shown(store, source())["NAIT"][6] == "1 of 2 benchmarks (without code)"
+    assert shown(store, source())["NAIT"].differs == ["benchmarks 1 of 2 (without code), not all 2"]
     store = Store(tmp_path / "limited")
     put(store, "nait", **{**SAME, "eval.limit": "2"})
-    assert shown(store, source())["NAIT"][5:7] == (DIFFERENT, "2 items of a benchmark, not all")
+    assert shown(store, source())["NAIT"].differs == [
+        f"{name}: items at most 2 of a task, not all" for name in ("math", "code")
+    ]
 
 
 def test_another_number_of_examples_is_another_setting(store: Store) -> None:
@@ -118,15 +148,15 @@ def test_another_number_of_examples_is_another_setting(store: Store) -> None:
             "figures": [{"name": "NAIT", "selector": "nait", "mean": "one", "value": 1, "table": "t"}],
         }
     )  # fmt: skip
-    assert shown(store, known)["NAIT"][5:7] == (DIFFERENT, "math with 0 examples, not 8")
+    assert shown(store, known)["NAIT"][3:5] == (DIFFERENT, ["math: examples 0, not 8"])
 
 
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [
-        ("spread", {"nano_math": 5}, "math with 5 items, not all"),
-        ("max_gen_toks", {"nano_code": 8}, "code with 8 tokens for an answer, not the task's number of"),
-        ("apply_chat_template", True, "prompts in the chat template"),
+        ("spread", {"nano_math": 5}, "math: items at most 5 of a task, not all"),
+        ("max_gen_toks", {"nano_code": 8}, "code: tokens of an answer 8, not the task's"),
+        ("apply_chat_template", True, "prompts in the chat template, not plain"),
     ],
 )
 def test_a_part_of_the_protocol_that_differs_is_named(
@@ -135,7 +165,7 @@ def test_a_part_of_the_protocol_that_differs_is_named(
     store = Store(tmp_path / "store")
     options: dict[str, Any] = {**SAME, f"eval.{setting}": value}
     put(store, "nait", **options)
-    assert shown(store, source())["NAIT"][5:7] == (DIFFERENT, words)
+    assert shown(store, source())["NAIT"][3:5] == (DIFFERENT, [words])
 
 
 def test_the_published_protocols_are_those_of_the_papers_evaluation() -> None:
@@ -154,11 +184,11 @@ def test_the_published_protocols_are_those_of_the_papers_evaluation() -> None:
 
 def test_a_gain_is_relative_and_a_cost_is_hours(store: Store) -> None:
     rows = shown(store, source())
-    nait, random = (float(rows[name][3].split(" ")[0]) for name in ("NAIT", "random"))
-    assert rows["gain"][2] == "5.00 % over random"
-    assert float(rows["gain"][3]) == pytest.approx(100 * (nait - random) / random, abs=0.05)
-    assert rows["cost"][2:4] == ("1.50 h", "0.00")
-    assert rows["cost"][6] == "device unknown, not A800"
+    nait, random = (float(rows[name].measured.split(" ")[0]) for name in ("NAIT", "random"))
+    assert rows["gain"].published == "5.00 % over random"
+    assert float(rows["gain"].measured) == pytest.approx(100 * (nait - random) / random, abs=0.05)
+    assert rows["cost"][:2] == ("1.50 h", "0.001")
+    assert rows["cost"].differs == ["device unknown, not A800"]
 
 
 def test_a_device_is_known_by_the_words_of_its_name(store: Store) -> None:
@@ -173,15 +203,57 @@ def test_a_device_is_known_by_the_words_of_its_name(store: Store) -> None:
     assert arm.facts["devices"] == "1"
     shared = replace(arm, facts={**arm.facts, "device": "A800 80GB", "devices": "4"})
     stated = replace(cost, settings={**cost.settings, "device": "A800 80GB", "devices": 1})
-    assert setting_differences(stated, shared) == ["devices 4, not 1"]
+    assert setting_differences(stated, shared) == [Difference("devices", "4", "1")]
 
 
 def test_of_figures_for_several_models_the_one_for_the_runs_model_is_shown(store: Store) -> None:
     known = source()
     gain = next(figure for figure in known.figures if figure.name == "gain")
     other = replace(gain, value=9.0, settings={**gain.settings, "model": "other"})
-    assert shown(store, replace(known, figures=(gain, other)))["gain"][2] == "5.00 % over random"
-    assert shown(store, replace(known, figures=(other,)))["gain"][6] == "model m, not other"
+    assert shown(store, replace(known, figures=(gain, other)))["gain"].published == "5.00 % over random"
+    assert shown(store, replace(known, figures=(other,)))["gain"].differs == ["model m, not other"]
+
+
+def test_a_benchmark_with_fewer_items_is_another_setting(store: Store) -> None:
+    known = parse(
+        {
+            "source": "s", "directions": [], "settings": {}, "selectors": {},
+            "benchmarks": {"math": {"task": "nano_math", "metric": "acc", "shots": 0, "items": 1319}},
+            "means": {"one": ["math"]},
+            "figures": [{"name": "NAIT", "selector": "nait", "mean": "one", "value": 1, "table": "t"}],
+        }
+    )  # fmt: skip
+    assert shown(store, known)["NAIT"].differs == ["math: items 60, not 1,319"]
+
+
+def test_a_method_that_no_target_changes_is_compared_once_and_is_the_base_of_each_gain(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path / "store")
+    for target in ("math", "code"):
+        put(store, "nait", target=target, share=0.6, **SAME)
+        put(store, "random", target=target, share=0.5, **{"train.epochs": "3.0"})
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs, "random")
+    table = beside_published(runs, one.rows, one.lines, source())[0]
+    assert isinstance(table, Table)
+    methods = [(row[1], row[5]) for row in table.body]
+    assert sorted(methods) == [
+        ("NAIT", "nait, math"), ("cost", "nait, code"), ("cost", "nait, math"), ("gain", "nait, code"),
+        ("gain", "nait, math"), ("random", "random"),
+    ]  # fmt: skip
+    assert all(float(row[4]) > 0 for row in table.body if row[1] == "gain")
+
+
+def test_arms_of_one_evaluation_are_compared_once_where_the_figure_has_no_target(store: Store) -> None:
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs, "random")
+    arm = next(arm for arm in arms(runs, one.rows, one.lines) if arm.method == "nait")
+    twice = [replace(arm, name="nait, math"), replace(arm, name="nait, code", targets=frozenset({"code"}))]
+    figures = {figure.name: figure for figure in source().figures}
+    assert [one.name for one in _arms_of(figures["gain"], twice)] == ["nait, math"]
+    assert len(_arms_of(figures["gain"], [twice[0], replace(twice[1], evaluation="another")])) == 2
+    assert [one.name for one in _arms_of(figures["NAIT"], twice)] == ["nait, math"]
 
 
 def test_other_targets_and_orders_are_other_figures(tmp_path: Path) -> None:
@@ -213,10 +285,12 @@ def test_the_report_has_the_section_where_the_papers_benchmarks_were_measured(tm
     runs = RunSet.load(store, None)
     document = Report().document(runs, measured(runs, "random"))
     (section,) = [one for one in document.sections if one.title == "Beside published figures"]
-    (table, _) = section.blocks
-    assert isinstance(table, Table)
-    assert {row[5] for row in table.body} == {DIFFERENT}
-    assert "0 of 9 benchmarks" in table.body[0][6]
+    lines, differing, _ = (block for block in section.blocks if isinstance(block, Table))
+    assert {row[6] for row in lines.body} == {DIFFERENT}
+    settings = {(row[0], row[1]): row[2] for row in differing.body}
+    assert settings["benchmarks", "all 9"].startswith("0 of 9 (without mmlu, ")
+    assert settings["gsm8k: metric", "exact_match (flexible-extract)"] == "acc"
+    assert settings["pool rows", "52,002"] == "unknown"
 
 
 def test_a_run_without_scores_is_compared_too(tmp_path: Path) -> None:

@@ -1,0 +1,123 @@
+"""The settings in which a measured method differs from a published figure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nait.sweeps.reproduction.measured_arms import Arm
+from nait.sweeps.reproduction.published_figures import Figure, Protocol
+from nait.sweeps.stats.aggregates import Line
+
+TASKS_OWN = "the task's"
+"""The cap on an answer's tokens where neither the preset nor the source sets one."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting: its value here, and as published."""
+
+    setting: str
+    here: str
+    published: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.here}, not {self.published}"
+
+
+def setting_differences(figure: Figure, arm: Arm) -> list[Difference]:
+    """The settings that the source states and that differ here."""
+    found = [
+        Difference(key, arm.facts.get(key, "unknown"), _shown(value))
+        for key, value in figure.settings.items()
+        if not _is_omitted(key, value) and not _equal(key, arm.facts.get(key), value)
+    ]
+    return found + list(_benchmark_differences(figure, arm))
+
+
+def not_stated(figure: Figure, arm: Arm) -> list[tuple[str, str]]:
+    """The settings that the source does not state, each with its value here."""
+    omitted = [key for key, value in figure.settings.items() if _is_omitted(key, value)]
+    return [(key, arm.facts[key]) for key in omitted if arm.facts.get(key)]
+
+
+def _benchmark_differences(figure: Figure, arm: Arm) -> Iterator[Difference]:
+    measured, count = arm.measured(figure.protocols), len(figure.protocols)
+    if len(measured) < count:
+        missing = [name for name in figure.protocols if name not in measured]
+        yield Difference(
+            "benchmarks", f"{len(measured)} of {count} (without {', '.join(missing)})", f"all {count}"
+        )
+    for name, protocol in figure.protocols.items():
+        line = arm.lines.get(protocol.task)
+        if line and name not in measured:
+            yield Difference(f"{name}: metric", line.metric, protocol.metric)
+    if measured and arm.suite.get("apply_chat_template"):
+        yield Difference("prompts", "in the chat template", "plain")
+    for name, line in measured.items():
+        yield from _protocol_differences(name, figure.protocols[name], arm.suite, line)
+
+
+def _protocol_differences(
+    name: str, protocol: Protocol, suite: Mapping[str, Any], line: Line
+) -> Iterator[Difference]:
+    """How a benchmark's measured protocol differs: lacking subtasks, items, examples, cap on answers."""
+    if line.missing:
+        yield Difference(f"{name}: subtasks", f"without {line.missing}", "all")
+    if (items := _items(protocol, suite, line)) is not None:
+        yield Difference(f"{name}: items", *items)
+    shots = _shots(suite.get("tasks") or {}, line)
+    if shots - {protocol.shots}:
+        yield Difference(f"{name}: examples", "/".join(map(str, sorted(shots))), str(protocol.shots))
+    tokens = _of_task(suite.get("max_gen_toks"), line)
+    if tokens != protocol.tokens:
+        here, there = (str(cap or TASKS_OWN) for cap in (tokens, protocol.tokens))
+        yield Difference(f"{name}: tokens of an answer", here, there)
+
+
+def _items(protocol: Protocol, suite: Mapping[str, Any], line: Line) -> tuple[str, str] | None:
+    """The number of items here and of the benchmark, where they differ."""
+    if protocol.items is not None:
+        return None if line.n == protocol.items else (f"{line.n:,}", f"{protocol.items:,}")
+    asked = _of_task(suite.get("spread"), line)
+    limits = [str(one) for one in (asked, suite.get("limit")) if one is not None]
+    return (f"at most {' and '.join(limits)} of a task", "all") if limits else None
+
+
+def _of_task(setting: Any, line: Line) -> Any:
+    """A setting of the suite for a line's task: the number for all tasks, or the task's own; None without one."""
+    return setting.get(line.task) if isinstance(setting, Mapping) else setting
+
+
+def _shots(tasks: Mapping[str, Mapping[str, Any]], line: Line) -> set[int]:
+    """The numbers of examples of a line's tasks, where the evaluation records them."""
+    given = [tasks.get(name, {}).get("num_fewshot") for name in (line.members or (line.task,))]
+    return {int(one) for one in given if one is not None}
+
+
+def _is_omitted(key: str, value: object) -> bool:
+    """Whether the source does not state a setting. `train.max_steps` null means: epochs decide."""
+    return value is None and key != "train.max_steps"
+
+
+def _equal(key: str, measured: str | None, stated: object) -> bool:
+    """Whether a measured setting is the stated one. A device's name may have more words: A800 80GB."""
+    if measured is None:
+        return False
+    if key == "device":
+        return {*re.findall(r"\w+", str(stated))} <= {*re.findall(r"\w+", measured)}
+    try:
+        return math.isclose(float(measured), float(str(stated)))
+    except ValueError:
+        return measured.casefold() == _shown(stated).casefold() or (
+            stated is None and measured in ("None", "null")
+        )
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
