@@ -65,6 +65,12 @@ def _build(task: Task, num_fewshot: int | None, seed: int) -> Any:
     spec = str(task.entry.path) if task.entry.path and not task.overrides else _full_definition(task)
     try:
         (built,) = TaskManager(include_defaults=False).load([spec])["tasks"].values()
+    except IndexError as error:  # the harness reads the first item
+        raise ConfigError(
+            f"the data of the task '{task.name}' hold no item of it",
+            where="eval.tasks",
+            fix="Add items to the copy of its data, or list the tasks that have some.",
+        ) from error
     except (ImportError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"task '{task.name}' cannot be built ({type(error).__name__}: {error})",

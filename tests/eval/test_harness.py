@@ -115,6 +115,19 @@ def test_a_relative_data_file_is_answered_with_the_folder_it_was_searched_in(
         LmEval(tasks=["mine"], include=[str(task_folder)]).check()
 
 
+def test_a_task_without_items_in_its_data_is_named(
+    evaluator: Make, model: LocalModel, task_folder: Path, tmp_path: Path
+) -> None:
+    """A small copy of a data set may lack a category that a task filters for."""
+    (task_folder / "none.py").write_text("def none(rows):\n    return rows.select([])\n")
+    definition = (
+        "include: _letters_yaml\ntask: toy_none\ndataset_name: small\nprocess_docs: !function none.none\n"
+    )
+    (task_folder / "none.yaml").write_text(definition)
+    with pytest.raises(ConfigError, match=r"eval\.tasks: .*'toy_none' hold no item of it\. Add items"):
+        evaluator(tasks=["toy_none"]).evaluate(model, None, folder=tmp_path)
+
+
 def test_a_partial_run_names_what_it_lacks(
     evaluator: Make, model: LocalModel, mirror: Path, tmp_path: Path
 ) -> None:
