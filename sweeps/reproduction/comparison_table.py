@@ -11,7 +11,7 @@ from nait.core.statistics.results import Row
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.reproduction.measured_arms import Arm, arms
 from nait.sweeps.reproduction.published_figures import Figure, Published, published
-from nait.sweeps.reproduction.setting_differences import Difference, not_stated, setting_differences
+from nait.sweeps.reproduction.setting_differences import SettingDifference, not_stated, setting_differences
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stored_runs.run_set import RunSet
 
@@ -35,7 +35,7 @@ class _Comparison:
     arm: Arm
     value: float
     half: float | None
-    differing: Sequence[Difference]
+    differing: Sequence[SettingDifference]
     omitted: Sequence[tuple[str, str]]
 
     @property

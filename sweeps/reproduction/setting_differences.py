@@ -17,7 +17,7 @@ TASKS_OWN = "the task's"
 
 
 @dataclass(frozen=True)
-class Difference:
+class SettingDifference:
     """One setting: its value here, and as published."""
 
     setting: str
@@ -28,10 +28,10 @@ class Difference:
         return f"{self.setting} {self.here}, not {self.published}"
 
 
-def setting_differences(figure: Figure, arm: Arm) -> list[Difference]:
+def setting_differences(figure: Figure, arm: Arm) -> list[SettingDifference]:
     """The settings that the source states and that differ here."""
     found = [
-        Difference(key, arm.facts.get(key, "unknown"), _shown(value))
+        SettingDifference(key, arm.facts.get(key, "unknown"), _shown(value))
         for key, value in figure.settings.items()
         if not _is_omitted(key, value) and not _equal(key, arm.facts.get(key), value)
     ]
@@ -44,38 +44,38 @@ def not_stated(figure: Figure, arm: Arm) -> list[tuple[str, str]]:
     return [(key, arm.facts[key]) for key in omitted if arm.facts.get(key)]
 
 
-def _benchmark_differences(figure: Figure, arm: Arm) -> Iterator[Difference]:
+def _benchmark_differences(figure: Figure, arm: Arm) -> Iterator[SettingDifference]:
     measured, count = arm.measured(figure.protocols), len(figure.protocols)
     if len(measured) < count:
         missing = [name for name in figure.protocols if name not in measured]
-        yield Difference(
+        yield SettingDifference(
             "benchmarks", f"{len(measured)} of {count} (without {', '.join(missing)})", f"all {count}"
         )
     for name, protocol in figure.protocols.items():
         line = arm.lines.get(protocol.task)
         if line and name not in measured:
-            yield Difference(f"{name}: metric", line.metric, protocol.metric)
+            yield SettingDifference(f"{name}: metric", line.metric, protocol.metric)
     if measured and arm.suite.get("apply_chat_template"):
-        yield Difference("prompts", "in the chat template", "plain")
+        yield SettingDifference("prompts", "in the chat template", "plain")
     for name, line in measured.items():
         yield from _protocol_differences(name, figure.protocols[name], arm.suite, line)
 
 
 def _protocol_differences(
     name: str, protocol: Protocol, suite: Mapping[str, Any], line: Line
-) -> Iterator[Difference]:
+) -> Iterator[SettingDifference]:
     """How a benchmark's measured protocol differs: lacking subtasks, items, examples, cap on answers."""
     if line.missing:
-        yield Difference(f"{name}: subtasks", f"without {line.missing}", "all")
+        yield SettingDifference(f"{name}: subtasks", f"without {line.missing}", "all")
     if (items := _items(protocol, suite, line)) is not None:
-        yield Difference(f"{name}: items", *items)
+        yield SettingDifference(f"{name}: items", *items)
     shots = _shots(suite.get("tasks") or {}, line)
     if shots - {protocol.shots}:
-        yield Difference(f"{name}: examples", "/".join(map(str, sorted(shots))), str(protocol.shots))
+        yield SettingDifference(f"{name}: examples", "/".join(map(str, sorted(shots))), str(protocol.shots))
     tokens = _of_task(suite.get("max_gen_toks"), line)
     if tokens != protocol.tokens:
         here, there = (str(cap or TASKS_OWN) for cap in (tokens, protocol.tokens))
-        yield Difference(f"{name}: tokens of an answer", here, there)
+        yield SettingDifference(f"{name}: tokens of an answer", here, there)
 
 
 def _items(protocol: Protocol, suite: Mapping[str, Any], line: Line) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ import pytest
 import nait.cli.config.resolvers  # registers them
 from tests.app import kept_yaml
 from tests.app.commands import Run, environment, given, make_home, warm
+from tests.app.warm import SECONDS
 
 kept_yaml.keep()
 
@@ -25,9 +26,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nait(home: Path, tmp_path: Path) -> Run:
     """Runs `nait` in an empty folder with the user's files; more arguments override."""
 
-    def run(*arguments: str, bare: bool = False) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, bare: bool = False, seconds: int = SECONDS) -> subprocess.CompletedProcess[str]:
         usual = [] if bare else given(home)
-        return warm().run([*usual, *arguments], cwd=tmp_path)
+        return warm().run([*usual, *arguments], cwd=tmp_path, seconds=seconds)
 
     return run
 

@@ -88,6 +88,8 @@ JOBS = {
     "paper_reference_size": 4, "paper_extremes": 4, "paper_layers": 16,
 }  # fmt: skip
 """Number of jobs of each experiment on five layers, with the words of `SMALL`."""
+MOST_SECONDS = 1800
+"""Twenty trainings take a minute on two idle cores, and much longer on busy ones."""
 
 
 @pytest.mark.slow
@@ -104,7 +106,7 @@ def test_every_experiment_runs_end_to_end_on_a_mirror(
         "budget.allow_fewer=true",
     ]  # fmt: skip
     given = [word for word in small if word.split("=")[0] not in {one.split("=")[0] for one in words}]
-    done = nait(f"experiment={experiment}", *given, *words, bare=True)
+    done = nait(f"experiment={experiment}", *given, *words, bare=True, seconds=MOST_SECONDS)
     assert done.returncode == 0, done.stderr[-2000:]
     found = manifests(tmp_path)
     assert len(found) == JOBS[experiment]

@@ -18,7 +18,7 @@ def test_subsets_are_trained_once_and_every_method_is_measured_on_them(home: Pat
         *usual, "sweep=validity", "target=files", f"target.paths={{toy: {home / 'refs.jsonl'}}}", "beside=[]",
         "budget.ratio=0.3", "selector.subset=range(0,8)", "selector.clusters=4", "train.epochs=1", "train.lora.r=2",
     ]  # fmt: skip
-    first = warm().run([*words, "selector=nait,length,tilted_random"], cwd=tmp_path)
+    first = warm().run([*words, "selector=nait,length,tilted_random"], cwd=tmp_path, seconds=1800)
     assert first.returncode == 0, first.stderr
     assert "shuffled scores" in first.stdout
     assert "tilted_random" not in first.stdout
@@ -30,7 +30,7 @@ def test_subsets_are_trained_once_and_every_method_is_measured_on_them(home: Pat
     assert len(list(filter(None, trained))) == 8
     store = Store(tmp_path / "store")
     assert len(store.artifacts("adapters")) == 8
-    again = warm().run([*words, "selector=perplexity,tilted_random"], cwd=tmp_path)
+    again = warm().run([*words, "selector=perplexity,tilted_random"], cwd=tmp_path, seconds=1800)
     assert again.returncode == 0, again.stderr
     assert "perplexity" in again.stdout
     assert "mean rank" in again.stdout

@@ -30,7 +30,7 @@ OURS = (
     "nait.sweeps.reports.full_report", "nait.training.trainer_run", "nait.eval.language_model.shared_prefix",
 )  # fmt: skip
 SECONDS = 300
-"""A command that takes longer is ended."""
+"""A command that takes longer is ended, unless its test gives it more."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,15 @@ class Warm:
 
     def start(
         self, arguments: Sequence[str], *, cwd: Path, module: str = "nait", script: str = "",
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None, seconds: int = SECONDS,
     ) -> Started:  # fmt: skip
-        """`python -m MODULE`, or the script, with these arguments in this folder; `environment` adds variables."""
+        """`python -m MODULE`, or the script, with these arguments in this folder; `environment` adds variables.
+
+        The command is ended after `seconds`.
+        """
         texts = tuple(Path(tempfile.mkstemp(prefix=f"{name}-")[1]) for name in ("out", "err"))
         call = {"arguments": [*arguments], "cwd": str(cwd), "texts": [*map(str, texts)], "module": module}
-        pid = self.ask({**call, "script": script, "environment": dict(environment or {})})
+        pid = self.ask({**call, "script": script, "environment": dict(environment or {}), "seconds": seconds})
         return Started(self, arguments, pid, (texts[0], texts[1]))
 
     def run(self, arguments: Sequence[str], *, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -151,7 +154,7 @@ def act(call: Mapping[str, Any]) -> None:
     for number, path in enumerate(call["texts"], start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    signal.alarm(SECONDS)
+    signal.alarm(call["seconds"])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with it ignored
     os.environ.update(call["environment"])
     os.chdir(call["cwd"])

@@ -17,7 +17,7 @@ from nait.sweeps.reports.leaderboard import measured
 from nait.sweeps.reproduction.comparison_table import DIFFERENT, _arms_of, beside_published
 from nait.sweeps.reproduction.measured_arms import arms
 from nait.sweeps.reproduction.published_figures import Published, parse, published
-from nait.sweeps.reproduction.setting_differences import Difference, setting_differences
+from nait.sweeps.reproduction.setting_differences import SettingDifference, setting_differences
 from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put
@@ -203,7 +203,7 @@ def test_a_device_is_known_by_the_words_of_its_name(store: Store) -> None:
     assert arm.facts["devices"] == "1"
     shared = replace(arm, facts={**arm.facts, "device": "A800 80GB", "devices": "4"})
     stated = replace(cost, settings={**cost.settings, "device": "A800 80GB", "devices": 1})
-    assert setting_differences(stated, shared) == [Difference("devices", "4", "1")]
+    assert setting_differences(stated, shared) == [SettingDifference("devices", "4", "1")]
 
 
 def test_of_figures_for_several_models_the_one_for_the_runs_model_is_shown(store: Store) -> None:
