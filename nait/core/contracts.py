@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -286,6 +286,24 @@ class Splittable(Protocol):
     def follow(self) -> None: ...
 
     def dismiss(self) -> None: ...
+
+
+@runtime_checkable
+class Relocatable(Protocol):
+    """A model that can be opened in the host's memory, or without its weights, to be sharded over processes."""
+
+    def load_on(self, device: Literal["cpu", "meta"]) -> Any:
+        """The network in eval mode on `cpu`; on `meta` with the shapes of its tensors only."""
+        ...
+
+
+@runtime_checkable
+class Quantizable(Protocol):
+    """A model whose linear layers can be quantised when it is opened."""
+
+    def load_quantized(self) -> Any:
+        """The network in eval mode on its GPU, its linear layers in 4 bits."""
+        ...
 
 
 class Trainer(Protocol):

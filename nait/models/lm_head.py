@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from nait.core.errors import ModelError
 from nait.models.anatomy import Anatomy, device_of
+from nait.models.devices.sharded_network import decoder_of
 
 if TYPE_CHECKING:
     import torch
@@ -106,10 +107,10 @@ def _find(network: Any, anatomy: Anatomy) -> LmHead:
         )
     ids = torch.arange(PROBE_TOKENS, device=device_of(base))[None] + 3
     ids = ids % base.config.get_text_config(decoder=True).vocab_size
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference mode, whose tensors a sharded network could not train with
         # Compared on the CPU: in a model on several devices, the head and its inputs may be on different ones.
-        wanted = network(input_ids=ids, use_cache=False).logits[0].float().cpu()
-        h_pd = anatomy.decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
+        wanted = base(input_ids=ids, use_cache=False).logits[0].float().cpu()
+        h_pd = decoder_of(network, anatomy)(input_ids=ids, use_cache=False).last_hidden_state[0]
         heads = [LmHead(module, step) for step in _steps(base)]
         errors = [float((head(h_pd).cpu() - wanted).abs().max()) for head in heads]
     best = min(range(len(heads)), key=errors.__getitem__)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -142,6 +143,35 @@ class LocalModel:
         """The causal language model in eval mode. Raises: ModelError if transformers cannot open it."""
         return lead(self._load) if self.tensor_parallel else self._load()
 
+    def load_on(self, device: Literal["cpu", "meta"]) -> Any:
+        """The network in the host's memory, or (`meta`) without its weights: to be sharded over processes."""
+        placed = replace(self, device="cpu", device_map=None, tensor_parallel=False)
+        return placed._load() if device == "cpu" else placed._opened({"device_map": device})[0].eval()
+
+    def load_quantized(self) -> Any:
+        """The network in eval mode, its linear layers in 4-bit NormalFloat with double quantisation (QLoRA).
+
+        Products run in the model's dtype, in bfloat16 for float16. The LM head and the embeddings are not quantised.
+        """
+        import torch
+        from transformers import AutoConfig, BitsAndBytesConfig
+
+        own = AutoConfig.from_pretrained(
+            str(self.folder), trust_remote_code=self.trust_remote_code, local_files_only=True
+        ).dtype
+        asked = own if self.dtype == "auto" else getattr(torch, self.dtype)
+        dtype = torch.float32 if asked == torch.float32 else torch.bfloat16
+        four_bits = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        place = self.device_map or {"": self.torch_device()}
+        network, info = self._opened({"quantization_config": four_bits, "device_map": place, "dtype": dtype})
+        check_loaded(network, info, where=str(self.folder))
+        return network.eval()
+
     @property
     def leftovers(self) -> str | None:
         """Names the checkpoint's unused tensors in a sentence; "" if there are none, None before loading."""
@@ -156,6 +186,23 @@ class LocalModel:
         dismiss()
 
     def _load(self) -> Any:
+        options: dict[str, Any] = {"device_map": self.device_map} if self.device_map else {}
+        if self.tensor_parallel:
+            from transformers.distributed import DistributedConfig
+
+            options["distributed_config"] = DistributedConfig(tp_plan="auto")
+        network, info = self._opened(options)
+        self.__dict__["_leftovers"] = check_loaded(network, info, where=str(self.folder))
+        if not self.device_map and not self.tensor_parallel:
+            network = network.to(self.torch_device())
+        check_finite(network, where=str(self.folder))
+        return network.eval()
+
+    def _opened(self, placing: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+        """The network and the loading report. `placing`: options of transformers that decide the devices.
+
+        Raises: ModelError if transformers cannot open it.
+        """
         import torch
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging as transformers_logging
@@ -167,21 +214,15 @@ class LocalModel:
         }
         if self.attn_implementation:
             options["attn_implementation"] = self.attn_implementation
-        if self.device_map:
-            options["device_map"] = self.device_map
-        if self.tensor_parallel:
-            from transformers.distributed import DistributedConfig
-
-            options["distributed_config"] = DistributedConfig(tp_plan="auto")
         try:
-            network, info = AutoModelForCausalLM.from_pretrained(
+            opened: tuple[Any, Mapping[str, Any]] = AutoModelForCausalLM.from_pretrained(
                 str(self.folder),
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # check_loaded refuses them by name
                 use_safetensors=True,
                 trust_remote_code=self.trust_remote_code,
                 local_files_only=True,
-                **options,
+                **{**options, **placing},
             )
         except NaitError:
             raise
@@ -191,11 +232,7 @@ class LocalModel:
                 where=str(self.folder),
                 fix=self._opening_advice(),
             ) from error
-        self.__dict__["_leftovers"] = check_loaded(network, info, where=str(self.folder))
-        if not self.device_map and not self.tensor_parallel:
-            network = network.to(self.torch_device())
-        check_finite(network, where=str(self.folder))
-        return network.eval()
+        return opened
 
     def _opening_advice(self) -> str:
         config = read_config(self.folder)

@@ -25,6 +25,7 @@ from nait.runs.job_checks import (
     check_names,
     check_selector,
     check_split,
+    check_training,
     label_of,
     repeated_pool,
 )
@@ -122,6 +123,7 @@ def _parts(
     }
     stages = config["stages"]
     check_split(model, stages, plan=config["plan"])
+    check_training(built["train"], model, stages, plan=config["plan"])
     evaluator = build(config["eval"]) if "evaluate" in stages else None
     if evaluator is not None:
         evaluator.check()

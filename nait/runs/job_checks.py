@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
-from nait.core.contracts import Budget, Model
+from nait.core.contracts import Budget, Model, Trainer
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError
+from nait.core.ranks import workers_from
+from nait.models.devices.process_group import can_meet
+from nait.models.devices.sharded_network import relocatable
 from nait.runs.processes.launch import is_tensor_parallel
 from nait.stages.select import Selector
 
@@ -74,6 +78,34 @@ def check_split(model: Model, stages: Sequence[str], *, plan: bool) -> None:
             where="model.tensor_parallel=true",
             fix="Set 'stages=[select]'. The same job without this setting then finds the scores in the store.",
         )
+
+
+def check_training(trainer: Trainer, model: Model, stages: Sequence[str], *, plan: bool) -> None:
+    """Raises: ConfigError for a training that this command cannot run: sharded, or on a quantised base."""
+    if not {"train", "evaluate"} & set(stages):
+        return
+    if "train" in stages:
+        getattr(trainer, "check_machine", lambda: None)()
+    if getattr(trainer, "sharding", "none") != "none":
+        _check_sharding(trainer, model, plan=plan)
+
+
+def _check_sharding(trainer: Trainer, model: Model, *, plan: bool) -> None:
+    if plan:
+        raise ConfigError(
+            "a plan measures a training in one process",
+            where="train.sharding",
+            fix="Plan with train.sharding=none.",
+        )
+    if getattr(model, "device_map", None):
+        raise ConfigError(
+            "fsdp shards the weights over processes, and model.device_map spreads them over the devices of one",
+            where="train.sharding",
+            fix="Set model.device_map=null, or train.sharding=none.",
+        )
+    relocatable(model)
+    count = workers_from(os.environ).count if can_meet(os.environ) else 1
+    getattr(trainer, "check_processes", lambda _: None)(count)
 
 
 def label_of(budget: Budget) -> str:

@@ -21,6 +21,7 @@ from nait.core.inputs.checks import check_choice, check_number, check_whole
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.models.checkpoint.safetensors_headers import tensors_of
 from nait.models.devices.open_networks import borrow, give_back
+from nait.models.devices.sharded_network import is_sharded
 from nait.store import check_path, read_json, reading, repair_advice, write_json
 from nait.store.jsonable import plain
 
@@ -170,14 +171,15 @@ def _without_rename_warning() -> Iterator[None]:
         yield
 
 
-def save(network: Any, folder: Path, *, base: str) -> None:
+def save(network: Any, folder: Path, *, base: str, weights: Mapping[str, Any] | None = None) -> None:
     """Save the network's adapter, or all its weights when it has none, into `folder`.
 
-    `base` is the name of the base model, recorded for information; only the last part of a path is kept.
+    `base` is the name of the base model, recorded for information; only the last part of a path is kept. `weights`:
+    all weights by name, of a network that holds shards of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not hasattr(network, "peft_config"):
-        _save_all(network, folder)
+        _save_all(network, folder, weights)
         return
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
@@ -221,11 +223,11 @@ def is_zero(network: Any) -> bool:
     return not any(bool(part.any()) for part in parts)
 
 
-def _save_all(network: Any, folder: Path) -> None:
+def _save_all(network: Any, folder: Path, weights: Mapping[str, Any] | None) -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # shards are written within a second
-    network.save_pretrained(folder)
+    network.save_pretrained(folder, **({"state_dict": dict(weights)} if weights else {}))
 
 
 def public_name(name: str) -> str:
@@ -237,6 +239,8 @@ def public_name(name: str) -> str:
 
 def release(network: Any) -> None:
     """Give a borrowed base model back, without the adapter that `attach` or `load_adapted` put on it."""
+    if is_sharded(network):
+        return  # the next user opens the whole model
     give_back(network.unload() if hasattr(network, "peft_config") else network)
 
 

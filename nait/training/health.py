@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from nait.models.devices.sharded_network import local_part
+
 SAMPLED = 65_536
 """At most this many weights of each tensor, evenly spaced, are compared: a copy of all would take memory."""
 LITTLE = 0.1
@@ -42,7 +44,10 @@ class Weights:
 
 
 def sample_weights(network: Any, names: Sequence[str] | None = None) -> Weights:
-    """Sampled values of the tensors with these names; by default, of those that require a gradient."""
+    """Sampled values of the tensors with these names; by default, of those that require a gradient.
+
+    Of a sharded tensor, values of this process's part.
+    """
     import torch
 
     wanted = None if names is None else set(names)
@@ -50,7 +55,7 @@ def sample_weights(network: Any, names: Sequence[str] | None = None) -> Weights:
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if parameter.requires_grad if wanted is None else name in wanted:
-                flat = parameter.detach().flatten()
+                flat = local_part(parameter.detach()).flatten()
                 stride = -(-flat.numel() // SAMPLED)
                 found[name] = flat[::stride].clone().cpu()
     return Weights(found)

@@ -20,7 +20,10 @@ from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
 from nait.core.estimates.plans import updates
 from nait.core.inputs.checks import check_choice, check_flag, check_number, check_whole
-from nait.models.devices.open_networks import borrow
+from nait.models.devices.open_networks import borrow, free
+from nait.models.devices.process_group import shared_by
+from nait.models.devices.quantized_network import check_quantization, open_quantized
+from nait.models.devices.sharded_network import open_unsharded, shard
 from nait.store import write_json
 from nait.store.attempts import Attempt
 from nait.training import adapter, health, schedules
@@ -30,11 +33,15 @@ from nait.training.checkpoints import CHECKPOINTS, STATE, latest
 from nait.training.trainer_run import fit, stochastic_adamw
 from nait.training.updates.device_tokens import AUTO, automatic, halved
 from nait.training.updates.rows import check_trainable
+from nait.training.updates.sharded_states import whole_weights
+from nait.training.updates.shared_updates import agreed, opening_together
 
 VERSION = 3
 METHODS = ("lora", "full")
 PRECISIONS = ("model", "bf16", "bf16_weights")
 KEEPS = ("none", "epoch")
+SHARDINGS = ("none", "fsdp")
+QUANTIZATIONS = ("none", "nf4")
 STOCHASTIC = "adamw_8bit_stochastic"
 # Our name -> transformers' name. The stochastic optimiser is passed to the trainer as a class.
 OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit", STOCHASTIC: "adamw_torch"}
@@ -58,8 +65,13 @@ class FineTune:
     checkpoints in bfloat16, since float16 gradients underflow), `bf16` in bfloat16. `bf16_weights` also trains the
     weights in bfloat16 to save memory; it requires `method=full` and the optimiser with stochastic rounding.
 
+    `quantization=nf4` (QLoRA, arXiv 2305.14314) trains an adapter over a base in 4 bits: NormalFloat with double
+    quantisation, on a CUDA GPU. The adapter is evaluated on the base as the model's dtype has it.
+
     `checkpoints=epoch` keeps each epoch's adapter with Adam's moments, for LESS. `gradient_checkpointing` and
-    `save_seconds` change time and memory, never the result. Without `deterministic`, two runs on a GPU may differ in
+    `save_seconds` change time and memory, never the result. So does `sharding=fsdp`, for models that no device holds:
+    each process of a launcher has a share of each base weight. An adapter is whole in each; with `method=full` the
+    gradients and the optimiser's moments are sharded too. Without `deterministic`, two runs on a GPU may differ in
     the last bits.
     """
 
@@ -80,6 +92,8 @@ class FineTune:
     deterministic: bool = True
     checkpoints: Literal["none", "epoch"] = "none"
     save_seconds: float = 300.0
+    sharding: Literal["none", "fsdp"] = "none"
+    quantization: Literal["none", "nf4"] = "none"
     lora: LoraRecipe | None = None
 
     def __post_init__(self) -> None:
@@ -103,7 +117,11 @@ class FineTune:
         check_flag("train.deterministic", self.deterministic)
         check_choice("train.checkpoints", self.checkpoints, KEEPS)
         check_number("train.save_seconds", self.save_seconds, "[0, inf)")
+        check_choice("train.sharding", self.sharding, SHARDINGS)
+        check_choice("train.quantization", self.quantization, QUANTIZATIONS)
         self._check_together()
+        if self.sharding == "fsdp":
+            self._check_sharding()
 
     def _check_together(self) -> None:
         if (self.method == "lora") != (self.lora is not None):
@@ -120,12 +138,58 @@ class FineTune:
                 where="train.precision",
                 fix=f"Set train=full train.precision=bf16_weights train.optimizer={STOCHASTIC}, or none of them.",
             )
+        if self.quantization != "none" and (self.lora is None or self.lora.variant == "pissa"):
+            raise ConfigError(
+                "a base in 4 bits is not trained itself, and its weights cannot be factorised",
+                where="train.quantization",
+                fix="Set train.method=lora with train.lora.variant=lora, or train.quantization=none.",
+            )
         if self.max_steps is not None and self.max_tokens is not None:
             raise ConfigError(
                 "both end the training", where="train.max_tokens", fix="Set train.max_steps=null."
             )
         if package := PACKAGES.get(self.optimizer):
             self._check_eight_bits(package)
+
+    def _check_sharding(self) -> None:
+        """Raises: ConfigError for settings that a sharded training does not support."""
+        full, variant = self.method == "full", self.lora.variant if self.lora else ""
+        for key, value, whole, present in (
+            (
+                "train.optimizer",
+                self.optimizer,
+                "rounds blocks of whole weights",
+                full and self.optimizer != "adamw",
+            ),
+            (
+                "train.checkpoints",
+                self.checkpoints,
+                "saves whole moments",
+                full and self.checkpoints == "epoch",
+            ),
+            ("train.lora.variant", variant, "factorises whole weights", variant == "pissa"),
+            ("train.quantization", self.quantization, "packs whole weights", self.quantization != "none"),
+        ):
+            if present:
+                raise ConfigError(
+                    f"{value} {whole}, and with train.sharding=fsdp a process has a share of them",
+                    where=key,
+                    fix="Set train.sharding=none, or another value here.",
+                )
+
+    def check_machine(self) -> None:
+        """Raises: ConfigError if this machine lacks what the recipe needs, before a model is opened."""
+        if self.quantization != "none":
+            check_quantization()
+
+    def check_processes(self, count: int) -> None:
+        """Raises: ConfigError if one process would have to hold all shards."""
+        if self.sharding == "fsdp" and count == 1:
+            raise ConfigError(
+                "fsdp shards a model over several processes, and this is one",
+                where="train.sharding",
+                fix="Start it with torchrun --nproc-per-node N -m nait ..., or set train.sharding=none.",
+            )
 
     def _check_eight_bits(self, package: str) -> None:
         if self.checkpoints == "epoch":
@@ -160,6 +224,7 @@ class FineTune:
             "optimizer": self.optimizer,
             "precision": self.precision,
             "checkpoints": self.checkpoints,
+            **({"quantization": self.quantization} if self.quantization != "none" else {}),
             "lora": self.lora.recipe if self.lora else None,
         }
 
@@ -171,12 +236,8 @@ class FineTune:
         A checkpoint of a killed run in `folder` is resumed. Raises: NaitError when the loss is not finite.
         """
         check_trainable(rows)
-        from transformers import set_seed
-
-        network, tokenizer = borrow(model), model.load_tokenizer()
-        set_seed(seed)  # before the adapter is initialised
-        dtype = network.dtype
-        network = self._trainable(network)
+        network, dtype = self._open(model, seed)
+        tokenizer = model.load_tokenizer()
         start = health.sample_weights(network)
         most = self._most_tokens(network)
         resumed = self.resumes(folder)
@@ -193,14 +254,16 @@ class FineTune:
             bar.close()
         facts = watch.facts(state, network, rows, earlier_seconds=attempt.earlier_seconds)
         trained = health.sample_weights(network)
+        weights = self._whole(network, dtype)
         if self.lora is None:
-            network.to(dtype)
+            if not weights:
+                network.to(dtype)
             tokenizer.save_pretrained(folder)
-        adapter.save(network, folder, base=model.name)
+        adapter.save(network, folder, base=model.name, weights=weights)
         curve = watch.curve(state)
         write_json(folder / "curve.json", curve)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        saved = health.sample_weights(network, list(start.values))
+        saved = trained.to(dtype) if weights else health.sample_weights(network, list(start.values))
         shares = {
             "trained_share": start.changed(trained),
             "saved_share": start.to(dtype if self.lora is None else None).changed(saved),
@@ -225,18 +288,50 @@ class FineTune:
         `resumed`: the checkpoint from which rank 0 resumes.
         """
         check_trainable(rows)
-        from transformers import set_seed
-
-        network = borrow(model)
-        set_seed(seed)
-        dtype = network.dtype
-        network = self._trainable(network)
+        network, dtype = self._open(model, seed)
         with TemporaryDirectory(prefix="nait-helper-") as folder:
             self._fit(
                 network, rows, Path(folder), resumed, dtype=dtype, device_tokens=self._most_tokens(network),
                 seed=seed, watchers=[],
             )  # fmt: skip
+        self._whole(network, dtype)
         adapter.release(network)
+
+    def _open(self, model: Model, seed: int) -> tuple[Any, Any]:
+        """The network with its trainable weights, and the checkpoint's dtype. Draws are seeded.
+
+        Raises: ConfigError for a single process that shards.
+        """
+        workers = shared_by()
+        self.check_processes(workers.count)
+        self.check_machine()
+        if self.quantization != "none":
+            free()
+            return self._prepare(open_quantized(model), seed)
+        if self.sharding == "none":
+            return self._prepare(borrow(model), seed)
+        free()
+        with opening_together(workers):
+            network, dtype = self._prepare(open_unsharded(model, workers.rank), seed)
+        import torch
+
+        shard(network, rank=workers.rank, dtype=None if self.lora else torch.float32)
+        return network, dtype
+
+    def _prepare(self, network: Any, seed: int) -> tuple[Any, Any]:
+        from transformers import set_seed
+
+        set_seed(seed)  # before the adapter is initialised
+        dtype = network.dtype
+        return self._trainable(network), dtype
+
+    def _whole(self, network: Any, dtype: Any) -> Mapping[str, Any]:
+        """All trained weights in `dtype`, if the processes hold shards of them. All processes call it."""
+        if self.sharding == "none" or self.lora is not None:
+            return {}
+        agreed(0)
+        weights = whole_weights(network, rank=shared_by().rank)
+        return {name: weight.to(dtype) for name, weight in weights.items()}
 
     def _fit(
         self, network: Any, rows: TokenTable, checkpoints: Path, resumed: Path | None, *, dtype: Any,
@@ -266,6 +361,8 @@ class FineTune:
         if self.lora:
             return adapter.attach(network, self.lora)
         network.requires_grad_(True)
+        if self.sharding == "fsdp":
+            return network  # the shards are cast
         return network.bfloat16() if self.precision == "bf16_weights" else network.float()
 
     def _autocasts(self, dtype: Any) -> bool:

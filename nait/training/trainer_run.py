@@ -18,10 +18,12 @@ from nait.core.addresses import unit_interval
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
 from nait.models.devices.process_group import shared_by
+from nait.models.devices.sharded_network import is_shard
 from nait.training.callbacks import callbacks
 from nait.training.checkpoints import TOKENS, tokens_of
 from nait.training.updates.rows import ROWS, RowNumbers, gather
 from nait.training.updates.saved_state import generators, read_state, restore_generators, write_state
+from nait.training.updates.sharded_states import SavesTogether, gathers, load_weights, own_parts, save_weights
 
 UPDATES, SCALER = "updates", "scaler"
 """Files of a checkpoint: the state of optimizer and schedule, and of the scaler of gradients."""
@@ -69,7 +71,7 @@ def fit(
         args=arguments,
         train_dataset=RowNumbers(len(rows)),
         data_collator=gather,
-        callbacks=callbacks(*watchers),
+        callbacks=callbacks(*watchers, *([SavesTogether()] if _trains_shards(network) else [])),
         table=rows,
         schedule=schedule,
         device_tokens=min(device_tokens, tokens_of(resumed) if resumed else device_tokens),
@@ -95,19 +97,25 @@ def _train(trainer: Any, resumed: Path | None) -> None:
         from nait.training.updates.shared_updates import end_training
 
         workers, state = shared_by(), trainer.state
-        if workers.count > 1 and workers.rank == 0 and state.global_step < state.max_steps:
+        waiting = state.global_step < state.max_steps or trainer.trains_shards
+        if workers.count > 1 and workers.rank == 0 and waiting:
             end_training()
         raise
 
 
 def _updates_trainer() -> Any:
     """The trainer's class: a batch is one update, and its learning rate follows `schedule`."""
+    import torch
     from torch.nn.utils import clip_grad_norm_
     from transformers import Trainer
 
     from nait.training.updates.update_gradients import UpdateGradients
 
     workers = shared_by()
+
+    def norm(parameters: Sequence[Any], most: float) -> Any:
+        found: Any = clip_grad_norm_(parameters, most)
+        return found.full_tensor() if is_shard(found) else found
 
     class UpdatesTrainer(Trainer):  # type: ignore[misc]  # the trainer's hooks are methods
         def __init__(
@@ -116,10 +124,19 @@ def _updates_trainer() -> Any:
             super().__init__(**given)
             self.lengths, self.schedule = table.lengths, schedule
             self.trained = [p for p in self.model.parameters() if p.requires_grad]
+            self.trains_shards = _trains_shards(self.model)
+            self.whole: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
             self.gradients = UpdateGradients(
-                self.model, table, device_tokens=device_tokens, autocast=self.accelerator.autocast,
-                workers=workers,
+                self.model, table, device_tokens=device_tokens, autocast=self._autocast(), workers=workers,
             )  # fmt: skip
+
+        def _autocast(self) -> Callable[[], Any]:
+            """accelerate's; of shards without its cache, which would keep a copy of each block's gathered weights."""
+            if not (self.trains_shards and self.args.bf16):
+                autocast: Callable[[], Any] = self.accelerator.autocast
+                return autocast
+            kind = self.args.device.type
+            return lambda: torch.autocast(kind, dtype=torch.bfloat16, cache_enabled=False)
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
             self.lr_scheduler = self.schedule(optimizer or self.optimizer, updates=num_training_steps)
@@ -137,10 +154,30 @@ def _updates_trainer() -> Any:
 
         # The trainer's own two methods walk through all modules of the adapted network at each update.
         def _clip_grad_norm(self, model: Any) -> Any:  # noqa: ARG002
-            return clip_grad_norm_(self.trained, self.args.max_grad_norm)
+            return norm(self.trained, self.args.max_grad_norm)
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:  # noqa: ARG002
-            return clip_grad_norm_(self.trained, math.inf) if grad_norm is None else grad_norm
+            return norm(self.trained, math.inf) if grad_norm is None else grad_norm
+
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            """Of trained shards: all processes gather them, and rank 0 writes."""
+            if self.trains_shards:
+                self.whole = gathers(self.optimizer, self.model)
+            if workers.rank == 0:
+                super()._save_checkpoint(model, trial)
+            self.whole = ({}, {})
+
+        def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+            if self.trains_shards:
+                save_weights(self.whole[0], Path(str(output_dir)))
+            else:
+                super()._save(output_dir, state_dict)
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            if self.trains_shards:
+                load_weights(self.model, Path(resume_from_checkpoint))
+            else:
+                super()._load_from_checkpoint(resume_from_checkpoint, model)
 
         # The trainer's own files of its state are pickles.
         def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -149,13 +186,17 @@ def _updates_trainer() -> Any:
 
         def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
             if self.args.should_save:
-                state = {"optimizer": self.optimizer.state_dict(), "schedule": self.lr_scheduler.state_dict()}
+                optimizer = self.whole[1] if self.trains_shards else self.optimizer.state_dict()
+                state = {"optimizer": optimizer, "schedule": self.lr_scheduler.state_dict()}
                 write_state(Path(output_dir), UPDATES, state)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
             if checkpoint is not None:
                 state = read_state(Path(checkpoint), UPDATES)
-                self.optimizer.load_state_dict(state["optimizer"])
+                saved = state["optimizer"]
+                self.optimizer.load_state_dict(
+                    own_parts(saved, self.optimizer) if self.trains_shards else saved
+                )
                 self.lr_scheduler.load_state_dict(state["schedule"])
 
         def _save_scaler(self, output_dir: str) -> None:
@@ -184,6 +225,10 @@ def _updates_trainer() -> Any:
             super().log({**logs, TOKENS: self.gradients.device_tokens}, start_time)
 
     return UpdatesTrainer
+
+
+def _trains_shards(network: Any) -> bool:
+    return any(is_shard(parameter) for parameter in network.parameters() if parameter.requires_grad)
 
 
 @contextmanager

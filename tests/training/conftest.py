@@ -43,6 +43,11 @@ class TinyModel:
         torch.set_num_threads(1)
         return LlamaForCausalLM.from_pretrained(self.folder, dtype=self.dtype).eval()
 
+    def load_on(self, device: str) -> Any:
+        from transformers import LlamaForCausalLM
+
+        return LlamaForCausalLM.from_pretrained(self.folder, dtype=self.dtype, device_map=device).eval()
+
     def load_tokenizer(self) -> Any:
         from transformers import PreTrainedTokenizerFast
 

@@ -69,8 +69,10 @@ def test_method_and_lora_must_agree() -> None:
 
 
 def test_the_recipe_holds_every_field_that_decides_the_result() -> None:
-    recipe = FineTune(max_tokens=9, lora=LoraRecipe(variant="dora", modules_to_save=("head",))).recipe
-    free = {"device_tokens", "gradient_checkpointing", "deterministic", "save_seconds"}
+    recipe = FineTune(
+        max_tokens=9, quantization="nf4", lora=LoraRecipe(variant="dora", modules_to_save=("head",))
+    ).recipe
+    free = {"device_tokens", "gradient_checkpointing", "deterministic", "save_seconds", "sharding"}
     assert {field.name for field in dataclasses.fields(FineTune)} == (
         set(recipe) - {"kind", "version"}
     ) | free

@@ -102,18 +102,18 @@ def send(call: Call) -> None:
     tensors: list[torch.Tensor] = []
     text = json.dumps([call.name, [_plain(x, tensors) for x in call.arguments],
                        {key: _plain(x, tensors) for key, x in call.options.items()}])  # fmt: skip
-    encoded = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).to(_device())
-    _broadcast(torch.tensor([len(encoded)], device=_device()))
+    encoded = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).to(own_device())
+    broadcast(torch.tensor([len(encoded)], device=own_device()))
     for tensor in (encoded, *tensors):
-        _broadcast(tensor.to(_device()).contiguous())
+        broadcast(tensor.to(own_device()).contiguous())
 
 
 def receive() -> Call:
     """The next call from rank 0. Tensors are on this process's device."""
     import torch
 
-    length = _broadcast(torch.zeros(1, dtype=torch.int64, device=_device()))
-    encoded = _broadcast(torch.empty(int(length), dtype=torch.uint8, device=_device()))
+    length = broadcast(torch.zeros(1, dtype=torch.int64, device=own_device()))
+    encoded = broadcast(torch.empty(int(length), dtype=torch.uint8, device=own_device()))
     name, arguments, options = json.loads(bytes(encoded.cpu().numpy()))
     return Call(
         name, tuple(_received(x) for x in arguments), {key: _received(x) for key, x in options.items()}
@@ -125,11 +125,13 @@ def gather(value: Any) -> list[Any]:
     import torch
     from torch import distributed
 
-    own = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8).to(_device())
-    sizes = [torch.zeros(1, dtype=torch.int64, device=_device()) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(sizes, torch.tensor([len(own)], device=_device()))
+    own = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8).to(own_device())
+    sizes = [
+        torch.zeros(1, dtype=torch.int64, device=own_device()) for _ in range(distributed.get_world_size())
+    ]
+    distributed.all_gather(sizes, torch.tensor([len(own)], device=own_device()))
     most = max(int(size) for size in sizes)
-    texts = [torch.zeros(most, dtype=torch.uint8, device=_device()) for _ in sizes]
+    texts = [torch.zeros(most, dtype=torch.uint8, device=own_device()) for _ in sizes]
     distributed.all_gather(texts, torch.nn.functional.pad(own, (0, most - len(own))))
     return [
         json.loads(bytes(text[: int(size)].cpu().numpy())) for text, size in zip(texts, sizes, strict=True)
@@ -141,9 +143,23 @@ def largest(number: int) -> int:
     import torch
     from torch import distributed
 
-    found = torch.tensor([number], device=_device())
+    found = torch.tensor([number], device=own_device())
     distributed.all_reduce(found, op=distributed.ReduceOp.MAX)
     return int(found)
+
+
+def rank() -> int:
+    """This process's rank."""
+    from torch import distributed
+
+    return int(distributed.get_rank())
+
+
+def size() -> int:
+    """The number of processes."""
+    from torch import distributed
+
+    return int(distributed.get_world_size())
 
 
 def add_up(tensors: Sequence[torch.Tensor]) -> None:
@@ -194,18 +210,19 @@ def _received(value: Any) -> Any:
 
     if not isinstance(value, dict):
         return value
-    return _broadcast(torch.empty(value["shape"], dtype=getattr(torch, value["dtype"]), device=_device()))
+    return broadcast(torch.empty(value["shape"], dtype=getattr(torch, value["dtype"]), device=own_device()))
 
 
-def _broadcast(tensor: torch.Tensor) -> torch.Tensor:
-    """Rank 0's tensor, broadcast to every process."""
+def broadcast(tensor: torch.Tensor) -> torch.Tensor:
+    """Rank 0's values, copied into every process's tensor of the same shape."""
     from torch import distributed
 
     distributed.broadcast(tensor, src=0)
     return tensor
 
 
-def _device() -> str:
+def own_device() -> str:
+    """The device of this process: its GPU if there are GPUs, else the CPU."""
     import torch
 
     return f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu"

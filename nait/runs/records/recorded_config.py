@@ -16,8 +16,9 @@ NO_SETTING = {
     "selector.name", "model.name", "model.path", "model.fingerprints", "model.device", "model.device_map",
     "model.attn_implementation", "model.tensor_parallel", "model.trust_remote_code", "model.download",
     "template.path", "reference_template.path", "train.save_seconds", "train.deterministic",
-    "train.device_tokens", "train.gradient_checkpointing", "selector.warmup.save_seconds",
+    "train.device_tokens", "train.gradient_checkpointing", "train.sharding", "selector.warmup.save_seconds",
     "selector.warmup.deterministic", "selector.warmup.device_tokens", "selector.warmup.gradient_checkpointing",
+    "selector.warmup.sharding", "selector.warmup.trainer.sharding",
     "eval.batch_size", "eval.mirror", "eval.online", "eval.allow_partial", "eval.allow_code_execution",
     "eval.trust_task_code",
 }  # fmt: skip

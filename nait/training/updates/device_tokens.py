@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from nait.models.anatomy import Anatomy, dissect
+from nait.models.devices.sharded_network import local_bytes, local_part
 
 AUTO: Literal["auto"] = "auto"
 CPU_TOKENS = 512
@@ -31,8 +32,8 @@ def automatic(network: Any, *, checkpointing: bool) -> int:
         return CPU_TOKENS
     anatomy = dissect(network)
     parameters = list(network.parameters())
-    held = sum(p.numel() * p.element_size() for p in parameters)
-    held += STATE_BYTES * sum(p.numel() for p in parameters if p.requires_grad)
+    held = local_bytes(parameters)
+    held += STATE_BYTES * sum(local_part(p).numel() for p in parameters if p.requires_grad)
     free = torch.cuda.get_device_properties(device).total_memory - held
     # Checkpointing keeps each block's input, 4 bytes at most, and the activations of one block.
     unit = 4 * anatomy.layers + BYTES_PER_UNIT if checkpointing else BYTES_PER_UNIT * anatomy.layers

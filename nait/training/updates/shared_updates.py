@@ -7,22 +7,29 @@ of the group's gradients, so their weights stay equal bit by bit.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from nait.core.errors import ModelError, NaitError
 from nait.core.ranks import Workers
 from nait.models.devices import process_group
 from nait.models.tokens.batches import Rows
 
+if TYPE_CHECKING:
+    import torch
+
 Ints = npt.NDArray[np.int64]
 
-DONE, AGAIN, END = 0, 1, 2
+DONE, AGAIN, END = 0, 1, 1 << 40
 """What a process says after its share: it is done, it was out of memory, or training ends."""
+
+
+class ShareError(RuntimeError):
+    """A process cannot do its share of an update whose passes all processes run together: all have to end."""
 
 
 class TrainingEnded(NaitError):  # noqa: N818  # rank 0 has the error
@@ -46,16 +53,41 @@ def share(rows: Rows, lengths: Ints, workers: Workers) -> Rows:
 
 def seed_share(seed: int, step: int, workers: Workers) -> None:
     """Seed this process's dropout for one update: other draws for each process, the same for a resumed run."""
+    import torch
+
     (state,) = np.random.SeedSequence([seed, step, workers.rank]).generate_state(1).tolist()
     torch.manual_seed(state)
 
 
 def all_done(*, out_of_memory: bool) -> bool:
     """Whether every process has computed its share. Raises: TrainingEnded if rank 0 ended the training."""
-    said = process_group.largest(AGAIN if out_of_memory else DONE)
+    return agreed(AGAIN if out_of_memory else DONE) == DONE
+
+
+def agreed(number: int) -> int:
+    """The largest number of all processes. Raises: TrainingEnded if rank 0 ended the training."""
+    said = process_group.largest(number)
     if said == END:
         raise TrainingEnded("rank 0 ended the training", where="train")
-    return said == DONE
+    return said
+
+
+@contextmanager
+def opening_together(workers: Workers) -> Iterator[None]:
+    """Within the block each process opens the network that all will shard.
+
+    Raises: the block's error, in rank 0; TrainingEnded in the others if rank 0 has one; ShareError if only this
+    process has one.
+    """
+    try:
+        yield
+    except NaitError as error:
+        if workers.rank == 0:
+            end_training()
+            raise
+        agreed(0)
+        raise ShareError(str(error)) from error
+    agreed(0)
 
 
 def end_training() -> None:
@@ -65,6 +97,8 @@ def end_training() -> None:
 
 def add_gradients(parameters: Sequence[Any], loss: torch.Tensor) -> None:
     """Replace the loss and each parameter's gradient by their sums over the processes."""
+    import torch
+
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
@@ -73,6 +107,8 @@ def add_gradients(parameters: Sequence[Any], loss: torch.Tensor) -> None:
 
 def check_equal(parameters: Sequence[Any]) -> None:
     """Raises: ModelError if the trained weights of two processes differ."""
+    import torch
+
     found = process_group.gather([torch.hash_tensor(parameter.detach()).item() for parameter in parameters])
     if any(one != found[0] for one in found):
         raise ModelError(

@@ -22,6 +22,7 @@ from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError
 from nait.core.ranks import SINGLE_PROCESS, Workers
 from nait.models.anatomy import Anatomy, device_of, dissect
+from nait.models.devices.sharded_network import decoder_of, free_gathered, is_shard, is_sharded
 from nait.models.lm_head import Head, head_backward, head_of
 from nait.models.tokens.batches import Rows, width_of
 from nait.training.updates import shared_updates
@@ -70,7 +71,11 @@ class UpdateGradients:
         self.packs = (_is_flash(anatomy) and self._packs_exactly()) if packs is None else packs
         self.learned = np.array([int(table.row(i)[1][1:].sum()) for i in range(len(table))], dtype=np.int64)
         self.workers, self.seed = workers, torch.initial_seed()
-        self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.sharded = is_sharded(network)
+        if self.sharded:
+            free_gathered(network)  # the checks above gathered them
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.trained = [parameter for parameter in trained if not is_shard(parameter)]
         if workers.count > 1:
             shared_updates.check_equal(self.trained)
 
@@ -89,7 +94,7 @@ class UpdateGradients:
             return self._repeated(numbers, weight)
         shared_updates.seed_share(self.seed, step, self.workers)
         own = shared_updates.share(numbers, self.lengths, self.workers)
-        loss = self._repeated(own, weight)
+        loss = self._in_step(own, weight) if self.sharded else self._repeated(own, weight)
         shared_updates.add_gradients(self.trained, loss)
         return loss
 
@@ -122,6 +127,25 @@ class UpdateGradients:
                 self._halve(batches)
             self.network.zero_grad()
             _restore(draws, self.device)
+
+    def _in_step(self, numbers: Rows, weight: float) -> torch.Tensor:
+        """The summed loss of the rows times `weight`, in as many micro-batches as the other processes have.
+
+        Each pass of a sharded network needs all processes. One with fewer micro-batches repeats a short row, whose
+        loss has no weight. Raises: ShareError if a micro-batch does not fit into memory.
+        """
+        batches = self.split(numbers)
+        rounds = shared_updates.agreed(len(batches))
+        idle = [np.array([int(np.argmin(self.lengths))])] * (rounds - len(batches))
+        made = [*((batch, weight) for batch in batches), *((batch, 0.0) for batch in idle)]
+        try:
+            losses = [self._backward(self._collate(rows), factor) for rows, factor in made]
+        except torch.OutOfMemoryError as error:
+            raise shared_updates.ShareError(
+                f"out of memory with train.device_tokens={self.device_tokens}: lower it, or set "
+                "train.gradient_checkpointing=true"
+            ) from error
+        return torch.stack(losses).sum()
 
     def split(self, rows: Rows) -> list[Rows]:
         """The rows of each micro-batch of an update."""
@@ -200,13 +224,16 @@ def _outputs(network: Any, anatomy: Anatomy) -> tuple[States, Head]:
     except ModelError as error:
         log.warning("%s. Training computes the logits of all positions, which takes memory.", error.what)
         whole = WholeLogits(int(network.config.get_text_config(decoder=True).vocab_size))
+        base = network.get_base_model() if hasattr(network, "get_base_model") else network
         return (
-            lambda batch: network(input_ids=batch.input_ids, use_cache=False, **batch.options).logits,
+            lambda batch: base(input_ids=batch.input_ids, use_cache=False, **batch.options).logits,
             whole,
         )
 
+    decode = decoder_of(network, anatomy)
+
     def states(batch: MicroBatch) -> torch.Tensor:
-        output = anatomy.decoder(input_ids=batch.input_ids, use_cache=False, **batch.options)
+        output = decode(input_ids=batch.input_ids, use_cache=False, **batch.options)
         found: torch.Tensor = output.last_hidden_state
         return found
 
