@@ -27,9 +27,10 @@ from nait.eval.isolation import PYTHON_SEED
 from nait.eval.language_model.answer_limits import CutAnswers, limit_warnings
 from nait.eval.language_model.chat_prompts import Chats, chat_warnings
 from nait.eval.language_model.context_limits import CutPrompts, cap_answers, context_warnings
+from nait.eval.language_model.requests.kept_answers import KeptAnswers
+from nait.eval.language_model.requests.split_requests import ItemCounter, serve_requests, split_requests
 from nait.eval.language_model.servers.endpoint import Endpoint
 from nait.eval.language_model.servers.vllm import Vllm
-from nait.eval.language_model.split_requests import ItemCounter, serve_requests, split_requests
 from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
 from nait.eval.suites.embedded_sizes import embedded_sizes
@@ -272,6 +273,8 @@ class LmEval:
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation:
         """The results of the model with its adapter. Prompts and responses are written to `folder`.
 
+        `folder` keeps the answers of each finished task (`ANSWERS`), from which a later call resumes.
+
         Raises: ConfigError if a task cannot be built; ModelError if the tokenizer lacks the requested chat template.
         """
         from lm_eval.evaluator import evaluate
@@ -291,16 +294,18 @@ class LmEval:
             capped = cap_answers(tasks, user_caps=caps, context=context, default=int(lm.max_gen_toks))
             lm.apply_chat_template = chats.wrap(lm.apply_chat_template)
             chats.track(tasks)
-            raw = evaluate(
-                lm=lm,
-                task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
-                limit=None if self.spread else self.limit,
-                samples=self._chosen(tasks) if self.spread else None,
-                bootstrap_iters=_BOOTSTRAPS,
-                apply_chat_template=self.apply_chat_template,
-                fewshot_as_multiturn=self.multiturn,
-                confirm_run_unsafe_code=self.allow_code_execution,
-            )
+            kept = KeptAnswers(folder, lm, [cuts, unfinished], tasks=len(tasks))
+            with kept.reporting_interrupts():
+                raw = evaluate(
+                    lm=lm,
+                    task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
+                    limit=None if self.spread else self.limit,
+                    samples=self._chosen(tasks) if self.spread else None,
+                    bootstrap_iters=_BOOTSTRAPS,
+                    apply_chat_template=self.apply_chat_template,
+                    fewshot_as_multiturn=self.multiturn,
+                    confirm_run_unsafe_code=self.allow_code_execution,
+                )
         results, items, warnings = parse(raw, suite, primary=relevant(self.primary, suite))
         warnings = [
             *zero_shot_warnings(suite, self.num_fewshot),
@@ -314,7 +319,7 @@ class LmEval:
         write_samples(raw["samples"], folder)
         return Evaluation(
             results, items, suite.missing, tuple(warnings), versions(raw),
-            answers_at_limit=unfinished.counts, code_execution=code.summary(),
+            answers_at_limit=unfinished.counts, code_execution=code.summary(), earlier=kept.attempt.facts(),
         )  # fmt: skip
 
     def assist(self, model: Model, adapter: Path | None) -> None:

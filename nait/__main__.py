@@ -58,8 +58,8 @@ def _log_interruption(how: str, workers: Workers, arguments: Sequence[str]) -> N
         "the same command" if workers.count > 1 else f"`{shlex.join(['nait', *masked_words(arguments)])}`"
     )
     logging.getLogger("nait").warning(
-        "%s. The store keeps finished stages, all rows measured for scoring, and the last checkpoint of training "
-        "(one every train.save_seconds). An evaluation starts from the beginning. To continue, run %s.",
+        "%s. The store keeps finished stages, all rows measured for scoring, the last checkpoint of training (one "
+        "every train.save_seconds), and the answers of the finished tasks of an evaluation. To continue, run %s.",
         how, command,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ penalties, and networks whose layers cannot continue a shared prefix.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
 
     `not_shared` is the reason why the network's requests are not grouped; None if they are. `draw_numbers`: the
     numbers from which the random draws of a call's requests are seeded; None counts those with the same settings.
+    `progress`: called with the number of requests that are done; None shows a bar for each call.
     """
 
     def __init__(self, *args: Any, batch_tokens: int, seed: int, **options: Any) -> None:
@@ -50,6 +52,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         self.seed = seed
         self.not_shared: str | None = None
         self.draw_numbers: Sequence[int] | None = None
+        self.progress: Callable[[int], Any] | None = None
         self.network: SharedNetwork | None = None
         self._encoded: dict[str, list[int]] = {}
         try:
@@ -64,6 +67,15 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
 
     def answered(self, text: str, most_tokens: int, tokens: Sequence[int], until: Sequence[str]) -> None:
         """Called with each prompt, its limit, the tokens of its answer and the stop sequences; replaced to count."""
+
+    @contextmanager
+    def _done(self, count: int, name: str, disable_tqdm: bool) -> Iterator[Callable[[int], Any]]:
+        """A function that takes the number of requests that are done, and shows them."""
+        if self.progress is not None:
+            yield self.progress
+            return
+        with tqdm(total=count, disable=disable_tqdm, desc=f"Running {name} requests") as bar:
+            yield bar.update
 
     # Log-likelihoods
 
@@ -112,8 +124,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
             return answers
         likelihoods = Likelihoods(self.network, batch_tokens=self.batch_tokens, dtype=self.softmax_dtype)
         tokens = [self._truncated(context, answer) for _, context, answer in requests]
-        with tqdm(total=len(tokens), disable=disable_tqdm, desc="Running loglikelihood requests") as bar:
-            found = likelihoods.rate(tokens, bar.update)
+        with self._done(len(tokens), "loglikelihood", disable_tqdm) as done:
+            found = likelihoods.rate(tokens, done)
         for (request, _, _), answer in zip(requests, found, strict=True):
             if request is not None:
                 self.cache_hook.add_partial("loglikelihood", request, answer)
@@ -130,13 +142,13 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """The answer of each request, up to its first stop sequence."""
         texts: list[str] = [""] * len(requests)
-        with tqdm(total=len(requests), disable=disable_tqdm, desc="Running generate_until requests") as bar:
+        with self._done(len(requests), "generate_until", disable_tqdm) as done:
             for settings, numbers in _by_settings(requests):
                 part = [requests[i] for i in numbers]
                 draws = (
                     range(len(part)) if self.draw_numbers is None else [self.draw_numbers[i] for i in numbers]
                 )
-                found = self._generate(part, settings, draws, bar.update)
+                found = self._generate(part, settings, draws, done)
                 for number, text in zip(numbers, found, strict=True):
                     texts[number] = text
         return texts

@@ -76,14 +76,17 @@ class Execution:
 
     def run(self, *, last: bool) -> str:
         """Run the stages and record them, also when one fails."""
-        failed = True
+        failed, interrupted = True, False
         try:
             self.record.start(self.job, self.stages)
             with dismissing_helpers(self.job.parts.model), ending_helpers(self.job.parts.model):
                 text = self._healed(last=last)
             failed = False
+        except (KeyboardInterrupt, SystemExit):
+            interrupted = True
+            raise
         finally:
-            self.record.end(self.job, failed=failed)
+            self.record.end(self.job, failed=failed, interrupted=interrupted)
         return text
 
     def _healed(self, *, last: bool) -> str:

@@ -11,6 +11,8 @@ from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.store import Artifact, Store
 
 VERSION = 1
+ANSWERS = "answers-*.json"
+"""Files in which an evaluator may keep answers, to resume an interrupted evaluation."""
 
 
 def evaluate(model: Model, adapter: Artifact | None, *, evaluator: Evaluator, store: Store) -> Artifact:
@@ -26,7 +28,10 @@ def evaluate(model: Model, adapter: Artifact | None, *, evaluator: Evaluator, st
     def write(part: Path) -> Mapping[str, Any]:
         evaluation = evaluator.evaluate(model, adapter.path if adapter else None, folder=part)
         write_evaluation(part, evaluation)
+        for kept in part.glob(ANSWERS):
+            kept.unlink()
         return {
+            **evaluation.earlier,
             "missing": list(evaluation.missing),
             "warnings": list(evaluation.warnings),
             "results": len(evaluation.results),

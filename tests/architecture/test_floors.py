@@ -46,7 +46,7 @@ SOLE_IMPORTERS = {
         "eval/harness.py",
         "eval/built_tasks.py",
         "eval/language_model/shared_prefix.py",
-        "eval/language_model/split_requests.py",
+        "eval/language_model/requests/split_requests.py",
         "eval/language_model/servers/server_model.py",
     },
     "hydra": {"nait/cli"},

@@ -75,6 +75,18 @@ def test_a_full_disk_is_named_whichever_library_met_it(tmp_path: Path, error: Ex
         Store(tmp_path).produce("things", {"a": 1}, write)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        SafetensorError('Error while serializing: I/O error: Input/output error (os error 5) at path "x"'),
+        OSError("Error writing bytes to file. Detail: [errno 5] Input/output error"),
+    ],
+)
+def test_a_failing_disk_is_named_whichever_library_met_it(tmp_path: Path, error: Exception) -> None:
+    assert "the disk reports an error" in str(write_error(error, folder=tmp_path))
+
+
 def test_a_failed_copy_names_the_file_that_was_written() -> None:
     error = OSError(errno.ENOSPC, "No space left on device", "from", None, "to")
     assert named_file(error) == Path("to")

@@ -14,8 +14,8 @@ from lm_eval.api.instance import Instance
 
 from nait.eval.language_model.answer_limits import CutAnswers
 from nait.eval.language_model.context_limits import CutPrompts
+from nait.eval.language_model.requests.split_requests import deal, serve_requests, split_requests
 from nait.eval.language_model.shared_prefix import SharedPrefixLM
-from nait.eval.language_model.split_requests import deal, serve_requests, split_requests
 from nait.models.devices.process_group import sharing
 from tests.app.commands import warm
 from tests.app.warm import Started

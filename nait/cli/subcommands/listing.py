@@ -84,6 +84,9 @@ def shown(name: str, store: str, *, as_json: bool) -> str:
     """The record of a run's folder or of a selection. Raises: ConfigError if there is neither."""
     folder = Path(name).expanduser()
     if (folder / "run.json").is_file():
+        from nait.runs.records.interrupted_runs import settle
+
+        settle(folder)
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         return json.dumps(record, indent=2) if as_json else _run(folder, record)
     manifest = _selection(folder, store, name)

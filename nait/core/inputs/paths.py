@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +37,9 @@ TEXTS = {
     "Read-only file system": errno.EROFS,
     "Permission denied": errno.EACCES,
 }
-"""Messages of libraries that raise their own errors (safetensors, pyarrow), with the errno of each."""
+"""Messages of libraries that raise their own errors, with the errno of each."""
+NUMBERED = re.compile(r"\((?:os error|errno) (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
+"""The errno in a message of safetensors or pyarrow."""
 TORCH = ("PytorchStreamWriter failed writing file", "inline_container.cc")
 """What torch says when it cannot write a file, whatever the cause."""
 FIX = (
@@ -75,6 +78,9 @@ def _number(error: BaseException) -> int | None:
         "RuntimeError",
         "ArrowException",
     ):
+        found = NUMBERED.search(str(error))
+        if found:
+            return int(found[1] or found[2])
         return next((number for text, number in TEXTS.items() if text in str(error)), None)
     return None
 

@@ -56,7 +56,7 @@ class Evaluation:
 
     `answers_at_limit`: for each task with generated answers, the number of items whose answer reached its token limit
     unfinished, and the number of items. `code_execution`: how generated programs were run, and counts of their
-    outcomes; empty if none were run.
+    outcomes; empty if none were run. `earlier`: the cost of interrupted attempts whose answers were used.
     """
 
     results: tuple[Result, ...]
@@ -66,6 +66,7 @@ class Evaluation:
     versions: Mapping[str, str] = field(default_factory=dict)
     answers_at_limit: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     code_execution: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from nait.core.inputs.paths import at_home
 from nait.core.ranking.budgets import asked_rows
 from nait.core.ranking.ground_truth import evidence
 from nait.core.ranking.selection import Selection
 from nait.runs.job import Job
+from nait.runs.records.interrupted_runs import INTERRUPTED, RUN, RUNNING, settle_all, this_process
 from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds
 from nait.runs.records.plan_accuracy import plan_accuracy, plan_file
 from nait.runs.records.run_facts import facts, fingerprints, read_rows, spent
@@ -45,7 +47,8 @@ class RunRecord:
     stage: str = "start"
 
     def start(self, job: Job, stages: Sequence[str]) -> None:
-        """Start the tracker's run. A job that gives the same record resumes it."""
+        """Start the tracker's run. A job that gives the same record resumes it. Runs that were killed are settled."""
+        settle_all(at_home(job.recorded.resolved["paths"]["runs"]))
         labels = job.labels
         job.tracker.start(
             f"{labels['selector']}-{labels['target']}-s{labels['seed']}",
@@ -56,9 +59,12 @@ class RunRecord:
             key=run_identity(job, stages),
         )
 
-    def end(self, job: Job, *, failed: bool) -> None:
-        """Write the manifest and finish the tracker's run, which has the costs that the manifest has."""
-        self.write_manifest(job, "failed" if failed else "done")
+    def end(self, job: Job, *, failed: bool, interrupted: bool = False) -> None:
+        """Write the manifest and finish the tracker's run, which has the costs that the manifest has.
+
+        `failed`: the job has no result. `interrupted`: because of Ctrl-C or SIGTERM.
+        """
+        self.write_manifest(job, INTERRUPTED if interrupted else "failed" if failed else "done")
         job.tracker.summary(
             {**self._costs(job), "warnings": len(self.warnings), "warning_texts": self.warnings}
         )
@@ -96,7 +102,7 @@ class RunRecord:
         """Context that times a phase and names it in the manifest."""
         started, since = time.monotonic(), gauge().joules()
         self.stage = name
-        self.write_manifest(job, "running")
+        self.write_manifest(job, RUNNING)
         yield
         elapsed = time.monotonic() - started
         job.tracker.summary({f"elapsed/{name}": round(elapsed, 3)})
@@ -142,6 +148,7 @@ class RunRecord:
         scores = self.links.get("scores")
         manifest: dict[str, Any] = {
             "status": status,
+            "process": this_process(),
             "stage": self.stage,
             "stages": job.recorded.stages,
             **job.labels,
@@ -161,7 +168,7 @@ class RunRecord:
         found = job.store.find("scores", scores) if scores else None
         if found:
             manifest["scores"] = {key: found.manifest[key] for key in SCORE_FACTS}
-        write_json(job.folder / "run.json", plain(manifest, finite=False))
+        write_json(job.folder / RUN, plain(manifest, finite=False))
 
     def _plan_accuracy(self, job: Job, scores: str) -> dict[str, Any] | None:
         plan = plan_file(job.store, job.recorded, job.parts.trainer.recipe, scores=scores)

@@ -47,10 +47,12 @@ def serve_requests(lm: Any, counters: Sequence[ItemCounter]) -> None:
 
     workers = shared_by()
     while (call := receive()).name in METHODS:
+        rows = json.loads(str(call.options["requests"]))
         requests = [
             Instance(call.name, {}, tuple(arguments), 0, metadata=(task, item, 1))
-            for arguments, task, item in json.loads(str(call.options["requests"]))
+            for arguments, task, item, _ in rows
         ]
+        lm.draw_numbers = [number for *_, number in rows]
         _answer(lm, getattr(lm, call.name), requests, workers, counters, disable_tqdm=True)
 
 
@@ -78,7 +80,11 @@ def _split(lm: Any, name: str, workers: Workers, counters: Sequence[ItemCounter]
     own = getattr(lm, name)
 
     def answered(requests: Requests, disable_tqdm: bool = False) -> list[Any]:
-        rows = [[list(request.args), request.task_name, request.doc_id] for request in requests]
+        lm.draw_numbers = lm.draw_numbers or draw_numbers(requests)
+        rows = [
+            [list(request.args), request.task_name, request.doc_id, number]
+            for request, number in zip(requests, lm.draw_numbers, strict=True)
+        ]
         send(Call(name, (), {"requests": json.dumps(rows)}))
         return _answer(lm, own, requests, workers, counters, disable_tqdm=disable_tqdm)
 
@@ -94,11 +100,10 @@ def _answer(
     *,
     disable_tqdm: bool,
 ) -> list[Any]:
-    """The answers to all requests; this process computes its share of them."""
+    """The answers to all requests; this process computes its share. `lm.draw_numbers`: those of all requests."""
     shares = deal([_cost(request) for request in requests], workers.count)
     own = shares[workers.rank]
-    numbers_by_settings = _numbers(requests)
-    lm.draw_numbers = [numbers_by_settings[number] for number in own]
+    lm.draw_numbers = [lm.draw_numbers[number] for number in own]
     found = method([requests[number] for number in own], disable_tqdm=disable_tqdm) if own else []
     lm.draw_numbers = None
     counts = [[_plain(counter.seen), _plain(counter.cut)] for counter in counters]
@@ -107,8 +112,8 @@ def _answer(
         for number, answer in zip(numbers, theirs, strict=True):
             answers[number] = tuple(answer) if isinstance(answer, list) else answer
         for counter, (seen, cut) in zip(counters, their_counts, strict=True):
-            _add(counter.seen, seen)
-            _add(counter.cut, cut)
+            add_items(counter.seen, seen)
+            add_items(counter.cut, cut)
     return answers
 
 
@@ -117,7 +122,7 @@ def _cost(request: Any) -> float:
     return 1.0 + sum(len(argument) for argument in request.args if isinstance(argument, str))
 
 
-def _numbers(requests: Requests) -> list[int]:
+def draw_numbers(requests: Requests) -> list[int]:
     """The number of each request among those with its settings, from which its random draws are seeded."""
     counts: dict[str, int] = {}
     numbers = []
@@ -133,6 +138,7 @@ def _plain(items: dict[str, set[int]]) -> dict[str, list[int]]:
     return {task: sorted(numbers) for task, numbers in items.items()}
 
 
-def _add(items: dict[str, set[int]], more: dict[str, list[int]]) -> None:
+def add_items(items: dict[str, set[int]], more: dict[str, list[int]]) -> None:
+    """Add items by task to a counter's."""
     for task, numbers in more.items():
         items[task] |= set(numbers)

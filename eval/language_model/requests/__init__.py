@@ -1,0 +1,1 @@
+"""Requests of an evaluation: split among processes, and their answers kept on disk."""
