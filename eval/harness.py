@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -229,6 +229,25 @@ class LmEval:
     def sizes(self) -> dict[str, int]:
         """Task -> number of evaluated items; {} if a task is not one of the embedded ones."""
         return embedded_sizes(self.suite, self.spread, self.limit)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Requested name -> task -> the number of its items that are evaluated; {} if a server answers."""
+        if self._server is not None:
+            return {}
+        with self._tasks() as tasks:
+            chosen = {name: len(numbers) for name, numbers in self._chosen(tasks).items()}
+        requested = self.suite.requested.items()
+        return {name: {task: chosen[task] for task in own if task in chosen} for name, own in requested}
+
+    def part(self, items: Mapping[str, int]) -> LmEval:
+        """The same evaluation of these tasks alone, with so many items of each, evenly spread."""
+        tasks = [task for task in self.suite.tasks if task.name in items]
+        caps = {task.name: setting_of(self.max_gen_toks, task, self.suite) for task in tasks}
+        return replace(
+            self, tasks=tuple(items), spread=dict(items), limit=None, primary={},
+            num_fewshot={task.name: shots(task, self.suite, self.num_fewshot) for task in tasks},
+            max_gen_toks={name: cap for name, cap in caps.items() if cap is not None} or None,
+        )  # fmt: skip
 
     def items(self) -> dict[str, list[EvaluationText]]:
         """Task -> the texts of each item: prompt and fields. Items that are not evaluated are included and marked."""

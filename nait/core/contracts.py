@@ -375,6 +375,19 @@ class Sizes(Protocol):
         ...
 
 
+@runtime_checkable
+class Divisible(Protocol):
+    """A suite of which a part can be evaluated, so that its time predicts the time of the whole."""
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Requested name -> task -> the number of its items that are evaluated; {} if a part tells nothing."""
+        ...
+
+    def part(self, items: Mapping[str, int]) -> Evaluator:
+        """The suite of these tasks with so many items of each, evenly spread."""
+        ...
+
+
 class Reporter(Protocol):
     """Writes a leaderboard of the store's runs (None: all) into `folder` and returns the text to print."""
 

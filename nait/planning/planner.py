@@ -20,11 +20,12 @@ from nait.core.estimates.training_memory import describe as describe_memory
 from nait.core.ranking.selection import Selection
 from nait.planning.dry_run_doubles import NotStored, OverlayStore, StepClock, TimedModel
 from nait.planning.inputs import Work
-from nait.planning.select_timing import Rehearsal
 from nait.planning.subsample import draw
+from nait.planning.timings.evaluation_timing import time_evaluation
+from nait.planning.timings.select_timing import Rehearsal
+from nait.planning.timings.train_timing import time_steps
+from nait.planning.timings.trait_timing import time_traits
 from nait.planning.token_estimates import TokenEstimates, counted, extrapolated
-from nait.planning.train_timing import time_steps
-from nait.planning.trait_timing import time_traits
 from nait.stages.checks.minimum_effect import effects_of_suite
 from nait.stages.describe_pool import characterise
 from nait.stages.evaluate import evaluate
@@ -217,7 +218,10 @@ class Planner:
         ]
         stored = False if known else None
         if not earlier:
-            return Phase("evaluate", stored, None, "unknown: the store has no evaluation by this suite yet")
+            seconds, how = time_evaluation(
+                work.evaluator, self.timed, self.scratch / "evaluation", seconds=self.seconds
+            )
+            return Phase("evaluate", stored, seconds, how)
         return Phase("evaluate", stored, median(earlier), f"median of {len(earlier)} earlier evaluation(s)")
 
 

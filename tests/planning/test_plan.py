@@ -332,7 +332,7 @@ def test_traits_are_expected_from_the_texts_of_some_rows_until_the_store_has_the
 ) -> None:
     reads: list[int] = []
     monkeypatch.setattr(
-        "nait.planning.trait_timing.time", SimpleNamespace(monotonic=lambda: 3 + 1e-3 * sum(reads))
+        "nait.planning.timings.trait_timing.time", SimpleNamespace(monotonic=lambda: 3 + 1e-3 * sum(reads))
     )
 
     class Reader:

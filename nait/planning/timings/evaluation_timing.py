@@ -1,0 +1,110 @@
+"""Time of an evaluation, from a few items of some of its tasks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nait.core.contracts import Divisible, Evaluator, Model
+
+MOST_TASKS = 6
+"""Tasks of a requested name that are rehearsed: MMLU has 57 much alike."""
+FEW, GROWTH = 1, 4
+"""Items of each task in the first rehearsal, and the growth of this number."""
+
+Items = Mapping[str, int]
+"""Task -> number of items."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One rehearsal: its items and its seconds."""
+
+    items: int
+    seconds: float
+
+
+def time_evaluation(
+    evaluator: Evaluator, model: Model, scratch: Path, *, seconds: float
+) -> tuple[float | None, str]:
+    """Seconds of an evaluation of the model, and their origin as text. Rehearsals take about `seconds`.
+
+    Each requested name is rehearsed apart, with more and more items: the last two rehearsals show what an item costs.
+    The first evaluation of one item also pays for imports, once. Seconds are None for an evaluator without parts.
+    """
+    counts = evaluator.counts() if isinstance(evaluator, Divisible) else {}
+    if not counts or not isinstance(evaluator, Divisible):
+        return None, "unknown: the store has no evaluation by this suite yet"
+    started = time.monotonic()
+    one_item = evaluator.part({next(iter(next(iter(counts.values())))): 1})
+    once = _time(one_item, model, scratch / "first")
+    total, read = 0.0, 0
+    for number, tasks in enumerate(counts.values()):
+        left = seconds - (time.monotonic() - started)
+        points = _rehearse(evaluator, tasks, model, scratch / str(number), left / (len(counts) - number))
+        total += whole_seconds(points, sum(tasks.values()), len(tasks) / len(sampled(tasks)))
+        read += points[-1].items
+    again = _time(one_item, model, scratch / "again")
+    items = sum(sum(tasks.values()) for tasks in counts.values())
+    how = f"from {read:,} of {items:,} items with the untrained model, whose answers may be longer or shorter"
+    return total + max(0.0, once - again), how
+
+
+def sampled(tasks: Items) -> dict[str, int]:
+    """At most `MOST_TASKS` of the tasks, evenly spread."""
+    names = list(tasks)
+    count = min(len(names), MOST_TASKS)
+    return {name: tasks[name] for name in (names[i * len(names) // count] for i in range(count))}
+
+
+def whole_seconds(points: Sequence[Point], items: int, tasks_ratio: float) -> float:
+    """Seconds for so many items, from rehearsals of increasing size.
+
+    `tasks_ratio`: all tasks over the rehearsed ones; what a rehearsal costs besides its items is paid for each task.
+    """
+    last = points[-1]
+    if len(points) == 1 or (last.items >= items and tasks_ratio == 1):
+        return last.seconds * max(1.0, items / last.items)
+    before = points[-2]
+    an_item = max(0.0, (last.seconds - before.seconds) / (last.items - before.items))
+    besides = max(0.0, last.seconds - an_item * last.items)
+    return besides * tasks_ratio + an_item * items
+
+
+def _rehearse(suite: Divisible, tasks: Items, model: Model, scratch: Path, seconds: float) -> list[Point]:
+    """Rehearsals of some tasks with more and more items, until all are read or the next would take too long."""
+    few, points, started = FEW, list[Point](), time.monotonic()
+    chosen = sampled(tasks)
+    while True:
+        items = {name: min(few, count) for name, count in chosen.items()}
+        took = _time(suite.part(items), model, scratch / str(few))
+        points.append(Point(sum(items.values()), took))
+        spent = time.monotonic() - started
+        if items == chosen or (len(points) > 1 and spent + GROWTH * took > seconds):
+            return points
+        few *= GROWTH
+
+
+def _time(part: Evaluator, model: Model, folder: Path) -> float:
+    folder.mkdir(parents=True)
+    started = time.monotonic()
+    with _without_bars():
+        part.evaluate(model, None, folder=folder)
+    return time.monotonic() - started
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    before = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = before
