@@ -205,6 +205,22 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["~sede"], ["Did you mean 'seed'"]),
     (["budget=ratios"], ["Did you mean 'ratio'?"]),
     (["budget=1"], ["budget=1: there is no such option"]),
+    (["data=file", "data.path=x.csv", "data.header=false"], ["add a line of names above the rows"]),
+    (["data.shuffle=true"], ["selector=random and another seed=N"]),
+    (["data=file", "data.path=x", "data.strict=false"], ["data.on_bad=skip skips and counts"]),
+    (["prompt_template=alpaca"], ["Such as template=alpaca"]),
+    (["tracking=files", "tracking.project=x"], ["It needs tracking=wandb."]),
+    (["-p"], ["-p", "works only with --cfg", "plan=true"]),
+    (["-p", "selector=rds"], ["-p selector=rds: ", "works only with --cfg"]),
+    (["--plan"], ["Values have no dashes: plan=true."]),
+    (["--help-all"], ["nait run --help", "nait --cfg job"]),
+    (["--like", "r.jsonl"], ["target=file target.path=REFERENCE_FILE"]),
+    (["+experiment=quickstart"], ["Type experiment=quickstart."]),
+    (["++selector=rds"], ["Type selector=rds."]),
+    (["+experiment=quick"], ["Did you mean 'quickstart'"]),
+    (["experiment=rds"], ["Did you mean selector=rds?"]),
+    (["selector=gsm8k"], ["Did you mean eval=gsm8k or target=gsm8k?"]),
+    (["eval=gsm8k5"], ["Type eval=gsm8k eval.num_fewshot=5."]),
 ]
 
 

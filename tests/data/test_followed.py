@@ -97,8 +97,10 @@ def test_texts_before_an_answer_are_its_conversation(tmp_path: Path, row: Row) -
          "c. d.\n\ne."),
         ({"question": "q", "answer": "a", "context": [{"title": "t", "text": "c"}, {"title": "u", "text": "d"}]},
          "c\n\nd"),
+        ({"question": "q", "answer": "a", "paragraphs": [{"idx": 0, "paragraph_text": "c"}, {"paragraph_text": "d"}]},
+         "c\n\nd"),
     ],
-    ids=["pubmedqa", "hotpotqa", "passages"],
+    ids=["pubmedqa", "hotpotqa", "passages", "musique"],
 )  # fmt: skip
 def test_the_texts_of_an_input_are_joined(tmp_path: Path, row: Row, given: str) -> None:
     assert followed(tmp_path, row) == [(Turn("q", "a", given),)]
@@ -249,3 +251,22 @@ def test_a_request_without_its_answer_is_named(tmp_path: Path) -> None:
 def test_a_file_type_is_not_a_format(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not the type of a file, which its suffix tells"):
         read_pool(write(tmp_path, {"question": "q", "answer": "a"}), format="json")
+
+
+def test_reasoning_in_a_column_of_its_own_belongs_to_the_suggested_answer(tmp_path: Path) -> None:
+    row = {"problem": "q", "deepseek_reasoning": "t", "deepseek_solution": "a", "domain": "math"}
+    assert followed(tmp_path, row) == [(Turn("q", "<think>\nt\n</think>\n\na"),)]
+
+
+def test_a_better_answer_is_suggested_with_its_reasoning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = {"question": "q", "solution": "a", "b_thinking_trajectory": "t", "b_attempt": "a longer answer"}
+    read_pool(write(tmp_path, row))
+    assert "data.columns={completion: b_attempt, reasoning: b_thinking_trajectory} reads it" in caplog.text
+
+
+def test_the_steps_of_a_right_solution_are_joined_by_the_filter_of_the_message(tmp_path: Path) -> None:
+    said = refusal(tmp_path, {"prompt": "q", "completions": ["s", "t"], "labels": [True, True]})
+    joined = r'{prompt: .prompt, completion: (.completions | join("\n"))}'
+    assert f"jq -c 'select(.labels | all) | {joined}'" in said

@@ -23,7 +23,7 @@ from nait.cli.command.config_groups import GroupOptions, compose
 from nait.cli.command.config_keys import has
 from nait.cli.command.quoting import readable
 from nait.cli.command.sweep_jobs import adds_to_open_dict, expand, with_addition
-from nait.core.errors import ConfigError, did_you_mean
+from nait.core.errors import ConfigError, did_you_mean, either
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +39,10 @@ KNOWN = (
     "paths.store",
 )
 """Keys that users often type as flags."""
+MOST_GROUPS = 3
+"""The most groups with an option of one name that a message lists."""
+_PACKAGE = "is short for --package, which works only with --cfg"
+_PACKAGE_FIX = "A group's config: nait --cfg job --package selector. A plan of the run: plan=true."
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ def split(arguments: Sequence[str]) -> CommandLine:
         raise ConfigError("pickled configs are not read", where="--experimental-rerun", fix=fix)
     if flags.cfg and (flags.run or flags.info):
         raise ConfigError("cannot be combined with --run or --info", where="--cfg")
+    if flags.package and not flags.cfg:
+        raise ConfigError(_PACKAGE, where=f"-p {flags.package}", fix=_PACKAGE_FIX)
     if flags.resolve and not flags.cfg:
         raise ConfigError("works only with --cfg", where="--resolve", fix="Type nait --cfg job --resolve.")
     return CommandLine(flags, list(flags.overrides))
@@ -85,6 +91,8 @@ def _refuse(message: str) -> NoReturn:
             fix="A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER experiment=NAME.",
         )
     where, _, what = message.removeprefix("argument ").rpartition(": ")
+    if where == "--package/-p":
+        raise ConfigError(_PACKAGE, where="-p", fix=_PACKAGE_FIX)
     raise ConfigError(what, where=where or "command line", fix="See nait run --help.")
 
 
@@ -134,8 +142,17 @@ def _check_choice(one: Override, options: GroupOptions) -> None:
             names = [_plain(part) for part in value]
             raise ConfigError("a group takes one option", where=group, fix=several(group, names, value))
         if not options.has(group, _plain(value)):
-            fix = suggestion(group, _plain(value), options.groups[group])
+            fix = _elsewhere(group, _plain(value), options)
             raise ConfigError("there is no such option", where=f"{group}={_plain(value)}", fix=fix)
+
+
+def _elsewhere(group: str, value: str, options: GroupOptions) -> str:
+    """What to type instead of `group=value`; first the other group with this option, if one has it."""
+    fix = suggestion(group, value, options.groups[group])
+    others = [f"{name}={value}" for name, known in options.groups.items() if value in known and name != group]
+    if not others or len(others) > MOST_GROUPS or fix.startswith("Type"):
+        return fix
+    return f"Did you mean {either(others)}? {fix}"
 
 
 def _named_options(one: Override) -> list[Any]:
@@ -160,7 +177,20 @@ def _check_added(key: str, options: GroupOptions) -> None:
 
 
 def _check_additions(overrides: Sequence[Override], options: GroupOptions, loader: ConfigLoader) -> None:
-    """Raises: ConfigError for `+KEY` with a key of options other than the chosen one."""
+    """Raises: ConfigError for `+KEY` with a key of options other than the chosen one, `+GROUP` of a chosen group."""
+    groups = [
+        one
+        for one in overrides
+        if (one.is_add() or one.is_force_add()) and not one.package and one.key_or_group in options.groups
+    ]
+    if groups:
+        chosen = compose(loader, []).hydra.runtime.choices
+        for one in groups:
+            if one.key_or_group in chosen:
+                typed = one.input_line.lstrip("+")
+                raise ConfigError(
+                    "a + adds a group, and a run has this one", where=f"+{typed}", fix=f"Type {typed}."
+                )
     added = [one for one in overrides if one.is_add() and options.with_key(one.key_or_group)]
     if not added:
         return

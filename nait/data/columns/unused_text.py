@@ -10,6 +10,7 @@ from typing import Any
 from nait.data.chat.flags import PARTS
 from nait.data.chat.messages import KNOWN, as_message_list, turn_keys, unread_texts
 from nait.data.chat.roles import SYSTEM
+from nait.data.columns.hints.companions import reasoning_beside
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.columns.layouts import Layout
 from nait.data.columns.nested_texts import MAX_NAMES, name_words
@@ -106,13 +107,17 @@ def unread_answers(layout: Layout, rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def unread_advice(layout: Layout, paths: Sequence[str], group: str) -> str:
+def unread_advice(layout: Layout, paths: Sequence[str], rows: Sequence[Row], group: str) -> str:
     """Sentence that names the answer that is read, the others, and the mapping that reads the first of those."""
     answer = list(layout.required)[1]
     others = ", ".join(map(quoted, paths[:SHOWN_NAMES]))
+    mapping = {answer: paths[0]}
+    trace = next((one for row in rows if (one := reasoning_beside(row, {"completion": paths[0]}))), "")
+    if trace and not layout.optional.get("reasoning"):
+        mapping["reasoning"] = trace
     return (
         f"the answer is read from {quoted(layout.required[answer])}, but {others} may hold a better one: "
-        f"{group}.columns={mapping_text({answer: paths[0]})} reads it"
+        f"{group}.columns={mapping_text(mapping)} reads it"
     )
 
 

@@ -145,7 +145,7 @@ class _PoolBuilder:
             self.text_columns.seen.update(dict.fromkeys(row))
         _log.info("%s: %s", self.source.name, self.layout)
         if paths := unread_answers(self.layout, rows):
-            advice = unread_advice(self.layout, paths, self.parser.group)
+            advice = unread_advice(self.layout, paths, rows, self.parser.group)
             _log.warning("%s: %s.", self.source.name, advice)
         return True
 

@@ -29,6 +29,8 @@ _WORDS = {
     "data.path": "file dataset dataset_path data_path data_file data_files train_file dataset_name train_data url "
     "pool pool_path",
     "data.limit": "max_samples num_samples n_samples max_rows num_rows max_train_samples size",
+    "data.on_bad": "strict ignore_errors skip_errors skip_bad skip_invalid on_error errors on_bad_lines bad_lines "
+    "error_bad_lines drop_invalid",
     "data.columns": "column fields mapping column_mapping prompt_column",
     "data.separator": "sep delimiter",
     "target.path": "reference references reference_path target_path target_file reference_file",
@@ -107,6 +109,11 @@ _ANSWERS = {
     "config config_file cfg yaml": "A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER "
     "experiment=NAME.",
     "verbose debug log_level loglevel verbosity": "Add hydra.verbose=true for all log messages.",
+    "data.header data.has_header data.no_header data.names data.column_names": "The first non-blank line of a CSV "
+    "file holds the column names: add a line of names above the rows.",
+    "data.shuffle data.shuffled data.random shuffle_data": "The order of a pool has no effect on what is selected. "
+    "For random rows, type selector=random and another seed=N; the first rows of a file are data.limit=N.",
+    "data.streaming streaming": "Nothing is needed: a pool is read once, row by row.",
     "load_in_4bit load_in_8bit quantization bits": "Quantized models are not supported: model.dtype=bfloat16 halves "
     "the memory of float32.",
 }
@@ -115,7 +122,8 @@ _ANSWER_OF = {word: answer for words, answer in _ANSWERS.items() for word in wor
 
 def answer_to(key: str) -> str:
     """A sentence for another tool's word that has no key here; "" for any other word."""
-    return _ANSWER_OF.get(key.casefold().replace("-", "_").rpartition(".")[2], "")
+    plain = key.casefold().replace("-", "_")
+    return _ANSWER_OF.get(plain) or _ANSWER_OF.get(plain.rpartition(".")[2], "")
 
 
 def synonym(key: str) -> str:

@@ -41,9 +41,17 @@ FLAGS = {
     "target": "target=file target.path=REFERENCE_FILE",
     "output": "paths.runs=FOLDER",
     "dry-run": "plan=true",
+    "plan": "plan=true",
+    "like": "target=file target.path=REFERENCE_FILE",
+    "method": "selector=NAME",
+    "rows": "budget=count budget.count=500",
+    "tokens": "budget=tokens budget.tokens=1e6",
+    "out": "paths.runs=FOLDER, the folder of the run and of its selected.jsonl",
 }
 
 
+HELP_FLAGS = ("help-all", "helpall", "usage", "help-full", "all-help", "?")
+"""Flags that ask for more help."""
 FREE_TEXTS = (
     "label",
     "group",
@@ -133,6 +141,10 @@ def _fix(bare: Sequence[str], options: GroupOptions) -> str:
 def flag_advice(flag: str, known: Sequence[str]) -> str:
     """The suggestion for an unknown flag."""
     name, _, value = flag.lstrip("-").partition("=")
+    if name.replace("_", "-") in HELP_FLAGS:
+        return (
+            "Type nait run --help for all groups and options, or nait --cfg job for every key with its value."
+        )
     if name in FLAGS:
         return f"Values have no dashes: {FLAGS[name]}. See nait run --help."
     if answer := answer_to(name):

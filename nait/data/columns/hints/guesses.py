@@ -12,13 +12,12 @@ from nait.data.chat.marks import awaits_answer, style_of
 from nait.data.chat.messages import SHAREGPT, is_conversation, is_messages, speaker_roles, turn_keys
 from nait.data.chat.roles import ASSISTANT, USER
 from nait.data.columns.hints.choices import Guess, guess_choices, guess_last_candidate, holds_options
+from nait.data.columns.hints.companions import listed_input, reasoning_beside
 from nait.data.columns.hints.row_shapes import must_be_rewritten, verdict_column
 from nait.data.columns.hints.task_columns import guess_task
 from nait.data.columns.nested_texts import (
     is_history,
     is_metadata,
-    joined_path,
-    joined_texts,
     name_words,
     text_paths,
 )
@@ -65,8 +64,10 @@ def _with_lists(row: Row, mapping: Guess) -> Guess:
         and prompt.endswith(".0")
     ):
         changed["prompt"] = prompt[:-2]
-    elif "completion" in mapping and "input" not in mapping and (given := _listed_input(row, changed)):
+    elif "completion" in mapping and "input" not in mapping and (given := listed_input(row, changed)):
         changed["input"] = given
+    if "completion" in mapping and "options" not in mapping and (trace := reasoning_beside(row, changed)):
+        changed["reasoning"] = trace
     return changed
 
 
@@ -79,30 +80,6 @@ def _first_of_json(row: Row, path: str | Sequence[str]) -> str | Sequence[str]:
         if isinstance(texts, list) and texts and all(isinstance(one, str) for one in texts)
         else path
     )
-
-
-def _listed_input(row: Row, mapping: Guess) -> str:
-    """Path of the texts in an input column that is a list or an object and is not read otherwise; "" without one."""
-    if beside := _input_beside(row, str(mapping["completion"])):
-        return beside
-    read = {str(path).split(".")[0] for path in mapping.values()}
-    for name, value in row.items():
-        if name.casefold() in INPUTS and name not in read and isinstance(value, (list, dict)):
-            path = joined_path(value)
-            if path is not None and joined_texts(value_at(row, name + path)) is not None:
-                return name + path
-    return ""
-
-
-def _input_beside(row: Row, completion: str) -> str:
-    """Path of an input text in an object around the answer (Self-Instruct's `instances`, SQuAD's `paragraphs`)."""
-    steps = completion.split(".")
-    for i in range(len(steps) - 1, 0, -1):
-        around = value_at(row, ".".join(steps[:i]))
-        name = next((name for name in around if name in INPUTS), "") if isinstance(around, dict) else ""
-        if name and isinstance(around[name], str):
-            return ".".join([*steps[:i], name])
-    return ""
 
 
 def _guess(row: Row) -> Guess | None:
@@ -258,7 +235,7 @@ def _inside_answer(path: str) -> bool:
 def _inside_input(path: str) -> bool:
     """Whether a path leads into an object with an input name."""
     names = _names(path)
-    return len(names) > 1 and names[0] in INPUTS and names[0] != "input"
+    return len(names) > 1 and names[0] in INPUTS and names[0] not in ("input", "paragraphs")
 
 
 def _is_name(path: str) -> bool:

@@ -19,6 +19,7 @@ from nait.data.columns.hints.row_shapes import (
     is_request,
     is_tree,
     is_turn_object,
+    joined_steps,
     numbered_turns,
     scored_options,
     step_labels,
@@ -68,10 +69,10 @@ def hint(row: Row) -> str:
             f"{quoted(labels)} labels parts of a text: write the answer as text, "
             "{prompt: ..., completion: ...}. "
         )
-    if step_labels(row):
+    if labels := step_labels(row):
         return (
-            f"{quoted(step_labels(row))} marks the steps of a solution as right or wrong: join the steps of a right "
-            "solution, without the marks, and write {prompt: ..., completion: ...}. "
+            f"{quoted(labels)} marks the steps of a solution as right or wrong: join the steps of a right "
+            f"solution, without the marks, and write {{prompt: ..., completion: ...}}{joined_steps(row, labels)}. "
         )
     if is_reply(row):
         return (

@@ -79,6 +79,18 @@ def _rated_steps(row: Row) -> str:
     return ""
 
 
+def joined_steps(row: Row, labels: str) -> str:
+    """A filter that keeps rows whose flags are all true and joins their steps (TRL); "" for other rows."""
+    prompt = next((name for name in ("prompt", "problem", "question") if isinstance(row.get(name), str)), "")
+    flags = row[labels]
+    if not prompt or not isinstance(row.get("completions"), list) or not isinstance(flags, list):
+        return ""
+    if not all(isinstance(one, bool) for one in flags):
+        return ""
+    joined = f'{{prompt: .{prompt}, completion: (.completions | join("\\n"))}}'
+    return f", such as with jq -c 'select(.{labels} | all) | {joined}'"
+
+
 def numbered_turns(row: Row) -> list[str]:
     """Three or more columns with one message each: message_1, message_2, ..., or user_1, assistant_1, user_2."""
     stems = {
