@@ -19,31 +19,42 @@ METRICS = frozenset({
 """The harness's own metrics. Any other name makes it look for a script in the working folder or on the Hub."""
 
 
+CALLS = frozenset({"custom_generate", "trust_remote_code"})
+"""Settings of generation by which transformers runs code of a folder or of the Hub."""
+READERS = frozenset({"eval", "generator", "iceberg", "pandas", "spark", "sql"})
+"""Readers of `datasets` that run a program, a query or a pickle instead of reading a file."""
+
+
 def check_trust(suite: Suite, *, trusted: bool) -> None:
     """Raises: ConfigError for tasks of the user's folders that run Python code, unless it is trusted."""
     found = {task.name: code for task in suite.tasks if (code := _foreign_code(task))}
     if found and not trusted:
         shown = ", ".join(f"{name} ({code})" for name, code in list(found.items())[:4])
         raise ConfigError(
-            f"these task files run Python code: {shown}{' and others' if len(found) > 4 else ''}",
+            f"these task files run code: {shown}{' and others' if len(found) > 4 else ''}",
             where="eval.include",
-            fix="Read the code; if you trust it, set eval.trust_task_code=true.",
+            fix="Read them; if you trust the code, set eval.trust_task_code=true.",
         )
 
 
 def _foreign_code(task: Task) -> str:
-    """The first function or script of a task that neither this package nor the harness ships; empty without any."""
-    for function in _functions(task.config):
-        if not _is_shipped(function.folder):
-            return f"!function {function.spec}"
-    path = task.entry.path
-    if path is not None and _is_shipped(path):
+    """What a task runs that is defined or changed outside this package and the harness; empty if nothing.
+
+    A function of the harness counts too: with rows of the task's own it may run what they hold.
+    """
+    if all(map(_is_shipped, task.files)):
         return ""
-    for entry in _entries(task):
-        name = entry["metric"]
-        if isinstance(name, str) and (entry.get("hf_evaluate") or (path and name not in METRICS)):
-            return f"metric {name}"
-    return ""
+    functions = [f"!function {one.spec}" for one in _functions(task.config)]
+    metrics = [
+        f"metric {one['metric']}"
+        for one in _entries(task)
+        if isinstance(one["metric"], str) and (one.get("hf_evaluate") or one["metric"] not in METRICS)
+    ]
+    settings = task.config.get("generation_kwargs")
+    calls = sorted(CALLS & {*map(str, settings)}) if isinstance(settings, Mapping) else []
+    reader = str(task.config.get("dataset_path"))
+    found = [*functions, *metrics, *(f"generation_kwargs {name}" for name in calls)]
+    return next(iter([*found, *([f"dataset_path {reader}"] if reader in READERS else [])]), "")
 
 
 def _entries(task: Task) -> list[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nait.core.errors import ConfigError
@@ -30,11 +31,16 @@ class GroupMean:
 
 @dataclass(frozen=True)
 class Task:
-    """A task as it will run. `overrides`: its groups' settings, which take precedence over its definition `entry`."""
+    """A task as it will run.
+
+    - `overrides`: its groups' settings, which take precedence over its definition `entry`.
+    - `files`: the files that hold its definition and those settings.
+    """
 
     name: str
     entry: Entry
     overrides: Mapping[str, Any]
+    files: tuple[Path, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -118,8 +124,14 @@ class _Tree:
         self.tasks: dict[str, Task] = {}
         self.groups: dict[str, Group] = {}
 
-    def expand(self, item: str | Mapping[str, Any], overrides: Mapping[str, Any], *, owner: str) -> list[str]:
-        """The names of the tasks of an item: a requested name, or an entry of a group's `task:` list."""
+    def expand(
+        self, item: str | Mapping[str, Any], overrides: Mapping[str, Any], *, owner: str,
+        files: tuple[Path, ...] = (),
+    ) -> list[str]:  # fmt: skip
+        """The names of the tasks of an item: a requested name, or an entry of a group's `task:` list.
+
+        `files`: the files of the groups above it.
+        """
         if isinstance(item, str):
             item = {"task": item}
         name = str(item.get("group") or item["task"])
@@ -132,22 +144,28 @@ class _Tree:
                 fix=self.catalogue.suggestion(name),
             )
         changed = {**overrides, **{key: item[key] for key in item if key not in {"task", "group"}}}
+        above = files if entry.path is None else (*files, entry.path)
         if entry.kind == "tag":
-            return [leaf for member in entry.members for leaf in self.expand(member, changed, owner=name)]
-        return self._group(entry, changed) if entry.kind == "group" else [self._task(entry, changed)]
+            return [
+                leaf for one in entry.members for leaf in self.expand(one, changed, owner=name, files=above)
+            ]
+        if entry.kind == "group":
+            return self._group(entry, changed, above)
+        return [self._task(Task(entry.name, entry, changed, above))]
 
-    def _group(self, entry: Entry, overrides: Mapping[str, Any]) -> list[str]:
+    def _group(self, entry: Entry, overrides: Mapping[str, Any], files: tuple[Path, ...]) -> list[str]:
         below = {**entry.config, **overrides}
         below = {key: value for key, value in below.items() if key not in _GROUP_KEYS}
         members = entry.config.get("task") or []
         members = [members] if isinstance(members, str) else members
-        leaves = [leaf for member in members for leaf in self.expand(member, below, owner=entry.name)]
+        leaves = [
+            leaf for member in members for leaf in self.expand(member, below, owner=entry.name, files=files)
+        ]
         means = tuple(_mean(part) for part in _listed(entry.config.get("aggregate_metric_list")))
         self.groups[entry.name] = Group(entry.name, tuple(dict.fromkeys(leaves)), means)
         return leaves
 
-    def _task(self, entry: Entry, overrides: Mapping[str, Any]) -> str:
-        task = Task(entry.name, entry, overrides)
+    def _task(self, task: Task) -> str:
         if self.tasks.setdefault(task.name, task).config != task.config:
             raise ConfigError(
                 f"task '{task.name}' is requested twice, with different settings",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nait.core.inputs.visible_text import visible_line
 from nait.store import Artifact, read_json
 
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 NOT_SHOWN = ("path", "paths")
 """Last parts of settings that hold paths of this machine."""
 
@@ -21,18 +25,19 @@ def _metadata(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
     lines = ["---", "tags: [instruction-tuning, data-selection, nait]"]
     if "adapter" in kept:
         lines.insert(1, "library_name: peft")
-        if manifest["model"].count("/") == 1:  # a name on the Hub
+        if HUB_NAME.fullmatch(manifest["model"]):
             lines.insert(2, f"base_model: {manifest['model']}")
     return "\n".join([*lines, "---"])
 
 
 def _title(manifest: Mapping[str, Any]) -> str:
-    target = f" for {manifest['target']}" if manifest["target"] else ""
-    prints = manifest["fingerprints"]
+    target = f" for {_plain(manifest['target'])}" if manifest["target"] else ""
+    prints, budget = manifest["fingerprints"], _plain(manifest["budget"] or "all rows")
+    pool, selector, model = (_code(manifest[name]) for name in ("pool", "selector", "model"))
     return (
-        f"# {manifest['selector']}: {manifest['budget'] or 'all rows'} of {manifest['pool']}{target}\n\n"
-        f"Rows of the pool `{manifest['pool']}` (fingerprint `{prints['pool']}`) that `{manifest['selector']}` "
-        f"selects with the model `{manifest['model']}` (fingerprint `{prints['model']}`), seed {manifest['seed']}."
+        f"# {_plain(manifest['selector'])}: {budget} of {_plain(manifest['pool'])}{target}\n\n"
+        f"Rows of the pool {pool} (fingerprint `{prints['pool']}`) that {selector} "
+        f"selects with the model {model} (fingerprint `{prints['model']}`), seed {manifest['seed']}."
     )
 
 
@@ -68,7 +73,7 @@ def _settings(manifest: Mapping[str, Any]) -> str:
         for name, value in _leaves(config[group], group)
         if name.rsplit(".", 1)[-1] not in NOT_SHOWN
     }
-    lines = [f"- `{name}`: `{value}`" for name, value in found.items()]
+    lines = [f"- {_code(name)}: {_code(value)}" for name, value in found.items()]
     versions = ", ".join(f"{name} {value}" for name, value in manifest.get("versions", {}).items())
     return "\n".join(["## Settings", "", *lines, "", f"Versions: {versions}."])
 
@@ -84,7 +89,8 @@ def _results(kept: Mapping[str, Artifact]) -> str:
         return ""
     results = read_json(kept["results.json"].path / "results.json")["results"]
     lines = [
-        f"| {one['task']} | {one['metric']} | {one['value']:.4f} | {_error(one['stderr'])} | {one['n']} |"
+        f"| {_plain(one['task'])} | {_plain(one['metric'])} | {one['value']:.4f} | {_error(one['stderr'])} "
+        f"| {one['n']} |"
         for one in results
         if one.get("primary", True)
     ]
@@ -99,5 +105,15 @@ def _error(value: float | None) -> str:
 def _licence(manifest: Mapping[str, Any]) -> str:
     return (
         "## Licence\n\nNot stated. Scores and ids derive from the pool, weights also from the base model: add the "
-        f"licence that `{manifest['pool']}` and `{manifest['model']}` allow."
+        f"licence that {_code(manifest['pool'])} and {_code(manifest['model'])} allow."
     )
+
+
+def _plain(value: Any) -> str:
+    """A name as Markdown without effect: names come from data, and a card is shown as a page."""
+    return re.sub(r"([\\`*\[\]|~])", r"\\\1", html.escape(visible_line(str(value)), quote=False))
+
+
+def _code(value: Any) -> str:
+    """A name as inline code; a backtick, which would end it, becomes an apostrophe."""
+    return f"`{visible_line(str(value)).replace('`', chr(39))}`"

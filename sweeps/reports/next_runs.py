@@ -26,6 +26,7 @@ OWN_KEYS = ("selector", "order", "label", "beside")
 _SETS_A_KEY = re.compile(
     r"(?:-m|--multirun|hydra\.mode=RUN|\+{0,2}(?!hydra\b)[\w@./:-]+=.*|~[\w.]+)", re.DOTALL
 )
+_LETS_CODE_RUN = re.compile(r"_target_|trust_|allow_code_execution|\$\{")
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def _safe_words(command: str) -> list[str]:
         words = shlex.split(command)
     except ValueError:
         return []
-    plain = all(_SETS_A_KEY.fullmatch(word) and "_target_" not in word for word in words[1:])
+    plain = all(_SETS_A_KEY.fullmatch(word) and not _LETS_CODE_RUN.search(word) for word in words[1:])
     return words if words[:1] == ["nait"] and plain else []
 
 

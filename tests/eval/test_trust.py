@@ -14,6 +14,7 @@ from nait.core.errors import ConfigError
 from nait.eval.harness import LmEval
 from nait.eval.isolation import _sandboxed
 from nait.eval.suites.generated_code import METRICS
+from nait.eval.suites.task_definitions import library
 
 Make = Callable[..., LmEval]
 SAFE = "task: mine\ndataset_path: json\ndataset_kwargs: {data_files: {test: %s}}\ntest_split: test\n"
@@ -26,7 +27,10 @@ CODE = {
     "a metric of the Hub": "metric_list: [{metric: exact_match, hf_evaluate: true}]\n",
     "a script as a metric": "metric_list: [{metric: /tmp/evil.py}]\n",
     "a metric of the working folder": "metric_list: [{metric: evil}]\n",
+    "a generation by a script": "generation_kwargs: {until: [], custom_generate: /tmp, trust_remote_code: true}\n",
+    "a function of the harness": f"include: {library() / 'ifeval' / 'ifeval.yaml'}\n",
 }
+WORDS = r"mine \((!function|metric|generation_kwargs) .*eval\.trust_task_code=true"
 
 
 def task(folder: Path, more: str) -> dict[str, Any]:
@@ -38,16 +42,27 @@ def task(folder: Path, more: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", CODE)
 def test_task_files_that_run_code_are_refused_without_trust(name: str, tmp_path: Path) -> None:
     asked = task(tmp_path, CODE[name])
-    with pytest.raises(ConfigError, match=r"mine \((!function|metric) .*eval\.trust_task_code=true"):
+    with pytest.raises(ConfigError, match=WORDS):
         LmEval(**asked).check()
     LmEval(**asked, trust_task_code=True).check()
 
 
-def test_a_group_cannot_hide_the_code_of_its_tasks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "member",
+    [
+        "{task: mine, process_docs: !function os.system}",
+        "{task: nano_math, process_docs: !function os.system}",
+        "{task: nano_math, metric_list: [{metric: evil}]}",
+        "{task: nano_math, generation_kwargs: {custom_generate: /tmp, trust_remote_code: true}}",
+        "{task: new, dataset_path: sql, metric_list: [{metric: exact_match}]}",
+        "{task: new, dataset_path: json, metric_list: [{metric: evil}]}",
+        "{group: inner, task: [nano_math], metric_list: [{metric: evil}]}",
+        "{task: nano_math, dataset_path: json}",
+    ],
+)
+def test_a_group_cannot_hide_the_code_of_its_tasks(member: str, tmp_path: Path) -> None:
     task(tmp_path, "")
-    (tmp_path / "all.yaml").write_text(
-        "group: all\ntask: [{task: mine, process_docs: !function os.system}]\n"
-    )
+    (tmp_path / "all.yaml").write_text(f"group: all\ntask: [{member}]\n")
     with pytest.raises(ConfigError, match="trust_task_code"):
         LmEval(["all"], include=[str(tmp_path)]).check()
 

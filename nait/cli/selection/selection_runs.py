@@ -11,6 +11,7 @@ from typing import Any
 
 from nait.cli.config.composed_config import ComposedConfig, composed
 from nait.cli.config.plain_config import build
+from nait.cli.selection.recorded_code import check_record
 from nait.core.dataset.examples import Pool
 from nait.core.errors import ConfigError
 from nait.core.ranking.selection import Selection
@@ -23,7 +24,7 @@ from nait.stages.checks.detect_contamination import check_contamination
 from nait.stages.explanations import Explanation, explain_row, place_of
 from nait.stages.select import with_answers
 from nait.stages.stability import ScoredSelection, Stability, stability, with_shared_draws
-from nait.store import Artifact, read_json
+from nait.store import Artifact, Store, read_json
 from nait.tracking.sigterm import Termination
 
 STAGES = ("select",)
@@ -128,8 +129,10 @@ def job_of(composition: ComposedConfig, *, pool: Read | None, targets: Read | No
     return replace(job, parts=replace(job.parts, selector=with_shared_draws(job.parts.selector)))
 
 
-def recorded_selection(folder: Path) -> SelectionRun:
+def recorded_selection(folder: Path, *, trusted: bool = False) -> SelectionRun:
     """The selection of an earlier run, from the record in its folder and the store. It is not repeated.
+
+    The record may come from elsewhere: a config that leads to code is built only if it is `trusted`.
 
     Raises: ConfigError without a record of a selection; NaitError if its pool, target or model cannot be read.
     """
@@ -137,12 +140,14 @@ def recorded_selection(folder: Path) -> SelectionRun:
     if not path.is_file():
         raise ConfigError("there is no run.json", where=str(folder), fix="Give the folder of a run.")
     record = read_json(path)
+    check_record(record, path, trusted=trusted)
     config, links = record["config"], record["links"]
     if not links.get("selection"):
         raise ConfigError("the run has selected no rows", where=str(folder), fix="Give another run.")
     if IN_MEMORY in (config["data"].get("path"), config["target"].get("path")):
         fix = "Use Selected.explain in Python."
         raise ConfigError("its rows were in the memory of a program", where=str(folder), fix=fix)
+    _artifacts(Store(config["paths"]["store"], read_only=True), links)
     job = assemble(config, build, folder=folder, names=config["options"], other_selector=lambda _: {})
     check = check_contamination(
         job.pool, job.targets, evaluator=job.parts.evaluator, rule=job.parts.contamination, store=job.store
@@ -155,9 +160,15 @@ def recorded_selection(folder: Path) -> SelectionRun:
 def _finished(
     job: Job, links: Mapping[str, Any], warnings: Sequence[str], *, seconds: float, fresh: bool
 ) -> SelectionRun:
-    scores = job.store.find("scores", str(links["scores"]))
-    made = job.store.find("selections", str(links["selection"]))
+    scores, made = _artifacts(job.store, links)
+    return SelectionRun(job, read_selection(made, job.pool), scores, made, tuple(warnings), seconds, fresh)
+
+
+def _artifacts(store: Store, links: Mapping[str, Any]) -> tuple[Artifact, Artifact]:
+    """The scores and the selection. Raises: ConfigError if the store lacks one."""
+    scores = store.find("scores", str(links["scores"]))
+    made = store.find("selections", str(links["selection"]))
     if scores is None or made is None:
         fix = "Run the job again: its command is in run.json."
-        raise ConfigError("the store no longer has the selection", where=str(job.store.root), fix=fix)
-    return SelectionRun(job, read_selection(made, job.pool), scores, made, tuple(warnings), seconds, fresh)
+        raise ConfigError("the store no longer has the selection", where=str(store.root), fix=fix)
+    return scores, made

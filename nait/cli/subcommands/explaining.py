@@ -16,17 +16,20 @@ def explain(
     row: str = typer.Argument(metavar="ROW", help="A row of the pool: its id, or its number from 0."),
     run: str = typer.Option(..., "--in", metavar="RUN", help="The folder of the run that selected."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    trust: bool = typer.Option(
+        False, "--trust", help="Also build parts of other packages that the record names."
+    ),
 ) -> Callable[[], None]:
     """Explain why a row is selected or not: score, rank, layers, nearest references, what was needed."""
-    return lambda: print(visible(explained(row, run, as_json=as_json)))
+    return lambda: print(visible(explained(row, run, as_json=as_json, trusted=trust)))
 
 
-def explained(row: str, run: str, *, as_json: bool) -> str:
+def explained(row: str, run: str, *, as_json: bool, trusted: bool = False) -> str:
     """The explanation as text or JSON. Raises: NaitError for an unknown row or run."""
     from nait.cli.selection.selection_runs import recorded_selection
     from nait.cli.selection.summaries import explained_text, wrapped
 
-    found = recorded_selection(Path(run).expanduser())
+    found = recorded_selection(Path(run).expanduser(), trusted=trusted)
     stable = found.stability
     if as_json:
         rows = [asdict(one) for one in found.explained(row)]

@@ -13,7 +13,8 @@ import typer
 
 from nait.cli.help import conf_folder, groups
 from nait.core.errors import ConfigError, did_you_mean
-from nait.core.inputs.visible_text import visible
+from nait.core.inputs import shapes
+from nait.core.inputs.visible_text import visible, visible_line
 
 GROUPS = {
     "selectors": "selector", "sweeps": "sweep", "evals": "eval", "data": "data", "targets": "target",
@@ -81,19 +82,39 @@ def show(
 
 
 def shown(name: str, store: str, *, as_json: bool) -> str:
-    """The record of a run's folder or of a selection. Raises: ConfigError if there is neither."""
+    """The record of a run's folder or of a selection, which may come from elsewhere.
+
+    Raises: ConfigError if there is neither, or the record has another form; StoreError for one that cannot be read.
+    """
     folder = Path(name).expanduser()
     if (folder / "run.json").is_file():
         from nait.runs.records.interrupted_runs import settle
 
         settle(folder)
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        record = _checked(folder / "run.json", RUN)
         return json.dumps(record, indent=2) if as_json else _run(folder, record)
     manifest = _selection(folder, store, name)
     if as_json:
         return json.dumps(manifest, indent=2)
     names = ("address", "created", "rows", "answer_tokens", "digest")
     return _columns([(key, str(manifest.get(key))) for key in names])
+
+
+RUN = shapes.record(
+    {"rows": shapes.record({"pool": shapes.record({"rows": shapes.whole})})},
+    seconds=shapes.keyed(shapes.finite), truth=shapes.keyed(shapes.real), warnings=shapes.listed(shapes.text),
+)  # fmt: skip
+RESULTS = shapes.listed(shapes.record({"task": shapes.text, "metric": shapes.text, "value": shapes.real}))
+
+
+def _checked(path: Path, shape: shapes.Shape) -> Any:
+    """The JSON in a file. Raises: ConfigError if it has another shape; StoreError if it cannot be read."""
+    from nait.store import read_json
+
+    found = read_json(path)
+    if wrong := shapes.fault(found, shape):
+        raise ConfigError(f"it is not a record ({wrong})", where=str(path), fix="Give the folder of a run.")
+    return found
 
 
 def _selection(folder: Path, store: str, name: str) -> dict[str, Any]:
@@ -105,7 +126,7 @@ def _selection(folder: Path, store: str, name: str) -> dict[str, Any]:
     if len(found) != 1:
         fix = "Give a run's folder, which holds run.json, or the address of a selection in --store."
         raise ConfigError(f"{len(found)} runs and selections have this name", where=name, fix=fix)
-    manifest: dict[str, Any] = json.loads((found[0] / "manifest.json").read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = _checked(found[0] / "manifest.json", shapes.keyed(lambda _: ""))
     return manifest
 
 
@@ -121,12 +142,15 @@ def _run(folder: Path, record: dict[str, Any]) -> str:
     ]
     rows += [(f"truth {name}", f"{value:.2f}") for name, value in record.get("truth", {}).items()]
     if (folder / "results.json").is_file():
-        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        found = results if isinstance(results, list) else results.get("results", [])
+        results = _checked(folder / "results.json", lambda _: "")
+        found = results.get("results", []) if isinstance(results, dict) else results
+        if wrong := shapes.fault(found, RESULTS):
+            raise ConfigError(f"it has no results ({wrong})", where=str(folder / "results.json"))
         rows += [(one["task"], f"{one['metric']} {one['value']:.3f}") for one in found if one.get("primary")]
     rows += [("warning", text) for text in record.get("warnings", [])]
     rows += [
         (path.name, str(path)) for path in sorted(folder.iterdir()) if path.suffix in (".jsonl", ".parquet")
     ]
+    rows = [(visible_line(name), visible_line(text)) for name, text in rows]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)

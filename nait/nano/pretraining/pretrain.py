@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import time
 from dataclasses import asdict, replace
 from itertools import islice
@@ -25,9 +26,10 @@ from nait.nano.pretraining.model_card import card
 from nait.nano.pretraining.pretraining_recipe import Recipe, new_model
 from nait.nano.pretraining.pretraining_text import documents, fingerprint
 from nait.nano.pretraining.training_batches import batches
+from nait.training.updates.saved_state import read_state, write_state
 
 MODEL = Path(__file__).parents[1] / "model"
-LOG, STUDY = "pretraining.json", "study.json"
+LOG, STUDY, STATE = "pretraining.json", "study.json", "state"
 CHECK_STEPS = 30
 
 
@@ -76,23 +78,27 @@ class PretrainingRun:
         copy.deepcopy(self.model).to(torch.bfloat16).save_pretrained(str(folder))
         tokenizers_.save(self.tokenizer, folder, length=self.recipe.positions)
 
-    def keep(self, path: Path, log: dict[str, Any]) -> None:
+    def keep(self, folder: Path, log: dict[str, Any]) -> None:
         """Save the training state, from which another process can resume."""
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save(
-            state | {"losses": self.losses, "tokens": self.tokens, "log": log}, path.with_suffix(".part")
+        write_state(
+            part, STATE, state | {"losses": self.losses, "tokens": self.tokens, "log": json.dumps(log)}
         )
-        path.with_suffix(".part").rename(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
 
-    def resume(self, path: Path) -> dict[str, Any]:
+    def resume(self, folder: Path) -> dict[str, Any]:
         """Restore a saved state and return its log."""
-        state = torch.load(path, weights_only=True)
+        state = read_state(folder, STATE)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.losses, self.tokens = state["losses"], state["tokens"]
         for _ in islice(self.batches, len(self.losses)):
             pass
-        log: dict[str, Any] = state["log"]
+        log: dict[str, Any] = json.loads(state["log"])
         return log
 
     def digest(self) -> str:
@@ -106,9 +112,9 @@ class PretrainingRun:
 def pretrain(recipe: Recipe, folder: Path, *, probe_every: int = 500) -> dict[str, Any]:
     """Train the whole recipe into `folder` and return the log that is written next to the weights.
 
-    A killed run resumes from its last probe with identical results; its state is in `FOLDER.state.pt`.
+    A killed run resumes from its last probe with identical results; its state is in `FOLDER.state/`.
     """
-    state = folder.with_name(folder.name + ".state.pt")
+    state = folder.with_name(folder.name + ".state")
     run = PretrainingRun(recipe)
     log: dict[str, Any] = {"recipe": asdict(recipe), "documents": fingerprint(recipe.seed)}
     log |= {"world": world.VERSION, "torch": str(torch.__version__), "curve": [], "probes": [], "seconds": 0}
@@ -130,7 +136,7 @@ def pretrain(recipe: Recipe, folder: Path, *, probe_every: int = 500) -> dict[st
             log |= {"tokens": run.tokens, "sha256": checksum(folder)}
             (folder / LOG).write_text(json.dumps(log, indent=1) + "\n")
             run.keep(state, log)
-    state.unlink()
+    shutil.rmtree(state)
     return log
 
 

@@ -57,7 +57,7 @@ def has_ended(process: Any) -> bool:
 
 def settle(folder: Path) -> None:
     """Write "interrupted" into the record of a run that was killed. A record that cannot be written stays."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, KeyError, OverflowError):
         path = folder / RUN
         with path.open(encoding="utf-8") as stream:
             if stream.read(len(START)) != START:

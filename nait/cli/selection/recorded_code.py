@@ -1,0 +1,77 @@
+"""Configs in the records of runs. A record may come from elsewhere, and its config may name code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nait.cli.help import conf_folder
+from nait.core.errors import ConfigError
+from nait.core.inputs.shapes import fault, flag, keyed, listed, optional, real, record, text, whole
+
+TRUSTED = ("trust_remote_code", "trust_task_code", "allow_code_execution")
+"""Keys that let a model, a task or an answer run code."""
+GROUPS = (
+    "data", "target", "model", "selector", "order", "budget", "template", "engine", "train", "eval", "cost", "report",
+    "tracking",
+)  # fmt: skip
+_OBJECT = keyed(lambda _: "")
+SHAPE = record(
+    {
+        "config": record({
+            **dict.fromkeys(GROUPS, _OBJECT), "options": keyed(optional(text)), "stages": listed(text),
+            "paths": record({"store": text}),
+            "store": record({"wait_seconds": optional(real), "limit_gb": optional(real)}),
+            "seed": whole, "group": optional(text), "label": optional(text), "plan": flag, "beside": listed(text),
+        }),
+        "links": record({"selection": optional(text), "scores": optional(text)}), "warnings": listed(text),
+    }
+)  # fmt: skip
+
+
+def check_record(found: Any, path: Path, *, trusted: bool) -> None:
+    """Check the record of a run, `run.json`, before its config is built.
+
+    Raises: ConfigError for a record of another form, and, unless it is trusted, for one whose config names a class
+    that no option of this package names, sets a key of `TRUSTED`, or refers to a variable.
+    """
+    if wrong := fault(found, SHAPE):
+        raise ConfigError(
+            f"it is not the record of a run ({wrong})", where=str(path), fix="Give the folder of a run."
+        )
+    config = found["config"]
+    unused = {"command", *([] if "evaluate" in config["stages"] else ["eval"])}
+    code = next(_code({key: value for key, value in config.items() if key not in unused}, "config"), "")
+    if code and not trusted:
+        raise ConfigError(
+            f"building what it names may run code or read variables ({code})", where=str(path),
+            fix="If you trust this record, add --trust.",
+        )  # fmt: skip
+
+
+def _code(node: Any, at: str) -> Iterator[str]:
+    """Each place of a config that leads to code or variables, with its value."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if (
+                "${" in key
+                or (key == "_target_" and str(value) not in shipped())
+                or (key in TRUSTED and value)
+            ):
+                yield f"{at}.{key}: {value}"
+            yield from _code(value, f"{at}.{key}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _code(value, f"{at}[{number}]")
+    elif isinstance(node, str) and "${" in node:
+        yield f"{at}: {node}"
+
+
+@cache
+def shipped() -> frozenset[str]:
+    """The names of this package's parts that the options in `conf` name."""
+    texts = (path.read_text(encoding="utf-8") for path in conf_folder().rglob("*.yaml"))
+    return frozenset(name for one in texts for name in re.findall(r"\bnait(?:\.\w+)+", one))
