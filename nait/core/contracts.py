@@ -320,6 +320,15 @@ class Trainer(Protocol):
 
 
 @runtime_checkable
+class PoolTrainer(Protocol):
+    """A trainer whose number of updates may depend on the size of the whole pool."""
+
+    def for_pool(self, rows: int, tokens_per_row: Callable[[], float]) -> Trainer:
+        """The trainer for subsets of a pool with so many rows of this mean length in tokens."""
+        ...
+
+
+@runtime_checkable
 class ShareableTrainer(Protocol):
     """A trainer whose work several processes share. Rank 0 calls `train`, the others `assist` with the same rows."""
 

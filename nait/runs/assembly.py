@@ -17,7 +17,7 @@ from nait.core.inputs.paths import FIX, check_no_file_in_the_way, check_writable
 from nait.core.inputs.secrets import masked_parts
 from nait.core.ranking.budgets import WHOLE
 from nait.models.prompts.templates import Template
-from nait.runs.job import Job, Parts, selects
+from nait.runs.job import Job, Parts, selects, trains
 from nait.runs.job_checks import (
     BASE,
     check_answers,
@@ -33,6 +33,7 @@ from nait.runs.records.recorded_config import RecordedConfig
 from nait.runs.truth_labels import labels_of
 from nait.stages.checks.rendered_rows import check_method, rendered
 from nait.stages.select import Selector
+from nait.stages.train import for_pool
 from nait.store import Store
 from nait.store.store import OTHER_FOLDER
 from nait.store.upkeep.inventory import over_limit
@@ -81,6 +82,10 @@ def assemble(
         config, pool, targets, model=parts.model, store=store, template=parts.template,
         reference_template=parts.reference_template,
     )  # fmt: skip
+    if trains(stages, parts.trainer):
+        parts = replace(
+            parts, trainer=for_pool(parts.trainer, pool, model=parts.model, template=parts.template)
+        )
     for scorer in scorers:
         check_method(scorer, [pool, *targets], model=parts.model, store=store)
     _log_rows(pool, targets, time.monotonic() - started)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nait.core.contracts import Model, Tracker, Trainer
+from nait.core.addresses import unit_interval
+from nait.core.contracts import Model, PoolTrainer, Tracker, Trainer
 from nait.core.dataset.examples import Example, Pool, fingerprint
 from nait.core.ranking.selection import Selection
 from nait.models.prompts.templates import Template
@@ -18,6 +19,8 @@ from nait.models.tokens.encoding import encode
 from nait.store import Artifact, Store
 
 VERSION = 1
+SAMPLE = 2000
+"""Rows that are tokenized to estimate the tokens of a pool."""
 
 
 def train(
@@ -81,6 +84,20 @@ def train_on(
         }
 
     return store.produce("adapters", key, write)
+
+
+def for_pool(trainer: Trainer, pool: Pool, *, model: Model, template: Template) -> Trainer:
+    """The trainer, with the length of its training as it follows from the pool; itself if it does not."""
+    if not isinstance(trainer, PoolTrainer):
+        return trainer
+    answered = [example for example in pool.examples if example.answered]
+
+    def tokens_per_row() -> float:
+        sample = sorted(answered, key=lambda example: unit_interval("train.budget", example.id))[:SAMPLE]
+        table = encode(sample, template, model.load_tokenizer(), max_length=model.max_length, purpose="train")
+        return float(table.lengths.mean())
+
+    return trainer.for_pool(len(pool), tokens_per_row)
 
 
 def cut_rows(manifest: Mapping[str, Any]) -> list[str]:

@@ -7,9 +7,10 @@ MPS this holds only for uninterrupted runs: the trainer does not save the state 
 from __future__ import annotations
 
 import importlib.util
+import math
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,6 +43,7 @@ PRECISIONS = ("model", "bf16", "bf16_weights")
 KEEPS = ("none", "epoch")
 SHARDINGS = ("none", "fsdp")
 QUANTIZATIONS = ("none", "nf4")
+BUDGETS = ("epochs", "steps", "tokens")
 STOCHASTIC = "adamw_8bit_stochastic"
 # Our name -> transformers' name. The stochastic optimiser is passed to the trainer as a class.
 OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit", STOCHASTIC: "adamw_torch"}
@@ -55,10 +57,12 @@ class FineTune:
     An update covers `batch_size` rows; its loss is the mean over all their answer tokens. They are split by length
     into micro-batches of at most `device_tokens` padded tokens (`auto`: as many as suit the device). The split
     changes no gradient beyond float rounding; with dropout it changes the random draws, as another seed would. Out of
-    memory halves `device_tokens`. `max_steps`, when set, replaces `epochs`, and
-    so does `max_tokens`: as many updates as read about so many tokens, so that subsets of other sizes or lengths are
-    compared at equal cost. `warmup` is a share of all updates; a
-    share below one update means no warm-up.
+    memory halves `device_tokens`. `warmup` is a share of all updates; a share below one update means no warm-up.
+
+    `max_steps`, when set, replaces `epochs`, and so does `max_tokens`: as many updates as read about so many tokens,
+    so that subsets of other sizes or lengths are compared at equal cost. `budget=steps` or `tokens` derives the number
+    from the pool: subsets of all sizes get the updates, or about the tokens, of `epochs` passes over `budget_share`
+    of its rows.
 
     Trained weights (the adapter's, or the whole model's for `method=full`) are fp32 whatever the checkpoint's dtype,
     since steps of 2e-5 round to zero in bfloat16. `precision=model` computes in the checkpoint's dtype (float16
@@ -79,6 +83,8 @@ class FineTune:
     epochs: float = 3.0
     max_steps: int | None = None
     max_tokens: int | None = None
+    budget: Literal["epochs", "steps", "tokens"] = "epochs"
+    budget_share: float = 0.1
     learning_rate: float = 2e-4
     batch_size: int = 16
     device_tokens: int | Literal["auto"] = AUTO
@@ -103,6 +109,8 @@ class FineTune:
             check_whole("train.max_steps", self.max_steps, least=1)
         if self.max_tokens is not None:
             check_whole("train.max_tokens", self.max_tokens, least=1)
+        check_choice("train.budget", self.budget, BUDGETS)
+        check_number("train.budget_share", self.budget_share, "(0, 1]")
         check_number("train.learning_rate", self.learning_rate, "(0, inf)")
         check_whole("train.batch_size", self.batch_size, least=1)
         if self.device_tokens != AUTO:
@@ -143,6 +151,12 @@ class FineTune:
                 "a base in 4 bits is not trained itself, and its weights cannot be factorised",
                 where="train.quantization",
                 fix="Set train.method=lora with train.lora.variant=lora, or train.quantization=none.",
+            )
+        if self.budget != "epochs" and (self.max_steps or self.max_tokens):
+            raise ConfigError(
+                f"{self.budget} follows from the pool, and max_steps or max_tokens states it",
+                where="train.budget",
+                fix="Set train.budget=epochs, or train.max_steps=null train.max_tokens=null.",
             )
         if self.max_steps is not None and self.max_tokens is not None:
             raise ConfigError(
@@ -215,6 +229,7 @@ class FineTune:
             "epochs": float(self.epochs),
             "max_steps": self.max_steps,
             **({"max_tokens": self.max_tokens} if self.max_tokens else {}),
+            **({"budget": [self.budget, float(self.budget_share)]} if self.budget != "epochs" else {}),
             "learning_rate": float(self.learning_rate),
             "batch_size": self.batch_size,
             "scheduler": self.scheduler,
@@ -227,6 +242,21 @@ class FineTune:
             **({"quantization": self.quantization} if self.quantization != "none" else {}),
             "lora": self.lora.recipe if self.lora else None,
         }
+
+    def for_pool(self, rows: int, tokens_per_row: Callable[[], float]) -> FineTune:
+        """The recipe with the number of updates or tokens that `budget` derives from a pool of so many rows.
+
+        `tokens_per_row`: the mean length of the pool's rows. The result has `budget=epochs`, so that its address is
+        that of the same number given as `max_steps` or `max_tokens`.
+        """
+        if self.budget == "epochs":
+            return self
+        share = max(1, math.floor(self.budget_share * rows + 1e-9))  # as budget.ratio counts
+        if self.budget == "steps":
+            return replace(self, budget="epochs", max_steps=updates(self.recipe, share))
+        return replace(
+            self, budget="epochs", max_tokens=max(1, round(self.epochs * share * tokens_per_row()))
+        )
 
     def train(
         self, model: Model, rows: TokenTable, folder: Path, *, seed: int, tracker: Tracker
@@ -374,7 +404,13 @@ class FineTune:
         return self.precision == "bf16"
 
     def _updates(self, rows: TokenTable) -> int | None:
-        """The number of updates, if epochs do not decide it."""
+        """The number of updates, if epochs do not decide it. Raises: ConfigError if it depends on a pool."""
+        if self.budget != "epochs":
+            raise ConfigError(
+                f"{self.budget} follows from a pool, and this training has none",
+                where="train.budget",
+                fix="Set it to epochs, or use max_steps or max_tokens.",
+            )
         if self.max_tokens is None:
             return self.max_steps
         return updates(self.recipe, len(rows), tokens_per_row=float(rows.lengths.mean()))

@@ -90,7 +90,15 @@ def _templates(runs: Sequence[PlacedRun]) -> dict[str, str]:
 
 def _recipe(own: Facts, others: Sequence[Facts], templates: Mapping[str, str]) -> str:
     """Such as `lora, 3 epochs, batch_size=4`: the method, its length, and the settings in which the tables differ."""
-    shown = {"train.method", "train.epochs", "train.max_steps", "train.max_tokens", "train.kind"}
+    shown = {
+        "train.method",
+        "train.epochs",
+        "train.max_steps",
+        "train.max_tokens",
+        "train.budget",
+        "train.budget_share",
+        "train.kind",
+    }
     trained = any(key.startswith("train") for key in own)
     method = own.get("train.method", "")
     length = _length(own)
@@ -103,12 +111,17 @@ def _recipe(own: Facts, others: Sequence[Facts], templates: Mapping[str, str]) -
 
 
 def _length(own: Facts) -> str:
-    """How long a recipe trains: the updates or tokens at which it ends, else its epochs."""
+    """How long a recipe trains: the updates or tokens at which it ends, or its epochs."""
     for key, unit in (("train.max_steps", "updates"), ("train.max_tokens", "tokens")):
         if (most := own.get(key, "null")).isdigit():
             return f"{most} {unit}"
     epochs = own.get("train.epochs")
-    return f"{epochs} epoch{'s' * (epochs != '1')}" if epochs else ""
+    length = f"{epochs} epoch{'s' * (epochs != '1')}" if epochs else ""
+    budget = own.get("train.budget", "epochs")
+    if budget == "epochs":
+        return length
+    unit = "updates" if budget == "steps" else budget
+    return f"the {unit} of {length} on {float(own.get('train.budget_share', '0.1')):.0%} of the pool"
 
 
 def _evaluation(own: Facts, others: Sequence[Facts]) -> str:

@@ -72,7 +72,8 @@ def test_the_recipe_holds_every_field_that_decides_the_result() -> None:
     recipe = FineTune(
         max_tokens=9, quantization="nf4", lora=LoraRecipe(variant="dora", modules_to_save=("head",))
     ).recipe
-    free = {"device_tokens", "gradient_checkpointing", "deterministic", "save_seconds", "sharding"}
+    free = {"budget", "budget_share"}  # they become max_steps or max_tokens
+    free |= {"device_tokens", "gradient_checkpointing", "deterministic", "save_seconds", "sharding"}
     assert {field.name for field in dataclasses.fields(FineTune)} == (
         set(recipe) - {"kind", "version"}
     ) | free

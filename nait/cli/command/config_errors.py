@@ -34,7 +34,14 @@ ONE_VALUE = ("seed", "plan")
 """Root keys that take neither a list nor text."""
 DICTS = ("columns", "paths", "num_fewshot", "primary")
 """Last parts of keys whose value is a dict."""
-DECIMALS = ("budget.ratio", "train.epochs", "train.learning_rate", "train.warmup", "train.lora.dropout")
+DECIMALS = (
+    "budget.ratio",
+    "train.epochs",
+    "train.budget_share",
+    "train.learning_rate",
+    "train.warmup",
+    "train.lora.dropout",
+)
 """Keys whose value is often a fraction."""
 EXTRAS = {
     "hydra/launcher": "For SLURM's launchers: pip install 'nait[slurm]'; for Ray's: pip install 'nait[ray]'."

@@ -24,6 +24,13 @@ NO_SETTING = {
 }  # fmt: skip
 """Keys that do not change results, and keys whose content is recorded as a fingerprint."""
 
+IMPLIED = {
+    f"{group}.{key}": value
+    for group in ("train", "selector.warmup", "selector.warmup.trainer")
+    for key, value in (("quantization", "none"), ("budget", "epochs"), ("budget_share", "0.1"))
+}
+"""Keys that earlier runs lack -> the value that these had, which is not recorded."""
+
 
 @dataclass(frozen=True)
 class RecordedConfig:
@@ -65,7 +72,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
     def walk(node: Any, path: list[str]) -> None:
         if isinstance(node, Mapping):
             for key, value in node.items():
-                if ".".join([*path, str(key)]) not in NO_SETTING:
+                name = ".".join([*path, str(key)])
+                if name not in NO_SETTING and IMPLIED.get(name) != str(value):
                     walk(value, [*path, str(key)])
         elif path[-1] != "_target_" or path[0] in ("order", "selector"):
             name = ".".join(path).removeprefix("selector.").removesuffix("._target_")
