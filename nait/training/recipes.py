@@ -60,9 +60,9 @@ class FineTune:
     memory halves `device_tokens`. `warmup` is a share of all updates; a share below one update means no warm-up.
 
     `max_steps`, when set, replaces `epochs`, and so does `max_tokens`: as many updates as read about so many tokens,
-    so that subsets of other sizes or lengths are compared at equal cost. `budget=steps` or `tokens` derives the number
-    from the pool: subsets of all sizes get the updates, or about the tokens, of `epochs` passes over `budget_share`
-    of its rows.
+    so that subsets of other sizes or lengths are compared at equal cost. `budget=steps` or `tokens` derives it from
+    the pool: subsets of all sizes get the updates, or about the tokens, of `epochs` passes over `budget_share` of its
+    rows.
 
     Trained weights (the adapter's, or the whole model's for `method=full`) are fp32 whatever the checkpoint's dtype,
     since steps of 2e-5 round to zero in bfloat16. `precision=model` computes in the checkpoint's dtype (float16

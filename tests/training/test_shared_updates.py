@@ -14,8 +14,10 @@ from safetensors.torch import load_file
 
 from nait.core.errors import NaitError
 from nait.core.ranks import Workers
+from nait.models.tokens.batches import width_of
 from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe
 from nait.training.recipes import FineTune
+from nait.training.updates.micro_batches import split
 from nait.training.updates.shared_updates import share
 from tests.app.commands import warm
 from tests.app.warm import Started
@@ -147,10 +149,37 @@ def test_a_shared_training_is_resumed_by_one_process(together: Path, tiny: TinyM
     assert found["steps"] == 4
 
 
-def test_an_update_is_dealt_into_shares_of_about_equal_tokens() -> None:
-    lengths = np.random.default_rng(0).integers(5, 500, size=64)
-    rows = np.random.default_rng(1).permutation(64)[:48]
-    shares = [share(rows, lengths, Workers(rank, 4)) for rank in range(4)]
-    assert sorted(np.concatenate(shares).tolist()) == sorted(rows.tolist())
-    tokens = [int(lengths[own].sum()) for own in shares]
-    assert max(tokens) < 1.05 * min(tokens)
+OVERHEAD = 69.0
+"""Tokens that starting a micro-batch of the embedded model costs on a CPU."""
+
+
+def cost(lengths: Any) -> float:
+    """The work of an update's rows in one process: padded tokens, and the starts of micro-batches."""
+    parts = split(lengths, 512, overhead=OVERHEAD)
+    return sum(len(part) * width_of(int(lengths[part].max())) + OVERHEAD for part in parts)
+
+
+@pytest.mark.parametrize(("processes", "size", "least"), [(2, 16, 0.92), (4, 32, 0.9), (8, 128, 0.9)])
+def test_shares_of_an_update_take_about_as_long_as_their_part_of_it(
+    processes: int, size: int, least: float
+) -> None:
+    draw = np.random.default_rng(0)
+    lengths = np.clip(draw.normal(45, 15, size=1000), 12, 120).astype(np.int64)
+    alone, slowest = 0.0, 0.0
+    for _ in range(20):
+        rows = draw.permutation(1000)[:size]
+        shares = [
+            share(rows, lengths, Workers(rank, processes), overhead=OVERHEAD) for rank in range(processes)
+        ]
+        assert sorted(np.concatenate(shares).tolist()) == sorted(rows.tolist())
+        alone += cost(lengths[rows])
+        slowest += max(cost(lengths[own]) for own in shares if len(own))
+    assert alone / processes / slowest > least
+
+
+def test_an_update_of_fewer_rows_than_processes_is_dealt() -> None:
+    lengths = np.array([9, 4])
+    shares = [
+        share(np.array([1]), lengths, Workers(rank, 3), overhead=OVERHEAD).tolist() for rank in range(3)
+    ]
+    assert sorted(shares) == [[], [], [1]]

@@ -5,6 +5,7 @@ Shapes: N rows of the update, B rows and T tokens of a micro-batch, S = B x T, K
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,27 @@ def split(lengths: Ints, most_tokens: int, *, overhead: float = 0.0) -> list[Row
     Of all splits of the sorted rows whose micro-batches have at most `most_tokens` padded tokens, this one has the
     least padded tokens plus `overhead` tokens for each micro-batch. A row longer than the budget gets its own.
     """
+    order, _, start = _cheapest(lengths, most_tokens, overhead)
+    batches, end = [], len(order)
+    while end:
+        batches.append(order[start[end] : end])
+        end = int(start[end])
+    return batches[::-1]
+
+
+def deal(lengths: Ints, most_tokens: int, count: int, *, overhead: float = 0.0) -> list[Rows]:
+    """Places in `lengths` [N] of the rows of each of `count` processes, which take them about equally long.
+
+    Each has neighbours in the order of length, so that its own micro-batches have as little padding as those of one
+    process: the sorted rows are cut where the cost of their best split reaches 1/count, 2/count, ... of all.
+    """
+    order, cost, _ = _cheapest(lengths, most_tokens, overhead)
+    cuts = [int(np.argmin(np.abs(cost - cost[-1] * part / count))) for part in range(count + 1)]
+    return [order[start:end] for start, end in itertools.pairwise(cuts)]
+
+
+def _cheapest(lengths: Ints, most_tokens: int, overhead: float) -> tuple[Rows, npt.NDArray[np.float64], Ints]:
+    """The rows by length; the least cost [N + 1] of the first rows; the start [N + 1] of the last micro-batch."""
     order = np.argsort(-lengths, kind="stable")
     widths = np.array([width_of(int(lengths[row])) for row in order], dtype=np.int64)
     count = len(order)
@@ -37,11 +59,7 @@ def split(lengths: Ints, most_tokens: int, *, overhead: float = 0.0) -> list[Row
         total = np.where(allowed, cost[:end] + padded + overhead, np.inf)
         start[end] = int(np.argmin(total))
         cost[end] = total[start[end]]
-    batches, end = [], count
-    while end:
-        batches.append(order[start[end] : end])
-        end = int(start[end])
-    return batches[::-1]
+    return order, cost, start
 
 
 def split_packed(lengths: Ints, most_tokens: int) -> list[Rows]:

@@ -6,7 +6,6 @@ of the group's gradients, so their weights stay equal bit by bit.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from nait.core.errors import ModelError, NaitError
 from nait.core.ranks import Workers
 from nait.models.devices import process_group
 from nait.models.tokens.batches import Rows
+from nait.training.updates.micro_batches import deal
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 
 DONE, AGAIN, END = 0, 1, 1 << 40
 """What a process says after its share: it is done, it was out of memory, or training ends."""
+DEALT_TOKENS = 512
+"""Padded tokens of the micro-batches by which the work of an update's rows is estimated."""
 
 
 class ShareError(RuntimeError):
@@ -36,19 +38,13 @@ class TrainingEnded(NaitError):  # noqa: N818  # rank 0 has the error
     """Rank 0 ended a training before its last update."""
 
 
-def share(rows: Rows, lengths: Ints, workers: Workers) -> Rows:
-    """The rows of an update that this process computes: about equal numbers of tokens for each process.
+def share(rows: Rows, lengths: Ints, workers: Workers, *, overhead: float) -> Rows:
+    """The rows of an update that this process computes: about as much work as each other process has.
 
-    `lengths` [N]: the tokens of all rows. The longest rows are dealt first, each to the process with fewest tokens.
+    `lengths` [N]: the tokens of all rows. `overhead`: the tokens that starting a micro-batch costs. The shares depend
+    on nothing that differs between processes, such as their memory.
     """
-    loads = [(0, rank) for rank in range(workers.count)]
-    own = []
-    for row in rows[np.argsort(-lengths[rows], kind="stable")]:
-        tokens, rank = heapq.heappop(loads)
-        heapq.heappush(loads, (tokens + int(lengths[row]), rank))
-        if rank == workers.rank:
-            own.append(int(row))
-    return np.array(own, dtype=np.int64)
+    return rows[deal(lengths[rows], DEALT_TOKENS, workers.count, overhead=overhead)[workers.rank]]
 
 
 def seed_share(seed: int, step: int, workers: Workers) -> None:

@@ -93,7 +93,7 @@ class UpdateGradients:
         if self.workers.count == 1:
             return self._repeated(numbers, weight)
         shared_updates.seed_share(self.seed, step, self.workers)
-        own = shared_updates.share(numbers, self.lengths, self.workers)
+        own = shared_updates.share(numbers, self.lengths, self.workers, overhead=self.overhead)
         loss = self._in_step(own, weight) if self.sharded else self._repeated(own, weight)
         shared_updates.add_gradients(self.trained, loss)
         return loss
