@@ -21,8 +21,8 @@ quickstart: setup ## the main job on the embedded world: select, fine-tune, eval
 test: setup ## the default test suite; COVERAGE=1 measures branch coverage and holds its floor
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(if $(COVERAGE),--cov)
 
-test-faults: setup ## power cuts, full disks and flipped bits in whole jobs
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m faults -n logical --maxprocesses 4 tests/faults
+test-faults: setup ## kills, power cuts, failing disks and flipped bits in whole jobs: 20 minutes
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m faults -n logical --maxprocesses 4 --dist worksteal tests/faults
 
 check: setup typed ## lint, format, strict types, architecture, documents, every YAML composes
 	$(BIN)/ruff check .

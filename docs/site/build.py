@@ -20,6 +20,7 @@ PAGES = {
     "docs/index.md": "index.md",
     "README.md": "readme.md",
     "CONTRIBUTING.md": "contributing.md",
+    "RELIABILITY.md": "reliability.md",
     "CHANGELOG.md": "changelog.md",
     "baselines/README.md": "methods/baselines.md",
     "nait/neurons/README.md": "methods/nait.md",

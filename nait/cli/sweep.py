@@ -48,6 +48,10 @@ class Sweep(Callback):  # type: ignore[misc]
         """Mask secrets in the config files that Hydra has just saved."""
         mask_saved(config)
 
+    def on_job_end(self, config: DictConfig, job_return: Any, **_: Any) -> None:  # noqa: ARG002
+        """Release a job's configs, which Hydra would keep for each job until the sweep ends: 0.9 MB a job."""
+        job_return.cfg = job_return.hydra_cfg = None
+
     def on_jobs_known(self, config: DictConfig, jobs: int) -> None:
         """Start one display for parallel jobs, whose progress bars would collide. Our sweeper calls it, not Hydra."""
         if str(config.hydra.launcher._target_).endswith("BasicLauncher"):

@@ -7,12 +7,14 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from hydra.core.utils import JobReturn
 from hydra_plugins.nait import covering
 
 import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_groups import compose, loader_of
 from nait.cli.command.sweep_jobs import Jobs, expand
+from nait.cli.sweep import Sweep
 from nait.core.errors import ConfigError
 from tests.app.commands import Run, manifests
 
@@ -119,3 +121,11 @@ def test_a_job_of_such_a_sweep_is_repeated_by_its_command(nait: Run, tmp_path: P
     (command,) = [one["config"]["command"] for one in made if one["selector"] == "random"]
     assert "layers" not in command
     assert nait(*shlex.split(command)[1:], "paths.runs=again", bare=True).returncode == 0
+
+
+def test_a_finished_job_of_a_sweep_keeps_no_config() -> None:
+    config = compose(loader_of(), ["seed=1"])
+    done = JobReturn(cfg=config, hydra_cfg=config)
+    Sweep().on_job_end(config, done)
+    assert done.cfg is None
+    assert done.hydra_cfg is None

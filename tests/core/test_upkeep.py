@@ -35,7 +35,13 @@ def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "store")
     measured = put(store, "passes")
     put(store, "signals", **{"pass": measured.address})
-    scores = put(store, "scores", made_of=[["passes", measured.address, [0]]])
+    directions = put(store, "directions")
+    scores = put(
+        store,
+        "scores",
+        derived=[["directions", directions.address]],
+        made_of=[["passes", measured.address, [0]]],
+    )
     selection = put(store, "selections", of=scores.address)
     put(store, "runs", links={"selection": selection.address, "adapter": None})
     put(store, "passes", 1)
@@ -84,7 +90,7 @@ def test_what_a_process_writes_is_not_garbage(store: Store) -> None:
 
 
 def test_verification_finds_other_sizes_and_deep_verification_other_bytes(store: Store) -> None:
-    assert verify(store.root, deep=True) == (6, 0, [])
+    assert verify(store.root, deep=True) == (7, 0, [])
     (store.folder("scores", store.artifacts("scores")[0].address) / "values.bin").write_bytes(bytes(999))
     assert len(verify(store.root)[2]) == 1
     path = store.folder("passes", {"number": 1}) / "values.bin"
@@ -102,7 +108,7 @@ def test_the_commands_show_verify_and_remove(store: Store, capsys: pytest.Captur
     ):
         work_of(["store", *words])()
     shown = capsys.readouterr().out
-    assert "6 artifacts, 0 damaged." in shown
+    assert "7 artifacts, 0 damaged." in shown
     assert "Add --yes to do it." in shown
     assert (store.root / "passes" / ("b" * 32 + ".damaged")).is_dir()
     with pytest.raises(StoreError, match="there is no store"):

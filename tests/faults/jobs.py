@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 from tests.app.commands import given, warm
 
 OUTPUTS = ("selected.jsonl", "scores.parquet", "layers.parquet", "results.json")
-REPORTS = ("report/leaderboard.csv", "report/report.md")
 
 
 def words(home: Path) -> list[str]:
@@ -32,3 +32,10 @@ def last_run(folder: Path) -> Path:
 def outputs(folder: Path, names: Sequence[str] = OUTPUTS) -> dict[str, bytes]:
     """The last job's outputs."""
     return {name: (last_run(folder) / name).read_bytes() for name in names}
+
+
+def flip(path: Path, drawn: random.Random) -> None:
+    """Change one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[drawn.randrange(len(content))] ^= 1 << drawn.randrange(8)
+    path.write_bytes(content)

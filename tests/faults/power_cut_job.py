@@ -1,4 +1,7 @@
-"""`nait` with a power cut. Arguments: the store, the number of the last sync, the kind of cut, then the words."""
+"""`nait` with a power cut. Arguments: the store, the number of the last sync, the kind of cut, then the words.
+
+A job that ends before the cut writes the number of its syncs to `STORE.syncs`.
+"""
 
 from __future__ import annotations
 
@@ -25,4 +28,7 @@ def fsync(handle: int) -> None:
 
 os.fsync = fsync  # type: ignore[assignment]
 sys.argv = ["nait", *words]
-runpy.run_module("nait", run_name="__main__", alter_sys=True)
+try:
+    runpy.run_module("nait", run_name="__main__", alter_sys=True)
+finally:
+    Path(f"{store}.syncs").write_text(str(disk.syncs))

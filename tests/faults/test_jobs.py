@@ -15,56 +15,25 @@ import pytest
 
 from nait.store.upkeep.inventory import places
 from nait.store.upkeep.verify import verify
-from tests.app.commands import given, make_home, warm
+from tests.app.commands import warm
+from tests.faults.counts import counting
+from tests.faults.jobs import flip, outputs, run
 from tests.power_cuts import CUTS
 
 pytestmark = pytest.mark.faults
 
 HERE = Path(__file__).parent
-OUTPUTS = ("selected.jsonl", "scores.parquet", "layers.parquet", "results.json")
 CUT_POINTS = int(os.environ.get("NAIT_FAULTS_CUTS", "20"))
 FLIPS = int(os.environ.get("NAIT_FAULTS_FLIPS", "300"))
 DISKS_KB = (60, 120, 250, 500)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def command(home: Path) -> list[str]:
-    return [*given(home), "engine.save_seconds=0", "engine.batch_tokens=512", "train.save_seconds=0"]
-
-
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return warm().run(command, cwd=folder)
-
-
-def outputs(folder: Path) -> dict[str, bytes]:
-    """The last job's outputs."""
-    last = max((folder / "runs").rglob("run.json"), key=lambda path: path.stat().st_mtime_ns).parent
-    return {name: (last / name).read_bytes() for name in OUTPUTS}
-
-
-@pytest.fixture(scope="module")
-def whole(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an undisturbed job."""
-    folder = tmp_path_factory.mktemp("whole")
-    done = run(command, folder)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture(scope="module")
 def syncs(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> int:
-    """The number of syncs of a job, by halving: a cut beyond the last one ends nothing."""
-    low, high = 1, 2048
-    while high - low > low // 8:
-        middle = (low + high) // 2
-        folder = tmp_path_factory.mktemp("count")
-        low, high = (middle, high) if cut_job(command, folder, middle, CUTS[0]) else (low, middle)
-    return low
+    """The number of syncs of a job."""
+    folder = tmp_path_factory.mktemp("count")
+    assert not cut_job(command, folder, 10**9, CUTS[0])
+    return int((folder / "store.syncs").read_text())
 
 
 def cut_job(command: list[str], folder: Path, at: int, kind: str) -> bool:
@@ -80,14 +49,16 @@ def cut_job(command: list[str], folder: Path, at: int, kind: str) -> bool:
 def test_a_job_after_a_power_cut_ends_with_the_same_bytes(
     command: list[str], whole: Path, syncs: int, tmp_path: Path
 ) -> None:
-    for i in range(CUT_POINTS):
-        folder, kind = tmp_path / str(i), CUTS[i % len(CUTS)]
-        at = 1 + i * (syncs - 1) // max(1, CUT_POINTS - 1)
-        assert cut_job(command, folder, at, kind), at
-        assert verify(folder / "store", deep=True)[2] == [], f"{kind} at sync {at}"
-        done = run(command, folder)
-        assert done.returncode == 0, done.stderr
-        assert outputs(folder) == outputs(whole), f"{kind} at sync {at} of {syncs}"
+    with counting("power cuts: what was not synced is lost") as count:
+        for i in range(CUT_POINTS):
+            folder, kind = tmp_path / str(i), CUTS[i % len(CUTS)]
+            at = 1 + i * (syncs - 1) // max(1, CUT_POINTS - 1)
+            assert cut_job(command, folder, at, kind), at
+            count.number += 1
+            damaged = verify(folder / "store", deep=True)[2]
+            done = run(command, folder)
+            if damaged or done.returncode or outputs(folder) != outputs(whole):
+                count.problems.append(f"{kind} at sync {at} of {syncs}: {damaged}\n{done.stderr[-2000:]}")
 
 
 def test_a_flipped_bit_in_any_artifact_is_noticed_or_harmless_and_healed(
@@ -95,23 +66,19 @@ def test_a_flipped_bit_in_any_artifact_is_noticed_or_harmless_and_healed(
 ) -> None:
     """One bit in one file of each artifact for each rerun."""
     shutil.copytree(whole, tmp_path / "job")
-    folder, drawn, flipped = tmp_path / "job", random.Random(0), 0
-    while flipped < FLIPS:
-        for place in places(folder / "store"):
-            if place.state != "artifact":
-                continue
-            path = drawn.choice([one for one in sorted(place.path.rglob("*")) if one.is_file()])
-            content = bytearray(path.read_bytes())
-            content[drawn.randrange(len(content))] ^= 1 << drawn.randrange(8)
-            path.write_bytes(content)
-            flipped += 1
-        done = run(command, folder)
-        assert done.returncode == 0, done.stderr
-        assert "Traceback" not in done.stderr
-        assert outputs(folder) == outputs(whole)
-        for place in places(folder / "store"):
-            if place.state == "damaged":
-                shutil.rmtree(place.path)
+    folder, drawn = tmp_path / "job", random.Random(0)
+    with counting("flipped bits in artifacts") as count:
+        while count.number < FLIPS:
+            for place in places(folder / "store"):
+                if place.state == "artifact":
+                    flip(drawn.choice([one for one in sorted(place.path.rglob("*")) if one.is_file()]), drawn)
+                    count.number += 1
+            done = run(command, folder)
+            if done.returncode or "Traceback" in done.stderr or outputs(folder) != outputs(whole):
+                count.problems.append(f"after {count.number} flips\n{done.stderr[-2000:]}")
+            for place in places(folder / "store"):
+                if place.state == "damaged":
+                    shutil.rmtree(place.path)
 
 
 @contextmanager
@@ -141,3 +108,5 @@ def test_a_job_on_a_full_disk_says_so_and_ends_with_the_same_bytes_once_there_is
         done = run(words, tmp_path)
         assert done.returncode == 0, done.stderr
         assert outputs(tmp_path) == outputs(whole)
+    with counting("full disks: a small file system in memory") as count:
+        count.number += 1

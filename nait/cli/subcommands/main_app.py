@@ -16,7 +16,7 @@ from nait.cli.subcommands.explaining import explain
 from nait.cli.subcommands.listing import ls, show
 from nait.cli.subcommands.publish_command import publish
 from nait.cli.subcommands.selecting import select
-from nait.cli.subcommands.store_commands import store_app
+from nait.cli.subcommands.store_commands import store_app, verify
 from nait.core.errors import ConfigError
 
 Work = Callable[[], None]
@@ -68,6 +68,7 @@ app.command()(explain)
 app.command()(ls)
 app.command()(show)
 app.command()(publish)
+app.command()(verify)
 app.add_typer(directions)
 app.add_typer(store_app, name="store")
 app.command()(doctor)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import shlex
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from nait.core.errors import StoreError
+from nait.core.errors import ConfigError, StoreError
 from nait.core.inputs.visible_text import visible
 
 Work = Callable[[], None]
@@ -97,6 +100,81 @@ def collect_garbage(
 ) -> Work:
     """Show what may be removed: abandoned and damaged artifacts, stale locks, scratch folders."""
     return partial(_collect, store, orphans=orphans, yes=yes)
+
+
+def verify(
+    run: Path = typer.Argument(metavar="RUN", help="A run's folder, with run.json."),
+    whole: bool = typer.Option(False, "--whole", help="Recompute everything from nothing, models included."),
+) -> Work:
+    """Check all that a run's result was made of, and compute its scores and its selection again.
+
+    The store stays as it is. Exit code 1: something is damaged or differs. Run it in the folder of the run's command.
+    """
+    return partial(_verify_run, run, whole=whole)
+
+
+def _verify_run(folder: Path, *, whole: bool) -> None:
+    from nait.core.inputs.paths import at_home
+    from nait.store.upkeep.run_chain import COMPUTED, chain_of, recompute
+
+    record = _record(folder)
+    root = at_home(record["config"]["paths"]["store"])
+    if not root.is_dir():
+        raise StoreError(
+            "there is no such store", where=str(root), fix="Go to the folder of the run's command."
+        )
+    chain = chain_of(root, record["links"])
+    faults, again = [*chain.faults], "not recomputed"
+    if not faults:
+        run = partial(_run_again, record["config"]["command"], stages=None if whole else _stages(record))
+        faults = recompute(root, chain, run, kinds=None if whole else COMPUTED)
+        again = "all recomputed" if whole else "scores and selection recomputed"
+    for line in faults:
+        print(visible(line))
+    print(f"{len(chain.artifacts):,} artifacts, {again}, {len(faults):,} faults.")
+    if faults:
+        raise SystemExit(1)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """The record of a run that has a result. Raises: ConfigError for another folder."""
+    try:
+        record: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if record["links"] and record["config"]["command"] and record["config"]["paths"]["store"]:
+            return record
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise ConfigError(
+        "holds no run.json of a run with a result", where=str(folder), fix="Give a run's folder."
+    )
+
+
+def _run_again(command: str, store: Path, *, stages: str | None) -> None:
+    """Run a job's command with another store, and its outputs there. Its tracker is local."""
+    from nait.cli.subcommands.hydra_jobs import run_jobs
+
+    changed = {"paths.store": str(store), "hydra.run.dir": str(store / "run.part"), "tracking": "files"}
+    changed |= {"stages": stages} if stages else {}
+    words = [word for word in shlex.split(command)[1:] if not _changes(word, changed)]
+    run_jobs([*words, *(f"{key}={value}" for key, value in changed.items())])
+
+
+def _stages(record: dict[str, Any]) -> str:
+    """The stages that compute the scores and the selection again.
+
+    If rows of the evaluation were excluded, it must be known. With equal scores, its result comes from the store.
+    """
+    rule = record["config"].get("contamination") or {}
+    kept = (
+        [one for one in record["config"]["stages"] if one != "report"] if rule.get("exclude") else ["select"]
+    )
+    return f"[{','.join(kept)}]"
+
+
+def _changes(word: str, keys: Collection[str]) -> bool:
+    """Whether a word of a command line sets one of these keys, or a key below it."""
+    key = word.lstrip("+~").partition("=")[0]
+    return any(key == one or key.startswith(f"{one}.") for one in keys)
 
 
 def _verify(folder: Path, *, deep: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
@@ -89,16 +89,17 @@ def orphans(root: Path) -> list[StoredPlace]:
     Raises: DamagedError for a damaged manifest: what it needs is unknown.
     """
     listed = [one for one in places(root) if one.state == "artifact"]
-    needed = _reachable([read_artifact(one.path) for one in listed])
+    made = [read_artifact(one.path) for one in listed]
+    needed = reachable(made, [one.address for one in made if one.kind in CHEAP])
     return [one for one in listed if one.kind not in CHEAP and one.path.name not in needed]
 
 
-def _reachable(made: list[Artifact]) -> set[str]:
-    """Addresses that the runs, and the kinds that are kept, lead to. A signal is needed with its pass."""
+def reachable(made: Sequence[Artifact], starts: Iterable[str]) -> set[str]:
+    """Addresses that these ones lead to, themselves included. A signal is needed with its pass."""
     links: dict[str, set[str]] = {}
     for one in made:
         links.setdefault(one.address, set()).update(_links(one.manifest))
-    left = [one.address for one in made if one.kind in CHEAP]
+    left = [*starts]
     found: set[str] = set()
     while left:
         name = left.pop()
@@ -109,9 +110,10 @@ def _reachable(made: list[Artifact]) -> set[str]:
 
 
 def _links(manifest: Any) -> Iterator[str]:
-    """Addresses in an artifact's manifest: a run's links, what it was made of, and the artifacts in its key."""
+    """Addresses in an artifact's manifest: a run's links, what it was made of or with, and those in its key."""
     yield from (str(name) for name in (manifest.get("links") or {}).values() if name)
     yield from (str(name) for _, name, *_used in manifest.get("made_of") or ())
+    yield from (str(name) for _, name, *_used in manifest.get("derived") or ())
     yield from _texts(manifest["key"])
     if "pass" in manifest:
         yield str(manifest["pass"])

@@ -1,0 +1,94 @@
+"""`nait verify RUN`: what a run's result was made of is whole, and its scores and selection come out again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nait.cli.subcommands.main_app import work_of
+from nait.core.errors import ConfigError
+from nait.store import Store
+from nait.store.upkeep.run_chain import chain_of, recompute
+from tests.app.commands import Run, warm
+
+VALUES = {"scores": b"12", "selections": b"2"}
+
+
+def write(store: Store, values: dict[str, bytes]) -> dict[str, str]:
+    """A chain of a measurement, its scores and their selection. Returns the links of a run."""
+
+    def file(content: bytes, **facts: Any) -> Any:
+        def made(part: Path) -> dict[str, Any]:
+            (part / "values").write_bytes(content)
+            return facts
+
+        return made
+
+    measured = store.produce("passes", {"pass": 1}, file(b"raw"))
+    made_of = [["passes", measured.address, [0]]]
+    scores = store.produce("scores", {"scores": 1}, file(values["scores"], made_of=made_of))
+    selection = store.produce("selections", {"of": scores.address}, file(values["selections"]))
+    store.produce("passes", {"pass": 2}, file(b"of another run"))
+    return {"selection": selection.address, "adapter": None}  # type: ignore[dict-item]
+
+
+def test_a_chain_is_what_a_run_leads_to_and_is_recomputed_beside_its_store(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    chain = chain_of(store.root, write(store, VALUES))
+    assert chain.faults == ()
+    assert sorted(one.kind for one in chain.artifacts) == ["passes", "scores", "selections"]
+    seen: list[set[str]] = []
+
+    def run(scratch: Path) -> None:
+        seen.append({path.parent.name for path in scratch.glob("*/*")})
+        write(Store(scratch), VALUES)
+
+    assert recompute(store.root, chain, run, kinds=("scores", "selections")) == []
+    assert recompute(store.root, chain, run, kinds=None) == []
+    assert seen == [{"passes"}, set()], "only what is not recomputed is there already"
+    assert not list(tmp_path.glob("verify-*"))
+
+
+def test_a_difference_an_absent_artifact_and_a_damaged_one_are_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    links = write(store, VALUES)
+    chain = chain_of(store.root, links)
+    other = {**VALUES, "scores": b"21"}
+    (line,) = recompute(store.root, chain, lambda scratch: void(write(Store(scratch), other)), kinds=None)
+    assert line.endswith("values: differs when it is recomputed")
+    found = recompute(store.root, chain, lambda _: None, kinds=("scores",))
+    assert [one.partition(": ")[2] for one in found] == ["is not what its run computes now"]
+    (store.folder("passes", {"pass": 1}) / "values").write_bytes(b"rav")
+    assert "differs from its checksum" in chain_of(store.root, links).faults[0]
+    (line,) = chain_of(store.root, {"selection": "0" * 32}).faults
+    assert line == f"selection {'0' * 32}: is not in the store"
+
+
+def void(_: object) -> None: ...
+
+
+def test_a_run_is_verified_by_its_folder(nait: Run, tmp_path: Path) -> None:
+    done = nait("selector=random", "stages=[select]", "seed=3")
+    assert done.returncode == 0, done.stderr
+    (run,) = (path.parent for path in (tmp_path / "runs").rglob("run.json"))
+    before = sorted(path for path in (tmp_path / "store").rglob("*") if path.is_file())
+    done = warm().run(["verify", str(run)], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "scores and selection recomputed, 0 faults." in done.stdout
+    assert sorted(path for path in (tmp_path / "store").rglob("*") if path.is_file()) == before
+    record = json.loads((run / "run.json").read_text())
+    chosen = tmp_path / "store" / "selections" / record["links"]["selection"] / "selected.jsonl"
+    chosen.write_bytes(chosen.read_bytes().replace(b"1", b"2", 1))
+    done = warm().run(["verify", str(run)], cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "selected.jsonl: differs from its checksum" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"links": {}}'])
+def test_a_folder_without_a_result_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ConfigError, match="holds no run"):
+        work_of(["verify", str(tmp_path)])()
