@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TYPED := build/typed/nait
 
-.PHONY: help setup quickstart test test-faults check typed bench docs clean
+.PHONY: help setup audit quickstart test test-faults check typed bench docs clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -41,6 +41,13 @@ bench: setup ## speed, as ratios measured side by side; writes benchmarks/RESULT
 
 docs: setup ## the documentation site, into build/site; every warning is an error
 	$(BIN)/python docs/site/build.py build/site
+
+audit: setup ## known advisories about the installed packages; skipped where pip-audit or the index is missing
+	@if ! $(BIN)/python -c 'import pip_audit' 2>/dev/null; then \
+	  echo "audit skipped: pip-audit is not installed (pip install pip-audit)"; \
+	elif ! $(BIN)/python -c 'import urllib.request as u; u.urlopen("https://pypi.org/simple/pip/", timeout=10)' 2>/dev/null; then \
+	  echo "audit skipped: the index is not reachable"; \
+	else $(BIN)/python -m pip_audit --local --skip-editable; fi
 
 clean: ## remove what the targets above made, but not the store and the runs
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

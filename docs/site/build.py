@@ -22,6 +22,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "RELIABILITY.md": "reliability.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "baselines/README.md": "methods/baselines.md",
     "nait/neurons/README.md": "methods/nait.md",
     "nait/data/README.md": "data.md",

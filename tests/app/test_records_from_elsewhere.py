@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from nait.cli.config.composed_config import composed
+from nait.cli.config.plain_config import build
+from nait.cli.config.short_options import AskedSize, select_words
 from nait.cli.selection.recorded_code import check_record, shipped
 from nait.cli.selection.selection_runs import recorded_selection
 from nait.cli.subcommands.listing import shown
@@ -43,8 +46,6 @@ RUNS_CODE: dict[str, Callable[[dict[str, Any]], object]] = {
     "a function of this package": lambda config: config["report"].update(_target_="nait.hub.uploads.upload_folder"),
     "code of a model": lambda config: config["model"].update(trust_remote_code=True),
     "code of a task": lambda config: config.update(stages=["select", "evaluate"]),
-    "a variable": lambda config: config["data"].update(path="${oc.env:HOME}/x"),
-    "a variable as a name": lambda config: config["data"].update({"${oc.env:HOME}": 1}),
     "a list in place of a class": lambda config: config["selector"].update(_target_=["os.system"]),
 }  # fmt: skip
 
@@ -55,7 +56,7 @@ def test_a_record_that_leads_to_code_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(ConfigError, match=r"may run code or read variables \(config\..*add --trust"):
+    with pytest.raises(ConfigError, match=r"may run code \(config\..*add --trust"):
         recorded_selection(written(tmp_path, RUNS_CODE[name]))
     assert not (tmp_path / "owned").exists()
     check_record(json.loads((tmp_path / "run.json").read_text()), tmp_path / "run.json", trusted=True)
@@ -69,6 +70,24 @@ def test_a_record_of_this_package_is_read_and_its_store_is_not_made(
         recorded_selection(written(tmp_path))
     assert not (tmp_path / "store").exists()
     assert {"nait.baselines.rds.Rds", "nait.core.ranking.orders.BestRank"} <= shipped()
+
+
+@pytest.mark.parametrize(
+    "text", ["${oc.env:HOME}/x", "\\${oc.env:HOME}", "\\\\${seed}", "a\\b", "$x^{", "${", "{}"]
+)
+def test_texts_of_a_plain_config_are_not_resolved_again(text: str) -> None:
+    node = {"_target_": "nait.core.dataset.examples.Turn", "answer": "", "instruction": text}
+    assert build(node).instruction == text
+    assert build({**node, "instruction": [text, {"x": text}]}).instruction == [text, {"x": text}]
+
+
+def test_a_file_is_named_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_NAME", "value")
+    name = "${oc.env:SOME_NAME} ${seed}.jsonl"
+    words = select_words(pool=name, like=name, model="nano", size=AskedSize("10%", None, None), method="rds")
+    with composed([*words, "model.max_length=64"], command="") as composition:
+        assert composition.plain["data"]["path"] == name
+        assert composition.plain["target"]["path"] == name
 
 
 DEEP = "[" * 5000 + "]" * 5000

@@ -124,6 +124,11 @@ def _absolute(path: str) -> str:
     return os.path.abspath(at_home(path))  # noqa: PTH100  # Path.absolute leaves ".." in
 
 
+def literal(text: str) -> str:
+    """The text with its interpolations escaped, such as a file's name from elsewhere: `${` stays `${`."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+
+
 def quoted(text: str) -> str:
     """The text as a quoted value of Hydra's grammar."""
     return str(QuotedString(text, Quote.single).with_quotes())

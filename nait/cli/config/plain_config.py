@@ -11,6 +11,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from nait.cli.command.config_errors import unresolved
 from nait.cli.command.parameter_types import fit, fit_value
+from nait.cli.command.quoting import literal
 from nait.core.errors import ConfigError, NaitError
 
 KEYS: dict[str, Any] = {
@@ -78,7 +79,7 @@ def build(node: Any) -> Any:
     from hydra.errors import InstantiationException
 
     try:
-        return hydra.utils.instantiate(node, _convert_="all")
+        return hydra.utils.instantiate(_literal(node), _convert_="all")
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None:
@@ -91,3 +92,12 @@ def build(node: Any) -> Any:
                 ) from error
             cause = cause.__cause__
         raise
+
+
+def _literal(node: Any) -> Any:
+    """A resolved node, in whose texts `${` is text. Hydra's `instantiate` would resolve it again, twice."""
+    if isinstance(node, str):
+        return literal(literal(node))
+    if isinstance(node, dict):
+        return {key: _literal(value) for key, value in node.items()}
+    return [_literal(value) for value in node] if isinstance(node, list) else node

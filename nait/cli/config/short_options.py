@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nait.cli.command.quoting import quoted
+from nait.cli.command.quoting import literal, quoted
 from nait.cli.config.models_at_hand import without_model
 from nait.cli.help import conf_folder, groups
 from nait.core.errors import ConfigError, did_you_mean
@@ -83,7 +83,7 @@ def pool_words(pool: str) -> list[str]:
         return [f"data={pool}"]
     if HUB_ID.fullmatch(pool) and not Path(pool).exists() and not Path(pool).parent.is_dir():
         return ["data=hub", f"data.path={pool}"]
-    return ["data=file", f"data.path={pool}"]
+    return ["data=file", f"data.path={literal(pool)}"]
 
 
 def target_words(like: str | None, method: str) -> list[str]:
@@ -101,8 +101,8 @@ def target_words(like: str | None, method: str) -> list[str]:
     folder = Path(like).expanduser()
     if (folder / MANIFEST).is_file() and (folder / ARRAYS).is_file():
         name = re.sub(r"\W+", "_", folder.resolve().name) or "directions"
-        return ["target=directions", f"target.paths={{{name}: {quoted(like)}}}"]
-    return ["target=file", f"target.path={like}"]
+        return ["target=directions", f"target.paths={{{name}: {quoted(literal(like))}}}"]
+    return ["target=file", f"target.path={literal(like)}"]
 
 
 def model_words(model: str | None) -> list[str]:
@@ -115,7 +115,7 @@ def model_words(model: str | None) -> list[str]:
     if model in presets("model") and not Path(model).is_dir():
         return [f"model={model}"]
     if Path(model).expanduser().exists() or not HUB_ID.fullmatch(model):
-        return ["model=local", f"model.path={model}"]
+        return ["model=local", f"model.path={literal(model)}"]
     return ["model=hf", f"model.path={model}"]
 
 

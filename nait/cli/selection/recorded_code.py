@@ -36,7 +36,7 @@ def check_record(found: Any, path: Path, *, trusted: bool) -> None:
     """Check the record of a run, `run.json`, before its config is built.
 
     Raises: ConfigError for a record of another form, and, unless it is trusted, for one whose config names a class
-    that no option of this package names, sets a key of `TRUSTED`, or refers to a variable.
+    that no option of this package names, or sets a key of `TRUSTED`.
     """
     if wrong := fault(found, SHAPE):
         raise ConfigError(
@@ -47,13 +47,13 @@ def check_record(found: Any, path: Path, *, trusted: bool) -> None:
     code = next(_code({key: value for key, value in config.items() if key not in unused}, "config"), "")
     if code and not trusted:
         raise ConfigError(
-            f"building what it names may run code or read variables ({code})", where=str(path),
+            f"building what it names may run code ({code})", where=str(path),
             fix="If you trust this record, add --trust.",
         )  # fmt: skip
 
 
 def _code(node: Any, at: str) -> Iterator[str]:
-    """Each place of a config that leads to code or variables, with its value."""
+    """Each place of a config that leads to code, with its value."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if (
@@ -66,8 +66,6 @@ def _code(node: Any, at: str) -> Iterator[str]:
     elif isinstance(node, list):
         for number, value in enumerate(node):
             yield from _code(value, f"{at}[{number}]")
-    elif isinstance(node, str) and "${" in node:
-        yield f"{at}: {node}"
 
 
 @cache
