@@ -41,11 +41,22 @@ class Disk:
             raise PowerCut
         inode = os.fstat(handle).st_ino
         if place.is_dir():
-            self.content.pop(inode, None)
-            self.names[inode] = {one.name: one.stat().st_ino for one in place.iterdir()}
+            self._sync_names(inode, place)
         else:
             self.names.pop(inode, None)
             self.content[inode] = place.read_bytes()
+
+    def _sync_names(self, inode: int, folder: Path) -> None:
+        """Record a folder's names. Inodes of what was removed from it may be used again, by a file or by a folder."""
+        self.content.pop(inode, None)
+        before, now = self.names.get(inode, {}), {one.name: one.stat().st_ino for one in folder.iterdir()}
+        self.names[inode] = now
+        for one in folder.iterdir():
+            (self.content if one.is_dir() else self.names).pop(one.stat().st_ino, None)
+        if gone := {*before.values()} - {*now.values()}:
+            for old in gone - {one.stat().st_ino for one in self.root.rglob("*")}:
+                self.content.pop(old, None)
+                self.names.pop(old, None)
 
     def restore(self, cut: Cut) -> None:
         """Make the tree under `root` what the disk holds after a cut now."""

@@ -71,3 +71,21 @@ def test_after_a_power_cut_at_any_sync_an_artifact_is_complete_or_absent(
         for made in job(root):
             assert files(made) == CONTENT, f"a cut at sync {at}"
         assert not list(root.rglob("*.damaged")), "an artifact that was not whole had its name"
+
+
+def test_a_new_folder_with_the_inode_of_a_removed_file_is_a_folder_after_a_cut(tmp_path: Path) -> None:
+    """File systems use the inodes of removed files again."""
+    root = tmp_path / "store"
+    root.mkdir()
+    disk = Disk(root)
+
+    def synced(path: Path) -> None:
+        handle = os.open(path, os.O_RDONLY)
+        disk.synced(handle)
+        os.close(handle)
+
+    (root / "new").mkdir()
+    disk.content[(root / "new").stat().st_ino] = b"of a removed file"
+    synced(root)
+    disk.restore("names are lost")
+    assert (root / "new").is_dir()
