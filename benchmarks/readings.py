@@ -1,4 +1,4 @@
-"""NAIT's readings and RDS+ on real text: the second table of nait/neurons/README.md.
+"""NAIT's readings, RDS+ and random rows on real text: the second table of nait/neurons/README.md.
 
     python -m benchmarks.readings --data DATA --model FOLDER --out planted
 
@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from tabulate import tabulate
 
 from benchmarks.planted import plant
@@ -33,7 +35,7 @@ from nait.signals.passes.options import Engine
 from nait.stages.select import measure_together
 from nait.store import Store
 
-SELECTORS = ("nait", "nait_end", "nait_mlp", "nait_mlp_end", "nait_mean", "rds", "nait_contrast")
+SELECTORS = ("nait", "nait_end", "nait_mlp", "nait_mlp_end", "nait_mean", "random", "rds", "nait_contrast")
 FAMILIES = ("gsm8k", "mbpp", "xquad_de", "mmlu")
 
 
@@ -86,7 +88,7 @@ def table(pool: Pool, targets: Sequence[Target], truth: Labels, given: argparse.
         scores = one.score(pool.blind(), targets, x)
         worth = [found(scores, target.name, truth, given.planted) for target in targets]
         precision = sum(each["precision"] for each in worth) / len(worth)
-        rhos = [spearman(scores.column(target.name), lengths) for target in targets]
+        rhos = [spearman(column_of(scores, target.name), lengths) for target in targets]
         lines.append(
             [name, *(f"{each['precision']:.2f} ({each['auc']:.2f})" for each in worth), f"{precision:.2f}",
              tosses(scores), ", ".join(f"{rho:+.2f}" for rho in rhos)]
@@ -98,8 +100,13 @@ def table(pool: Pool, targets: Sequence[Target], truth: Labels, given: argparse.
 
 def found(scores: ScoreTable, name: str, truth: Labels, count: int) -> dict[str, float]:
     """Precision of the `count` highest rows of a target's column, and its AUC."""
-    column = scores.column(name)
+    column = column_of(scores, name)
     return measure(truth, lowest_first(-column)[:count].tolist(), [name], {name: column})
+
+
+def column_of(scores: ScoreTable, name: str) -> npt.NDArray[np.float64]:
+    """A target's scores [N]: its own column, or the only one of a method that does not depend on the target."""
+    return scores.column(name if name in scores.targets else scores.targets[0])
 
 
 def tosses(scores: ScoreTable) -> str:

@@ -96,7 +96,12 @@ def beside_published(
 
 
 def _arms_of(figure: Figure, measured: Sequence[Arm]) -> list[Arm]:
-    """The arms that a figure is about; of arms with one evaluation, the first, if the figure has no target."""
+    """The arms that a figure is about; of arms with one evaluation, the first, if the figure has no target.
+
+    None for a gain over a method that was not run.
+    """
+    if figure.over and all(arm.method != figure.over for arm in measured):
+        return []
     found = [arm for arm in measured if arm.is_of(figure)]
     if figure.targets:
         return found

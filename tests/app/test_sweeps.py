@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 import nait.cli.config.resolvers  # noqa: F401  # registers them
+from nait.cli.command.quoting import readable
 from nait.cli.help import groups
 from nait.nano.world import capabilities
 from tests.app.commands import Run, make_home, manifests
@@ -58,6 +59,11 @@ def test_only_the_random_subsets_of_validity_are_trained() -> None:
     for selector in values("sweep=validity")["selector"]:
         stages = compose("run", overrides=["sweep=validity", f"selector={selector}"]).stages
         assert ("train" in stages) == (selector == "tilted_random")
+
+
+def test_a_single_subset_is_a_number_where_a_data_sets_subset_is_a_name() -> None:
+    words = ["selector.subset=0", "data.subset=0"]
+    assert readable(words) == ["selector.subset=0", "data.subset='0'"]
 
 
 @pytest.mark.usefixtures("hydra_session")

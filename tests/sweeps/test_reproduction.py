@@ -191,6 +191,13 @@ def test_a_gain_is_relative_and_a_cost_is_hours(store: Store) -> None:
     assert rows["cost"].differs == ["device unknown, not A800"]
 
 
+def test_a_gain_over_a_method_that_was_not_run_is_left_out(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait", share=0.6, **SAME)
+    assert "NAIT" in shown(store, source())
+    assert "gain" not in shown(store, source())
+
+
 def test_a_device_is_known_by_the_words_of_its_name(store: Store) -> None:
     runs = RunSet.load(store, None)
     (one,) = measured(runs, "random")
@@ -250,7 +257,7 @@ def test_arms_of_one_evaluation_are_compared_once_where_the_figure_has_no_target
     (one,) = measured(runs, "random")
     arm = next(arm for arm in arms(runs, one.rows, one.lines) if arm.method == "nait")
     twice = [replace(arm, name="nait, math"), replace(arm, name="nait, code", targets=frozenset({"code"}))]
-    figures = {figure.name: figure for figure in source().figures}
+    figures = {figure.name: replace(figure, over="") for figure in source().figures}
     assert [one.name for one in _arms_of(figures["gain"], twice)] == ["nait, math"]
     assert len(_arms_of(figures["gain"], [twice[0], replace(twice[1], evaluation="another")])) == 2
     assert [one.name for one in _arms_of(figures["NAIT"], twice)] == ["nait, math"]

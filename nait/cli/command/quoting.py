@@ -24,6 +24,8 @@ PATHS = ("path", "mirror", "store", "runs", "folder", "adapter", "moments")
 """Last parts of keys whose value is a file or a folder."""
 TEXTS = (*PATHS, "name", "label", "group", "project", "entity", "subset", "revision", "split")
 """Last parts of keys whose value is text, even if it looks like a number."""
+NUMBERS = ("selector.subset",)
+"""Keys whose value is a number, although their last part is among `TEXTS`."""
 PERCENT = re.compile(r"\s*[\d.]+\s*%\s*")
 _QUOTED_KEY = re.compile(r"([{,]\s*)(['\"])([A-Za-z_]\w*)\2\s*:")
 _PARSER = OverridesParser.create()
@@ -79,8 +81,8 @@ def _value(word: str, last: str, value: str) -> str:
     if last in PATHS and (parsed is None or value.startswith("~") or _names_one_file(parsed, value)):
         return _paths(value)
     if parsed is not None:
-        number = last in TEXTS and isinstance(parsed._value, bool | int | float)
-        return quoted(value) if number else value
+        is_text = last in TEXTS and parsed.key_or_group not in NUMBERS
+        return quoted(value) if is_text and isinstance(parsed._value, bool | int | float) else value
     plain = _QUOTED_KEY.sub(r"\1\3:", value) if value[:1] == "{" else value
     if plain != value and _parse(f"key={plain}") is not None:
         return plain  # JSON: Hydra's grammar has no quotes around the names of a dict
