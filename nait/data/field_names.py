@@ -70,8 +70,8 @@ SYSTEMS = (
     "preamble",
 )
 INPUTS = (
-    "input", "context", "passage", "article", "story", "paragraph", "body", "document", "background", "knowledge",
-    "excerpt", "contexts", "retrieved_contexts", "passages", "retrieved_passages", "documents", "retrieved_documents",
+    "input", "context", "passage", "article", "story", "paragraph", "body", "document", "background", "excerpt",
+    "contexts", "retrieved_contexts", "passages", "retrieved_passages", "documents", "retrieved_documents",
     "paragraphs", "ctxs", "chunks", "retrieved_chunks",
 )  # fmt: skip
 TASK_DEFINITION = ("definition", "targets", ("inputs",))

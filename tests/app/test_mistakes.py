@@ -188,7 +188,7 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["order.q=0.3"], ["order.q: order=highest has no such key. It needs order=from_quantile."]),
     (
         ["train=none", "train.lora.r=4"],
-        ["train.lora.r: train=none has no such key. It needs train=lora or nano."],
+        ["train.lora.r: train=none has no such key. It needs train=lora, nano or qlora."],
     ),
     (["selector=random", "selector.layers=[1]"], ["selector=random has no such key", "nait_contrast"]),
     (["layers=[1]"], ["Did you mean 'selector.layers'?"]),
@@ -221,6 +221,14 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["experiment=rds"], ["Did you mean selector=rds?"]),
     (["selector=gsm8k"], ["Did you mean eval=gsm8k or target=gsm8k?"]),
     (["eval=gsm8k5"], ["Type eval=gsm8k eval.num_fewshot=5."]),
+    (["train.output_dir=x"], ["Did you mean 'paths.runs'?"]),
+    (["CUDA_VISIBLE_DEVICES=0"], ["typed before the command: CUDA_VISIBLE_DEVICES=VALUE nait"]),
+    (["-c", "my.yaml"], ["--config-dir FOLDER experiment=NAME"]),
+    (["-o", "x"], ["paths.runs=FOLDER"]),
+    (["-v"], ["hydra.verbose=true"]),
+    (["template={user}"], ["template=file template.path=FILE"]),
+    (["order=reverse"], ["Type order=lowest."]),
+    (["eval=gsm8k,mmlu"], ["eval=lm_eval 'eval.tasks=[gsm8k,mmlu]'"]),
 ]
 
 
@@ -258,6 +266,7 @@ WRONG: list[tuple[str, list[str]]] = [
     ("+selector.layer=[1]", ["selector.layer: there is no such key. Did you mean 'layers'"]),
     ("+train.gradient_accumulation=4", ["train.batch_size is its number of rows"]),
     ("+train.lora.rank=4", ["train.lora.rank: there is no such key"]),
+    ("eval.limit=all", ["Type eval.limit=null for all, or a number."]),
     ("tracking.project=[a]", ["tracking.project: '['a']' is not text"]),
 ]
 

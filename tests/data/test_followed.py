@@ -270,3 +270,53 @@ def test_the_steps_of_a_right_solution_are_joined_by_the_filter_of_the_message(t
     said = refusal(tmp_path, {"prompt": "q", "completions": ["s", "t"], "labels": [True, True]})
     joined = r'{prompt: .prompt, completion: (.completions | join("\n"))}'
     assert f"jq -c 'select(.labels | all) | {joined}'" in said
+
+
+def test_an_annotated_text_is_the_answer_and_not_the_draft(tmp_path: Path) -> None:
+    item = {"result": [{"value": {"text": ["a"]}, "type": "textarea"}]}
+    row = {"id": 1, "data": {"prompt": "q", "answer": "draft"}, "annotations": [item]}
+    assert followed(tmp_path, row) == [(Turn("q", "a"),)]
+
+
+def test_a_sharegpt_message_is_an_answer_of_its_own(tmp_path: Path) -> None:
+    row = {
+        "conversations": [{"from": "human", "value": "q"}],
+        "chosen": {"from": "gpt", "value": "a"},
+        "rejected": {"from": "gpt", "value": "b"},
+    }
+    assert followed(tmp_path, row) == [(Turn("q", "a"),)]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"custom_id": "1", "params": {"messages": [{"role": "user", "content": "q"}]}}, "is a request"),
+        ({"custom_id": "1", "result": {"message": {"content": "a"}}}, "the response to a request"),
+        ({"segments": [{"label": False, "text": "q"}, {"label": True, "text": "a"}]}, "select(.label | not).text"),
+        ({"prompt": "q", "answers": '[{"id": "1", "html": "a"}]'}, "'answers.0.html' is its first item"),
+    ],
+    ids=["request", "response", "segments", "json"],
+)  # fmt: skip
+def test_rows_of_other_tools_are_named(tmp_path: Path, row: Row, said: str) -> None:
+    assert said in refusal(tmp_path, row)
+
+
+def test_an_edited_answer_in_a_list_is_suggested(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    row = {"prompt": "q", "response": "a draft", "new-response": [{"user_id": "u", "value": "a"}]}
+    read_pool(write(tmp_path, row))
+    assert "data.columns={completion: new-response.0.value} reads it" in caplog.text
+
+
+def test_text_beside_a_conversation_is_a_warning_with_the_mapping(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = [{"author": "user", "content": "q"}, {"author": "bot", "content": "a"}]
+    path = write(tmp_path, {"context": "c", "messages": messages})
+    read_pool(path)
+    assert "data.columns={system: context} reads it as the system text" in caplog.text
+    assert read_pool(path, columns={"system": "context"}).examples[0].system == "c"
+
+
+def test_a_text_before_a_reply_is_the_suggested_prompt(tmp_path: Path) -> None:
+    row = {"context": "q", "response": "a", "rots": ["r"], "dialogue_id": 1}
+    assert followed(tmp_path, row) == [(Turn("q", "a"),)]

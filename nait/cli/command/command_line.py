@@ -39,6 +39,7 @@ KNOWN = (
     "paths.store",
 )
 """Keys that users often type as flags."""
+_OWN_FILE = "A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER experiment=NAME."
 MOST_GROUPS = 3
 """The most groups with an option of one name that a message lists."""
 _PACKAGE = "is short for --package, which works only with --cfg"
@@ -88,12 +89,14 @@ def _refuse(message: str) -> NoReturn:
         raise ConfigError(
             f"is short for several flags: {ambiguous[2]}",
             where=ambiguous[1],
-            fix="A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER experiment=NAME.",
+            fix=_OWN_FILE,
         )
     where, _, what = message.removeprefix("argument ").rpartition(": ")
     if where == "--package/-p":
         raise ConfigError(_PACKAGE, where="-p", fix=_PACKAGE_FIX)
-    raise ConfigError(what, where=where or "command line", fix="See nait run --help.")
+    own = where.startswith("--cfg") and ".yaml" in what
+    fix = f"{_OWN_FILE} See nait run --help." if own else "See nait run --help."
+    raise ConfigError(what, where=where or "command line", fix=fix)
 
 
 def hydra_line(line: CommandLine, loader: ConfigLoader) -> CommandLine:

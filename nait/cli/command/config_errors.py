@@ -132,6 +132,8 @@ def _several_values(word: str, options: GroupOptions) -> str:
     message = f"{key}: '{value}' is several values. To run each, add -m."
     if re.fullmatch(r"[0-9],[0-9]+", value) and key in DECIMALS:
         return f"{message} A decimal has a point: {key}={value.replace(',', '.')}."
+    if key == "eval":
+        return f"{message} In one run: eval=lm_eval {shlex.quote(f'eval.tasks=[{value}]')}."
     if options.is_group(key) or key in ONE_VALUE:
         return message
     if all(NUMBER.fullmatch(part.strip()) for part in value.split(",")) and not key.endswith("layers"):

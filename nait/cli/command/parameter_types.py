@@ -113,6 +113,10 @@ def _is_a(value: Any, wanted: Any) -> bool:
     return wanted in (str, bool) and isinstance(value, wanted)
 
 
+COUNTS = ("limit", "rows")
+"""Last parts of keys that are a number of rows or items, where null is all."""
+
+
 def _is_part(wanted: Any) -> bool:
     """Whether values of this type are built from keys: a class of this package, or None in a union with one."""
     if wanted is types.NoneType:
@@ -156,6 +160,8 @@ def _fix(options: Sequence[Any], where: str, value: Any) -> str:
         return f"Type {where}={number}."
     if where == "budget.count" and isinstance(value, float) and 0 < value < 1:
         return f"For a share of the pool, type budget=ratio budget.ratio={value}."
+    if where.split(".")[-1] in COUNTS and types.NoneType in options:
+        return f"Type {where}=null for all, or a number."
     files = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     if where.endswith(".paths") and files and all(isinstance(one, str) for one in files):
         named = ", ".join(f"{Path(one).name.split('.')[0]}: {one}" for one in files)

@@ -95,6 +95,8 @@ def _value(word: str, last: str, value: str) -> str:
 
 def _unreadable(key: str, value: str) -> str:
     """What to type instead of a value that cannot be read."""
+    if key == "template":
+        return "A template is a file: template=file template.path=FILE."
     cut = value.rstrip(" ,")
     if cut != value and _parse(f"{key}={cut}") is not None:
         return f"Remove the comma at its end: {shlex.quote(f'{key}={cut}')}."

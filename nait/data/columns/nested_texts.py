@@ -10,7 +10,7 @@ from nait.data.field_names import METADATA_WORDS, SPEAKERS
 MAX_NAMES = 20
 _HISTORY_WORDS = frozenset({"history", "dialog", "dialogue", "conversation", "context", "utterance", "chat"})
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
-_TEXT_NAMES = ("content", "text", "value", "answer", "output", "response")
+TEXT_NAMES = ("content", "text", "value", "answer", "output", "response")
 """Keys that usually hold the text of an object, most likely first."""
 
 
@@ -30,7 +30,7 @@ def best_text_path(value: object) -> str | None:
     if conversation is not None:
         return conversation
     paths = [path for path in text_paths(value) if not is_metadata(path)]
-    named = [path for name in _TEXT_NAMES for path in paths if path.split(".")[-1].casefold() == name]
+    named = [path for name in TEXT_NAMES for path in paths if path.split(".")[-1].casefold() == name]
     return next(iter([*named, *paths]), None)
 
 

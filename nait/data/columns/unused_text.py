@@ -13,7 +13,7 @@ from nait.data.chat.roles import SYSTEM
 from nait.data.columns.hints.companions import reasoning_beside
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.columns.layouts import Layout
-from nait.data.columns.nested_texts import MAX_NAMES, name_words
+from nait.data.columns.nested_texts import MAX_NAMES, best_text_path, name_words
 from nait.data.field_names import WEIGHTS
 from nait.data.row_errors import SHOWN_NAMES, Row, quoted, value_at
 
@@ -25,7 +25,7 @@ _ANSWERS = {
     "answer", "response", "output", "completion", "solution", "generation", "attempt", "rationale", "cot",
 }  # fmt: skip
 """Last words of columns that hold an answer to the same question, in the singular."""
-_REVISED = {"corrected", "edited", "revised"}
+_REVISED = {"corrected", "edited", "revised", "new"}
 _PAIRS = ("alpaca", "prompt_completion")
 
 
@@ -100,7 +100,8 @@ def unread_answers(layout: Layout, rows: Sequence[Row]) -> list[str]:
         words = name_words(name)
         if not words or words[-1] not in _ANSWERS:
             continue
-        path = f"{name}.0" if any(isinstance(row.get(name), list) for row in rows) else name
+        first = next((one for row in rows if isinstance(one := row.get(name), list) and one), None)
+        path = name if first is None else f"{name}{best_text_path(first) or '.0'}"
         length = _length(rows, path)
         if length > read or (length and _REVISED & {*words}):
             found.append(path)

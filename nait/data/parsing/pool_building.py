@@ -16,7 +16,6 @@ from typing import Any
 
 from nait.core.dataset.examples import Example, Pool, gather
 from nait.core.errors import ConfigError, DataError, did_you_mean
-from nait.data.chat.conversations import CONTEXT
 from nait.data.chat.reasoning import Handling
 from nait.data.columns.assigned_columns import with_assigned
 from nait.data.columns.fields.multiple_choice import BEYOND, ZERO
@@ -24,13 +23,12 @@ from nait.data.columns.fields.text_notes import text_notes
 from nait.data.columns.formats import OPTIONAL_NAMES, REQUIRED, find_layout
 from nait.data.columns.layouts import Layout
 from nait.data.columns.unused_text import TextColumns, unread_advice, unread_answers
-from nait.data.field_names import INSTRUCTIONS
 from nait.data.files.file_io import MEGABYTE
 from nait.data.files.named_files import bare_name
 from nait.data.files.sources import Source
+from nait.data.parsing.reading_summaries import log_notes, log_unused, reading_summary
 from nait.data.parsing.row_parser import RowParser
 from nait.data.row_errors import (
-    SHOWN_NAMES,
     Place,
     Row,
     RowError,
@@ -235,41 +233,16 @@ class _PoolBuilder:
             raise many_faults(self.faults, self.bad, source=self.source.name, group=self.parser.group)
         if self.skipped:
             _log.warning("%s: skipped %s", self.source.name, format_counts(self.skipped))
-        for note, count in self.notes.items():
-            _log.log(
-                logging.WARNING if note != CONTEXT else logging.INFO,
-                "%s: %d row(s): %s",
-                self.source.name,
-                count,
-                note,
-            )
-        if self.layout and (unused := self.text_columns.unused(self.layout, self.id_column)):
-            more = f" and {len(unused) - SHOWN_NAMES:,} more" if len(unused) > SHOWN_NAMES else ""
-            pair = self.layout.format in ("alpaca", "prompt_completion")
-            _log.log(
-                logging.WARNING if pair and INSTRUCTIONS & {*map(str.casefold, unused)} else logging.INFO,
-                "%s: text that is not used: %s%s",
-                self.source.name,
-                ", ".join(map(quoted, unused[:SHOWN_NAMES])),
-                more,
-            )
+        log_notes(self.source.name, self.notes)
+        if self.layout:
+            log_unused(self.source.name, self.layout, self.text_columns.unused(self.layout, self.id_column))
 
     def summary(self) -> Mapping[str, Any]:
-        """Summary for the manifest: format, columns, unused text and counts."""
-        layout = self.layout
-        if layout is None:
+        """Summary for the manifest; empty when no layout was found."""
+        if self.layout is None:
             return {}
-        unused = self.text_columns.unused(layout, self.id_column)
-        columns = {name: column for name, column in {**layout.required, **layout.optional}.items() if column}
-        if layout.option_columns:
-            columns["options"] = ", ".join(layout.option_columns)
-        return {
-            "format": layout.format,
-            "columns": columns,
-            "unused": unused[:SHOWN_NAMES],
-            "unused_columns": len(unused),
-            "counts": dict(self.notes),
-        }
+        unused = self.text_columns.unused(self.layout, self.id_column)
+        return reading_summary(self.layout, unused, self.notes)
 
 
 def _with_table_hint(error: RowError, place: Place) -> RowError:

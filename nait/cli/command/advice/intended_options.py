@@ -44,11 +44,13 @@ _NAMES = {
     },
     ("sweep", "none"): "the other words alone: without sweep= one job runs",
     ("order", "score"): "order=highest",
-    ("train", "qlora"): "train=lora",
     ("train", "sft"): "train=lora or train=full",
     ("budget", "full"): "selector=full, which takes all rows",
     ("budget", "all"): "selector=full, which takes all rows",
     ("order", "top"): "order=highest",
+    ("order", "reverse"): "order=lowest",
+    ("template", "none"): "template=plain, the instruction and the input alone",
+    ("template", "default"): "template=alpaca, or template=chat, the model's own",
     ("order", "random"): "order=shuffled",
     ("order", "desc"): "order=highest",
     ("order", "descending"): "order=highest",
@@ -133,8 +135,13 @@ def _benchmark(value: str, plain: str, known: Sequence[str]) -> str:
         task = f"eval={name}" if name in known else f"eval=lm_eval {shlex.quote(f'eval.tasks=[{name}]')}"
         return f"{task} eval.num_fewshot={found[2]}"
     near = did_you_mean(plain, known)
-    similar = f" for a task of lm-evaluation-harness. {near}" if near.startswith("Did") else ""
+    similar = f" for a task of lm-evaluation-harness. {near}" if _is_benchmark(near) else ""
     return f"eval=lm_eval {shlex.quote(f'eval.tasks=[{value}]')}{similar}"
+
+
+def _is_benchmark(near: str) -> bool:
+    """Whether a suggestion names an option other than the harness's own."""
+    return near.startswith("Did") and near != "Did you mean 'lm_eval'?"
 
 
 def _model(value: str) -> str:

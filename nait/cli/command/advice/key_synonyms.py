@@ -114,14 +114,16 @@ _ANSWERS = {
     "data.shuffle data.shuffled data.random shuffle_data": "The order of a pool has no effect on what is selected. "
     "For random rows, type selector=random and another seed=N; the first rows of a file are data.limit=N.",
     "data.streaming streaming": "Nothing is needed: a pool is read once, row by row.",
-    "load_in_4bit load_in_8bit quantization bits": "Quantized models are not supported: model.dtype=bfloat16 halves "
-    "the memory of float32.",
+    "load_in_4bit load_in_8bit quantization quantize quantized bits": "train=qlora trains over a base in "
+    "4 bits; model.dtype=bfloat16 halves the memory of float32.",
 }
 _ANSWER_OF = {word: answer for words, answer in _ANSWERS.items() for word in words.split()}
 
 
 def answer_to(key: str) -> str:
     """A sentence for another tool's word that has no key here; "" for any other word."""
+    if re.fullmatch(r"[A-Z]+_[A-Z0-9_]+", key):
+        return f"An environment variable is typed before the command: {key}=VALUE nait ..."
     plain = key.casefold().replace("-", "_")
     return _ANSWER_OF.get(plain) or _ANSWER_OF.get(plain.rpartition(".")[2], "")
 
@@ -137,5 +139,6 @@ def synonym(key: str) -> str:
         not rest
         or re.split(r"[./]", found)[0] == group
         or group in ("lora", "training", "trainer", "wandb", "sft")
+        or (group in ("train", "eval", "report") and found.startswith(("paths.", "tracking.")))
     )
     return found if own else ""

@@ -52,6 +52,14 @@ FLAGS = {
 
 HELP_FLAGS = ("help-all", "helpall", "usage", "help-full", "all-help", "?")
 """Flags that ask for more help."""
+LETTERS = {
+    "o": "Values have no dashes: paths.runs=FOLDER. nait select has --out FILE.",
+    "v": "Add hydra.verbose=true for all log messages; nait --version prints the version.",
+    "q": "Add 2>FILE: the log goes to stderr, the result to stdout.",
+    "quiet": "Add 2>FILE: the log goes to stderr, the result to stdout.",
+    "s": "Values have no dashes: seed=N, or selector=NAME.",
+}
+"""Short flags of other tools -> what to type."""
 FREE_TEXTS = (
     "label",
     "group",
@@ -145,6 +153,8 @@ def flag_advice(flag: str, known: Sequence[str]) -> str:
         return (
             "Type nait run --help for all groups and options, or nait --cfg job for every key with its value."
         )
+    if name in LETTERS:
+        return LETTERS[name]
     if name in FLAGS:
         return f"Values have no dashes: {FLAGS[name]}. See nait run --help."
     if answer := answer_to(name):

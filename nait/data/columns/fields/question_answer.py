@@ -162,7 +162,7 @@ def _found(value: Any, column: str, speaker: str, handling: Handling, notes: lis
     """Messages of a value, or the text of one message by this speaker."""
     if not isinstance(value, list) and not is_messages(value):
         return [Message(speaker, checked_media(checked_text(value, column), column, ""))]
-    keys = SHAREGPT if isinstance(value, list) and is_conversation(value, SHAREGPT) else CHAT
+    keys = SHAREGPT if is_conversation([value] if isinstance(value, dict) else value, SHAREGPT) else CHAT
     return read_messages(value, column, keys, handling, notes)
 
 

@@ -184,6 +184,8 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
     question = question or next((f"{name}.0" for name, one in columns.items() if is_history(name, one)), None)
     outside = [path for path in texts if path != question and not _inside_input(path)]
     answer = _first_named(outside, ANSWER_WORDS)
+    if answer and not question:  # a text before a reply: `context` and `response`
+        question = next((path for path in texts if path in INPUTS and path != answer), None)
     if question and not answer:
         answer = next((path for path in texts if path in TEXT_COLUMNS and path != question), None)
     numbers = [name for name, one in columns.items() if isinstance(one, (bool, int)) and name in ANSWER_WORDS]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 
 from nait.data.chat.marks import KNOWN, first_markers
+from nait.data.chat.messages import is_messages
 from nait.data.columns.hints.choices import Guess, choice_caveat, holds_options
 from nait.data.columns.hints.guesses import guess_mapping
 from nait.data.columns.hints.preferences import preference
@@ -22,11 +22,12 @@ from nait.data.columns.hints.row_shapes import (
     joined_steps,
     numbered_turns,
     scored_options,
+    segments_column,
     step_labels,
     token_labels,
     verdict_column,
 )
-from nait.data.columns.nested_texts import is_metadata, text_paths
+from nait.data.columns.nested_texts import TEXT_NAMES, best_text_path, is_metadata, text_paths
 from nait.data.columns.path_steps import best_steps, parsed
 from nait.data.field_names import TEXT_COLUMNS
 from nait.data.row_errors import SHOWN_NAMES, Row, kind, quoted, value_at
@@ -73,6 +74,13 @@ def hint(row: Row) -> str:
         return (
             f"{quoted(labels)} marks the steps of a solution as right or wrong: join the steps of a right "
             f"solution, without the marks, and write {{prompt: ..., completion: ...}}{joined_steps(row, labels)}. "
+        )
+    if segments := segments_column(row):
+        parts = f"([.{segments}[] | select(.label{{}}).text] | add)"
+        filter = f"{{prompt: {parts.format(' | not')}, completion: {parts.format('')}}}"
+        return (
+            f"{quoted(segments)} holds segments of a text, some of them trained: write prompt and completion without "
+            f"the markers of a template, such as with jq -c '{filter}' if each row has one answer. "
         )
     if is_reply(row):
         return (
@@ -160,9 +168,9 @@ def mapping_caveats(row: Row, mapping: Guess) -> str:
             firsts.append(f"'{path}'")
         if isinstance(value_at(row, path), (bool, int)) and "options" not in mapping:
             caveats.append(f"'{path}' is {kind(value_at(row, path))}, which is read as its JSON text. ")
-        if _is_json_list(value_at(row, path)):
+        if first := _json_item(value_at(row, path)):
             caveats.append(
-                f"'{path}' holds a list as JSON text, which is read literally; '{path}.0' is its first item. "
+                f"'{path}' holds a list as JSON text, which is read literally; '{path}{first}' is its first item. "
             )
     if firsts:
         caveats.append(f"Only the first item of each list is read with {' and '.join(firsts)}. ")
@@ -230,13 +238,13 @@ def _takes_first_of_several(row: Row, path: str) -> bool:
     return any(isinstance(one, list) and len(one) > 1 for one in lists)
 
 
-def _is_json_list(value: object) -> bool:
-    if not isinstance(value, str) or value[:2] != '["':
-        return False
-    try:
-        return isinstance(json.loads(value), list)
-    except (ValueError, RecursionError):
-        return False
+def _json_item(value: object) -> str:
+    """Path of the first text in a list as JSON text; "" for messages and for any other value."""
+    found = parsed(value) if isinstance(value, str) else None
+    if not isinstance(found, list) or not found or is_messages(found):
+        return ""
+    path = best_text_path(found) or ""
+    return path if path == ".0" or path.split(".")[-1] in (*TEXT_NAMES, "html") else ""
 
 
 def _yaml_quoted(column: str) -> str:

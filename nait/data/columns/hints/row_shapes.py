@@ -45,7 +45,7 @@ def must_be_rewritten(row: Row) -> bool:
     """Whether no column mapping can read the row, so that it must be rewritten."""
     shapes = (
         is_message, is_tree, is_turn_object, is_question_object, scored_options, token_labels, is_reply, step_labels,
-        is_request,
+        is_request, segments_column,
         numbered_turns,
     )  # fmt: skip
     return any(shape(row) for shape in shapes)
@@ -138,13 +138,13 @@ def token_labels(row: Row) -> str:
 
 
 def is_reply(row: Row) -> bool:
-    """Whether a row is the response of a batch of requests, which are in another file (OpenAI's batches)."""
-    return "custom_id" in row and isinstance(row.get("response"), dict)
+    """Whether a row is the response of a batch of requests, which are in another file (OpenAI, Anthropic)."""
+    return "custom_id" in row and any(isinstance(row.get(name), dict) for name in ("response", "result"))
 
 
 def is_request(row: Row) -> bool:
-    """Whether a row is a request of a batch, whose answer is in another file (OpenAI's batches)."""
-    body = row.get("body")
+    """Whether a row is a request of a batch, whose answer is in another file (OpenAI, Anthropic)."""
+    body = row.get("body", row.get("params"))
     asked = body.get("messages") if isinstance(body, dict) and "choices" not in body else None
     return "custom_id" in row and bool(asked) and ASSISTANT not in speaker_roles(asked)
 
@@ -174,6 +174,18 @@ def is_turn_object(row: Row) -> bool:
         and all(key[-1:].isdigit() and isinstance(one, dict) for key, one in value.items())
         for value in list(row.values())[:SHOWN_NAMES]
     )
+
+
+def segments_column(row: Row) -> str:
+    """Column with segments {label: true or false, text: ...}, some of them trained (Axolotl); "" without one."""
+    return next((name for name, one in list(row.items())[:SHOWN_NAMES] if _are_segments(one)), "")
+
+
+def _are_segments(value: object) -> bool:
+    """Whether a value is a list of {label: true or false, text: ...}."""
+    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+        return False
+    return all(isinstance(one.get("label"), bool) and isinstance(one.get("text"), str) for one in value)
 
 
 def has_tools(row: Row) -> bool:

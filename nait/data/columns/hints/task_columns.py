@@ -77,8 +77,11 @@ def _speakers(row: Row) -> Mapping[str, str] | None:
 
 
 def _annotated(row: Row) -> Mapping[str, str] | None:
-    """The text of an annotated item and the class chosen for it (Label Studio)."""
-    chosen = "annotations.0.result.0.value.choices.0"
+    """The text of an annotated item, and the class chosen or the text written for it (Label Studio)."""
+    result = "annotations.0.result.0.value"
+    chosen = next(
+        (f"{result}.{one}.0" for one in ("choices", "text") if value_at(row, f"{result}.{one}.0")), ""
+    )
     data = row.get("data")
     texts = [name for name, one in data.items() if _is_text(one)] if isinstance(data, dict) else []
     return (
