@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 from nait.core.dataset.examples import Pool
 from nait.core.estimates.plans import Plan
+from nait.core.ranks import processes_from
 from nait.planning.dry_run_doubles import NotStored, OverlayStore
 from nait.planning.inputs import Work
 from nait.planning.plan_text import describe
@@ -37,6 +39,7 @@ def preview(job: Job, stages: Sequence[str]) -> str:
         if evaluator is not None and "evaluate" in stages:
             try_prompts(job.parts.model, evaluator, OverlayStore(scratch / "prompts", job.store))
         pool, notes = _planned_pool(job, scratch / "contamination")
+        notes += _process_notes(processes_from(os.environ))
         for note in notes:
             log.warning("%s", note)
         plan = make_plan(_work(replace(job, pool=pool), stages), job.store, scratch)
@@ -46,6 +49,16 @@ def preview(job: Job, stages: Sequence[str]) -> str:
     labels = job.labels
     named = (labels["selector"], labels["target"] or "no target", labels["budget"], f"seed {labels['seed']}")
     return f"{', '.join(filter(None, named))}: {job.folder / 'plan.json'}\n{describe(plan)}"
+
+
+def _process_notes(processes: int) -> list[str]:
+    """What a plan does not know of a command with several processes; empty for one."""
+    if processes == 1:
+        return []
+    return [
+        f"The seconds, device-hours and money of this plan are for one process, but this command has {processes}. "
+        f"The run divides its passes among them, and counts {processes} devices wherever all of them work."
+    ]
 
 
 def _planned_pool(job: Job, scratch: Path) -> tuple[Pool, list[str]]:

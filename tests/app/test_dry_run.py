@@ -53,6 +53,16 @@ def test_a_dry_run_leaves_the_job_as_it_is(job: Job) -> None:
         assert getattr(job, name) is value
 
 
+@pytest.mark.parametrize(("processes", "told"), [("1", False), ("2", True)])
+def test_a_plan_under_a_launcher_says_that_it_is_for_one_process(
+    job: Job, monkeypatch: pytest.MonkeyPatch, processes: str, told: bool
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    preview(job, ["select"])
+    notes = json.loads((job.folder / "plan.json").read_text())["notes"]
+    assert any("one process, but this command has 2" in note for note in notes) is told
+
+
 def test_a_job_and_its_parts_are_frozen(job: Job) -> None:
     with pytest.raises(FrozenInstanceError):
         job.pool = job.pool  # type: ignore[misc]
