@@ -313,15 +313,22 @@ def _with_adapter(network: Any, folder: Path) -> Any:
         weights = load_file(folder / ADAPTER_WEIGHTS)
     with _without_rename_warning():
         adapted = get_peft_model(network, LoraConfig(**saved))
-    wrong = set_peft_model_state_dict(adapted, weights)
+    try:
+        wrong = set_peft_model_state_dict(adapted, weights)
+    except RuntimeError as error:  # tensors of other sizes
+        raise _misfit(str(error).strip().splitlines()[-1].strip(), folder) from error
     missing = [name for name in wrong.missing_keys if "lora_" in name]
     if missing or wrong.unexpected_keys:
-        raise ModelError(
-            f"the adapter does not fit this model: {(missing + list(wrong.unexpected_keys))[0]}",
-            where=str(folder),
-            fix="Use the model that it was trained with.",
-        )
+        raise _misfit((missing + list(wrong.unexpected_keys))[0], folder)
     return adapted.eval()
+
+
+def _misfit(what: str, folder: Path) -> ModelError:
+    return ModelError(
+        f"the adapter does not fit this model: {what}",
+        where=str(folder),
+        fix="Use the model that it was trained with.",
+    )
 
 
 def _with_weights(network: Any, folder: Path) -> Any:

@@ -162,3 +162,18 @@ def test_a_trained_model_is_read_from_safetensors_alone(
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
     with pytest.raises(ModelError, match="not a safetensors file of this folder"):
         load_adapted(tiny, folder)
+
+
+def test_an_adapter_of_a_model_of_another_size_is_refused(
+    trained: dict[str, Path], tiny: Any, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(trained["lora"], tmp_path / "theirs"))
+    weights = load_file(folder / ADAPTER_WEIGHTS)
+    doubled = {name: value.repeat(2, 2) for name, value in weights.items()}
+    save_file(doubled, folder / ADAPTER_WEIGHTS)
+    with pytest.raises(
+        ModelError, match=r"does not fit this model: size mismatch .*model that it was trained with"
+    ):
+        load_adapted(tiny, folder)
