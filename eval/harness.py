@@ -28,10 +28,10 @@ from nait.eval.language_model.answer_limits import CutAnswers, limit_warnings
 from nait.eval.language_model.chat_prompts import Chats, chat_warnings
 from nait.eval.language_model.context_limits import CutPrompts, cap_answers, context_warnings
 from nait.eval.language_model.requests.kept_answers import KeptAnswers
+from nait.eval.language_model.requests.model_answers import versions, write_samples
 from nait.eval.language_model.requests.split_requests import ItemCounter, serve_requests, split_requests
 from nait.eval.language_model.servers.endpoint import Endpoint
 from nait.eval.language_model.servers.vllm import Vllm
-from nait.eval.model_answers import versions, write_samples
 from nait.eval.parsed_results import parse
 from nait.eval.suites.embedded_sizes import embedded_sizes
 from nait.eval.suites.generated_code import check_code, check_trust, function_files, runs_code

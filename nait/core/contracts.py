@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.dataset.contamination import EvaluationText
-from nait.core.dataset.examples import Pool, Target
+from nait.core.dataset.examples import Example, Pool, Target
 from nait.core.dataset.token_table import TokenTable
 from nait.core.dataset.traits import Traits
 from nait.core.errors import ConfigError
@@ -355,6 +355,27 @@ class Evaluator(Protocol):
         ...
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation: ...
+
+
+@runtime_checkable
+class HoldsOut(Protocol):
+    """A suite that is made from held-out reference rows: a share of each reference set, or a file of test rows."""
+
+    @property
+    def held_out(self) -> float:
+        """The share of each reference set, without a file of test rows."""
+        ...
+
+    @property
+    def test(self) -> str | None:
+        """The path of the file of test rows."""
+        ...
+
+    def suite_of(
+        self, rows: Mapping[str, Sequence[Example]], *, template: Any, model: Model, folder: Path
+    ) -> Evaluator:
+        """The suite of the held-out rows of each target, asked with the template. May write to `folder`."""
+        ...
 
 
 @runtime_checkable

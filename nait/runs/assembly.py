@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nait.core.contracts import Model, Tracker, check_targets
+from nait.core.contracts import Evaluator, HoldsOut, Model, Tracker, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
 from nait.core.inputs.paths import FIX, check_no_file_in_the_way, check_writable
@@ -31,6 +31,7 @@ from nait.runs.job_checks import (
 )
 from nait.runs.records.recorded_config import RecordedConfig
 from nait.runs.truth_labels import labels_of
+from nait.stages.checks.held_out_rows import HeldOutSplit, hold_out, with_tests
 from nait.stages.checks.rendered_rows import check_method, rendered
 from nait.stages.select import Selector
 from nait.stages.train import for_pool
@@ -41,6 +42,8 @@ from nait.tracking.trackers import Trackers
 
 log = logging.getLogger("nait")
 
+HELD_OUT = "held_out"
+"""The key of an evaluation that is made from held-out rows. No stage uses these rows as references."""
 UNTRAINED = {"_target_": "nait.training.no_training.NoTraining"}
 
 
@@ -82,6 +85,7 @@ def assemble(
         config, pool, targets, model=parts.model, store=store, template=parts.template,
         reference_template=parts.reference_template,
     )  # fmt: skip
+    parts, targets = _held_out(config, build, parts, targets, store=store, folder=folder)
     if trains(stages, parts.trainer):
         parts = replace(
             parts, trainer=for_pool(parts.trainer, pool, model=parts.model, template=parts.template)
@@ -129,8 +133,10 @@ def _parts(
     stages = config["stages"]
     check_split(model, stages, plan=config["plan"])
     check_training(built["train"], model, stages, plan=config["plan"])
-    evaluator = build(config["eval"]) if "evaluate" in stages else None
-    if evaluator is not None:
+    evaluator = (
+        build(config["eval"]) if "evaluate" in stages or (config["eval"] or {}).get(HELD_OUT) else None
+    )
+    if evaluator is not None and not isinstance(evaluator, HoldsOut):
         evaluator.check()
     return Parts(
         model=model, template=built["template"], reference_template=built["reference_template"],
@@ -138,6 +144,51 @@ def _parts(
         describer=built["traits"], reporter=built["report"], cost=built["cost"],
         contamination=built["contamination"], truth=built["truth"],
     )  # fmt: skip
+
+
+def _held_out(
+    config: Mapping[str, Any],
+    build: Callable[[Any], Any],
+    parts: Parts,
+    targets: list[Target],
+    *,
+    store: Store,
+    folder: Path,
+) -> tuple[Parts, list[Target]]:
+    """The parts with the suite of the held-out rows, if stages evaluate, and the targets without these rows."""
+    suite: Evaluator | HoldsOut | None = parts.evaluator
+    if not isinstance(suite, HoldsOut):
+        return parts, targets
+    if suite.test is None:
+        splits = [hold_out(target, suite.held_out, parts.contamination) for target in targets]
+    else:
+        splits = with_tests(targets, _test_rows(config, build, suite.test, parts, store))
+    for split in splits:
+        log.info("%s", _described(split))
+    evaluator: Evaluator | None = None
+    if "evaluate" in config["stages"]:
+        evaluator = suite.suite_of(
+            {split.target.name: split.rows for split in splits},
+            template=parts.reference_template or parts.template, model=parts.model, folder=folder / "heldout",
+        )  # fmt: skip
+        evaluator.check()
+    return replace(parts, evaluator=evaluator), [split.target for split in splits]
+
+
+def _described(split: HeldOutSplit) -> str:
+    return f"Target '{split.target.name}': {len(split.rows)} held-out rows, {len(split.target)} references."
+
+
+def _test_rows(
+    config: Mapping[str, Any], build: Callable[[Any], Any], path: str, parts: Parts, store: Store
+) -> Target:
+    """The rows of a test file, read as the target's file is."""
+    own = config["target"] if str(config["target"]["_target_"]).endswith(".read_target") else {}
+    given = {**own, "_target_": "nait.data.pools.read_target", "path": path, "rows": None}
+    tests: Target = build(given)[0]
+    template = parts.reference_template or parts.template
+    on_bad = given.get("on_bad", "error")
+    return rendered(tests, template, model=parts.model, store=store, group="target", on_bad=on_bad)
 
 
 def _selector(

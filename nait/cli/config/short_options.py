@@ -119,11 +119,11 @@ def model_words(model: str | None) -> list[str]:
     return ["model=hf", f"model.path={model}"]
 
 
-def method_word(method: str) -> str:
+def method_word(method: str, where: str = "--method") -> str:
     """`selector=METHOD`. Raises: ConfigError for an unknown method."""
     known = groups()["selector"]
     if method not in known:
-        raise ConfigError(f"there is no method '{method}'", where="--method", fix=did_you_mean(method, known))
+        raise ConfigError(f"there is no method '{method}'", where=where, fix=did_you_mean(method, known))
     return f"selector={method}"
 
 
@@ -141,3 +141,46 @@ def select_words(
     given = {word.partition("=")[0].lstrip("+~") for word in more}
     kept = [word for word in words if word.partition("=")[0] not in given]
     return [*kept, *([] if "tracking" in given else ["tracking=files"]), *more]
+
+
+def evaluation_words(evaluation: str | None, test: str | None) -> list[str]:
+    """The words of a benchmark; without one, of rows that are held out. The pool's copies of them are excluded.
+
+    Raises: ConfigError for an unknown benchmark, or for both a benchmark and a file of test rows.
+    """
+    if evaluation is None:
+        given = [] if test is None else [f"eval.test={quoted(test)}"]
+        return ["eval=heldout", *given, "contamination=exclude"]
+    if test is not None:
+        fix = "Keep one of them."
+        raise ConfigError(
+            "a benchmark and a test file exclude each other", where="--eval and --test", fix=fix
+        )
+    known = groups()["eval"]
+    if evaluation not in known:
+        fix = did_you_mean(evaluation, known)
+        raise ConfigError(f"there is no benchmark '{evaluation}'", where="--eval", fix=fix)
+    return [f"eval={evaluation}"]
+
+
+def compare_words(
+    *, pool: str, like: str | None, model: str | None, size: AskedSize, methods: Sequence[str], seeds: int,
+    more: Sequence[str] = (),
+) -> list[str]:  # fmt: skip
+    """The words of `nait run -m` for a comparison. Random, the control, is always among the methods.
+
+    Raises: ConfigError for a value that cannot be used.
+    """
+    named = list(dict.fromkeys(name.strip() for name in methods if name.strip()))
+    for name in named:
+        method_word(name, where="--methods")
+    if like is None:
+        fix = "Give a file with examples of what the model should become better at."
+        raise ConfigError("a comparison needs a reference set", where="--like REF", fix=fix)
+    named += [] if "random" in named else ["random"]
+    words = [
+        f"selector={','.join(named)}", f"seed={','.join(map(str, range(seeds)))}", *model_words(model),
+        *pool_words(pool), *target_words(like, named[0]), *size.words(), "tracking=files",
+    ]  # fmt: skip
+    given = {word.partition("=")[0].lstrip("+~") for word in more}
+    return [*(word for word in words if word.partition("=")[0] not in given), *more]

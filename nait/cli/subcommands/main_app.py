@@ -15,7 +15,7 @@ from nait.cli.subcommands.doctor import doctor
 from nait.cli.subcommands.explaining import explain
 from nait.cli.subcommands.listing import ls, show
 from nait.cli.subcommands.publish_command import publish
-from nait.cli.subcommands.selecting import select
+from nait.cli.subcommands.selecting import compare, select
 from nait.cli.subcommands.store_commands import store_app, verify
 from nait.core.errors import ConfigError
 
@@ -64,6 +64,7 @@ def leaderboard(context: typer.Context) -> Work:
 
 
 app.command()(select)
+app.command()(compare)
 app.command()(explain)
 app.command()(ls)
 app.command()(show)

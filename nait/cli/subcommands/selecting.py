@@ -1,4 +1,4 @@
-"""`nait select`: the best rows of a pool for a target."""
+"""`nait select`, the best rows of a pool for a target, and `nait compare`, methods by the models that they give."""
 
 from __future__ import annotations
 
@@ -105,3 +105,33 @@ def _log_to_console_and_file(composition: ComposedConfig) -> None:  # noqa: ARG0
     from hydra.core.utils import configure_log
 
     configure_log(HydraConfig.get().job_logging, HydraConfig.get().verbose)
+
+
+def compare(
+    pool: str = typer.Argument(metavar="POOL", help="The pool: a file, a folder, a pattern, a preset or a Hub id."),
+    more: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE]...", help="Keys of `nait run`."),
+    like: str | None = typer.Option(None, "--like", metavar="REF", help="Examples of what to become better at."),
+    model: str | None = typer.Option(None, "--model", metavar="M", help="A model's folder, Hub id or preset."),
+    methods: str = typer.Option(f"{RECOMMENDED},random", "--methods", metavar="A,B", help="Selectors, with commas."),
+    seeds: int = typer.Option(3, "--seeds", metavar="N", min=1, help="Number of seeds; with one, nothing is tested."),
+    top: str | None = typer.Option(None, "--top", metavar="SHARE", help="10% or 0.1; 10% if no size is given."),
+    rows: str | None = typer.Option(None, "--rows", metavar="N", help="A number of rows."),
+    tokens: str | None = typer.Option(None, "--tokens", metavar="N", help="A number of answer tokens."),
+    benchmark: str | None = typer.Option(None, "--eval", metavar="NAME", help="Else a share of REF is held out."),
+    test: str | None = typer.Option(None, "--test", metavar="FILE", help="Rows like REF to evaluate on."),
+    plan: bool = typer.Option(False, "--plan", help="Say what would be done, in what time, and stop."),
+) -> Callable[[], None]:  # fmt: skip
+    """Select, fine-tune and evaluate with several methods and seeds: one leaderboard."""
+
+    def work() -> None:
+        from nait.cli.config.short_options import AskedSize, compare_words, evaluation_words
+        from nait.cli.subcommands.hydra_jobs import run_jobs
+
+        words = compare_words(
+            pool=pool, like=like, model=model, size=AskedSize(top, rows, tokens), methods=methods.split(","),
+            seeds=seeds, more=[*evaluation_words(benchmark, test), *(more or ())],
+        )  # fmt: skip
+        print(f"As a job: {shlex.join(['nait', 'run', '-m', *words])}", file=sys.stderr)
+        run_jobs(["-m", *words, *(["plan=true"] if plan else [])])
+
+    return work

@@ -1,0 +1,182 @@
+"""A share of the references becomes a benchmark; the rest stay references."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nait.cli.config.short_options import AskedSize, compare_words, evaluation_words
+from nait.core.dataset.contamination import Contamination
+from nait.core.dataset.examples import Example, Target, Turn, as_target, gather
+from nait.core.errors import ConfigError
+from nait.core.statistics.results import Evaluation, Item
+from nait.eval.held_out import HeldOut
+from nait.models.prompts.templates import TextTemplate
+from nait.nano.pools import nano_model, nano_targets
+from nait.stages.checks.held_out_rows import HELD_OUT, SHARED, hold_out, is_held_out, with_tests
+from tests.app.commands import Run, warm
+
+TEMPLATE = TextTemplate(prompt="Q: {instruction}\nA:", suffix="\n")
+WORDS = "one two three four five six seven eight nine ten eleven twelve"
+
+
+def row(i: int, answer: str = "") -> Example:
+    return Example("", (Turn(f"Add {i} and {i} to the sum {WORDS} {i}.", answer or str(2 * i)),), row=i)
+
+
+def target(*rows: Example) -> Target:
+    return as_target(gather("refs", rows))
+
+
+def test_each_row_is_a_reference_or_an_item_and_equal_rows_are_on_one_side() -> None:
+    rows = target(*map(row, range(60)), *(replace(row(i), row=60 + i) for i in range(20)))
+    split = hold_out(rows, 0.4, None)
+    held, kept = {one.turns for one in split.rows}, {one.turns for one in split.target.examples}
+    assert not held & kept
+    assert held | kept == {one.turns for one in rows.examples}
+    assert len(split.rows) + len(split.target) == len(rows) == 80
+    assert split.target.skipped[HELD_OUT] == len(split.rows)
+    assert split.target.fingerprint != rows.fingerprint
+
+
+def test_a_larger_share_holds_out_the_rows_of_a_smaller_one_whatever_their_order() -> None:
+    small, large = (
+        {one.id for one in hold_out(target(*map(row, range(90))), s, None).rows} for s in (0.3, 0.5)
+    )
+    assert small < large
+    assert small == {one.id for one in hold_out(target(*map(row, range(89, -1, -1))), 0.3, None).rows}
+
+
+def test_a_reference_that_repeats_a_held_out_text_is_left_out() -> None:
+    rows = [row(i) for i in range(60)]
+    held = next(one for one in rows if is_held_out(one, 0.4))
+    copies = [replace(held, turns=(replace(held.turns[0], answer=str(n)),), row=60 + n) for n in range(5)]
+    rows += [one for one in copies if not is_held_out(one, 0.4)]
+    split = hold_out(target(*rows), 0.4, Contamination())
+    assert split.target.skipped[SHARED] == len(rows) - 60 > 0
+    assert held.turns[0].instruction not in {one.turns[0].instruction for one in split.target.examples}
+
+
+def test_too_few_rows_on_a_side_and_one_test_file_for_two_targets_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"rows are held out and \d+ references are left of 10"):
+        hold_out(target(*map(row, range(10))), 0.3, None)
+    assert [len(one.rows) for one in with_tests([target(*map(row, range(9)))], target(row(9)))] == [1]
+    with pytest.raises(ConfigError, match="one file of test rows cannot test 2 targets"):
+        with_tests([target(row(1)), target(row(2))], target(row(3)))
+
+
+def test_an_item_asks_with_the_template_and_its_answer_has_the_suffix(tmp_path: Path) -> None:
+    suite = HeldOut().suite_of({"refs": [row(4)]}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    (item,) = suite.tasks["heldout_refs"].items
+    assert (item.question, item.answer) == (f"Q: Add 4 and 4 to the sum {WORDS} 4.\nA:", "8\n")
+    assert json.loads((tmp_path / "heldout_refs.jsonl").read_text()) == vars(item)
+    assert suite.sizes() == {"heldout_refs": 1}
+
+
+def test_the_address_has_the_rows_and_not_the_folder(tmp_path: Path) -> None:
+    def key(folder: str, *rows: Example) -> object:
+        place = tmp_path / folder
+        return HeldOut().suite_of({"a": rows}, template=TEMPLATE, model=nano_model(), folder=place).key()
+
+    assert key("x", row(1), row(2)) == key("ü y", row(1), row(2))
+    assert key("x2", row(1), row(2)) != key("z", row(1), row(3))
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    folder = tmp_path_factory.mktemp("heldout")
+    rows = nano_targets(["math"], rows=10)[0].examples
+    short = [replace(one, turns=(replace(one.turns[0], answer="#### 9"),)) for one in rows[:4]]
+    given = {"math": rows, "short": short}
+    suite = HeldOut().suite_of(given, template=TEMPLATE, model=nano_model(), folder=folder)
+    return suite.evaluate(nano_model(), None, folder=folder)
+
+
+def test_lower_is_better_for_the_loss_and_only_short_answers_are_compared_exactly(
+    evaluated: Evaluation,
+) -> None:
+    found = [(one.task, one.metric, one.higher_is_better, one.primary) for one in evaluated.results]
+    assert found == [
+        ("heldout_math", "nll", False, True),
+        ("heldout_short", "nll", False, True),
+        ("heldout_short", "exact_match", True, False),
+    ]
+    assert {item.metric for item in evaluated.items if item.task == "heldout_math"} == {"nll"}
+
+
+def test_the_loss_of_a_row_is_that_of_the_model_per_answer_token(evaluated: Evaluation) -> None:
+    import torch
+
+    row = nano_targets(["math"], rows=10)[0].examples[0]
+    network, tokenizer = nano_model().load()
+    prompt = f"Q: {row.turns[0].instruction}\nA:"
+    start = len(
+        tokenizer(prompt)["input_ids"]
+    )  # with the tokenizer's begin-of-text token, as the harness asks
+    ids = torch.tensor([tokenizer(f"{prompt}{row.turns[0].answer}\n")["input_ids"]])
+    with torch.no_grad():
+        losses = torch.nn.functional.cross_entropy(network(ids).logits[0, :-1], ids[0, 1:], reduction="none")
+    items = [item for item in evaluated.items if (item.task, item.doc_id) == ("heldout_math", 0)]
+    assert [item.value for item in items] == pytest.approx([losses[start - 1 :].mean().item()], abs=1e-4)
+
+
+def test_a_result_is_the_mean_of_its_items(evaluated: Evaluation) -> None:
+    def values(items: tuple[Item, ...]) -> list[float]:
+        return [one.value for one in items if one.task == "heldout_math"]
+
+    found, result = values(evaluated.items), evaluated.results[0]
+    mean = sum(found) / len(found)
+    assert result.value == pytest.approx(mean)
+    assert result.n == 10
+    spread = math.sqrt(sum((value - mean) ** 2 for value in found) / 9 / 10)
+    assert result.stderr == pytest.approx(spread)
+
+
+@pytest.mark.parametrize("share", [0, 1, 1.5])
+def test_a_share_is_between_none_and_all(share: float) -> None:
+    with pytest.raises(ConfigError, match=r"eval\.held_out"):
+        HeldOut(held_out=share)
+
+
+def test_a_comparison_has_its_control_and_without_a_benchmark_its_own() -> None:
+    asked = {"pool": "p.jsonl", "like": "r.jsonl", "model": "nano", "size": AskedSize(), "seeds": 2}
+    found = compare_words(**asked, methods=["rds", "rds"], more=evaluation_words(None, "my test.jsonl"))
+    assert found[:2] == ["selector=rds,random", "seed=0,1"]
+    assert found[-3:] == ["eval=heldout", "eval.test='my test.jsonl'", "contamination=exclude"]
+    with pytest.raises(ConfigError, match="there is no method 'rsd'"):
+        compare_words(**asked, methods=["rsd"])
+    with pytest.raises(ConfigError, match="needs a reference set"):
+        compare_words(**{**asked, "like": None}, methods=["random"])
+    with pytest.raises(ConfigError, match=r"no benchmark 'mmlu_gsm8k'"):
+        evaluation_words("mmlu_gsm8k", None)
+    with pytest.raises(ConfigError, match="exclude each other"):
+        evaluation_words("mmlu", "test.jsonl")
+
+
+def test_a_selection_alone_does_not_see_the_held_out_rows(nait: Run, tmp_path: Path) -> None:
+    done = nait(
+        "eval=heldout", "stages=[select]", "target=nano", "target.rows=40", "selector=random", "data=nano_small",
+        "model=nano", "tracking=files", bare=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    split = hold_out(nano_targets(["math"], rows=40)[0], 0.3, Contamination())
+    counts = f"{len(split.rows)} held-out rows, {len(split.target)} references."
+    assert f"Target 'math': {counts}" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_methods_are_compared_on_the_embedded_world(tmp_path: Path) -> None:
+    done = warm().run(
+        [
+            "compare", "nano_small", "--like", "nano", "--model", "nano", "--methods", "length", "--seeds", "2",
+            "train.epochs=1", "target.rows=40",
+        ],
+        cwd=tmp_path, seconds=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for part in ("length", "random", "heldout_math", "minus random", "Lower is better: heldout_math"):
+        assert part in done.stdout
