@@ -37,7 +37,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
         finally:
             receiving.pop()
 
-    monkeypatch.setattr(group, "_broadcast", spread)
+    monkeypatch.setattr(group, "broadcast", spread)
     monkeypatch.setattr(parallel, "init_process_group", lambda: None)
     for module in (group, parallel):
         monkeypatch.setattr(module, "receive", receive)
