@@ -16,6 +16,7 @@ from nait.core.inputs.paths import check_writable
 from nait.store import Artifact, Store
 from nait.store.files.locks import locked
 from nait.store.store import OTHER_FOLDER
+from nait.store.upkeep import inventory
 from nait.store.upkeep.gc import garbage, remove
 from nait.store.upkeep.inventory import orphans, over_limit, places, sizes
 from nait.store.upkeep.verify import verify
@@ -147,3 +148,19 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(
     with pytest.raises(StoreError, match=r"cannot be written or opened: .*Set another folder"):
         check_writable(tmp_path / "new" / "store", fix=OTHER_FOLDER)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_scratch_folder_that_vanishes_meanwhile_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nait-eval-gone").mkdir()
+    monkeypatch.setattr(inventory, "gettempdir", lambda: str(tmp_path))
+    assert inventory.scratch() == []  # young
+    monkeypatch.setattr(inventory, "DAY_SECONDS", -1.0)
+    assert len(inventory.scratch()) == 1
+
+    def vanished(self: Path, _: str) -> list[Path]:
+        raise FileNotFoundError(self)
+
+    monkeypatch.setattr(Path, "rglob", vanished)
+    assert inventory.scratch() == []

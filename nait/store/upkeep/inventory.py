@@ -41,8 +41,8 @@ def places(root: Path) -> list[StoredPlace]:
     for folder in sorted(one for one in root.iterdir() if one.is_dir() and KIND.fullmatch(one.name)):
         for path in sorted(folder.iterdir()):
             state = _state(path)
-            if state:
-                found.append(_place(path, folder.name, state))
+            if state and (place := _place(path, folder.name, state)):
+                found.append(place)
     return found
 
 
@@ -53,7 +53,7 @@ def scratch() -> list[StoredPlace]:
         for path in sorted(Path(gettempdir()).glob(SCRATCH))
         if path.is_dir()
     ]
-    return [one for one in found if one.age > DAY_SECONDS]
+    return [one for one in found if one and one.age > DAY_SECONDS]
 
 
 def _state(path: Path) -> State | None:
@@ -68,8 +68,12 @@ def _state(path: Path) -> State | None:
     return "artifact" if is_place(path) and (path / MANIFEST).is_file() else None
 
 
-def _place(path: Path, kind: str, state: State) -> StoredPlace:
-    facts = [one.lstat() for one in (path, *(path.rglob("*") if path.is_dir() else ()))]
+def _place(path: Path, kind: str, state: State) -> StoredPlace | None:
+    """The place; None if another process removes it, or a file of it, at this moment."""
+    try:
+        facts = [one.lstat() for one in (path, *(path.rglob("*") if path.is_dir() else ()))]
+    except FileNotFoundError:
+        return None
     size = sum(one.st_size for one in facts[1:] or facts)
     return StoredPlace(path, kind, state, size, max(0.0, time.time() - max(one.st_mtime for one in facts)))
 
