@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nait.core.addresses import address
-from nait.core.contracts import Evaluator, Reporter, Tracker
+from nait.core.contracts import Evaluator, HoldsOut, Reporter, Tracker
 from nait.core.statistics.power import describe
 from nait.stages.checks.minimum_effect import effects_of_suite
 from nait.stages.report import report
@@ -20,11 +20,14 @@ MEANS = "means.csv"
 LINE = ("task", "metric", "selector", "target", "budget")
 
 
-def detectable_effects(evaluator: Evaluator, *, store: str, seeds: int, methods: int) -> str:
+def detectable_effects(evaluator: Evaluator | HoldsOut, *, store: str, seeds: int, methods: int) -> str:
     """One line on the minimum detectable effect with these seeds; empty where the number of items is unknown.
 
-    `methods`: how many methods are compared with the control.
+    A suite of held-out rows has no items before a job has read its references. `methods`: how many methods are
+    compared with the control.
     """
+    if isinstance(evaluator, HoldsOut):
+        return ""
     found = effects_of_suite(evaluator, Store(store), seeds=seeds, methods=methods)
     return describe(found) if found else ""
 

@@ -168,6 +168,17 @@ def test_a_selection_alone_does_not_see_the_held_out_rows(nait: Run, tmp_path: P
     assert f"Target 'math': {counts}" in done.stderr
 
 
+def test_a_comparison_by_held_out_rows_can_be_planned(nait: Run) -> None:
+    done = nait(
+        "compare", "nano_small", "--like", "nano", "--model", "nano", "--methods", "random", "--seeds", "1", "--plan",
+        "target.rows=40", bare=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Items in the evaluation: " in done.stdout
+    assert "1 jobs: " in done.stdout
+    assert "Callback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_two_methods_are_compared_on_the_embedded_world(tmp_path: Path) -> None:
     done = warm().run(

@@ -117,8 +117,8 @@ def compare(
     top: str | None = typer.Option(None, "--top", metavar="SHARE", help="10% or 0.1; 10% if no size is given."),
     rows: str | None = typer.Option(None, "--rows", metavar="N", help="A number of rows."),
     tokens: str | None = typer.Option(None, "--tokens", metavar="N", help="A number of answer tokens."),
-    benchmark: str | None = typer.Option(None, "--eval", metavar="NAME", help="Else a share of REF is held out."),
-    test: str | None = typer.Option(None, "--test", metavar="FILE", help="Rows like REF to evaluate on."),
+    benchmark: str | None = typer.Option(None, "--eval", metavar="NAME", help="A benchmark: `nait ls evals`."),
+    test: str | None = typer.Option(None, "--test", metavar="FILE", help="Test rows. Default: a share of REF."),
     plan: bool = typer.Option(False, "--plan", help="Say what would be done, in what time, and stop."),
 ) -> Callable[[], None]:  # fmt: skip
     """Select, fine-tune and evaluate with several methods and seeds: one leaderboard."""
