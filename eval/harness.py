@@ -306,14 +306,14 @@ class LmEval:
         cuts, unfinished = CutPrompts(), CutAnswers()
         with self._tasks(code) as tasks, self._opened(model, adapter, [cuts, unfinished]) as lm:
             context = int(lm.max_length)
-            if os.environ.get("TQDM_DISABLE"):  # parallel jobs; the harness ignores this variable
-                for name in ("loglikelihood", "generate_until"):
-                    setattr(lm, name, partial(getattr(lm, name), disable_tqdm=True))
             caps = {task.name: setting_of(self.max_gen_toks, task, suite) for task in suite.tasks}
             capped = cap_answers(tasks, user_caps=caps, context=context, default=int(lm.max_gen_toks))
             lm.apply_chat_template = chats.wrap(lm.apply_chat_template)
             chats.track(tasks)
             kept = KeptAnswers(folder, lm, [cuts, unfinished], tasks=len(tasks))
+            if os.environ.get("TQDM_DISABLE"):  # parallel jobs; the harness ignores this variable
+                for name in ("loglikelihood", "generate_until"):
+                    setattr(lm, name, partial(getattr(lm, name), disable_tqdm=True))
             with kept.reporting_interrupts():
                 raw = evaluate(
                     lm=lm,

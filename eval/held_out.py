@@ -138,6 +138,14 @@ class HeldOutSuite:
         """Task -> its number of items."""
         return {name: len(task.items) for name, task in self.tasks.items()}
 
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Requested name -> task -> its number of items, see `LmEval.counts`."""
+        return self.harness.counts()
+
+    def part(self, items: Mapping[str, int]) -> LmEval:
+        """The harness's evaluation of so many items of these tasks: it takes the same time."""
+        return self.harness.part(items)
+
     def items(self) -> Mapping[str, Sequence[EvaluationText]]:
         """Task -> the texts of each row, without the template around them."""
         return {
@@ -180,7 +188,7 @@ def _item(example: Example, template: Template, tokenizer: Any) -> HeldOutItem:
 
 
 def _token_counts(items: Sequence[HeldOutItem], tokenizer: Any) -> list[int]:
-    """Tokens of each answer [N], as the harness counts them: of the whole text, less those of the question."""
+    """Tokens of each answer [N], as the harness counts them: the whole text minus the question."""
 
     def length(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False)["input_ids"])

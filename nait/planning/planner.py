@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from nait.core.addresses import canonical
+from nait.core.addresses import address, canonical
 from nait.core.contracts import Describer
 from nait.core.estimates.plans import Pass, Phase, Plan, known_seconds
 from nait.core.estimates.training_memory import describe as describe_memory
@@ -35,6 +35,8 @@ from nait.store import Artifact, Store
 
 PLAN_SECONDS = 30.0
 TOKEN_ROWS = 500
+_TIMED: dict[str, tuple[float | None, str]] = {}
+"""Address of suite and model -> the predicted time of an evaluation: the jobs of a sweep often share both."""
 
 
 @dataclass
@@ -218,10 +220,12 @@ class Planner:
         ]
         stored = False if known else None
         if not earlier:
-            seconds, how = time_evaluation(
-                work.evaluator, self.timed, self.scratch / "evaluation", seconds=self.seconds
-            )
-            return Phase("evaluate", stored, seconds, how)
+            name = address({"suite": suite, "model": model})
+            if name not in _TIMED:
+                _TIMED[name] = time_evaluation(
+                    work.evaluator, self.timed, self.scratch / "evaluation", seconds=self.seconds
+                )
+            return Phase("evaluate", stored, *_TIMED[name])
         return Phase("evaluate", stored, median(earlier), f"median of {len(earlier)} earlier evaluation(s)")
 
 

@@ -117,3 +117,14 @@ def test_an_error_keeps_the_finished_tasks_too(
     calls.clear()
     assert files(evaluate(model, None, evaluator=suite, store=store).path) == files(made.path)
     assert calls == []
+
+
+def test_a_job_beside_others_shows_no_bar_of_its_own(
+    evaluator: Make, model: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    evaluate(model, None, evaluator=evaluator(), store=Store(tmp_path / "alone"))
+    assert "requests: 100%" in capsys.readouterr().err
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    evaluate(model, None, evaluator=evaluator(), store=Store(tmp_path / "beside"))
+    assert "requests:" not in capsys.readouterr().err

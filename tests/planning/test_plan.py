@@ -352,3 +352,23 @@ def test_traits_are_expected_from_the_texts_of_some_rows_until_the_store_has_the
     assert planned(job, store, tmp_path).seconds["traits"], "they have no given labels"
     characterise(many, Reader(), store, given=job.given)
     assert planned(job, store, tmp_path).seconds["traits"] == 0.0
+
+
+def test_the_jobs_of_a_sweep_time_an_evaluation_once(
+    model: LocalModel, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[Any] = []
+
+    def time_it(*given: Any, **_: Any) -> tuple[float, str]:
+        timed.append(given)
+        return 7.0, "timed"
+
+    class Other(Suite):
+        def key(self) -> Mapping[str, Any]:
+            return {"suite": "timed once"}
+
+    monkeypatch.setattr("nait.planning.planner.time_evaluation", time_it)
+    for _ in range(2):
+        job = work(model, Full(), trainer=Stepping(), evaluator=Other())
+        assert planned(job, store, tmp_path).seconds["evaluate"] == 7.0
+    assert len(timed) == 1

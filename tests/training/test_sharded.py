@@ -26,13 +26,12 @@ PROCESS = """
 import json, os, sys
 from pathlib import Path
 
-from nait.core.errors import NaitError
 from nait.core.ranks import workers_from
 from nait.models.devices import process_group
 from nait.models.devices.sharded_network import local_bytes
-from nait.runs.processes.launch import without_launcher
 from nait.training import recipes
 from tests.training.conftest import TinyModel
+from tests.training.steps_together import take_steps
 from tests.training.test_sharded import RECIPES, STEPS, Stops, table
 
 model, folder = TinyModel(Path(sys.argv[1])), Path(sys.argv[2])
@@ -47,20 +46,7 @@ def noted(network, **options):
     held.append((sum(before), local_bytes(after)))
 
 recipes.shard = noted
-for name, place, stop in STEPS:
-    recipe, path = RECIPES[name], folder / place
-    path.mkdir(parents=True, exist_ok=True)
-    with process_group.sharing(workers), without_launcher():
-        resumed = RECIPES[name].resumes(folder.parent / "rank-0" / place)
-        process_group.gather(0)  # rank 0 saves nothing before the other process has looked
-        try:
-            if workers.rank == 0:
-                recipe.train(model, table(), path, seed=0, tracker=Stops(stop))
-            else:
-                recipe.assist(model, table(), resumed=resumed, seed=0)
-            assert stop is None
-        except NaitError as error:
-            assert stop, error
+take_steps(RECIPES, STEPS, model, table(), folder, workers, Stops)
 if workers.rank == 0:
     (folder / "held.json").write_text(json.dumps(held))
 """

@@ -27,30 +27,16 @@ PROCESS = """
 import os, sys
 from pathlib import Path
 
-from nait.core.errors import NaitError
 from nait.core.ranks import workers_from
 from nait.models.devices import process_group
-from nait.runs.processes.launch import without_launcher
 from tests.training.conftest import TinyModel
+from tests.training.steps_together import take_steps
 from tests.training.test_shared_updates import RECIPES, STEPS, Stops, table
 
 model, folder = TinyModel(Path(sys.argv[1])), Path(sys.argv[2])
 workers = workers_from(os.environ)
 process_group.init_process_group(workers)
-for name, place, stop in STEPS:
-    recipe, path = RECIPES[name], folder / place
-    path.mkdir(parents=True, exist_ok=True)
-    with process_group.sharing(workers), without_launcher():
-        resumed = RECIPES[name].resumes(folder.parent / "rank-0" / place)
-        process_group.gather(0)  # rank 0 saves nothing before the other process has looked
-        try:
-            if workers.rank == 0:
-                recipe.train(model, table(), path, seed=0, tracker=Stops(stop))
-            else:
-                recipe.assist(model, table(), resumed=resumed, seed=0)
-            assert stop is None
-        except NaitError as error:
-            assert stop, error
+take_steps(RECIPES, STEPS, model, table(), folder, workers, Stops)
 """
 LORA = LoraRecipe(r=2, alpha=4, dropout=0.0)
 PLAIN = FineTune(epochs=2, batch_size=5, learning_rate=0.01, save_seconds=0, lora=LORA)

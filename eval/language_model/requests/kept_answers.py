@@ -56,7 +56,7 @@ class KeptAnswers:
     def _answers(
         self, name: str, method: Callable[..., list[Any]], requests: Requests, *, disable_tqdm: bool
     ) -> list[Any]:
-        """The answers to all requests, those of finished tasks from disk."""
+        """The answers to all requests. Tasks that were finished before are read from disk."""
         draws, found = draw_numbers(requests), [None] * len(requests)
         parts = _parts(self.lm, requests)
         with self._progress(name, len(requests), disable=disable_tqdm or len(parts) < 2) as done:
@@ -76,7 +76,7 @@ class KeptAnswers:
 
     @contextmanager
     def _progress(self, name: str, count: int, *, disable: bool) -> Iterator[Callable[[int], None]]:
-        """One bar over the requests of all tasks. Yields a function that is called with those of a finished task."""
+        """One bar over the requests of all tasks. Yields a function to call with a finished task's number of requests."""
         with tqdm(total=count, disable=disable, desc=f"Running {name} requests") as bar:
             finished = 0
 

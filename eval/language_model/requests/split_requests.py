@@ -100,7 +100,7 @@ def _answer(
     *,
     disable_tqdm: bool,
 ) -> list[Any]:
-    """The answers to all requests; this process computes its share. `lm.draw_numbers`: those of all requests."""
+    """The answers to all requests; this process computes its share. `lm.draw_numbers` has a number for each."""
     shares = deal([_cost(request) for request in requests], workers.count)
     own = shares[workers.rank]
     lm.draw_numbers = [lm.draw_numbers[number] for number in own]

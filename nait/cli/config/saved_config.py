@@ -24,16 +24,22 @@ def mask_saved(config: DictConfig) -> None:
 
 
 def _mask(path: Path, given: list[str]) -> None:
-    saved = OmegaConf.load(path)
-    if isinstance(saved, DictConfig):
-        found = OmegaConf.select(saved, "hydra.job.env_set") or {}
-        for name in list(found):
-            found[name] = HIDDEN
-        OmegaConf.save(saved, path)
+    if given:
+        _hide_given(path)
     before = path.read_text(encoding="utf-8")
     after = masked(before, [value for value in given if len(value) >= SHORTEST])
     if after != before:
         path.write_text(after, encoding="utf-8", newline="\n")
+
+
+def _hide_given(path: Path) -> None:
+    """Replace each value of `hydra.job.env_set` in a saved config."""
+    saved = OmegaConf.load(path)
+    found = OmegaConf.select(saved, "hydra.job.env_set") if isinstance(saved, DictConfig) else None
+    if isinstance(found, DictConfig):
+        for name in list(found):
+            found[name] = HIDDEN
+        OmegaConf.save(saved, path)
 
 
 def _at(config: DictConfig, key: str) -> str | None:

@@ -38,8 +38,8 @@ def split(lengths: Ints, most_tokens: int, *, overhead: float = 0.0) -> list[Row
 def deal(lengths: Ints, most_tokens: int, count: int, *, overhead: float = 0.0) -> list[Rows]:
     """Places in `lengths` [N] of the rows of each of `count` processes, which take them about equally long.
 
-    Each has neighbours in the order of length, so that its own micro-batches have as little padding as those of one
-    process: the sorted rows are cut where the cost of their best split reaches 1/count, 2/count, ... of all.
+    Each has neighbours in the order of length, so that its micro-batches have as little padding as a single process
+    has: the sorted rows are cut where the cost of their best split reaches 1/count, 2/count, ... of all.
     """
     order, cost, _ = _cheapest(lengths, most_tokens, overhead)
     cuts = [int(np.argmin(np.abs(cost - cost[-1] * part / count))) for part in range(count + 1)]

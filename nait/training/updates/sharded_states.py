@@ -47,7 +47,7 @@ def load_weights(network: Any, folder: Path) -> None:
                 raise ModelError(
                     f"the checkpoint lacks {name}",
                     where=str(folder),
-                    fix="Remove this folder: the training then starts from its first update.",
+                    fix="Resume it with train.sharding=none, or train in another store (paths.store=FOLDER).",
                 )
             fill(parameter.detach(), saved.get_tensor(name))
 
