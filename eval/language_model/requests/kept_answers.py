@@ -76,7 +76,7 @@ class KeptAnswers:
 
     @contextmanager
     def _progress(self, name: str, count: int, *, disable: bool) -> Iterator[Callable[[int], None]]:
-        """One bar over the requests of all tasks. Yields a function to call with a finished task's number of requests."""
+        """One bar over the requests of all tasks. Yields a function that takes the requests of a finished task."""
         with tqdm(total=count, disable=disable, desc=f"Running {name} requests") as bar:
             finished = 0
 
