@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nait.cli.selection.recorded_code import check_command
 from nait.cli.subcommands.main_app import work_of
 from nait.core.errors import ConfigError
 from nait.store import Store
@@ -75,16 +76,34 @@ def test_a_run_is_verified_by_its_folder(nait: Run, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (run,) = (path.parent for path in (tmp_path / "runs").rglob("run.json"))
     before = sorted(path for path in (tmp_path / "store").rglob("*") if path.is_file())
-    done = warm().run(["verify", str(run)], cwd=tmp_path)
+    done = warm().run(
+        ["verify", str(run), "--trust"], cwd=tmp_path
+    )  # the command trusts the task's functions
     assert done.returncode == 0, done.stderr
     assert "scores and selection recomputed, 0 faults." in done.stdout
     assert sorted(path for path in (tmp_path / "store").rglob("*") if path.is_file()) == before
     record = json.loads((run / "run.json").read_text())
     chosen = tmp_path / "store" / "selections" / record["links"]["selection"] / "selected.jsonl"
     chosen.write_bytes(chosen.read_bytes().replace(b"1", b"2", 1))
-    done = warm().run(["verify", str(run)], cwd=tmp_path)
+    done = warm().run(["verify", str(run), "--trust"], cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "selected.jsonl: differs from its checksum" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "--config-dir=/elsewhere", "-cn", "hydra.run.dir=/elsewhere", "+hydra.job.chdir=true",
+        "model.path=${oc.env:HOME}", "model.trust_remote_code=true", "eval.trust_task_code=true",
+        "eval.allow_code_execution=true", "selector._target_=os.system",
+    ],
+)  # fmt: skip
+def test_a_recorded_command_that_may_run_code_is_not_run_again_without_trust(word: str) -> None:
+    path = Path("run.json")
+    with pytest.raises(ConfigError, match="may run code"):
+        check_command(["selector=random", word], path, trusted=False)
+    check_command(["selector=random", word], path, trusted=True)
+    check_command(["selector=random", "+experiment=demo", "hydra.mode=RUN"], path, trusted=False)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"links": {}}'])

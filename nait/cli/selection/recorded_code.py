@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from nait.core.inputs.shapes import fault, flag, keyed, listed, optional, real, 
 
 TRUSTED = ("trust_remote_code", "trust_task_code", "allow_code_execution")
 """Keys that let a model, a task or an answer run code."""
+ONE_JOB = "hydra.mode=RUN"
+"""What the recorded command of a sweep's job ends with."""
 GROUPS = (
     "data", "target", "model", "selector", "order", "budget", "template", "engine", "train", "eval", "cost", "report",
     "tracking",
@@ -50,6 +52,25 @@ def check_record(found: Any, path: Path, *, trusted: bool) -> None:
             f"building what it names may run code ({code})", where=str(path),
             fix="If you trust this record, add --trust.",
         )  # fmt: skip
+
+
+def check_command(words: Iterable[str], path: Path, *, trusted: bool) -> None:
+    """Check the words of a recorded command before it runs again.
+
+    Raises: ConfigError, unless the record is trusted, for a flag, a key of Hydra, an interpolation, a class, or a key
+    of `TRUSTED`.
+    """
+    code = next((word for word in words if word != ONE_JOB and _leads_to_code(word)), "")
+    if code and not trusted:
+        raise ConfigError(
+            f"running its command again may run code ({code})", where=str(path),
+            fix="If you trust this record, add --trust.",
+        )  # fmt: skip
+
+
+def _leads_to_code(word: str) -> bool:
+    key = word.lstrip("+~")
+    return key.startswith(("-", "hydra")) or any(part in word for part in ("${", "_target_", *TRUSTED))
 
 
 def _code(node: Any, at: str) -> Iterator[str]:

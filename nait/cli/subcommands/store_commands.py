@@ -105,19 +105,23 @@ def collect_garbage(
 def verify(
     run: Path = typer.Argument(metavar="RUN", help="A run's folder, with run.json."),
     whole: bool = typer.Option(False, "--whole", help="Recompute everything from nothing, models included."),
+    trust: bool = typer.Option(False, "--trust", help="Also run a recorded command that may run code."),
 ) -> Work:
     """Check all that a run's result was made of, and compute its scores and its selection again.
 
     The store stays as it is. Exit code 1: something is damaged or differs. Run it in the folder of the run's command.
     """
-    return partial(_verify_run, run, whole=whole)
+    return partial(_verify_run, run, whole=whole, trusted=trust)
 
 
-def _verify_run(folder: Path, *, whole: bool) -> None:
+def _verify_run(folder: Path, *, whole: bool, trusted: bool) -> None:
+    from nait.cli.selection.recorded_code import check_command, check_record
     from nait.core.inputs.paths import at_home
     from nait.store.upkeep.run_chain import COMPUTED, chain_of, recompute
 
     record = _record(folder)
+    check_record(record, folder / "run.json", trusted=trusted)
+    check_command(shlex.split(record["config"]["command"])[1:], folder / "run.json", trusted=trusted)
     root = at_home(record["config"]["paths"]["store"])
     if not root.is_dir():
         raise StoreError(
