@@ -336,9 +336,11 @@ class LmEval:
             *warnings,
         ]
         write_samples(raw["samples"], folder)
+        scored = {result.task for result in results}
         return Evaluation(
             results, items, suite.missing, tuple(warnings), versions(raw),
             answers_at_limit=unfinished.counts, code_execution=code.summary(), earlier=kept.attempt.facts(),
+            requested={name: tasks for name, tasks in suite.requested.items() if name not in scored},
         )  # fmt: skip
 
     def assist(self, model: Model, adapter: Path | None) -> None:

@@ -332,6 +332,10 @@ class PoolTrainer(Protocol):
 class ShareableTrainer(Protocol):
     """A trainer whose work several processes share. Rank 0 calls `train`, the others `assist` with the same rows."""
 
+    def draws(self, model: Model) -> bool:
+        """Whether each process draws at random, such as dropout, so that their number decides the weights."""
+        ...
+
     def resumes(self, folder: Path) -> Path | None:
         """The checkpoint in `folder` from which `train` resumes."""
         ...

@@ -97,6 +97,20 @@ class LocalModel:
             )
         return int(found[0])
 
+    def drops_out(self) -> bool:
+        """Whether the network draws dropout of its own while it is trained: its config has a rate above 0."""
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(
+            str(self.folder), trust_remote_code=self.trust_remote_code, local_files_only=True
+        )
+        parts = (config.to_dict(), config.get_text_config().to_dict())
+        return any(
+            "drop" in name and isinstance(value, (int, float)) and value > 0
+            for part in parts
+            for name, value in part.items()
+        )
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of every file that opening the model reads, and of the dtype.

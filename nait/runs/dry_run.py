@@ -40,6 +40,7 @@ def preview(job: Job, stages: Sequence[str]) -> str:
             try_prompts(job.parts.model, evaluator, OverlayStore(scratch / "prompts", job.store))
         pool, notes = _planned_pool(job, scratch / "contamination")
         notes += _process_notes(processes_from(os.environ))
+        notes += _device_notes(job)
         for note in notes:
             log.warning("%s", note)
         plan = make_plan(_work(replace(job, pool=pool), stages), job.store, scratch)
@@ -58,6 +59,18 @@ def _process_notes(processes: int) -> list[str]:
     return [
         f"The seconds, device-hours and money of this plan are for one process, but this command has {processes}. "
         f"The run divides its passes among them, and counts {processes} devices wherever all of them work."
+    ]
+
+
+def _device_notes(job: Job) -> list[str]:
+    """What a plan does not know of several devices; empty where one process uses them all (`model.device_map`)."""
+    devices = job.parts.cost.devices or 1
+    if devices == 1 or getattr(job.parts.model, "device_map", None):
+        return []
+    return [
+        f"This plan has the seconds of one process and counts cost.devices={devices} for all of them. A run of {devices} "
+        f"processes divides its passes and takes less: between 1/{devices} and all of these device-hours and money. "
+        "cost.devices=1 plans the lower end."
     ]
 
 

@@ -182,11 +182,13 @@ class Execution:
         return mismatch
 
     def _shortfall(self, selection: Selection | None) -> list[str]:
-        """A warning if fewer rows were selected than the budget asks for. `full` has no budget."""
+        """A warning if other rows were selected than the budget says. `full` has no budget."""
         job = self.job
         if selection is None or job.parts.selector.exhaustive:
             return []
-        return shortfall(job.parts.selector.budget, len(selection), len(job.pool))
+        found = job.store.find("scores", str(self.record.links["scores"]))
+        eligible = len(job.pool) - sum(found.manifest["ineligible"].values()) if found else None
+        return shortfall(job.parts.selector.budget, len(selection), len(job.pool), eligible=eligible)
 
     def _select(self) -> Selection:
         store, selector, record = self.job.store, self.job.parts.selector, self.record

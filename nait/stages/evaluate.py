@@ -36,6 +36,7 @@ def evaluate(model: Model, adapter: Artifact | None, *, evaluator: Evaluator, st
             "warnings": list(evaluation.warnings),
             "results": len(evaluation.results),
             "items": len(evaluation.items),
+            **({"requested": dict(evaluation.requested)} if evaluation.requested else {}),
         }
 
     return store.produce("evaluations", key, write)

@@ -1,7 +1,8 @@
 """Train stage: an adapter fine-tuned on selected rows.
 
 The adapter's key contains the selected rows, the model, the template, the recipe and the seed, but not the method:
-two methods that select the same rows share one training.
+two methods that select the same rows share one training. Where several processes each draw dropout, their number is
+in the key too.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def train_on(
         "template": template.digest,
         "recipe": trainer.recipe,
         "seed": seed,
+        **drawn_by(trainer, model),
     }
 
     def write(part: Path) -> Mapping[str, Any]:
@@ -84,6 +86,13 @@ def train_on(
         }
 
     return store.produce("adapters", key, write)
+
+
+def drawn_by(trainer: Trainer, model: Model) -> dict[str, int]:
+    """The entry of an adapter's key for several processes that draw at random; {} where their number decides nothing."""
+    count = getattr(trainer, "processes", None)
+    processes = 1 if count is None else int(count(model))
+    return {"processes": processes} if processes > 1 else {}
 
 
 def for_pool(trainer: Trainer, pool: Pool, *, model: Model, template: Template) -> Trainer:

@@ -258,6 +258,11 @@ class FineTune:
             self, budget="epochs", max_tokens=max(1, round(self.epochs * share * tokens_per_row()))
         )
 
+    def draws(self, model: Model) -> bool:
+        """Whether the training draws at random beside the order of rows: dropout of the adapter or of the model."""
+        own = getattr(model, "drops_out", None)
+        return bool(self.lora and self.lora.dropout) or (own is not None and bool(own()))
+
     def train(
         self, model: Model, rows: TokenTable, folder: Path, *, seed: int, tracker: Tracker
     ) -> Mapping[str, Any]:

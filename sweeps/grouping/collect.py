@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -141,7 +141,8 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
         if evaluation is None:
             raise StoreError("its evaluation is missing", where=str(record.path), fix="Run the job again.")
         every = runs.results(evaluation)
-        shown = headlines(evaluation.manifest["key"]["suite"].get("requested", ()), every)
+        facts = evaluation.manifest
+        shown = headlines(facts["key"]["suite"].get("requested", ()), every, facts.get("requested", {}))
         results = [one for one in every if one.primary or not primary]
     else:
         shown, results = {""}, [NOT_EVALUATED]
@@ -196,18 +197,29 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
         )
 
 
-def headlines(requested: Iterable[str], results: Sequence[Result]) -> set[str]:
+def headlines(
+    requested: Iterable[str], results: Sequence[Result], tasks: Mapping[str, Sequence[str]] | None = None
+) -> set[str]:
     """The tasks and groups that the user asked for.
 
     A requested name without a result is a tag, or a group without a mean. Its tasks take its place: those, and those
-    groups, that no other group's mean includes.
+    groups, that no other group's mean includes. `tasks`: such a name -> its tasks; an evaluation that does not record
+    them counts all its tasks. Of results over the same tasks, one is taken.
     """
-    asked, known = set(requested), {one.task for one in results}
-    if asked <= known:
-        return asked
-    members = {one.task: {member.task for member in one.members} or {one.task} for one in results}
-    outer = {name for name in known if not any(members[name] < other for other in members.values())}
-    return (asked & known) | outer
+    asked = set(requested)
+    members = {one.task: frozenset(member.task for member in one.members or [one]) for one in results}
+    shown = asked & set(members)
+    groups_first = sorted(members, key=lambda name: members[name] == {name})
+    for name in sorted(asked - shown):
+        own = set((tasks or {}).get(name, ()))
+        parts = {
+            one: members[one] for one in groups_first if not own or (members[one] <= own and one not in asked)
+        }
+        for one, its in parts.items():
+            inner = any(its < other for other in parts.values())
+            if not inner and its not in (members[other] for other in shown):
+                shown.add(one)
+    return shown
 
 
 def _checks(runs: RunSet, scores: str | None) -> dict[str, float]:

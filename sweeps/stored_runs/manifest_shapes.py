@@ -56,7 +56,7 @@ SIDE = record({"rows": whole, "too_short": whole})
 NAMED = record({"name": text, "rows": whole, "too_short": whole})
 MANIFESTS: Mapping[str, Shape] = {
     "runs": RUN,
-    "evaluations": record({"key": record({}, suite=SUITE)}, warnings=NAMES),
+    "evaluations": record({"key": record({}, suite=SUITE)}, warnings=NAMES, requested=keyed(NAMES)),
     "selections": record(
         {"key": record({}, order=OBJECT, budget=OBJECT)},
         digest=optional(text), layer_means=optional(keyed(keyed(real))),

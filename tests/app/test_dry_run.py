@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
-from nait.runs.dry_run import UNKNOWN_CONTAMINATION, preview
+from nait.core.estimates.costs import Cost
+from nait.runs.dry_run import UNKNOWN_CONTAMINATION, _device_notes, preview
 from nait.runs.job import Job
 from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds
 from nait.runs.records.plan_accuracy import plan_accuracy
@@ -61,6 +63,16 @@ def test_a_plan_under_a_launcher_says_that_it_is_for_one_process(
     preview(job, ["select"])
     notes = json.loads((job.folder / "plan.json").read_text())["notes"]
     assert any("one process, but this command has 2" in note for note in notes) is told
+
+
+@pytest.mark.parametrize(("devices", "spread", "told"), [(None, None, False), (4, None, True), (4, "auto", False)])
+def test_a_plan_that_multiplies_one_process_by_several_devices_says_so(
+    job: Job, devices: int | None, spread: str | None, told: bool
+) -> None:
+    model = SimpleNamespace(device_map=spread)
+    parts = replace(job.parts, cost=Cost(devices=devices), model=model)  # type: ignore[arg-type]
+    (*notes,) = _device_notes(replace(job, parts=parts))
+    assert any("cost.devices=4" in note and "one process" in note for note in notes) is told
 
 
 def test_a_job_and_its_parts_are_frozen(job: Job) -> None:

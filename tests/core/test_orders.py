@@ -316,3 +316,18 @@ def test_a_selection_below_its_budget_of_rows_has_a_warning_with_both_numbers() 
         assert "40 of 50" in said
         assert shortfall(budget, 50, 100) == []
     assert shortfall(Tokens(50), 1, 100) == []
+
+
+def test_a_budget_of_tokens_that_takes_every_row_has_a_warning() -> None:
+    (said,) = shortfall(Tokens(5000), 90, 100, eligible=90)
+    assert "5000 answer tokens" in said
+    assert "all 90 eligible rows" in said
+    assert shortfall(Tokens(5000), 89, 100, eligible=90) == []
+    assert shortfall(Count(90), 90, 100, eligible=90) == []
+
+
+def test_a_share_of_the_pool_below_one_row_has_a_warning() -> None:
+    (said,) = shortfall(Ratio(0.001), 1, 500)
+    assert "budget.ratio=0.001 of 500 rows" in said
+    assert "0.002 of them" in said
+    assert shortfall(Ratio(0.002), 1, 500) == []

@@ -105,6 +105,25 @@ def test_a_tag_of_tasks_without_a_group_shows_each_of_them() -> None:
     assert headlines(["tag"], [*results, grouped, Result("three", "acc", 0.5, None, 4)]) == {"both", "three"}
 
 
+def a_group(name: str, *tasks: str) -> Result:
+    members = tuple(Member(task, "acc", "", 1 / len(tasks)) for task in tasks)
+    return Result(name, "acc", 0.5, None, 4, is_group=True, members=members)
+
+
+def test_a_tag_beside_a_group_counts_its_own_tasks_once() -> None:
+    one, two, three = (Result(task, "acc", 0.5, None, 4) for task in ("one", "two", "three"))
+    group = a_group("group", "two", "three")
+    tagged = {"tag": ("one", "two")}
+    assert headlines(["tag", "group"], [group, one, two, three], tagged) == {"group", "one", "two"}
+    assert headlines(["tag", "three"], [one, two, three], tagged) == {"one", "two", "three"}
+    inner = a_group("inner", "one", "two")  # a group inside the tag
+    assert headlines(["tag", "group"], [group, inner, one, two, three], tagged) == {"group", "inner"}
+    single = a_group("single", "one")  # the mean of one task is that task's result
+    assert headlines(["tag", "single"], [single, one, two], tagged) == {"single", "two"}
+    assert headlines(["tag"], [single, one, two], tagged) == {"single", "two"}
+    assert headlines(["tag", "single"], [single, one, two]) == {"single", "two"}
+
+
 def of_any_target(store: Store) -> None:
     """Gives every score table the one column of a method that reads no target."""
     for one in store.artifacts("scores"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from safetensors.torch import load_file
 
 from nait.core.errors import NaitError
 from nait.core.ranks import Workers
+from nait.models.loading import LocalModel
 from nait.models.tokens.batches import width_of
+from nait.runs.processes.shared_work import _SharedTrainer
+from nait.stages.train import drawn_by
 from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe
 from nait.training.recipes import FineTune
 from nait.training.updates.micro_batches import split
@@ -133,6 +137,25 @@ def test_a_shared_training_is_resumed_by_one_process(together: Path, tiny: TinyM
     whole = weights(together / "lora")
     assert float((weights(left) - whole).norm() / whole.norm()) < 1e-5
     assert found["steps"] == 4
+
+
+@pytest.mark.parametrize(("name", "entry"), [("lora", {}), ("full", {}), ("dropout", {"processes": 2})])
+def test_the_number_of_processes_is_in_the_address_where_each_draws_dropout(
+    name: str, entry: dict[str, int], tiny: TinyModel
+) -> None:
+    shared = _SharedTrainer(RECIPES[name], Workers(0, 2))
+    assert drawn_by(shared, tiny) == entry
+    assert drawn_by(RECIPES[name], tiny) == {}  # a single process
+
+
+def test_a_model_that_drops_out_itself_is_drawn_by_each_process(tiny: TinyModel, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny.folder, folder)
+    shared = _SharedTrainer(PLAIN, Workers(0, 2))
+    assert drawn_by(shared, LocalModel(str(folder))) == {}
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "attention_dropout": 0.1}))
+    assert drawn_by(shared, LocalModel(str(folder))) == {"processes": 2}
 
 
 OVERHEAD = 69.0

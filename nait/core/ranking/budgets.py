@@ -103,8 +103,22 @@ def asked_rows(budget: object, pool_rows: int) -> int | None:
     return budget.rows(pool_rows) if isinstance(budget, (Ratio, Count)) else None
 
 
-def shortfall(budget: object, selected: int, pool_rows: int) -> list[str]:
-    """A warning for a selection with fewer rows than its budget of rows asks for (`allow_fewer`)."""
+def shortfall(budget: object, selected: int, pool_rows: int, *, eligible: int | None = None) -> list[str]:
+    """A warning for a selection with other rows than its budget says.
+
+    It has fewer rows than the budget asks for (`allow_fewer`), one row for a share below one row, or all of the
+    `eligible` rows because they have fewer tokens than a budget of tokens.
+    """
+    if isinstance(budget, Tokens) and eligible is not None and selected >= eligible:
+        return [
+            f"The budget of {budget.tokens} answer tokens exceeds those of all {eligible} eligible rows: every one is "
+            "selected, whatever the method. Lower budget.tokens."
+        ]
+    if isinstance(budget, Ratio) and budget.ratio * pool_rows + 1e-9 < 1:
+        return [
+            f"budget.ratio={budget.ratio:g} of {pool_rows} rows is less than one row: one is selected, which is "
+            f"{1 / pool_rows:.2g} of them."
+        ]
     wanted = asked_rows(budget, pool_rows)
     if wanted is None or selected >= wanted:
         return []

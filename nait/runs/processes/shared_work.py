@@ -113,6 +113,10 @@ class _SharedTrainer:
         recipe: Mapping[str, Any] | None = self.trainer.recipe
         return recipe
 
+    def processes(self, model: Model) -> int:
+        """The number of processes that decides the weights: 1 where nothing is drawn at random."""
+        return self.workers.count if self.trainer.draws(model) else 1
+
     def train(
         self, model: Model, rows: TokenTable, folder: Path, *, seed: int, tracker: Tracker
     ) -> Mapping[str, Any]:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from nait.core.addresses import address
 from nait.core.contracts import content_of, version_of
 from nait.runs.job import Job
+from nait.runs.processes.shared_work import shared_trainer
 from nait.runs.records.run_facts import fingerprints
 from nait.stages.artifacts.stored_names import stored_names
+from nait.stages.train import drawn_by
 
 VERSION = 1
 
@@ -40,6 +42,7 @@ def run_identity(job: Job, stages: Sequence[str]) -> str:
             "version": version_of(parts.selector.scorer),
             "content": content_of(parts.selector.scorer),
             "recipe": parts.trainer.recipe,
+            **(drawn_by(shared_trainer(parts.trainer, parts.model), parts.model) if job.trains(stages) else {}),
             "suite": parts.evaluator.key() if parts.evaluator else None,
             **{name: stored_names(config.get(name)) for name in ("contamination", "truth", "cost")},
         }
