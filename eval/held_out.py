@@ -2,7 +2,8 @@
 
 The task asks with the run's own template and scores the answer that the row has. `nll` is the mean negative
 log-likelihood of an answer's tokens in nats, averaged over the rows: lower is better. Where all answers are short,
-`exact_match` is the share that greedy decoding gives exactly.
+`exact_match` is the share that greedy decoding gives exactly: the answer and then the end that the template trains.
+For a template that trains no end, an answer that goes on counts too.
 """
 
 from __future__ import annotations
@@ -23,22 +24,26 @@ from nait.core.statistics.results import Evaluation, Item, Result
 from nait.eval.harness import Backend, LmEval
 from nait.models.prompts.chat_template import ChatTemplate
 from nait.models.prompts.templates import Template
-from nait.store import write_text
+from nait.store import whole_file, write_text
 
-VERSION = 1
+VERSION = 2
+"""Since 2, an answer that goes on is no exact match, and an answer is scored as the row writes it."""
 SHORT_WORDS = 5
 """Answers of at most so many words are also compared exactly."""
+ENDED = "_ended"
+"""The end of the name of a task that asks whether greedy decoding gives an answer and then ends."""
+# The fields are named, not rendered: the harness would take a rendered "[1, 2]" for a list.
 TASK = """\
 # Held-out rows of the target '{target}': the log-likelihood of their answers, and whether greedy decoding gives them.
 task: {name}
-dataset_path: json
+dataset_path: arrow
 dataset_kwargs:
   data_files:
     test: {data}
 test_split: test
 output_type: loglikelihood
-doc_to_text: "{{{{question}}}}"
-doc_to_target: "{{{{answer}}}}"
+doc_to_text: question
+doc_to_target: answer
 target_delimiter: ""
 metric_list:
   - metric: perplexity
@@ -82,18 +87,18 @@ class HeldOut:
             plain = re.sub(r"[^\w.-]", "_", target)
             name = f"heldout_{plain}" + (f"_{number}" if f"heldout_{plain}" in tasks else "")
             answered = [one for one in examples if one.answered]
-            tasks[name] = HeldOutTask(
-                tuple(_item(one, template, tokenizer) for one in answered), tuple(map(texts_of, answered))
-            )
-            data = (folder / f"{name}.jsonl").resolve()
-            write_text(data, "".join(json.dumps(vars(item)) + "\n" for item in tasks[name].items))
-            about = TASK.format(
-                target=json.dumps(target)[1:-1], name=json.dumps(name), data=json.dumps(str(data))
-            )
-            write_text(folder / f"{name}.yaml", about)
+            made = tuple(_item(one, template, tokenizer) for one in answered)
+            task = HeldOutTask(made, tuple(map(texts_of, answered)))
+            if task.short:
+                tokenizer = tokenizer or model.load_tokenizer()
+                task = replace(task, ended=_ended(answered, made, template, tokenizer))
+            tasks[name] = task
+            for asked, items in ((name, task.items), (f"{name}{ENDED}", task.ended)):
+                if items:
+                    _write(folder, asked, items, target)
         harness = LmEval(
-            list(tasks), backend=self.backend, batch_tokens=self.batch_tokens, batch_size=self.batch_size,
-            include=[str(folder)],
+            [*tasks, *(f"{name}{ENDED}" for name, task in tasks.items() if task.ended)],
+            backend=self.backend, batch_tokens=self.batch_tokens, batch_size=self.batch_size, include=[str(folder)],
         )  # fmt: skip
         return HeldOutSuite(harness, tasks)
 
@@ -108,10 +113,14 @@ class HeldOutItem:
 
 @dataclass(frozen=True)
 class HeldOutTask:
-    """The items of one target, and the texts of each row for the contamination check."""
+    """The items of one target, and the texts of each row for the contamination check.
+
+    `ended`: the items with the end of their answers; empty where answers are long or no end is trained.
+    """
 
     items: tuple[HeldOutItem, ...]
     texts: tuple[tuple[str, ...], ...]
+    ended: tuple[HeldOutItem, ...] = ()
 
     @property
     def short(self) -> bool:
@@ -161,12 +170,15 @@ class HeldOutSuite:
         items = [
             replace(item, metric="nll", value=-item.value / counts[item.task][item.doc_id])
             for item in found.items
-            if item.metric == "perplexity"
+            if item.metric == "perplexity" and item.task in counts
         ]
+        exact = {
+            f"{name}{ENDED}" if task.ended else name: name for name, task in self.tasks.items() if task.short
+        }
         items += [
-            replace(item, metric="exact_match")
+            replace(item, task=exact[item.task], metric="exact_match")
             for item in found.items
-            if item.metric == "acc" and self.tasks[item.task].short
+            if item.metric == "acc" and item.task in exact
         ]
         results = [_result(name, metric, items) for name in self.tasks for metric in ("nll", "exact_match")]
         return replace(found, results=tuple(one for one in results if one.n), items=tuple(items))
@@ -185,6 +197,39 @@ def _item(example: Example, template: Template, tokenizer: Any) -> HeldOutItem:
         start -= 1
     texts = [span.text for span in spans]
     return HeldOutItem("".join(texts[:start]), "".join(texts[start:end]))
+
+
+def _ended(
+    examples: Sequence[Example], items: Sequence[HeldOutItem], template: Template, tokenizer: Any
+) -> tuple[HeldOutItem, ...]:
+    """The items with the end of their answers; empty for a template that trains no end."""
+    ends = [_end(one, template, tokenizer) for one in examples]
+    if template.eos == "never" or not all(ends):
+        return ()
+    return tuple(HeldOutItem(item.question, item.answer + end) for item, end in zip(items, ends, strict=True))
+
+
+def _end(example: Example, template: Template, tokenizer: Any) -> str:
+    """The text that ends a row's last trained answer in training: a chat template's own, or the tokenizer's token."""
+    spans = template.spans(example, tokenizer)
+    last = max(place for place, span in enumerate(spans) if span.kind == "answer" and span.text)
+    end = next((span.text.rstrip() for span in spans[last + 1 :] if span.kind == "end"), "")
+    return end or str(getattr(tokenizer, "eos_token", None) or "")
+
+
+def _write(folder: Path, name: str, items: Sequence[HeldOutItem], target: str) -> None:
+    """Write the items of a task as typed columns, in which a date stays the text that it is, and the task's file."""
+    import pyarrow as pa
+
+    data = (folder / f"{name}.arrow").resolve()
+    columns = {
+        key: pa.array([vars(item)[key] for item in items], pa.string()) for key in ("question", "answer")
+    }
+    table = pa.table(columns)
+    with whole_file(data) as part, pa.ipc.new_stream(str(part), table.schema) as stream:
+        stream.write_table(table)
+    about = TASK.format(target=json.dumps(target)[1:-1], name=json.dumps(name), data=json.dumps(str(data)))
+    write_text(folder / f"{name}.yaml", about)
 
 
 def _token_counts(items: Sequence[HeldOutItem], tokenizer: Any) -> list[int]:

@@ -68,9 +68,9 @@ def _device_notes(job: Job) -> list[str]:
     if devices == 1 or getattr(job.parts.model, "device_map", None):
         return []
     return [
-        f"This plan has the seconds of one process and counts cost.devices={devices} for all of them. A run of {devices} "
-        f"processes divides its passes and takes less: between 1/{devices} and all of these device-hours and money. "
-        "cost.devices=1 plans the lower end."
+        f"This plan has the seconds of one process and counts cost.devices={devices} for all of them. A run of "
+        f"{devices} processes divides its passes and takes less: between 1/{devices} and all of these device-hours "
+        "and money. cost.devices=1 plans the lower end."
     ]
 
 

@@ -89,7 +89,7 @@ def train_on(
 
 
 def drawn_by(trainer: Trainer, model: Model) -> dict[str, int]:
-    """The entry of an adapter's key for several processes that draw at random; {} where their number decides nothing."""
+    """The entry of an adapter's key for several processes that draw at random; {} if their number decides nothing."""
     count = getattr(trainer, "processes", None)
     processes = 1 if count is None else int(count(model))
     return {"processes": processes} if processes > 1 else {}

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 
+from nait.core.inputs.spreadsheets import inert
 from nait.sweeps.stats.aggregates import Line
 
 HEADER = (
@@ -17,13 +18,16 @@ HEADER = (
 
 
 def as_means_csv(tables: Sequence[Sequence[Line]], *, control: str) -> str:
-    """One row per line of each table. Intervals: 95 %, `value` ± `half_width` and `low` to `high`. `p`: Holm's."""
+    """One row per line of each table. Intervals: 95 %, `value` ± `half_width` and `low` to `high`.
+
+    `p`: Holm's; empty for a difference of one seed, which is not tested. No cell is a formula.
+    """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(HEADER)
     for number, lines in enumerate(tables, 1):
         for line in lines:
-            writer.writerow([number, *_cells(line, control)])
+            writer.writerow(map(inert, [number, *_cells(line, control)]))
     return stream.getvalue()
 
 
@@ -32,7 +36,8 @@ def _cells(line: Line, control: str) -> list[object]:
     compared: list[object] = [None] * 5
     if found:
         p = found.p if found.adjusted is None else found.adjusted
-        compared = [found.value, found.low, found.high, p, found.significant]
+        verdict = [p, found.significant] if found.tested else [None, False]
+        compared = [found.value, found.low, found.high, *verdict]
     value = None if math.isnan(line.value) else line.value
     return [
         line.selector, line.target, line.budget, line.task, line.metric, value, line.half_width, line.seeds, line.n,

@@ -65,7 +65,9 @@ def test_a_plan_under_a_launcher_says_that_it_is_for_one_process(
     assert any("one process, but this command has 2" in note for note in notes) is told
 
 
-@pytest.mark.parametrize(("devices", "spread", "told"), [(None, None, False), (4, None, True), (4, "auto", False)])
+@pytest.mark.parametrize(
+    ("devices", "spread", "told"), [(None, None, False), (4, None, True), (4, "auto", False)]
+)
 def test_a_plan_that_multiplies_one_process_by_several_devices_says_so(
     job: Job, devices: int | None, spread: str | None, told: bool
 ) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from nait.cli.config.short_options import AskedSize, compare_words, evaluation_words
@@ -73,8 +73,18 @@ def test_an_item_asks_with_the_template_and_its_answer_has_the_suffix(tmp_path: 
     suite = HeldOut().suite_of({"refs": [row(4)]}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
     (item,) = suite.tasks["heldout_refs"].items
     assert (item.question, item.answer) == (f"Q: Add 4 and 4 to the sum {WORDS} 4.\nA:", "8\n")
-    assert json.loads((tmp_path / "heldout_refs.jsonl").read_text()) == vars(item)
+    assert written(tmp_path / "heldout_refs.arrow") == [vars(item)]
     assert suite.sizes() == {"heldout_refs": 1}
+    (ended,) = written(tmp_path / "heldout_refs_ended.arrow")
+    assert ended == {**vars(item), "answer": f"8\n{nano_model().load_tokenizer().eos_token}"}
+    never = replace(TEMPLATE, eos="never")
+    suite = HeldOut().suite_of({"refs": [row(4)]}, template=never, model=nano_model(), folder=tmp_path)
+    assert not suite.tasks["heldout_refs"].ended
+
+
+def written(path: Path) -> list[dict[str, str]]:
+    with pa.ipc.open_stream(str(path)) as stream:
+        return [*stream.read_all().to_pylist()]
 
 
 def test_the_address_has_the_rows_and_not_the_folder(tmp_path: Path) -> None:
@@ -108,20 +118,26 @@ def test_lower_is_better_for_the_loss_and_only_short_answers_are_compared_exactl
     assert {item.metric for item in evaluated.items if item.task == "heldout_math"} == {"nll"}
 
 
-def test_the_loss_of_a_row_is_that_of_the_model_per_answer_token(evaluated: Evaluation) -> None:
+def loss(instruction: str, answer: str) -> float:
+    """The mean loss of the answer's tokens in nats, by the network alone."""
     import torch
 
-    row = nano_targets(["math"], rows=10)[0].examples[0]
     network, tokenizer = nano_model().load()
-    prompt = f"Q: {row.turns[0].instruction}\nA:"
+    prompt = f"Q: {instruction}\nA:"
     start = len(
         tokenizer(prompt)["input_ids"]
     )  # with the tokenizer's begin-of-text token, as the harness asks
-    ids = torch.tensor([tokenizer(f"{prompt}{row.turns[0].answer}\n")["input_ids"]])
+    ids = torch.tensor([tokenizer(f"{prompt}{answer}")["input_ids"]])
     with torch.no_grad():
         losses = torch.nn.functional.cross_entropy(network(ids).logits[0, :-1], ids[0, 1:], reduction="none")
+    return float(losses[start - 1 :].mean())
+
+
+def test_the_loss_of_a_row_is_that_of_the_model_per_answer_token(evaluated: Evaluation) -> None:
+    turn = nano_targets(["math"], rows=10)[0].examples[0].turns[0]
     items = [item for item in evaluated.items if (item.task, item.doc_id) == ("heldout_math", 0)]
-    assert [item.value for item in items] == pytest.approx([losses[start - 1 :].mean().item()], abs=1e-4)
+    expected = loss(turn.instruction, f"{turn.answer}\n")
+    assert [item.value for item in items] == pytest.approx([expected], abs=1e-4)
 
 
 def test_a_result_is_the_mean_of_its_items(evaluated: Evaluation) -> None:
@@ -134,6 +150,39 @@ def test_a_result_is_the_mean_of_its_items(evaluated: Evaluation) -> None:
     assert result.n == 10
     spread = math.sqrt(sum((value - mean) ** 2 for value in found) / 9 / 10)
     assert result.stderr == pytest.approx(spread)
+
+
+@pytest.mark.parametrize(
+    "answers", [["2020-01-01", "1999-12-31"], ["[1, 2]", "[3]"], ["7", "1.50"], ["null", "{{x}}"]]
+)
+def test_an_answer_is_scored_as_the_row_writes_it(answers: list[str], tmp_path: Path) -> None:
+    given = {"refs": [row(k, answer) for k, answer in enumerate(answers)]}
+    plain = replace(TEMPLATE, suffix="")
+    suite = HeldOut().suite_of(given, template=plain, model=nano_model(), folder=tmp_path)
+    found = {item.doc_id: item.value for item in suite.evaluate(nano_model(), None, folder=tmp_path).items
+             if item.metric == "nll"}  # fmt: skip
+    for k, answer in enumerate(answers):
+        assert found[k] == pytest.approx(loss(given["refs"][k].turns[0].instruction, answer), abs=1e-4)
+
+
+def test_an_answer_that_goes_on_is_no_exact_match(tmp_path: Path) -> None:
+    network, tokenizer = nano_model().load()
+    asked = row(4)
+    ids = tokenizer(f"Q: {asked.turns[0].instruction}\nA:", return_tensors="pt")["input_ids"]
+    given = network.generate(ids, max_new_tokens=4, do_sample=False)[0, ids.shape[1] :].tolist()
+    end = given.index(tokenizer.eos_token_id)
+    whole, begun = (
+        row(4, tokenizer.decode(given[:count])) for count in (end, end - 1)
+    )  # all digits, or one less
+    plain = replace(TEMPLATE, suffix="")
+
+    def share(asked: Example, template: TextTemplate) -> float:
+        suite = HeldOut().suite_of({"a": [asked]}, template=template, model=nano_model(), folder=tmp_path)
+        results = suite.evaluate(nano_model(), None, folder=tmp_path).results
+        return next(one.value for one in results if one.metric == "exact_match")
+
+    assert [share(one, plain) for one in (whole, begun)] == [1.0, 0.0]
+    assert share(begun, replace(plain, eos="never")) == 1.0  # no end is trained
 
 
 @pytest.mark.parametrize("share", [0, 1, 1.5])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from dataclasses import replace
@@ -19,6 +21,7 @@ from nait.stages.report import record_run
 from nait.store import Store
 from nait.sweeps.grouping.collect import collect
 from nait.sweeps.render.leaderboard_tables import difference_cells, wide_cells
+from nait.sweeps.render.means_csv import as_means_csv
 from nait.sweeps.render.table_notes import detectable, notes
 from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.sweeps.stats.aggregates import Line, summarise
@@ -232,6 +235,21 @@ def test_one_seed_is_called_what_it_is_in_its_cells() -> None:
     assert "items only: one seed" in said
     assert "no difference is called significant" in said
     assert "power" not in said
+
+
+def test_a_difference_that_is_not_tested_has_no_p_in_the_file_of_means() -> None:
+    untested, tested = (
+        Difference(0.4, 0.3, 0.5, 1, 60),
+        Difference(0.4, 0.3, 0.5, 2, 60, p=0.01, adjusted=0.02),
+    )
+    lines = [
+        replace(line("=nait", "nano_math", 0.9), difference=untested),
+        replace(line("b", "nano_math", 0.9), difference=tested),
+    ]
+    one, two = csv.DictReader(io.StringIO(as_means_csv([lines], control="random")))
+    assert (one["difference"], one["p"], one["significant"]) == ("0.4", "", "False")
+    assert (two["p"], two["significant"]) == ("0.02", "True")
+    assert one["selector"] == "'=nait"  # no cell is a formula
 
 
 def test_the_smallest_difference_found_is_that_after_correction() -> None:

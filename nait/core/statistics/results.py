@@ -56,8 +56,8 @@ class Evaluation:
 
     `answers_at_limit`: for each task with generated answers, the number of items whose answer reached its token limit
     unfinished, and the number of items. `code_execution`: how generated programs were run, and counts of their
-    outcomes; empty if none were run. `earlier`: the cost of interrupted attempts whose answers were used. `requested`:
-    each requested name without a result of its own, such as a tag, and its tasks.
+    outcomes; empty if none were run. `earlier`: the cost of interrupted attempts whose answers were used.
+    `requested`: each requested name without a result of its own, such as a tag, and its tasks.
     """
 
     results: tuple[Result, ...]

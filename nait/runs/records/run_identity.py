@@ -42,7 +42,11 @@ def run_identity(job: Job, stages: Sequence[str]) -> str:
             "version": version_of(parts.selector.scorer),
             "content": content_of(parts.selector.scorer),
             "recipe": parts.trainer.recipe,
-            **(drawn_by(shared_trainer(parts.trainer, parts.model), parts.model) if job.trains(stages) else {}),
+            **(
+                drawn_by(shared_trainer(parts.trainer, parts.model), parts.model)
+                if job.trains(stages)
+                else {}
+            ),
             "suite": parts.evaluator.key() if parts.evaluator else None,
             **{name: stored_names(config.get(name)) for name in ("contamination", "truth", "cost")},
         }
