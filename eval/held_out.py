@@ -3,7 +3,7 @@
 The task asks with the run's own template and scores the answer that the row has. `nll` is the mean negative
 log-likelihood of an answer's tokens in nats, averaged over the rows: lower is better. Where all answers are short,
 `exact_match` is the share that greedy decoding gives exactly: the answer and then the end that the template trains.
-For a template that trains no end, an answer that goes on counts too.
+For a template that trains no end, an answer that the model continues counts too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nait.models.prompts.templates import Template
 from nait.store import whole_file, write_text
 
 VERSION = 2
-"""Since 2, an answer that goes on is no exact match, and an answer is scored as the row writes it."""
+"""Since 2, an answer that the model continues is not an exact match, and an answer is scored as the row writes it."""
 SHORT_WORDS = 5
 """Answers of at most so many words are also compared exactly."""
 ENDED = "_ended"

@@ -165,7 +165,7 @@ def test_an_answer_is_scored_as_the_row_writes_it(answers: list[str], tmp_path: 
         assert found[k] == pytest.approx(loss(given["refs"][k].turns[0].instruction, answer), abs=1e-4)
 
 
-def test_an_answer_that_goes_on_is_no_exact_match(tmp_path: Path) -> None:
+def test_an_answer_that_the_model_continues_does_not_match(tmp_path: Path) -> None:
     network, tokenizer = nano_model().load()
     asked = row(4)
     ids = tokenizer(f"Q: {asked.turns[0].instruction}\nA:", return_tensors="pt")["input_ids"]
