@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nait.cli.config.plain_config import build
 from nait.cli.config.saved_config import mask_saved
 from nait.core.errors import NaitError
+from nait.core.estimates.human_units import human_seconds
 from nait.core.inputs.paths import write_error
 from nait.core.inputs.visible_text import visible
 
@@ -26,14 +28,16 @@ log = logging.getLogger("nait")
 
 
 class Sweep(Callback):  # type: ignore[misc]
-    """Hydra callback of a multirun: progress of parallel jobs, and one leaderboard at the end."""
+    """Hydra callback of a multirun: the progress of its jobs, and one leaderboard at the end."""
 
     def __init__(self) -> None:
         self.display: Any = None
+        self.jobs = 0
+        self.started = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
-        """State pickled for a job's process, without the display and its thread."""
-        return {"display": None}
+        """State pickled for a job's process, which shows no progress: without the display and its thread."""
+        return {"display": None, "jobs": 0, "started": 0.0}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Log the sweep's minimum detectable difference."""
@@ -45,16 +49,22 @@ class Sweep(Callback):  # type: ignore[misc]
             log.info("%s", sentence)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
-        """Mask secrets in the config files that Hydra has just saved."""
+        """Mask secrets in the config files that Hydra has just saved, and log which job of the sweep begins."""
         mask_saved(config)
+        if self.jobs > 1:
+            log.info("%s", progress(int(config.hydra.job.num), self.jobs, time.monotonic() - self.started))
 
     def on_job_end(self, config: DictConfig, job_return: Any, **_: Any) -> None:  # noqa: ARG002
         """Release a job's configs, which Hydra would keep for each job until the sweep ends: 0.9 MB a job."""
         job_return.cfg = job_return.hydra_cfg = None
 
     def on_jobs_known(self, config: DictConfig, jobs: int) -> None:
-        """Start one display for parallel jobs, whose progress bars would collide. Our sweeper calls it, not Hydra."""
+        """Prepare to show the jobs' progress. Our sweeper calls it, not Hydra.
+
+        Jobs that run one after the other log a line each; parallel jobs, whose bars would collide, get one display.
+        """
         if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+            self.jobs, self.started = jobs, time.monotonic()
             return
         from nait.cli.display import Display
 
@@ -96,6 +106,15 @@ class Sweep(Callback):  # type: ignore[misc]
             config={str(key): value for key, value in plain.items()},
         )  # fmt: skip
         print(visible(text), file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
+
+
+def progress(done: int, jobs: int, seconds: float) -> str:
+    """Which job begins, and the time left if the jobs to come take as long as those done in `seconds`.
+
+    Jobs that find results in the store take less.
+    """
+    left = f", about {human_seconds(seconds / done * (jobs - done))} left" if done else ""
+    return f"Job {done + 1} of {jobs}{left}."
 
 
 IN_TABLE = ("selector", "order", "budget", "target", "reference_template")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nait.core.inputs.visible_text import visible_line
 from nait.sweeps.render import markdown
+from nait.sweeps.render.narrow_tables import terminal_table
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
 from nait.sweeps.stats.target_benchmarks import Benchmarks, leading
@@ -15,6 +16,8 @@ LONG = ("task", "metric", "selector", "target", "budget", "score", "minus random
         "answer tokens", "select s", "train s", "evaluate s")  # fmt: skip
 TRUTH = ("precision", "precision each", "coverage", "clean", "lookalike", "auc")
 CHECKS = ("rho", "margin", "top layer")
+METHOD_COLUMNS = 3
+"""Selector, target and budget."""
 HUGE = 1e6
 MARKDOWN = "github"
 """The table format of files; any other is a tabulate format for the terminal."""
@@ -24,7 +27,7 @@ NONE: Benchmarks = {}
 def wide(lines: Sequence[Line], *, form: str, benchmarks: Benchmarks = NONE) -> str:
     """One row per method, target and budget; columns: tasks, ground truth, checks and seconds."""
     header, body = wide_cells(lines, benchmarks)
-    return tabulated(header, body, form)
+    return tabulated(header, body, form, repeated=METHOD_COLUMNS)
 
 
 def wide_cells(lines: Sequence[Line], benchmarks: Benchmarks = NONE) -> tuple[list[str], list[list[object]]]:
@@ -56,7 +59,7 @@ def differences(
 ) -> str:
     """The differences to the control with their intervals, in the layout of `wide`; empty without any."""
     header, body = difference_cells(lines, control=control, benchmarks=benchmarks)
-    return tabulated(header, body, form) if body else ""
+    return tabulated(header, body, form, repeated=METHOD_COLUMNS) if body else ""
 
 
 def difference_cells(
@@ -121,14 +124,13 @@ def written(text: str, form: str) -> str:
     return markdown.escaped(text) if form == MARKDOWN else visible_line(text)
 
 
-def tabulated(header: Sequence[str], body: Sequence[Sequence[object]], form: str) -> str:
-    """A table as text in this format."""
+def tabulated(
+    header: Sequence[str], body: Sequence[Sequence[object]], form: str, *, repeated: int = 1
+) -> str:
+    """A table as text in this format; for the terminal no wider than it, see `terminal_table`."""
     if form == MARKDOWN:
         return markdown.table(header, [[str(cell) for cell in row] for row in body])
-    from tabulate import tabulate
-
-    shown = [[visible_line(str(cell)) for cell in row] for row in (header, *body)]
-    return str(tabulate(shown[1:], headers=shown[0], tablefmt=form, disable_numparse=True))
+    return terminal_table(header, body, form, repeated=repeated)
 
 
 def seconds(value: float | None) -> str:

@@ -14,7 +14,7 @@ import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_groups import compose, loader_of
 from nait.cli.command.sweep_jobs import Jobs, expand
-from nait.cli.sweep import Sweep
+from nait.cli.sweep import Sweep, progress
 from nait.core.errors import ConfigError
 from tests.app.commands import Run, manifests
 
@@ -34,6 +34,17 @@ def test_each_value_is_composed_once_and_no_more_combinations_than_that_takes() 
     assert {word for job in kept for word in job} == {word for part in values for word in part}
     assert len(kept) == 4
     assert kept[0] == batch[0]
+
+
+def test_values_of_a_dotted_key_are_composed_once_together_and_options_each() -> None:
+    batch = [["selector=rds", "selector.subset=0"], ["selector=rds", "selector.subset=1"], ["selector=ifd"]]
+    assert covering(batch) == [batch[0], batch[2]]
+
+
+def test_a_serial_sweep_says_which_job_begins_and_the_time_left() -> None:
+    assert progress(0, 12, 0.0) == "Job 1 of 12."
+    assert progress(3, 12, 20.0) == "Job 4 of 12, about 60 s left."
+    assert progress(1, 55, 60.0) == "Job 2 of 55, about 54 min left."
 
 
 def test_no_jobs_are_none() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nait.cli.config.log_lines import LogLines
+from nait.cli.config.log_lines import LogLines, TerminalLines
 from nait.core.errors import NaitError
 from nait.core.inputs.secrets import masked, masked_parts, masked_words, without_login
 from nait.core.inputs.spreadsheets import inert
@@ -56,6 +56,26 @@ def test_a_log_line_shows_neither_controls_nor_secrets(monkeypatch: pytest.Monke
     )
     line = LogLines("%(levelname).1s %(message)s", "%H").format(record)
     assert line == "I row \\x1b[2J of s3://***@host/x?token=*** and ***"
+
+
+@pytest.mark.parametrize(
+    ("level", "terminal", "no_color", "expected"),
+    [
+        (logging.WARNING, True, "", "\x1b[33mW x\x1b[0m"),
+        (logging.ERROR, True, "", "\x1b[31mE x\x1b[0m"),
+        (logging.INFO, True, "", "I x"),
+        (logging.WARNING, False, "", "W x"),
+        (logging.WARNING, True, "1", "W x"),
+    ],
+)
+def test_warnings_and_errors_are_coloured_on_a_terminal_unless_no_color_is_set(
+    level: int, terminal: bool, no_color: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    record = logging.LogRecord("nait", level, "", 0, "x", (), None)
+    assert TerminalLines("%(levelname).1s %(message)s", "%H").format(record) == expected
 
 
 @pytest.mark.parametrize(

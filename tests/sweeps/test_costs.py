@@ -169,6 +169,7 @@ def test_the_command_prints_the_table_and_leaves_it(
 ) -> None:
     out = tmp_path / "out"
     monkeypatch.setattr(sys, "argv", ["nait-leaderboard", str(store.root), "--costs", "--out", str(out)])
+    monkeypatch.setenv("COLUMNS", "300")
     main()
     said = capsys.readouterr().out
     (line,) = [line for line in said.splitlines() if line.startswith("rds ")]

@@ -1,11 +1,15 @@
-"""Lines of the log: without secrets, and without control characters that a terminal would obey."""
+"""Lines of the log: without secrets and control characters; warnings and errors are coloured on a terminal."""
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 
 from nait.core.inputs.secrets import masked
 from nait.core.inputs.visible_text import visible
+
+YELLOW, RED, PLAIN = "\x1b[33m", "\x1b[31m", "\x1b[0m"
 
 
 class LogLines(logging.Formatter):
@@ -17,3 +21,19 @@ class LogLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
         return visible(masked(super().format(record)))
+
+
+class TerminalLines(LogLines):
+    """The same for standard error: on a terminal a warning is yellow and an error red, unless NO_COLOR is set."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as text, with its colour."""
+        text = super().format(record)
+        if record.levelno < logging.WARNING or not _colours():
+            return text
+        return f"{RED if record.levelno >= logging.ERROR else YELLOW}{text}{PLAIN}"
+
+
+def _colours() -> bool:
+    """Whether standard error is a terminal that shows colours and the user has not turned them off (no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -26,9 +26,9 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
     A key that only some of the chosen options have is set in the jobs of those options, and logged; Hydra's sweeper
     raises an error.
 
-    Before the first job, each value of the sweep is composed once as a check, instead of each combination: composing
-    takes 0.1 s per job, which dominates a sweep whose results are all in the store. An error that only a combination
-    has is raised by its own job, and the other jobs run.
+    Before the first job, each option of the sweep's groups and each of its keys is composed once as a check, instead
+    of each combination: composing takes 0.1 s per job, which dominates a sweep whose results are all in the store. An
+    error that only a combination has is raised by its own job, and the other jobs run.
     """
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -53,7 +53,7 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
         return returns
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Compose as many jobs as needed for each value of the sweep to occur once.
+        """Compose as many jobs as needed for each option and each key of the sweep to occur once.
 
         Raises: the errors of composing; ConfigError for a job that `check_own_pool` refuses.
         """
@@ -65,11 +65,15 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
 
 
 def covering(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """The jobs with an override that no earlier job has."""
+    """The jobs with an option of a group or a dotted key that no earlier job has.
+
+    The value of a dotted key, such as `selector.subset=7`, does not change how a config is composed.
+    """
     seen: set[str] = set()
     kept = []
     for overrides in batch:
-        if not seen.issuperset(overrides):
-            seen.update(overrides)
+        new = {one.partition("=")[0] if "." in one.partition("=")[0] else one for one in overrides}
+        if not seen.issuperset(new):
+            seen.update(new)
             kept.append(overrides)
     return kept
