@@ -24,7 +24,7 @@ from nait.store.provenance import provenance
 SMALL: tuple[tuple[str, ...], ...] = (
     ("scoring",), ("scoring", "--model", "random:100m", "--rows", "8"), ("targets",), ("early_exit",),
     ("prefixes",), ("shared",), ("losses",), ("gradients",), ("tokenising",), ("memory",), ("layers",), ("store",),
-    ("selection",), ("startup",), ("workers",), ("processes",), ("plan",), ("sweep",),
+    ("selection",), ("startup",), ("workers",), ("plan",), ("sweep",),
     ("training",), ("training", "--model", "random:100m", "--rows", "16"),
     ("evaluation",),
 )  # fmt: skip

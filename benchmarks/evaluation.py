@@ -26,7 +26,7 @@ from nait.eval.language_model.shared_prefix import SharedPrefixLM
 from nait.models.kv.shared_decoder import Prefix, SharedDecoder
 from nait.models.tokens.batches import plan
 
-FLOOR, ROUNDS, MOST_SECONDS = 1.25, 3, 30.0
+FLOOR, ROUNDS, MOST_SECONDS = 1.25, 3, 12.0
 BATCH_TOKENS = 16_384
 VOCABULARY = 32_000
 CHOICES = ("w11", "w12", "w13", "w14")

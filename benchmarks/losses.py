@@ -22,7 +22,7 @@ from nait.signals.specs.activations import Choice, Embedding, Losses, Signal
 
 GOAL, IFD_GOAL = 1.08, 1.10
 SPEEDUPS = {"rds_vs_published": 1.6, "ifd_vs_published": 1.25, "selectit_vs_published": 1.6}
-ROUNDS, PUBLISHED_ROUNDS = 12, 2
+ROUNDS, PUBLISHED_ROUNDS = 10, 2
 PUBLISHED_ROWS = 16
 BATCH_TOKENS = {"cpu": 512}
 DIRECT_TOKENS, RATING_TOKENS, RATING_PROMPTS = 4, 30, 2

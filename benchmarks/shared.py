@@ -10,7 +10,7 @@ from benchmarks.models import arguments, directions, load, rows
 from nait.signals.specs.activations import Embedding, Losses, Reading, project_on
 
 GOAL = 1.15
-ROUNDS = 12
+ROUNDS = 8
 
 
 def main() -> None:
