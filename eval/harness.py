@@ -51,6 +51,7 @@ from nait.eval.suites.task_settings import (
     shots,
     zero_shot_warnings,
 )
+from nait.models.devices.open_networks import free_device
 from nait.models.prompts.frozen_clock import DAY, freeze_tokenizer_clock
 from nait.models.tokens.tokenizers import check_highest
 
@@ -345,10 +346,12 @@ class LmEval:
 
     def assist(self, model: Model, adapter: Path | None) -> None:
         """This process's share of `evaluate`, which rank 0 calls with the same model and adapter. Writes nothing."""
+        if self._server is not None:
+            free_device()  # vLLM may use this process's GPU too
+            return
         counters: list[ItemCounter] = [CutPrompts(), CutAnswers()]
-        if self._server is None:
-            with self._opened(model, adapter, counters, splits=False) as lm:
-                serve_requests(lm, counters)
+        with self._opened(model, adapter, counters, splits=False) as lm:
+            serve_requests(lm, counters)
 
     @contextmanager
     def _opened(

@@ -1,6 +1,6 @@
 """Files at a URL of fsspec (s3://, gs://, abfs://, memory://): fetched into the user's cache, read as local files.
 
-A file is fetched again when its size, time or checksum at the URL has changed.
+A file is fetched again when its size, time or checksum at the URL has changed, as the server says at that moment.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from nait.core.errors import DataError, first_line
+from nait.core.inputs.secrets import without_login
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ def fetched_files(url: str, readable: Callable[[str], bool]) -> tuple[Path, ...]
     """
     system, place = _opened(url)
     try:
+        system.invalidate_cache()  # a listing of an earlier job of this process
         if any(sign in place for sign in "*?["):
             found = sorted(system.glob(place))
         elif system.isdir(place):
@@ -35,13 +38,15 @@ def fetched_files(url: str, readable: Callable[[str], bool]) -> tuple[Path, ...]
         else:
             found = [place]
         copies = tuple(_fetched(system, one, url) for one in found)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # each service's client has exceptions of its own
         raise DataError(
-            f"cannot be fetched ({first_line(error) or type(error).__name__})", where=url,
-            fix="Check the URL and its permissions.",
+            f"cannot be fetched ({first_line(error) or type(error).__name__})", where=without_login(url),
+            fix="Check the URL, the login and the permissions.",
         ) from error  # fmt: skip
     if not copies:
-        raise DataError("there is no data file", where=url, fix="Give the URL of a file, or a pattern.")
+        raise DataError(
+            "there is no data file", where=without_login(url), fix="Give the URL of a file, or a pattern."
+        )
     return copies
 
 
@@ -50,26 +55,31 @@ def _opened(url: str) -> tuple[Any, str]:
 
     try:
         system, place = url_to_fs(url)
-    except (ImportError, ValueError, OSError) as error:
-        package = PACKAGES.get(url.partition("://")[0].lower(), "")
+    except Exception as error:  # as above
+        package = PACKAGES.get(url.partition("://")[0].lower(), "") if isinstance(error, ImportError) else ""
         raise DataError(
-            f"cannot be opened ({first_line(error)})", where=url,
-            fix=f"pip install {package}." if package else "Download the file and give its path.",
+            f"cannot be opened ({first_line(error) or type(error).__name__})", where=without_login(url),
+            fix=f"pip install {package}." if package else "Check the URL and the login, or download the file.",
         ) from error  # fmt: skip
     return system, str(place)
 
 
 def _fetched(system: Any, place: str, url: str) -> Path:
     """The local copy of a file, fetched if its content at the URL is not in the cache."""
-    about = f"{type(system).__name__} {place} {system.ukey(place)}"
+    version = str(system.ukey(place))
+    about = f"{type(system).__name__} {place} {version}"
     folder = _cache() / hashlib.sha256(about.encode()).hexdigest()[:32]
     file = folder / (PurePosixPath(place).name or "file")
     if not file.is_file():
-        log.info("Fetching %s.", url)
+        log.info("Fetching %s.", without_login(url))
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{file.name}.{os.getpid()}.part"
-        system.get_file(place, str(part))
-        part.replace(file)
+        with TemporaryDirectory(dir=folder, suffix=".part") as scratch:
+            part = Path(scratch) / file.name
+            system.get_file(place, str(part))
+            system.invalidate_cache()
+            if str(system.ukey(place)) != version:
+                raise OSError("it changed while it was copied")
+            part.replace(file)
     return file
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nait.core.ranking.budgets import WHOLE, shortfall
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
-from nait.models.devices.leases import lease
+from nait.models.devices.leases import check_present, lease
 from nait.runs.job import Job
 from nait.runs.processes.launch import (
     devices_to_lease,
@@ -46,8 +46,13 @@ HEALS = 20
 
 
 def run_job(job: Job, stages: Sequence[str], *, last: bool) -> str:
-    """Run the stages of a job. Returns the text to print; with `last`, it ends with this run's leaderboard."""
-    with Termination(), lease(devices_to_lease(job.parts.model, job.parts.engine.devices)):
+    """Run the stages of a job. Returns the text to print; with `last`, it ends with this run's leaderboard.
+
+    Raises: ConfigError if the config names a GPU that this machine lacks.
+    """
+    devices = devices_to_lease(job.parts.model, job.parts.engine.devices)
+    check_present(devices)
+    with Termination(), lease(devices):
         return Execution(job, stages, RunRecord([*job.warnings])).run(last=last)
 
 

@@ -31,6 +31,8 @@ from nait.store.files.locks import locked
 from nait.store.files.manifests import FILES, OMITTED, Artifact, check_files, read_artifact, seal
 from nait.store.spared import spared_work, with_spared
 
+Complete = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Writes the manifest of an artifact, with these facts, and gives the artifact its name. Returns the manifest."""
 OTHER_FOLDER = "Set another folder: paths.store=FOLDER."
 
 
@@ -100,7 +102,7 @@ class Store:
         if found:
             return found
         folder = self.folder(kind, key)
-        with self._writing(folder) as part:
+        with self._writing(folder) as (part, complete):
             found = self._or_set_aside(folder)
             if found:
                 return found
@@ -121,8 +123,7 @@ class Store:
                 **({"processes": processes} if processes > 1 else {}),
                 **facts,
             }
-            manifest = seal(part, about)
-            rename(part, folder)
+            manifest = complete(about)
         return Artifact(kind, folder.name, folder, manifest, fresh=True)
 
     def adopt(self, folder: Path) -> Artifact:
@@ -136,40 +137,53 @@ class Store:
         check_files(made, present)
         target = self.folder(made.kind, made.address)
         if self.find(made.kind, made.address) is None:
-            with self._writing(target) as part:
+            with self._writing(target) as (part, complete):
                 if self._or_set_aside(target) is None:
                     shutil.rmtree(part, ignore_errors=True)
                     shutil.move(folder, part)
-                    seal(part, _with_omissions(made.manifest, present))
-                    rename(part, target)
+                    complete(_with_omissions(made.manifest, present))
         return read_artifact(target)
 
     @contextmanager
-    def _locked(self, folder: Path) -> Iterator[None]:
-        """The lock of an artifact. Raises: StoreError when its file cannot be made, or the wait takes too long."""
+    def _locked(self, folder: Path) -> Iterator[Callable[[], None]]:
+        """The lock of an artifact, and a check that it is still held (`locked`).
+
+        Raises: StoreError when its file cannot be made, or the wait takes too long.
+        """
         lock = locked(folder.with_name(folder.name + ".lock"), limit=self.wait_seconds)
         try:
             make_folder(folder.parent)
-            lock.__enter__()
+            check_held = lock.__enter__()
         except OSError as error:
             refused = write_error(error, fix=OTHER_FOLDER)
             if refused is None:
                 refused = StoreError(f"cannot be written ({error})", where=str(folder.parent))
             raise refused from error
         try:
-            yield
+            yield check_held
         finally:
             lock.__exit__(None, None, None)
 
     @contextmanager
-    def _writing(self, folder: Path) -> Iterator[Path]:
-        """The `.part` path of an artifact, with its lock held. Raises: StoreError when it cannot be written."""
+    def _writing(self, folder: Path) -> Iterator[tuple[Path, Complete]]:
+        """The `.part` path of an artifact, with its lock held, and what completes the artifact.
+
+        Raises: StoreError when it cannot be written, or another process has taken over the lock.
+        """
         part = folder.with_name(folder.name + PART)
-        with self._locked(folder):
+        with self._locked(folder) as check_held:
+
+            def complete(about: Mapping[str, Any]) -> dict[str, Any]:
+                check_held()
+                manifest = seal(part, about)
+                check_held()
+                rename(part, folder)
+                return manifest
+
             try:
                 if folder.exists() and not (folder / MANIFEST).is_file():
                     shutil.rmtree(folder)  # a folder without a manifest is not an artifact
-                yield part
+                yield part, complete
             except Exception as error:
                 place = named_file(error) or part
                 refused = (

@@ -30,6 +30,7 @@ import os, sys, time
 from pathlib import Path
 
 from nait.__main__ import main
+from nait.models.devices import process_group
 from nait.signals.passes.chunks import Chunks
 from nait.signals.passes.stored_signals import StoredSignals
 
@@ -52,6 +53,13 @@ def together(self, *asked):
         time.sleep(0.01)
     measure(self, *asked)
 
+def summed(tensors):
+    if (rank, "train") == (dies.partition(" ")[0], dies.partition(" ")[2]) and list(Path("store").glob(SAVED)):
+        os._exit(9)
+    add_up(tensors)
+
+SAVED = "adapters/*.part/checkpoints/checkpoint-*/trainer_state.json"
+add_up, process_group.add_up = process_group.add_up, summed
 Chunks.write = noted
 measure, StoredSignals.run_pass = StoredSignals.run_pass, together
 main()
@@ -128,6 +136,25 @@ def test_a_dead_process_ends_the_others_and_the_same_command_resumes(single: Pat
     assert done.returncode == 0, done.stderr
     assert sorted(chain(*measured(died), *measured(again))) == sorted(*measured(single))
     assert signals(again) == signals(single)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dead", ["0", "1"])
+def test_a_process_that_dies_in_training_ends_the_others_and_fewer_processes_resume(
+    dead: str, tmp_path: Path
+) -> None:
+    asked = ["selector=random", "stages=[select,train]", "train.epochs=2", "train.save_seconds=0"]
+    done = start(tmp_path, 2, *asked, dies=f"{dead} train")
+    assert done.returncode != 0
+    assert f"rank      : {dead}" in " ".join(done.stderr.split(",")), (
+        "torchrun does not name the dead process"
+    )
+    assert list((tmp_path / "store").glob("adapters/*.part/checkpoints/checkpoint-*"))
+    (tmp_path / "notes").rename(tmp_path / "notes of the first")
+    done = start(tmp_path, 1, *asked)
+    assert done.returncode == 0, done.stderr
+    (made,) = (tmp_path / "store").glob("adapters/*/manifest.json")
+    assert json.loads(made.read_text())["earlier_seconds"] > 0, "the training began anew"
 
 
 @pytest.mark.slow

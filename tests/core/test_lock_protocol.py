@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -128,6 +129,70 @@ def test_the_lease_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
         process.kill()
     with locked(tmp_path / "a.lock", limit=10):
         pass
+
+
+def of_a_dead_machine(path: Path) -> str:
+    """The content of a lease of a process on another machine."""
+    with locked(path):
+        return path.read_text().replace(socket.gethostname(), "another-machine")
+
+
+@pytest.mark.usefixtures("leases")
+@pytest.mark.parametrize("content", ["lease", "empty"])
+@pytest.mark.parametrize("swaps", [True, False])
+def test_the_lease_of_a_silent_machine_is_taken_over(
+    content: str,
+    swaps: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if not swaps:  # as NFS
+        monkeypatch.setattr("filelock._soft.exchange_names", lambda *_: False)
+    monkeypatch.setattr(locks, "NOTICE_SECONDS", 0.1)
+    left = tmp_path / "a.lock"
+    left.write_text(of_a_dead_machine(left) if content == "lease" else "")
+    with locked(left, limit=10) as check_held:
+        check_held()
+    left.write_text(of_a_dead_machine(left) if content == "lease" else "")
+    started = time.monotonic()
+    while time.monotonic() < started + 10:
+        with if_free(left) as free:  # each attempt makes a lock
+            if free:
+                break
+        time.sleep(0.05)
+    assert 0.5 < time.monotonic() - started < 5
+    assert "gave no sign of life" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("leases")
+def test_a_lease_that_is_refreshed_stays_however_often_another_asks(tmp_path: Path) -> None:
+    with locked(tmp_path / "a.lock") as check_held:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            with if_free(tmp_path / "a.lock") as free:
+                assert not free
+            time.sleep(0.05)
+        check_held()
+
+
+@pytest.mark.usefixtures("leases")
+def test_a_suspended_process_completes_nothing_that_another_has_taken_over(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def write(part: Path) -> dict[str, str]:
+        lock = part.with_suffix(".lock")
+        other = of_a_dead_machine(lock.with_name("other.lock"))
+        lock.unlink()
+        lock.write_text(other)
+        return {}
+
+    with pytest.raises(StoreError, match=r"was taken over by another process.* Run the same command again"):
+        store.produce("things", {"a": 1}, write)
+    assert store.find("things", {"a": 1}) is None
+    assert not list(tmp_path.glob("things/*/manifest.json"))
+    assert list(tmp_path.glob("things/*.lock")), "the other process's lock is removed"
 
 
 @pytest.mark.usefixtures("leases")

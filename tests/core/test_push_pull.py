@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 import pytest
 
+from nait.cli.subcommands import store_commands
 from nait.core.errors import StoreError
 from nait.store import Store
 from nait.store.upkeep.push_pull import pull, push
@@ -57,7 +58,10 @@ def test_a_store_travels_whole_and_once(store: Store, url: str, tmp_path: Path) 
 
 def test_only_the_kinds_that_are_asked_for_travel(store: Store, url: str, tmp_path: Path) -> None:
     assert push(store, url, kinds=["others"]).copied == 1
-    assert pull(Store(tmp_path / "theirs"), url, kinds=["things"]).copied == 0
+    there = Store(tmp_path / "theirs")
+    assert pull(there, url, kinds=["others"]).copied == 1
+    with pytest.raises(StoreError, match="holds no complete artifact of the kind things"):
+        pull(there, url, kinds=["things"])
 
 
 def test_a_damaged_artifact_is_not_pushed(store: Store, url: str) -> None:
@@ -126,6 +130,90 @@ def test_links_are_not_pushed(store: Store, tmp_path: Path) -> None:
     (victim / "manifest.json").write_text("{}")
     (store.root / "things" / ("b" * 32)).symlink_to(victim)
     assert push(store, str(tmp_path / "shared"), kinds=["things"]).copied == 3
+
+
+def test_a_pull_names_what_is_wrong_with_each_artifact_and_what_mends_it(
+    store: Store, tmp_path: Path
+) -> None:
+    place = tmp_path / "shared"
+    push(store, str(place))
+    changed, lacking, signed = sorted((place / "things").iterdir())
+    (changed / "a.txt").write_text("other")
+    (lacking / "sub/b.bin").unlink()
+    manifest = json.loads((signed / "manifest.json").read_text())
+    (signed / "manifest.json").write_text(json.dumps({**manifest, "seconds": 99}))
+    said = str(pull(Store(tmp_path / "theirs"), str(place)))
+    assert "1 artifacts copied" in said
+    assert f"things/{changed.name}/a.txt differs from its checksum" in said
+    assert f"things/{lacking.name}/sub/b.bin is missing" in said
+    assert f"things/{signed.name}/manifest.json differs from its checksum" in said
+    assert f"Remove them at {place}, and push them again" in said
+    assert ".part" not in said
+
+
+def test_what_is_incomplete_there_is_pushed_again(store: Store, tmp_path: Path) -> None:
+    place = tmp_path / "shared"
+    push(store, str(place))
+    first, second, _ = sorted((place / "things").iterdir())
+    (first / "sub/b.bin").unlink()
+    (second / "manifest.json").unlink()  # a push that was killed
+    (second / "a.txt").write_text("half")
+    done = push(store, str(place))
+    assert (done.copied, done.present) == (2, 2)
+    assert pull(Store(tmp_path / "theirs"), str(place)).copied == 4
+
+
+def test_an_artifact_with_other_content_stays_on_both_sides_and_is_counted(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    other = Store(tmp_path / "theirs")
+    mine = other.produce(
+        "things", {"number": 0}, lambda part: {"n": (part / "a.txt").write_text("longer text")}
+    )
+    push(store, url)
+    done = pull(other, url)
+    assert (done.copied, done.present, done.differing) == (3, 1, 1)
+    assert "1 with files of other sizes, which stay" in str(done)
+    assert (mine.path / "a.txt").read_text() == "longer text"
+    assert (push(other, url).present, push(other, url).differing) == (4, 1)
+    assert pull(Store(tmp_path / "third"), url).refused == []
+
+
+def test_where_there_is_nothing_nothing_is_reported_as_done(store: Store, url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"mistyped: holds no complete artifact\. Check the address"):
+        pull(store, f"{url}/mistyped")
+    with pytest.raises(StoreError, match="holds no complete artifact"):
+        push(Store(tmp_path / "mistyped"), url)
+    with pytest.raises(StoreError, match="holds no complete artifact of the kind thing"):
+        push(store, url, kinds=["thing"])
+
+
+def test_a_refused_artifact_fails_the_command(store: Store, tmp_path: Path) -> None:
+    place = tmp_path / "shared"
+    push(store, str(place))
+    next(place.glob("things/*/a.txt")).write_text("other")
+    with pytest.raises(SystemExit) as ended:
+        store_commands.pull(str(place), store=str(tmp_path / "theirs"), kind=None)()
+    assert ended.value.code == 1
+    store_commands.push(str(place), store=str(store.root), kind=None)()
+
+
+class NoLoginError(Exception):
+    """As the clients of the services raise, outside OSError."""
+
+
+def test_an_error_of_the_services_own_client_is_one_clear_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise NoLoginError("Unable to locate credentials")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "find", refused)
+    for copy in (push, pull):
+        with pytest.raises(
+            StoreError, match=r"memory://\*\*\*@bucket: cannot be copied \(Unable to locate cred"
+        ):
+            copy(store, "memory://user:secret@bucket")
 
 
 def test_an_unknown_protocol_is_answered_with_its_package(store: Store) -> None:

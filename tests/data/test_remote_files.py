@@ -45,6 +45,51 @@ def test_a_changed_file_is_fetched_again(bucket: Any) -> None:
     assert len(read_pool("memory://bucket/pool.jsonl")) == 2
 
 
+def test_a_listing_of_an_earlier_job_is_not_believed(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(bucket, "/bucket/pool.jsonl", ROWS)
+    info, listed = type(bucket).info, dict[str, Any]()
+
+    def remembered(self: Any, path: str, **options: Any) -> Any:  # as s3fs and gcsfs do
+        return listed.setdefault(path, info(self, path, **options))
+
+    monkeypatch.setattr(type(bucket), "info", remembered)
+    monkeypatch.setattr(type(bucket), "invalidate_cache", lambda *_: listed.clear())
+    read_pool("memory://bucket/pool.jsonl")
+    put(bucket, "/bucket/pool.jsonl", ROWS[:2])
+    assert len(read_pool("memory://bucket/pool.jsonl")) == 2
+
+
+def test_a_file_that_changes_while_it_is_fetched_is_not_kept(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bucket, "/bucket/pool.jsonl", ROWS)
+    get_file = type(bucket).get_file
+
+    def changing(self: Any, place: str, copy: str) -> None:
+        get_file(self, place, copy)
+        put(bucket, place, ROWS[:2])
+
+    monkeypatch.setattr(type(bucket), "get_file", changing)
+    with pytest.raises(DataError, match="it changed while it was copied"):
+        read_pool("memory://bucket/pool.jsonl")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_an_error_of_the_services_own_client_is_one_clear_error(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoLoginError(Exception): ...
+
+    def refused(*_: object, **__: object) -> None:
+        raise NoLoginError("Unable to locate credentials")
+
+    monkeypatch.setattr(type(bucket), "info", refused)
+    with pytest.raises(
+        DataError, match=r"cannot be fetched \(Unable to locate credentials\)\. Check the URL, the login"
+    ):
+        read_pool("memory://bucket/pool.jsonl")
+
+
 def test_a_pattern_and_a_folder_are_one_pool(bucket: Any) -> None:
     put(bucket, "/bucket/shards/a-0.jsonl", ROWS[:1])
     put(bucket, "/bucket/shards/a-1.jsonl", ROWS[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import threading
@@ -17,7 +18,9 @@ import torch
 from nait.core.errors import ConfigError, ModelError
 from nait.eval.harness import LmEval
 from nait.eval.language_model.servers.endpoint import Endpoint
-from nait.eval.language_model.servers.vllm import Vllm
+from nait.eval.language_model.servers.vllm import Vllm, _version
+from nait.models.devices import open_networks
+from nait.models.devices.leases import lease
 from nait.models.loading import LocalModel
 from nait.training.adapter import LoraRecipe, attach, load_adapted, save
 from tests.families import save as save_model
@@ -30,6 +33,7 @@ class Completions(BaseHTTPRequestHandler):
     tokenizer: ClassVar[Any] = None
     base: ClassVar[LocalModel]
     applies: ClassVar[bool] = True
+    fault: ClassVar[str] = ""
 
     def log_message(self, *_: Any) -> None: ...
 
@@ -38,7 +42,9 @@ class Completions(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path.endswith("/load_lora_adapter"):
+        if self.fault:
+            self._fail()
+        elif self.path.endswith("/load_lora_adapter"):
             folder = Path(asked["lora_path"]) if self.applies else None
             self.networks[asked["lora_name"]] = load_adapted(self.base, folder)[0]
             self._answer({})
@@ -49,6 +55,19 @@ class Completions(BaseHTTPRequestHandler):
             prompts = asked["prompt"] if isinstance(asked["prompt"][0], list) else [asked["prompt"]]
             choices = [{"index": i, **self._complete(ids, asked)} for i, ids in enumerate(prompts)]
             self._answer({"choices": choices})
+
+    def _fail(self) -> None:
+        if self.fault == "key":
+            self._answer({"error": f"Incorrect API key: {self.headers['Authorization']}"}, status=401)
+        elif self.fault == "model":
+            self._answer({"error": "The model `served` does not exist."}, status=404)
+        elif self.fault == "page":
+            self._answer("<html>Welcome</html>")
+        elif self.fault == "no echo":
+            last = {"token_logprobs": [-0.1], "top_logprobs": [{"a": -0.1}]}
+            self._answer({"choices": [{"index": 0, "text": "a", "logprobs": last}]})
+        else:
+            self._answer({"choices": [{"index": 0, "text": None}]})
 
     def _complete(self, ids: list[int], asked: dict[str, Any]) -> dict[str, Any]:
         network = self.networks[asked["model"]]
@@ -69,9 +88,10 @@ class Completions(BaseHTTPRequestHandler):
             text = text.split(stop)[0]
         return {"text": text}
 
-    def _answer(self, content: dict[str, Any]) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(200)
+    def _answer(self, content: dict[str, Any] | str, *, status: int = 200) -> None:
+        body = (content if isinstance(content, str) else json.dumps(content)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -150,7 +170,7 @@ def test_an_adapter_that_the_server_ignores_is_an_error(
     endpoint = Endpoint(url=url, model="served", load_adapters=True, concurrency=1)
     with (
         pytest.raises(
-            ModelError, match=r"'nait-adapter' answers as 'served' does: the adapter is not applied"
+            ModelError, match=r"'nait-adapter-\w+' answers as 'served' does: the adapter is not applied"
         ),
         endpoint.serving(model, adapter, seed=0),
     ):
@@ -162,6 +182,94 @@ def test_an_adapter_that_the_server_ignores_is_an_error(
         Endpoint(url=url, model="served").serving(model, adapter, seed=0),
     ):
         pass
+
+
+REFUSALS = {
+    "key": r"/v1/completions: the server refused the request \(401: .*OPENAI_API_KEY",
+    "model": r"refused the request \(404: .*does not exist.*Check the URL",
+    "page": r"the server returned no answer to a prompt",
+    "no echo": r"no log-probability for each of the 3 tokens of a prompt \(echo\)",
+    "no text": r"no log-probability for each of the 3 tokens",
+}
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_a_server_that_cannot_evaluate_is_refused_before_anything_is_trained(
+    fault: str, url: str, task_folder: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Completions, "fault", fault)
+    monkeypatch.setenv("OPENAI_API_KEY", "key-that-is-secret")
+    endpoint = Endpoint(url=url, model="served", load_adapters=True)
+    with pytest.raises(ModelError, match=REFUSALS[fault]) as refused:
+        suite(task_folder, mirror, backend="endpoint", endpoint=endpoint).check()
+    assert "key-that-is-secret" not in str(refused.value)
+
+
+def test_a_server_that_is_down_is_named(url: str) -> None:
+    port = url.replace(url.rsplit(":", 1)[1], "1/v1")  # nothing listens there
+    with pytest.raises(ModelError, match=r"127.0.0.1:1/v1.*: the server does not answer \(ConnectionError\)"):
+        Endpoint(url=port, model="served").check()
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("no echo", r"no log-probability for each of the \d+ tokens"),
+        ("no text", r"an answer without a text|no log-probability"),
+        ("page", r"the server returned no JSON"),
+        ("key", r"refused the request \(401"),
+    ],
+)
+def test_a_server_that_fails_during_an_evaluation_is_one_error(
+    fault: str, said: str, concurrency: int, url: str, model: LocalModel, task_folder: Path, mirror: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+    monkeypatch.setattr(Completions, "fault", fault)
+    endpoint = Endpoint(url=url, model="served", concurrency=concurrency)
+    with pytest.raises(ModelError, match=said):
+        suite(task_folder, mirror, backend="endpoint", endpoint=endpoint).evaluate(
+            model, None, folder=tmp_path
+        )
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+def test_vllm_runs_on_the_leased_gpu_with_its_memory_free(
+    model: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    seen: list[Any] = []
+
+    class Started(RuntimeError): ...
+
+    def started(words: Any, *, env: dict[str, str], **_: Any) -> Any:
+        seen.append((env["CUDA_VISIBLE_DEVICES"], [*open_networks._kept]))
+        raise Started
+
+    monkeypatch.setattr("subprocess.Popen", started)
+    open_networks.give_back(open_networks.borrow(model))
+    assert open_networks._kept
+    with lease([1], folder=tmp_path), pytest.raises(Started), Vllm("python").serving(model, None, seed=0):
+        pass
+    assert seen == [("6", [])]
+
+
+@pytest.mark.parametrize("content", ["not a program", "#!/bin/sh\nsleep 30\n", "#!/bin/sh\n"])
+def test_an_interpreter_that_cannot_be_asked_is_named(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nait.eval.language_model.servers.vllm.VERSION_SECONDS", 0.5)
+    path = tmp_path / "python"
+    path.write_text(content)
+    for mode in (0o644, 0o755):
+        path.chmod(mode)
+        with pytest.raises(
+            ConfigError, match=r"eval\.vllm\.python: .*(cannot be run|has no vLLM|within 0.5 s)"
+        ):
+            Vllm(str(path)).check()
+        _version.cache_clear()
 
 
 def test_a_backend_is_checked_before_anything_is_trained(

@@ -18,7 +18,7 @@ import torch
 
 from nait.core.errors import ConfigError
 from nait.models.devices import leases
-from nait.models.devices.leases import lease, leased_device
+from nait.models.devices.leases import check_present, host_folder, lease, leased_device
 from nait.models.loading import LocalModel
 from nait.runs.processes.launch import devices_to_lease
 from nait.signals.passes.options import Engine
@@ -104,6 +104,22 @@ def test_without_gpus_nothing_is_leased(tmp_path: Path) -> None:
 def test_a_value_that_is_not_a_list_of_gpus_is_refused(devices: Any) -> None:
     with pytest.raises(ConfigError, match=r"engine\.devices: .* is not a list of GPU numbers"):
         Engine(devices=devices)
+
+
+def test_a_gpu_that_this_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "gpu_count", lambda: 2)
+    for present in ([0, 1], "auto", None):
+        check_present(present)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"engine\.devices: there is no GPU 7 here: 2 are visible.*null"):
+        check_present([0, 7])
+
+
+def test_a_user_without_a_name_has_a_folder_of_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert host_folder().name == f"nait-devices-{os.getuid()}"
 
 
 def test_a_model_is_opened_on_the_leased_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError
 from nait.core.inputs.checks import check_flag, check_whole
 from nait.core.inputs.secrets import without_login
+from nait.eval.language_model.servers.server_answers import check_logprobs, post, unusable
 
 LOAD_SECONDS = 120
+PROMPT = (1, 2, 3)
+"""Token ids that every model has."""
 ADAPTED = "nait-adapter"
 
 
@@ -36,7 +40,7 @@ class Endpoint:
         check_whole("eval.endpoint.concurrency", self.concurrency, least=1)
 
     def check(self) -> None:
-        """Raises: ConfigError without a URL and the served model's name."""
+        """Raises: ConfigError without a URL and the served model's name; ModelError if the server does not answer."""
         for name, example in (("url", "http://localhost:8000/v1"), ("model", "NAME")):
             if not getattr(self, name):
                 raise ConfigError(
@@ -45,6 +49,7 @@ class Endpoint:
                 )  # fmt: skip
         if not str(self.url).startswith(("http://", "https://")):
             raise ConfigError(f"'{self.url}' is not a URL", where="eval.endpoint.url")
+        self._answers()
 
     def key(self) -> Mapping[str, Any]:
         """What identifies the server: its weights cannot be seen from here."""
@@ -77,35 +82,35 @@ class Endpoint:
                 fix="Set it to true for a vLLM server with VLLM_ALLOW_RUNTIME_LORA_UPDATING=true that sees this "
                 "folder (adapters only), or evaluate with eval.backend=shared_prefix.",
             )
-        self._post("load_lora_adapter", {"lora_name": ADAPTED, "lora_path": str(adapter.resolve())})
+        name = f"{ADAPTED}-{secrets.token_hex(6)}"  # jobs side by side share the server
+        self._change("load_lora_adapter", {"lora_name": name, "lora_path": str(adapter.resolve())})
         try:
-            adapted = named(ADAPTED)
+            adapted = named(name)
             check_applied(adapted, base)
             yield adapted
         finally:
-            self._post("unload_lora_adapter", {"lora_name": ADAPTED})
+            self._change("unload_lora_adapter", {"lora_name": name})
 
-    def _post(self, call: str, content: Mapping[str, str]) -> None:
-        """Raises: ModelError if the server refuses."""
-        import os
-
-        import requests
-
-        key = os.environ.get("OPENAI_API_KEY")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+    def _answers(self) -> None:
+        """Raises: ModelError unless the server answers a short request, as it will answer the evaluation's."""
+        asked = {
+            "model": self.model, "prompt": [[*PROMPT]], "max_tokens": 1, "temperature": 0, "logprobs": 1, "echo": True
+        }  # fmt: skip
+        answer = post(str(self.url), "completions", asked, seconds=LOAD_SECONDS)
         try:
-            answer = requests.post(
-                f"{str(self.url).rstrip('/')}/{call}", json=content, headers=headers, timeout=LOAD_SECONDS
-            )
-        except requests.RequestException as error:
+            (choice,) = answer["choices"]
+        except (KeyError, TypeError, ValueError):
+            raise unusable(str(self.url), "no answer to a prompt") from None
+        if self.load_adapters:
+            check_logprobs(choice, len(PROMPT), where=str(self.url))
+
+    def _change(self, call: str, content: Mapping[str, str]) -> None:
+        """Load or unload an adapter. Raises: ModelError if the server refuses."""
+        try:
+            post(str(self.url), call, content, seconds=LOAD_SECONDS)
+        except ModelError as error:
             raise ModelError(
-                f"the server does not answer ({type(error).__name__})",
-                where=str(self.url),
-                fix="Check that it runs.",
-            ) from None
-        if not answer.ok:
-            raise ModelError(
-                f"the server refused {call} ({answer.status_code}: {answer.text[:200]})",
-                where=str(self.url),
+                error.what,
+                where=error.where,
                 fix="Start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=true.",
-            )
+            ) from None

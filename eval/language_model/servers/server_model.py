@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from lm_eval.models.openai_completions import LocalCompletionsAPI
 
 from nait.core.errors import ModelError
+from nait.eval.language_model.servers.server_answers import answering, check_logprobs, unusable
 
 SECONDS = 600
 """A request that takes longer has failed."""
@@ -72,6 +75,53 @@ class ServerModel(LocalCompletionsAPI):  # type: ignore[misc]
         if isinstance(string, str):
             return ids[-left_truncate_len:]
         return [one[-left_truncate_len:] for one in ids]
+
+    def model_call(self, *given: Any, **options: Any) -> Any:
+        """The server's answer to one request. Raises: ModelError if it refuses or does not answer."""
+        with answering(self.base_url):
+            return super().model_call(*given, **options)
+
+    async def amodel_call(self, *given: Any, **options: Any) -> Any:
+        """As `model_call`, for requests that run at the same time."""
+        with answering(self.base_url):
+            return await super().amodel_call(*given, **options)
+
+    async def get_batched_requests(self, *given: Any, **options: Any) -> Any:
+        """The answers to requests that run at the same time. The first error ends all; the others' are not shown."""
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        return await super().get_batched_requests(*given, **options)
+
+    def parse_logprobs(
+        self, outputs: Any, tokens: Any = None, ctxlens: Any = None, **_: Any
+    ) -> list[tuple[float, bool]]:
+        """The log-likelihood of each prompt after its context, and whether it is the most likely text.
+
+        Raises: ModelError if the server did not return a number for each token of each prompt.
+        """
+        found = self._choices(outputs)
+        if len(found) != len(tokens):
+            raise unusable(self.base_url, f"{len(found)} answers to {len(tokens)} prompts")
+        for choice, ids in zip(found, tokens, strict=True):
+            check_logprobs(choice, len(ids), where=self.base_url)
+        numbers: list[tuple[float, bool]] = super().parse_logprobs(outputs, tokens=tokens, ctxlens=ctxlens)
+        return numbers
+
+    def parse_generations(self, outputs: Any, **_: Any) -> list[str]:
+        """The text of each answer. Raises: ModelError if one has none."""
+        texts = [choice.get("text") for choice in self._choices(outputs)]
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise unusable(self.base_url, "an answer without a text")
+        return texts
+
+    def _choices(self, outputs: Any) -> list[Any]:
+        """The answers in the order of their prompts."""
+        found: list[Any] = []
+        for output in outputs if isinstance(outputs, list) else [outputs]:
+            try:
+                found += sorted(output["choices"], key=itemgetter("index"))
+            except (KeyError, TypeError):
+                raise unusable(self.base_url, "an answer without numbered choices") from None
+        return found
 
     def nats(self, text: str) -> float:
         """The log-likelihood of a text after its first token."""

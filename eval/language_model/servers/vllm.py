@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from nait.core.contracts import Model
-from nait.core.errors import ConfigError, ModelError
+from nait.core.errors import ConfigError, ModelError, first_line
 from nait.core.inputs.checks import check_whole
 from nait.eval.language_model.servers.endpoint import ADAPTED
+from nait.models.devices.leases import leased_device, name_on_machine
+from nait.models.devices.open_networks import free_device
 from nait.store import read_json
 
 BASE = "nait-base"
 START_SECONDS = 1200
+VERSION_SECONDS = 120
 POLL_SECONDS = 0.5
 VERSION = "import importlib.metadata as m; print(m.version('vllm'))"
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -65,6 +68,7 @@ class Vllm:
         """The harness's model of a server that runs within the block."""
         from nait.eval.language_model.servers.server_model import ServerModel, check_applied
 
+        free_device()  # vLLM takes most of a GPU's memory
         lora = adapter is not None and (adapter / "adapter_config.json").is_file()
         tokenizer = model.load_tokenizer()
         with tempfile.TemporaryDirectory(prefix="nait-vllm-") as scratch:
@@ -115,14 +119,22 @@ def _lora_config(folder: Path) -> Mapping[str, Any]:
 
 @cache
 def _version(python: str) -> str:
-    done = subprocess.run(  # noqa: S603  # the interpreter that the config names
-        [python, "-c", VERSION], capture_output=True, text=True, env=_environment(), timeout=120, check=False
-    )
-    if done.returncode:
+    where, fix = "eval.vllm.python", "Give the interpreter of an environment with vLLM."
+    try:
+        done = subprocess.run(  # noqa: S603  # the interpreter that the config names
+            [python, "-c", VERSION], capture_output=True, text=True, env=_environment(),
+            timeout=VERSION_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
         raise ConfigError(
-            f"{python} has no vLLM", where="eval.vllm.python", fix="Install it there: pip install vllm."
-        )
-    return done.stdout.strip()
+            f"{python} does not name its version of vLLM within {VERSION_SECONDS} s", where=where, fix=fix
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{python} cannot be run ({first_line(error)})", where=where, fix=fix) from error
+    found = done.stdout.strip()
+    if done.returncode or not found:
+        raise ConfigError(f"{python} has no vLLM", where=where, fix="Install it there: pip install vllm.")
+    return found
 
 
 @contextmanager
@@ -162,7 +174,11 @@ def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
+    """This process's variables, without those that are its own. vLLM sees the leased GPU alone."""
     kept = {name: value for name, value in os.environ.items() if name not in HIDDEN}
+    leased = leased_device()
+    if leased is not None:
+        kept["CUDA_VISIBLE_DEVICES"] = name_on_machine(leased)
     return {**kept, "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
 
 

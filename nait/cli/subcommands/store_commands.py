@@ -7,12 +7,15 @@ import shlex
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from nait.core.errors import ConfigError, StoreError
 from nait.core.inputs.visible_text import visible
+
+if TYPE_CHECKING:
+    from nait.store.upkeep.push_pull import Transfer
 
 Work = Callable[[], None]
 
@@ -37,13 +40,16 @@ def push(
     store: str = STORE,
     kind: list[str] | None = KINDS,
 ) -> Work:
-    """Copy the complete artifacts of a store to URL. What is there already is not copied again."""
+    """Copy the complete artifacts of a store to URL. What is whole there is not copied again.
+
+    Exit code 1: an artifact was refused because it is damaged.
+    """
 
     def work() -> None:
         from nait.store import Store
         from nait.store.upkeep.push_pull import push as copied
 
-        print(visible(str(copied(Store(store), url, kinds=kind or ()))))
+        _say(copied(Store(store), url, kinds=kind or ()))
 
     return work
 
@@ -54,15 +60,24 @@ def pull(
     store: str = STORE,
     kind: list[str] | None = KINDS,
 ) -> Work:
-    """Copy the artifacts at URL into a store. Every file is compared with its checksum."""
+    """Copy the artifacts at URL into a store, which keeps those that it has.
+
+    Every file is compared with its checksum. Exit code 1: an artifact was refused, as a file is missing or differs.
+    """
 
     def work() -> None:
         from nait.store import Store
         from nait.store.upkeep.push_pull import pull as copied
 
-        print(visible(str(copied(Store(store), url, kinds=kind or ()))))
+        _say(copied(Store(store), url, kinds=kind or ()))
 
     return work
+
+
+def _say(done: Transfer) -> None:
+    print(visible(str(done)))
+    if done.refused:
+        raise SystemExit(1)
 
 
 @store_app.command("ls")

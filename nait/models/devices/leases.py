@@ -41,7 +41,15 @@ def leased_device() -> int | None:
 
 def host_folder() -> Path:
     """The folder of this user's locks on this machine. It is not in a store, which several machines may share."""
-    return Path(tempfile.gettempdir()) / f"nait-devices-{getpass.getuser()}"
+    return Path(tempfile.gettempdir()) / f"nait-devices-{_user()}"
+
+
+def _user() -> str:
+    """The user's name, or number where it has no name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def check_devices(devices: object) -> None:
@@ -55,6 +63,20 @@ def check_devices(devices: object) -> None:
             f"{devices} is not a list of GPU numbers",
             where="engine.devices",
             fix="For example engine.devices=[0,1], auto for all visible GPUs, or null for no lease.",
+        )
+
+
+def check_present(devices: Devices) -> None:
+    """Raises: ConfigError for a GPU number that this machine lacks."""
+    if devices is None or devices == AUTO:
+        return
+    count = gpu_count()
+    absent = [n for n in devices if n >= count]
+    if absent:
+        raise ConfigError(
+            f"there is no GPU {absent[0]} here: {count} are visible",
+            where="engine.devices",
+            fix="Number them from 0 among the visible ones, or set auto for all of them, or null for no lease.",
         )
 
 
@@ -84,20 +106,23 @@ def _visible(devices: Devices) -> list[int]:
     """The numbers of the GPUs to choose from: all visible ones for `auto`."""
     if devices is None:
         return []
-    if devices != AUTO:
-        return [int(n) for n in devices]
+    return [int(n) for n in devices] if devices != AUTO else [*range(gpu_count())]
+
+
+def gpu_count() -> int:
+    """The number of visible GPUs."""
     if os.name == "posix" and not any(Path(driver).exists() for driver in DRIVERS):
-        return []  # without an import of torch, which a job that the store answers does not need
+        return 0  # without an import of torch, which a job that the store answers does not need
     import torch
 
-    return list(range(torch.cuda.device_count()))
+    return int(torch.cuda.device_count())
 
 
 def _wait(numbers: Sequence[int], folder: Path) -> tuple[int, FileLock]:
     said = False
     while True:
         for number in numbers:
-            lock = FileLock(folder / f"{_physical(number)}.lock", timeout=0)
+            lock = FileLock(folder / f"{name_on_machine(number)}.lock", timeout=0)
             try:
                 lock.acquire()
             except Timeout:
@@ -109,7 +134,7 @@ def _wait(numbers: Sequence[int], folder: Path) -> tuple[int, FileLock]:
         time.sleep(POLL_SECONDS)
 
 
-def _physical(number: int) -> str:
+def name_on_machine(number: int) -> str:
     """The name of a visible GPU on this machine, which CUDA_VISIBLE_DEVICES renumbers."""
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return visible[number] if number < len(visible) else str(number)

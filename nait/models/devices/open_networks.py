@@ -78,6 +78,15 @@ def free() -> None:
         gc.collect()
 
 
+def free_device() -> None:
+    """Free the kept network's memory for other processes, with what torch keeps for its next use."""
+    import torch
+
+    free()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def _content(model: Model) -> tuple[Any, ...]:
     """What decides the network that opening the model gives: its content, device and attention kernel."""
     names = ("device", "device_map", "attn_implementation", "tensor_parallel")
