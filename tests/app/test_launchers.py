@@ -13,7 +13,9 @@ import psutil
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from hydra_plugins.nait import check_launcher
 
+from nait.core.errors import ConfigError
 from tests.app.commands import environment
 
 needs_submitit = pytest.mark.skipif(
@@ -38,6 +40,22 @@ def test_slurm_runs_one_job_of_an_array_for_each_job_of_the_sweep() -> None:
     assert launcher._target_.endswith("SlurmLauncher")
     assert launcher.additional_parameters == {"requeue": True}
     assert (launcher.gpus_per_node, launcher.array_parallelism, launcher.name) == (1, 8, "nait")
+
+
+def test_a_launcher_that_can_run_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}
+    monkeypatch.setattr("hydra_plugins.nait.which", lambda _: None)
+    with pytest.raises(
+        ConfigError, match=r"hydra/launcher: there is no SLURM here: srun is not found.*joblib"
+    ):
+        check_launcher(slurm)
+    check_launcher({"_target_": slurm["_target_"].replace("Slurm", "Local")})
+    monkeypatch.setattr("hydra_plugins.nait.which", lambda _: "/usr/bin/srun")
+    check_launcher(slurm)
+    joblib = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs: 0 processes run no job"):
+        check_launcher({"_target_": joblib, "n_jobs": 0})
+    check_launcher({"_target_": joblib, "n_jobs": -1})
 
 
 @needs_submitit

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -15,6 +16,7 @@ from nait.cli.command.config_groups import chosen
 from nait.cli.command.own_pool import check_own_pool
 from nait.cli.command.sweep_jobs import expand
 from nait.cli.config.saved_config import mask_saved
+from nait.core.errors import ConfigError
 
 GROUPS = ("data", "model", "target")
 log = logging.getLogger("nait")
@@ -32,7 +34,8 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
     """
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run the jobs. Raises: ConfigError for a key that no job has."""
+        """Run the jobs. Raises: ConfigError for a key that no job has, or a launcher that cannot work here."""
+        check_launcher(self.config.hydra.launcher)
         jobs = expand(self.hydra_context.config_loader, self.config, [*self._parse_config(), *arguments])
         for sentence in jobs.notes:
             log.info("%s", sentence)
@@ -62,6 +65,25 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
             config = loader.load_sweep_config(self.config, list(overrides))
             builds = {group: str(OmegaConf.select(config, f"{group}._target_")) for group in GROUPS}
             check_own_pool(builds, partial(chosen, loader, [*config.hydra.overrides.hydra, *overrides]))
+
+
+def check_launcher(launcher: Mapping[str, Any]) -> None:
+    """Raises: ConfigError for SLURM's launcher on a machine without SLURM, and for joblib's without a process.
+
+    `launcher`: its config.
+    """
+    if str(launcher["_target_"]).endswith(".SlurmLauncher") and which("srun") is None:
+        raise ConfigError(
+            "there is no SLURM here: srun is not found",
+            where="hydra/launcher",
+            fix="Start it on a node of the cluster that may submit jobs. hydra/launcher=joblib runs them here.",
+        )
+    if launcher.get("n_jobs") == 0:
+        raise ConfigError(
+            "0 processes run no job",
+            where="hydra.launcher.n_jobs",
+            fix="Give their number, or -1 for one for each core.",
+        )
 
 
 def covering(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
