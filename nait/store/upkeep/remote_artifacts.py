@@ -111,7 +111,9 @@ def fetch_files(system: Any, place: str, folder: Path) -> int:
     size = (folder / MANIFEST).stat().st_size
     for name in names:
         if not _is_inside(name):
-            raise StoreError(f"lists '{name}', which cannot be a file of an artifact", where=str(folder / MANIFEST))
+            raise StoreError(
+                f"lists '{name}', which cannot be a file of an artifact", where=str(folder / MANIFEST)
+            )
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         try:
             system.get_file(f"{place}/{name}", str(folder / name))
