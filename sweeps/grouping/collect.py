@@ -11,7 +11,7 @@ from nait.core.errors import StoreError
 from nait.core.statistics.results import Result, Row
 from nait.sweeps.grouping.boards import Board, PlacedRun, boards
 from nait.sweeps.grouping.headings import Heading
-from nait.sweeps.grouping.names import some
+from nait.sweeps.grouping.sheet_notes import sheet_notes
 from nait.sweeps.stored_runs.method_names import BASE, is_shuffled
 from nait.sweeps.stored_runs.row_items import metric_name, places
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -56,65 +56,10 @@ def sheets(runs: RunSet, *, primary: bool = True) -> list[Sheet]:
                 board.number,
                 board.head,
                 rows,
-                (*board.notes, *_stated_costs(board), *_without_labels(rows), *_other_labels(rows)),
+                (*board.notes, *sheet_notes(board, rows)),
             )
         )
     return found
-
-
-def _stated_costs(board: Board) -> list[str]:
-    """Notes on lines whose cost of scoring was typed in."""
-    costs = {run.name: run.record.manifest.get("stated_cost") or {} for run in board.runs}
-    found = []
-    for name, cost in costs.items():
-        hours = [f"{cost['seconds'] / 3600:.2f} h"] if "seconds" in cost else []
-        money = [f"a bill of {cost['money']:.2f}"] if "money" in cost else []
-        if cost:
-            shown = " and ".join([*hours, *money])
-            found.append(f"{name}: the cost of scoring was typed in, not measured (selector.cost): {shown}.")
-    return found
-
-
-def _without_labels(rows: Sequence[Row]) -> list[str]:
-    """Notes on lines without ground truth because some of their seeds have no labels."""
-    labelled: dict[tuple[str, str, str], dict[int, bool]] = {}
-    for row in rows:
-        seeds = labelled.setdefault((row.selector, row.target, row.budget), {})
-        seeds[row.seed] = seeds.get(row.seed, False) or bool(row.truth)
-    return [
-        f"{', '.join(filter(None, line))}: the runs of seed {', '.join(lacking)} have no ground-truth labels, so "
-        "the line shows no ground truth. Run those seeds again with truth=..."
-        for line, seeds in labelled.items()
-        if any(seeds.values())
-        and (lacking := [str(seed) for seed, known in sorted(seeds.items()) if not known])
-    ]
-
-
-def _other_labels(rows: Sequence[Row]) -> list[str]:
-    """Notes on targets whose labels differ between runs of a table, which has one pool."""
-    last = {
-        (row.target, row.selector, row.budget, row.seed): (row.truth_labels, row.truth.get("base_rate"))
-        for row in rows
-        if row.truth
-    }
-    kinds: dict[str, dict[tuple[str, float | None], set[str]]] = {}
-    for (target, selector, _, seed), kind in last.items():
-        kinds.setdefault(target, {}).setdefault(kind, set()).add(f"{selector} seed {seed}")
-    return [
-        f"The ground-truth labels of target {target} changed between runs: "
-        + "; ".join(f"{_labels(*kind)} for {some(sorted(which))}" for kind, which in found.items())
-        + ". Precision and related measures are not comparable; run all jobs again with the same labels."
-        for target, found in kinds.items()
-        if any(len({kind[part] for kind in found} - {"", None}) > 1 for part in range(2))
-    ]
-
-
-def _labels(digest: str, rate: float | None) -> str:
-    """Labels by the target's share of the pool and their digest, as far as these are known."""
-    known = [f"{rate:.1%} of the pool is in target"] if rate is not None else []
-    if digest:
-        known.append(f"labels {digest[:8]}")
-    return ", ".join(known) or "labels unknown"
 
 
 def outcomes(runs: RunSet, rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:

@@ -329,5 +329,5 @@ def test_a_budget_of_tokens_that_takes_every_row_has_a_warning() -> None:
 def test_a_share_of_the_pool_below_one_row_has_a_warning() -> None:
     (said,) = shortfall(Ratio(0.001), 1, 500)
     assert "budget.ratio=0.001 of 500 rows" in said
-    assert "0.002 of them" in said
+    assert "0.2% of them" in said
     assert shortfall(Ratio(0.002), 1, 500) == []

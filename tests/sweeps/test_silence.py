@@ -105,6 +105,20 @@ def test_a_tag_of_tasks_without_a_group_shows_each_of_them() -> None:
     assert headlines(["tag"], [*results, grouped, Result("three", "acc", 0.5, None, 4)]) == {"both", "three"}
 
 
+def test_ratios_that_select_the_same_rows_are_named_as_one_result(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in (0, 1):
+        put(store, "random", seed=seed, share=0.4)
+        first = store.find("runs", put(store, "nait", seed=seed, share=0.6))
+        assert first is not None
+        shared = {name: str(first.manifest["links"][name]) for name in ("evaluation", "adapter")}
+        put(store, "nait", seed=seed, budget="12%", evaluated=False, also=shared)
+        put(store, "nait", seed=seed, budget="30%", share=0.6, rows=60)
+    (sheet,) = sheets(RunSet.load(store))
+    (said,) = [note for note in sheet.notes if "One result" in note]
+    assert "under 2 names, which selected the same rows: nait 10%, nait 12%." in said
+
+
 def a_group(name: str, *tasks: str) -> Result:
     members = tuple(Member(task, "acc", "", 1 / len(tasks)) for task in tasks)
     return Result(name, "acc", 0.5, None, 4, is_group=True, members=members)

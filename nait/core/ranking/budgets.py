@@ -116,8 +116,8 @@ def shortfall(budget: object, selected: int, pool_rows: int, *, eligible: int | 
         ]
     if isinstance(budget, Ratio) and budget.ratio * pool_rows + 1e-9 < 1:
         return [
-            f"budget.ratio={budget.ratio:g} of {pool_rows} rows is less than one row: one is selected, which is "
-            f"{1 / pool_rows:.2g} of them."
+            f"budget.ratio={budget.ratio:g} of {pool_rows} rows is less than one row: one is selected, "
+            f"{100 / pool_rows:.2g}% of them."
         ]
     wanted = asked_rows(budget, pool_rows)
     if wanted is None or selected >= wanted:
