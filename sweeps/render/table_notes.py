@@ -16,6 +16,7 @@ SCORES = (
     "score ± the longer arm of its 95 % interval, over items and, with several seeds, over seeds. With three or more "
     "methods, a method's seed variance is estimated together with the others'."
 )
+TARGETLESS_LINES = "lines without a target"
 TOKENS = " tokens"
 WORTH = (
     "Ground truth of the selected rows, from their labels; {not_done}. rho: correlation of score and length."
@@ -90,11 +91,12 @@ def _ordered(lines: Sequence[Line], benchmarks: Benchmarks) -> list[str]:
     by_own += [
         f"{named[target]}: the mean of their benchmarks" for target, tasks in own.items() if len(tasks) > 2
     ]
-    others = [named[target] for target, tasks in own.items() if not tasks]
+    others = [named[target] or TARGETLESS_LINES for target, tasks in own.items() if not tasks]
     parts = [f"Order: by the target's own benchmark ({'; '.join(by_own)})."] if by_own else []
     if others:
         by = ", ".join(leading(next(t for t in targets if not own[t]), lines, benchmarks))
-        parts.append(f"Order: by {by} for {', '.join(others)}, which has no own benchmark in this table.")
+        has = "have" if len(others) > 1 or others == [TARGETLESS_LINES] else "has"
+        parts.append(f"Order: by {by} for {', '.join(others)}, which {has} no own benchmark in this table.")
     return parts
 
 

@@ -225,6 +225,15 @@ def test_a_table_of_the_control_alone_has_no_warning_about_a_missing_control() -
     assert any("No line has a random control with the same model" in said for said in notes(both))
 
 
+def test_the_order_of_lines_without_a_target_is_named() -> None:
+    lines = [line(name, "toy", value, target="") for name, value in (("a", 0.2), ("b", 0.4))]
+    assert "Order: by toy for lines without a target, which have no own benchmark in this table." in notes(
+        lines
+    )
+    lines = [line(name, "toy", value, target="art") for name, value in (("a", 0.2), ("b", 0.4))]
+    assert "Order: by toy for art, which has no own benchmark in this table." in notes(lines)
+
+
 def test_one_seed_is_called_what_it_is_in_its_cells() -> None:
     found = replace(line("nait", "nano_math", 0.9), difference=Difference(0.4, 0.3, 0.5, 1, 60))
     (row,) = difference_cells([found])[1]
