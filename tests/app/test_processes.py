@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 from safetensors.torch import load_file
 
 from nait.core.ranks import Workers
@@ -197,6 +199,18 @@ def test_rank_0_adds_no_override_and_other_ranks_a_temporary_folder() -> None:
         }
         assert folder.is_dir()
     assert not folder.exists()
+
+
+def test_the_errors_of_other_ranks_name_the_process() -> None:
+    GlobalHydra.instance().clear()
+    with helper_overrides(Workers(3, 4)) as added, initialize_config_module("nait.conf", version_base="1.3"):
+        words = [word for word in added if word != "~hydra.callbacks.sweep"]
+        logging = compose("run", overrides=words, return_hydra_config=True).hydra.job_logging
+    GlobalHydra.instance().clear()
+    assert list(logging.root.handlers) == ["console"]
+    console = logging.handlers.console
+    assert console.level == "ERROR"
+    assert logging.formatters[console.formatter].format == "process 3: %(message)s"
 
 
 def test_cores_are_divided_unless_the_threads_are_given(monkeypatch: pytest.MonkeyPatch) -> None:

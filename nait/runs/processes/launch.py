@@ -45,7 +45,7 @@ def helper_overrides(workers: Workers) -> Iterator[list[str]]:
             "hydra.hydra_logging.root.level=ERROR",
             "hydra.job_logging.root.handlers=[console]",
             "+hydra.job_logging.handlers.console.level=ERROR",
-            f"hydra.job_logging.formatters.simple.format='process {workers.rank}: %(message)s'",
+            f"hydra.job_logging.formatters.terminal.format='process {workers.rank}: %(message)s'",
         ]
 
 
