@@ -55,7 +55,8 @@ def test_a_split_model_selects_what_the_whole_one_does_after_a_job_that_it_refus
     ranks = [warm().start(words, cwd=split, environment={**rank(number), **meeting}) for number in (0, 1)]
     done, _ = (one.wait() for one in ranks)
     assert done.returncode != 0
-    assert "a tensor-parallel model shards the MLP neurons" in done.stderr
+    refusal = "a tensor-parallel model shards the MLP neurons"
+    assert 0 <= done.stderr.find(refusal) < done.stderr.index("Opening"), "the model was opened first"
     refused, *rest = (one["status"] for one in manifests(split))
     assert (refused, rest) == ("failed", ["done"] * 3), "the second process writes a run"
     for ours, theirs in zip(scores(split), scores(whole), strict=True):

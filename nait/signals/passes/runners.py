@@ -49,11 +49,7 @@ def runner_of(
     """
     backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
     if backward and is_split(network):
-        raise ModelError(
-            "a tensor-parallel model has no per-example gradients",
-            where="model.tensor_parallel=true",
-            fix="Use model.device_map=auto in one process.",
-        )
+        check_split(signals)
     if not backward:
         return Runner(network, signals, padding=padding, prefixes=prefixes, packing=packing)
     if len(backward) < len(signals):
@@ -120,7 +116,7 @@ class Runner:
         self.meters = list(_meters(signals, network, self.anatomy, self.device))
         split = is_split(network)
         if split:
-            _check_split(signals)
+            check_split(signals)
         # A tensor-parallel decoder also runs in other processes, which cache no prefixes and do not stop early.
         self.depth = self.anatomy.layers if split else _depth(signals, self.anatomy)
         self.handles: list[Any] = []
@@ -206,8 +202,17 @@ def _stop(h_btd: torch.Tensor) -> None:
     raise _StopForward(h_btd)
 
 
-def _check_split(signals: Sequence[Signal]) -> None:
-    """Raises: ModelError for site mlp, whose activations are sharded in a tensor-parallel model."""
+def check_split(signals: Sequence[Signal]) -> None:
+    """Check what a tensor-parallel model is to measure.
+
+    Raises: ModelError for gradients, and for site mlp, whose activations are sharded.
+    """
+    if any(isinstance(signal, GradientSignal) for signal in signals):
+        raise ModelError(
+            "a tensor-parallel model has no per-example gradients",
+            where="model.tensor_parallel=true",
+            fix="Use model.device_map=auto in one process.",
+        )
     if any(isinstance(signal, ReadingSignal) and signal.reading.site == "mlp" for signal in signals):
         raise ModelError(
             "a tensor-parallel model shards the MLP neurons among processes",

@@ -18,6 +18,7 @@ from nait.core.ranks import workers_from
 from nait.signals.encodings import Encodings
 from nait.signals.passes.options import Engine
 from nait.signals.passes.run import join_pass, run_pass
+from nait.signals.passes.runners import check_split
 from nait.signals.passes.shared import produce_together
 from nait.signals.specs.activations import Signal, at_every_layer, first_layers
 from nait.store import Artifact, reading, repair_advice
@@ -103,10 +104,13 @@ class StoredSignals:
     ) -> None:
         """Measure these signals in one pass, shared with the other workers, and store each under its key.
 
-        Raises: NotMeasured with `stored_only`.
+        Raises: NotMeasured with `stored_only`; ModelError, before the model is opened, for what a tensor-parallel one
+        cannot measure.
         """
         if self.stored_only:
             raise NotMeasured
+        if getattr(self.encodings.model, "tensor_parallel", False):
+            check_split(signals)
         store, network = self.encodings.store, self.encodings.network
         table = self.encodings.tokens(examples)
         size = {"rows": len(table), "tokens": int(table.starts[-1])}
