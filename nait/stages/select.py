@@ -33,8 +33,8 @@ from nait.stages.artifacts.score_files import (
     read_selection,
     write_layers,
     write_scores,
-    write_selected_rows,
     write_selection,
+    write_user_rows,
 )
 from nait.stages.artifacts.stored_names import stored_names
 from nait.stages.checks.score_checks import inspect
@@ -93,7 +93,7 @@ def select(
         selection = cut(table, ranking, count, answer_tokens)
         write_selection(part, table, ranking, selection, answer_tokens)
         if pool.source is not None:  # a report shows examples even after the pool's file has moved
-            write_selected_rows(part / "selected.jsonl", pool, selection)
+            write_user_rows(part, pool, selection, ranking)
         return {
             "rows": len(selection),
             "answer_tokens": selection.answer_tokens,

@@ -13,6 +13,8 @@ from nait.sweeps.stored_runs.method_names import BASE, is_shuffled
 from nait.sweeps.stored_runs.run_set import RunSet
 
 LOUD_RHO = 0.5
+LENGTH_WARNING = "length (Spearman rho"
+"""A part of the warning that a selection records itself, with the way on."""
 NO_SCORES = "the store no longer has the scores, so their warnings are unknown."
 
 
@@ -28,12 +30,6 @@ def warnings(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
     )
     if few:
         texts.append(f"Fewer than three seeds: {_some(few)}.")
-    lengths = {
-        f"{line.selector}, {line.target}: the score correlates with token length (rho {line.checks['rho']:+.2f})."
-        for line in lines
-        if abs(line.checks.get("rho", 0.0)) > LOUD_RHO
-    }
-    texts += sorted(lengths)
     texts += sorted({f"{line.task} lacks {line.missing}." for line in lines if line.missing})
     names_by_text: dict[str, set[str]] = {}
     for kind, links in (
@@ -47,6 +43,13 @@ def warnings(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
             lacking = [NO_SCORES] if kind == "scores" else []
             for text in found.manifest.get("warnings", ()) if found else lacking:
                 names_by_text.setdefault(str(text), set()).add(name)
+    said = {name for text, names in names_by_text.items() if LENGTH_WARNING in text for name in names}
+    lengths = {
+        f"{line.selector}, {line.target}: the score correlates with token length (rho {line.checks['rho']:+.2f})."
+        for line in lines
+        if abs(line.checks.get("rho", 0.0)) > LOUD_RHO and line.selector not in said
+    }
+    texts += sorted(lengths)
     texts += [f"{_some(sorted(names))}: {text}" for text, names in names_by_text.items()]
     return (Notes(tuple(texts)),)
 

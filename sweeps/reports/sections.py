@@ -26,6 +26,7 @@ from nait.sweeps.plots.curve_plots import cost_plot, curve_plot
 from nait.sweeps.plots.curves import costs as spots_of
 from nait.sweeps.plots.curves import left_out, panels
 from nait.sweeps.plots.forest import forest, forest_plot
+from nait.sweeps.render.column_words import column_words
 from nait.sweeps.render.leaderboard_tables import count, difference_cells, seconds, wide_cells
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.render.svg import Grid, heat_maps, picture
@@ -62,7 +63,7 @@ def overview(found: Sequence[Measured]) -> tuple[Block, ...]:
 def leaderboard(lines: Sequence[Line], notes: Sequence[str], benchmarks: Benchmarks) -> tuple[Block, ...]:
     """The leaderboard table and its notes."""
     header, body = wide_cells(lines, benchmarks)
-    return (Table.of("leaderboard", header, body), Notes(tuple(notes)))
+    return (Table.of("leaderboard", header, body), Notes((*notes, *column_words(header))))
 
 
 def compared(lines: Sequence[Line], control: str, benchmarks: Benchmarks) -> tuple[Block, ...]:
@@ -228,6 +229,7 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
             "standard deviations of the pool's scores; mean over seeds. Each line adds up to the number in brackets."
         )
         blocks += _maps("layers", layers, alt)
+    blocks += _examples(lines)
     body = [[name, rows, *(f"{value:.1f}" for value in numbers)] for name, rows, *numbers in lengths(lines)]
     blocks.append(
         Table.of(
@@ -250,6 +252,22 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
     header = ["selection", "settings", "values", "stability"]
     blocks.append(Table.of("settings", header, settings, caption=caption))
     return tuple(blocks)
+
+
+def _examples(lines: Sequence[Picks]) -> list[Block]:
+    """Rows at the top, middle and bottom of the ranking, where the report is about one selection."""
+    if len(lines) != 1:
+        return []
+    chosen = lines[0].first
+    column = next(iter(chosen.scores), None)
+    scores = dict(zip(chosen.ids, chosen.scores[column].tolist(), strict=True)) if column else {}
+    body = [
+        [one.place, one.rank, f"{scores[one.id]:.4g}" if one.id in scores else "", one.id, one.text]
+        for one in chosen.examples
+    ]
+    named = f" Score: {column}." if len(chosen.scores) > 1 else ""
+    caption = f"Rows at the top, the middle and the bottom of the ranking.{named}"
+    return [Table.of("examples", ["place", "rank", "score", "id", "row"], body, caption=caption)]
 
 
 def _grid_table(name: str, found: Grid) -> Table:

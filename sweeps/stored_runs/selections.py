@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nait.core.ranking.score_table import Contributions
-from nait.stages.artifacts.score_files import read_layers, read_parquet
+from nait.stages.artifacts.score_files import EXAMPLES, ROWS, read_layers, read_parquet
 from nait.store import Artifact, reading
 
-ROWS = "selected.jsonl"
 SHORT = 220
+
+
+@dataclass(frozen=True)
+class ExampleRow:
+    """A row of the pool as an example of its place in the ranking: `top`, `middle` or `bottom`; `rank` from 1."""
+
+    place: str
+    rank: int
+    id: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,8 @@ class Chosen:
 
     `texts`: id -> excerpt, empty where the store has no texts. `ids` [N], `scores` column -> [N],
     `answer_tokens` [N]. `layers`: the contribution of each layer to the chosen rows' scores, for layered methods.
-    `address`: the artifact's; seeds share it when the selection does not depend on the seed.
+    `address`: the artifact's; seeds share it when the selection does not depend on the seed. `examples`: rows of the
+    whole pool, best first; empty where the store has none.
     """
 
     chosen: tuple[str, ...]
@@ -34,6 +45,7 @@ class Chosen:
     answer_tokens: npt.NDArray[np.int64]
     layers: Sequence[Contributions] = ()
     address: str = ""
+    examples: tuple[ExampleRow, ...] = ()
 
     def like(self, other: Chosen) -> bool:
         """Whether both have the same artifact, or the same scores and rows."""
@@ -63,7 +75,19 @@ def read_chosen(found: Artifact) -> Chosen:
         if (found.path / ROWS).is_file():
             with (found.path / ROWS).open(encoding="utf-8") as stream:
                 texts = {key: shorten(line) for key, line in zip(chosen, stream, strict=False)}
-        return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), found.address)
+        examples = _examples(found.path / EXAMPLES)
+        return Chosen(tuple(chosen), texts, ids, scores, tokens, read_layers(found), found.address, examples)
+
+
+def _examples(path: Path) -> tuple[ExampleRow, ...]:
+    """The example rows of a file; none without the file."""
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        lines = [json.loads(line) for line in stream]
+    return tuple(
+        ExampleRow(str(one["place"]), int(one["rank"]), str(one["id"]), excerpt(one["row"])) for one in lines
+    )
 
 
 def _typed(table: Any) -> Any:
@@ -85,6 +109,11 @@ def shorten(line: str) -> str:
         row = json.loads(line)
     except json.JSONDecodeError:
         row = {"": line}
+    return excerpt(row)
+
+
+def excerpt(row: object) -> str:
+    """The strings of a parsed row, joined and truncated to `SHORT` characters."""
     words = " / ".join(_strings(row))
     return words if len(words) <= SHORT else words[: SHORT - 1] + "…"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from nait.signals.extractor import StoredExtractor
 from nait.signals.passes.options import Engine
 from nait.stages.artifacts.score_files import (
     LAYERS,
+    example_places,
     read_layers,
     read_scores,
     read_selection,
@@ -261,6 +263,29 @@ def test_the_users_own_rows_come_back_in_rank_order(x: StoredExtractor, tmp_path
     write_selected_rows(tmp_path / "selected.jsonl", rows, selection)
     wanted = [f'{{"mine": {9 - int(key[2:])}}}' for key in selection.ids]
     assert (tmp_path / "selected.jsonl").read_text().splitlines() == wanted
+
+
+def test_a_selection_keeps_rows_of_the_top_the_middle_and_the_bottom(x: StoredExtractor) -> None:
+    examples = [Example(f"id{i}", (Turn(f"Do {i}", f"done {i}"),), row=i) for i in range(10)]
+    _, made, _ = choose(
+        fixed(lambda i: float(i)), x, gather("own", examples, source=Lines()), budget=Count(2)
+    )
+    lines = [json.loads(line) for line in (made.path / "examples.jsonl").read_text().splitlines()]
+    assert [(one["place"], one["rank"], one["row"]["mine"]) for one in lines] == [
+        ("top", 1, 9), ("top", 2, 8), ("top", 3, 7),
+        ("middle", 4, 6), ("middle", 5, 5), ("middle", 6, 4),
+        ("bottom", 8, 2), ("bottom", 9, 1), ("bottom", 10, 0),
+    ]  # fmt: skip
+    assert (made.path / "selected.jsonl").read_text().splitlines() == ['{"mine": 9}', '{"mine": 8}']
+
+
+@pytest.mark.parametrize("rows", range(10))
+def test_no_example_is_shown_twice(rows: int) -> None:
+    places = example_places(rows)
+    assert list(places) == sorted(places)
+    assert set(places) <= set(range(rows))
+    assert len(places) == rows
+    assert rows == 0 or places[0] == "top"
 
 
 def test_a_second_call_reads_the_store(x: StoredExtractor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -389,7 +389,8 @@ def test_two_merges_of_as_many_targets_are_called_by_their_own_names() -> None:
     assert target_labels(["a+b+c", "a+b+d"]) == {"a+b+c": "a+b+c", "a+b+d": "a+b+d"}
 
 
-def test_costs_are_reported_by_table_and_in_total(tmp_path: Path) -> None:
+def test_costs_are_reported_by_table_and_in_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     store = Store(tmp_path)
     put(store, "nait")
     put(store, "nait", **{"train.batch_size": "4"})

@@ -22,7 +22,7 @@ from nait.store import Artifact, Store
 from nait.sweeps.render.report_document import Document, Notes, Section, Table, as_html, as_latex, as_markdown
 from nait.sweeps.reports.full_report import Report
 
-from .fixtures import POOL, put
+from .fixtures import POOL, put, select
 from .test_composition import Planted
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -204,6 +204,25 @@ def test_runs_that_only_selected_have_a_report_too(tmp_path: Path) -> None:
     text = Report().report(store, None, tmp_path)
     assert "nothing was trained or evaluated" in text
     assert "precision" in (tmp_path / "report.html").read_text()
+
+
+def test_a_report_of_one_selection_shows_rows_and_explains_its_columns(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    _, address = select(store, "nait", ("math",), 20, texts=True)
+    made = store.find("selections", address)
+    assert made is not None
+    rows = [{"place": place, "rank": rank, "id": f"row{rank:03d}", "row": {"q": f"\u2028 {HOSTILE} {rank}"}}
+            for place, rank in (("top", 1), ("middle", 100), ("bottom", 199))]  # fmt: skip
+    (made.path / "examples.jsonl").write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    )
+    put(store, "nait", texts=True, evaluated=False)
+    Report().report(store, None, tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "Rows at the top, the middle and the bottom of the ranking." in text
+    assert re.search(r"\| bottom +\| 199 +\| [\d.]+ +\| row199", text)
+    assert "Columns. target: the capability" in text
+    assert "<script>" not in (tmp_path / "report.html").read_text()
 
 
 def test_texts_that_the_evaluation_shares_are_listed_with_both_ids(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from nait.core.ranking.selection import Selection
 from nait.store import Artifact, reading, whole_file
 
 SCORE_PREFIX = "score:"
+ROWS = "selected.jsonl"
+EXAMPLES, SHOWN = "examples.jsonl", 3
+"""The file of example rows of a selection, and how many it has of each place in the ranking."""
 LAYERS, LAYER_PREFIX = "layers.parquet", "layer_"
 
 
@@ -169,11 +174,54 @@ def read_ranking(artifact: Artifact) -> list[str]:
 
 def write_selected_rows(path: Path, pool: Pool, selection: Selection) -> None:
     """Write `selected.jsonl`: the user's rows, unchanged, in rank order. Raises: StoreError without a source file."""
+    _write_lines(path, _source(pool, path).lines([pool.examples[row].row for row in selection.rows]))
+
+
+def write_user_rows(folder: Path, pool: Pool, selection: Selection, ranking: Ranking) -> None:
+    """Write `selected.jsonl`, as `write_selected_rows` does, and `examples.jsonl`, in one reading of the pool.
+
+    `examples.jsonl` has the user's rows at the top, middle and bottom of the ranking, best first. Each line has
+    `place`, `rank` (from 1), `id` and `row`.
+    """
+    source = _source(pool, folder)
+    places = example_places(len(ranking))
+    examples = [pool.examples[int(ranking[rank])] for rank in places]
+    numbers = [pool.examples[row].row for row in selection.rows]
+    lines = iter(source.lines([*numbers, *(example.row for example in examples)]))
+    _write_lines(folder / ROWS, islice(lines, len(numbers)))
+    entries = [
+        {"place": place, "rank": rank + 1, "id": example.id, "row": json.loads(line)}
+        for (rank, place), example, line in zip(places.items(), examples, lines, strict=True)
+    ]
+    _write_lines(folder / EXAMPLES, (json.dumps(entry, ensure_ascii=False) for entry in entries))
+
+
+def example_places(rows: int) -> dict[int, str]:
+    """Ranks (from 0) of the example rows of a ranking of so many rows, in order -> top, middle or bottom."""
+    starts = {
+        "bottom": rows - SHOWN,
+        "middle": (rows - SHOWN) // 2,
+        "top": 0,
+    }  # a later place wins a shared rank
+    found = {
+        rank: place
+        for place, start in starts.items()
+        for rank in range(start, start + SHOWN)
+        if 0 <= rank < rows
+    }
+    return dict(sorted(found.items()))
+
+
+def _source(pool: Pool, at: Path) -> Any:
+    """The pool's source. Raises: StoreError without one."""
     if pool.source is None:
-        raise StoreError(f"pool '{pool.name}' has no source to copy rows from", where=str(path))
+        raise StoreError(f"pool '{pool.name}' has no source to copy rows from", where=str(at))
+    return pool.source
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
-        for line in pool.source.lines([pool.examples[row].row for row in selection.rows]):
-            stream.write(line + "\n")
+        stream.writelines(f"{line}\n" for line in lines)
 
 
 def read_selection(artifact: Artifact, pool: Pool) -> Selection:
