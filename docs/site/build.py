@@ -1,8 +1,9 @@
 """Build the documentation site: `python docs/site/build.py OUT`. No network, and every warning is an error.
 
 The pages are the Markdown files of this repository. They are copied into one source tree, in which a link from one
-page to another leads to its page, and a link to a file that is not a page becomes the file's name. The configuration
-reference is generated from `conf/`.
+page to another leads to its page, and a link to a file that is not a page becomes the file's name. A script in
+percent format is a page too, with its code in blocks. The configuration reference is generated from `conf/`, the page
+of results from the rows of the leaderboard and from the published figures.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import sys
 from pathlib import Path
 
 from config_reference import reference
+from results_page import results
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 PAGES = {
     "docs/index.md": "index.md",
+    "docs/examples/select_and_explain.py": "python.md",
     "README.md": "readme.md",
     "CONTRIBUTING.md": "contributing.md",
     "RELIABILITY.md": "reliability.md",
@@ -32,6 +35,10 @@ PAGES = {
     "sweeps/validity/README.md": "validity.md",
     "benchmarks/README.md": "speed/benchmarks.md",
     "benchmarks/RESULTS.md": "speed/results.md",
+    "community/README.md": "community/index.md",
+    "community/method_template/README.md": "community/method-template.md",
+    "community/leaderboard/README.md": "community/leaderboard.md",
+    "community/leaderboard/TABLE.md": "community/entries.md",
 }
 """File of the repository -> its page. Every other file of docs/*.md is a page of the same name."""
 
@@ -42,6 +49,19 @@ def pages() -> dict[Path, str]:
     for path in sorted((ROOT / "docs").glob("*.md")):
         found.setdefault(path, path.name)
     return {path: page for path, page in found.items() if path.is_file()}
+
+
+def text_of(path: Path) -> str:
+    """The Markdown text of a page's file; of a script, its cells."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return text
+    cells = re.split(r"^# %%(.*)\n", text, flags=re.MULTILINE)[1:]
+    parts = []
+    for kind, cell in zip(cells[::2], cells[1::2], strict=True):
+        prose = re.sub(r"^# ?", "", cell.strip(), flags=re.MULTILINE)
+        parts.append(prose if "markdown" in kind else f"```python\n{cell.strip()}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def linked(text: str, path: Path, page: str, known: dict[Path, str], pictures: set[Path]) -> str:
@@ -70,10 +90,9 @@ def write_sources(folder: Path) -> None:
     for path, page in known.items():
         goal = folder / page
         goal.parent.mkdir(parents=True, exist_ok=True)
-        goal.write_text(
-            linked(path.read_text(encoding="utf-8"), path, page, known, pictures), encoding="utf-8"
-        )
+        goal.write_text(linked(text_of(path), path, page, known, pictures), encoding="utf-8")
     (folder / "configuration.md").write_text(reference(ROOT / "conf"), encoding="utf-8")
+    (folder / "results.md").write_text(results(ROOT), encoding="utf-8")
     (folder / "pictures").mkdir(exist_ok=True)
     for picture in pictures:
         shutil.copy(picture, folder / "pictures" / picture.name)

@@ -12,7 +12,7 @@ from nait.cli.help import groups
 from nait.cli.subcommands.doctor import FEW_BYTES, _space
 from nait.cli.subcommands.listing import GROUPS, listed, shown
 from nait.cli.subcommands.store_commands import kinds_of
-from nait.core.errors import ConfigError, StoreError
+from nait.core.errors import ConfigError, DataError, StoreError
 from tests.app.commands import warm
 
 FEW = ["model.max_length=128", "template=plain"]
@@ -29,7 +29,7 @@ def folder(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = called(made, "select", str(home / "pool.jsonl"), "--like", str(home / "refs.jsonl"), "--model",
                   str(home / "model"), *FEW)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for part in ("Stability: ", "Nearest reference rows: ", " is selected for refs: rank 1, "):
+    for part in ("Stability: ", "Nearest reference rows:\n", " is selected for refs: rank 1, "):
         assert part in done.stdout
     return made
 
@@ -47,6 +47,11 @@ def test_a_row_is_explained_as_text_and_as_json(folder: Path) -> None:
     text = called(folder, "explain", row["id"], "--in", str(run))
     assert text.stdout.startswith("Row 7 ")
     assert "Stability" in text.stdout
+    (similarity,) = {f"{value:.2f}" for _, value in row["nearest"][:1]}
+    nearest = text.stdout.partition("Nearest reference rows:\n")[2].splitlines()[0]
+    assert nearest.split() == [similarity, "Add", *nearest.split()[2:]]
+    assert " -> " in nearest  # the question and the answer of the reference, not its id
+    assert all(name not in text.stdout for name, _ in row["nearest"])
     refused = called(folder, "explain", "no such row", "--in", str(run))
     assert refused.returncode == 2
     assert "there is no row 'no such row'" in refused.stderr
@@ -55,6 +60,37 @@ def test_a_row_is_explained_as_text_and_as_json(folder: Path) -> None:
     assert "answer_tokens" in shown(selection.name[:8], str(folder / "store"), as_json=False)
     with pytest.raises(ConfigError, match="0 runs and selections have this name"):
         shown("nothing", str(folder / "store"), as_json=False)
+
+
+def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(
+    folder: Path, home: Path, tmp_path: Path
+) -> None:
+    given = [
+        str(home / "pool.jsonl"),
+        "--like",
+        str(home / "refs.jsonl"),
+        "--model",
+        str(home / "model"),
+        *FEW,
+    ]
+    done = called(
+        tmp_path, "select", *given, "--rows", "5", "--out", "best", f"paths.store={folder / 'store'}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Rows:   best.jsonl\nScores: best.scores.parquet\n" in done.stdout
+    text = shown(str(tmp_path / "best.jsonl"), "store", as_json=False)
+    first = json.loads((tmp_path / "best.jsonl").read_text().splitlines()[0])
+    for part in ("rows       5\n", "format     alpaca\n", "5 of 40 rows were selected", "1. row 0, score ",
+                 f"asked:  {first['instruction']}\n", f"answer: {first['output']}\n"):  # fmt: skip
+        assert part in text
+    found = json.loads(shown(str(tmp_path / "best.jsonl"), "store", as_json=True))
+    assert (found["rows"], found["first"][0]) == (5, first)
+    plain = shown(str(home / "pool.jsonl"), "store", as_json=False)
+    assert "scores" not in plain
+    assert plain.count("answer:") == 3
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match=r"bad\.jsonl"):
+        shown(str(tmp_path / "bad.jsonl"), "store", as_json=False)
 
 
 def test_exported_directions_score_another_pool(folder: Path, home: Path) -> None:

@@ -87,6 +87,60 @@ def written(path: Path) -> list[dict[str, str]]:
         return [*stream.read_all().to_pylist()]
 
 
+def chooser(i: int, answer: str, *options: str) -> Example:
+    asked = f"Which is {i}?\nA. {i}\nB. {i + 1}"
+    return Example("", (Turn(asked, answer, options=options),), row=i)
+
+
+def test_a_row_with_options_is_a_multiple_choice_item_too(tmp_path: Path) -> None:
+    rows = [chooser(1, "A", "A", "B"), row(2), chooser(3, "4 apples", "3", "4 apples")]
+    suite = HeldOut().suite_of({"refs": rows}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    assert suite.sizes() == {"heldout_refs": 3, "heldout_refs_choices": 2}
+    first, second = (vars(item) for item in suite.choices["heldout_refs_choices"].items)
+    assert first == {"question": "Q: Which is 1?\nA. 1\nB. 2\nA:", "choices": ["A\n", "B\n"], "gold": 0}
+    assert (second["choices"], second["gold"]) == (["3\n", "4 apples\n"], 1)
+    assert {name: len(texts) for name, texts in suite.items().items()} == dict(suite.sizes())
+
+
+@pytest.mark.parametrize("first", ["refs", "refs_choices"])
+def test_a_target_named_like_the_choices_of_another_has_a_task_of_its_own(first: str, tmp_path: Path) -> None:
+    rows = {"refs": [chooser(1, "A", "A", "B")], "refs_choices": [row(1)]}
+    ordered = dict(sorted(rows.items(), key=lambda one: one[0] != first))
+    suite = HeldOut().suite_of(ordered, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    assert (len(suite.tasks), len(suite.choices)) == (2, 1)
+    assert not set(suite.tasks) & set(suite.choices)
+    assert len(set(suite.harness.tasks)) == len(suite.harness.tasks) == len(list(tmp_path.glob("*.yaml")))
+
+
+def test_the_likeliest_option_is_the_answer_of_the_model(tmp_path: Path) -> None:
+    rows = [chooser(i, "AB"[i % 2], "A", "B") for i in range(6)]
+    suite = HeldOut().suite_of({"refs": rows}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    found = suite.evaluate(nano_model(), None, folder=tmp_path)
+    chosen = [one for one in found.items if one.task == "heldout_refs_choices"]
+    losses = suite_losses(tmp_path / "losses", rows)
+    assert [one.value for one in chosen] == [float(right < other) for right, other in losses]
+    result = next(one for one in found.results if one.task == "heldout_refs_choices")
+    assert (result.metric, result.n, result.primary, result.higher_is_better) == ("acc_norm", 6, True, True)
+    assert result.value == pytest.approx(sum(one.value for one in chosen) / 6)
+
+
+def suite_losses(folder: Path, rows: list[Example]) -> list[tuple[float, float]]:
+    """The losses of the right and of the other option of each row, each measured as an answer."""
+
+    def losses(name: str, answers: list[str]) -> list[float]:
+        given = [
+            replace(one, turns=(replace(one.turns[0], answer=text, options=()),))
+            for one, text in zip(rows, answers, strict=True)
+        ]
+        suite = HeldOut().suite_of({name: given}, template=TEMPLATE, model=nano_model(), folder=folder / name)
+        found = suite.evaluate(nano_model(), None, folder=folder / name)
+        return [one.value for one in found.items if one.metric == "nll"]
+
+    right = [one.turns[0].answer for one in rows]
+    other = [next(text for text in one.turns[0].options if text != one.turns[0].answer) for one in rows]
+    return list(zip(losses("right", right), losses("other", other), strict=True))
+
+
 def test_the_address_has_the_rows_and_not_the_folder(tmp_path: Path) -> None:
     def key(folder: str, *rows: Example) -> object:
         place = tmp_path / folder

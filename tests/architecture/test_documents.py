@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-PLACE = re.compile(r"`((?:nait|baselines|eval|sweeps|conf|tests|benchmarks|docs)/[\w./-]*\w)`")
+PLACE = re.compile(r"`((?:nait|baselines|eval|sweeps|conf|tests|benchmarks|docs|community)/[\w./-]*\w)`")
 
 
 def documents() -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("nait", "baselines", "eval", "sweeps", "conf", "tests", "benchmarks", "docs")
+FOLDERS = ("nait", "baselines", "eval", "sweeps", "conf", "tests", "benchmarks", "docs", "community")
 IS_NO = re.compile(r"(\w+)\s+(?:is|are|was|were|be)\s+no\s+(?!longer\b|more\b|better\b)")
 OLD = {
     "mend": r"\bmend(?:s|ed|ing)?\b",
@@ -49,7 +49,7 @@ def test_code_and_documents_use_present_day_words(word: str) -> None:
     pattern = re.compile(OLD[word], re.IGNORECASE | re.MULTILINE)
     found = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
-        for path in texts(("nait", "baselines", "eval", "sweeps", "conf", "docs"))
+        for path in texts(("nait", "baselines", "eval", "sweeps", "conf", "docs", "community"))
         for line in path.read_text(encoding="utf-8").splitlines()
         if pattern.search(line) and not (word == "mend" and "turns" in line)  # the config value turns=mend
     ]

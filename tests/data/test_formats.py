@@ -293,3 +293,34 @@ def test_columns_that_fit_no_format_are_shown_with_the_formats() -> None:
 def test_a_misspelt_key_is_a_config_error(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         find_layout({"q": "a", "a": "b"}, **options)
+
+
+@pytest.mark.parametrize(
+    ("row", "possible"),
+    [
+        ({"question": "Sum?", "choices": ["3", "4"], "answer": 1}, ("A", "B")),
+        (
+            {"question": "Sum?", "choices": {"text": ["3", "4"], "label": ["1", "2"]}, "answerKey": "2"},
+            ("1", "2"),
+        ),
+        ({"question": "Sum?", "options": ["three", "four"], "answer": "four"}, ("three", "four")),
+        ({"question": "Sum?", "options": ["three", "four"], "answer": "It is four."}, ()),
+        ({"question": "Sum?", "options": "A. 3\nB. 4", "answer": "B"}, ()),
+        ({"question": "Sum?", "options": ["four", "four"], "answer": "four"}, ()),
+        ({"question": "Sum?", "options": [" ", "4"], "answer": "B"}, ("A", "B")),
+        ({"question": "Sum?", "answer": "4"}, ()),
+    ],
+)
+def test_a_turn_has_the_answers_to_choose_from_as_its_answer_is_written(
+    row: Row, possible: tuple[str, ...]
+) -> None:
+    (turn,) = find_layout(row).read(row).turns
+    assert turn.options == possible
+    assert not possible or turn.answer in possible
+
+
+def test_a_rows_id_does_not_depend_on_its_options() -> None:
+    from nait.core.dataset.examples import content_id
+
+    assert content_id("", [Turn("q", "A", options=("A", "B"))]) == content_id("", [Turn("q", "A")])
+    assert Turn("q", "A", options=("A", "B")) == Turn("q", "A")

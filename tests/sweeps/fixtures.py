@@ -127,9 +127,12 @@ def put(
     trained: bool = True,
     facts: Mapping[str, Any] | None = None,
     also: Mapping[str, str] | None = None,
+    named: bool = True,
     **settings: str,
 ) -> str:
     """The address of a run's record, with the artifacts that it links to; `also`: further links.
+
+    `named`: a link "name", which leads to no artifact, distinguishes records of equal settings.
 
     `settings` are the run's config: `train.*` enters the key of the adapter, `eval.*` that of the evaluation,
     `model.*` and `template.*` that of the texts, `order` that of the selection, all others that of the scores.
@@ -177,4 +180,6 @@ def put(
         "truth": {} if evaluated else {"precision": shares[TASKS[0]]},
         "training": {"model": text.get("model", "m0"), "template": text.get("template", "t0"), "recipe": recipe},
     }  # fmt: skip
-    return record_run(store, {**links, "name": name}, labels, {**known, **(facts or {})}).address
+    return record_run(
+        store, {**links, **({"name": name} if named else {})}, labels, {**known, **(facts or {})}
+    ).address

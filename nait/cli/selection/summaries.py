@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
+from collections.abc import Mapping
+from pathlib import Path
 
+from nait.cli.selection.exported_rows import scores_place
+from nait.cli.selection.row_texts import row_line, row_lines, wrapped
 from nait.cli.selection.selection_runs import SelectionRun
 from nait.core.dataset.examples import Example
 from nait.core.estimates.human_units import human_seconds
@@ -14,9 +17,6 @@ SHOWN = 3
 """Rows that are shown."""
 LAYERS = 5
 """The most layers that are shown."""
-WIDTH = 100
-"""Columns of a terminal that every line fits."""
-LINE = WIDTH - 12
 
 
 def ending(run: SelectionRun, file: str) -> str:
@@ -40,24 +40,8 @@ def _rows(run: SelectionRun) -> str:
     for rank, row in enumerate(run.selection.rows[:SHOWN], start=1):
         example = run.pool.examples[row]
         scores = ", ".join(f"{value:.3g}" for value in table.values[row][:SHOWN])
-        lines += [f"{rank}. row {example.row}, score {scores}", *_shown(example)]
+        lines += [f"{rank}. row {example.row}, score {scores}", *row_lines(example)]
     return "\n".join(lines)
-
-
-def _shown(example: Example) -> list[str]:
-    """Question and answer of a row, a line each."""
-    turn = example.turns[-1]
-    asked = f"{turn.instruction} {turn.input}".strip()
-    return [f"   {name} {_short(text)}" for name, text in (("asked: ", asked), ("answer:", turn.answer))]
-
-
-def _short(text: str) -> str:
-    return textwrap.shorten(" ".join(text.split()), LINE, placeholder=" ...")
-
-
-def wrapped(text: str) -> str:
-    """The text in lines of at most `WIDTH` columns."""
-    return textwrap.fill(text, WIDTH, subsequent_indent="  ") if text else ""
 
 
 def _warnings(run: SelectionRun) -> list[str]:
@@ -66,10 +50,11 @@ def _warnings(run: SelectionRun) -> list[str]:
 
 def explained_text(run: SelectionRun, row: str) -> str:
     """Why a row is selected or not, in lines."""
-    return "\n".join(line for one in run.explained(row) for line in _explained(one))
+    references = {example.id: example for target in run.job.targets for example in target.examples}
+    return "\n".join(line for one in run.explained(row) for line in _explained(one, references))
 
 
-def _explained(one: Explanation) -> list[str]:
+def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]:
     chosen = "is selected" if one.selected else "is not selected"
     if one.score is None or one.percentile is None:
         return [f"Row {one.row} {chosen}: {one.reason or 'it has no score'}."]
@@ -84,10 +69,16 @@ def _explained(one: Explanation) -> list[str]:
         parts = sorted(one.layers.items(), key=lambda pair: -abs(pair[1]))[:LAYERS]
         shown = ", ".join(f"layer {layer} {part:+.3g}" for layer, part in parts)
         lines.append(f"  Largest parts of its distance from the mean row: {shown}.")
+    text = [wrapped(line) for line in lines]
     if one.nearest:
-        shown = ", ".join(f"{name} ({value:.2f})" for name, value in one.nearest)
-        lines.append(f"  Nearest reference rows: {shown}.")
-    return [wrapped(line) for line in lines]
+        text.append("  Nearest reference rows:")
+        text += [f"  {value:6.2f}  {_reference(name, references)}" for name, value in one.nearest]
+    return text
+
+
+def _reference(name: str, references: Mapping[str, Example]) -> str:
+    """A reference row in text; its id where the text is not known, as with exported directions."""
+    return row_line(references[name]) if name in references else name
 
 
 def _cost(run: SelectionRun) -> str:
@@ -99,9 +90,11 @@ def _cost(run: SelectionRun) -> str:
 
 
 def _next(run: SelectionRun, file: str) -> str:
+    beside = scores_place(Path(file))
+    own = Path(file) == run.folder / "selected.jsonl"  # without --out
     return "\n".join([
         f"Rows:   {file}",
-        f"Scores: {run.folder / 'scores.parquet'}",
+        f"Scores: {run.folder / 'scores.parquet' if own else beside}",
         f"Why:    nait explain ROW --in {shlex.quote(str(run.folder))}",
         "Train:  TRL, Axolotl and LLaMA-Factory load this file; or 'stages=[select,train,evaluate]'.",
     ])  # fmt: skip

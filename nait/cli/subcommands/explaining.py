@@ -26,8 +26,9 @@ def explain(
 
 def explained(row: str, run: str, *, as_json: bool, trusted: bool = False) -> str:
     """The explanation as text or JSON. Raises: NaitError for an unknown row or run."""
+    from nait.cli.selection.row_texts import wrapped
     from nait.cli.selection.selection_runs import recorded_selection
-    from nait.cli.selection.summaries import explained_text, wrapped
+    from nait.cli.selection.summaries import explained_text
 
     found = recorded_selection(Path(run).expanduser(), trusted=trusted)
     stable = found.stability

@@ -72,19 +72,21 @@ def _columns(rows: list[tuple[str, str]]) -> str:
 
 def show(
     name: str = typer.Argument(
-        metavar="RUN|SELECTION", help="A run's folder, or a selection's address or folder."
+        metavar="RUN|SELECTION|FILE",
+        help="A run's folder, a selection's address or folder, or a file of rows.",
     ),
     store: str = typer.Option("store", "--store", help="The store of a selection's address."),
     as_json: bool = typer.Option(False, "--json", help="Print the record as JSON."),
 ) -> Callable[[], None]:
-    """Show what a run or a selection is made of, its numbers and its warnings."""
+    """Show what a run, a selection or a file of rows is made of: its numbers, its warnings, its first rows."""
     return lambda: print(visible(shown(name, store, as_json=as_json)))
 
 
 def shown(name: str, store: str, *, as_json: bool) -> str:
-    """The record of a run's folder or of a selection, which may come from elsewhere.
+    """The record of a run's folder or of a selection, which may come from elsewhere, or the rows of a file.
 
-    Raises: ConfigError if there is neither, or the record has another form; StoreError for one that cannot be read.
+    Raises: ConfigError if there is none, or the record has another form; StoreError for one that cannot be read;
+    DataError for a file that is not one of rows.
     """
     folder = Path(name).expanduser()
     if (folder / "run.json").is_file():
@@ -93,6 +95,10 @@ def shown(name: str, store: str, *, as_json: bool) -> str:
         settle(folder)
         record = _checked(folder / "run.json", RUN)
         return json.dumps(record, indent=2) if as_json else _run(folder, record)
+    if folder.is_file():
+        from nait.cli.selection.row_files import shown_rows
+
+        return shown_rows(folder, as_json=as_json)
     manifest = _selection(folder, store, name)
     if as_json:
         return json.dumps(manifest, indent=2)
@@ -124,7 +130,7 @@ def _selection(folder: Path, store: str, name: str) -> dict[str, Any]:
             path for path in Path(store).glob(f"selections/{name}*") if (path / "manifest.json").is_file()
         ]
     if len(found) != 1:
-        fix = "Give a run's folder, which holds run.json, or the address of a selection in --store."
+        fix = "Give a run's folder, which holds run.json, the address of a selection in --store, or a file of rows."
         raise ConfigError(f"{len(found)} runs and selections have this name", where=name, fix=fix)
     manifest: dict[str, Any] = _checked(found[0] / "manifest.json", shapes.keyed(lambda _: ""))
     return manifest

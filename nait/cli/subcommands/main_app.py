@@ -14,7 +14,7 @@ from nait.cli.subcommands.direction_commands import directions
 from nait.cli.subcommands.doctor import doctor
 from nait.cli.subcommands.explaining import explain
 from nait.cli.subcommands.listing import ls, show
-from nait.cli.subcommands.publish_command import publish
+from nait.cli.subcommands.publish_command import publish, submit
 from nait.cli.subcommands.selecting import compare, select
 from nait.cli.subcommands.store_commands import store_app, verify
 from nait.core.errors import ConfigError
@@ -69,6 +69,7 @@ app.command()(explain)
 app.command()(ls)
 app.command()(show)
 app.command()(publish)
+app.command()(submit)
 app.command()(verify)
 app.add_typer(directions)
 app.add_typer(store_app, name="store")

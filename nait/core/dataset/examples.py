@@ -23,13 +23,15 @@ ID_CHARS = 16
 class Turn:
     """One instruction with its optional input, and the answer.
 
-    An answer that is not `trained` is context: the model sees it, but it is never scored or trained on.
+    An answer that is not `trained` is context: the model sees it, but it is never scored or trained on. `options`:
+    the answers to choose from, written as the answer is; empty where there are none. The id does not depend on them.
     """
 
     instruction: str
     answer: str
     input: str = ""
     trained: bool = True
+    options: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,14 @@ def chosen_label(
     return options.labels[index - first_index]
 
 
+def possible_answers(options: AnswerOptions | str | None, answer: str) -> tuple[str, ...]:
+    """The labels or the texts of the options, whichever the answer is one of; empty if it is neither."""
+    if not isinstance(options, AnswerOptions):
+        return ()
+    kinds = [one for one in (options.labels, options.texts) if all(text.strip() for text in one)]
+    return next((one for one in kinds if answer in one and 1 < len(one) == len(set(one))), ())
+
+
 def _plain_answer(value: object, column: str, *, field: str, assigned: bool) -> str:
     """Answer to a question without options."""
     if not isinstance(value, (bool, int, float)) or is_missing(value):

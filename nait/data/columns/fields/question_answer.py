@@ -12,7 +12,13 @@ from nait.data.chat.media import PLACEHOLDER, checked_media, has_media_placehold
 from nait.data.chat.messages import CHAT, SHAREGPT, is_conversation, is_messages, read_messages
 from nait.data.chat.reasoning import Handling, join_reasoning
 from nait.data.chat.roles import ASSISTANT, USER, Message
-from nait.data.columns.fields.multiple_choice import AnswerOptions, chosen_label, read_options, with_options
+from nait.data.columns.fields.multiple_choice import (
+    AnswerOptions,
+    chosen_label,
+    possible_answers,
+    read_options,
+    with_options,
+)
 from nait.data.columns.fields.row_fields import input_text
 from nait.data.columns.hints.guesses import guess_mapping
 from nait.data.columns.hints.row_hints import hint, mapping_caveats, mapping_text
@@ -104,7 +110,7 @@ class QuestionAnswer:
         given = input_text(row, self.optional.get("input"), assigned="input" in self.assigned)
         if isinstance(value_at(row, self.optional.get("input")), list) and given:
             notes.append(JOINED_INPUT)
-        turn = Turn(question, answer, given)
+        turn = Turn(question, answer, given, options=possible_answers(options, answer))
         if any(map(has_media_placeholder, (question, turn.input, answer))):
             notes.append(PLACEHOLDER)
         history = self.optional.get("history")

@@ -3,12 +3,13 @@
 The task asks with the run's own template and scores the answer that the row has. `nll` is the mean negative
 log-likelihood of an answer's tokens in nats, averaged over the rows: lower is better. Where all answers are short,
 `exact_match` is the share that greedy decoding gives exactly: the answer and then the end that the template trains.
-For a template that trains no end, an answer that the model continues counts too.
+For a template that trains no end, an answer that the model continues counts too. Rows with options are a
+multiple-choice task too: `acc_norm` is the share of them whose answer has the highest log-likelihood per character
+among the options.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -22,9 +23,18 @@ from nait.core.dataset.examples import Example
 from nait.core.errors import ConfigError
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.eval.harness import Backend, LmEval
+from nait.eval.held_out.held_out_items import (
+    HeldOutChoiceItem,
+    HeldOutItem,
+    choice_item,
+    item_of,
+    last_turn,
+    with_ends,
+    write_answers,
+    write_choices,
+)
 from nait.models.prompts.chat_template import ChatTemplate
 from nait.models.prompts.templates import Template
-from nait.store import whole_file, write_text
 
 VERSION = 2
 """Since 2, an answer that the model continues is not an exact match, and an answer is scored as the row writes it."""
@@ -32,29 +42,8 @@ SHORT_WORDS = 5
 """Answers of at most so many words are also compared exactly."""
 ENDED = "_ended"
 """The end of the name of a task that asks whether greedy decoding gives an answer and then ends."""
-# The fields are named, not rendered: the harness would take a rendered "[1, 2]" for a list.
-TASK = """\
-# Held-out rows of the target '{target}': the log-likelihood of their answers, and whether greedy decoding gives them.
-task: {name}
-dataset_path: arrow
-dataset_kwargs:
-  data_files:
-    test: {data}
-test_split: test
-output_type: loglikelihood
-doc_to_text: question
-doc_to_target: answer
-target_delimiter: ""
-metric_list:
-  - metric: perplexity
-    aggregation: mean
-    higher_is_better: true
-  - metric: acc
-    aggregation: mean
-    higher_is_better: true
-metadata:
-  version: 1.0
-"""
+CHOICES = "_choices"
+"""The end of the name of a multiple-choice task."""
 
 
 @dataclass(frozen=True)
@@ -81,34 +70,42 @@ class HeldOut:
     ) -> HeldOutSuite:
         """The suite of the held-out rows of each target. Its task files are written to `folder`."""
         tokenizer = model.load_tokenizer() if isinstance(template, ChatTemplate) else None
-        tasks = {}
+        tasks: dict[str, HeldOutTask] = {}
+        choices: dict[str, HeldOutChoices] = {}
         folder.mkdir(parents=True, exist_ok=True)
         for number, (target, examples) in enumerate(rows.items()):
             plain = re.sub(r"[^\w.-]", "_", target)
-            name = f"heldout_{plain}" + (f"_{number}" if f"heldout_{plain}" in tasks else "")
+            taken = f"heldout_{plain}" in (*tasks, *choices)
+            name = f"heldout_{plain}" + (f"_{number}" if taken else "")
             answered = [one for one in examples if one.answered]
-            made = tuple(_item(one, template, tokenizer) for one in answered)
+            made = tuple(item_of(one, template, tokenizer) for one in answered)
             task = HeldOutTask(made, tuple(map(texts_of, answered)))
             if task.short:
                 tokenizer = tokenizer or model.load_tokenizer()
-                task = replace(task, ended=_ended(answered, made, template, tokenizer))
+                task = replace(task, ended=with_ends(answered, made, template, tokenizer))
             tasks[name] = task
             for asked, items in ((name, task.items), (f"{name}{ENDED}", task.ended)):
                 if items:
-                    _write(folder, asked, items, target)
+                    write_answers(folder, asked, items, target)
+            if optional := [one for one in answered if last_turn(one).options]:
+                chosen = tuple(choice_item(one, template, tokenizer) for one in optional)
+                own = f"{name}{CHOICES}" + (f"_{number}" if f"{name}{CHOICES}" in tasks else "")
+                choices[own] = HeldOutChoices(chosen, tuple(map(texts_of, optional)))
+                write_choices(folder, own, chosen, target)
+        ended = [f"{name}{ENDED}" for name, task in tasks.items() if task.ended]
         harness = LmEval(
-            [*tasks, *(f"{name}{ENDED}" for name, task in tasks.items() if task.ended)],
+            [*tasks, *ended, *choices],
             backend=self.backend, batch_tokens=self.batch_tokens, batch_size=self.batch_size, include=[str(folder)],
         )  # fmt: skip
-        return HeldOutSuite(harness, tasks)
+        return HeldOutSuite(harness, tasks, choices)
 
 
-@dataclass
-class HeldOutItem:
-    """The rendered text before a row's last answer, and the answer."""
+@dataclass(frozen=True)
+class HeldOutChoices:
+    """The multiple-choice items of one target, and the texts of each row for the contamination check."""
 
-    question: str
-    answer: str
+    items: tuple[HeldOutChoiceItem, ...]
+    texts: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -130,10 +127,11 @@ class HeldOutTask:
 
 @dataclass(frozen=True)
 class HeldOutSuite:
-    """The harness's tasks of held-out rows, with results per answer token."""
+    """The harness's tasks of held-out rows, with results per answer token. `choices`: those of rows with options."""
 
     harness: LmEval
     tasks: Mapping[str, HeldOutTask]
+    choices: Mapping[str, HeldOutChoices]
 
     def check(self) -> None:
         """Raises: ConfigError, see `LmEval.check`."""
@@ -145,7 +143,7 @@ class HeldOutSuite:
 
     def sizes(self) -> Mapping[str, int]:
         """Task -> its number of items."""
-        return {name: len(task.items) for name, task in self.tasks.items()}
+        return {name: len(task.items) for name, task in (*self.tasks.items(), *self.choices.items())}
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Requested name -> task -> its number of items, see `LmEval.counts`."""
@@ -159,7 +157,7 @@ class HeldOutSuite:
         """Task -> the texts of each row, without the template around them."""
         return {
             name: [EvaluationText(str(place), texts) for place, texts in enumerate(task.texts)]
-            for name, task in self.tasks.items()
+            for name, task in (*self.tasks.items(), *self.choices.items())
         }
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation:
@@ -181,55 +179,13 @@ class HeldOutSuite:
             if item.metric == "acc" and item.task in exact
         ]
         results = [_result(name, metric, items) for name in self.tasks for metric in ("nll", "exact_match")]
-        return replace(found, results=tuple(one for one in results if one.n), items=tuple(items))
+        items += [item for item in found.items if item.task in self.choices]
+        chosen = [one for one in found.results if one.task in self.choices]
+        return replace(found, results=(*(one for one in results if one.n), *chosen), items=tuple(items))
 
     def assist(self, model: Model, adapter: Path | None) -> None:
         """This process's share of `evaluate`, which rank 0 calls with the same model and adapter. Writes nothing."""
         self.harness.assist(model, adapter)
-
-
-def _item(example: Example, template: Template, tokenizer: Any) -> HeldOutItem:
-    """The item of a row: its last trained answer, with the template's suffix, and the text before it."""
-    spans = [span for span in template.spans(example, tokenizer) if span.text]
-    end = max(place for place, span in enumerate(spans) if span.kind == "answer") + 1
-    start = end - 1
-    while start and spans[start - 1].kind == "answer":
-        start -= 1
-    texts = [span.text for span in spans]
-    return HeldOutItem("".join(texts[:start]), "".join(texts[start:end]))
-
-
-def _ended(
-    examples: Sequence[Example], items: Sequence[HeldOutItem], template: Template, tokenizer: Any
-) -> tuple[HeldOutItem, ...]:
-    """The items with the end of their answers; empty for a template that trains no end."""
-    ends = [_end(one, template, tokenizer) for one in examples]
-    if template.eos == "never" or not all(ends):
-        return ()
-    return tuple(HeldOutItem(item.question, item.answer + end) for item, end in zip(items, ends, strict=True))
-
-
-def _end(example: Example, template: Template, tokenizer: Any) -> str:
-    """The text that ends a row's last trained answer in training: a chat template's own, or the tokenizer's token."""
-    spans = template.spans(example, tokenizer)
-    last = max(place for place, span in enumerate(spans) if span.kind == "answer" and span.text)
-    end = next((span.text.rstrip() for span in spans[last + 1 :] if span.kind == "end"), "")
-    return end or str(getattr(tokenizer, "eos_token", None) or "")
-
-
-def _write(folder: Path, name: str, items: Sequence[HeldOutItem], target: str) -> None:
-    """Write the items of a task as typed columns, in which a date stays the text that it is, and the task's file."""
-    import pyarrow as pa
-
-    data = (folder / f"{name}.arrow").resolve()
-    columns = {
-        key: pa.array([vars(item)[key] for item in items], pa.string()) for key in ("question", "answer")
-    }
-    table = pa.table(columns)
-    with whole_file(data) as part, pa.ipc.new_stream(str(part), table.schema) as stream:
-        stream.write_table(table)
-    about = TASK.format(target=json.dumps(target)[1:-1], name=json.dumps(name), data=json.dumps(str(data)))
-    write_text(folder / f"{name}.yaml", about)
 
 
 def _token_counts(items: Sequence[HeldOutItem], tokenizer: Any) -> list[int]:

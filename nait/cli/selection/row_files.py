@@ -1,0 +1,67 @@
+"""`nait show FILE`: how a file of rows is read, its first rows, and the scores beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nait.cli.selection.exported_rows import scores_place
+from nait.cli.selection.row_texts import row_lines, wrapped
+from nait.core.dataset.examples import Example, Pool
+from nait.data.pools import read_pool
+
+SHOWN = 3
+"""Rows that are shown."""
+
+
+def shown_rows(path: Path, *, as_json: bool) -> str:
+    """The facts and the first rows of a file as text or JSON. Raises: DataError for a file that cannot be read."""
+    pool = read_pool(path, duplicates="keep")
+    first = sorted(pool.examples, key=lambda example: example.row)[:SHOWN]
+    scores = _scores(path, len(pool))
+    if as_json:
+        assert pool.source is not None
+        rows = [json.loads(line) for line in pool.source.lines([example.row for example in first])]
+        return json.dumps({**_facts(pool), "scores": scores, "first": rows}, indent=2, ensure_ascii=False)
+    facts = {
+        **_facts(pool),
+        "columns": ", ".join(f"{k} from {v}" for k, v in _facts(pool)["columns"].items()),
+    }
+    if scores:
+        facts["scores"] = f"{scores['file']}: {scores['selected']:,} of {scores['rows']:,} rows were selected"
+    lines = [wrapped(f"{name:<10} {value}") for name, value in facts.items() if value not in ("", 0, {}, [])]
+    return "\n".join([*lines, "", *(line for one in first for line in _shown(one, scores))])
+
+
+def _facts(pool: Pool) -> dict[str, Any]:
+    return {
+        "rows": len(pool),
+        "format": pool.reading.get("format", ""),
+        "columns": dict(pool.reading.get("columns") or {}),
+        "unused": list(pool.reading.get("unused") or ()),
+        "duplicates": pool.duplicates,
+        "skipped": dict(pool.skipped),
+    }
+
+
+def _shown(example: Example, scores: dict[str, Any] | None) -> list[str]:
+    best = scores["best"] if scores else []
+    score = f", score {best[example.row]:.4g}" if example.row < len(best) else ""
+    return [f"{example.row + 1}. row {example.row}{score}", *row_lines(example)]
+
+
+def _scores(path: Path, rows: int) -> dict[str, Any] | None:
+    """The file of scores beside a selection's file, best first; None where there is none of these rows."""
+    place = scores_place(path)
+    if place == path or not place.is_file():
+        return None
+    import pandas as pd
+
+    table = pd.read_parquet(place)
+    names = [name for name in table.columns if name.startswith("score:")]
+    if not names or not {"selected", "rank"} <= set(table.columns) or int(table.selected.sum()) != rows:
+        return None
+    chosen = table[table.selected].sort_values("rank")
+    best = [float(value) for value in chosen[names].max(axis=1).head(SHOWN)]
+    return {"file": str(place), "rows": len(table), "selected": rows, "best": best}
