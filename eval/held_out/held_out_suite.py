@@ -143,7 +143,8 @@ class HeldOutSuite:
 
     def sizes(self) -> Mapping[str, int]:
         """Task -> its number of items."""
-        return {name: len(task.items) for name, task in (*self.tasks.items(), *self.choices.items())}
+        own = {name: len(task.items) for name, task in self.tasks.items()}
+        return own | {name: len(task.items) for name, task in self.choices.items()}
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Requested name -> task -> its number of items, see `LmEval.counts`."""
@@ -155,9 +156,11 @@ class HeldOutSuite:
 
     def items(self) -> Mapping[str, Sequence[EvaluationText]]:
         """Task -> the texts of each row, without the template around them."""
+        texts = {name: task.texts for name, task in self.tasks.items()}
+        texts |= {name: task.texts for name, task in self.choices.items()}
         return {
-            name: [EvaluationText(str(place), texts) for place, texts in enumerate(task.texts)]
-            for name, task in (*self.tasks.items(), *self.choices.items())
+            name: [EvaluationText(str(place), one) for place, one in enumerate(rows)]
+            for name, rows in texts.items()
         }
 
     def evaluate(self, model: Model, adapter: Path | None, *, folder: Path) -> Evaluation:

@@ -130,7 +130,10 @@ def _control(board: Board, entry: PlacedRun) -> tuple[PlacedRun, ...]:
     def suits(runs: Sequence[PlacedRun]) -> tuple[bool, int]:
         return runs[0].labels["target"] == entry.labels["target"], len(_seeds(runs))
 
-    return _once(max(list(lines.values()), key=suits)) if lines else ()
+    if not lines:
+        return ()
+    best = max(lines.values(), key=suits)
+    return _once(best)
 
 
 def _once(runs: Iterable[PlacedRun]) -> tuple[PlacedRun, ...]:
