@@ -14,9 +14,10 @@ import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_groups import compose, loader_of
 from nait.cli.command.sweep_jobs import Jobs, expand
+from nait.cli.config.log_lines import AGAIN
 from nait.cli.sweep import Sweep, progress
 from nait.core.errors import ConfigError
-from tests.app.commands import Run, manifests
+from tests.app.commands import Run, given, manifests
 
 
 def jobs(*words: str) -> Jobs:
@@ -140,3 +141,28 @@ def test_a_finished_job_of_a_sweep_keeps_no_config() -> None:
     Sweep().on_job_end(config, done)
     assert done.cfg is None
     assert done.hydra_cfg is None
+
+
+def test_a_warning_that_the_jobs_share_is_said_once_and_is_in_the_log_of_each(
+    nait: Run, tmp_path: Path
+) -> None:
+    done = nait("-m", "selector=length", "seed=0,1", "stages=[select]")
+    assert done.returncode == 0, done.stderr
+    warnings = [line.split(" ", 1)[1] for line in done.stderr.splitlines() if " W " in line[:12]]
+    assert warnings
+    assert len(set(warnings)) == len(warnings)
+    logs = [path.read_text() for path in sorted((tmp_path / "runs").rglob("*.log"))]
+    assert len(logs) == 2
+    for line in warnings:
+        assert [line in text for text in logs] == [True, True]
+
+
+def test_an_error_that_the_jobs_share_is_said_once(nait: Run, home: Path) -> None:
+    words = [word for word in given(home) if not word.startswith("eval")]
+    done = nait("-m", *words, "eval=heldout", "selector=random", "seed=0,1,2", bare=True)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if "each side needs" in line]
+    assert len(lines) == 2
+    assert " E " in lines[0][:12]
+    assert lines[1].startswith("nait: ")  # the message that ends the sweep
+    assert done.stderr.count(AGAIN) == 2

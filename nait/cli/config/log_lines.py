@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
@@ -10,6 +11,11 @@ from nait.core.inputs.secrets import masked
 from nait.core.inputs.visible_text import visible
 
 YELLOW, RED, PLAIN = "\x1b[33m", "\x1b[31m", "\x1b[0m"
+REPEATED = "repeated"
+"""The attribute of a record that the terminal has shown before."""
+AGAIN = "The same error as in an earlier job."
+_SAID: set[str] = set()
+"""The warnings and errors that this process has shown. The jobs of a sweep set up their logs one after the other."""
 
 
 class LogLines(logging.Formatter):
@@ -28,7 +34,7 @@ class TerminalLines(LogLines):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text, with its colour."""
-        text = super().format(record)
+        text = super().format(_shortened(record) if getattr(record, REPEATED, False) else record)
         if record.levelno < logging.WARNING or not _colours():
             return text
         return f"{RED if record.levelno >= logging.ERROR else YELLOW}{text}{PLAIN}"
@@ -37,3 +43,27 @@ class TerminalLines(LogLines):
 def _colours() -> bool:
     """Whether standard error is a terminal that shows colours and the user has not turned them off (no-color.org)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _shortened(record: logging.LogRecord) -> logging.LogRecord:
+    again = copy.copy(record)
+    again.msg, again.args = AGAIN, ()
+    return again
+
+
+class SaidOnce(logging.Filter):
+    """Drops a warning that the terminal has shown before, and marks such an error as repeated, for `TerminalLines`.
+
+    Jobs of a sweep often share them. The log file of each job has all of its own.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the terminal shows the record."""
+        if record.levelno < logging.WARNING or record.exc_info:
+            return True
+        text = record.getMessage()
+        if text in _SAID:
+            setattr(record, REPEATED, True)
+            return record.levelno >= logging.ERROR
+        _SAID.add(text)
+        return True
