@@ -180,10 +180,10 @@ def _damage(roots: Iterable[Path], found: Sequence[SubmittedMethod]) -> list[str
     """Artifacts behind the entries that are damaged, gone, or without checksums. Every file is hashed."""
     faults: list[str] = []
     for root in roots:
-        runs = [run for entry in found for run in entry.every if run.record.path.parents[1] == root]
-        links: dict[str, str | None] = {f"the record of {run.name}": run.record.address for run in runs}
+        runs = [run for entry in found for run in entry.every if _is_in(run, root)]
+        links: dict[str, str | None] = {}
         for run in runs:
-            made = run.record.manifest["links"]
+            made = {"record": run.record.address, **run.record.manifest["links"]}
             links |= {f"{kind} of {run.name}, seed {run.labels['seed']}": made[kind] for kind in made}
         chain = chain_of(root, links)
         faults += chain.faults
@@ -193,6 +193,10 @@ def _damage(roots: Iterable[Path], found: Sequence[SubmittedMethod]) -> list[str
             if "files" not in one.manifest
         ]
     return faults
+
+
+def _is_in(run: PlacedRun, root: Path) -> bool:
+    return run.record.path.resolve().parents[1] == root.resolve()
 
 
 def _row(stores: Stores, entry: SubmittedMethod) -> dict[str, Any]:
