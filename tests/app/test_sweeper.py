@@ -143,7 +143,7 @@ def test_a_finished_job_of_a_sweep_keeps_no_config() -> None:
     assert done.hydra_cfg is None
 
 
-def test_a_warning_that_the_jobs_share_is_said_once_and_is_in_the_log_of_each(
+def test_a_warning_that_the_jobs_share_is_shown_once_and_is_in_the_log_of_each(
     nait: Run, tmp_path: Path
 ) -> None:
     done = nait("-m", "selector=length", "seed=0,1", "stages=[select]")
@@ -157,7 +157,7 @@ def test_a_warning_that_the_jobs_share_is_said_once_and_is_in_the_log_of_each(
         assert [line in text for text in logs] == [True, True]
 
 
-def test_an_error_that_the_jobs_share_is_said_once(nait: Run, home: Path) -> None:
+def test_an_error_that_the_jobs_share_is_shown_once(nait: Run, home: Path) -> None:
     words = [word for word in given(home) if not word.startswith("eval")]
     done = nait("-m", *words, "eval=heldout", "selector=random", "seed=0,1,2", bare=True)
     assert done.returncode == 2

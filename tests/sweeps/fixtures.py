@@ -167,7 +167,7 @@ def put(
     name = (
         "base" if not trained else "full" if selector == "full" else name
     )  # no budget or target changes these
-    if evaluated:
+    if evaluated and "evaluation" not in links:
         links["evaluation"] = evaluate(store, name, shares, seed if trained else 0, groups.get("eval"))
     labels = {
         "selector": selector, "target": target, "budget": budget, "seed": seed, "model": "m", "pool": "p",

@@ -64,4 +64,4 @@ def _scores(path: Path, rows: int) -> dict[str, Any] | None:
         return None
     chosen = table[table.selected].sort_values("rank")
     best = [float(value) for value in chosen[names].max(axis=1).head(SHOWN)]
-    return {"file": str(place), "rows": len(table), "selected": rows, "best": best}
+    return {"file": place.name, "rows": len(table), "selected": rows, "best": best}
