@@ -17,6 +17,7 @@ from nait.sweeps.render.table_notes import without_control
 from nait.sweeps.reports.findings import Finding, Verdict, verdicts
 from nait.sweeps.reports.next_runs import next_runs
 from nait.sweeps.stats.aggregates import LOWER, Line
+from nait.sweeps.stats.paired import ITEMS_ONLY
 from nait.sweeps.stats.target_benchmarks import Benchmarks
 from nait.sweeps.stored_runs.method_names import BASE
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -107,19 +108,22 @@ def _kept(verdict: Verdict) -> str:
 
 
 def _interval(one: Finding) -> str:
-    """The difference with its 95 % interval."""
+    """The difference with its 95 % interval, marked if it is over items only."""
     found = one.difference
     value, low, high = (number(x, signed=True) for x in (found.value, found.low, found.high))
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]" + ("" if found.tested else f" {ITEMS_ONLY}")
 
 
 def _scores(one: Finding, verdict: Verdict) -> str:
-    """Both scores, and the seeds and items of the comparison."""
+    """Both scores, and the seeds and items of the comparison, which may be fewer seeds than the scores have."""
     control = verdict.control_of(one)
     against = f" against {number(control.value)}" if control else ""
     lower = "" if one.line.higher_is_better else f"{LOWER}; "
-    seeds, items = counted(one.difference.seeds, "seed"), counted(one.difference.items, "item")
-    return f"{lower}{number(one.line.value)}{against}; {seeds}, {items}"
+    most = max(one.line.seeds, control.seeds if control else 0)
+    shared = one.difference.seeds < most
+    seeds = counted(one.difference.seeds, "shared seed" if shared else "seed")
+    over = " over all seeds" if shared else ""
+    return f"{lower}{number(one.line.value)}{against}{over}; {seeds}, {counted(one.difference.items, 'item')}"
 
 
 def _list(found: Sequence[Finding]) -> str:

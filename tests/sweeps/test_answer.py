@@ -118,6 +118,16 @@ def test_a_method_that_is_worse_is_called_worse(tmp_path: Path) -> None:
     assert "nait beats" not in text
 
 
+def test_a_method_of_fewer_seeds_is_marked_beside_tested_ones(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fill(store, {"random": 0.3, "length": 0.32})
+    put(store, "nait", seed=1, share=0.9)
+    text = sentences(store)
+    assert "None of 2 methods beats random on nano_math. nait is closest: +0." in text
+    assert "] items only (0." in text
+    assert " over all seeds; 1 shared seed, 60 items)" in text
+
+
 def test_one_seed_establishes_nothing_and_more_seeds_of_both_come_next(tmp_path: Path) -> None:
     store = Store(tmp_path)
     fill(store, {"random": 0.3, "nait": 0.9}, seeds=1)
