@@ -40,6 +40,7 @@ def built_tasks(
     """
     import lm_eval.api.task
     import lm_eval.utils
+    from jinja2 import TemplateError
 
     with (
         tempfile.TemporaryDirectory(prefix="nait-eval-") as scratch,
@@ -53,11 +54,20 @@ def built_tasks(
         ):
             tasks = {task.name: _build(task, shots(task, suite, num_fewshot), seed) for task in suite.tasks}
         code.outcomes.clear()  # the task files of the harness try the metric when they are imported
-        yield tasks
+        try:
+            yield tasks
+        except TemplateError as error:  # of an item that is not the first
+            raise ConfigError(
+                f"a template of the tasks {', '.join(tasks)} fails ({type(error).__name__}: {error})",
+                where="eval.tasks",
+                fix="Correct the templates of the task files.",
+            ) from error
 
 
 def _build(task: Task, num_fewshot: int | None, seed: int) -> Any:
     """The harness's task object, with its number of few-shot examples and their seed set."""
+    from datasets.exceptions import DatasetsError
+    from jinja2 import TemplateError
     from lm_eval.tasks import TaskManager
 
     # Some tasks shuffle their rows with the global RNG, so each task starts from the harness's own seed.
@@ -71,7 +81,10 @@ def _build(task: Task, num_fewshot: int | None, seed: int) -> Any:
             where="eval.tasks",
             fix="Add items to the copy of its data, or list the tasks that have some.",
         ) from error
-    except (ImportError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (
+        ImportError, OSError, KeyError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError,
+        RecursionError, TemplateError, DatasetsError,
+    ) as error:  # fmt: skip
         raise ConfigError(
             f"task '{task.name}' cannot be built ({type(error).__name__}: {error})",
             where="eval.tasks",

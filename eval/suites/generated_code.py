@@ -24,27 +24,30 @@ CALLS = frozenset({"custom_generate", "trust_remote_code"})
 READERS = frozenset({"eval", "generator", "iceberg", "pandas", "spark", "sql"})
 """Readers of `datasets` that run a program, a query or a pickle instead of reading a file."""
 
+LOADING = frozenset({"cache_dir", "download_config", "save_infos", "storage_options", "token"})
+"""Settings of `dataset_kwargs` by which `datasets` writes to any folder, or signs in somewhere."""
+
 
 def check_trust(suite: Suite, *, trusted: bool) -> None:
-    """Raises: ConfigError for tasks of the user's folders that run Python code, unless it is trusted."""
+    """Raises: ConfigError for tasks of the user's folders that run code or write files, unless it is trusted."""
     found = {task.name: code for task in suite.tasks if (code := _foreign_code(task))}
     if found and not trusted:
         shown = ", ".join(f"{name} ({code})" for name, code in list(found.items())[:4])
         raise ConfigError(
-            f"these task files run code: {shown}{' and others' if len(found) > 4 else ''}",
+            f"these task files run code, or write files: {shown}{' and others' if len(found) > 4 else ''}",
             where="eval.include",
             fix="Read them; if you trust the code, set eval.trust_task_code=true.",
         )
 
 
 def _foreign_code(task: Task) -> str:
-    """What a task runs that is defined or changed outside this package and the harness; empty if nothing.
+    """What a task runs or writes that is set outside this package and the harness; empty if nothing.
 
     A function of the harness counts too: with rows of the task's own it may run what they hold.
     """
     if all(map(_is_shipped, task.files)):
         return ""
-    functions = [f"!function {one.spec}" for one in _functions(task.config)]
+    functions = [f"!function {one.spec}" for one in (*_functions(task.config), *task.entry.functions)]
     metrics = [
         f"metric {one['metric']}"
         for one in _entries(task)
@@ -53,7 +56,14 @@ def _foreign_code(task: Task) -> str:
     settings = task.config.get("generation_kwargs")
     calls = sorted(CALLS & {*map(str, settings)}) if isinstance(settings, Mapping) else []
     reader = str(task.config.get("dataset_path"))
-    found = [*functions, *metrics, *(f"generation_kwargs {name}" for name in calls)]
+    loading = task.config.get("dataset_kwargs")
+    options = sorted(LOADING & {*map(str, loading)}) if isinstance(loading, Mapping) else []
+    found = [
+        *functions,
+        *metrics,
+        *(f"generation_kwargs {name}" for name in calls),
+        *(f"dataset_kwargs {name}" for name in options),
+    ]
     return next(iter([*found, *([f"dataset_path {reader}"] if reader in READERS else [])]), "")
 
 

@@ -44,34 +44,49 @@ class Function:
 
 @dataclass(frozen=True)
 class Entry:
-    """A named task, group or tag. `members`: the tasks of a tag, which has no file and no config."""
+    """A named task, group or tag.
+
+    - `members`: the tasks of a tag, which has no file and no config.
+    - `functions`: all functions in its file and in those that it includes. The harness imports each, also one that
+      the definition overrides.
+    """
 
     name: str
     kind: Literal["task", "group", "tag"]
     path: Path | None
     config: Mapping[str, Any]
     members: tuple[str, ...] = ()
+    functions: tuple[Function, ...] = ()
 
 
 class _Loader(_Base):  # type: ignore[misc]
     folder: Path
+    functions: list[Function]
 
 
-_Loader.add_constructor("!function", lambda loader, node: Function(str(node.value), loader.folder))
+def _function(loader: _Loader, node: Any) -> Function:
+    loader.functions.append(Function(str(node.value), loader.folder))
+    return loader.functions[-1]
 
 
-def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The mapping in a YAML file, merged over the files that it includes.
+_Loader.add_constructor("!function", _function)
+
+
+def read_definition(
+    path: Path, *, within: tuple[Path, ...] = (), functions: list[Function] | None = None
+) -> dict[str, Any]:
+    """The mapping in a YAML file, merged over the files that it includes. `functions` gets those of all the files.
 
     Raises: ConfigError if a file cannot be read, is not a mapping, includes itself, or repeats a key.
     """
     path = path.resolve()
+    functions = [] if functions is None else functions
     if path in within:
         raise ConfigError("the file includes itself", where=str(path))
     try:
         with path.open("rb") as stream:
             loader = _Loader(stream)
-            loader.folder = path.parent
+            loader.folder, loader.functions = path.parent, functions
             node = loader.get_single_node()
             config = loader.construct_document(node) if node else None
     except (OSError, yaml.YAMLError) as error:
@@ -83,7 +98,7 @@ def read_definition(path: Path, *, within: tuple[Path, ...] = ()) -> dict[str, A
     included = config.pop("include", [])
     merged: dict[str, Any] = {}
     for name in [included] if isinstance(included, str) else included:
-        merged |= read_definition(path.parent / name, within=(*within, path))
+        merged |= read_definition(path.parent / name, within=(*within, path), functions=functions)
     return merged | config
 
 
@@ -134,20 +149,21 @@ class Catalogue:
         for path in sorted(folder.rglob("*.yaml")):
             if _SKIPPED.isdisjoint(path.parts):
                 try:
-                    self._enter(read_definition(path), path)
+                    functions: list[Function] = []
+                    self._enter(read_definition(path, functions=functions), path, tuple(functions))
                 except ConfigError:
                     # The harness skips its own broken files too. An error in a user's file is raised.
                     if strict:
                         raise
 
-    def _enter(self, config: dict[str, Any], path: Path) -> None:
+    def _enter(self, config: dict[str, Any], path: Path, functions: tuple[Function, ...]) -> None:
         name = config.get("group") or config.get("task")
         if not isinstance(name, str):
             return  # a template that other files include
         if name in self._entries and self._entries[name].kind != "tag":
             return
         kind: Literal["task", "group"] = "group" if "group" in config and "class" not in config else "task"
-        self._entries[name] = Entry(name, kind, path, config)
+        self._entries[name] = Entry(name, kind, path, config, functions=functions)
         tags = config.get("tag") or [] if kind == "task" else []
         for tag in [tags] if isinstance(tags, str) else tags:
             known = self._entries.get(tag)

@@ -11,8 +11,8 @@ import pytest
 from nait.cli.help import groups
 from nait.cli.subcommands.doctor import FEW_BYTES, _space
 from nait.cli.subcommands.listing import GROUPS, listed, shown
-from nait.cli.subcommands.store_commands import kinds_of
 from nait.core.errors import ConfigError, DataError, StoreError
+from nait.store.upkeep.listing import by_kind
 from tests.app.commands import warm
 
 FEW = ["model.max_length=128", "template=plain"]
@@ -120,10 +120,10 @@ def test_each_kind_is_listed_with_a_word_on_each() -> None:
 
 
 def test_a_store_is_listed_by_kind(folder: Path, tmp_path: Path) -> None:
-    assert {line.split()[0] for line in kinds_of(folder / "store").splitlines()} >= {"scores", "selections"}
-    assert kinds_of(tmp_path) == "The store is empty."
+    assert {line.split()[0] for line in by_kind(folder / "store").splitlines()} >= {"scores", "selections"}
+    assert by_kind(tmp_path) == "The store is empty."
     with pytest.raises(StoreError, match="there is no such store"):
-        kinds_of(tmp_path / "nothing")
+        by_kind(tmp_path / "nothing")
 
 
 def test_the_doctor_names_what_is_there_and_what_is_in_the_way(

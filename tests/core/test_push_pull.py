@@ -103,6 +103,44 @@ def test_no_name_in_a_manifest_leads_out_of_the_artifact(name: Any, store: Store
     assert not list((tmp_path / "theirs").rglob("victim"))
 
 
+def refused(place: Path, tmp_path: Path) -> str:
+    """The refusal of the one artifact at `place`, of which nothing enters the store."""
+    theirs = Store(tmp_path / "theirs")
+    done = pull(theirs, str(place))
+    assert (done.copied, len(done.refused)) == (0, 1)
+    assert not files(theirs)
+    return done.refused[0]
+
+
+def test_a_folder_in_place_of_a_file_is_refused(store: Store, tmp_path: Path) -> None:
+    place = tmp_path / "shared"
+    push(store, str(place), kinds=["others"])
+    (file,) = place.glob("others/*/a.txt")
+    file.unlink()
+    file.mkdir()
+    assert "a.txt: is not a file" in refused(place, tmp_path)
+
+
+def test_a_file_of_another_size_is_refused_before_it_is_copied(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "shared"
+    push(store, str(place), kinds=["others"])
+    (file,) = place.glob("others/*/a.txt")
+    file.write_text("ten times as large")
+    system = type(fsspec.filesystem("file"))
+    copy = system.get_file
+    copied: list[str] = []
+
+    def get_file(self: Any, path: str, *rest: Any, **named: Any) -> Any:
+        copied.append(Path(path).name)
+        return copy(self, path, *rest, **named)
+
+    monkeypatch.setattr(system, "get_file", get_file)
+    assert "has 18 bytes instead of 5" in refused(place, tmp_path)
+    assert "a.txt" not in copied
+
+
 @pytest.mark.parametrize("content", ["[]", "{}", "nul", '{"files": null}', "[" * 100_000])
 def test_an_invalid_manifest_is_refused(content: str, tmp_path: Path) -> None:
     folder = tmp_path / "shared/things" / ("a" * 32)

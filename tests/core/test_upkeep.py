@@ -19,6 +19,7 @@ from nait.store.store import OTHER_FOLDER
 from nait.store.upkeep import inventory
 from nait.store.upkeep.gc import garbage, remove
 from nait.store.upkeep.inventory import orphans, over_limit, places, sizes
+from nait.store.upkeep.listing import by_kind, by_run, orphans_by_kind
 from nait.store.upkeep.verify import verify
 
 
@@ -67,6 +68,34 @@ def test_sizes_are_counted_by_kind_and_state(store: Store) -> None:
         "damaged",
         "lock",
     }
+
+
+def test_a_store_is_listed_by_kind_by_run_and_by_what_no_run_needs(store: Store) -> None:
+    first = put(store, "selections", 7)
+    scores = next(one.path.name for one in places(store.root) if one.kind == "scores")
+    labels = {"selector": "nait", "target": "math", "budget": "10%", "seed": 3}
+    put(store, "runs", 1, labels=labels, links={"selection": first.address, "scores": scores})
+    listed = by_kind(store.root).splitlines()
+    assert [line.split() for line in listed if line.startswith("passes")] == [
+        ["passes", "2", "0.0", "MB"],
+        ["passes", "1", "0.0", "MB", "damaged"],
+        ["passes", "1", "0.0", "MB", "lock"],
+        ["passes", "1", "0.0", "MB", "unfinished"],
+    ]
+    heading, *rows = by_run(store.root).splitlines()
+    assert heading.split()[:3] == ["run", "needs", "alone"]
+    (row,) = [row for row in rows if row.endswith("nait math 10% 3")]
+    needs, alone = (float(word) for word in row.split() if "." in word)
+    assert needs >= alone >= 0.0
+    assert [line.split()[:2] for line in orphans_by_kind(store.root).splitlines()] == [["passes", "1"]]
+
+
+def test_what_a_run_behind_a_link_needs_is_no_orphan(store: Store, tmp_path: Path) -> None:
+    (run,) = [one.path for one in places(store.root) if one.kind == "runs"]
+    run.rename(tmp_path / run.name)
+    run.symlink_to(tmp_path / run.name)
+    assert [one.kind for one in orphans(store.root)] == ["passes"]
+    assert by_run(store.root).count(run.name[:8]) == 1
 
 
 def test_an_orphan_is_what_no_run_leads_to(store: Store) -> None:

@@ -540,6 +540,15 @@ def test_a_folder_of_several_data_sets_lists_them(tmp_path: Path) -> None:
         read_pool(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["../rows.jsonl", "/rows.jsonl", "sub/../../rows.jsonl", "..", ""])
+def test_a_saved_data_set_names_no_file_outside_its_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
+    with pytest.raises(DataError, match=r"state\.json: lists .*not a file of its folder"):
+        read_pool(tmp_path / "one")
+
+
 def test_a_folder_of_save_to_disk_is_a_pool(tmp_path: Path) -> None:
     import datasets
 

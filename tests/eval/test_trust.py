@@ -28,9 +28,11 @@ CODE = {
     "a script as a metric": "metric_list: [{metric: /tmp/evil.py}]\n",
     "a metric of the working folder": "metric_list: [{metric: evil}]\n",
     "a generation by a script": "generation_kwargs: {until: [], custom_generate: /tmp, trust_remote_code: true}\n",
+    "a cache in any folder": "dataset_kwargs: {data_files: {test: rows.jsonl}, cache_dir: /tmp/elsewhere}\n",
+    "a login": "dataset_kwargs: {data_files: {test: rows.jsonl}, storage_options: {key: x}}\n",
     "a function of the harness": f"include: {library() / 'ifeval' / 'ifeval.yaml'}\n",
 }
-WORDS = r"mine \((!function|metric|generation_kwargs) .*eval\.trust_task_code=true"
+WORDS = r"mine \((!function|metric|generation_kwargs|dataset_kwargs) .*eval\.trust_task_code=true"
 
 
 def task(folder: Path, more: str) -> dict[str, Any]:
@@ -71,6 +73,23 @@ def test_an_included_file_cannot_hide_code(tmp_path: Path) -> None:
     (tmp_path / "_base").write_text(CODE["an installed function"])
     with pytest.raises(ConfigError, match="trust_task_code"):
         LmEval(**task(tmp_path, "include: _base\n")).check()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "include: _base\ndoc_to_text: plain\n",
+        "<<: {doc_to_text: !function os.system}\ndoc_to_text: plain\n",
+        "metadata: {? !function os.system : 1}\n",
+        "metadata: !!set {? !function os.system }\n",
+    ],
+    ids=["a file that it includes", "a merge", "a key", "a set"],
+)
+def test_a_function_that_the_definition_overrides_counts(own: str, tmp_path: Path) -> None:
+    """The harness imports a function where it reads it, whether it is used or not."""
+    (tmp_path / "_base").write_text(CODE["an installed function"])
+    with pytest.raises(ConfigError, match=r"!function os\.system.*trust_task_code"):
+        LmEval(**task(tmp_path, own)).check()
 
 
 def test_task_files_without_code_need_no_trust(tmp_path: Path) -> None:

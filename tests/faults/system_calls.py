@@ -21,9 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Fault = Literal["none", "kill", "full", "error", "short"]
+Fault = Literal["none", "kill", "full", "error", "short", "refused"]
 """`full`: this write and all later ones find a full disk. `error`: this call alone fails. `short`: half of the data
-is written, then the disk is full."""
+is written, then the disk is full. `refused`: in turn a used up quota or a read-only disk from this call on, and a
+missing right or a file that is too large at this call alone."""
+
+TURNS = (errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG)
+"""The errors of `refused`, one call site after another."""
+LASTING = frozenset({errno.EDQUOT, errno.EROFS})
+"""Those that all later calls meet too."""
 
 SUPPORTED = sys.platform == "linux" and platform.machine() == "x86_64"
 WRITES = {1: "write", 18: "write", 20: "write", 296: "write", 328: "write", 40: "write", 326: "write"}
@@ -67,13 +73,16 @@ class Plan:
     seen: Path
     armed: bool = True
     full: bool = False
+    number: int = errno.ENOSPC
     labels: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if self.seen.exists():
             self.labels = set(self.seen.read_text().splitlines())
 
-    def answer(self, name: str, path: Path, label: str) -> Literal["go on", "kill", "full", "error", "short"]:
+    def answer(
+        self, name: str, path: Path, label: str
+    ) -> Literal["go on", "kill", "full", "error", "short", "refused"]:
         """What happens to this call."""
         if not path.is_relative_to(self.root) or path.suffix == ".log":
             return "go on"
@@ -88,6 +97,11 @@ class Plan:
             return "go on"
         self.armed = False
         self.full = self.fault in ("full", "short")
+        if self.fault == "error":
+            self.number = errno.EIO
+        if self.fault == "refused":
+            self.number = TURNS[len(self.labels) % len(TURNS)]
+            self.full = self.number in LASTING
         return self.fault
 
 
@@ -166,7 +180,7 @@ def _answer(plan: Plan, process: int, number: int, arguments: tuple[int, ...]) -
         return 0, -errno.EINTR, 0
     if what == "short" and number == _WRITE and (written := _half(process, arguments)):
         return written, 0, 0
-    return 0, -(errno.EIO if what == "error" else errno.ENOSPC), 0
+    return 0, -plan.number, 0
 
 
 def _place(process: int, number: int, arguments: tuple[int, ...]) -> tuple[str, Path]:

@@ -31,6 +31,12 @@ FLIPS = int(os.environ.get("NAIT_FAULTS_UNFINISHED", "24"))
 CAUSES = {
     "full": ("the disk is full",),
     "short": ("the disk is full",),
+    "refused": (
+        "the disk quota is used up",
+        "you have no permission to write there",
+        "the file system is read-only",
+        "the file would be too large",
+    ),
     "error": ("the disk reports an error", "the file system refuses it; the disk may be full"),
 }
 """What the message says. torch hides the cause of its own failed writes."""
@@ -38,6 +44,7 @@ COUNTED = {
     "kill": "kill points: SIGKILL at a call that changes files",
     "full": "full disks: ENOSPC from this call on",
     "error": "failing disks: EIO at one call",
+    "refused": "refused writes: EDQUOT and EROFS from this call on, EACCES and EFBIG at one call, in turn",
     "short": "short writes: half of the data, then ENOSPC",
 }
 UNFINISHED = {
@@ -63,7 +70,7 @@ def wrong_end(done: subprocess.CompletedProcess[str], fault: str) -> str:
     return "is not named" if done.returncode and not named else ""
 
 
-@pytest.mark.parametrize("fault", ["kill", "full", "error", "short"])
+@pytest.mark.parametrize("fault", ["kill", "full", "error", "short", "refused"])
 def test_a_fault_at_any_change_of_a_file_costs_no_byte(
     fault: str, command: list[str], whole: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
 from pathlib import Path
 
@@ -63,6 +64,23 @@ def test_a_missing_file_is_answered_with_those_that_are_there(tmp_path: Path) ->
         gguf_model(str(tmp_path), "model.Q8.gguf", str(tmp_path))
     with pytest.raises(ModelError, match=r"transformers cannot read this GGUF file|needs the package gguf"):
         gguf_model(str(tmp_path / "model.Q4.gguf"), None, str(tmp_path / "store"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        struct.pack("<QQ", 1 << 60, 1),
+        struct.pack("<QQQ", 0, 1, 1 << 61),
+        struct.pack("<QQQ1sIIQ", 0, 1, 1, b"a", 9, 8, 1 << 60),
+    ],
+    ids=["too many tensors", "too long a name", "too long a list"],
+)
+def test_a_file_with_a_broken_header_is_named(header: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    file = tmp_path / "broken.gguf"
+    file.write_bytes(b"GGUF" + struct.pack("<I", 3) + header)
+    with pytest.raises(ModelError, match=r"broken\.gguf: transformers cannot read this GGUF file"):
+        gguf_model(str(file), None, str(tmp_path / "store"))
 
 
 def test_a_wheel_is_read_without_being_installed(converted: list[Path], tmp_path: Path) -> None:

@@ -124,6 +124,29 @@ def test_any_error_of_a_template_is_a_fault_of_the_row(template: str, message: s
         ChatTemplate().spans(Example("a", (Turn("q", "r"),)), loaded(template))
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(999999999) %}x{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ 'a' * (10 ** 30) }}",
+        "{{ 1 // 0 }}",
+        "{{ " * 5000,
+    ],
+    ids=["range", "recursion", "memory", "division", "nesting"],
+)
+def test_a_template_that_asks_for_too_much_is_refused_with_one_message(template: str) -> None:
+    with pytest.raises((DataError, ConfigError), match=r"chat template (refuses|cannot be read)"):
+        ChatTemplate().spans(Example("a", (Turn("q", "r"),)), loaded(template))
+
+
+def test_several_templates_without_a_default_are_refused() -> None:
+    tokenizer = loaded("x")
+    tokenizer.chat_template = {"one": "x", "two": "y"}
+    with pytest.raises(ConfigError, match="chat template cannot be read"):
+        ChatTemplate().spans(Example("a", (Turn("q", "r"),)), tokenizer)
+
+
 def test_a_broken_template_is_not_a_fault_of_a_row() -> None:
     with pytest.raises(ConfigError, match="chat template cannot be read"):
         ChatTemplate().spans(Example("a", (Turn("q", "r"),)), loaded("{% if %}"))

@@ -76,12 +76,12 @@ def _select(wish: Wish) -> None:
     if workers_from(os.environ).rank > 0:
         return run_jobs(wish.words)
     if wish.plan:
-        print(f"As a job: {command}", file=sys.stderr)
+        print(visible(f"As a job: {command}"), file=sys.stderr)
         return run_jobs([*wish.words, "plan=true"])
     from nait.cli.selection.selection_runs import run_selection
     from nait.cli.selection.summaries import ending
 
-    print(f"As a job: {command}", file=sys.stderr)
+    print(visible(f"As a job: {command}"), file=sys.stderr)
     run = run_selection(wish.words, command=command, start=_log_to_console_and_file)
     print(visible(ending(run, written(run, wish.out))))
     return None
@@ -131,7 +131,7 @@ def compare(
             pool=pool, like=like, model=model, size=AskedSize(top, rows, tokens), methods=methods.split(","),
             seeds=seeds, more=[*evaluation_words(benchmark, test), *(more or ())],
         )  # fmt: skip
-        print(f"As a job: {shlex.join(['nait', 'run', '-m', *words])}", file=sys.stderr)
+        print(visible(f"As a job: {shlex.join(['nait', 'run', '-m', *words])}"), file=sys.stderr)
         run_jobs(["-m", *words, *(["plan=true"] if plan else [])])
 
     return work

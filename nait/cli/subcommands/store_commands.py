@@ -81,21 +81,20 @@ def _say(done: Transfer) -> None:
 
 
 @store_app.command("ls")
-def list_kinds(store: str = STORE) -> Work:
-    """List the kinds of artifacts with their number and size."""
-    return lambda: print(visible(kinds_of(Path(store).expanduser())))
+def list_store(
+    store: str = STORE,
+    runs: bool = typer.Option(False, "--runs", help="By run: what it needs, and what no other run needs."),
+    orphans: bool = typer.Option(False, "--orphans", help="Only artifacts that no recorded run needs."),
+) -> Work:
+    """List the kinds of artifacts with their number and size; unfinished and damaged ones and locks by themselves."""
 
+    def work() -> None:
+        from nait.store.upkeep.listing import by_kind, by_run, orphans_by_kind
 
-def kinds_of(folder: Path) -> str:
-    """One line per kind of artifact: how many are complete, and their bytes. Raises: StoreError without a store."""
-    if not folder.is_dir():
-        raise StoreError("there is no such store", where=str(folder), fix="Give the folder of paths.store.")
-    rows = []
-    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
-        complete = [path.parent for path in kind.glob("*/manifest.json") if path.parent.suffix != ".part"]
-        size = sum(file.stat().st_size for one in complete for file in one.rglob("*") if file.is_file())
-        rows.append(f"{kind.name:<16}{len(complete):>8,}  {size / 1e6:>12,.1f} MB")
-    return "\n".join(rows) or "The store is empty."
+        listed = orphans_by_kind if orphans else by_run if runs else by_kind
+        print(visible(listed(Path(store).expanduser())))
+
+    return work
 
 
 @store_app.command("verify")

@@ -92,7 +92,7 @@ def _files_in_folder(folder: Path, key: str) -> tuple[Path, ...]:
         )
     saved = _read_object(folder / "state.json").get("_data_files")
     if isinstance(saved, list) and saved and all(isinstance(one, dict) for one in saved):
-        return tuple(existing_file(folder / str(one.get("filename"))) for one in saved)
+        return tuple(_saved_file(folder, str(one.get("filename"))) for one in saved)
     found = _readable(folder.iterdir()) or _readable(folder.rglob("*"))
     if not found:
         inside = _names(folder)
@@ -100,6 +100,17 @@ def _files_in_folder(folder: Path, key: str) -> tuple[Path, ...]:
         fix = f"Give the path of a file: {', '.join(KINDS)}.{held}"
         raise DataError("is a folder without a supported data file", where=str(folder), fix=fix)
     return _checked_single_set(folder, found, key)
+
+
+def _saved_file(folder: Path, name: str) -> Path:
+    """A file that a saved data set lists. Raises: DataError unless it is in the set's own folder."""
+    if name != Path(name).name or name in {"", ".", ".."}:
+        raise DataError(
+            f"lists '{name}', which is not a file of its folder",
+            where=str(folder / "state.json"),
+            fix="Save the data set again (save_to_disk), or give the path of the file.",
+        )
+    return existing_file(folder / name)
 
 
 def _readable(paths: Iterable[Path]) -> list[Path]:

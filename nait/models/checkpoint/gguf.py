@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import shutil
+import struct
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -145,7 +146,16 @@ def _convert(file: Path, folder: Path) -> None:
     try:
         loaded = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **given)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **given)
-    except (ValueError, OSError, NotImplementedError, KeyError) as error:
+    except (
+        ValueError,
+        OSError,
+        NotImplementedError,
+        LookupError,
+        struct.error,
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise ModelError(
             f"transformers cannot read this GGUF file ({first_line(error)})",
             where=str(file),

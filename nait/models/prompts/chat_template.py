@@ -18,6 +18,11 @@ from nait.models.prompts.templates import Span
 CHAT_VERSION = 2
 """Version 2 finds an answer by the template's mask or a sentinel, not by the first match of its text."""
 
+REFUSALS = (
+    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError,
+)  # fmt: skip
+"""What a template may raise besides errors of Jinja: a range of 10^9, a macro that calls itself, 10 GB of text."""
+
 
 @dataclass(frozen=True)
 class ChatTemplate:
@@ -95,7 +100,17 @@ class ChatTemplate:
 
     def _text(self, tokenizer: Any) -> str:
         """The template's source, with `date` in place of today."""
-        return freeze_clock(str(tokenizer.get_chat_template()), self.date)
+        try:
+            return freeze_clock(str(tokenizer.get_chat_template()), self.date)
+        except (
+            ValueError,
+            RecursionError,
+        ) as error:  # several templates without a default; too deep to parse
+            raise ConfigError(
+                f"the model's chat template cannot be read ({first_line(error)})",
+                where="template",
+                fix="Use template=alpaca or plain.",
+            ) from error
 
     @staticmethod
     def _fields(example: Example, turn: Turn, *, first: bool) -> dict[str, str]:
@@ -120,10 +135,10 @@ class ChatTemplate:
                 where="template",
                 fix="Use template=alpaca or plain.",
             ) from error
-        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+        except (TemplateError, *REFUSALS) as error:
             has_system = messages[0]["role"] == "system"
             raise DataError(
-                f"the model's chat template refuses it ({first_line(error)})",
+                f"the model's chat template refuses it ({first_line(error) or type(error).__name__})",
                 where=f"example {key}",
                 fix=("Put its system message into the first instruction, or use " if has_system else "Use ")
                 + "template=alpaca or plain",

@@ -93,9 +93,16 @@ def orphans(root: Path) -> list[StoredPlace]:
     Raises: DamagedError for a damaged manifest: what it needs is unknown.
     """
     listed = [one for one in places(root) if one.state == "artifact"]
-    made = [read_artifact(one.path) for one in listed]
-    needed = reachable(made, [one.address for one in made if one.kind in CHEAP])
+    elsewhere = linked(root)
+    made = [*(read_artifact(one.path) for one in listed), *elsewhere]
+    needed = reachable(made, [one.address for one in made if one.kind in CHEAP or one in elsewhere])
     return [one for one in listed if one.kind not in CHEAP and one.path.name not in needed]
+
+
+def linked(root: Path) -> list[Artifact]:
+    """The artifacts that are links to folders elsewhere. They are never removed, and what they need stays."""
+    paths = [path for path in sorted(root.glob(f"*/*/{MANIFEST}")) if path.parent.is_symlink()]
+    return [read_artifact(path.parent) for path in paths if is_place(path.parent)]
 
 
 def reachable(made: Sequence[Artifact], starts: Iterable[str]) -> set[str]:

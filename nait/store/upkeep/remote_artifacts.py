@@ -105,7 +105,8 @@ def fetch_files(system: Any, place: str, folder: Path) -> int:
     system.get_file(f"{place}/{MANIFEST}", str(folder / MANIFEST))
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        names = list(manifest[FILES])
+        files = manifest[FILES]
+        names = list(files)
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise StoreError("lists no files", where=str(folder / MANIFEST)) from error
     size = (folder / MANIFEST).stat().st_size
@@ -116,11 +117,24 @@ def fetch_files(system: Any, place: str, folder: Path) -> int:
             )
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         try:
+            _check_source(
+                system, f"{place}/{name}", files[name] if isinstance(files, dict) else None, folder / name
+            )
             system.get_file(f"{place}/{name}", str(folder / name))
         except FileNotFoundError:
             raise StoreError("is missing", where=str(folder / name)) from None
         size += (folder / name).stat().st_size
     return size
+
+
+def _check_source(system: Any, path: str, listed: Any, shown: Path) -> None:
+    """Raises: StoreError unless `path` is a file of the size that the manifest lists. Nothing is copied before."""
+    found = system.info(path)
+    if found["type"] != "file":
+        raise StoreError("is not a file", where=str(shown))
+    size = listed.get("bytes") if isinstance(listed, dict) else None
+    if isinstance(size, int) and found.get("size") is not None and found["size"] != size:
+        raise StoreError(f"has {found['size']:,} bytes instead of {size:,}", where=str(shown))
 
 
 def _is_inside(name: Any) -> bool:
