@@ -18,10 +18,12 @@ from typing import Any, Literal
 import yaml
 
 from nait.core.errors import ConfigError, did_you_mean
-from nait.core.inputs.repeated_keys import repeated_in_yaml, repeated_key_error
+from nait.core.inputs.repeated_keys import repeated_in_yaml, repeated_key_error, written_out
 
 OWN = Path(__file__).parents[1] / "tasks"
 STOCK = ("gsm8k", "mmlu/default", "bbh/cot_fewshot")
+MOST_PARTS = 1_000_000
+"""The most keys and values of a task file with its aliases written out."""
 _SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
 
 # libyaml reads the stock folders ten times faster; PyYAML may have been built without it.
@@ -83,15 +85,26 @@ def read_definition(
     functions = [] if functions is None else functions
     if path in within:
         raise ConfigError("the file includes itself", where=str(path))
+    if path.exists() and not path.is_file():
+        raise ConfigError(
+            "is not a regular file", where=str(path), fix="Remove it, or copy what it holds to a file."
+        )
     try:
         with path.open("rb") as stream:
             loader = _Loader(stream)
             loader.folder, loader.functions = path.parent, functions
             node = loader.get_single_node()
+            if written_out(node) > MOST_PARTS:
+                raise ConfigError(
+                    "aliases repeat its parts too often",
+                    where=str(path),
+                    fix="Write the definition without them.",
+                )
+            repeated = repeated_in_yaml(node)  # before merges are resolved, which may repeat a key
             config = loader.construct_document(node) if node else None
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"the task file cannot be read ({error})", where=str(path)) from error
-    if repeated := repeated_in_yaml(node):
+    if repeated:
         raise repeated_key_error(repeated[0], f"{path} line {repeated[1]}")
     if not isinstance(config, dict):
         raise ConfigError("a task file must hold a mapping", where=str(path))

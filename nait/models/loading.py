@@ -16,7 +16,7 @@ from nait.core.inputs.paths import at_home
 from nait.core.ranks import workers_from
 from nait.models.checkpoint.file_hashes import file_digests, identity
 from nait.models.checkpoint.folders import check_folder, read_config
-from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
+from nait.models.checkpoint.loaded_weights import check_finite, check_loaded, hide_load_report
 from nait.models.checkpoint.model_files import files_read
 from nait.models.devices.device_names import check_device
 from nait.models.devices.leases import leased_device
@@ -222,6 +222,7 @@ class LocalModel:
         from transformers.utils import logging as transformers_logging
 
         transformers_logging.disable_progress_bar()  # a one-second bar between ours is noise
+        hide_load_report()
         self._check_unchanged()
         options: dict[str, Any] = {
             "dtype": self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)

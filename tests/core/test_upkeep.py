@@ -74,7 +74,7 @@ def test_a_store_is_listed_by_kind_by_run_and_by_what_no_run_needs(store: Store)
     first = put(store, "selections", 7)
     scores = next(one.path.name for one in places(store.root) if one.kind == "scores")
     labels = {"selector": "nait", "target": "math", "budget": "10%", "seed": 3}
-    put(store, "runs", 1, labels=labels, links={"selection": first.address, "scores": scores})
+    put(store, "runs", 8, labels=labels, links={"selection": first.address, "scores": scores})
     listed = by_kind(store.root).splitlines()
     assert [line.split() for line in listed if line.startswith("passes")] == [
         ["passes", "2", "0.0", "MB"],

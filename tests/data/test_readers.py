@@ -325,3 +325,13 @@ def test_a_mend_names_the_keys_of_the_group_that_reads_the_file(tmp_path: Path) 
 
 def test_every_listed_suffix_has_a_reader() -> None:
     assert tuple(READERS) == KINDS
+
+
+def test_a_flipped_bit_in_a_page_of_parquet_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    table = pa.Table.from_pylist(ROWS)
+    pq.write_table(table, file, compression="none", use_dictionary=False, write_page_checksum=True)
+    read_target(file)
+    file.write_bytes(file.read_bytes().replace(b"Add 2 and 3.", b"Add 2 and 7.", 1))
+    with pytest.raises(DataError, match=r"rows\.parquet: cannot be read as Parquet"):
+        read_target(file)

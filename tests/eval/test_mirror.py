@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import constants
 
-from nait.core.errors import ConfigError
+from nait.core.errors import ConfigError, DataError
 from nait.eval.local_data import air_gap, split_files
 
 
@@ -26,6 +27,24 @@ def test_a_card_that_changes_is_read_again(mirror: Path) -> None:
     (place / "README.md").write_text("---\nconfigs:\n- config_name: other\n  data_files: large.jsonl\n---\n")
     assert split_files(place, "small") == {}
     assert split_files(place, None) == {"train": (place / "large.jsonl",)}
+
+
+@pytest.mark.parametrize("pattern", ["../*.jsonl", "/etc/*", "data/../../x.jsonl"])
+def test_a_card_names_no_file_outside_its_folder(pattern: str, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "x.jsonl").write_text("{}")
+    (tmp_path / "one/README.md").write_text(f"---\nconfigs:\n- data_files: {pattern}\n---\n")
+    with pytest.raises(DataError, match=r"README\.md: data_files names .*not in the data set's folder"):
+        split_files(tmp_path / "one", None)
+
+
+def test_a_flipped_bit_in_a_table_of_the_mirror_is_noticed(mirror: Path, tmp_path: Path) -> None:
+    file = mirror / "toy/letters/small.parquet"
+    table = datasets.Dataset.from_parquet(str(file)).with_format("arrow")[:]
+    pq.write_table(table, file, compression="none", use_dictionary=False, write_page_checksum=True)
+    file.write_bytes(file.read_bytes().replace(b"Is 1", b"Is 3", 1))
+    with air_gap(mirror, online=False, scratch=tmp_path), pytest.raises(OSError, match=r"(?i)checksum|crc"):
+        datasets.load_dataset("toy/letters", "small")
 
 
 def test_files_without_a_card_are_found_by_the_names_of_their_splits(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,9 @@ CODE = {
     "a script as a metric": "metric_list: [{metric: /tmp/evil.py}]\n",
     "a metric of the working folder": "metric_list: [{metric: evil}]\n",
     "a generation by a script": "generation_kwargs: {until: [], custom_generate: /tmp, trust_remote_code: true}\n",
-    "a cache in any folder": "dataset_kwargs: {data_files: {test: rows.jsonl}, cache_dir: /tmp/elsewhere}\n",
-    "a login": "dataset_kwargs: {data_files: {test: rows.jsonl}, storage_options: {key: x}}\n",
     "a function of the harness": f"include: {library() / 'ifeval' / 'ifeval.yaml'}\n",
 }
-WORDS = r"mine \((!function|metric|generation_kwargs|dataset_kwargs) .*eval\.trust_task_code=true"
+WORDS = r"mine \((!function|metric|generation_kwargs) .*eval\.trust_task_code=true"
 
 
 def task(folder: Path, more: str) -> dict[str, Any]:
@@ -75,6 +74,16 @@ def test_an_included_file_cannot_hide_code(tmp_path: Path) -> None:
         LmEval(**task(tmp_path, "include: _base\n")).check()
 
 
+@pytest.mark.parametrize("option", ["cache_dir: /tmp/elsewhere", "storage_options: {key: x}", "token: x"])
+def test_a_reader_that_writes_elsewhere_or_signs_in_needs_trust(option: str, tmp_path: Path) -> None:
+    asked = task(tmp_path, "")
+    file = tmp_path / "mine.yaml"
+    file.write_text(file.read_text().replace("{data_files:", f"{{{option}, data_files:"))
+    with pytest.raises(ConfigError, match=r"mine \(dataset_kwargs .*trust_task_code"):
+        LmEval(**asked).check()
+    LmEval(**asked, trust_task_code=True).check()
+
+
 @pytest.mark.parametrize(
     "own",
     [
@@ -90,6 +99,24 @@ def test_a_function_that_the_definition_overrides_counts(own: str, tmp_path: Pat
     (tmp_path / "_base").write_text(CODE["an installed function"])
     with pytest.raises(ConfigError, match=r"!function os\.system.*trust_task_code"):
         LmEval(**task(tmp_path, own)).check()
+
+
+def test_a_device_or_a_pipe_in_place_of_a_task_file_is_refused_and_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match=r"pipe\.yaml: is not a regular file"):
+        LmEval(**task(tmp_path, "")).check()
+    (tmp_path / "pipe.yaml").unlink()
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        LmEval(**task(tmp_path, "include: zero.yaml\n")).check()
+
+
+def test_aliases_that_multiply_are_refused_at_once(tmp_path: Path) -> None:
+    lines = ["a: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match=r"bomb\.yaml: aliases repeat its parts too often"):
+        LmEval(**task(tmp_path, "")).check()
 
 
 def test_task_files_without_code_need_no_trust(tmp_path: Path) -> None:

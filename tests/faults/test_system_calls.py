@@ -33,9 +33,10 @@ CAUSES = {
     "short": ("the disk is full",),
     "refused": (
         "the disk quota is used up",
-        "you have no permission to write there",
+        "there is no permission",
         "the file system is read-only",
-        "the file would be too large",
+        "the file would be larger",
+        "the file system refuses it; the disk may be full",
     ),
     "error": ("the disk reports an error", "the file system refuses it; the disk may be full"),
 }

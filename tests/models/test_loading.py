@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, pre_tokenizers
 
 from nait.core.errors import ModelError
@@ -100,3 +102,20 @@ def test_a_model_that_is_not_in_the_cache_is_refused_within_three_seconds(
     assert "it is not in the cache. Use model=local model.path=FOLDER, or download it once" in message
     with pytest.raises(ModelError, match=r"model=local model\.path=FOLDER"):
         hub_model("/no/such/folder")  # not an id: refused without a request
+
+
+def test_transformers_prints_no_names_of_unused_tensors(tmp_path: Path) -> None:
+    """They may hold control characters. `check_loaded` says them with escapes."""
+    folder = save(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    save_file({**weights, "\x1b]0;title\x07": torch.zeros(1)}, folder / "model.safetensors", {"format": "pt"})
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger("transformers.modeling_utils")
+    log.addHandler(handler)
+    try:
+        LocalModel(str(folder)).load()
+    finally:
+        log.removeHandler(handler)
+    assert not [message for message in said if "title" in message]

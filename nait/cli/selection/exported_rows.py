@@ -158,7 +158,9 @@ def _taken(paths: Sequence[Path], numbers: Sequence[int]) -> Any:
         rows = parquet.ParquetFile(path).metadata.num_rows
         here = np.flatnonzero((wanted >= before) & (wanted < before + rows))
         if len(here):
-            parts.append(parquet.read_table(path).take(wanted[here] - before))
+            parts.append(
+                parquet.read_table(path, page_checksum_verification=True).take(wanted[here] - before)
+            )
             order.append(here)
         before += rows
     return pa.concat_tables(parts, promote_options="default").take(np.argsort(np.concatenate(order)))
@@ -168,6 +170,6 @@ def _write_table(path: Path, table: Any, kind: str) -> None:
     from pyarrow import feather, parquet
 
     if kind in PARQUET:
-        parquet.write_table(table, path, compression="zstd")
+        parquet.write_table(table, path, compression="zstd", write_page_checksum=True)
     else:
         feather.write_feather(table, str(path), compression="uncompressed")

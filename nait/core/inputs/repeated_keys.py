@@ -43,8 +43,16 @@ def repeated_in_text(text: str) -> str | None:
 def repeated_in_yaml(node: Any) -> tuple[str, int] | None:
     """The first repeated key in a composed YAML document and its line, from 1; None when there is none.
 
-    A key from a merge (`<<`) is not a repetition: the mapping's own key overrides it.
+    A key from a merge (`<<`) is not a repetition: the mapping's own key overrides it. A part that aliases repeat is
+    searched once.
     """
+    return _repeated(node, set())
+
+
+def _repeated(node: Any, done: set[int]) -> tuple[str, int] | None:
+    if id(node) in done:
+        return None
+    done.add(id(node))
     seen: set[str] = set()
     for part in node.value if isinstance(getattr(node, "value", None), list) else ():
         key, values = (part[0], part) if isinstance(part, tuple) else (None, (part,))
@@ -53,6 +61,20 @@ def repeated_in_yaml(node: Any) -> tuple[str, int] | None:
             return name, key.start_mark.line + 1
         seen.add(name)
         for value in values:
-            if found := repeated_in_yaml(value):
+            if found := _repeated(value, done):
                 return found
     return None
+
+
+def written_out(node: Any) -> int:
+    """The number of parts of a composed YAML document with its aliases written out."""
+    return _written_out(node, {})
+
+
+def _written_out(node: Any, known: dict[int, int]) -> int:
+    if id(node) not in known:
+        known[id(node)] = 1  # for an alias within itself
+        parts = node.value if isinstance(getattr(node, "value", None), list) else ()
+        flat = (value for part in parts for value in (part if isinstance(part, tuple) else (part,)))
+        known[id(node)] = 1 + sum(_written_out(value, known) for value in flat)
+    return known[id(node)]

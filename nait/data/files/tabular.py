@@ -94,7 +94,7 @@ def parquet_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row |
 
     with open_arrow(path) as stream:
         try:
-            file = pq.ParquetFile(stream, pre_buffer=False)
+            file = pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True)
             _unique_names(file.schema_arrow.names, path)
             rows = _batch_rows(file.metadata, decoding.max_size)
             batches = file.iter_batches(batch_size=rows, use_threads=False)

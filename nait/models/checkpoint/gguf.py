@@ -20,6 +20,7 @@ from nait.core.addresses import address
 from nait.core.errors import ModelError, first_line
 from nait.core.inputs.paths import at_home
 from nait.models.checkpoint.file_hashes import file_digests
+from nait.models.checkpoint.loaded_weights import hide_load_report
 from nait.models.loading import Dtype, LocalModel
 from nait.store.files.locks import locked
 
@@ -142,6 +143,7 @@ def _convert(file: Path, folder: Path) -> None:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # of loading and saving, which take seconds
+    hide_load_report()
     given = {"gguf_file": file.name, "local_files_only": True}
     try:
         loaded = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **given)

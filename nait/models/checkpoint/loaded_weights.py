@@ -15,6 +15,18 @@ _BUFFERS = re.compile(r"(inv_freq|masked_bias|position_ids|attn\.bias|attention\
 """Buffers that older checkpoints store; they are not weights."""
 
 
+def hide_load_report() -> None:
+    """Keep transformers' own report of a loading off the terminal.
+
+    `check_loaded` says what is in it. The report prints the names of tensors as they are, with control characters.
+    """
+    logging.getLogger("transformers.modeling_utils").addFilter(_is_no_report)
+
+
+def _is_no_report(record: logging.LogRecord) -> bool:
+    return "LOAD REPORT" not in record.getMessage()
+
+
 def check_loaded(network: Any, info: Mapping[str, Any], *, where: str) -> str:
     """Check the loading report `info` of transformers against the network.
 
