@@ -332,6 +332,6 @@ def test_a_flipped_bit_in_a_page_of_parquet_is_noticed(tmp_path: Path) -> None:
     table = pa.Table.from_pylist(ROWS)
     pq.write_table(table, file, compression="none", use_dictionary=False, write_page_checksum=True)
     read_target(file)
-    file.write_bytes(file.read_bytes().replace(b"Add 2 and 3.", b"Add 2 and 7.", 1))
+    file.write_bytes(file.read_bytes().replace(b"Add 2 and 3.", b"Add 2 and 7."))
     with pytest.raises(DataError, match=r"rows\.parquet: cannot be read as Parquet"):
         read_target(file)
