@@ -66,7 +66,6 @@ def built_tasks(
 
 def _build(task: Task, num_fewshot: int | None, seed: int) -> Any:
     """The harness's task object, with its number of few-shot examples and their seed set."""
-    from datasets.exceptions import DatasetsError
     from jinja2 import TemplateError
     from lm_eval.tasks import TaskManager
 
@@ -83,7 +82,7 @@ def _build(task: Task, num_fewshot: int | None, seed: int) -> Any:
         ) from error
     except (
         ImportError, OSError, KeyError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError,
-        RecursionError, TemplateError, DatasetsError,
+        RecursionError, TemplateError,
     ) as error:  # fmt: skip
         raise ConfigError(
             f"task '{task.name}' cannot be built ({type(error).__name__}: {error})",

@@ -157,7 +157,10 @@ def air_gap(mirror: Path | None, *, online: bool, scratch: Path) -> Iterator[Non
                 return splits[options["split"]] if options.get("split") else splits
             if not online:
                 options.setdefault("cache_dir", str(scratch))
-            return load(str(place) if place.is_dir() else path, name, *args, **options)
+            try:
+                return load(str(place) if place.is_dir() else path, name, *args, **options)
+            except datasets.exceptions.DatasetGenerationError as error:
+                raise OSError(f"the data of {path} cannot be read: {error.__cause__ or error}") from error
 
         try:
             datasets.load_dataset = load_dataset

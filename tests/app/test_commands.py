@@ -12,7 +12,7 @@ from nait.cli.help import groups
 from nait.cli.subcommands.doctor import FEW_BYTES, _space
 from nait.cli.subcommands.listing import GROUPS, listed, shown
 from nait.core.errors import ConfigError, DataError, StoreError
-from nait.store.upkeep.listing import by_kind
+from nait.store.upkeep.store_sizes import by_kind
 from tests.app.commands import warm
 
 FEW = ["model.max_length=128", "template=plain"]

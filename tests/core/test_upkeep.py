@@ -19,7 +19,7 @@ from nait.store.store import OTHER_FOLDER
 from nait.store.upkeep import inventory
 from nait.store.upkeep.gc import garbage, remove
 from nait.store.upkeep.inventory import orphans, over_limit, places, sizes
-from nait.store.upkeep.listing import by_kind, by_run, orphans_by_kind
+from nait.store.upkeep.store_sizes import by_kind, by_run, orphans_by_kind
 from nait.store.upkeep.verify import verify
 
 
@@ -90,7 +90,7 @@ def test_a_store_is_listed_by_kind_by_run_and_by_what_no_run_needs(store: Store)
     assert [line.split()[:2] for line in orphans_by_kind(store.root).splitlines()] == [["passes", "1"]]
 
 
-def test_what_a_run_behind_a_link_needs_is_no_orphan(store: Store, tmp_path: Path) -> None:
+def test_a_linked_run_keeps_its_artifacts(store: Store, tmp_path: Path) -> None:
     (run,) = [one.path for one in places(store.root) if one.kind == "runs"]
     run.rename(tmp_path / run.name)
     run.symlink_to(tmp_path / run.name)

@@ -89,7 +89,7 @@ def list_store(
     """List the kinds of artifacts with their number and size; unfinished and damaged ones and locks by themselves."""
 
     def work() -> None:
-        from nait.store.upkeep.listing import by_kind, by_run, orphans_by_kind
+        from nait.store.upkeep.store_sizes import by_kind, by_run, orphans_by_kind
 
         listed = orphans_by_kind if orphans else by_run if runs else by_kind
         print(visible(listed(Path(store).expanduser())))
