@@ -12,7 +12,7 @@ import pytest
 from nait.cli.config.composed_config import composed
 from nait.cli.config.plain_config import build
 from nait.cli.config.short_options import AskedSize, select_words
-from nait.cli.selection.recorded_code import check_record, shipped
+from nait.cli.selection.recorded_code import check_command, check_record, shipped
 from nait.cli.selection.selection_runs import recorded_selection
 from nait.cli.subcommands.listing import shown
 from nait.core.errors import ConfigError, NaitError
@@ -125,3 +125,13 @@ def test_a_record_with_control_characters_is_shown_on_one_line_each(tmp_path: Pa
     assert "a b\\x1b[2J" in text
     assert "x y\\x1b s" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["eval.vllm.python=/tmp/x", "+eval.vllm={python: /tmp/x}", "eval={backend: vllm}", "eval.backend=vllm"],
+)
+def test_a_recorded_command_starts_no_program_without_trust(word: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="running its command again may run code"):
+        check_command([word], tmp_path, trusted=False)
+    check_command([word], tmp_path, trusted=True)

@@ -70,7 +70,9 @@ def check_command(words: Iterable[str], path: Path, *, trusted: bool) -> None:
 
 def _leads_to_code(word: str) -> bool:
     key = word.lstrip("+~")
-    return key.startswith(("-", "hydra")) or any(part in word for part in ("${", "_target_", *TRUSTED))
+    return key.startswith(("-", "hydra")) or any(
+        part in word for part in ("${", "_target_", "vllm", *TRUSTED)
+    )
 
 
 def _code(node: Any, at: str) -> Iterator[str]:
@@ -80,7 +82,7 @@ def _code(node: Any, at: str) -> Iterator[str]:
             if (
                 "${" in key
                 or (key == "_target_" and str(value) not in shipped())
-                or (key in TRUSTED and value)
+                or (key in (*TRUSTED, "python") and value)  # eval.vllm.python is a program
             ):
                 yield f"{at}.{key}: {value}"
             yield from _code(value, f"{at}.{key}")
