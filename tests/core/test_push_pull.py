@@ -118,7 +118,7 @@ def test_a_folder_in_place_of_a_file_is_refused(store: Store, tmp_path: Path) ->
     (file,) = place.glob("others/*/a.txt")
     file.unlink()
     file.mkdir()
-    assert "a.txt: is not a file" in refused(place, tmp_path)
+    assert "a.txt is not a file" in refused(place, tmp_path)
 
 
 def test_a_file_of_another_size_is_refused_before_it_is_copied(
