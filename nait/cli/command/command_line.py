@@ -94,6 +94,9 @@ def _refuse(message: str) -> NoReturn:
     where, _, what = message.removeprefix("argument ").rpartition(": ")
     if where == "--package/-p":
         raise ConfigError(_PACKAGE, where="-p", fix=_PACKAGE_FIX)
+    if given := re.fullmatch(r"ignored explicit argument '(.*)'", what):
+        fix = f"Type {where.split('/')[0]} alone, without ={given[1]}."
+        raise ConfigError("the flag takes no value", where=where, fix=fix)
     own = where.startswith("--cfg") and ".yaml" in what
     fix = f"{_OWN_FILE} See nait run --help." if own else "See nait run --help."
     raise ConfigError(what, where=where or "command line", fix=fix)

@@ -158,10 +158,13 @@ def _fix(options: Sequence[Any], where: str, value: Any) -> str:
         return f"To run each value, type -m {where}={many}."
     if (number := _spelled(value)) and {int, float} & set(options):
         return f"Type {where}={number}."
+    if value == "":
+        return f"Type {where}=VALUE, or remove {where}=."
     if where == "budget.count" and isinstance(value, float) and 0 < value < 1:
         return f"For a share of the pool, type budget=ratio budget.ratio={value}."
-    if where.split(".")[-1] in COUNTS and types.NoneType in options:
-        return f"Type {where}=null for all, or a number."
+    if where.split(".")[-1] in COUNTS and int in options:
+        number = "a number of rows, not a share" if isinstance(value, float) else "a number"
+        return f"Type {where}=null for all, or {number}."
     files = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     if where.endswith(".paths") and files and all(isinstance(one, str) for one in files):
         named = ", ".join(f"{Path(one).name.split('.')[0]}: {one}" for one in files)

@@ -24,6 +24,8 @@ PATHS = ("path", "mirror", "store", "runs", "folder", "adapter", "moments")
 """Last parts of keys whose value is a file or a folder."""
 TEXTS = (*PATHS, "name", "label", "group", "project", "entity", "subset", "revision", "split")
 """Last parts of keys whose value is text, even if it looks like a number."""
+WITH_VALUE = (*TEXTS, "seed", "tags", "beside", "tasks", "family", "capabilities")
+"""Last parts of keys that an empty value cannot mean anything for."""
 NUMBERS = ("selector.subset",)
 """Keys whose value is a number, although their last part is among `TEXTS`."""
 PERCENT = re.compile(r"\s*[\d.]+\s*%\s*")
@@ -45,6 +47,8 @@ def _readable(word: str) -> list[str]:
     ):
         fix = f"Give a file or a folder, or remove {key}=."
         raise ConfigError("is an empty path", where=key, fix=fix)
+    if equal and not value.strip() and key.split(".")[-1] in WITH_VALUE and not key.startswith("hydra"):
+        raise ConfigError("is empty", where=key, fix=f"Type {key}=VALUE, or remove {key}=.")
     text = not equal or key.split(".")[-1] in TEXTS  # a file's name may contain any character
     if not text and (name := repeated_in_text(value)) is not None:
         raise repeated_key_error(name, key)

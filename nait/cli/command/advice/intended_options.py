@@ -48,7 +48,16 @@ _NAMES = {
     ("budget", "full"): "selector=full, which takes all rows",
     ("budget", "all"): "selector=full, which takes all rows",
     ("order", "top"): "order=highest",
+    ("order", "best"): "order=highest; of several targets, order=best_rank takes the best of their ranks",
+    ("order", "worst"): "order=lowest",
+    ("order", "bottom"): "order=lowest",
+    ("order", "ranked"): "order=highest",
+    ("order", "sorted"): "order=highest",
     ("order", "reverse"): "order=lowest",
+    **{
+        ("budget", word): f"budget={share}"
+        for word, share in {"half": "50%", "third": "33.3%", "quarter": "25%", "fifth": "20%", "tenth": "10%"}.items()
+    },
     ("template", "none"): "template=plain, the instruction and the input alone",
     ("template", "default"): "template=alpaca, or template=chat, the model's own",
     ("order", "random"): "order=shuffled",
@@ -70,6 +79,8 @@ def suggestion(group: str, value: str, known: Sequence[str]) -> str:
     """A sentence with what to type instead of `group=value`; its options when nothing is recognised."""
     plain = re.sub(r"[^a-z0-9]+", "_", value.casefold()).strip("_")
     plain = "none" if plain in _OFF else plain
+    if group == "budget":
+        plain = re.sub(r"^(?:an?|the|one|top)_|_(?:of_.*)$", "", plain)
     if plain in known:
         return f"Did you mean '{plain}'?"
     option, _, rest = value.partition("=")

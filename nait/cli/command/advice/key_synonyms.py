@@ -91,6 +91,10 @@ _BY_GROUP = {
     ("selector", "k"): "budget.count",
     ("selector", "top_k"): "budget.count",
     ("selector", "ratio"): "budget.ratio",
+    ("selector", "budget"): "budget.ratio",
+    **{(group, "seed"): "seed" for group in ("train", "data", "model", "budget", "order", "engine")},
+    **{(group, "device"): "model.device" for group in ("train", "selector", "engine", "data")},
+    **{(group, "max_length"): "model.max_length" for group in ("train", "selector", "data", "template")},
     ("wandb", "mode"): "tracking.mode",
     ("wandb", "group"): "tracking.group",
     ("wandb", "project"): "tracking.project",
@@ -114,6 +118,15 @@ _ANSWERS = {
     "data.shuffle data.shuffled data.random shuffle_data": "The order of a pool has no effect on what is selected. "
     "For random rows, type selector=random and another seed=N; the first rows of a file are data.limit=N.",
     "data.streaming streaming": "Nothing is needed: a pool is read once, row by row.",
+    "batch_size micro_batch_size per_device_batch_size": "engine.batch_tokens=N is the number of padded tokens per "
+    "batch of a selection; train.batch_size=N is the number of rows per update.",
+    "data.num_workers data.num_proc data.workers train.num_workers train.dataloader_num_workers "
+    "dataloader_num_workers selector.num_workers": "Nothing is needed: rows are read and encoded once, and no loader "
+    "waits. For several jobs of a sweep at a time, type -m hydra/launcher=joblib hydra.launcher.n_jobs=N.",
+    "selector.target selector.like selector.capability selector.capabilities selector.reference": "The target is a "
+    "group of its own: target=file target.path=REFERENCE_FILE, or target=nano 'target.capabilities=[math]'.",
+    "fsdp deepspeed ddp zero zero3 accelerate": "train.sharding=fsdp shares the weights of a training among the "
+    "processes of torchrun --nproc-per-node N -m nait; without it, each process holds the whole model.",
     "load_in_4bit load_in_8bit quantization quantize quantized bits": "train=qlora trains over a base in "
     "4 bits; model.dtype=bfloat16 halves the memory of float32.",
 }

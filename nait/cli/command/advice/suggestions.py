@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from nait.cli.command.advice.key_synonyms import answer_to, synonym
@@ -50,6 +52,7 @@ FLAGS = {
 }
 
 
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?%?")
 HELP_FLAGS = ("help-all", "helpall", "usage", "help-full", "all-help", "?")
 """Flags that ask for more help."""
 LETTERS = {
@@ -93,6 +96,10 @@ def check_words(words: Sequence[str], options: GroupOptions) -> None:
         group = deleted[0]
         fix = f"Choose one: {group}={either(options.groups.get(group, []))}."
         raise ConfigError("a run needs this group", where=f"~{group}", fix=fix)
+    if bare and (listed := _cut_list(words, options)):
+        what = "the shell split the values at a space"
+        fix = f"Values have commas between them and no spaces: -m {listed} runs each."
+        raise ConfigError(what, where=listed.partition("=")[0], fix=fix)
     if bare and (text := _cut_text(words, bare[0])):
         what = "the shell split the value at a space"
         raise ConfigError(what, where=text.partition("=")[0], fix=f"Quote it: {shlex.quote(text)}.")
@@ -118,6 +125,22 @@ def _cut_text(words: Sequence[str], bare: str) -> str:
     at = list(words).index(bare)
     before = words[at - 1] if at else ""
     return f"{before} {bare}" if before.partition("=")[0] in FREE_TEXTS and "=" in before else ""
+
+
+def _cut_list(words: Sequence[str], options: GroupOptions) -> str:
+    """Values such as `seed=0, 1, 2` or `selector=nait rds` that the shell cut, joined again; "" for any others."""
+    for i, word in enumerate(words):
+        key, equal, value = word.partition("=")
+        following = list(takewhile(lambda one: "=" not in one, words[i + 1 :]))
+        if not equal or not value or not following:
+            continue
+        parts = [one.strip(",") for one in (value, *following)]
+        commas = all(one.endswith(",") for one in (value, *following[:-1]))
+        numbers = all(_NUMBER.fullmatch(part) for one in parts for part in one.split(","))
+        known = options.groups.get(key, ())
+        if commas or numbers or all(part in known for one in parts for part in one.split(",")):
+            return f"{key}={','.join(parts)}"
+    return ""
 
 
 def _depth(text: str, pair: str) -> int:
