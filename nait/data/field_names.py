@@ -31,6 +31,10 @@ PAIRS = (
     ("problem", "solution"),
     ("problem", "generated_solution"),
     ("question", "generated_solution"),
+    ("instruction", "generation"),
+    ("prompt", "generation"),
+    ("question", "generation"),
+    ("problem", "generation"),
     ("problem", "answer"),
     ("instruction", "answer"),
     ("instruction", "completion"),
@@ -70,9 +74,9 @@ SYSTEMS = (
     "preamble",
 )
 INPUTS = (
-    "input", "context", "passage", "article", "story", "paragraph", "body", "document", "background", "excerpt",
+    "input", "context", "passage", "article", "story", "paragraph", "body", "document", "background", "excerpt", "narrative",
     "contexts", "retrieved_contexts", "passages", "retrieved_passages", "documents", "retrieved_documents",
-    "paragraphs", "ctxs", "chunks", "retrieved_chunks",
+    "paragraphs", "ctxs", "chunks", "retrieved_chunks", "reference_contexts", "support", "hint",
 )  # fmt: skip
 TASK_DEFINITION = ("definition", "targets", ("inputs",))
 """Task definition, answers and inputs (Natural Instructions)."""
@@ -119,9 +123,13 @@ QUESTION_WORDS = (
 ANSWER_WORDS = (
     "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
     "correct_answer", "best_answer", "correct", "target", "summary", "highlights", "code", "label", "reference",
-    "annotation", "ground_truth", "ideal", "generation", "resolution", "reply",
+    "annotation", "ground_truth", "ideal", "generation", "resolution", "reply", "gold", "sentiment", "emotion",
 )  # fmt: skip
 """Words that identify question and answer columns when an error message suggests a mapping."""
+ASKED = ("prompt", "question", "instruction", "query", "problem")
+"""Words of a question that hold it even where a nested name is nearer to a known one."""
+ANSWER_NAMES = frozenset({*ANSWER_WORDS, "attempt", "rationale", "cot"})
+"""Last words of columns that hold an answer to the same question, in the singular."""
 TEXT_COLUMNS = ("text", "content")
 """Columns that hold the answer when another column is the question."""
 CHOSEN = ("chosen", "preferred")
@@ -131,6 +139,7 @@ METADATA_WORDS = frozenset({
     "id", "uid", "role", "status", "score", "uuid", "hash", "index", "idx", "type", "kind", "source", "url", "model",
     "language", "lang",
     "date", "time", "timestamp", "at", "category", "topic", "title", "name", "key", "split", "prefix", "system",
-    "meta instruction", "version", "author", "node", "dataset",
+    "meta instruction", "version", "author", "node", "dataset", "cluster", "difficulty", "level", "domain", "genre",
+    "annotator",
 })  # fmt: skip
 """Last words of metadata names, in the singular: neither question nor answer."""

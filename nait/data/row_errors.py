@@ -184,6 +184,8 @@ def _as_text(value: object, path: str) -> str:
     note = (
         f", which reads only the first of {len(value):,} items" if isinstance(value, list) and several else ""
     )
+    if note and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        note += f" ({quoted(path[:-1] + '*')} joins them)"
     return f"Write it as text, or give the path of a text in it, such as {quoted(path)}{note}"
 
 

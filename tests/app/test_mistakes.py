@@ -247,6 +247,8 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["selector=nait", "rds"], ["-m selector=nait,rds runs each"]),
     (["train.fsdp=true"], ["train.sharding=fsdp"]),
     (["train.deepspeed=ds.json"], ["train.sharding=fsdp"]),
+    (["stages=[select", "train]"], ["Quote it: 'stages=[select,train]'."]),
+    (["stages=select,train"], ["As a list: 'stages=[select,train]'."]),
     (["label="], ["label: is empty", "remove label=."]),
     (["seed="], ["seed: is empty"]),
     (["tracking.tags="], ["tracking.tags: is empty"]),

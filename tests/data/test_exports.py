@@ -139,15 +139,56 @@ def test_truncated_reasoning_leaves_an_empty_answer(read: Any) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        {"prompt": "\n\nHuman: q\n\nAssistant:", "completion": " a"},
-        {"prompt": "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n", "completion": "a"},
-        {"prompt": "Below is an instruction.\n\n### Instruction:\nq\n\n### Response:\n", "completion": "a"},
+        {"prompt": "\n\nHuman: q\n\nAssistant: a\n\nAssistant:", "completion": " a"},
         {"instruction": "q", "output": "a</s>"},
         {"messages": [CHAT[0], {"role": "assistant", "content": "a<|endoftext|>"}]},
     ],
 )
 def test_chat_template_markers_inside_a_text_are_counted(read: Any, row: Row) -> None:
     assert read(row).reading["counts"] == {"chat-template markers, read as text": 1}
+
+
+PROMPTS = [
+    ("\n\nHuman: q\n\nAssistant:", " a"),
+    ("\n\nHuman: q \n\nAssistant: ", "a"),
+    ("<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n", "a<|im_end|>"),
+    ("Below is an instruction.\n\n### Instruction:\nq\n\n### Response:\n", "a"),
+    ("[INST] q [/INST]", " a </s>"),
+    ("<start_of_turn>user\nq<end_of_turn>\n<start_of_turn>model\n", "a<end_of_turn>"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "answer"), PROMPTS)
+def test_a_prompt_that_is_a_transcript_is_read_as_its_turns(read: Any, prompt: str, answer: str) -> None:
+    row = {"prompt": prompt, "completion": answer}
+    pool = read(row)
+    assert pool.examples[0].turns == PLAIN
+    assert pool.reading["counts"] == {"a prompt that is a transcript, read as its turns": 1}
+    literal = read(row, format="prompt_completion")
+    assert literal.examples[0].turns == (Turn(prompt, answer),)
+    assert "chat-template markers, read as text" in literal.reading["counts"]
+
+
+def test_earlier_answers_of_a_prompt_are_context(read: Any) -> None:
+    row = {
+        "prompt": "\n\nHuman: r\n\nAssistant: b\n\nHuman: q\n\nAssistant:",
+        "answers": [{"answer": "a", "rank": 1.0}],
+    }
+    (example,) = read(row, columns={"prompt": "prompt", "completion": "answers.min_by_rank.answer"}).examples
+    assert example.turns == (Turn("r", "b", trained=False), Turn("q", "a"))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Q: 1+1?\nA: 2\n\nQ: 2+2?\nA:", "completion": "4"},
+        {"prompt": "Q: 2+2?\nA:", "completion": "4"},
+        {"prompt": "Why does my log say\n\nHuman: x\n\nHuman: y\n\nAssistant:", "completion": "4"},
+    ],
+    ids=["few_shot", "one_shot", "quoted"],
+)
+def test_other_prompts_with_markers_are_texts(read: Any, row: Row) -> None:
+    assert read(row).examples[0].turns == (Turn(row["prompt"], "4"),)
 
 
 def test_a_tool_call_inside_an_answer_is_counted(read: Any) -> None:

@@ -18,7 +18,7 @@ from nait.cli.command.advice.key_synonyms import answer_to, synonym
 from nait.cli.command.advice.replaced_keys import replaced
 from nait.cli.command.config_groups import GroupOptions, compose, loader_of
 from nait.cli.command.config_keys import paths
-from nait.cli.command.quoting import quoted
+from nait.cli.command.quoting import TEXTS, quoted
 from nait.core.errors import ConfigError, did_you_mean, either
 from nait.core.inputs.repeated_keys import repeated_key_error
 
@@ -138,8 +138,12 @@ def _several_values(word: str, options: GroupOptions) -> str:
         return message
     if all(NUMBER.fullmatch(part.strip()) for part in value.split(",")) and not key.endswith("layers"):
         return message
-    as_list, as_text = shlex.quote(f"{key}=[{value}]"), shlex.quote(f"{key}={quoted(value)}")
-    return f"{message} As a list: {as_list}. As one text: {as_text}."
+    as_list = f"{message} As a list: {shlex.quote(f'{key}=[{value}]')}."
+    return (
+        f"{as_list} As one text: {shlex.quote(f'{key}={quoted(value)}')}."
+        if key.split(".")[-1] in TEXTS
+        else as_list
+    )
 
 
 def _pairs(key: str, value: str) -> str:

@@ -23,6 +23,12 @@ _END_MARKERS = (
     "</s>",
 )
 """Chat-template markers: `_MARKERS` anywhere in a text, `_END_MARKERS` at its end."""
+PROMPT_ENDS = (
+    *(one for one in _END_MARKERS if one != "</s>"), "assistant\n", "assistant", "<|end_header_id|>", "<|header_end|>",
+    "<|end_of_role|>", "<|message|>", "<|CHATBOT_TOKEN|>", "<|Assistant|>", "<\uff5cAssistant\uff5c>",
+    "<start_of_turn>model", "[|AI|]", "[/INST]", "<bot>:", "[MOSS]:", "### Response", "### Output", "### Answer", "Bot:",
+)  # fmt: skip
+"""Ends of a prompt that is a transcript, without blanks."""
 CALLED = "a tool call in an answer, read as text"
 _CALLS = ("<tool_call>", "<functioncall>", "[TOOL_CALLS]", "<|python_tag|>")
 _ENDS = r"</s>|<\|endoftext\|>"
@@ -150,7 +156,7 @@ def _is_first(text: str, start: int, style: Marks) -> bool:
 def awaits_answer(text: str) -> bool:
     """Whether a transcript ends with an assistant marker: a prompt whose answer is in another column."""
     style = style_of(text)
-    return style is not None and re.search(rf"(?:{style.assistant})$", text.rstrip()) is not None
+    return style is not None and re.search(rf"(?:{style.assistant})$", f"{text.rstrip()}\n") is not None
 
 
 def first_markers(text: str) -> str:

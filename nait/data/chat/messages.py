@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from nait.data.chat.flags import PARTS, is_trained, trained_prompt
@@ -65,6 +66,8 @@ SHAREGPT = MessageKeys(("from",), ("value", "content", "text"))
 KNOWN = frozenset({*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *WEIGHTS, PARTS, *_TOOL_KEYS})
 """Message keys that are read."""
 _TEXT_KEYS = tuple(dict.fromkeys((*CHAT.text, *SHAREGPT.text)))
+_WITH_CONTENT = frozenset((*_TEXT_KEYS, *_REASONING, *_TOOL_KEYS))
+_WORDS = re.compile(r"[\w.]+")
 _NONE: frozenset[str] = frozenset()
 
 
@@ -193,7 +196,9 @@ def _message(
         raise _tool_error(column, at)
     _check_supported(message, column, at)
     if role not in ROLES:
-        fix = unknown_role(name)
+        text_at = next((key for key in keys.text if isinstance(message.get(key), str)), "")
+        lists = f'{{messages: "{column}.*.{text_at}", speakers: "{column}.*.{role_key}"}}'
+        fix = unknown_role(name, lists if text_at and _WORDS.fullmatch(column) else "")
         raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", fix=fix)
     text_key = next((key for key in keys.text if message.get(key) is not None), keys.text[0])
     text, reasoning = text_and_reasoning(message.get(text_key), column, f"{at}.{text_key}")
@@ -259,6 +264,7 @@ def is_messages(value: object) -> bool:
     if isinstance(value, dict):
         speaker = next((value[key] for key in (*CHAT.role, *SHAREGPT.role, "type") if key in value), None)
         name = speaker[0] if isinstance(speaker, list) and speaker else speaker
+        name = None if _WITH_CONTENT.isdisjoint(value) else name
         value = as_message_list(value) if isinstance(name, str) and name.strip().casefold() in ROLES else None
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return False

@@ -29,11 +29,16 @@ _MISSPELT = 0.75
 """The minimum similarity of a name and a role that it may misspell."""
 
 
-def unknown_role(name: str) -> str:
-    """Advice for a role that is not known: the role that it misspells, else that it is a speaker's name."""
+def unknown_role(name: str, lists: str = "") -> str:
+    """Advice for a role that is not known: the role that it misspells, else that it is a speaker's name.
+
+    `lists`: the mapping to the texts and the speakers of the conversation.
+    """
     shown, word = name[:60], name[:60].strip().casefold()
     near = difflib.get_close_matches(word, ROLES, n=2, cutoff=_MISSPELT) if len(word) > 2 else []
     advice = f"Did you mean {either([repr(one) for one in near])}?" if near else WRITE_ROLES
+    if lists and not near:
+        advice = f"Of two speakers, the first is the user with data.columns={lists}. {advice}"
     return f"'{shown}' is not a role. {advice}"
 
 

@@ -7,12 +7,13 @@ import re
 from nait.core.dataset.examples import Turn
 from nait.data.chat.conversations import Dialogue, turns_from_messages
 from nait.data.chat.fences import mask_fences
-from nait.data.chat.marks import KNOWN, Marks, style_of
+from nait.data.chat.marks import KNOWN, PROMPT_ENDS, Marks, awaits_answer, style_of
 from nait.data.chat.media import PLACEHOLDER, has_media_placeholder
 from nait.data.chat.reasoning import Handling, join_reasoning
 from nait.data.chat.roles import ASSISTANT, SYSTEM, USER, Message
 from nait.data.row_errors import RowError
 
+PARSED = "a prompt that is a transcript, read as its turns"
 _INPUT = "input"
 _TOOLS = re.compile(
     r"(?m)^[ \t]*FUNCTION RESPONSE:|<functioncall>|<tool_call>|<\|im_start\|>\s*tool|\[TOOL_CALLS\]|<\|python_tag\|>"
@@ -37,8 +38,33 @@ def read_transcript(text: str, column: str, handling: Handling) -> Dialogue:
     if _TOOLS.search(mask_fences(text)):
         fix = "Tools are not supported: remove such rows"
         raise RowError("holds a tool call or a tool result", column=column, fix=fix)
+    return _dialogue(text, style, column, handling)
+
+
+def read_prompt(text: str, answer: str, column: str, handling: Handling) -> Dialogue | None:
+    """Turns of a prompt that is a transcript and ends before its answer, which is elsewhere; None for other text.
+
+    Earlier answers are context. Few-shot prompts (`Q: ... A:`) and transcripts with tools are texts.
+    """
+    style = style_of(text) if text.rstrip().endswith(PROMPT_ENDS) and awaits_answer(text) else None
+    if style is None or style.first or _TOOLS.search(mask_fences(text)):
+        return None
+    try:
+        found = _dialogue(text, style, column, handling, answer)
+    except RowError:  # its roles do not alternate, as where a text quotes a marker
+        return None
+    return found._replace(notes=(*found.notes, PARSED))
+
+
+def _dialogue(
+    text: str, style: Marks, column: str, handling: Handling, answer: str | None = None
+) -> Dialogue:
+    """Turns of a transcript; `answer` is the text of its last message, which is then empty. Raises: RowError."""
     notes: list[str] = []
     messages, inputs = _split_messages(text, style, column, handling, notes)
+    if answer is not None:
+        last = Message(ASSISTANT, _strip_end_markers(answer, style))
+        messages = [*(one._replace(trained=False) for one in messages[:-1]), last]
     dialogue = turns_from_messages(messages, column, handling, notes)
     system, turns = dialogue.system, dialogue.turns
     found = _LLAMA_SYSTEM.match(turns[0].instruction)

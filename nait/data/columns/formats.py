@@ -17,16 +17,18 @@ A layout assigns columns to the fields of a format; nait/data/README.md lists th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nait.core.errors import ConfigError, did_you_mean
 from nait.data import field_names
 from nait.data.columns.assigned_columns import Columns, check_columns
 from nait.data.columns.exclusions import with_media, without_class_labels
 from nait.data.columns.fields.inclusion import EXCLUDING
+from nait.data.columns.hints.caveats import mapping_caveats, path_example
 from nait.data.columns.hints.choices import Guess
 from nait.data.columns.hints.guesses import guess_mapping
-from nait.data.columns.hints.row_hints import hint, mapping_caveats, mapping_text
+from nait.data.columns.hints.missing_answers import unanswered
+from nait.data.columns.hints.row_hints import hint, mapping_text
 from nait.data.columns.hints.row_shapes import must_be_rewritten
 from nait.data.columns.layouts import KEYS, TEXT, Layout
 from nait.data.files.json_objects import describe_keys
@@ -139,7 +141,8 @@ def find_layout(
         # So does a column of answers that are all missing.
         filled = [any(layout.fits(row) and not layout.is_blank(row) for row in rows) for layout in layouts]
         best = max(range(len(layouts)), key=lambda i: (counts[i], filled[i]))
-        return with_media(without_class_labels(layouts[best], rows), rows)
+        chosen = replace(layouts[best], literal=format != "auto")
+        return with_media(without_class_labels(chosen, rows), rows)
     # The user chose the format: report faults per row instead of rejecting the format.
     if format in (*KEYS, TEXT):
         for layout in layouts:
@@ -205,8 +208,8 @@ def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *
     fields: Guess = dict.fromkeys(layouts[-1].required if layouts else tried[-1].required, "COLUMN")
     if len(ways) > 1:
         guess = guess_mapping(row)
-        fields = guess if guess else {"prompt": "COLUMN", "completion": "COLUMN"}
-    unnamed = "Replace COLUMN by the names of your columns; a row needs a question and an answer. "
+        fields = guess if guess else {"prompt": unanswered(row) or "COLUMN", "completion": "COLUMN"}
+    unnamed = f"Replace COLUMN by the names of your columns; a row needs a question and an answer. {path_example(row)}"
     fix = (
         f"It has {describe_keys(row)}. Formats: {known}. {hint(row)}{mapping_caveats(row, fields)}"
         f"{unnamed if 'COLUMN' in fields.values() else ''}"

@@ -50,7 +50,8 @@ class Layout:
     """A format and the columns of its fields; None for an optional field without a column.
 
     `option_columns` hold one answer option each. `assigned` are the fields whose columns the user has named.
-    `further` are more columns of the fields that exclude rows: tools, media, label and weight.
+    `further` are more columns of the fields that exclude rows: tools, media, label and weight. `literal`: the user
+    named the format, so a prompt that is a transcript is a text.
     """
 
     format: str
@@ -59,6 +60,7 @@ class Layout:
     option_columns: tuple[str, ...] = ()
     assigned: frozenset[str] = frozenset()
     further: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    literal: bool = False
 
     def __str__(self) -> str:
         held = {name: column for name, column in {**self.required, **self.optional}.items() if column}
@@ -123,7 +125,9 @@ class Layout:
     @cached_property
     def _question_answer(self) -> QuestionAnswer:
         (_, first), (answer, last) = self.required.items()
-        return QuestionAnswer(first, last, answer, self.optional, self.option_columns, self.assigned)
+        return QuestionAnswer(
+            first, last, answer, self.optional, self.option_columns, self.assigned, self.literal
+        )
 
     def _dialogue(self, row: Row, handling: Handling) -> Dialogue:
         first = next(iter(self.required.values()))

@@ -77,14 +77,18 @@ def joined_path(value: object) -> str | None:
 
 
 def joined_texts(value: object) -> str | None:
-    """Texts of a list, joined by blank lines, and of lists in it, joined by spaces; None for anything else."""
+    """Texts of a list, joined by blank lines, and of all lists in one of its items, by spaces; None for anything else."""
     if not isinstance(value, list):
         return None
     texts = [one if isinstance(one, str) else _sentence(one) for one in value]
     return None if None in texts else "\n\n".join(text for text in texts if text and text.strip())
 
 
-def _sentence(value: object) -> str | None:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+def _sentence(value: object, depth: int = 3) -> str | None:
+    """Texts of nested lists, joined by spaces: [title, [sentence, sentence]]."""
+    if isinstance(value, str):
+        return value.strip()
+    if not isinstance(value, list) or not depth:
         return None
-    return " ".join(text.strip() for text in value if text.strip())
+    texts = [_sentence(one, depth - 1) for one in value]
+    return None if None in texts else " ".join(text for text in texts if text)

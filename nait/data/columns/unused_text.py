@@ -1,8 +1,7 @@
-"""Tracking of text columns, to report the text and the answers that no field uses."""
+"""Tracking of text columns, to report the text that no field uses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -10,23 +9,15 @@ from typing import Any
 from nait.data.chat.flags import PARTS
 from nait.data.chat.messages import KNOWN, as_message_list, turn_keys, unread_texts
 from nait.data.chat.roles import SYSTEM
-from nait.data.columns.hints.companions import reasoning_beside
-from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.columns.layouts import Layout
-from nait.data.columns.nested_texts import MAX_NAMES, best_text_path, name_words
+from nait.data.columns.nested_texts import MAX_NAMES
 from nait.data.field_names import WEIGHTS
-from nait.data.row_errors import SHOWN_NAMES, Row, quoted, value_at
+from nait.data.row_errors import Row, value_at
 
 _DEPTH, _ITEMS = 5, 4
 """Levels of a value, and first items of each list, that are searched for text."""
 _PARSED_ROWS = 200
 """First rows whose conversations are searched where they are JSON text."""
-_ANSWERS = {
-    "answer", "response", "output", "completion", "solution", "generation", "attempt", "rationale", "cot",
-}  # fmt: skip
-"""Last words of columns that hold an answer to the same question, in the singular."""
-_REVISED = {"corrected", "edited", "revised", "new"}
-_PAIRS = ("alpaca", "prompt_completion")
 
 
 @dataclass
@@ -81,47 +72,3 @@ def _holds_text(value: object, depth: int = _DEPTH) -> bool:
         return False
     items = islice(value, _ITEMS) if isinstance(value, list) else islice(value.values(), MAX_NAMES)
     return any(_holds_text(one, depth - 1) for one in items)
-
-
-def unread_answers(layout: Layout, rows: Sequence[Row]) -> list[str]:
-    """Unread columns, or paths of their first item, that hold a longer or a corrected answer in these rows.
-
-    Rows with options have a label as the answer and are left out.
-    """
-    if layout.format not in _PAIRS or layout.option_columns or layout.optional.get("options"):
-        return []
-    answer = list(layout.required)[1]
-    if answer in layout.assigned:
-        return []
-    read = _length(rows, layout.required[answer])
-    names = dict.fromkeys(name for row in rows for name in row if name not in layout.columns)
-    found = []
-    for name in names:
-        words = name_words(name)
-        if not words or words[-1] not in _ANSWERS:
-            continue
-        first = next((one for row in rows if isinstance(one := row.get(name), list) and one), None)
-        path = name if first is None else f"{name}{best_text_path(first) or '.0'}"
-        length = _length(rows, path)
-        if length > read or (length and _REVISED & {*words}):
-            found.append(path)
-    return found
-
-
-def unread_advice(layout: Layout, paths: Sequence[str], rows: Sequence[Row], group: str) -> str:
-    """Sentence that names the answer that is read, the others, and the mapping that reads the first of those."""
-    answer = list(layout.required)[1]
-    others = ", ".join(map(quoted, paths[:SHOWN_NAMES]))
-    mapping = {answer: paths[0]}
-    trace = next((one for row in rows if (one := reasoning_beside(row, {"completion": paths[0]}))), "")
-    if trace and not layout.optional.get("reasoning"):
-        mapping["reasoning"] = trace
-    return (
-        f"the answer is read from {quoted(layout.required[answer])}, but {others} may hold a better one: "
-        f"{group}.columns={mapping_text(mapping)} reads it"
-    )
-
-
-def _length(rows: Sequence[Row], path: str) -> int:
-    """Characters of the texts at a path in these rows."""
-    return sum(len(text) for row in rows if isinstance(text := value_at(row, path), str))

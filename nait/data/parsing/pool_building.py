@@ -22,10 +22,11 @@ from nait.data.columns.fields.multiple_choice import BEYOND, ZERO
 from nait.data.columns.fields.text_notes import text_notes
 from nait.data.columns.formats import OPTIONAL_NAMES, REQUIRED, find_layout
 from nait.data.columns.layouts import Layout
-from nait.data.columns.unused_text import TextColumns, unread_advice, unread_answers
+from nait.data.columns.unused_text import TextColumns
 from nait.data.files.file_io import MEGABYTE
 from nait.data.files.named_files import bare_name
 from nait.data.files.sources import Source
+from nait.data.parsing.reading_advice import reading_advice
 from nait.data.parsing.reading_summaries import log_notes, log_unused, reading_summary
 from nait.data.parsing.row_parser import RowParser
 from nait.data.row_errors import (
@@ -142,8 +143,7 @@ class _PoolBuilder:
         for row in rows:
             self.text_columns.seen.update(dict.fromkeys(row))
         _log.info("%s: %s", self.source.name, self.layout)
-        if paths := unread_answers(self.layout, rows):
-            advice = unread_advice(self.layout, paths, rows, self.parser.group)
+        for advice in reading_advice(self.layout, rows, self.parser.group):
             _log.warning("%s: %s.", self.source.name, advice)
         return True
 

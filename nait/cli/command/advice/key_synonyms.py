@@ -23,7 +23,7 @@ _WORDS = {
     "model.path": "model_path model_name model_name_or_path base_model pretrained checkpoint id model_id",
     "model.max_length": "max_len max_seq_len max_seq_length seq_len sequence_length cutoff_len max_tokens "
     "model_max_length context_length",
-    "model.device": "cuda gpu gpus devices",
+    "model.device": "cuda gpu",
     "model.dtype": "torch_dtype",
     "model.attn_implementation": "attention attn flash_attention use_flash_attention",
     "data.path": "file dataset dataset_path data_path data_file data_files train_file dataset_name train_data url "
@@ -108,7 +108,7 @@ _ANSWERS = {
     "resume continue restart resume_from_checkpoint": "Nothing is needed: the same command continues from the store.",
     "overwrite force overwrite_output_dir no_cache recompute": "Results are kept by content: another "
     "paths.store=FOLDER computes them again.",
-    "num_gpus n_gpus n_gpu ngpus nproc world_size num_processes nproc_per_node": "Type torchrun --nproc-per-node N "
+    "gpus devices num_gpus n_gpus n_gpu ngpus nproc world_size num_processes nproc_per_node": "Type torchrun --nproc-per-node N "
     "-m nait and the words of the run.",
     "config config_file cfg yaml": "A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER "
     "experiment=NAME.",

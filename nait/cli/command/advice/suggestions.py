@@ -116,7 +116,8 @@ def _unclosed(words: Sequence[str]) -> str:
         for end in range(i + 2, len(words) + 1):
             joined = " ".join(words[i:end])
             if "=" not in words[end - 1] and not any(_depth(joined, pair) for pair in ("{}", "[]")):
-                return joined
+                bare = "=[" in joined and "," not in joined and ":" not in joined
+                return joined.replace(" ", ",") if bare else joined
     return ""
 
 

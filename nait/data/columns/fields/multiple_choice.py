@@ -6,6 +6,7 @@ lm-evaluation-harness' MMLU. An answer that is text is unchanged.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import string
@@ -45,15 +46,25 @@ def read_options(row: Row, columns: Sequence[str]) -> AnswerOptions | str | None
         return _options(texts, ends[: len(texts)] if all(ends) else None, column) if texts else None
     value: object = value_at(row, column)
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return checked_text(value, column)
+        value = _listed(checked_text(value, column))
     if isinstance(value, dict):
         return _of_object(value, column) if value else None
     if isinstance(value, str):
         return checked_text(value, column) if value.strip() else None
     return None if is_empty(value) else _of_list(value, column)
+
+
+def _listed(text: str) -> object:
+    """The list or object in JSON text, or the list of texts in a Python literal; any other text unchanged."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else text
 
 
 def _of_object(value: dict[str, Any], column: str) -> AnswerOptions:

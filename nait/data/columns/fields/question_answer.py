@@ -12,6 +12,7 @@ from nait.data.chat.media import PLACEHOLDER, checked_media, has_media_placehold
 from nait.data.chat.messages import CHAT, SHAREGPT, is_conversation, is_messages, read_messages
 from nait.data.chat.reasoning import Handling, join_reasoning
 from nait.data.chat.roles import ASSISTANT, USER, Message
+from nait.data.chat.transcripts import read_prompt
 from nait.data.columns.fields.multiple_choice import (
     AnswerOptions,
     chosen_label,
@@ -20,11 +21,13 @@ from nait.data.columns.fields.multiple_choice import (
     with_options,
 )
 from nait.data.columns.fields.row_fields import input_text
+from nait.data.columns.hints.caveats import mapping_caveats
 from nait.data.columns.hints.guesses import guess_mapping
-from nait.data.columns.hints.row_hints import hint, mapping_caveats, mapping_text
+from nait.data.columns.hints.row_hints import hint, mapping_text
 from nait.data.columns.hints.row_shapes import is_item_list, item_advice, numbered_turns
-from nait.data.columns.nested_texts import best_text_path, is_history
-from nait.data.row_errors import Row, RowError, checked_text, is_empty, quoted, required_text, value_at
+from nait.data.columns.nested_texts import best_text_path, is_history, joined_texts
+from nait.data.columns.path_steps import EVERY
+from nait.data.row_errors import Row, RowError, checked_text, is_empty, quoted, value_at
 
 JOINED_INPUT = "an input that is a list of texts, joined by blank lines"
 
@@ -33,8 +36,8 @@ JOINED_INPUT = "an input that is a list of texts, joined by blank lines"
 class QuestionAnswer:
     """Columns of a question and its answer.
 
-    `answer_field` is the field of the answer column; `optional` and `option_columns` as in `Layout`. `assigned` are
-    the fields whose columns the user has named.
+    `answer_field` is the field of the answer column; `optional`, `option_columns` and `literal` as in `Layout`.
+    `assigned` are the fields whose columns the user has named.
     """
 
     first: str
@@ -43,6 +46,7 @@ class QuestionAnswer:
     optional: Mapping[str, str | None]
     option_columns: tuple[str, ...] = ()
     assigned: frozenset[str] = frozenset()
+    literal: bool = False
 
     def dialogue(self, row: Row, handling: Handling) -> Dialogue:
         """Turns of the row. Raises: RowError; for a value that is not text, with the mapping to a text in it."""
@@ -93,9 +97,9 @@ class QuestionAnswer:
         """Turn of a question and an answer text, after the turns of the history."""
         notes: list[str] = []
         options = self._options(row)
-        question = with_options(required_text(row, self.first), options)
+        question = with_options(checked_text(_value(row, self.first), self.first), options)
         answer = chosen_label(
-            value_at(row, self.last),
+            _value(row, self.last),
             options,
             self.last,
             field=self.answer_field,
@@ -110,14 +114,18 @@ class QuestionAnswer:
         given = input_text(row, self.optional.get("input"), assigned="input" in self.assigned)
         if isinstance(value_at(row, self.optional.get("input")), list) and given:
             notes.append(JOINED_INPUT)
+        history = self.optional.get("history")
+        earlier = None if history is None or is_empty(value_at(row, history)) else history
+        plain = not (self.literal or given or earlier or options)
+        if plain and (asked := read_prompt(question, answer, self.first, handling)):
+            return Dialogue(asked.turns, asked.system, (*asked.notes, *notes))
         turn = Turn(question, answer, given, options=possible_answers(options, answer))
         if any(map(has_media_placeholder, (question, turn.input, answer))):
             notes.append(PLACEHOLDER)
-        history = self.optional.get("history")
-        if history is None or is_empty(value_at(row, history)):
+        if earlier is None:
             return Dialogue((turn,), "", tuple(notes))
-        earlier = read_conversation(row, history, CHAT, handling)
-        return Dialogue((*earlier.turns, turn), earlier.system, (*earlier.notes, *notes))
+        before = read_conversation(row, earlier, CHAT, handling)
+        return Dialogue((*before.turns, turn), before.system, (*before.notes, *notes))
 
     def _options(self, row: Row) -> AnswerOptions | str | None:
         held = self.optional.get("options")
@@ -159,9 +167,19 @@ class QuestionAnswer:
             column = self.optional.get(name)
             if column and not is_empty(value_at(row, column)):
                 fix = f"Write it into the first message, or set data.columns={{{name}: null}}"
+                if name == "input":
+                    mapping = mapping_text({"system": column, "input": None})
+                    fix = f"Read it as the system text with data.columns={mapping}, or write it into the first message"
                 raise RowError(
                     "cannot be combined with a prompt that is a conversation", column=column, fix=fix
                 )
+
+
+def _value(row: Row, column: str) -> Any:
+    """Value of a column; the texts of a list at a path with a step `*` are joined by blank lines."""
+    value = value_at(row, column)
+    joined = joined_texts(value) if EVERY in column.split(".") else None
+    return value if joined is None else joined
 
 
 def _found(value: Any, column: str, speaker: str, handling: Handling, notes: list[str]) -> list[Message]:

@@ -29,6 +29,8 @@ def transcript(text: str, column: str, handling: Handling) -> Dialogue:
 def system_text(row: Row, column: str | None) -> str:
     """System text, which may also be a message or a list of text parts."""
     value = value_at(row, column) if column else None
+    if joined := joined_texts(value):
+        return checked_text(joined, column or "")
     if isinstance(value, (dict, list)) and value:
         return text_and_reasoning(value, column or "", "")[0]
     return optional_text(row, column)
@@ -49,9 +51,9 @@ def input_text(row: Row, column: str | None, *, assigned: bool) -> str:
         path = None if error.at else joined_path(value)
         ways = ["Write it as text"]
         if path is not None:
-            ways.append(
-                f"set data.columns={mapping_text({'input': f'{column}{path}'})}, which joins its texts"
-            )
+            texts = value_at(row, f"{column}{path}")
+            reads = "joins its texts" if isinstance(texts, list) and len(texts) > 1 else "reads its text"
+            ways.append(f"set data.columns={mapping_text({'input': f'{column}{path}'})}, which {reads}")
         if not assigned:
             ways.append("set data.columns={input: null}")
         raise RowError(error.what, column=error.column, at=error.at, fix=", or ".join(ways)) from None

@@ -14,7 +14,8 @@ Guess = Mapping[str, str | Sequence[str]]
 
 _CHOOSERS = (
     "label", "answer", "answer_index", "answer_idx", "correct", "correct_index", "correct_answer", "gold",
-    "gold_index", "gold_label", "correct_option", "target", "answerkey", "answer_key", "solution",
+    "gold_index", "gold_label", "correct_option", "target", "answerkey", "answer_key", "solution", "answer_num",
+    "correct_answer_num", "correct_answer_index", "correct_choice", "correct_label", "answer_label", "answer_number",
 )  # fmt: skip
 _STEMS = ("answer", "ending", "choice", "option", "candidate", "solution", "sol", "hypothesis", "alternative")
 _LISTS = (*OPTIONS, "option_list", "answers", "candidates", "alternatives", "responses", "solutions")
@@ -118,7 +119,10 @@ def _option_columns(row: Row) -> list[str]:
         if isinstance(one, str) and found and found.start():
             stems.setdefault(name[: found.start()].casefold(), []).append(name)
     stems = {stem: names for stem, names in stems.items() if not any(word in stem for word in _WRONG)}
-    known = next((stems[stem] for stem in _STEMS if len(stems.get(stem, ())) > 1), None)
+    known = next(
+        (names for one in _STEMS for stem, names in stems.items() if stem.endswith(one) and len(names) > 1),
+        None,
+    )
     return sorted(known or next((names for names in stems.values() if len(names) > 2), []))
 
 

@@ -12,7 +12,7 @@ from nait.data.chat.marks import awaits_answer, style_of
 from nait.data.chat.messages import SHAREGPT, is_conversation, is_messages, speaker_roles, turn_keys
 from nait.data.chat.roles import ASSISTANT, USER
 from nait.data.columns.hints.choices import Guess, guess_choices, guess_last_candidate, holds_options
-from nait.data.columns.hints.companions import listed_input, reasoning_beside
+from nait.data.columns.hints.companions import KNOWN_CONTEXTS, context_beside, listed_input, reasoning_beside
 from nait.data.columns.hints.row_shapes import must_be_rewritten, verdict_column
 from nait.data.columns.hints.task_columns import guess_task
 from nait.data.columns.nested_texts import (
@@ -21,9 +21,10 @@ from nait.data.columns.nested_texts import (
     name_words,
     text_paths,
 )
-from nait.data.columns.path_steps import parsed, with_best
+from nait.data.columns.path_steps import best_steps, parsed, with_best
 from nait.data.field_names import (
     ANSWER_WORDS,
+    ASKED,
     CHOSEN,
     INPUTS,
     OPTIONS,
@@ -38,6 +39,8 @@ _LONGEST_NAME = 4
 _BODIES = ("selftext", "body", "post", "description", "question_body", "text", "content")
 """Names of the text below a title."""
 _PAIR = ("prompt", "completion")
+_CLASSES = {"label", "class", "intent", "category", "sentiment", "emotion", "rating", "star", "stars"}
+"""Last words of columns with a class as a number."""
 _LABELS = {"label", "speaker", "role", "tag", "name"}
 
 
@@ -57,7 +60,7 @@ def _with_lists(row: Row, mapping: Guess) -> Guess:
     changed = {name: _first_of_json(row, path) if name in _PAIR else path for name, path in mapping.items()}
     completion, prompt = changed.get("completion"), changed.get("prompt")
     if isinstance(completion, str) and "options" not in mapping:
-        changed["completion"] = with_best(row, completion)
+        changed["completion"] = _best_beside(row, completion, str(prompt))
     if (
         isinstance(prompt, str)
         and is_history(prompt[:-2], value_at(row, prompt[:-2]))
@@ -66,9 +69,26 @@ def _with_lists(row: Row, mapping: Guess) -> Guess:
         changed["prompt"] = prompt[:-2]
     elif "completion" in mapping and "input" not in mapping and (given := listed_input(row, changed)):
         changed["input"] = given
+    if "completion" in changed and not {*INPUTS} & {*map(str.casefold, row)}:
+        beside = context_beside([row], _columns_of(changed), str(prompt), str(completion), KNOWN_CONTEXTS)
+        if beside and "input" not in changed:
+            changed["input"] = beside
     if "completion" in mapping and "options" not in mapping and (trace := reasoning_beside(row, changed)):
         changed["reasoning"] = trace
     return changed
+
+
+def _columns_of(mapping: Guess) -> set[str]:
+    """Columns that a mapping reads, those of its paths included."""
+    paths = [one for held in mapping.values() for one in ([held] if isinstance(held, str) else held)]
+    return {*paths, *(path.split(".")[0] for path in paths)}
+
+
+def _best_beside(row: Row, completion: str, prompt: str) -> str:
+    """The path to the best answer, unless the question is in the same item as the answer."""
+    best = with_best(row, completion)
+    together = any(prompt.startswith(f"{held}.0.") for held, _, _ in best_steps(best))
+    return completion if together else best
 
 
 def _first_of_json(row: Row, path: str | Sequence[str]) -> str | Sequence[str]:
@@ -86,7 +106,9 @@ def _guess(row: Row) -> Guess | None:
     columns = {
         name: value
         for name, value in list(row.items())[:SHOWN_NAMES]
-        if not any(word in name.casefold() for word in REJECTED) and name != verdict_column(row)
+        if not any(word in name.casefold() for word in REJECTED)
+        and name != verdict_column(row)
+        and name_words(name)[-1:] not in (["metadata"], ["meta"])
     }
     if candidates := guess_last_candidate(columns):
         return candidates
@@ -180,7 +202,10 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
     A number in an answer column (a class) answers a single text.
     """
     texts = list(_text_paths(columns))
-    question = _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
+    whole = [path for path in texts if "." not in path]
+    question = next((path for word in ASKED for path in whole if path.casefold() == word), None)
+    question = question or next(filter(_asks, whole), None)
+    question = question or _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
     question = question or next((f"{name}.0" for name, one in columns.items() if is_history(name, one)), None)
     outside = [path for path in texts if path != question and not _inside_input(path)]
     answer = _first_named(outside, ANSWER_WORDS)
@@ -188,7 +213,7 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
         question = next((path for path in texts if path in INPUTS and path != answer), None)
     if question and not answer:
         answer = next((path for path in texts if path in TEXT_COLUMNS and path != question), None)
-    numbers = [name for name, one in columns.items() if isinstance(one, (bool, int)) and name in ANSWER_WORDS]
+    numbers = [name for name, one in columns.items() if isinstance(one, (bool, int)) and _is_class(name)]
     if len(texts) == 1 and len(numbers) == 1:
         return {"prompt": texts[0], "completion": numbers[0]}
     unnamed = not (question and answer) and not holds_options(columns)
@@ -206,6 +231,16 @@ def _text_paths(columns: Row) -> Iterator[str]:
         for path in paths
         if not is_metadata(path) and not _is_labels(path) and str(value_at(columns, path) or "").strip()
     )
+
+
+def _is_class(name: str) -> bool:
+    """Whether a number in a column is an answer: a class by its name (`label`, `intent`)."""
+    return name in ANSWER_WORDS or bool(_CLASSES & {*name_words(name)[-1:]})
+
+
+def _asks(path: str) -> bool:
+    """Whether the last word of a column is a question's, as in `ambiguous_question`."""
+    return name_words(path)[-1:] in [[word] for word in ASKED]
 
 
 def _is_labels(path: str) -> bool:

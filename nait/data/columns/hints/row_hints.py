@@ -1,4 +1,4 @@
-"""Sentences about a row that no layout fits: what it is, and what a mapping of its columns omits. Pure."""
+"""Sentences about a row that no layout fits: what it is and what to write instead. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nait.data.chat.marks import KNOWN, first_markers
-from nait.data.chat.messages import is_messages
-from nait.data.columns.hints.choices import Guess, choice_caveat, holds_options
+from nait.data.columns.hints.choices import holds_options
 from nait.data.columns.hints.guesses import guess_mapping
-from nait.data.columns.hints.preferences import preference
+from nait.data.columns.hints.missing_answers import is_reply, is_request, retrieval, unanswered
 from nait.data.columns.hints.row_shapes import (
     has_tools,
     is_annotation,
     is_message,
     is_question_object,
-    is_reply,
-    is_request,
+    is_regenerated,
     is_tree,
     is_turn_object,
     joined_steps,
@@ -27,18 +25,16 @@ from nait.data.columns.hints.row_shapes import (
     token_labels,
     verdict_column,
 )
-from nait.data.columns.nested_texts import TEXT_NAMES, best_text_path, is_metadata, text_paths
-from nait.data.columns.path_steps import best_steps, parsed
+from nait.data.columns.nested_texts import is_metadata, text_paths
 from nait.data.field_names import TEXT_COLUMNS
-from nait.data.row_errors import SHOWN_NAMES, Row, kind, quoted, value_at
+from nait.data.row_errors import SHOWN_NAMES, Row, quoted, value_at
 
 _PLAIN = re.compile(r"[\w .-]*\w")
 _SEPARATOR = re.compile(r"\w+([^\w\s.-])\w+(?:\1\w+)*")
-_SUFFIXES = (
-    re.compile(r"(?:(?:^|_)[a-z]|_?[0-9])$", re.IGNORECASE),
-    re.compile(r"[_-][a-z]{2,3}(?:[_-][A-Za-z]{2,4})?$"),
+_CHOSEN = (
+    "jq -c '{messages: [.messages[] | .versions[.currentlySelected] | {role, content: ([(.content, (.steps[]? | "
+    "select(.style == null) | .content)) | .[]? | .text // empty] | add)}]}'"
 )
-"""Endings of columns that hold the same in another version: a number or letter, a language."""
 _YAML_SCALAR = re.compile(r"[+-]?[0-9._]+|null|none|true|false|nan|inf", re.IGNORECASE)
 
 
@@ -48,6 +44,13 @@ def hint(row: Row) -> str:
         return (
             "Each row is one message: write one conversation per row, "
             "{messages: [{role: user, content: ...}, {role: assistant, content: ...}]}. "
+        )
+    if is_regenerated(row):
+        return f"Each row is one message with its versions (LM Studio): write the chosen ones, such as with {_CHOSEN}. "
+    if documents := retrieval(row):
+        return (
+            f"It is retrieval data: {quoted(documents)} holds documents to be found, not answers. Write one row per "
+            "question, {question: ..., answer: ...}. "
         )
     if is_tree(row):
         return "Each row is a tree of messages: write one path through it per row, {messages: [...]}. "
@@ -97,6 +100,11 @@ def hint(row: Row) -> str:
             "It is an annotated item with the labels of its projects: write one row {prompt: ..., completion: ...} "
             "per item. "
         )
+    if "safeHtmlItem" in row:
+        return (
+            "It is an activity of Gemini: its title begins with a word such as 'Prompted', and its answer is HTML; both "
+            "are read as written. "
+        )
     if verdict := verdict_column(row):
         return f"{quoted(verdict)} is an annotator's verdict ({row[verdict]}), not an answer. "
     if any(isinstance(one, str) and one.lstrip()[:3] in ("[{'", "{'") for one in row.values()):
@@ -109,6 +117,8 @@ def hint(row: Row) -> str:
     unknown = _unknown_turns(row) if guess_mapping(row) is None else ""
     if unknown:
         return unknown
+    if asked := unanswered(row):
+        return f"{quoted(asked)} is a question without an answer: add a column with its answer. "
     if _is_one_text(row) and guess_mapping(row) is None:
         return (
             "Each row is one text, without the role markers of a transcript "
@@ -155,70 +165,6 @@ def _unknown_turns(row: Row) -> str:
     return ""
 
 
-def mapping_caveats(row: Row, mapping: Guess) -> str:
-    """Sentences on what the mapping omits or reads literally: other answers, further items, JSON text."""
-    caveats, firsts = [choice_caveat(mapping)], []
-    paths = [path for path in mapping.values() if isinstance(path, str)]
-    for path in paths:
-        caveats.append(_omitted(row, path, mapping))
-        if path == mapping.get("options"):
-            continue
-        caveats += [*_best_items(path), *_whole_lists(row, path, mapping)]
-        if _takes_first_of_several(row, path):
-            firsts.append(f"'{path}'")
-        if isinstance(value_at(row, path), (bool, int)) and "options" not in mapping:
-            caveats.append(f"'{path}' is {kind(value_at(row, path))}, which is read as its JSON text. ")
-        if first := _json_item(value_at(row, path)):
-            caveats.append(
-                f"'{path}' holds a list as JSON text, which is read literally; '{path}{first}' is its first item. "
-            )
-    if firsts:
-        caveats.append(f"Only the first item of each list is read with {' and '.join(firsts)}. ")
-        caveats.append(preference(row, ""))
-    rows = {path.rpartition(".0.")[0] for path in paths}
-    in_one = len(mapping) == 2 and len(rows) == 1 and "." in "".join(rows)
-    if in_one and all(".0." in path for path in paths):
-        caveats.append(
-            f"If the file is one object and its rows are a list in it, set data.field={rows.pop()}. "
-        )
-    return "".join(dict.fromkeys(caveats))
-
-
-def _best_items(path: str) -> list[str]:
-    """Sentence for each step of a path that picks the best item of a list."""
-    return [
-        f"Of the items in {quoted(held)}, the mapping reads the one with the {'highest' if largest else 'lowest'} "
-        f"{quoted(key)}. "
-        for held, key, largest in best_steps(path)
-    ]
-
-
-def _whole_lists(row: Row, path: str, mapping: Guess) -> list[str]:
-    """Sentences for a path to the last item of a list, and for an input that is a list of texts."""
-    value = value_at(row, path)
-    if path.endswith(".-1"):
-        return [f"If the last item of {quoted(path[:-3])} is the answer, the mapping reads it. "]
-    if path == mapping.get("input") and isinstance(value, list):
-        return [f"{quoted(path)} is a list: all {len(value):,} texts are joined by blank lines. "]
-    return []
-
-
-def _omitted(row: Row, path: str, mapping: Guess) -> str:
-    """Sentence on columns that differ from this one by a number, a letter or a language; "" without any."""
-    column = path.split(".")[0]
-    read = {name for one in mapping.values() for name in ([one] if isinstance(one, str) else one)}
-    others = [
-        quoted(name)
-        for name in row
-        if name not in (*read, column)
-        and not is_metadata(name)
-        and any(cut.search(name) and cut.sub("", name) == cut.sub("", column) != column for cut in _SUFFIXES)
-    ]
-    if not others:
-        return ""
-    return f"The columns named below omit {', '.join(others[:SHOWN_NAMES])}. {preference(row, column)}"
-
-
 def mapping_text(mapping: Mapping[str, str | Sequence[str] | None]) -> str:
     """Mapping as typed on the command line; names with special characters are quoted."""
 
@@ -230,21 +176,6 @@ def mapping_text(mapping: Mapping[str, str | Sequence[str] | None]) -> str:
         return "[" + ", ".join(map(_yaml_quoted, column)) + "]"
 
     return "{" + ", ".join(f"{name}: {typed(column)}" for name, column in mapping.items()) + "}"
-
-
-def _takes_first_of_several(row: Row, path: str) -> bool:
-    steps = path.split(".")
-    lists = (parsed(value_at(row, ".".join(steps[:i]))) for i, step in enumerate(steps) if i and step == "0")
-    return any(isinstance(one, list) and len(one) > 1 for one in lists)
-
-
-def _json_item(value: object) -> str:
-    """Path of the first text in a list as JSON text; "" for messages and for any other value."""
-    found = parsed(value) if isinstance(value, str) else None
-    if not isinstance(found, list) or not found or is_messages(found):
-        return ""
-    path = best_text_path(found) or ""
-    return path if path == ".0" or path.split(".")[-1] in (*TEXT_NAMES, "html") else ""
 
 
 def _yaml_quoted(column: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from nait.data.chat.messages import speaker_roles
-from nait.data.chat.roles import ASSISTANT, ROLES
+from nait.data.chat.roles import ROLES
+from nait.data.columns.hints.missing_answers import is_reply, is_request, retrieval
+from nait.data.columns.path_steps import parsed
 from nait.data.field_names import TOOLS
 from nait.data.row_errors import SHOWN_NAMES, Row, is_empty
 
@@ -45,8 +46,7 @@ def must_be_rewritten(row: Row) -> bool:
     """Whether no column mapping can read the row, so that it must be rewritten."""
     shapes = (
         is_message, is_tree, is_turn_object, is_question_object, scored_options, token_labels, is_reply, step_labels,
-        is_request, segments_column,
-        numbered_turns,
+        is_request, segments_column, is_regenerated, numbered_turns, retrieval,
     )  # fmt: skip
     return any(shape(row) for shape in shapes)
 
@@ -112,6 +112,11 @@ def is_message(row: Row) -> bool:
     return bool(names & _SENDERS) and bool(names & _BODIES) and bool(names & _THREADS)
 
 
+def is_regenerated(row: Row) -> bool:
+    """Whether a row is one message of a chat, with a list of versions, one of which is chosen (LM Studio)."""
+    return isinstance(row.get("versions"), list) and "currentlySelected" in row
+
+
 def scored_options(row: Row) -> str:
     """Column with a score per option: {text: number} (BIG-bench), or {choices, labels}; "" without one."""
     for name, one in list(row.items())[:SHOWN_NAMES]:
@@ -127,26 +132,23 @@ def scored_options(row: Row) -> str:
 
 def token_labels(row: Row) -> str:
     """Column that labels tokens or spans of a text (named entities); "" without one."""
-    for name, one in list(row.items())[:SHOWN_NAMES]:
+    for name, held in list(row.items())[:SHOWN_NAMES]:
+        one = parsed(held)
         if not isinstance(one, list) or not one:
             continue
         if name.casefold().endswith("_tags") and isinstance(row.get("tokens"), list):
             return name
-        if all(isinstance(item, dict) and _is_number(item.get("start")) and "end" in item for item in one):
+        if all(map(_is_span, one)):
             return name
     return ""
 
 
-def is_reply(row: Row) -> bool:
-    """Whether a row is the response of a batch of requests, which are in another file (OpenAI, Anthropic)."""
-    return "custom_id" in row and any(isinstance(row.get(name), dict) for name in ("response", "result"))
-
-
-def is_request(row: Row) -> bool:
-    """Whether a row is a request of a batch, whose answer is in another file (OpenAI, Anthropic)."""
-    body = row.get("body", row.get("params"))
-    asked = body.get("messages") if isinstance(body, dict) and "choices" not in body else None
-    return "custom_id" in row and bool(asked) and ASSISTANT not in speaker_roles(asked)
+def _is_span(value: object) -> bool:
+    """Whether a value labels a part of a text: {start, end, ...}, or doccano's {start_offset, ...} or [0, 3, name]."""
+    if isinstance(value, dict):
+        start = value.get("start", value.get("start_offset"))
+        return _is_number(start) and ("end" in value or "end_offset" in value)
+    return isinstance(value, list) and len(value) == 3 and all(map(_is_number, value[:2]))
 
 
 def _is_number(value: object) -> bool:

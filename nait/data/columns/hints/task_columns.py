@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from nait.data.field_names import REJECTED
+from nait.data.columns.nested_texts import is_metadata
+from nait.data.field_names import INPUTS, QUESTION_WORDS, REJECTED
 from nait.data.row_errors import Row, value_at
 
 _TASKS = (
@@ -13,17 +14,25 @@ _TASKS = (
     ("sentence1", "sentence2", "label"),
     ("question1", "question2", "label"),
     ("text1", "text2", "label"),
+    ("claim", "main_text", "label"),
+    ("claim", "evidence", "label"),
+    ("claim", "", "label"),
+    ("text", "", "annotation"),
     ("problem_statement", "", "patch"),
     ("message", "old_contents", "new_contents"),
     ("instruction", "old_contents", "new_contents"),
     ("sql_prompt", "sql_context", "sql"),
+    ("question", "evidence", "sql"),
     ("question", "", "sql"),
     ("question", "", "sql.human_readable"),
     ("question", "", "query"),
+    ("ambiguous_question", "", "annotations.0.long_answer"),
+    ("title", "", "safehtmlitem.0.html"),
     ("source", "", "target"),
     ("src", "", "tgt"),
     ("intent", "", "snippet"),
     ("docstring", "", "code"),
+    ("func_documentation_string", "", "func_code_string"),
     ("description", "", "solutions.solution.0"),
     ("description", "", "solution"),
     ("description", "", "code"),
@@ -45,7 +54,7 @@ def guess_task(row: Row) -> Mapping[str, str] | None:
             continue
         mapping = {"prompt": names[question], **({"input": names[given]} if given else {})}
         return {**mapping, "completion": column}
-    return _speakers(row) or _annotated(row) or _alternatives(row, names)
+    return _speakers(row) or _annotated(row) or _labelled(row) or _asserted(row) or _alternatives(row, names)
 
 
 def _alternatives(row: Row, names: Mapping[str, str]) -> Mapping[str, str] | None:
@@ -76,6 +85,32 @@ def _speakers(row: Row) -> Mapping[str, str] | None:
     return None
 
 
+def _labelled(row: Row) -> Mapping[str, str] | None:
+    """The only text of a row, and the first of its labels (doccano)."""
+    texts = [name for name, one in row.items() if _is_text(one) and not is_metadata(name)]
+    label = next(
+        (
+            name
+            for name in row
+            if name.casefold() in ("label", "labels") and _is_class(value_at(row, f"{name}.0"))
+        ),
+        "",
+    )
+    return {"prompt": texts[0], "completion": f"{label}.0"} if label and len(texts) == 1 else None
+
+
+def _asserted(row: Row) -> Mapping[str, str] | None:
+    """The only variable of a test case, and the value that its first assertion expects (promptfoo)."""
+    held = row.get("vars")
+    texts = [name for name, one in held.items() if _is_text(one)] if isinstance(held, dict) else []
+    asked = next((name for name in texts if name in QUESTION_WORDS), texts[0] if len(texts) == 1 else "")
+    given = next((name for name in texts if name in INPUTS and name != asked), "")
+    if not asked or not _is_text(value_at(row, "assert.0.value")):
+        return None
+    mapping = {"prompt": f"vars.{asked}", **({"input": f"vars.{given}"} if given else {})}
+    return {**mapping, "completion": "assert.0.value"}
+
+
 def _annotated(row: Row) -> Mapping[str, str] | None:
     """The text of an annotated item, and the class chosen or the text written for it (Label Studio)."""
     result = "annotations.0.result.0.value"
@@ -89,6 +124,10 @@ def _annotated(row: Row) -> Mapping[str, str] | None:
         if texts and _is_text(value_at(row, chosen))
         else None
     )
+
+
+def _is_class(value: object) -> bool:
+    return _is_text(value) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _is_text(value: object) -> bool:

@@ -1,0 +1,107 @@
+"""Warnings on how rows are read: an answer or a context that no field uses, and answers that are JSON text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nait.data.columns.hints.caveats import only_text
+from nait.data.columns.hints.companions import context_beside, reasoning_beside
+from nait.data.columns.hints.row_hints import mapping_text
+from nait.data.columns.layouts import Layout
+from nait.data.columns.nested_texts import best_text_path, name_words
+from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, quoted, value_at
+
+_ANSWERS = {
+    "answer", "response", "output", "completion", "solution", "generation", "attempt", "rationale", "cot",
+}  # fmt: skip
+"""Last words of columns that hold a longer answer to the same question, in the singular."""
+_REVISED = {"corrected", "edited", "revised", "new"}
+_PAIRS = ("alpaca", "prompt_completion")
+
+
+def reading_advice(layout: Layout, rows: Sequence[Row], group: str) -> list[str]:
+    """Sentences on how these rows are read that the log warns of: an answer or a context without a field, JSON text."""
+    paths = _unread_answers(layout, rows)
+    return [
+        *([_unread_advice(layout, paths, rows, group)] if paths else []),
+        *_unread_context(layout, rows, group),
+        *_literal_json(layout, rows, group),
+    ]
+
+
+def _unread_context(layout: Layout, rows: Sequence[Row], group: str) -> list[str]:
+    """Sentence for a column that may be a part of the question (CRUXEval's `code`, LogiQA's `text`)."""
+    if layout.format not in _PAIRS or layout.optional.get("input") or "input" in layout.assigned:
+        return []
+    question, answer = layout.required.values()
+    path = context_beside(rows, layout.columns, question, answer)
+    if not path:
+        return []
+    mapping = {name: column for name, column in layout.required.items() if name in layout.assigned}
+    name, what = ("input", "input") if _is_plain(rows, question) else ("system", "system text")
+    advised = f"{group}.columns={mapping_text({**mapping, name: path})} reads it as the {what}"
+    return [f"{quoted(path.split('.')[0])} is not read: if it is a part of the question, {advised}"]
+
+
+def _is_plain(rows: Sequence[Row], question: str) -> bool:
+    """Whether the question is a text rather than a conversation."""
+    return not any(isinstance(value_at(row, question), (list, dict)) for row in rows)
+
+
+def _literal_json(layout: Layout, rows: Sequence[Row], group: str) -> list[str]:
+    """Sentence for each question or answer column whose values are all one text as JSON text (Label Studio's CSV)."""
+    advice = []
+    for name, column in layout.required.items() if layout.format in _PAIRS else ():
+        held = [value for row in rows if not is_empty(value := value_at(row, column))]
+        path = only_text(held[0]) if held else ""
+        if path and all(only_text(one) == path for one in held):
+            mapping = mapping_text({**layout.required, name: column + path})
+            advice.append(
+                f"{quoted(column)} holds JSON text, which is read literally: {group}.columns={mapping} reads the "
+                "text in it"
+            )
+    return advice
+
+
+def _unread_answers(layout: Layout, rows: Sequence[Row]) -> list[str]:
+    """Unread columns, or paths of their first item, that hold a longer or a corrected answer in these rows.
+
+    Rows with options have a label as the answer and are left out.
+    """
+    if layout.format not in _PAIRS or layout.option_columns or layout.optional.get("options"):
+        return []
+    answer = list(layout.required)[1]
+    if answer in layout.assigned:
+        return []
+    read = _length(rows, layout.required[answer])
+    names = dict.fromkeys(name for row in rows for name in row if name not in layout.columns)
+    found = []
+    for name in names:
+        words = [word for word in name_words(name) if not word.isdigit()]
+        if not words or words[-1] not in _ANSWERS:
+            continue
+        first = next((one for row in rows if isinstance(one := row.get(name), list) and one), None)
+        path = name if first is None else f"{name}{best_text_path(first) or '.0'}"
+        length = _length(rows, path)
+        if length > read or (length and _REVISED & {*words}):
+            found.append(path)
+    return found
+
+
+def _unread_advice(layout: Layout, paths: Sequence[str], rows: Sequence[Row], group: str) -> str:
+    """Sentence that names the answer that is read, the others, and the mapping that reads the first of those."""
+    answer = list(layout.required)[1]
+    others = ", ".join(map(quoted, paths[:SHOWN_NAMES]))
+    mapping = {answer: paths[0]}
+    trace = next((one for row in rows if (one := reasoning_beside(row, {"completion": paths[0]}))), "")
+    if trace and not layout.optional.get("reasoning"):
+        mapping["reasoning"] = trace
+    return (
+        f"the answer is read from {quoted(layout.required[answer])}, but {others} may hold a better one: "
+        f"{group}.columns={mapping_text(mapping)} reads it"
+    )
+
+
+def _length(rows: Sequence[Row], path: str) -> int:
+    """Characters of the texts at a path in these rows."""
+    return sum(len(text) for row in rows if isinstance(text := value_at(row, path), str))
