@@ -74,7 +74,8 @@ SYSTEMS = (
     "preamble",
 )
 INPUTS = (
-    "input", "context", "passage", "article", "story", "paragraph", "body", "document", "background", "excerpt", "narrative",
+    "input", "context", "passage", "article", "story", "paragraph", "body", "document", "background", "excerpt",
+    "narrative",
     "contexts", "retrieved_contexts", "passages", "retrieved_passages", "documents", "retrieved_documents",
     "paragraphs", "ctxs", "chunks", "retrieved_chunks", "reference_contexts", "support", "hint",
 )  # fmt: skip

@@ -53,6 +53,9 @@ FOLLOWED: list[tuple[Row, Turn]] = [
          "correct_answer_num": "2"},
         Turn("q\n1. w\n2. x\n3. y", "2", "c"),
     ),
+    ({"inputs": {"question": "q", "context": "c"}, "outputs": {"answer": "a"}}, Turn("q", "a", "c")),
+    ({"sentence1": "q", "sentence2": "c", "score": 3.2}, Turn("q", "3.2", "c")),
+    ({"Front": "q", "Back": "a", "Tags": "t"}, Turn("q", "a")),
     ({"header": "Gemini Apps", "title": "q", "safeHtmlItem": [{"html": "a"}], "time": "t"}, Turn("q", "a")),
 ]  # fmt: skip
 
@@ -133,6 +136,28 @@ def test_other_texts_beside_a_question_are_no_warning(
     with caplog.at_level(logging.WARNING):
         read_pool(write(tmp_path, row))
     assert "is not read" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["expected", "ground_truth", "reference"])
+def test_an_expected_answer_beside_a_models_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_pool(write(tmp_path, {"input": "q", "output": "b", name: "a"}))
+    assert f"if it is the right answer, data.columns={{output: {name}}}" not in caplog.text
+    assert f"data.columns={{completion: {name}}} reads it" in caplog.text
+    pool = read_pool(write(tmp_path, {"input": "q", "output": "b", name: "a"}), columns={"completion": name})
+    assert pool.examples[0].turns == (Turn("q", "a"),)
+    caplog.clear()
+    read_pool(write(tmp_path, {"problem": "q", "solution": "So it is a.", name: "a"}))
+    assert "the right answer" not in caplog.text
+
+
+def test_lines_above_a_table_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "cards.tsv"
+    path.write_text("#separator:tab\n#html:true\nq\ta\n")
+    with pytest.raises(DataError, match="Lines that begin with # are not read as comments"):
+        read_pool(path)
 
 
 def test_a_list_of_texts_is_joined_where_its_path_says_so(tmp_path: Path) -> None:

@@ -24,9 +24,10 @@ _END_MARKERS = (
 )
 """Chat-template markers: `_MARKERS` anywhere in a text, `_END_MARKERS` at its end."""
 PROMPT_ENDS = (
-    *(one for one in _END_MARKERS if one != "</s>"), "assistant\n", "assistant", "<|end_header_id|>", "<|header_end|>",
-    "<|end_of_role|>", "<|message|>", "<|CHATBOT_TOKEN|>", "<|Assistant|>", "<\uff5cAssistant\uff5c>",
-    "<start_of_turn>model", "[|AI|]", "[/INST]", "<bot>:", "[MOSS]:", "### Response", "### Output", "### Answer", "Bot:",
+    *(one for one in _END_MARKERS if one != "</s>"),
+    "assistant", "<|end_header_id|>", "<|header_end|>", "<|end_of_role|>", "<|message|>",
+    "<|CHATBOT_TOKEN|>", "<|Assistant|>", "<\uff5cAssistant\uff5c>", "<start_of_turn>model", "[|AI|]", "[/INST]",
+    "<bot>:", "[MOSS]:", "### Response", "### Output", "### Answer", "Bot:",
 )  # fmt: skip
 """Ends of a prompt that is a transcript, without blanks."""
 CALLED = "a tool call in an answer, read as text"

@@ -38,7 +38,7 @@ def unknown_role(name: str, lists: str = "") -> str:
     near = difflib.get_close_matches(word, ROLES, n=2, cutoff=_MISSPELT) if len(word) > 2 else []
     advice = f"Did you mean {either([repr(one) for one in near])}?" if near else WRITE_ROLES
     if lists and not near:
-        advice = f"Of two speakers, the first is the user with data.columns={lists}. {advice}"
+        advice = f"{advice}. Of two speakers, the first is the user with data.columns={lists}"
     return f"'{shown}' is not a role. {advice}"
 
 

@@ -209,7 +209,8 @@ def _nothing_fits(row: Row, tried: Sequence[Shape], layouts: Sequence[Layout], *
     if len(ways) > 1:
         guess = guess_mapping(row)
         fields = guess if guess else {"prompt": unanswered(row) or "COLUMN", "completion": "COLUMN"}
-    unnamed = f"Replace COLUMN by the names of your columns; a row needs a question and an answer. {path_example(row)}"
+    unnamed = "Replace COLUMN by the names of your columns; a row needs a question and an answer. "
+    unnamed += path_example(row)
     fix = (
         f"It has {describe_keys(row)}. Formats: {known}. {hint(row)}{mapping_caveats(row, fields)}"
         f"{unnamed if 'COLUMN' in fields.values() else ''}"

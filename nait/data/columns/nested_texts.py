@@ -77,7 +77,7 @@ def joined_path(value: object) -> str | None:
 
 
 def joined_texts(value: object) -> str | None:
-    """Texts of a list, joined by blank lines, and of all lists in one of its items, by spaces; None for anything else."""
+    """Texts of a list, joined by blank lines, and of lists in an item, joined by spaces; None for anything else."""
     if not isinstance(value, list):
         return None
     texts = [one if isinstance(one, str) else _sentence(one) for one in value]

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from nait.core.dataset.examples import Example, Pool, gather
@@ -24,9 +23,8 @@ from nait.data.columns.formats import OPTIONAL_NAMES, REQUIRED, find_layout
 from nait.data.columns.layouts import Layout
 from nait.data.columns.unused_text import TextColumns
 from nait.data.files.file_io import MEGABYTE
-from nait.data.files.named_files import bare_name
 from nait.data.files.sources import Source
-from nait.data.parsing.reading_advice import reading_advice
+from nait.data.parsing.reading_advice import reading_advice, with_table_hint
 from nait.data.parsing.reading_summaries import log_notes, log_unused, reading_summary
 from nait.data.parsing.row_parser import RowParser
 from nait.data.row_errors import (
@@ -133,7 +131,7 @@ class _PoolBuilder:
         try:
             self.layout = find_layout(*rows, **options)
         except RowError as error:
-            error = _with_table_hint(error, head[0][0])
+            error = with_table_hint(error, head)
             for place, _ in head:
                 self.on_bad(place, error)
             if self.parser.on_bad == "error":
@@ -243,14 +241,6 @@ class _PoolBuilder:
             return {}
         unused = self.text_columns.unused(self.layout, self.id_column)
         return reading_summary(self.layout, unused, self.notes)
-
-
-def _with_table_hint(error: RowError, place: Place) -> RowError:
-    """The fault of rows that no layout fits; for CSV, the fix mentions the header line."""
-    if bare_name(Path(place.file))[1] not in (".csv", ".tsv"):
-        return error
-    fix = f"{error.fix}. The first line is read as column names: if it is a row, add a line of names above it"
-    return RowError(error.what, column=error.column, at=error.at, fix=fix)
 
 
 def _head(placed: Placed) -> list[tuple[Place, Row]]:

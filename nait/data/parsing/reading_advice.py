@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from nait.data.columns.hints.caveats import only_text
 from nait.data.columns.hints.companions import context_beside, reasoning_beside
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.columns.layouts import Layout
 from nait.data.columns.nested_texts import best_text_path, name_words
-from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, quoted, value_at
+from nait.data.files.named_files import bare_name
+from nait.data.row_errors import SHOWN_NAMES, Place, Row, RowError, is_empty, quoted, value_at
 
 _ANSWERS = {
     "answer", "response", "output", "completion", "solution", "generation", "attempt", "rationale", "cot",
 }  # fmt: skip
 """Last words of columns that hold a longer answer to the same question, in the singular."""
 _REVISED = {"corrected", "edited", "revised", "new"}
+_GOLD = {"expected", "expected_output", "expected_response", "reference", "ground_truth", "ideal", "gold"}
+"""Columns with the right answer, where another column holds a model's."""
 _PAIRS = ("alpaca", "prompt_completion")
 
 
 def reading_advice(layout: Layout, rows: Sequence[Row], group: str) -> list[str]:
-    """Sentences on how these rows are read that the log warns of: an answer or a context without a field, JSON text."""
+    """Sentences that the log warns with: an answer or a context that no field reads, and JSON text."""
     paths = _unread_answers(layout, rows)
     return [
         *([_unread_advice(layout, paths, rows, group)] if paths else []),
+        *_unread_gold(layout, rows, group),
         *_unread_context(layout, rows, group),
         *_literal_json(layout, rows, group),
     ]
+
+
+def _unread_gold(layout: Layout, rows: Sequence[Row], group: str) -> list[str]:
+    """Sentence for a column with the expected answer, next to the answer of a model (evaluation logs)."""
+    answer = list(layout.required)[-1]
+    if (
+        layout.format not in _PAIRS
+        or layout.option_columns
+        or layout.optional.get("options")
+        or answer in layout.assigned
+    ):
+        return []
+    column = layout.required[answer]
+    for name in dict.fromkeys(name for row in rows for name in row if name not in layout.columns):
+        held = [(row[name], value_at(row, column)) for row in rows if isinstance(row.get(name), str)]
+        if name.casefold() not in _GOLD or not held or any(gold in str(read) for gold, read in held):
+            continue
+        mapping = mapping_text({answer: name})
+        return [f"{quoted(name)} is not read: if it is the right answer, {group}.columns={mapping} reads it"]
+    return []
 
 
 def _unread_context(layout: Layout, rows: Sequence[Row], group: str) -> list[str]:
@@ -105,3 +130,14 @@ def _unread_advice(layout: Layout, paths: Sequence[str], rows: Sequence[Row], gr
 def _length(rows: Sequence[Row], path: str) -> int:
     """Characters of the texts at a path in these rows."""
     return sum(len(text) for row in rows if isinstance(text := value_at(row, path), str))
+
+
+def with_table_hint(error: RowError, head: Sequence[tuple[Place, Row]]) -> RowError:
+    """The fault of rows that no layout fits; for CSV, the fix mentions the header line."""
+    place, row = head[0]
+    if bare_name(Path(place.file))[1] not in (".csv", ".tsv"):
+        return error
+    note = "The first line is read as column names: if it is a row, add a line of names above it"
+    if next(iter(row), "").startswith("#"):
+        note = "Lines that begin with # are not read as comments: replace those at the top by a line of column names"
+    return RowError(error.what, column=error.column, at=error.at, fix=f"{error.fix}. {note}")

@@ -56,7 +56,13 @@ _NAMES = {
     ("order", "reverse"): "order=lowest",
     **{
         ("budget", word): f"budget={share}"
-        for word, share in {"half": "50%", "third": "33.3%", "quarter": "25%", "fifth": "20%", "tenth": "10%"}.items()
+        for word, share in {
+            "half": "50%",
+            "third": "33.3%",
+            "quarter": "25%",
+            "fifth": "20%",
+            "tenth": "10%",
+        }.items()
     },
     ("template", "none"): "template=plain, the instruction and the input alone",
     ("template", "default"): "template=alpaca, or template=chat, the model's own",

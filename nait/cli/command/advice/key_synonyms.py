@@ -108,8 +108,8 @@ _ANSWERS = {
     "resume continue restart resume_from_checkpoint": "Nothing is needed: the same command continues from the store.",
     "overwrite force overwrite_output_dir no_cache recompute": "Results are kept by content: another "
     "paths.store=FOLDER computes them again.",
-    "gpus devices num_gpus n_gpus n_gpu ngpus nproc world_size num_processes nproc_per_node": "Type torchrun --nproc-per-node N "
-    "-m nait and the words of the run.",
+    "gpus devices num_gpus n_gpus n_gpu ngpus nproc world_size num_processes nproc_per_node": "Type torchrun "
+    "--nproc-per-node N -m nait and the words of the run.",
     "config config_file cfg yaml": "A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER "
     "experiment=NAME.",
     "verbose debug log_level loglevel verbosity": "Add hydra.verbose=true for all log messages.",

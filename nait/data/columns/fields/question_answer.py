@@ -169,7 +169,7 @@ class QuestionAnswer:
                 fix = f"Write it into the first message, or set data.columns={{{name}: null}}"
                 if name == "input":
                     mapping = mapping_text({"system": column, "input": None})
-                    fix = f"Read it as the system text with data.columns={mapping}, or write it into the first message"
+                    fix = f"Read it as the system text, data.columns={mapping}. Or {fix[0].lower()}{fix[1:]}"
                 raise RowError(
                     "cannot be combined with a prompt that is a conversation", column=column, fix=fix
                 )

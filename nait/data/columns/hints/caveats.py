@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from nait.data.chat.messages import is_messages
 from nait.data.columns.hints.choices import Guess, choice_caveat
-from nait.data.columns.hints.preferences import preference
 from nait.data.columns.nested_texts import TEXT_NAMES, best_text_path, is_metadata, name_words, text_paths
 from nait.data.columns.path_steps import best_steps, parsed
 from nait.data.field_names import ANSWER_NAMES, REJECTED
@@ -18,6 +16,19 @@ _SUFFIXES = (
     re.compile(r"[_-][a-z]{2,3}(?:[_-][A-Za-z]{2,4})?$"),
 )
 """Endings of columns that hold the same in another version: a number or letter, a language."""
+_VERDICT_WORDS = {
+    "better",
+    "winner",
+    "preference",
+    "preferred",
+    "choice",
+    "safer",
+    "score",
+    "label",
+    "rank",
+    "reward",
+}
+_NUMBER = re.compile(r"[0-9]$")
 
 
 def mapping_caveats(row: Row, mapping: Guess) -> str:
@@ -153,3 +164,40 @@ def path_example(row: Row) -> str:
         if path is not None and value_at(row, name + path) is not None:
             return f"A text inside a column has a path, such as {quoted(name + path)}. "
     return ""
+
+
+def preference(row: Row, column: str) -> str:
+    """Sentence on the columns that say which of several answers is preferred; "" without one.
+
+    `column`: the answer that a mapping reads. When an index from 0 chooses between columns with numbers from 0, the
+    sentence has a `jq` filter that writes the chosen answer.
+    """
+    found = [name for name, one in row.items() if _VERDICT_WORDS & {*name_words(name)} and _is_verdict(one)]
+    if not found:
+        return ""
+    chosen = next(
+        (name for name in found if {"better", "winner", "choice", "preferred"} & {*name_words(name)}), ""
+    )
+    filter = _filter(row, column, chosen)
+    such_as = f", such as with jq -c '{filter}'" if filter else ""
+    names = " and ".join(map(quoted, found[:2]))
+    return f"{names} may tell which answer is preferred: write that one as 'completion'{such_as}. "
+
+
+def _is_verdict(value: object) -> bool:
+    return isinstance(value, (str, int, float, bool)) or (
+        isinstance(value, list) and bool(value) and all(isinstance(one, (int, float)) for one in value)
+    )
+
+
+def _filter(row: Row, column: str, chosen: str) -> str:
+    """Filter that writes the answer at the index in `chosen`; "" unless the answers' columns count from 0."""
+    stem = _NUMBER.sub("", column)
+    answers = [f"{stem}{i}" for i in range(10) if f"{stem}{i}" in row]
+    index = row.get(chosen)
+    if not column.endswith("0") or len(answers) < 2 or isinstance(index, bool) or not isinstance(index, int):
+        return ""
+    if not 0 <= index < len(answers) or not all(name.isidentifier() for name in (*answers, chosen)):
+        return ""
+    listed = ", ".join(f".{name}" for name in answers)
+    return f". + {{completion: [{listed}][.{chosen}]}}"

@@ -27,7 +27,7 @@ KNOWN_CONTEXTS = frozenset(
 """Last words of columns that are a part of the question wherever they occur next to it, in the singular."""
 _CONTEXTS = KNOWN_CONTEXTS | {
     "text", "code", "table", "fact", "transcript", "schema", "premise", "lecture", "dialogue", "abstract", "report",
-    "review",
+    "review", "evidence", "ocr", "sentence",
 }  # fmt: skip
 """Last words of columns that may be a part of the question, in the singular."""
 _SEEN_ROWS, _SHORT = 50, 20
@@ -36,8 +36,9 @@ _SEEN_ROWS, _SHORT = 50, 20
 
 def listed_input(row: Row, mapping: Guess) -> str:
     """Path of the texts in an input column that is a list or an object and is not read otherwise; "" without one."""
-    if beside := input_beside(row, str(mapping["completion"])):
-        return beside
+    for path in ("completion", "prompt"):
+        if beside := input_beside(row, str(mapping[path]), mapping):
+            return beside
     read = {str(path).split(".")[0] for path in mapping.values()}
     for name, value in row.items():
         if name.casefold() in (*INPUTS, "full_text") and name not in read and isinstance(value, (list, dict)):
@@ -47,14 +48,15 @@ def listed_input(row: Row, mapping: Guess) -> str:
     return ""
 
 
-def input_beside(row: Row, completion: str) -> str:
-    """Path of an input text in an object around the answer (Self-Instruct's `instances`, SQuAD's `paragraphs`)."""
-    steps = completion.split(".")
+def input_beside(row: Row, path: str, mapping: Guess) -> str:
+    """Path of an input text in an object around a question or answer (Self-Instruct's `instances`, SQuAD's)."""
+    steps = path.split(".")
     for i in range(len(steps) - 1, 0, -1):
         around = value_at(row, ".".join(steps[:i]))
-        name = next((name for name in around if name in INPUTS), "") if isinstance(around, dict) else ""
-        if name and isinstance(around[name], str):
-            return ".".join([*steps[:i], name])
+        for name, one in around.items() if isinstance(around, dict) else ():
+            beside = ".".join([*steps[:i], name])
+            if name in INPUTS and isinstance(one, str) and beside not in mapping.values():
+                return beside
     return ""
 
 

@@ -13,35 +13,35 @@ from nait.data.chat.messages import SHAREGPT, is_conversation, is_messages, spea
 from nait.data.chat.roles import ASSISTANT, USER
 from nait.data.columns.hints.choices import Guess, guess_choices, guess_last_candidate, holds_options
 from nait.data.columns.hints.companions import KNOWN_CONTEXTS, context_beside, listed_input, reasoning_beside
+from nait.data.columns.hints.named_paths import (
+    DEPTH,
+    asks,
+    first_named,
+    inside_answer,
+    inside_input,
+    is_name,
+    named_texts,
+)
 from nait.data.columns.hints.row_shapes import must_be_rewritten, verdict_column
 from nait.data.columns.hints.task_columns import guess_task
-from nait.data.columns.nested_texts import (
-    is_history,
-    is_metadata,
-    name_words,
-    text_paths,
-)
+from nait.data.columns.nested_texts import is_history, name_words
 from nait.data.columns.path_steps import best_steps, parsed, with_best
 from nait.data.field_names import (
     ANSWER_WORDS,
     ASKED,
     CHOSEN,
     INPUTS,
-    OPTIONS,
     QUESTION_WORDS,
     REJECTED,
     TEXT_COLUMNS,
 )
 from nait.data.row_errors import SHOWN_NAMES, Row, value_at
 
-_DEPTH = 8
-_LONGEST_NAME = 4
 _BODIES = ("selftext", "body", "post", "description", "question_body", "text", "content")
 """Names of the text below a title."""
 _PAIR = ("prompt", "completion")
 _CLASSES = {"label", "class", "intent", "category", "sentiment", "emotion", "rating", "star", "stars"}
 """Last words of columns with a class as a number."""
-_LABELS = {"label", "speaker", "role", "tag", "name"}
 
 
 def guess_mapping(row: Row) -> Guess | None:
@@ -134,7 +134,7 @@ def _guessed_turns(columns: Row) -> dict[str, str] | None:
     if spoken and len(columns[spoken[0]]) > 1:
         return {"messages": spoken[0]}
     found = [name for name, one in columns.items() if isinstance(one, list) and one and turn_keys(one[0])]
-    texts = {path.split(".")[0] for path in _text_paths(columns)}
+    texts = {path.split(".")[0] for path in named_texts(columns)}
     return {"messages": found[0]} if len(found) == 1 and texts == {*found} else None
 
 
@@ -149,7 +149,7 @@ def _with_title(columns: Row, pair: Guess | None) -> Guess | None:
     prompt = (pair or {}).get("prompt", body)
     if not title or not body or prompt not in (body, title):
         return pair
-    answer = _first_named([path for path in _text_paths(columns) if path != body], ANSWER_WORDS)
+    answer = first_named([path for path in named_texts(columns) if path != body], ANSWER_WORDS)
     completion = (pair or {}).get("completion", answer or "COLUMN")
     return {"prompt": title, "input": body, "completion": completion}
 
@@ -163,19 +163,19 @@ def _guessed_conversation(columns: Row) -> dict[str, str] | None:
     whole = next((path for path, who in found if who[0] != ASSISTANT and who[-1] == ASSISTANT), None)
     texts = [
         path
-        for path in _text_paths(columns)
+        for path in named_texts(columns)
         if not any(path.startswith(f"{conversation}.") for conversation, _ in found)
     ]
     if whole is None:
         question = question or (
-            _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
+            first_named([path for path in texts if not inside_answer(path)], QUESTION_WORDS)
             if answer
             else None
         )
-        answer = answer or (_first_named(texts, ANSWER_WORDS) if question else None)
+        answer = answer or (first_named(texts, ANSWER_WORDS) if question else None)
         if question and answer:
             return {"prompt": question, "completion": answer}
-    for text in _text_paths(columns):
+    for text in named_texts(columns):
         value = value_at(columns, text)
         if isinstance(value, str) and style_of(value) is not None and not awaits_answer(value):
             return {"text": text}
@@ -186,7 +186,7 @@ def _guessed_conversation(columns: Row) -> dict[str, str] | None:
     return {field: conversation}
 
 
-def _conversations(value: object, path: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, list[str]]]:
+def _conversations(value: object, path: str = "", depth: int = DEPTH) -> Iterator[tuple[str, list[str]]]:
     """Paths of the conversations in a value, and their roles; lists contribute their first item only."""
     if path and is_messages(value):
         yield path, speaker_roles(value)
@@ -201,14 +201,14 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
 
     A number in an answer column (a class) answers a single text.
     """
-    texts = list(_text_paths(columns))
+    texts = list(named_texts(columns))
     whole = [path for path in texts if "." not in path]
     question = next((path for word in ASKED for path in whole if path.casefold() == word), None)
-    question = question or next(filter(_asks, whole), None)
-    question = question or _first_named([path for path in texts if not _inside_answer(path)], QUESTION_WORDS)
+    question = question or next(filter(asks, whole), None)
+    question = question or first_named([path for path in texts if not inside_answer(path)], QUESTION_WORDS)
     question = question or next((f"{name}.0" for name, one in columns.items() if is_history(name, one)), None)
-    outside = [path for path in texts if path != question and not _inside_input(path)]
-    answer = _first_named(outside, ANSWER_WORDS)
+    outside = [path for path in texts if path != question and not inside_input(path)]
+    answer = first_named(outside, ANSWER_WORDS)
     if answer and not question:  # a text before a reply: `context` and `response`
         question = next((path for path in texts if path in INPUTS and path != answer), None)
     if question and not answer:
@@ -218,67 +218,12 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
         return {"prompt": texts[0], "completion": numbers[0]}
     unnamed = not (question and answer) and not holds_options(columns)
     together = len({path.rpartition(".")[0] for path in texts}) == 1
-    if len(texts) == 2 and together and unnamed and not numbers and all(map(_is_name, texts)):
+    if len(texts) == 2 and together and unnamed and not numbers and all(map(is_name, texts)):
         question = question or next(path for path in texts if path != answer)
         answer = answer or next(path for path in texts if path != question)
     return {"prompt": question, "completion": answer} if question and answer else None
 
 
-def _text_paths(columns: Row) -> Iterator[str]:
-    paths = (name + path for name, value in columns.items() for path in text_paths(value, depth=_DEPTH))
-    return (
-        path
-        for path in paths
-        if not is_metadata(path) and not _is_labels(path) and str(value_at(columns, path) or "").strip()
-    )
-
-
 def _is_class(name: str) -> bool:
     """Whether a number in a column is an answer: a class by its name (`label`, `intent`)."""
     return name in ANSWER_WORDS or bool(_CLASSES & {*name_words(name)[-1:]})
-
-
-def _asks(path: str) -> bool:
-    """Whether the last word of a column is a question's, as in `ambiguous_question`."""
-    return name_words(path)[-1:] in [[word] for word in ASKED]
-
-
-def _is_labels(path: str) -> bool:
-    """Whether a path leads to an item of a list of labels, speakers, roles or options."""
-    *names, last = _names(path)
-    held = names[-1] if last.isdigit() and names else ""
-    return held.removesuffix("s") in _LABELS or held in OPTIONS
-
-
-def _first_named(paths: Sequence[str], known: Sequence[str]) -> str | None:
-    """First path with one of these words as a name, in order of the words; else with the word inside a name."""
-    for cut in (_names, _singular_names, name_words):
-        for word in known:
-            found = next((path for path in paths if word in cut(path)), None)
-            if found:
-                return found
-    return None
-
-
-def _singular_names(path: str) -> list[str]:
-    return [f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s") for name in _names(path)]
-
-
-def _inside_answer(path: str) -> bool:
-    """Whether a path leads into an object with an answer name."""
-    return any(name in ANSWER_WORDS for name in [*_names(path)[:-1], *_singular_names(path)[:-1]])
-
-
-def _inside_input(path: str) -> bool:
-    """Whether a path leads into an object with an input name."""
-    names = _names(path)
-    return len(names) > 1 and names[0] in INPUTS and names[0] not in ("input", "paragraphs")
-
-
-def _is_name(path: str) -> bool:
-    """Whether a text looks like a column name rather than a cell (a question, a number, a sentence)."""
-    return "?" not in path and not path[:1].isdigit() and len(path.split()) <= _LONGEST_NAME
-
-
-def _names(path: str) -> list[str]:
-    return path.casefold().replace(" ", "_").split(".")

@@ -46,7 +46,7 @@ def hint(row: Row) -> str:
             "{messages: [{role: user, content: ...}, {role: assistant, content: ...}]}. "
         )
     if is_regenerated(row):
-        return f"Each row is one message with its versions (LM Studio): write the chosen ones, such as with {_CHOSEN}. "
+        return f"Each row is one message with its versions (LM Studio): write the chosen ones, as with {_CHOSEN}. "
     if documents := retrieval(row):
         return (
             f"It is retrieval data: {quoted(documents)} holds documents to be found, not answers. Write one row per "
@@ -102,8 +102,8 @@ def hint(row: Row) -> str:
         )
     if "safeHtmlItem" in row:
         return (
-            "It is an activity of Gemini: its title begins with a word such as 'Prompted', and its answer is HTML; both "
-            "are read as written. "
+            "It is an activity of Gemini: its title begins with a word such as 'Prompted', and its answer is HTML; "
+            "both are read as written. "
         )
     if verdict := verdict_column(row):
         return f"{quoted(verdict)} is an annotator's verdict ({row[verdict]}), not an answer. "

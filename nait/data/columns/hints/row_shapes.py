@@ -144,7 +144,7 @@ def token_labels(row: Row) -> str:
 
 
 def _is_span(value: object) -> bool:
-    """Whether a value labels a part of a text: {start, end, ...}, or doccano's {start_offset, ...} or [0, 3, name]."""
+    """Whether a value labels a part of a text: {start, end}, or doccano's {start_offset, ...} or [0, 3, name]."""
     if isinstance(value, dict):
         start = value.get("start", value.get("start_offset"))
         return _is_number(start) and ("end" in value or "end_offset" in value)

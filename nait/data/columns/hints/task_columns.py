@@ -14,6 +14,9 @@ _TASKS = (
     ("sentence1", "sentence2", "label"),
     ("question1", "question2", "label"),
     ("text1", "text2", "label"),
+    ("sentence1", "sentence2", "score"),
+    ("text1", "text2", "score"),
+    ("front", "", "back"),
     ("claim", "main_text", "label"),
     ("claim", "evidence", "label"),
     ("claim", "", "label"),
@@ -50,7 +53,7 @@ def guess_task(row: Row) -> Mapping[str, str] | None:
         if question not in names or first not in names or (given and given not in names):
             continue
         column = ".".join([names[first], *path])
-        if not _is_text(row[names[question]]) or not isinstance(value_at(row, column), (str, int)):
+        if not _is_text(row[names[question]]) or not isinstance(value_at(row, column), (str, int, float)):
             continue
         mapping = {"prompt": names[question], **({"input": names[given]} if given else {})}
         return {**mapping, "completion": column}
