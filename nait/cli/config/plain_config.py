@@ -23,6 +23,8 @@ KEYS: dict[str, Any] = {
     "plan": bool,
 }
 """Types of the root's keys."""
+LARGEST_SEED = 2**32 - 1
+"""The largest seed of numpy's generators."""
 SEEDED = ("selector", "order", "template", "train", "eval", "data", "target")
 """Groups whose keys may depend on the run's seed."""
 
@@ -41,6 +43,9 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         raise refused from None
     assert isinstance(plain, dict)
     typed = {str(key): fit_value(value, KEYS.get(str(key), Any), str(key)) for key, value in plain.items()}
+    if not 0 <= typed.get("seed", 0) <= LARGEST_SEED:
+        fix = f"Give a whole number from 0 to {LARGEST_SEED:,}."
+        raise ConfigError(f"{typed['seed']} is not a seed of the random generators", where="seed", fix=fix)
     fitted: dict[str, Any] = fit(typed, "")
     return fitted
 

@@ -27,7 +27,7 @@ PROMPT_ENDS = (
     *(one for one in _END_MARKERS if one != "</s>"),
     "assistant", "<|end_header_id|>", "<|header_end|>", "<|end_of_role|>", "<|message|>",
     "<|CHATBOT_TOKEN|>", "<|Assistant|>", "<\uff5cAssistant\uff5c>", "<start_of_turn>model", "[|AI|]", "[/INST]",
-    "<bot>:", "[MOSS]:", "### Response", "### Output", "### Answer", "Bot:",
+    "<extra_id_1>Assistant", "<bot>:", "[MOSS]:", "### Response", "### Output", "### Answer", "Bot:",
 )  # fmt: skip
 """Ends of a prompt that is a transcript, without blanks."""
 CALLED = "a tool call in an answer, read as text"
@@ -97,6 +97,9 @@ STYLES = (
     Marks(r"\[\|Human\|\]", r"\[\|AI\|\]", preamble=True),
     Marks(r"(?:<s>\s*)?\[INST\]", r"\[/INST\]", r"\[SYSTEM_PROMPT\]", end=r"</s>|\[/SYSTEM_PROMPT\]"),
     Marks(r"<human>:", r"<bot>:"),
+    Marks(  # NeMo
+        r"<extra_id_1>User\n", r"<extra_id_1>Assistant\n", r"<extra_id_0>System\n", end=r"<extra_id_1>",
+    ),
     Marks(r"#{2,3} Human:", r"#{2,3} Assistant:", r"#{2,3} System:", end=r"</s>|<\|endoftext\|>"),
     Marks(
         r"#{2,3} Instruction:", r"#{2,3} (?:Response|Output|Answer):", input=r"#{2,3} Input:",

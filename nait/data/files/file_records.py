@@ -127,11 +127,10 @@ def parse_record(record: Record) -> Row:
 
 
 def _not_an_object(value: object) -> RowError:
-    return RowError(
-        f"is {kind(value)}, not an object",
-        fix="Write each row as {column: value}, a conversation as {messages: [...]}; "
-        "save an array of rows as .json",
-    )
+    fix = "Write each row as {column: value}, a conversation as {messages: [...]}"
+    if isinstance(value, list):
+        fix += ", such as with jq -c '{messages: .}' for lines or jq -c '.[] | {messages: .}' for an array"
+    return RowError(f"is {kind(value)}, not an object", fix=f"{fix}; save an array of rows as .json")
 
 
 def _json_lines(path: Path, decoding: Decoding) -> tuple[str, Numbered]:

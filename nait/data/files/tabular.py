@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -50,6 +51,9 @@ def _split_header(lines: Iterator[str], path: Path, decoding: Decoding) -> tuple
     mark = first.rstrip("\r\n").strip('"')
     if mark.lower().startswith("sep=") and len(mark) == 5:
         return decoding.separator or mark[4], lines, blank + 1
+    if re.fullmatch(r"\s*\|.*\|\s*", first):
+        fix = "Save it as CSV: remove the outer | of each line and the line of dashes."
+        raise DataError("is a Markdown table", where=f"{path} line {blank + 1}", fix=fix)
     found = decoding.separator or _detect_separator(first, "\t" if ".tsv" in path.suffixes else ",")
     return found, chain([first], lines), blank
 

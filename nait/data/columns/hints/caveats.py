@@ -91,7 +91,12 @@ def _omitted(row: Row, path: str, mapping: Guess) -> str:
         for name in row
         if name not in (*read, column)
         and not is_metadata(name)
-        and any(cut.search(name) and cut.sub("", name) == cut.sub("", column) != column for cut in _SUFFIXES)
+        and (
+            name.startswith(f"{column}/")
+            or any(
+                cut.search(name) and cut.sub("", name) == cut.sub("", column) != column for cut in _SUFFIXES
+            )
+        )
     ]
     if not others:
         return ""

@@ -208,7 +208,8 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
     question = question or first_named([path for path in texts if not inside_answer(path)], QUESTION_WORDS)
     question = question or next((f"{name}.0" for name, one in columns.items() if is_history(name, one)), None)
     outside = [path for path in texts if path != question and not inside_input(path)]
-    answer = first_named(outside, ANSWER_WORDS)
+    answer = next((path for path in outside if "." not in path and _is_best(path)), None)
+    answer = answer or first_named(outside, ANSWER_WORDS)
     if answer and not question:  # a text before a reply: `context` and `response`
         question = next((path for path in texts if path in INPUTS and path != answer), None)
     if question and not answer:
@@ -222,6 +223,12 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
         question = question or next(path for path in texts if path != answer)
         answer = answer or next(path for path in texts if path != question)
     return {"prompt": question, "completion": answer} if question and answer else None
+
+
+def _is_best(name: str) -> bool:
+    """Whether a column holds the best of several answers by its name (`best_response`)."""
+    words = name_words(name)
+    return bool({"best", "preferred", "accepted", "chosen"} & {*words}) and words[-1] in ANSWER_WORDS
 
 
 def _is_class(name: str) -> bool:

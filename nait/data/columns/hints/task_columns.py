@@ -33,6 +33,8 @@ _TASKS = (
     ("title", "", "safehtmlitem.0.html"),
     ("source", "", "target"),
     ("src", "", "tgt"),
+    ("src", "", "trg"),
+    ("src", "", "mt"),
     ("intent", "", "snippet"),
     ("docstring", "", "code"),
     ("func_documentation_string", "", "func_code_string"),
@@ -41,6 +43,13 @@ _TASKS = (
     ("description", "", "code"),
 )
 """Columns of question, input and answer."""
+_BETTER = (
+    ("winner", "loser"),
+    ("positive", "negative"),
+    ("good", "bad"),
+    ("better", "worse"),
+    ("win", "lose"),
+)
 _LAST = re.compile(r"(?:_|(?<=[a-z]))([A-Ea-e0-9])$")
 _POSTS = ("history", "context", "post", "title")
 
@@ -57,7 +66,24 @@ def guess_task(row: Row) -> Mapping[str, str] | None:
             continue
         mapping = {"prompt": names[question], **({"input": names[given]} if given else {})}
         return {**mapping, "completion": column}
-    return _speakers(row) or _annotated(row) or _labelled(row) or _asserted(row) or _alternatives(row, names)
+    return (
+        _preferred(row, names)
+        or _speakers(row)
+        or _annotated(row)
+        or _labelled(row)
+        or _asserted(row)
+        or _alternatives(row, names)
+    )
+
+
+def _preferred(row: Row, names: Mapping[str, str]) -> Mapping[str, str] | None:
+    """A prompt and the better of two answers, next to the worse one."""
+    for good, bad in _BETTER:
+        if {"prompt", good, bad} <= {*names} and all(
+            _is_text(row[names[one]]) for one in ("prompt", good, bad)
+        ):
+            return {"prompt": names["prompt"], "completion": names[good]}
+    return None
 
 
 def _alternatives(row: Row, names: Mapping[str, str]) -> Mapping[str, str] | None:
