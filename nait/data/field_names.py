@@ -140,7 +140,8 @@ METADATA_WORDS = frozenset({
     "id", "uid", "role", "status", "score", "uuid", "hash", "index", "idx", "type", "kind", "source", "url", "model",
     "language", "lang",
     "date", "time", "timestamp", "at", "category", "topic", "title", "name", "key", "split", "prefix", "system",
-    "meta instruction", "version", "author", "node", "dataset", "cluster", "src", "difficulty", "level", "domain", "genre",
+    "meta instruction", "version", "author", "node", "dataset", "cluster", "src",
+    "difficulty", "level", "domain", "genre",
     "annotator",
 })  # fmt: skip
 """Last words of metadata names, in the singular: neither question nor answer."""

@@ -329,6 +329,12 @@ def test_a_length_matched_control_of_any_selector_is_one_word() -> None:
     assert "name" not in like
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused_before_a_model_is_loaded(seed: int) -> None:
+    with pytest.raises(ConfigError, match="Give a whole number from 0 to 4,294,967,295"):
+        resolve(OmegaConf.create({"seed": seed}))
+
+
 def test_the_values_of_every_default_are_left_as_they_are() -> None:
     values = plain(composed("paths.run=here"))
     assert repr(fit(values, "")) == repr(values)

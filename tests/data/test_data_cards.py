@@ -56,6 +56,11 @@ FOLLOWED: list[tuple[Row, Turn]] = [
     ({"inputs": {"question": "q", "context": "c"}, "outputs": {"answer": "a"}}, Turn("q", "a", "c")),
     ({"sentence1": "q", "sentence2": "c", "score": 3.2}, Turn("q", "3.2", "c")),
     ({"Front": "q", "Back": "a", "Tags": "t"}, Turn("q", "a")),
+    ({"prompt": "q", "all_responses": ["b", "a"], "best_response": "a"}, Turn("q", "a")),
+    ({"prompt": "q", "winner": "a", "loser": "b"}, Turn("q", "a")),
+    ({"prompt": "q", "positive": "a", "negative": "b"}, Turn("q", "a")),
+    ({"src": "q", "trg": "a"}, Turn("q", "a")),
+    ({"prompt": "<extra_id_1>User\nq\n<extra_id_1>Assistant\n", "chosen_response": "a\n<extra_id_1>"}, Turn("q", "a")),
     ({"header": "Gemini Apps", "title": "q", "safeHtmlItem": [{"html": "a"}], "time": "t"}, Turn("q", "a")),
 ]  # fmt: skip
 
@@ -153,6 +158,24 @@ def test_an_expected_answer_beside_a_models_is_a_warning(
     assert "the right answer" not in caplog.text
 
 
+def test_a_markdown_table_is_not_read_as_rows(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("| prompt | completion |\n|---|---|\n| q | a |\n")
+    with pytest.raises(DataError, match="is a Markdown table. Save it as CSV: remove the outer"):
+        read_pool(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "filter"), [("a.json", "jq -c '.[] | {messages: .}'"), ("a.jsonl", "'{messages: .}'")]
+)
+def test_rows_that_are_lists_have_a_filter(tmp_path: Path, name: str, filter: str) -> None:
+    path = tmp_path / name
+    path.write_text('[["q", "a"], ["r", "b"]]' if name == "a.json" else '["q", "a"]\n["r", "b"]\n')
+    with pytest.raises(DataError) as caught:
+        read_pool(path)
+    assert filter in str(caught.value)
+
+
 def test_lines_above_a_table_are_named(tmp_path: Path) -> None:
     path = tmp_path / "cards.tsv"
     path.write_text("#separator:tab\n#html:true\nq\ta\n")
@@ -199,6 +222,8 @@ SAID: list[tuple[Row, str]] = [
         "labels parts",
     ),
     ({"text": "x", "label": '[{"start": 0, "end": 1, "text": "x"}]'}, "'label' labels parts of a text"),
+    ({"text": "t", "title": "q", "src": "www"}, "{prompt: title, input: text, completion: COLUMN}"),
+    ({"context": "q", "context/0": "p", "response": "a"}, "The columns named below omit 'context/0'"),
     ({"versions": [{"role": "user", "content": []}], "currentlySelected": 0}, "Each row is one message with"),
     ({"question": "q", "final_answer": "a", "r1_solution_1": "b"}, "'r1_solution_1' may hold an answer too"),
     ({"user_input": "q", "response": "a", "reference": "b"}, "'reference' may hold an answer too"),

@@ -91,16 +91,16 @@ def _omitted(row: Row, path: str, mapping: Guess) -> str:
         for name in row
         if name not in (*read, column)
         and not is_metadata(name)
-        and (
-            name.startswith(f"{column}/")
-            or any(
-                cut.search(name) and cut.sub("", name) == cut.sub("", column) != column for cut in _SUFFIXES
-            )
-        )
+        and (name.startswith(f"{column}/") or _is_version(name, column))
     ]
     if not others:
         return ""
     return f"The columns named below omit {', '.join(others[:SHOWN_NAMES])}. {preference(row, column)}"
+
+
+def _is_version(name: str, column: str) -> bool:
+    """Whether a column differs from another by the ending that tells versions apart."""
+    return any(cut.search(name) and cut.sub("", name) == cut.sub("", column) != column for cut in _SUFFIXES)
 
 
 def _other_answers(row: Row, mapping: Guess) -> str:
