@@ -60,7 +60,7 @@ FOLLOWED: list[tuple[Row, Turn]] = [
     ({"prompt": "q", "winner": "a", "loser": "b"}, Turn("q", "a")),
     ({"prompt": "q", "positive": "a", "negative": "b"}, Turn("q", "a")),
     ({"src": "q", "trg": "a"}, Turn("q", "a")),
-    ({"prompt": "<extra_id_1>User\nq\n<extra_id_1>Assistant\n", "chosen_response": "a\n<extra_id_1>"}, Turn("q", "a")),
+    ({"prompt": "<extra_id_1>User\nq\n<extra_id_1>Assistant\n", "chosen_response": "a\n"}, Turn("q", "a")),
     ({"header": "Gemini Apps", "title": "q", "safeHtmlItem": [{"html": "a"}], "time": "t"}, Turn("q", "a")),
 ]  # fmt: skip
 
@@ -161,7 +161,7 @@ def test_an_expected_answer_beside_a_models_is_a_warning(
 def test_a_markdown_table_is_not_read_as_rows(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("| prompt | completion |\n|---|---|\n| q | a |\n")
-    with pytest.raises(DataError, match="is a Markdown table. Save it as CSV: remove the outer"):
+    with pytest.raises(DataError, match=r"is a Markdown table\. Save it as CSV: remove the outer"):
         read_pool(path)
 
 
