@@ -78,6 +78,7 @@ INPUTS = (
     "narrative",
     "contexts", "retrieved_contexts", "passages", "retrieved_passages", "documents", "retrieved_documents",
     "paragraphs", "ctxs", "chunks", "retrieved_chunks", "reference_contexts", "support", "hint",
+    "retrieved_context", "retrieval_context",
 )  # fmt: skip
 TASK_DEFINITION = ("definition", "targets", ("inputs",))
 """Task definition, answers and inputs (Natural Instructions)."""
@@ -119,7 +120,7 @@ INSTRUCTIONS = frozenset({"instruction", "question", "query", "definition", "tas
 """Columns that usually hold the question: a warning names one that a pair of other columns leaves unused."""
 QUESTION_WORDS = (
     "prompt", "question", "instruction", "query", "problem", "input", "text", "article", "document", "dialogue",
-    "turn", "post", "history", "report", "task", "description",
+    "turn", "post", "history", "report", "task", "description", "request",
 )  # fmt: skip
 ANSWER_WORDS = (
     "chosen", "answer", "answers", "response", "output", "completion", "solution", "canonical_solution",
@@ -142,6 +143,6 @@ METADATA_WORDS = frozenset({
     "date", "time", "timestamp", "at", "category", "topic", "title", "name", "key", "split", "prefix", "system",
     "meta instruction", "version", "author", "node", "dataset", "cluster", "src",
     "difficulty", "level", "domain", "genre",
-    "annotator",
+    "annotator", "poet", "artist", "path", "repo", "repository", "license", "filename", "sha", "hexsha",
 })  # fmt: skip
 """Last words of metadata names, in the singular: neither question nor answer."""

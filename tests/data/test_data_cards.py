@@ -61,6 +61,9 @@ FOLLOWED: list[tuple[Row, Turn]] = [
     ({"prompt": "q", "positive": "a", "negative": "b"}, Turn("q", "a")),
     ({"src": "q", "trg": "a"}, Turn("q", "a")),
     ({"prompt": "<extra_id_1>User\nq\n<extra_id_1>Assistant\n", "chosen_response": "a\n"}, Turn("q", "a")),
+    ({"chapter": "q", "summary_text": "a", "summary_name": "n", "book_id": "b"}, Turn("q", "a")),
+    ({"statement": "q", "label": 1, "table": {"header": ["h"], "rows": [["r"]]}}, Turn("q", "1")),
+    ({"request": "q", "response": "a", "retrieved_context": [{"content": "c", "doc_uri": "u"}]}, Turn("q", "a", "c")),
     ({"header": "Gemini Apps", "title": "q", "safeHtmlItem": [{"html": "a"}], "time": "t"}, Turn("q", "a")),
 ]  # fmt: skip
 
@@ -105,6 +108,7 @@ CONTEXTS: list[tuple[Row, str]] = [
     ({"text": "c", "question": "q", "options": ["x", "y"], "answer": 1}, "data.columns={input: text} reads it"),
     ({"code": "def f(x): return x", "input": "f(1)", "output": "1"}, "data.columns={input: code} reads it"),
     ({"question": "q", "answer": "a", "facts": ["c", "d"]}, "data.columns={input: facts} reads it"),
+    ({"query": "q", "answer": "a", "evidence_list": [{"fact": "c"}]}, 'data.columns={input: "evidence_list.*.fact"}'),
     ({"prompt": [{"role": "user", "content": "q"}], "completion": "a", "knowledge": "c"},
      "data.columns={system: knowledge} reads it as the system text"),
 ]  # fmt: skip
@@ -117,7 +121,7 @@ def test_a_column_that_may_be_a_part_of_the_question_is_a_warning(
     with caplog.at_level(logging.WARNING):
         read_pool(write(tmp_path, row))
     assert f"is not read: if it is a part of the question, {said}" in caplog.text
-    field, column = said.removeprefix("data.columns={").split("}")[0].split(": ")
+    field, column = said.removeprefix("data.columns={").split("}")[0].replace('"', "").split(": ")
     assert read_pool(write(tmp_path, row), columns={field: column}).reading["columns"][field] == column
 
 
@@ -206,9 +210,22 @@ def test_the_document_of_a_conversation_can_be_its_system_text(tmp_path: Path) -
     assert (example.system, example.turns) == ("c\n\nd", (Turn("q", "a"),))
 
 
-def test_two_speakers_with_other_names_have_a_mapping(tmp_path: Path) -> None:
-    row = {"dialog": [{"speaker": "0_Apprentice", "text": "q"}, {"speaker": "1_Wizard", "text": "a"}]}
+@pytest.mark.parametrize("key", ["text", "utterance"])
+def test_two_speakers_with_other_names_have_a_mapping(tmp_path: Path, key: str) -> None:
+    row = {"dialog": [{"speaker": "0_Apprentice", key: "q"}, {"speaker": "1_Wizard", key: "a"}]}
     assert followed(tmp_path, row) == [(Turn("q", "a"),)]
+
+
+def test_a_table_beside_a_question_has_no_mapping_to_its_header(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_pool(
+            write(tmp_path, {"question": "q", "answer": "a", "table": {"header": ["h"], "rows": [["r"]]}})
+        )
+    assert (
+        "'table' is not read: if it is a part of the question, write it as text into 'input'" in caplog.text
+    )
 
 
 SAID: list[tuple[Row, str]] = [
@@ -224,6 +241,12 @@ SAID: list[tuple[Row, str]] = [
     ({"text": "x", "label": '[{"start": 0, "end": 1, "text": "x"}]'}, "'label' labels parts of a text"),
     ({"text": "t", "title": "q", "src": "www"}, "{prompt: title, input: text, completion: COLUMN}"),
     ({"context": "q", "context/0": "p", "response": "a"}, "The columns named below omit 'context/0'"),
+    ({"content": "x = 1", "max_stars_repo_path": "p", "license": "mit"}, "Each row is one text"),
+    ({"Title": "t", "Poem": "p", "Poet": "x"}, "{prompt: COLUMN, completion: COLUMN}"),
+    (
+        {"utterances": ["q", "r"], "query": ["s", "t"], "database_id": "d"},
+        "{prompt: COLUMN, completion: COLUMN}",
+    ),
     ({"versions": [{"role": "user", "content": []}], "currentlySelected": 0}, "Each row is one message with"),
     ({"question": "q", "final_answer": "a", "r1_solution_1": "b"}, "'r1_solution_1' may hold an answer too"),
     ({"user_input": "q", "response": "a", "reference": "b"}, "'reference' may hold an answer too"),

@@ -60,7 +60,8 @@ class MessageKeys(NamedTuple):
 
 
 CHAT = MessageKeys(
-    ("role", "speaker", "author", "sender"), ("content", "text", "value", "message", "parts", "data")
+    ("role", "speaker", "author", "sender"),
+    ("content", "text", "value", "message", "parts", "data", "utterance"),
 )
 SHAREGPT = MessageKeys(("from",), ("value", "content", "text"))
 KNOWN = frozenset({*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *WEIGHTS, PARTS, *_TOOL_KEYS})

@@ -62,10 +62,15 @@ def _unread_context(layout: Layout, rows: Sequence[Row], group: str) -> list[str
     path = context_beside(rows, layout.columns, question, answer)
     if not path:
         return []
+    column = path.split(".")[0]
+    if any(isinstance(row.get(column), dict) for row in rows):
+        return [
+            f"{quoted(column)} is not read: if it is a part of the question, write it as text into 'input'"
+        ]
     mapping = {name: column for name, column in layout.required.items() if name in layout.assigned}
     name, what = ("input", "input") if _is_plain(rows, question) else ("system", "system text")
     advised = f"{group}.columns={mapping_text({**mapping, name: path})} reads it as the {what}"
-    return [f"{quoted(path.split('.')[0])} is not read: if it is a part of the question, {advised}"]
+    return [f"{quoted(column)} is not read: if it is a part of the question, {advised}"]
 
 
 def _is_plain(rows: Sequence[Row], question: str) -> bool:

@@ -36,8 +36,8 @@ _SEEN_ROWS, _SHORT = 50, 20
 
 def listed_input(row: Row, mapping: Guess) -> str:
     """Path of the texts in an input column that is a list or an object and is not read otherwise; "" without one."""
-    for path in ("completion", "prompt"):
-        if beside := input_beside(row, str(mapping[path]), mapping):
+    for field in ("completion", "prompt"):
+        if beside := input_beside(row, str(mapping[field]), mapping):
             return beside
     read = {str(path).split(".")[0] for path in mapping.values()}
     for name, value in row.items():
@@ -74,7 +74,7 @@ def context_beside(
     """
     first = rows[0] if rows else {}
     for name in first:
-        words = [word for word in name_words(name) if not word.isdigit()]
+        words = [word for word in name_words(name) if not word.isdigit() and word not in ("list", "array")]
         if name in read or words[-1:] == [] or words[-1] not in (known or _CONTEXTS):
             continue
         path = name if isinstance(first[name], str) else f"{name}{joined_path(first[name])}"

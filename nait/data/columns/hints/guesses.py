@@ -15,6 +15,7 @@ from nait.data.columns.hints.choices import Guess, guess_choices, guess_last_can
 from nait.data.columns.hints.companions import KNOWN_CONTEXTS, context_beside, listed_input, reasoning_beside
 from nait.data.columns.hints.named_paths import (
     DEPTH,
+    answers,
     asks,
     first_named,
     inside_answer,
@@ -131,7 +132,9 @@ def _guessed_turns(columns: Row) -> dict[str, str] | None:
     spoken = [
         name for name, one in columns.items() if name.casefold() == "utterances" and is_history(name, one)
     ]
-    if spoken and len(columns[spoken[0]]) > 1:
+    beside = [one for name, one in columns.items() if isinstance(one, list) and name not in spoken]
+    parallel = spoken and any(len(one) == len(columns[spoken[0]]) for one in beside)
+    if spoken and len(columns[spoken[0]]) > 1 and not parallel:
         return {"messages": spoken[0]}
     found = [name for name, one in columns.items() if isinstance(one, list) and one and turn_keys(one[0])]
     texts = {path.split(".")[0] for path in named_texts(columns)}
@@ -205,7 +208,8 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
     whole = [path for path in texts if "." not in path]
     question = next((path for word in ASKED for path in whole if path.casefold() == word), None)
     question = question or next(filter(asks, whole), None)
-    question = question or first_named([path for path in texts if not inside_answer(path)], QUESTION_WORDS)
+    possible = [path for path in texts if not inside_answer(path) and not answers(path)]
+    question = question or first_named(possible, QUESTION_WORDS)
     question = question or next((f"{name}.0" for name, one in columns.items() if is_history(name, one)), None)
     outside = [path for path in texts if path != question and not inside_input(path)]
     answer = next((path for path in outside if "." not in path and _is_best(path)), None)

@@ -11,6 +11,7 @@ from nait.data.row_errors import Row, value_at
 DEPTH = 8
 """Levels of a row that are searched for texts."""
 _LONGEST_NAME = 4
+_ANSWERED = {"summary", "answer", "response", "solution", "completion"}
 _LABELS = {"label", "speaker", "role", "tag", "name"}
 
 
@@ -27,6 +28,12 @@ def named_texts(columns: Row) -> Iterator[str]:
 def asks(path: str) -> bool:
     """Whether the last word of a column is a question's, as in `ambiguous_question`."""
     return name_words(path)[-1:] in [[word] for word in ASKED]
+
+
+def answers(path: str) -> bool:
+    """Whether the words of a name are an answer's and none is a question's, as in `summary_text`."""
+    words = {*name_words(path.split(".")[-1])}
+    return bool(words & _ANSWERED) and not words & {*ASKED}
 
 
 def _is_labels(path: str) -> bool:

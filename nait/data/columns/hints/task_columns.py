@@ -20,6 +20,7 @@ _TASKS = (
     ("claim", "main_text", "label"),
     ("claim", "evidence", "label"),
     ("claim", "", "label"),
+    ("statement", "", "label"),
     ("text", "", "annotation"),
     ("problem_statement", "", "patch"),
     ("message", "old_contents", "new_contents"),
