@@ -23,6 +23,8 @@ from nait.cli.command.own_pool import renamed
 from nait.cli.command.parameter_types import fit
 from nait.cli.command.quoting import readable
 from nait.cli.config.plain_config import resolve
+from nait.cli.selection.exported_rows import place_for
+from nait.cli.subcommands.main_app import work_of
 from nait.core.errors import ConfigError, NaitError
 from nait.data.pools import read_pool
 from nait.nano.pools import nano_pool
@@ -249,6 +251,8 @@ ANSWERED: list[tuple[list[str], list[str]]] = [
     (["train.deepspeed=ds.json"], ["train.sharding=fsdp"]),
     (["stages=[select", "train]"], ["Quote it: 'stages=[select,train]'."]),
     (["stages=select,train"], ["As a list: 'stages=[select,train]'."]),
+    (["selct", "pool.jsonl"], ["Did you mean 'select'?", "nait select POOL --like REF"]),
+    (["top=10%"], ["Did you mean 'budget.count'?", "A share of the pool: budget=10%."]),
     (["label="], ["label: is empty", "remove label=."]),
     (["seed="], ["seed: is empty"]),
     (["tracking.tags="], ["tracking.tags: is empty"]),
@@ -327,6 +331,69 @@ def test_a_length_matched_control_of_any_selector_is_one_word() -> None:
     like = typed(*words)["selector"]["like"]
     assert like["_target_"] == "nait.baselines.rds.Rds"
     assert "name" not in like
+
+
+OPTIONS: list[tuple[list[str], str]] = [
+    (["select", "p.jsonl", "--target", "r.jsonl"], "Type --like REF."),
+    (["select", "--pool", "p.jsonl"], "The pool is the first word: nait select POOL."),
+    (["select", "p.jsonl", "-n", "10"], "Type --rows N."),
+    (["select", "p.jsonl", "-o", "b.jsonl"], "Type --out FILE."),
+    (["select", "p.jsonl", "--selector", "rds"], "Type --method NAME."),
+    (["compare", "p.jsonl", "--method", "rds"], "Type --methods A,B."),
+    (["select", "p.jsonl", "--dry-run"], "Type --plan."),
+    (["select", "p.jsonl", "--seed", "1"], "Keys of a run follow without dashes: seed=VALUE."),
+    (["select", "p.jsonl", "--on-bad", "skip"], "data.on_bad=VALUE"),
+    (["select", "p.jsonl", "--device=cuda"], "model.device=VALUE"),
+    (["select", "p.jsonl", "--batch-size", "8"], "engine.batch_tokens=N"),
+    (["select", "p.jsonl", "--lr", "1"], "train.learning_rate=VALUE"),
+    (["select", "p.jsonl", "--frobnicate"], "See nait select --help."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), OPTIONS, ids=[" ".join(one[0]) for one in OPTIONS])
+def test_an_option_that_a_command_lacks_is_answered_with_what_to_type(
+    arguments: list[str], said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        work_of(arguments)
+    assert said in str(caught.value)
+    assert "Did you mean" not in str(caught.value)
+
+
+SHORT: list[tuple[list[str], str]] = [
+    (["select", "p.jsonl", "r.jsonl", "--model", "nano"], "References are --like REF, a model is --model M."),
+    (["select", "p.jsonl", "--like", "r", "--model", "nano", "--method", "similarity"], "Type --method rds."),
+    (["compare", "p.jsonl", "--like", "r", "--methods", "nait rds"], "Type --methods nait,rds"),
+    (
+        ["compare", "p.jsonl", "r.jsonl", "--model", "nano"],
+        "r.jsonl: only the pool is named without an option",
+    ),
+    (
+        ["select", "p.jsonl", "--like", "r", "--model", "nano", "--out", "b.xlsx"],
+        "'.xlsx' is not a format for rows",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), SHORT, ids=[" ".join(one[0]) for one in SHORT])
+def test_a_short_command_is_refused_before_any_work(arguments: list[str], said: str) -> None:
+    work = work_of(arguments)
+    with pytest.raises(ConfigError) as caught:
+        work()
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pool.jsonl", "ref.jsonl"])
+def test_the_selected_rows_never_replace_a_file_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for one in ("pool.jsonl", "ref.jsonl"):
+        Path(one).write_text(json.dumps({"prompt": "q", "completion": "a"}) + "\n")
+    with pytest.raises(ConfigError, match="is a file that the selection reads"):
+        work_of(["select", "pool.jsonl", "--like", "ref.jsonl", "--model", "nano", "--out", f"./{name}"])()
+    with pytest.raises(ConfigError, match="is a file that the selection reads"):
+        place_for("pool.jsonl", read_pool("pool.jsonl"))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])

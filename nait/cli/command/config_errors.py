@@ -25,6 +25,7 @@ from nait.core.inputs.repeated_keys import repeated_key_error
 NOTES = {
     "tracking.mode": " It is offline, online or disabled; tracking=files writes files only.",
     "seed": " Several seeds: -m seed=0,1,2.",
+    "budget.count": " A share of the pool: budget=10%.",
     "data.on_bad": " data.on_bad=skip skips and counts invalid rows; data.on_bad=error refuses them.",
     "template": " Such as template=alpaca; template=chat is the model's own, template=file template.path=FILE yours.",
 }

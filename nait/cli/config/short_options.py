@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
+from nait.cli.command.advice.intended_options import suggestion
 from nait.cli.command.quoting import literal, quoted
 from nait.cli.config.models_at_hand import without_model
 from nait.cli.help import conf_folder, groups
@@ -123,8 +125,23 @@ def method_word(method: str, where: str = "--method") -> str:
     """`selector=METHOD`. Raises: ConfigError for an unknown method."""
     known = groups()["selector"]
     if method not in known:
-        raise ConfigError(f"there is no method '{method}'", where=where, fix=did_you_mean(method, known))
+        several = [name for name in method.split() if name in known]
+        fix = suggestion("selector", method, known).replace("selector=", f"{where} ")
+        if len(several) > 1:
+            fix = f"Type --methods {','.join(several)} of nait compare, with commas and no spaces."
+        raise ConfigError(f"there is no method '{method}'", where=where, fix=fix)
     return f"selector={method}"
+
+
+def _check_more(more: Sequence[str]) -> None:
+    """Raises: ConfigError for a further word that is not `key=value`, such as a second file."""
+    plain = list(takewhile(lambda word: "=" not in word, more))  # after a value, a word is a part of it
+    if plain and plain[0][:1] != "~":
+        fix = (
+            "References are --like REF, a model is --model M. Several files of a pool are a folder, a pattern in "
+            "quotes, or 'data.path=[a.jsonl,b.jsonl]'."
+        )
+        raise ConfigError("only the pool is named without an option", where=plain[0], fix=fix)
 
 
 def select_words(
@@ -134,6 +151,7 @@ def select_words(
 
     Raises: ConfigError for a value that cannot be used.
     """
+    _check_more(more)
     words = [
         "stages=[select]", method_word(method), *model_words(model), *pool_words(pool), *target_words(like, method),
         *size.words(),
@@ -171,6 +189,7 @@ def compare_words(
 
     Raises: ConfigError for a value that cannot be used.
     """
+    _check_more(more)
     named = list(dict.fromkeys(name.strip() for name in methods if name.strip()))
     for name in named:
         method_word(name, where="--methods")

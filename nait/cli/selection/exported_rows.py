@@ -38,22 +38,38 @@ def suffix_of(pool: Pool) -> str:
 def place_for(out: str, pool: Pool) -> Path:
     """The file that `--out` means. A folder, or a name without a suffix, gets the pool's own format.
 
-    Raises: ConfigError for an unsupported suffix.
+    Raises: ConfigError for an unsupported suffix, and for a file of the pool itself.
     """
     path = at_home(out)
     if path.is_dir() or out.endswith("/"):
         path = path / f"{pool.name}.selected"
+    check_format(path)
+    if bare_name(path)[1] not in FORMATS:
+        path = path.with_name(path.name + suffix_of(pool))
+    sources = pool.source.paths if isinstance(pool.source, FileSource) else ()
+    check_no_input(path, sources)
+    return path
+
+
+def check_no_input(path: Path, inputs: Sequence[str | Path]) -> None:
+    """Raises: ConfigError for a path that is one of these files: the rows would replace them."""
+    if any(path.exists() and Path(one).exists() and path.samefile(one) for one in inputs):
+        fix = "Give another file: the selected rows would replace its own."
+        raise ConfigError("is a file that the selection reads", where=f"--out {path}", fix=fix)
+
+
+def check_format(path: Path) -> None:
+    """Raises: ConfigError for an unsupported suffix."""
     kind = bare_name(path)[1]
     if kind in (*PARQUET, *ARROW) and path.suffix.lower() != kind:
         fix = f"Use {kind}, which is compressed already."
         raise ConfigError(f"a file of the kind '{kind}' is not compressed again", where="--out", fix=fix)
     if kind in FORMATS:
-        return path
+        return
     if kind and kind[1:].isalpha() and kind != ".selected":
         raise ConfigError(
             f"'{kind}' is not a format for rows", where="--out", fix=f"Use {', '.join(FORMATS)}."
         )
-    return path.with_name(path.name + suffix_of(pool))
 
 
 def scores_place(rows: Path) -> Path:

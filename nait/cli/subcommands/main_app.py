@@ -10,6 +10,7 @@ from functools import partial
 import typer
 
 import nait
+from nait.cli.command.advice.option_advice import option_advice
 from nait.cli.subcommands.direction_commands import directions
 from nait.cli.subcommands.doctor import doctor
 from nait.cli.subcommands.explaining import explain
@@ -93,7 +94,10 @@ def work_of(arguments: Sequence[str]) -> Work:
         work = app(args=list(arguments), prog_name="nait", standalone_mode=False)
     except typer.TyperException as error:
         command = next((f"{first} " for name in command_names() if name == first), "")
-        raise ConfigError(error.format_message(), fix=f"See nait {command}--help.") from None
+        unknown = str(getattr(error, "option_name", "") or "")
+        advice = option_advice(first, unknown) if unknown else ""
+        said = f"No such option: {unknown}" if advice else error.format_message()
+        raise ConfigError(said, fix=" ".join(filter(None, [advice, f"See nait {command}--help."]))) from None
     return work if callable(work) else _nothing
 
 

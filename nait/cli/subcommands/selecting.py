@@ -61,6 +61,12 @@ def select(
             method=method,
             more=more or (),
         )
+        if out is not None:
+            from nait.cli.selection.exported_rows import check_format, check_no_input
+            from nait.core.inputs.paths import at_home
+
+            check_format(at_home(out))
+            check_no_input(at_home(out), [pool, *([like] if like else [])])
         _select(Wish(tuple(words), out, plan, explain))
 
     return work

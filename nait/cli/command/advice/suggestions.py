@@ -36,6 +36,8 @@ COMMANDS = {
     "version": "Type nait --version.",
     "config": "Type nait --cfg job, or nait --cfg job --package selector for one group.",
 }
+SHORT = ("select", "compare", "explain", "show", "publish", "verify", "directions", "store")
+"""Commands with options of their own."""
 FLAGS = {
     "top": "budget.ratio=0.1",
     "model": "model=local model.path=MODEL_FOLDER",
@@ -166,7 +168,9 @@ def _fix(bare: Sequence[str], options: GroupOptions) -> str:
         return f"Did you mean {either([f'{group}={first}' for group in groups])}?"
     if first in options.groups:
         return f"{first} is one of: {', '.join(options.groups[first])}."
-    near = did_you_mean(first, COMMANDS)
+    near = did_you_mean(first, (*COMMANDS, *SHORT))
+    if near.startswith("Did") and any(repr(name) in near for name in SHORT):
+        return f"{near} nait select POOL --like REF --model M; nait --help lists the commands."
     return "See nait run --help." if not near.startswith("Did") else f"{near} {RUN}"
 
 
