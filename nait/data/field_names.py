@@ -93,7 +93,7 @@ WEIGHTS = (
 ROW_WEIGHTS = ("weight", "train", "training", "trainable", "loss_mask", "loss_weight", "sample_weight")
 """Message keys and row columns that control whether an answer is trained."""
 HISTORIES = ("history", "chat_history")
-OPTIONS = ("options", "choices", "endings")
+OPTIONS = ("options", "choices", "endings", "answer_options", "mc_answers")
 OPTION_COLUMNS = (
     ("A", "B", "C", "D", "E"),
     ("A", "B", "C", "D"),

@@ -10,8 +10,8 @@ import pytest
 
 from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError
-from nait.data.columns.hints.choices import guess_choices
-from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.mappings.choices import guess_choices
+from nait.data.columns.hints.mappings.guesses import guess_mapping
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.pools import read_pool
 from tests.data.test_guesses import ANSWER, ASK, Row, refusal, write

@@ -64,6 +64,27 @@ FOLLOWED: list[tuple[Row, Turn]] = [
     ({"chapter": "q", "summary_text": "a", "summary_name": "n", "book_id": "b"}, Turn("q", "a")),
     ({"statement": "q", "label": 1, "table": {"header": ["h"], "rows": [["r"]]}}, Turn("q", "1")),
     ({"request": "q", "response": "a", "retrieved_context": [{"content": "c", "doc_uri": "u"}]}, Turn("q", "a", "c")),
+    ({"document": "c", "questions": ["q", "r"], "answers": ["a", "b"]}, Turn("q", "a", "c")),
+    ({"instruction": "q", "inputs": ["c", "d"], "outputs": ["a", "b"]}, Turn("q", "a", "c")),
+    ({"transcript": [{"speaker": "x", "text": "q"}, {"speaker": "y", "text": "r"}],
+      "summary": "a"}, Turn("q\n\nr", "a")),
+    (
+        {"title": "t", "responses": [{"response": {"message": "q", "sender": "human"}},
+                                     {"response": {"message": "a", "sender": "assistant"}}]},
+        Turn("q", "a"),
+    ),
+    (
+        {"text": "q a", "utterances": [{"speaker": "A", "text": "q", "start": 0, "end": 1},
+                                       {"speaker": "B", "text": "a", "start": 1, "end": 2}]},
+        Turn("q", "a"),
+    ),
+    ({"messages": [{"sender": "User", "text": "q"}, {"sender": "GPT-4", "text": "a"}]}, Turn("q", "a")),
+    ({"question": "q", "mc_answers": ["x", "y"], "correct_index": 1}, Turn("q\nA. x\nB. y", "B")),
+    (
+        {"context": "c", "question": "q", "answers": ["x", "y"], "correct_answer_id": 1},
+        Turn("q\nA. x\nB. y", "B", "c"),
+    ),
+    ({"question": "q", "initial_answer": "b", "feedback": "f", "refined_answer": "a"}, Turn("q", "a")),
     ({"header": "Gemini Apps", "title": "q", "safeHtmlItem": [{"html": "a"}], "time": "t"}, Turn("q", "a")),
 ]  # fmt: skip
 
@@ -76,6 +97,19 @@ def test_the_mapping_of_an_error_reads_question_context_and_answer(
 
 
 READ: list[tuple[Row, Turn]] = [
+    (
+        {"story": "s", "question": "q", "answer_options": {"A": "x", "B": "y"}, "answer": "B"},
+        Turn("q\nA. x\nB. y", "B", "s"),
+    ),
+    (
+        {
+            "messages": [
+                {"role": "user", "parts": [{"type": "text", "text": "q"}]},
+                {"role": "assistant", "parts": [{"type": "step-start"}, {"type": "text", "text": "a"}]},
+            ]
+        },
+        Turn("q", "a"),
+    ),
     (
         {"question": "q", "choices": ["x", "y"], "answer": 1, "hint": "h", "image": None},
         Turn("q\nA. x\nB. y", "B", "h"),
@@ -180,6 +214,30 @@ def test_rows_that_are_lists_have_a_filter(tmp_path: Path, name: str, filter: st
     assert filter in str(caught.value)
 
 
+ANSWERS: list[tuple[Row, str]] = [
+    ({"prompt": "q", "response": "b", "critique": "c", "revision": "a"}, "'revision' may hold a better one"),
+    ({"prompt": "q", "answer": "5", "full_chosen": "So it is 5."}, "'full_chosen' may hold a better one"),
+    ({"question": "q", "answer": "y", "choice": ["x", "y"]}, "data.columns={options: choice} reads them"),
+]
+
+
+@pytest.mark.parametrize(("row", "said"), ANSWERS)
+def test_unread_answers_and_options_are_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, row: Row, said: str
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_pool(write(tmp_path, row))
+    assert said in caplog.text
+
+
+def test_an_answer_before_its_revision_is_no_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_pool(write(tmp_path, {"question": "q", "answer": "a", "orig_answer": "a long old one"}))
+    assert "better" not in caplog.text
+
+
 def test_lines_above_a_table_are_named(tmp_path: Path) -> None:
     path = tmp_path / "cards.tsv"
     path.write_text("#separator:tab\n#html:true\nq\ta\n")
@@ -216,6 +274,28 @@ def test_two_speakers_with_other_names_have_a_mapping(tmp_path: Path, key: str) 
     assert followed(tmp_path, row) == [(Turn("q", "a"),)]
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"from": "A", "text": "q"}, {"from": "B", "text": "a"}, {"from": "C", "text": "b"}],
+        [{"from": "A", "text": "q"}, {"from": "B", "text": [{"type": "link", "text": "a"}, " b"]}],
+    ],
+)
+def test_other_speakers_have_no_mapping(tmp_path: Path, messages: list[Row]) -> None:
+    message = refusal(tmp_path, {"messages": messages})
+    assert "Write the role, user or assistant" in message
+    assert "speakers:" not in message
+
+
+def test_an_evaluation_record_is_no_object_of_turns(tmp_path: Path) -> None:
+    row = {
+        "doc": {"question": "q", "answer": "a"},
+        "arguments": {"gen_args_0": {"arg_0": "q"}},
+        "resps": [["b"]],
+    }
+    assert followed(tmp_path, row) == [(Turn("q", "a"),)]
+
+
 def test_a_table_beside_a_question_has_no_mapping_to_its_header(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -247,6 +327,22 @@ SAID: list[tuple[Row, str]] = [
         {"utterances": ["q", "r"], "query": ["s", "t"], "database_id": "d"},
         "{prompt: COLUMN, completion: COLUMN}",
     ),
+    (
+        {"threadId": "1", "messages": [{"direction": "IN", "text": "q"}]},
+        "{prompt: COLUMN, completion: COLUMN}",
+    ),
+    ({"Conversation": "c", "Author": "Human", "Message": "q", "Time": "t"}, "Each row is one message"),
+    (
+        {
+            "data": {
+                "chats": [
+                    {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+                ]
+            }
+        },
+        "set data.field=data.chats",
+    ),
+    ({"turn_1_prompt": "q", "turn_2_prompt": "r", "language": "en"}, "{prompt: COLUMN, completion: COLUMN}"),
     ({"versions": [{"role": "user", "content": []}], "currentlySelected": 0}, "Each row is one message with"),
     ({"question": "q", "final_answer": "a", "r1_solution_1": "b"}, "'r1_solution_1' may hold an answer too"),
     ({"user_input": "q", "response": "a", "reference": "b"}, "'reference' may hold an answer too"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.mappings.guesses import guess_mapping
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.pools import read_pool
 from tests.data.test_guesses import ANSWER, ASK, Row, refusal, write

@@ -133,7 +133,7 @@ def method_word(method: str, where: str = "--method") -> str:
     return f"selector={method}"
 
 
-def _check_more(more: Sequence[str]) -> None:
+def check_more(more: Sequence[str]) -> None:
     """Raises: ConfigError for a further word that is not `key=value`, such as a second file."""
     plain = list(takewhile(lambda word: "=" not in word, more))  # after a value, a word is a part of it
     if plain and plain[0][:1] != "~":
@@ -151,7 +151,7 @@ def select_words(
 
     Raises: ConfigError for a value that cannot be used.
     """
-    _check_more(more)
+    check_more(more)
     words = [
         "stages=[select]", method_word(method), *model_words(model), *pool_words(pool), *target_words(like, method),
         *size.words(),
@@ -189,7 +189,6 @@ def compare_words(
 
     Raises: ConfigError for a value that cannot be used.
     """
-    _check_more(more)
     named = list(dict.fromkeys(name.strip() for name in methods if name.strip()))
     for name in named:
         method_word(name, where="--methods")

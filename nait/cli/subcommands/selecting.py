@@ -130,9 +130,10 @@ def compare(
     """Select, fine-tune and evaluate with several methods and seeds: one leaderboard."""
 
     def work() -> None:
-        from nait.cli.config.short_options import AskedSize, compare_words, evaluation_words
+        from nait.cli.config.short_options import AskedSize, check_more, compare_words, evaluation_words
         from nait.cli.subcommands.hydra_jobs import run_jobs
 
+        check_more(more or ())
         words = compare_words(
             pool=pool, like=like, model=model, size=AskedSize(top, rows, tokens), methods=methods.split(","),
             seeds=seeds, more=[*evaluation_words(benchmark, test), *(more or ())],

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, NamedTuple
 
 from nait.data.chat.flags import PARTS, is_trained, trained_prompt
@@ -23,6 +22,7 @@ from nait.data.chat.roles import (
     Message,
     alternating_texts,
     spoken_texts,
+    two_speakers,
     unknown_role,
 )
 from nait.data.field_names import PAIRS, WEIGHTS
@@ -68,7 +68,7 @@ KNOWN = frozenset({*CHAT.role, *CHAT.text, *SHAREGPT.role, *_REASONING, *WEIGHTS
 """Message keys that are read."""
 _TEXT_KEYS = tuple(dict.fromkeys((*CHAT.text, *SHAREGPT.text)))
 _WITH_CONTENT = frozenset((*_TEXT_KEYS, *_REASONING, *_TOOL_KEYS))
-_WORDS = re.compile(r"[\w.]+")
+UNKNOWN_ROLE = "holds an unknown role"
 _NONE: frozenset[str] = frozenset()
 
 
@@ -111,7 +111,21 @@ def read_messages(
     if value and (turn_keys(value[0]) or _is_pair(value[0])):
         messages = [one for i, pair in enumerate(value) for one in _pair(pair, column, f"[{i}]", keys)]
         return [one for i, one in enumerate(messages) if one.role != SYSTEM or one not in messages[:i]]
-    return [_message(message, column, f"[{i}]", keys, handling, notes) for i, message in enumerate(value)]
+    try:
+        return [_message(message, column, f"[{i}]", keys, handling, notes) for i, message in enumerate(value)]
+    except RowError as error:
+        lists = _lists_of(value, column, keys) if error.what == UNKNOWN_ROLE else ""
+        if not lists:
+            raise
+        end = "" if error.fix.endswith("?") else "."
+        fix = f"{error.fix}{end} Of its two speakers, the first is the user with data.columns={lists}"
+        raise RowError(error.what, column=error.column, at=error.at, fix=fix) from None
+
+
+def _lists_of(messages: list[Any], column: str, keys: MessageKeys) -> str:
+    first = messages[0] if isinstance(messages[0], dict) else {}
+    text = next((key for key in keys.text if key in first), "")
+    return two_speakers(messages, column, _role_key(first, keys), text)
 
 
 def as_message_list(value: object) -> object:
@@ -197,10 +211,7 @@ def _message(
         raise _tool_error(column, at)
     _check_supported(message, column, at)
     if role not in ROLES:
-        text_at = next((key for key in keys.text if isinstance(message.get(key), str)), "")
-        lists = f'{{messages: "{column}.*.{text_at}", speakers: "{column}.*.{role_key}"}}'
-        fix = unknown_role(name, lists if text_at and _WORDS.fullmatch(column) else "")
-        raise RowError("holds an unknown role", column=column, at=f"{at}.{role_key}", fix=fix)
+        raise RowError(UNKNOWN_ROLE, column=column, at=f"{at}.{role_key}", fix=unknown_role(name))
     text_key = next((key for key in keys.text if message.get(key) is not None), keys.text[0])
     text, reasoning = text_and_reasoning(message.get(text_key), column, f"{at}.{text_key}")
     if ROLES[role] != ASSISTANT:
@@ -248,6 +259,8 @@ def text_and_reasoning(content: Any, column: str, at: str) -> tuple[str, str]:
             continue
         if isinstance(part, dict) and {str(name).casefold() for name in (form, *part)} & _TOOL_PARTS:
             raise _tool_error(column, spot)
+        if isinstance(part, dict) and {*part} == {"type"} and form.startswith("step"):
+            continue  # Vercel's step-start
         text = part.get("text") if isinstance(part, dict) else part
         if form not in _TEXT_PARTS or text is None:
             raise RowError(

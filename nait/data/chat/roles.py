@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nait.core.errors import either
 from nait.data.row_errors import RowError, is_missing, kind
@@ -25,20 +25,17 @@ _PREFIX = re.compile(r"\s*(?:\*\*)?([^\W\d_][\w.' -]{0,29}?)(?:\*\*)?[:\uff1a](?
 
 WRITE_ROLES = "Write the role, user or assistant, instead of the speaker: {role: user, content: ...}"
 """Advice for messages whose speakers have names."""
+_WORDS = re.compile(r"[\w.]+")
+"""A column that a mapping names without quotes, or a path."""
 _MISSPELT = 0.75
 """The minimum similarity of a name and a role that it may misspell."""
 
 
-def unknown_role(name: str, lists: str = "") -> str:
-    """Advice for a role that is not known: the role that it misspells, else that it is a speaker's name.
-
-    `lists`: the mapping to the texts and the speakers of the conversation.
-    """
+def unknown_role(name: str) -> str:
+    """Advice for a role that is not known: the role that it misspells, else that it is a speaker's name."""
     shown, word = name[:60], name[:60].strip().casefold()
     near = difflib.get_close_matches(word, ROLES, n=2, cutoff=_MISSPELT) if len(word) > 2 else []
     advice = f"Did you mean {either([repr(one) for one in near])}?" if near else WRITE_ROLES
-    if lists and not near:
-        advice = f"{advice}. Of two speakers, the first is the user with data.columns={lists}"
     return f"'{shown}' is not a role. {advice}"
 
 
@@ -100,6 +97,29 @@ def _speaker_roles(names: Sequence[str]) -> list[str] | None:
     if all(name in ROLES for name in names):
         return [ROLES[name] for name in names]
     order = list(dict.fromkeys(names))
+    known = [ROLES[name] for name in order if name in ROLES]
+    if len(order) == 2 and len(known) == 1 and known[0] != SYSTEM:
+        other = USER if known[0] == ASSISTANT else ASSISTANT
+        return [ROLES.get(name, other) for name in names]
     if len(order) > 2 or any(name in ROLES for name in names):
         return None
     return [(USER, ASSISTANT)[order.index(name)] for name in names]
+
+
+def two_speakers(messages: Sequence[Any], column: str, role: str, text: str) -> str:
+    """Mapping that reads the messages of two speakers with names of their own; "" for any others.
+
+    `role` and `text`: the keys of a message's speaker and of its text; "" without one.
+    """
+    if (
+        not role
+        or not text
+        or not _WORDS.fullmatch(column)
+        or not all(isinstance(one, dict) for one in messages)
+    ):
+        return ""
+    names = [one.get(role) for one in messages]
+    texts = all(isinstance(one, str) for one in (*names, *(one.get(text) for one in messages)))
+    if not texts or len({*names}) != 2:
+        return ""
+    return f'{{messages: "{column}.*.{text}", speakers: "{column}.*.{role}"}}'

@@ -16,7 +16,7 @@ from nait.data.chat.reasoning import Handling
 from nait.data.columns.fields.inclusion import EXCLUDING, check_included
 from nait.data.columns.fields.question_answer import QuestionAnswer
 from nait.data.columns.fields.row_fields import subtask_text, system_text, transcript
-from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.mappings.guesses import guess_mapping
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.row_errors import (
     Row,

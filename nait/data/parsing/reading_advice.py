@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nait.data.columns.hints.caveats import only_text
-from nait.data.columns.hints.companions import context_beside, reasoning_beside
+from nait.data.columns.hints.mappings.companions import context_beside, reasoning_beside
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.columns.layouts import Layout
 from nait.data.columns.nested_texts import best_text_path, name_words
@@ -15,9 +15,12 @@ from nait.data.row_errors import SHOWN_NAMES, Place, Row, RowError, is_empty, qu
 
 _ANSWERS = {
     "answer", "response", "output", "completion", "solution", "generation", "attempt", "rationale", "cot",
+    "chosen", "revision",
 }  # fmt: skip
 """Last words of columns that hold a longer answer to the same question, in the singular."""
-_REVISED = {"corrected", "edited", "revised", "new"}
+_REVISED = {"corrected", "edited", "revised", "new", "revision", "refined", "improved"}
+_EARLIER = {"orig", "original", "initial", "init", "draft", "old", "rejected"}
+"""Words of a column with an answer before its revision."""
 _GOLD = {"expected", "expected_output", "expected_response", "reference", "ground_truth", "ideal", "gold"}
 """Columns with the right answer, where another column holds a model's."""
 _PAIRS = ("alpaca", "prompt_completion")
@@ -28,10 +31,29 @@ def reading_advice(layout: Layout, rows: Sequence[Row], group: str) -> list[str]
     paths = _unread_answers(layout, rows)
     return [
         *([_unread_advice(layout, paths, rows, group)] if paths else []),
+        *_unread_options(layout, rows, group),
         *_unread_gold(layout, rows, group),
         *_unread_context(layout, rows, group),
         *_literal_json(layout, rows, group),
     ]
+
+
+def _unread_options(layout: Layout, rows: Sequence[Row], group: str) -> list[str]:
+    """Sentence for a column with options of a question that no field reads (DREAM's `choice`)."""
+    if layout.format not in _PAIRS or layout.option_columns or layout.optional.get("options"):
+        return []
+    answer = list(layout.required.values())[1]
+    for name, value in rows[0].items() if rows and "options" not in layout.assigned else ():
+        texts = [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+        named = name not in layout.columns and name_words(name)[-1:] in (["option"], ["choice"])
+        if (
+            named
+            and len(texts) > 1
+            and value_at(rows[0], answer) in [*texts, *(value if isinstance(value, dict) else ())]
+        ):
+            advised = f"{group}.columns={mapping_text({'options': name})} reads them"
+            return [f"{quoted(name)} holds options of the question that are not read: {advised}"]
+    return []
 
 
 def _unread_gold(layout: Layout, rows: Sequence[Row], group: str) -> list[str]:
@@ -108,7 +130,7 @@ def _unread_answers(layout: Layout, rows: Sequence[Row]) -> list[str]:
     found = []
     for name in names:
         words = [word for word in name_words(name) if not word.isdigit()]
-        if not words or words[-1] not in _ANSWERS:
+        if not words or words[-1] not in _ANSWERS or _EARLIER & {*words}:
             continue
         first = next((one for row in rows if isinstance(one := row.get(name), list) and one), None)
         path = name if first is None else f"{name}{best_text_path(first) or '.0'}"

@@ -1,1 +1,1 @@
-"""Hints for rows that no layout fits, and guesses of a column mapping that may read them."""
+"""Hints for rows that no layout fits, and what a suggested mapping omits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nait.data.chat.messages import is_messages
-from nait.data.columns.hints.choices import Guess, choice_caveat
+from nait.data.columns.hints.mappings.choices import Guess, choice_caveat
 from nait.data.columns.nested_texts import TEXT_NAMES, best_text_path, is_metadata, name_words, text_paths
 from nait.data.columns.path_steps import best_steps, parsed
 from nait.data.field_names import ANSWER_NAMES, REJECTED
@@ -34,6 +34,8 @@ _NUMBER = re.compile(r"[0-9]$")
 def mapping_caveats(row: Row, mapping: Guess) -> str:
     """Sentences on what the mapping omits or reads literally: other answers, further items, JSON text."""
     caveats, firsts = [choice_caveat(mapping)], []
+    if "speakers" in mapping:
+        caveats.append("Of its two speakers, the first is the user. ")
     paths = [path for path in mapping.values() if isinstance(path, str)]
     for path in paths:
         caveats.append(_omitted(row, path, mapping))
@@ -53,7 +55,7 @@ def mapping_caveats(row: Row, mapping: Guess) -> str:
         caveats.append(f"Only the first item of each list is read with {' and '.join(firsts)}. ")
         caveats.append(preference(row, ""))
     rows = {path.rpartition(".0.")[0] for path in paths}
-    in_one = len(mapping) == 2 and len(rows) == 1 and "." in "".join(rows)
+    in_one = len(mapping) < 3 and len(rows) == 1 and "." in "".join(rows)
     if in_one and all(".0." in path for path in paths):
         caveats.append(
             f"If the file is one object and its rows are a list in it, set data.field={rows.pop()}. "
@@ -166,7 +168,7 @@ def path_example(row: Row) -> str:
         path = best_text_path(value) if isinstance(value, (list, dict)) else None
         if texts:
             return f"{quoted(f'{name}.*')} joins the texts of {quoted(name)}. "
-        if path is not None and value_at(row, name + path) is not None:
+        if path and value_at(row, name + path) is not None:
             return f"A text inside a column has a path, such as {quoted(name + path)}. "
     return ""
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nait.data.chat.marks import KNOWN, first_markers
-from nait.data.columns.hints.choices import holds_options
-from nait.data.columns.hints.guesses import guess_mapping
+from nait.data.columns.hints.mappings.choices import holds_options
+from nait.data.columns.hints.mappings.guesses import guess_mapping
 from nait.data.columns.hints.missing_answers import is_reply, is_request, retrieval, unanswered
 from nait.data.columns.hints.row_shapes import (
     has_tools,

@@ -33,10 +33,12 @@ _SENDERS = {
 _BODIES = {"text", "content", "body", "message", "utterance"}
 _THREADS = {
     "ts", "thread_ts", "thread_id", "to", "in_reply_to", "reply_to", "parent_id", "conv_id", "conversation_id",
-    "dialogue_id", "utterance_idx", "turn", "timestamp", "date", "channel", "channel_id", "ticket_id",
+    "dialogue_id", "utterance_idx", "turn", "timestamp", "date", "channel", "channel_id", "ticket_id", "conversation",
+    "thread", "time",
 }  # fmt: skip
 """Names of a message's sender, its text, and its place in a thread (chat, mail, tickets)."""
 _MESSAGE_WORDS = ("message", "msg", "turn", "utterance")
+_TURNS = ("", "turn", "round", "message", "msg", "dialog", "dialogue", "exchange", "utterance")
 _NUMBER = re.compile(r"[_ -]?[0-9]{1,3}$")
 _QUESTION_WORDS = 4
 """The fewest words of a key that is a question without a question mark."""
@@ -145,7 +147,7 @@ def token_labels(row: Row) -> str:
 
 def _is_span(value: object) -> bool:
     """Whether a value labels a part of a text: {start, end}, or doccano's {start_offset, ...} or [0, 3, name]."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "speaker" not in value:
         start = value.get("start", value.get("start_offset"))
         return _is_number(start) and ("end" in value or "end_offset" in value)
     return isinstance(value, list) and len(value) == 3 and all(map(_is_number, value[:2]))
@@ -171,11 +173,13 @@ def is_tree(row: Row) -> bool:
 def is_turn_object(row: Row) -> bool:
     """Whether a column holds turns as an object, {turn_1: {...}, turn_2: {...}}."""
     return any(
-        isinstance(value, dict)
-        and bool(value)
-        and all(key[-1:].isdigit() and isinstance(one, dict) for key, one in value.items())
+        isinstance(value, dict) and bool(value) and all(_is_turn(key, one) for key, one in value.items())
         for value in list(row.values())[:SHOWN_NAMES]
     )
+
+
+def _is_turn(key: str, value: object) -> bool:
+    return isinstance(value, dict) and key[-1:].isdigit() and _NUMBER.sub("", key.casefold()) in _TURNS
 
 
 def segments_column(row: Row) -> str:

@@ -41,6 +41,7 @@ _TASKS = (
     ("func_documentation_string", "", "func_code_string"),
     ("description", "", "solutions.solution.0"),
     ("description", "", "solution"),
+    ("prompt", "", "editorial"),
     ("description", "", "code"),
 )
 """Columns of question, input and answer."""

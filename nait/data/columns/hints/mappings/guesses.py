@@ -6,15 +6,21 @@ wrong columns is worse than a list of the columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from nait.data.chat.marks import awaits_answer, style_of
-from nait.data.chat.messages import SHAREGPT, is_conversation, is_messages, speaker_roles, turn_keys
-from nait.data.chat.roles import ASSISTANT, USER
-from nait.data.columns.hints.choices import Guess, guess_choices, guess_last_candidate, holds_options
-from nait.data.columns.hints.companions import KNOWN_CONTEXTS, context_beside, listed_input, reasoning_beside
-from nait.data.columns.hints.named_paths import (
-    DEPTH,
+from nait.data.columns.hints.mappings.choices import Guess, guess_choices, guess_last_candidate, holds_options
+from nait.data.columns.hints.mappings.companions import (
+    KNOWN_CONTEXTS,
+    context_beside,
+    listed_input,
+    reasoning_beside,
+)
+from nait.data.columns.hints.mappings.conversation_guesses import (
+    guess_conversation,
+    guess_speakers,
+    guess_turns,
+)
+from nait.data.columns.hints.mappings.named_paths import (
     answers,
     asks,
     first_named,
@@ -23,15 +29,16 @@ from nait.data.columns.hints.named_paths import (
     is_name,
     named_texts,
 )
+from nait.data.columns.hints.mappings.task_columns import guess_task
 from nait.data.columns.hints.row_shapes import must_be_rewritten, verdict_column
-from nait.data.columns.hints.task_columns import guess_task
 from nait.data.columns.nested_texts import is_history, name_words
 from nait.data.columns.path_steps import best_steps, parsed, with_best
 from nait.data.field_names import (
     ANSWER_WORDS,
     ASKED,
-    CHOSEN,
+    CONVERSATIONS,
     INPUTS,
+    MORE_CONVERSATIONS,
     QUESTION_WORDS,
     REJECTED,
     TEXT_COLUMNS,
@@ -41,6 +48,18 @@ from nait.data.row_errors import SHOWN_NAMES, Row, value_at
 _BODIES = ("selftext", "body", "post", "description", "question_body", "text", "content")
 """Names of the text below a title."""
 _PAIR = ("prompt", "completion")
+_MESSAGE_LISTS = (
+    *CONVERSATIONS,
+    *MORE_CONVERSATIONS,
+    "utterances",
+    "turns",
+    "history",
+    "comments",
+    "log",
+    "replies",
+)
+_BEST = {"best", "preferred", "accepted", "chosen", "edited", "revised", "refined", "corrected", "improved"}
+"""Words of a column with the best of several answers."""
 _CLASSES = {"label", "class", "intent", "category", "sentiment", "emotion", "rating", "star", "stars"}
 """Last words of columns with a class as a number."""
 
@@ -62,6 +81,8 @@ def _with_lists(row: Row, mapping: Guess) -> Guess:
     completion, prompt = changed.get("completion"), changed.get("prompt")
     if isinstance(completion, str) and "options" not in mapping:
         changed["completion"] = _best_beside(row, completion, str(prompt))
+        if "summary" in name_words(completion) and ".0." in str(prompt):
+            prompt = changed["prompt"] = str(prompt).replace(".0.", ".*.", 1)
     if (
         isinstance(prompt, str)
         and is_history(prompt[:-2], value_at(row, prompt[:-2]))
@@ -121,24 +142,11 @@ def _guess(row: Row) -> Guess | None:
     if isinstance(columns.get("prompt"), list) and isinstance(columns.get("chosen"), list):
         return {"prompt": "prompt", "completion": "chosen"}
     return (
-        _guessed_turns(columns)
-        or _guessed_conversation(columns)
+        guess_turns(columns)
+        or guess_conversation(columns)
         or _with_title(columns, _guessed_pair(columns))
+        or guess_speakers(columns)
     )
-
-
-def _guessed_turns(columns: Row) -> dict[str, str] | None:
-    """Mapping to a list of turns, {user, bot}, if it is the only text of the row, or to a list of utterances."""
-    spoken = [
-        name for name, one in columns.items() if name.casefold() == "utterances" and is_history(name, one)
-    ]
-    beside = [one for name, one in columns.items() if isinstance(one, list) and name not in spoken]
-    parallel = spoken and any(len(one) == len(columns[spoken[0]]) for one in beside)
-    if spoken and len(columns[spoken[0]]) > 1 and not parallel:
-        return {"messages": spoken[0]}
-    found = [name for name, one in columns.items() if isinstance(one, list) and one and turn_keys(one[0])]
-    texts = {path.split(".")[0] for path in named_texts(columns)}
-    return {"messages": found[0]} if len(found) == 1 and texts == {*found} else None
 
 
 def _with_title(columns: Row, pair: Guess | None) -> Guess | None:
@@ -157,48 +165,6 @@ def _with_title(columns: Row, pair: Guess | None) -> Guess | None:
     return {"prompt": title, "input": body, "completion": completion}
 
 
-def _guessed_conversation(columns: Row) -> dict[str, str] | None:
-    """Mapping to a conversation anywhere in the row, or to a question and an answer in separate columns."""
-    found = list(_conversations(columns))
-    found.sort(key=lambda one: not any(word in one[0] for word in CHOSEN))
-    question = next((path for path, who in found if who[-1] == USER), None)
-    answer = next((path for path, who in found if who[0] == ASSISTANT), None)
-    whole = next((path for path, who in found if who[0] != ASSISTANT and who[-1] == ASSISTANT), None)
-    texts = [
-        path
-        for path in named_texts(columns)
-        if not any(path.startswith(f"{conversation}.") for conversation, _ in found)
-    ]
-    if whole is None:
-        question = question or (
-            first_named([path for path in texts if not inside_answer(path)], QUESTION_WORDS)
-            if answer
-            else None
-        )
-        answer = answer or (first_named(texts, ANSWER_WORDS) if question else None)
-        if question and answer:
-            return {"prompt": question, "completion": answer}
-    for text in named_texts(columns):
-        value = value_at(columns, text)
-        if isinstance(value, str) and style_of(value) is not None and not awaits_answer(value):
-            return {"text": text}
-    conversation = whole or question
-    if conversation is None:
-        return None
-    field = "conversations" if is_conversation(value_at(columns, conversation), SHAREGPT) else "messages"
-    return {field: conversation}
-
-
-def _conversations(value: object, path: str = "", depth: int = DEPTH) -> Iterator[tuple[str, list[str]]]:
-    """Paths of the conversations in a value, and their roles; lists contribute their first item only."""
-    if path and is_messages(value):
-        yield path, speaker_roles(value)
-    elif depth and isinstance(value, (dict, list)):
-        inner = list(value.items())[:SHOWN_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
-        for name, one in inner:
-            yield from _conversations(one, f"{path}.{name}" if path else str(name), depth - 1)
-
-
 def _guessed_pair(columns: Row) -> dict[str, str] | None:
     """Mapping to texts whose names suggest question and answer; of exactly two texts, the first and the second.
 
@@ -209,6 +175,7 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
     question = next((path for word in ASKED for path in whole if path.casefold() == word), None)
     question = question or next(filter(asks, whole), None)
     possible = [path for path in texts if not inside_answer(path) and not answers(path)]
+    question = question or next((path for word in ASKED for path in possible if path == f"{word}s.0"), None)
     question = question or first_named(possible, QUESTION_WORDS)
     question = question or next((f"{name}.0" for name, one in columns.items() if is_history(name, one)), None)
     outside = [path for path in texts if path != question and not inside_input(path)]
@@ -222,17 +189,24 @@ def _guessed_pair(columns: Row) -> dict[str, str] | None:
     if len(texts) == 1 and len(numbers) == 1:
         return {"prompt": texts[0], "completion": numbers[0]}
     unnamed = not (question and answer) and not holds_options(columns)
-    together = len({path.rpartition(".")[0] for path in texts}) == 1
+    together = len({path.rpartition(".")[0] for path in texts}) == 1 and not _in_messages(texts[0])
     if len(texts) == 2 and together and unnamed and not numbers and all(map(is_name, texts)):
         question = question or next(path for path in texts if path != answer)
         answer = answer or next(path for path in texts if path != question)
+        if asks(answer):  # two questions
+            return None
     return {"prompt": question, "completion": answer} if question and answer else None
+
+
+def _in_messages(path: str) -> bool:
+    """Whether a path leads into a list of messages."""
+    return ".0." in path and path.split(".0.")[0].split(".")[-1].casefold() in _MESSAGE_LISTS
 
 
 def _is_best(name: str) -> bool:
     """Whether a column holds the best of several answers by its name (`best_response`)."""
     words = name_words(name)
-    return bool({"best", "preferred", "accepted", "chosen"} & {*words}) and words[-1] in ANSWER_WORDS
+    return bool(_BEST & {*words}) and words[-1] in ANSWER_WORDS
 
 
 def _is_class(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from nait.data.columns.hints.choices import Guess
+from nait.data.columns.hints.mappings.choices import Guess
 from nait.data.columns.nested_texts import joined_path, joined_texts, name_words
 from nait.data.field_names import INPUTS, REASONINGS, SWITCHES
 from nait.data.row_errors import Row, value_at
@@ -27,9 +27,10 @@ KNOWN_CONTEXTS = frozenset(
 """Last words of columns that are a part of the question wherever they occur next to it, in the singular."""
 _CONTEXTS = KNOWN_CONTEXTS | {
     "text", "code", "table", "fact", "transcript", "schema", "premise", "lecture", "dialogue", "abstract", "report",
-    "review", "evidence", "ocr", "sentence",
+    "review", "evidence", "ocr", "sentence", "theory", "quote",
 }  # fmt: skip
 """Last words of columns that may be a part of the question, in the singular."""
+_PREDICTED = {"predicted", "prediction", "generated", "answer", "response", "output", "completion"}
 _SEEN_ROWS, _SHORT = 50, 20
 """First rows that are compared; the length from which an answer inside a text shows that it is not a context."""
 
@@ -45,6 +46,9 @@ def listed_input(row: Row, mapping: Guess) -> str:
             path = joined_path(value)
             if path is not None and joined_texts(value_at(row, name + path)) is not None:
                 return name + path
+    outputs, inputs = str(mapping["completion"]).split(".")[0], row.get("inputs")
+    if isinstance(inputs, list) and isinstance(row.get(outputs), list) and len(inputs) == len(row[outputs]):
+        return "inputs.0" if "inputs" not in read and isinstance(inputs[:1], list) and inputs else ""
     return ""
 
 
@@ -75,7 +79,7 @@ def context_beside(
     first = rows[0] if rows else {}
     for name in first:
         words = [word for word in name_words(name) if not word.isdigit() and word not in ("list", "array")]
-        if name in read or words[-1:] == [] or words[-1] not in (known or _CONTEXTS):
+        if name in read or not words or _PREDICTED & {*words} or words[-1] not in (known or _CONTEXTS):
             continue
         path = name if isinstance(first[name], str) else f"{name}{joined_path(first[name])}"
         if all(_is_context(row, path, question, answer) for row in rows[:_SEEN_ROWS]):

@@ -16,6 +16,7 @@ _CHOOSERS = (
     "label", "answer", "answer_index", "answer_idx", "correct", "correct_index", "correct_answer", "gold",
     "gold_index", "gold_label", "correct_option", "target", "answerkey", "answer_key", "solution", "answer_num",
     "correct_answer_num", "correct_answer_index", "correct_choice", "correct_label", "answer_label", "answer_number",
+    "correct_answer_id", "correct_option_id", "correct_choice_id",
 )  # fmt: skip
 _STEMS = ("answer", "ending", "choice", "option", "candidate", "solution", "sol", "hypothesis", "alternative")
 _LISTS = (*OPTIONS, "option_list", "answers", "candidates", "alternatives", "responses", "solutions")
