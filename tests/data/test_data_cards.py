@@ -173,7 +173,7 @@ def test_a_column_that_may_be_a_part_of_the_question_is_a_warning(
     ],
     ids=["formatted", "a part of the answer", "around the answer", "beside an input"],
 )
-def test_other_texts_beside_a_question_are_no_warning(
+def test_other_texts_beside_a_question_give_no_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, row: Row
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -230,7 +230,7 @@ def test_unread_answers_and_options_are_a_warning(
     assert said in caplog.text
 
 
-def test_an_answer_before_its_revision_is_no_warning(
+def test_an_answer_before_its_revision_gives_no_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -287,7 +287,7 @@ def test_other_speakers_have_no_mapping(tmp_path: Path, messages: list[Row]) -> 
     assert "speakers:" not in message
 
 
-def test_an_evaluation_record_is_no_object_of_turns(tmp_path: Path) -> None:
+def test_an_evaluation_record_is_not_an_object_of_turns(tmp_path: Path) -> None:
     row = {
         "doc": {"question": "q", "answer": "a"},
         "arguments": {"gen_args_0": {"arg_0": "q"}},
@@ -386,7 +386,7 @@ def test_an_answer_that_is_one_text_as_json_text_is_a_warning(
 
 
 @pytest.mark.parametrize("answer", ['{"name": "x", "text": "y"}', '["a", "b"]', '{"city": "x"}', "{x}"])
-def test_an_answer_that_is_json_as_such_is_no_warning(
+def test_an_answer_that_is_json_as_such_gives_no_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: str
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -394,6 +394,6 @@ def test_an_answer_that_is_json_as_such_is_no_warning(
     assert "JSON text" not in caplog.text
 
 
-def test_the_only_text_of_an_input_is_not_said_to_be_joined(tmp_path: Path) -> None:
+def test_the_only_text_of_an_input_is_not_called_joined(tmp_path: Path) -> None:
     row = {"question": "q", "answer": "a", "context": {"contexts": ["c"]}}
     assert "data.columns={input: context.contexts}, which reads its text" in refusal(tmp_path, row)

@@ -11,8 +11,8 @@ import pytest
 
 from nait.core.dataset.examples import Turn
 from nait.core.errors import ConfigError, DataError
-from nait.data.columns.hints.caveats import mapping_caveats
 from nait.data.columns.hints.mappings.guesses import guess_mapping
+from nait.data.columns.hints.omissions import mapping_caveats
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.pools import read_pool
 

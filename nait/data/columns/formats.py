@@ -24,10 +24,10 @@ from nait.data import field_names
 from nait.data.columns.assigned_columns import Columns, check_columns
 from nait.data.columns.exclusions import with_media, without_class_labels
 from nait.data.columns.fields.inclusion import EXCLUDING
-from nait.data.columns.hints.caveats import mapping_caveats, path_example
 from nait.data.columns.hints.mappings.choices import Guess
 from nait.data.columns.hints.mappings.guesses import guess_mapping
 from nait.data.columns.hints.missing_answers import unanswered
+from nait.data.columns.hints.omissions import mapping_caveats, path_example
 from nait.data.columns.hints.row_hints import hint, mapping_text
 from nait.data.columns.hints.row_shapes import must_be_rewritten
 from nait.data.columns.layouts import KEYS, TEXT, Layout

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nait.data.columns.hints.caveats import only_text
 from nait.data.columns.hints.mappings.companions import context_beside, reasoning_beside
+from nait.data.columns.hints.omissions import only_text
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.columns.layouts import Layout
 from nait.data.columns.nested_texts import best_text_path, name_words

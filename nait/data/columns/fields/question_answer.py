@@ -21,8 +21,8 @@ from nait.data.columns.fields.multiple_choice import (
     with_options,
 )
 from nait.data.columns.fields.row_fields import input_text
-from nait.data.columns.hints.caveats import mapping_caveats
 from nait.data.columns.hints.mappings.guesses import guess_mapping
+from nait.data.columns.hints.omissions import mapping_caveats
 from nait.data.columns.hints.row_hints import hint, mapping_text
 from nait.data.columns.hints.row_shapes import is_item_list, item_advice, numbered_turns
 from nait.data.columns.nested_texts import best_text_path, is_history, joined_texts

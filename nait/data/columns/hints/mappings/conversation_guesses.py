@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from nait.data.chat.marks import awaits_answer, style_of
 from nait.data.chat.messages import CHAT, SHAREGPT, is_conversation, is_messages, speaker_roles, turn_keys
@@ -86,20 +87,17 @@ def _conversations(value: object, path: str = "", depth: int = DEPTH) -> Iterato
     """Paths of the conversations in a value, and their roles; lists contribute their first item only."""
     if path and is_messages(value):
         yield path, speaker_roles(value)
-    elif key := _wrapped_messages(value):
-        yield (
-            f"{path}.*.{key}".lstrip("."),
-            [speaker_roles(one[key])[0] for one in value if isinstance(one, dict)],
-        )
+    elif isinstance(value, list) and (key := _wrapped_messages(value)):
+        yield f"{path}.*.{key}".lstrip("."), [speaker_roles(one[key])[0] for one in value]
     elif depth and isinstance(value, (dict, list)):
         inner = list(value.items())[:SHOWN_NAMES] if isinstance(value, dict) else list(enumerate(value[:1]))
         for name, one in inner:
             yield from _conversations(one, f"{path}.{name}" if path else str(name), depth - 1)
 
 
-def _wrapped_messages(value: object) -> str:
-    """Key of the message in each of two or more objects of a list; "" for any other value."""
-    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(one, dict) for one in value):
+def _wrapped_messages(value: list[Any]) -> str:
+    """Key of the message in each of two or more objects of a list; "" for any other list."""
+    if len(value) < 2 or not all(isinstance(one, dict) for one in value):
         return ""
     return next((key for key in value[0] if all(_is_message(one.get(key)) for one in value)), "")
 
