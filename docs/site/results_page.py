@@ -74,9 +74,16 @@ def _benchmark(
 def _published(figures: Sequence[Mapping[str, Any]]) -> str:
     """The published figures that have a value."""
     body = [
-        [str(one["name"]), str(one.get("settings", {}).get("model", "")),
-         str(one.get("benchmark") or f"mean of {one.get('mean', '')}"), str(one["value"]), str(one.get("table", ""))]
+        [
+            str(one["name"]), str(one.get("settings", {}).get("model", "")), _benchmark_of(one),
+            f"{one['value']:.2f}", str(one.get("table", "")),
+        ]
         for one in figures
         if isinstance(one.get("value"), int | float)
     ]  # fmt: skip
     return table(["method", "model, if not Llama-2-7B", "benchmark", "value", "table"], body)
+
+
+def _benchmark_of(figure: Mapping[str, Any]) -> str:
+    name = str(figure.get("benchmark") or f"mean of {figure.get('mean', '')}")
+    return f"{name}, gain over {figure['over']}" if figure.get("over") else name
