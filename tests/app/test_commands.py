@@ -85,7 +85,10 @@ def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(
         assert part in text
     found = json.loads(shown(str(tmp_path / "best.jsonl"), "store", as_json=True))
     assert (found["rows"], found["first"][0]) == (5, first)
+    (selected,) = (tmp_path / "runs").rglob("selected.jsonl")
+    assert "5 of 40 rows were selected" in shown(str(selected), "store", as_json=False)
     plain = shown(str(home / "pool.jsonl"), "store", as_json=False)
+    assert "columns    instruction, output, input\n" in plain
     assert "scores" not in plain
     assert plain.count("answer:") == 3
     (tmp_path / "bad.jsonl").write_text("{}\n")

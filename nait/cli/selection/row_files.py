@@ -13,6 +13,8 @@ from nait.data.pools import read_pool
 
 SHOWN = 3
 """Rows that are shown."""
+SELECTED, SCORES = "selected.jsonl", "scores.parquet"
+"""The files of a run's folder."""
 
 
 def shown_rows(path: Path, *, as_json: bool) -> str:
@@ -24,13 +26,16 @@ def shown_rows(path: Path, *, as_json: bool) -> str:
         assert pool.source is not None
         rows = [json.loads(line) for line in pool.source.lines([example.row for example in first])]
         return json.dumps({**_facts(pool), "scores": scores, "first": rows}, indent=2, ensure_ascii=False)
+    known = _facts(pool)
     facts = {
-        **_facts(pool),
-        "columns": ", ".join(f"{k} from {v}" for k, v in _facts(pool)["columns"].items()),
+        **known,
+        "columns": ", ".join(_column(field, name) for field, name in known["columns"].items()),
+        "unused": ", ".join(known["unused"]),
+        "skipped": ", ".join(f"{count:,} {reason}" for reason, count in known["skipped"].items()),
     }
     if scores:
         facts["scores"] = f"{scores['file']}: {scores['selected']:,} of {scores['rows']:,} rows were selected"
-    lines = [wrapped(f"{name:<10} {value}") for name, value in facts.items() if value not in ("", 0, {}, [])]
+    lines = [wrapped(f"{name:<10} {value}") for name, value in facts.items() if value not in ("", 0)]
     return "\n".join([*lines, "", *(line for one in first for line in _shown(one, scores))])
 
 
@@ -45,6 +50,10 @@ def _facts(pool: Pool) -> dict[str, Any]:
     }
 
 
+def _column(field: str, name: object) -> str:
+    return field if field == name else f"{field} from {name}"
+
+
 def _shown(example: Example, scores: dict[str, Any] | None) -> list[str]:
     best = scores["best"] if scores else []
     score = f", score {best[example.row]:.4g}" if example.row < len(best) else ""
@@ -54,6 +63,8 @@ def _shown(example: Example, scores: dict[str, Any] | None) -> list[str]:
 def _scores(path: Path, rows: int) -> dict[str, Any] | None:
     """The file of scores beside a selection's file, best first; None where there is none of these rows."""
     place = scores_place(path)
+    if path.name == SELECTED and not place.is_file():
+        place = path.with_name(SCORES)
     if place == path or not place.is_file():
         return None
     import pandas as pd
