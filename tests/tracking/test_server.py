@@ -40,6 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-m", "nait", "-m", *words, "tracking=wandb", "tracking.mode=online", "train.epochs=1",
+             "tracking.init_timeout=120",
              f"tracking.project={folder.name}", "selector=nait,random", "seed=0", "group=1", "budget.ratio=0.2"],
             cwd=folder, env={**environment(), "WANDB_BASE_URL": url, "WANDB_API_KEY": KEY}, check=False,
             capture_output=True, text=True,

@@ -166,6 +166,29 @@ def test_a_run_that_was_deleted_on_the_server_gets_another_id(
     assert tried[1].startswith("ab12-")
 
 
+def test_an_id_that_a_timed_out_attempt_still_holds_is_replaced_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[str, str]] = []
+
+    def init(_: Any, mode: str, about: dict[str, Any]) -> Resumed:
+        tried.append((mode, about["id"]))
+        if mode == "online":
+            raise RuntimeError("Timed out initializing run")
+        if about["id"] == "ab12":
+            raise RuntimeError("run ID ab12 is in use")
+        return Resumed()
+
+    monkeypatch.setattr(WandbTracker, "_init", init)
+    monkeypatch.setattr("nait.tracking.wandb.tracker.log_in", lambda: None)
+    tracker = WandbTracker(tmp_path, mode="online")
+    tracker.start("run", {}, group="", tags=[], key="ab12")
+    tracker.finish()
+    assert tried[:2] == [("online", "ab12"), ("offline", "ab12")]
+    assert tried[2][0] == "offline"
+    assert tried[2][1].startswith("ab12-")
+
+
 def test_two_runs_in_one_process_do_not_mix(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     first, second = (WandbTracker(tmp_path / name, group=name) for name in ("one", "two"))

@@ -110,7 +110,16 @@ class WandbTracker:
                 log.warning(
                     "W&B cannot be reached; this run is logged offline. %s", without_secrets(str(error))
                 )
-        return self._init("offline", about)
+        return self._init_offline(about)
+
+    def _init_offline(self, about: Mapping[str, Any]) -> Any:
+        """An offline run. After an attempt that timed out the client still holds its id: the run then has another."""
+        try:
+            return self._init("offline", about)
+        except Exception as error:
+            if "in use" not in str(error) or "id" not in about:
+                raise
+            return self._init("offline", with_another_id(about))
 
     def _init_online(self, about: Mapping[str, Any]) -> Any:
         """An online run. W&B refuses the id of a run that was deleted: the run then has another id."""
@@ -120,7 +129,7 @@ class WandbTracker:
             if "deleted" not in str(error) or "id" not in about:
                 raise
             log.info("The W&B run of this job was deleted: a new one is made.")
-            return self._init("online", {**about, "id": f"{about['id']}-{secrets.token_hex(4)}"})
+            return self._init("online", with_another_id(about))
 
     def _init(self, mode: Literal["online", "offline"], about: Mapping[str, Any]) -> Any:
         import wandb
@@ -240,3 +249,8 @@ class WandbTracker:
                 log.info(
                     "W&B, offline. To look at it: wandb leet %s  To send it: wandb sync %s", looked, sent
                 )
+
+
+def with_another_id(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a run with an id of its own."""
+    return {**about, "id": f"{about['id']}-{secrets.token_hex(4)}"}
