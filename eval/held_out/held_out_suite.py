@@ -138,8 +138,11 @@ class HeldOutSuite:
         self.harness.check()
 
     def key(self) -> Mapping[str, Any]:
-        """Everything that decides the numbers: the harness's settings, the rendered rows, and how they are scored."""
-        return {**self.harness.key(), "held_out": VERSION}
+        """Everything that decides the numbers: the harness's settings, the rendered rows, and how they are scored.
+
+        The tasks that only complete another task's results are not among the requested ones.
+        """
+        return {**self.harness.key(), "requested": [*self.tasks, *self.choices], "held_out": VERSION}
 
     def sizes(self) -> Mapping[str, int]:
         """Task -> its number of items."""

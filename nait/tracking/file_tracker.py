@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nait.core.contracts import Files
 from nait.core.inputs.spreadsheets import inert
+from nait.core.inputs.visible_text import visible
 from nait.store import write_json
 from nait.store.jsonable import plain
 from nait.tracking.guard import Guard
@@ -65,14 +66,14 @@ class FileTracker:
             write_json(self._place("histograms", name, ".json"), shape)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Write a CSV file with a header. No cell is a formula."""
+        """Write a CSV file with a header. No cell is a formula, and none has characters that a terminal obeys."""
         with (
             self._guard,
             self._place("tables", name, ".csv").open("w", encoding="utf-8", newline="") as stream,
         ):
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(map(inert, columns))
-            writer.writerows([inert(plain(cell)) for cell in row] for row in rows)
+            writer.writerow(map(_cell, columns))
+            writer.writerows([_cell(plain(cell)) for cell in row] for row in rows)
 
     def page(self, name: str, path: Path) -> None:
         """Do nothing: the page is already in the run's folder."""
@@ -90,3 +91,8 @@ class FileTracker:
         folder = self.folder / kind
         folder.mkdir(parents=True, exist_ok=True)
         return folder / (re.sub(r"[^\w.-]+", "_", name) + suffix)
+
+
+def _cell(value: Any) -> Any:
+    """A cell of a CSV file: a text has no controls that a terminal obeys, and none is a formula."""
+    return inert(visible(value) if isinstance(value, str) else value)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -142,12 +144,14 @@ def suite_losses(folder: Path, rows: list[Example]) -> list[tuple[float, float]]
 
 
 def test_the_address_has_the_rows_and_not_the_folder(tmp_path: Path) -> None:
-    def key(folder: str, *rows: Example) -> object:
+    def key(folder: str, *rows: Example) -> Mapping[str, Any]:
         place = tmp_path / folder
         return HeldOut().suite_of({"a": rows}, template=TEMPLATE, model=nano_model(), folder=place).key()
 
     assert key("x", row(1), row(2)) == key("ü y", row(1), row(2))
     assert key("x2", row(1), row(2)) != key("z", row(1), row(3))
+    short = replace(row(1), turns=(replace(row(1).turns[0], answer="4"),))
+    assert key("s", short)["requested"] == ["heldout_a"]
 
 
 @pytest.fixture(scope="module")

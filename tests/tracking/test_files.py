@@ -46,7 +46,9 @@ def test_a_second_run_adds_to_the_log(tmp_path: Path) -> None:
 def test_tables_histograms_and_summary_have_files_of_their_own(tmp_path: Path) -> None:
     tracker = started(tmp_path)
     tracker.table(
-        "top/bottom", ["id", "text", "score"], [["a", "one, two\nthree", np.float64(0.5)], ["b", "", None]]
+        "top/bottom",
+        ["id", "text", "score"],
+        [["a", "one, two\nthree", np.float64(0.5)], ["b\x1b[2J", "", None]],
     )
     tracker.histogram("score", np.array([0.0, 1.0, 1.0, np.nan]))
     tracker.summary({"rows": 2})
@@ -55,7 +57,7 @@ def test_tables_histograms_and_summary_have_files_of_their_own(tmp_path: Path) -
         assert list(csv.reader(stream)) == [
             ["id", "text", "score"],
             ["a", "one, two\nthree", "0.5"],
-            ["b", "", ""],
+            ["b\\x1b[2J", "", ""],
         ]
     shape = json.loads((tmp_path / "histograms" / "score.json").read_text(encoding="utf-8"))
     assert (sum(shape["counts"]), len(shape["edges"]), shape["nonfinite"]) == (3, 65, 1)
