@@ -48,6 +48,8 @@ _NAMES = {
     ("budget", "full"): "selector=full, which takes all rows",
     ("budget", "all"): "selector=full, which takes all rows",
     ("order", "top"): "order=highest",
+    ("order", "descending_score"): "order=highest",
+    ("order", "ascending_score"): "order=lowest",
     ("order", "best"): "order=highest; of several targets, order=best_rank takes the best of their ranks",
     ("order", "worst"): "order=lowest",
     ("order", "bottom"): "order=lowest",

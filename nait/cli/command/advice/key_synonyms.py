@@ -100,6 +100,8 @@ _BY_GROUP = {
     ("wandb", "project"): "tracking.project",
     ("wandb", "entity"): "tracking.entity",
     ("wandb", "name"): "label",
+    ("tracking", "name"): "label",
+    ("tracking", "run_name"): "label",
 }
 """Group and last part of a key -> our key, where the last part alone would mean another."""
 
@@ -125,6 +127,15 @@ _ANSWERS = {
     "waits. For several jobs of a sweep at a time, type -m hydra/launcher=joblib hydra.launcher.n_jobs=N.",
     "selector.target selector.like selector.capability selector.capabilities selector.reference": "The target is a "
     "group of its own: target=file target.path=REFERENCE_FILE, or target=nano 'target.capabilities=[math]'.",
+    "tracking.key tracking.api_key wandb_api_key api_key": "Type wandb login once, or WANDB_API_KEY=KEY before the "
+    "command.",
+    "train.full train.full_finetune train.full_finetuning": "Full fine-tuning is an option: train=full.",
+    "packing train.pack sample_packing": "Rows are never packed: a micro-batch holds rows of similar lengths, up to "
+    "train.device_tokens padded tokens.",
+    "eval_steps eval_strategy evaluation_strategy evaluate_every": "A run evaluates once, after training: "
+    "'stages=[select,train,evaluate]'.",
+    "model.tokenizer model.tokenizer_path model.tokenizer_name tokenizer": "The tokenizer is the one in the "
+    "folder of the model.",
     "fsdp deepspeed ddp zero zero3 accelerate": "train.sharding=fsdp shares the weights of a training among the "
     "processes of torchrun --nproc-per-node N -m nait; without it, each process holds the whole model.",
     "load_in_4bit load_in_8bit quantization quantize quantized bits": "train=qlora trains over a base in "
