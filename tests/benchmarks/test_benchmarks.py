@@ -37,6 +37,7 @@ BESIDE = {
     "page",
     "peaks",
     "planted",
+    "processes",
     "readings",
     "quickstart",
     "updates",

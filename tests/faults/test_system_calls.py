@@ -48,6 +48,8 @@ COUNTED = {
     "refused": "refused writes: EDQUOT and EROFS from this call on, EACCES and EFBIG at one call, in turn",
     "short": "short writes: half of the data, then ENOSPC",
 }
+EVERY = {"refused": 5}
+"""Of the places in the code that change a file, a fault visits every so many: all, unless it is named here."""
 UNFINISHED = {
     "passes": "allocate store/passes/ADDRESS.part/N.npy",
     "adapters": "open store/adapters/ADDRESS.part/curve.json.TOKEN.part",
@@ -71,15 +73,26 @@ def wrong_end(done: subprocess.CompletedProcess[str], fault: str) -> str:
     return "is not named" if done.returncode and not named else ""
 
 
+def places_left_out(command: list[str], folder: Path, every: int) -> list[str]:
+    """The places of an undisturbed job without every so many of them; none for 1."""
+    if every == 1:
+        return []
+    faulted(command, folder / "undisturbed", "none", folder / "places")
+    labels = (folder / "places").read_text().splitlines()
+    return [label for number, label in enumerate(labels) if number % every]
+
+
 @pytest.mark.parametrize("fault", ["kill", "full", "error", "short", "refused"])
 def test_a_fault_at_any_change_of_a_file_costs_no_byte(
     fault: str, command: list[str], whole: Path, tmp_path: Path
 ) -> None:
     folder, seen = tmp_path / "job", tmp_path / "seen"
+    left_out = places_left_out(command, tmp_path, EVERY.get(fault, 1))
+    seen.write_text("".join(f"{label}\n" for label in left_out))
     with counting(COUNTED[fault]) as count:
         while count.number < MOST:
             done = faulted(command, folder, fault, seen)
-            labels = seen.read_text().splitlines()
+            labels = seen.read_text().splitlines()[len(left_out) :]
             if len(labels) == count.number:
                 break
             count.number = len(labels)
@@ -89,6 +102,7 @@ def test_a_fault_at_any_change_of_a_file_costs_no_byte(
                 if outputs(folder) != outputs(whole):
                     count.problems.append(f"{labels[-1]}: other outputs")
                 shutil.rmtree(folder)
+        folder.mkdir(exist_ok=True)  # the job before may have ended well
         done = run(command, folder)
         if done.returncode or outputs(folder) != outputs(whole) or verify(folder / "store", deep=True)[2]:
             count.problems.append(f"the rerun differs\n{done.stderr[-2000:]}")
