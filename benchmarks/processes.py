@@ -1,8 +1,8 @@
 """Training and evaluation by two processes over one, each with one thread (goal 1.7 for both).
 
 A job on the embedded world trains on 1,000 rows for four epochs and answers the items of five tasks, in one process
-and under torchrun in two, from an empty store. The seconds are those of the adapter and of the evaluation, with the
-imports of the trainer and of the harness, but without the start of the job.
+and under torchrun in two, from an empty store. Measured are the seconds of training and of evaluation. They include
+importing the trainer and the harness, but not the start of the job.
 """
 
 from __future__ import annotations

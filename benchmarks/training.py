@@ -4,8 +4,8 @@
 many real tokens, in batches without padding, with the LM head at answer tokens. `plain_ratio` is the plain Trainer of
 transformers in random padded batches of 16 over ours (goal 4 for 25m, else 3.5). `packing_ratio` is that Trainer with
 each update packed into sequences of 512 tokens over ours (goal 1). `memory_ratio` is our peak memory over the plain
-Trainer's, each in its own process (goal 1). The last three are measured on one update, the first on all `--rows`: a
-training's constant costs are spread over its updates, while the ratio to another trainer contains those of both.
+Trainer's, each in its own process (goal 1). The first ratio is measured on all `--rows`, so that the constant costs
+of a training are spread over several updates, as in a real one. The last three are measured on one update.
 """
 
 from __future__ import annotations

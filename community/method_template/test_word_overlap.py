@@ -13,7 +13,7 @@ class TestWordOverlap(ScorerContract):
         return WordOverlap()
 
     def targets(self) -> list[Target]:
-        """References that share words with the kit's pool; those of the kit share none."""
+        """References that share words with the kit's pool, unlike the kit's own references."""
         rows = self.pool().examples
         parts = {"first": rows[3:5], "second": rows[5:7]}
         return [Target(name, part, fingerprint(part)) for name, part in parts.items()]

@@ -127,7 +127,7 @@ class HeldOutTask:
 
 @dataclass(frozen=True)
 class HeldOutSuite:
-    """The harness's tasks of held-out rows, with results per answer token. `choices`: those of rows with options."""
+    """The harness's tasks of held-out rows, with results per answer token. `choices`: tasks of rows with options."""
 
     harness: LmEval
     tasks: Mapping[str, HeldOutTask]

@@ -77,7 +77,9 @@ _Loader.add_constructor("!function", _function)
 def read_definition(
     path: Path, *, within: tuple[Path, ...] = (), functions: list[Function] | None = None
 ) -> dict[str, Any]:
-    """The mapping in a YAML file, merged over the files that it includes. `functions` gets those of all the files.
+    """The mapping in a YAML file, merged over the files that it includes.
+
+    The `!function` entries of all these files are added to `functions`.
 
     Raises: ConfigError if a file cannot be read, is not a mapping, includes itself, or repeats a key.
     """

@@ -111,8 +111,8 @@ def shortfall(budget: object, selected: int, pool_rows: int, *, eligible: int | 
     """
     if isinstance(budget, Tokens) and eligible is not None and selected >= eligible:
         return [
-            f"The budget of {budget.tokens} answer tokens exceeds those of all {eligible} eligible rows: every one "
-            "is selected, whatever the method. Lower budget.tokens."
+            f"{budget.tokens} answer tokens are enough for all {eligible} eligible rows: every one is selected, "
+            "whatever the method. Lower budget.tokens."
         ]
     if isinstance(budget, Ratio) and budget.ratio * pool_rows + 1e-9 < 1:
         return [
