@@ -42,6 +42,7 @@ Line = Mapping[str, Any]
 
 def main() -> None:
     """Run the requested benchmarks."""
+    check_name(*sys.argv[1:2])
     asked = [tuple(sys.argv[1:])] if len(sys.argv) > 1 else [*SMALL, *(ON_GPU if _gpu() else ())]
     lines = []
     for call in asked:
@@ -51,6 +52,20 @@ def main() -> None:
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         RESULTS.write_text(document(kept), encoding="utf-8")
     print(f"\n{table(lines)}", file=sys.stderr)
+
+
+def check_name(name: str = SMALL[0][0]) -> None:
+    """Exits with the help, or with the names of the benchmarks, unless `name` is one of them."""
+    modules = {path.stem: path.read_text("utf-8") for path in Path(__file__).parent.glob("[!_]*.py")}
+    names = sorted(
+        stem for stem, text in modules.items() if "def main(" in text and "benchmarks.lines" in text
+    )
+    known = f"Benchmarks: {', '.join(names)}."
+    if name in ("-h", "--help"):
+        print(f"{__doc__}\n{known}")
+        sys.exit()
+    if name not in names:
+        sys.exit(f"there is no benchmark '{name}'. {known}")
 
 
 def run(call: Sequence[str]) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,15 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails the test if anything sleeps, as a client does before it tries again."""
+    asked: list[float] = []
+    monkeypatch.setattr("time.sleep", asked.append)
+    yield
+    assert not asked
 
 
 def read_pool(path: Path, name: str) -> Pool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from nait.core.estimates.plans import (
-    Plan,
-    known_seconds,
-)
+from nait.core.estimates.human_units import counted, human_seconds
+from nait.core.estimates.plans import Plan, known_seconds
 from nait.core.estimates.training_memory import bytes_text
 from nait.core.statistics.power import describe as describe_power
 
@@ -19,13 +17,13 @@ def describe(plan: Plan) -> str:
     total = known_seconds(plan.phases)
     unknown = [phase.name for phase in plan.phases if phase.seconds is None]
     body.append(["all", "", _seconds(total), f"without {', '.join(unknown)}" if unknown else ""])
-    table = tabulate(body, headers=["phase", "result", "seconds", "from"], disable_numparse=True)
+    table = tabulate(body, headers=["phase", "result", "time", "from"], disable_numparse=True)
     return "\n".join([str(table), "", *_lines(plan), *plan.notes])
 
 
 def _lines(plan: Plan) -> list[str]:
-    targets = ", ".join(f"{name} ({rows})" for name, rows in plan.targets.items()) or "none"
-    lines = [f"Pool: {plan.rows} rows; targets: {targets}."]
+    targets = ", ".join(f"{name} ({rows:,})" for name, rows in plan.targets.items()) or "none"
+    lines = [f"Pool: {counted(plan.rows, 'row')}; targets: {targets}."]
     if plan.tokens is not None and plan.padded_share is not None:
         shared = f", {plan.shared_tokens:,} of them in shared prefixes" if plan.shared_tokens else ""
         about, source = (
@@ -43,7 +41,7 @@ def _lines(plan: Plan) -> list[str]:
             f"Disk for their results: {bytes_text(plan.disk_bytes)}; memory: {bytes_text(plan.memory_bytes)}."
         )
     if plan.opening_seconds:
-        lines.append(f"Opening the model takes {plan.opening_seconds:.1f} s of select.")
+        lines.append(f"Opening the model takes {human_seconds(plan.opening_seconds)} of select.")
     if plan.training_memory:
         lines.append(plan.training_memory)
     if plan.eval_items is not None:
@@ -56,4 +54,4 @@ def _lines(plan: Plan) -> list[str]:
 
 
 def _seconds(seconds: float | None) -> str:
-    return "unknown" if seconds is None else f"{seconds:.1f}"
+    return "unknown" if seconds is None else human_seconds(seconds)

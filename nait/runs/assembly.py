@@ -13,6 +13,7 @@ from typing import Any
 from nait.core.contracts import Evaluator, HoldsOut, Model, Tracker, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
+from nait.core.estimates.human_units import counted, human_seconds
 from nait.core.inputs.paths import FIX, check_no_file_in_the_way, check_writable
 from nait.core.inputs.secrets import masked_parts
 from nait.core.ranking.budgets import WHOLE
@@ -226,8 +227,9 @@ def _labels(
 
 
 def _log_rows(pool: Pool, targets: Sequence[Target], seconds: float) -> None:
-    shown = ", ".join(f"{target.name} ({len(target)})" for target in targets) or "none"
-    log.info("Pool '%s': %s rows; targets: %s. Read in %.1f s.", pool.name, f"{len(pool):,}", shown, seconds)
+    shown = ", ".join(f"{target.name} ({len(target):,})" for target in targets) or "none"
+    rows = counted(len(pool), "row")
+    log.info("Pool '%s': %s; targets: %s. Read in %s.", pool.name, rows, shown, human_seconds(seconds))
 
 
 def _rendered(

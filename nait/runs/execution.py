@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nait.core.estimates.human_units import counted
 from nait.core.ranking.budgets import WHOLE, shortfall
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
@@ -128,7 +129,7 @@ class Execution:
         if job.selects(stages):
             selection = self._select()
             lines.append(
-                f"Selected {len(selection)} of {len(job.pool)} rows: {job.folder / 'selected.jsonl'}"
+                f"Selected {len(selection):,} of {counted(len(job.pool), 'row')}: {job.folder / 'selected.jsonl'}"
             )
         elif not job.parts.selector.selects:
             log.info("%s: no rows are selected; the model is evaluated unchanged.", job.labels["selector"])
@@ -169,7 +170,8 @@ class Execution:
             record.links["contamination"] = check.artifact.address
         self.job = replace(job, pool=check.clean_pool())
         if check.excludes:
-            log.info("%d rows that are in the evaluation were left out.", len(job.pool) - len(self.job.pool))
+            left_out = len(job.pool) - len(self.job.pool)
+            log.info("Left out, since the evaluation has them: %s.", counted(left_out, "row"))
 
     def _check_prompts(self) -> list[str]:
         """Warnings where training and evaluation prompt differently.

@@ -83,7 +83,7 @@ def start(folder: Path, count: int, *arguments: str, dies: str = "none") -> subp
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     return subprocess.run(
         [sys.executable, *(launcher if count > 1 else []), str(script), str(notes), dies, *COMMAND, *arguments],
-        cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 

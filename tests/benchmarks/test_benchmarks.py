@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import SMALL as CALLS
-from benchmarks.__main__ import circumstances, keep
+from benchmarks.__main__ import check_name, circumstances, keep
 from benchmarks.kept import TEMPLATE, Closed, Given, pool, scored, target
 from benchmarks.lines import Goal, Seconds, alternate, print_result
 from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, shape, texts
@@ -73,6 +73,15 @@ def line(**given: Any) -> dict[str, Any]:
 def test_every_benchmark_is_run() -> None:
     files = {path.stem for path in Path(importlib.import_module("benchmarks").__path__[0]).glob("*.py")}
     assert {name for name, *_ in CALLS} == files - BESIDE
+
+
+def test_the_names_are_in_the_help_and_in_the_message_of_another(capsys: pytest.CaptureFixture[str]) -> None:
+    check_name("quickstart")
+    with pytest.raises(SystemExit, match=r"no benchmark 'scorings'. Benchmarks: early_exit, .*, scoring, "):
+        check_name("scorings")
+    with pytest.raises(SystemExit, match=r"^None$"):
+        check_name("--help")
+    assert "Benchmarks: early_exit," in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

@@ -237,6 +237,13 @@ def test_ratio_counts_the_whole_pool_and_rounds_down(ratio: float, rows: int, wa
     assert Ratio(ratio)(ranking, np.ones(rows, dtype=np.int64)) == wanted
 
 
+@pytest.mark.parametrize(
+    ("ratio", "label"), [(0.07, "7%"), (0.1, "10%"), (1, "100%"), (0.10001, "10.001%"), (0.10002, "10.002%")]
+)
+def test_two_ratios_have_two_labels(ratio: float, label: str) -> None:
+    assert Ratio(ratio).label == label, "tables compare the runs of one label"
+
+
 def test_too_few_eligible_rows_are_an_error_unless_allowed() -> None:
     tokens = np.ones(10, dtype=np.int64)
     with pytest.raises(ConfigError, match="asks for 8 rows, only 3 are eligible"):

@@ -65,7 +65,7 @@ def test_two_jobs_share_a_store_and_one_writes(tmp_path: Path) -> None:
     jobs = [context.Process(target=_produce, args=(str(tmp_path), queue)) for _ in range(3)]
     for job in jobs:
         job.start()
-    fresh = [queue.get(timeout=30) for _ in jobs]
+    fresh = [queue.get(timeout=300) for _ in jobs]
     for job in jobs:
         job.join()
     assert sorted(fresh) == [False, False, True]

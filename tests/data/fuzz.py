@@ -207,7 +207,7 @@ def attempt(path: Path, keys: dict[str, Any], *, traced: bool = False) -> Outcom
     """Read a pool and its original rows once. Raises: any exception that is not a `NaitError`."""
     if traced:
         tracemalloc.start()
-    started, end, message = time.monotonic(), "read", ""
+    started, end, message = time.process_time(), "read", ""
     try:
         pool = read_pool(path, **keys)
         assert pool.source is not None
@@ -216,7 +216,7 @@ def attempt(path: Path, keys: dict[str, Any], *, traced: bool = False) -> Outcom
         read_target(path, **keys)
     except NaitError as error:
         end, message = type(error).__name__, str(error)
-    seconds = time.monotonic() - started
+    seconds = time.process_time() - started
     megabytes = tracemalloc.get_traced_memory()[1] / 2**20 if traced else 0.0
     if traced:
         tracemalloc.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from nait.data.chat.transcripts import read_transcript
 from nait.data.pools import read_pool
 from nait.data.row_errors import RowError
 from tests.data.test_pools import save
+from tests.growth import grows_linearly
 
 
 def turns(text: str) -> list[tuple[str, str, str]]:
@@ -117,19 +117,16 @@ def test_the_error_for_text_with_other_markers_lists_the_known_ones(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "\n" * 50_000 + "x",
-        "Q: x" + " A:" * 20_000 + " B:",
-        "### Human: q### Assistant: a" + "</s>" * 50_000 + "x",
-    ],
+    ("before", "repeated", "after"),
+    [("", "\n", "x"), ("Q: x", " A:", " B:"), ("### Human: q### Assistant: a", "</s>", "x")],
     ids=["blank lines", "answers", "ends"],
 )
-def test_the_time_does_not_grow_with_the_square_of_the_length(text: str) -> None:
-    started = time.monotonic()
-    with contextlib.suppress(RowError):
-        turns(text)
-    assert time.monotonic() - started < 3
+def test_the_time_does_not_grow_with_the_square_of_the_length(before: str, repeated: str, after: str) -> None:
+    def read(count: int) -> None:
+        with contextlib.suppress(RowError):
+            turns(before + repeated * count + after)
+
+    assert grows_linearly(read, 10_000)
 
 
 SAMPLES = (
@@ -184,19 +181,10 @@ def test_a_text_whose_only_markers_are_in_a_fence_is_not_a_transcript(tmp_path: 
     assert read_pool(save(tmp_path / "pool.jsonl", [row])).reading["counts"] == {}
 
 
-def fence_seconds(size: int) -> float:
-    """CPU seconds of reading texts that are full of fences, the least of three."""
-    taken = []
-    for _ in range(3):
-        started = time.process_time()
+def test_the_time_of_fences_does_not_grow_with_the_square_of_the_length() -> None:
+    def read(size: int) -> None:
         for text in ("```" * 3 * size, "```\nx\n" * 2 * size, "`" * 10 * size, "~~~\n" * 2 * size):
             style_of(text)
             has_media_placeholder("<image>" + text)
-        taken.append(time.process_time() - started)
-    return min(taken)
 
-
-def test_the_time_of_fences_does_not_grow_with_the_square_of_the_length() -> None:
-    assert fence_seconds(8_000) < 8 * fence_seconds(2_000), (
-        "four times the length takes 16 times if quadratic"
-    )
+    assert grows_linearly(read, 2_000)

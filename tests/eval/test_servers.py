@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -362,6 +363,20 @@ def test_a_server_that_ends_shows_the_end_of_its_log(model: LocalModel, tmp_path
         Vllm(stand_in(tmp_path), options=["--fail"]).serving(model, None, seed=0),
     ):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such signal")
+def test_a_server_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys\nfrom nait.eval.language_model.servers.tied_process import tied\n"
+        "subprocess.Popen(tied([sys.executable, '-c', 'print(1, flush=True); import time; time.sleep(600)']))\n"
+        "import time\ntime.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "1\n"
+        parent.kill()
+        assert parent.stdout.read() == "", "the pipe closes when the child has ended too"
 
 
 def test_a_fully_trained_model_is_served_from_its_folder(tmp_path: Path) -> None:

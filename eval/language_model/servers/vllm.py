@@ -18,6 +18,7 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError, first_line
 from nait.core.inputs.checks import check_whole
 from nait.eval.language_model.servers.endpoint import ADAPTED
+from nait.eval.language_model.servers.tied_process import tied
 from nait.models.devices.leases import leased_device, name_on_machine
 from nait.models.devices.open_networks import free_device
 from nait.store import read_json
@@ -139,10 +140,10 @@ def _version(python: str) -> str:
 
 @contextmanager
 def _running(command: Sequence[str], port: int, log: Path) -> Iterator[str]:
-    """The URL of the server, which ends with the block. Raises: ModelError if it does not start."""
+    """The URL of the server, which ends with the block or this process. Raises: ModelError if it does not start."""
     with log.open("wb") as stream:
         server = subprocess.Popen(  # noqa: S603  # as above
-            command, stdout=stream, stderr=subprocess.STDOUT, env=_environment()
+            tied(command), stdout=stream, stderr=subprocess.STDOUT, env=_environment()
         )
     try:
         _wait(server, port, log)

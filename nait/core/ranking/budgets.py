@@ -38,8 +38,8 @@ class Ratio:
 
     @property
     def label(self) -> str:
-        """Percent of the pool."""
-        return f"{100 * float(self.ratio):.4g}%"
+        """Percent of the pool, in so many digits that two ratios never share a label by rounding."""
+        return f"{100 * float(self.ratio):.12g}%"
 
     def rows(self, pool_rows: int) -> int:
         """The number of rows that this budget asks for."""

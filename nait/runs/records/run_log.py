@@ -10,6 +10,7 @@ import numpy as np
 
 from nait.core.contracts import Tracker
 from nait.core.dataset.examples import Pool
+from nait.core.estimates.human_units import counted
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.stages.artifacts.evaluation_files import read_results
@@ -39,7 +40,7 @@ def log_selection(
 
     `by_score`: whether the order ranks by the scores. Diagnostics of ignored scores are omitted.
     """
-    log.info("%s: %s; %d selected.", name, describe(table), len(selection))
+    log.info("%s: %s; %s selected.", name, describe(table), counted(len(selection), "row"))
     if not by_score:
         log.info("%s: rows are drawn at random, independently of their scores.", name)
     tracker.summary({"selected/rows": len(selection), "selected/answer_tokens": selection.answer_tokens})

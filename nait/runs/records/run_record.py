@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from nait.core.estimates.human_units import human_seconds
 from nait.core.inputs.paths import at_home
 from nait.core.ranking.budgets import asked_rows
 from nait.core.ranking.ground_truth import evidence
@@ -106,7 +107,7 @@ class RunRecord:
         yield
         elapsed = time.monotonic() - started
         job.tracker.summary({f"elapsed/{name}": round(elapsed, 3)})
-        log.info("%s took %.1f s.", name.capitalize(), elapsed)
+        log.info("%s took %s.", name.capitalize(), human_seconds(elapsed))
         self.phases[name] = PhaseRecord(elapsed, elapsed, gauge().watt_hours(since))
 
     def link_artifact(self, phase: str, made: Artifact, *, link: str) -> None:
