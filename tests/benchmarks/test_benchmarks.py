@@ -79,8 +79,9 @@ def test_the_names_are_in_the_help_and_in_the_message_of_another(capsys: pytest.
     check_name("quickstart")
     with pytest.raises(SystemExit, match=r"no benchmark 'scorings'. Benchmarks: early_exit, .*, scoring, "):
         check_name("scorings")
-    with pytest.raises(SystemExit, match=r"^None$"):
+    with pytest.raises(SystemExit) as ended:
         check_name("--help")
+    assert ended.value.code is None
     assert "Benchmarks: early_exit," in capsys.readouterr().out
 
 
