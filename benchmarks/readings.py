@@ -1,4 +1,4 @@
-"""NAIT's readings, RDS+, LESS and random rows on real text: the second table of nait/neurons/README.md.
+"""NAIT's readings, RDS+ and random rows on real text: the second table of nait/neurons/README.md.
 
     python -m benchmarks.readings --data DATA --model FOLDER --out planted
 
@@ -8,9 +8,6 @@ Alpaca's template, 384 tokens, no training. For each selector and family it prin
 rows and, in brackets, the AUC; then the number of layers in which the sign of a family's direction is nearly a coin
 toss, and the rank correlation of its scores with length. `--seed` draws the rows. Signals are stored in `OUT/store`,
 so repeating the command opens no model.
-
-`--selectors less` measures LESS, which costs several times the others together. Its warm-up here is one epoch, where
-the published one has four, each with its own gradients.
 """
 
 from __future__ import annotations
@@ -39,8 +36,6 @@ from nait.stages.select import measure_together
 from nait.store import Store
 
 SELECTORS = ("nait", "nait_end", "nait_mlp", "nait_mlp_end", "nait_mean", "random", "rds", "nait_contrast")
-OVERRIDES = {"rds": ["selector.reduce=max"], "less": ["selector.warmup.epochs=1"]}
-"""Options of a preset: RDS+ has one column per family, the cosine to the nearest reference row."""
 FAMILIES = ("gsm8k", "mbpp", "xquad_de", "mmlu")
 
 
@@ -56,9 +51,6 @@ def main() -> None:
     parser.add_argument("--planted", type=int, default=150, help="rows of each family in the pool")
     parser.add_argument(
         "--reference", type=int, default=64, help="further rows of each family, for its reference set"
-    )
-    parser.add_argument(
-        "--selectors", nargs="+", default=SELECTORS, choices=[*SELECTORS, "less"], metavar="NAME"
     )
     parser.add_argument("--seed", type=int, default=0, help="draws the rows")
     parser.add_argument("--max-length", type=int, default=384, help="tokens; longer texts are cut")
@@ -81,8 +73,8 @@ def labels(path: Path, pool: Pool) -> Labels:
 
 
 def table(pool: Pool, targets: Sequence[Target], truth: Labels, given: argparse.Namespace) -> str:
-    """A table with one line per selector; selectors that need forward passes alone share one over each text."""
-    scorers = {name: scorer(name) for name in given.selectors}
+    """A table with one line per selector; all selectors share one pass over each text."""
+    scorers = {name: scorer(name) for name in SELECTORS}
     x = StoredExtractor(
         LocalModel(given.model, dtype="float32", device=given.device, max_length=given.max_length),
         Store(given.out / "store"),
@@ -131,8 +123,8 @@ def tosses(scores: ScoreTable) -> str:
 
 
 def scorer(name: str) -> Any:
-    """The selector of a preset, with its `OVERRIDES`."""
-    return built("selector", [f"selector={name}", *OVERRIDES.get(name, [])])
+    """The selector of a preset; RDS+ with one column per family, the cosine to the nearest reference row."""
+    return built("selector", [f"selector={name}", *(["selector.reduce=max"] if name == "rds" else [])])
 
 
 def built(node: str, choices: Sequence[str]) -> Any:

@@ -45,7 +45,7 @@ class Table:
     def pixels(self) -> int:
         """The approximate width in a browser; long cells wrap."""
         columns = zip(self.header, *self.body, strict=True)
-        return sum(20 + 7 * min(LONGEST_CELL, max(map(len, cells))) for cells in columns)
+        return round(sum(15 + 7.6 * min(LONGEST_CELL, max(map(len, cells))) for cells in columns))
 
     def named(self, name: str) -> Table:
         """A copy with another name."""

@@ -76,32 +76,17 @@ def test_a_family_that_is_not_known_or_too_small_is_named(data: Path, tmp_path: 
         plant(data, tmp_path, ["mmlu"], alpaca=5, planted=30, reference=10, seed=0)
 
 
-def planted_options(data: Path, folder: Path) -> list[str]:
-    """A command with few rows and a tiny model."""
-    model = save(folder / "model")
-    config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 1024}))
-    return [
-        "readings", "--data", str(data), "--model", str(model), "--out", str(folder / "out"), "--alpaca", "10",
-        "--planted", "5", "--reference", "4", "--device", "cpu", "--max-length", "512",
-    ]  # fmt: skip
-
-
-def test_less_is_measured_when_it_is_named(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "argv", [*planted_options(data, tmp_path), "--selectors", "random", "less"])
-    readings.main()
-    names = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()]
-    assert names[-2:] == ["random", "less"]
-    (warmup,) = (tmp_path / "out" / "store").glob("adapters/*/")
-    assert len(list(warmup.rglob("adam.safetensors"))) == 1, "one epoch"
-
-
 def test_the_table_has_a_line_a_selector_and_is_printed_again_without_a_model(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", planted_options(data, tmp_path))
+    model, out = save(tmp_path / "model"), tmp_path / "out"
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 1024}))
+    monkeypatch.setattr(sys, "argv", [
+        "readings", "--data", str(data), "--model", str(model), "--out", str(out), "--alpaca", "10",
+        "--planted", "5", "--reference", "4", "--device", "cpu",
+        "--max-length", "512",
+    ])  # fmt: skip
     readings.main()
     first = capsys.readouterr().out
     lines = [line.split("|")[1:-1] for line in first.splitlines() if line.startswith("| ")]
