@@ -45,14 +45,15 @@ REASONS = {
         "update of 16 rows rarely divide evenly: simulated, two processes are busy 94 % of the time."
     ),
     "quickstart": (
-        "The processor decides: `startup` took 0.37 s where the goals were set, and 0.65 s where 108 s were measured. Of "
-        "172 s of processor time with one thread, 29 s are the start and the one pass for all methods, and each of the "
-        "twelve trainings with its evaluation has 12 s."
+        "The processor decides: `startup` took 0.37 s where the goals were set, and 0.65 s where 108 s were "
+        "measured. Of 172 s of processor time with one thread, 29 s are the start and the one pass for all methods, "
+        "and each of the twelve trainings with its evaluation has 12 s."
     ),
     "sweep": (
-        "Each of the two workers imports PyTorch, the trainer and the harness anew (7 s until a job scores), and the table "
-        "at the end is made once, so that four jobs of 12 s show less than a sweep's speedup. `methods` trains on all "
-        "5,000 rows three times (`full`), ten times the work of another job, and LESS trains a warm-up for each seed."
+        "Each of the two workers imports PyTorch, the trainer and the harness anew (7 s until a job scores), and the "
+        "table at the end is made once, so that four jobs of 12 s show less than a sweep's speedup. `methods` trains "
+        "on all 5,000 rows three times (`full`), ten times the work of another job, and LESS trains a warm-up for "
+        "each seed."
     ),
     "plan": "The rehearsal takes a second or two of a ten-second job, on a machine whose speed varies by the second.",
     "workers": "The processes take seconds, and two of them share two cores with any other load.",
