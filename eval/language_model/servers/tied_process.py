@@ -19,7 +19,7 @@ def tied(command: Sequence[str]) -> list[str]:
     return [sys.executable, __file__, str(os.getpid()), *command]
 
 
-def _become(parent: int, command: Sequence[str]) -> None:
+def _become(parent: int, command: list[str]) -> None:
     ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_END, signal.SIGTERM)
     if os.getppid() == parent:  # otherwise it has ended already
         os.execv(command[0], command)  # noqa: S606  # no shell: the caller's own command
