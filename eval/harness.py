@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from nait.eval.language_model.context_limits import CutPrompts, cap_answers, con
 from nait.eval.language_model.requests.kept_answers import KeptAnswers
 from nait.eval.language_model.requests.model_answers import versions, write_samples
 from nait.eval.language_model.requests.split_requests import ItemCounter, serve_requests, split_requests
+from nait.eval.language_model.requests.undefined_answers import checked_logits
 from nait.eval.language_model.servers.endpoint import Endpoint
 from nait.eval.language_model.servers.vllm import Vllm
 from nait.eval.parsed_results import parse
@@ -57,6 +58,10 @@ from nait.models.tokens.tokenizers import check_highest
 
 # Used only for metrics that are not a mean over items (F1, BLEU). Means have a closed-form standard error.
 _BOOTSTRAPS = 1000
+
+SERVER_VERSION = 2
+"""Since 2, a server gets the prompts of the local model: with the beginning token, once, in the model's own context.
+Repeated answers are drawn with different seeds."""
 
 Backend = Literal["shared_prefix", "hf", "vllm", "endpoint"]
 BACKENDS = ("shared_prefix", "hf", "vllm", "endpoint")
@@ -220,7 +225,7 @@ class LmEval:
             "primary": relevant(self.primary, suite),
             **reading_version(suite),
             "backend": self.backend,
-            **({"server": self._server.key()} if self._server else {}),
+            **({"server": {"version": SERVER_VERSION, **self._server.key()}} if self._server else {}),
             "lm_eval": importlib.metadata.version("lm_eval"),
             **({"chat_date": DAY} if self.apply_chat_template else {}),
             **({"batch_size": self.batch_size} if any(map(samples_answers, suite.tasks)) else {}),
@@ -365,6 +370,9 @@ class LmEval:
             with self._server.serving(model, adapter, seed=self.seed) as lm:
                 if self.apply_chat_template:
                     self._prepare(lm.tokenizer, model.name)
+                for counter in counters:
+                    if isinstance(counter, CutPrompts):
+                        counter.attach_server(lm)
                 yield lm
             return
         network, tokenizer = load_adapted(model, adapter)
@@ -378,7 +386,8 @@ class LmEval:
             counter.attach(lm)
         if splits:
             split_requests(lm, counters)
-        yield lm
+        with nullcontext() if getattr(lm, "network", None) else checked_logits(network):
+            yield lm
         release(network)
 
     def _chosen(self, tasks: Mapping[str, Any]) -> dict[str, list[int]]:

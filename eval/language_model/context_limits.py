@@ -93,6 +93,37 @@ class CutPrompts:
         lm.generate_until, lm.loglikelihood = generate_until, loglikelihood
         lm.tok_batch_encode, lm._loglikelihood_tokens = tok_batch_encode, loglikelihood_tokens
 
+    def attach_server(self, lm: Any) -> None:
+        """Wrap the methods of a server's model, which truncates prompts by itself, so that these are counted.
+
+        Its requests hold at most `max_length` tokens, answers included.
+        """
+        order: list[tuple[str, int]] = []
+        generate, rate, rate_tokens = lm.generate_until, lm.loglikelihood, lm._loglikelihood_tokens
+
+        def generate_until(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
+            for request in requests:
+                owner = self._record(request)
+                text, settings = request.args
+                room = lm.max_length - int(settings.get("max_gen_toks", lm.max_gen_toks))
+                if len(lm.tok_encode(text)) > room:
+                    self._mark([owner])
+            return generate(requests, *args, **options)
+
+        def loglikelihood(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
+            order[:] = [self._record(request) for request in requests]
+            return rate(requests, *args, **options)
+
+        def loglikelihood_tokens(requests: Sequence[Any], *args: Any, **options: Any) -> Any:
+            if len(order) == len(requests):
+                for owner, (_, prompt, answer) in zip(order, requests, strict=True):
+                    if len(prompt) + len(answer) > lm.max_length:
+                        self._mark([owner])
+            return rate_tokens(requests, *args, **options)
+
+        lm.generate_until, lm.loglikelihood = generate_until, loglikelihood
+        lm._loglikelihood_tokens = loglikelihood_tokens
+
     def _record(self, request: Any) -> tuple[str, int]:
         self.seen[request.task_name].add(request.doc_id)
         return request.task_name, request.doc_id

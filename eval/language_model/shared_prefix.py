@@ -24,6 +24,7 @@ from nait.core.errors import ModelError
 from nait.eval.language_model.generation import Finished, Generation, Pick, ids_of
 from nait.eval.language_model.likelihoods import Answer, Likelihoods
 from nait.eval.language_model.positions import SharedNetwork, open_shared
+from nait.eval.language_model.requests.undefined_answers import undefined
 from nait.models.kv.stems import Ids
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ def open_lm(
 def backend_warnings(lm: HFLM) -> list[str]:
     """One sentence if the language model was to share prefixes and cannot, or if a server answered."""
     if not isinstance(lm, HFLM):
-        return ["a server answered: truncated prompts and unfinished answers are not counted"]
+        return ["a server answered: answers that end at their token limit are not counted"]
     reason = getattr(lm, "not_shared", None)
     return [f"prefixes are not shared, and eval.batch_size applies: {reason}"] if reason else []
 
@@ -285,8 +286,10 @@ def _by_settings(requests: Sequence[Any]) -> Iterator[tuple[Mapping[str, Any], l
 
 
 def _greedy(logits_bv: torch.Tensor, _places: Sequence[tuple[int, int]]) -> list[int]:
-    chosen: list[int] = logits_bv.argmax(dim=-1).tolist()
-    return chosen
+    highest, chosen = logits_bv.max(dim=-1)
+    if bool(highest.isnan().any()):
+        raise undefined("logits are")
+    return [int(token) for token in chosen.tolist()]
 
 
 def _sampled(steps: Any, seed: int) -> Pick:

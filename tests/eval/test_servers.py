@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from pyarrow import parquet
 
 from nait.core.errors import ConfigError, ModelError
 from nait.eval.harness import LmEval
@@ -25,6 +27,7 @@ from nait.models.devices.leases import lease
 from nait.models.loading import LocalModel
 from nait.training.adapter import LoraRecipe, attach, load_adapted, save
 from tests.families import save as save_model
+from tests.families import tokenizer
 
 
 class Completions(BaseHTTPRequestHandler):
@@ -35,14 +38,18 @@ class Completions(BaseHTTPRequestHandler):
     base: ClassVar[LocalModel]
     applies: ClassVar[bool] = True
     fault: ClassVar[str] = ""
+    context: ClassVar[int | None] = None
+    asked: ClassVar[list[dict[str, Any]]] = []
 
     def log_message(self, *_: Any) -> None: ...
 
     def do_GET(self) -> None:
-        self._answer({"data": [{"id": name} for name in self.networks]})
+        stated = {} if self.context is None else {"max_model_len": self.context}
+        self._answer({"data": [{"id": name, **stated} for name in self.networks]})
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(asked)
         if self.fault:
             self._fail()
         elif self.path.endswith("/load_lora_adapter"):
@@ -122,6 +129,7 @@ def url(model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(Completions, "networks", {"served": model.load_network()})
     monkeypatch.setattr(Completions, "tokenizer", model.load_tokenizer())
     monkeypatch.setattr(Completions, "base", model, raising=False)
+    monkeypatch.setattr(Completions, "asked", [])
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Completions)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -162,6 +170,130 @@ def test_an_endpoint_gives_the_items_of_the_local_model(
     assert outcomes(found) == outcomes(local)
     assert list(Completions.networks) == ["served"], "the adapter stays loaded"
     assert any("a server answered" in warning for warning in found.warnings)
+
+
+QUESTIONS = ["Is it so?", "Name one. " * 20, "Why? " * 4]
+"""One is longer than the model's `max_length` of 128 tokens, and none than its context of 256."""
+ASKED = """
+task: {name}
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+test_split: test
+doc_to_text: "{{{{question}}}}"
+target_delimiter: ""
+{rest}
+"""
+CHOOSES = """
+output_type: multiple_choice
+doc_to_choice: [" yes", " no", "?!"]
+doc_to_target: 1
+metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]
+"""
+WRITES = """
+output_type: generate_until
+doc_to_target: "x"
+generation_kwargs: {until: ["\\n\\n"], do_sample: false, max_gen_toks: 12}
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+"""
+DRAWS = WRITES.replace("do_sample: false", "do_sample: true, temperature: 0.8") + "repeats: 4\n"
+
+
+def asking(folder: Path, questions: list[str], **tasks: str) -> LmEval:
+    """An evaluation with these tasks over the same questions."""
+    data = folder / "questions.jsonl"
+    data.write_text("".join(json.dumps({"question": one}) + "\n" for one in questions))
+    for name, rest in tasks.items():
+        (folder / f"{name}.yaml").write_text(ASKED.format(name=name, data=data, rest=rest))
+    return LmEval([*tasks], include=[str(folder)], backend="hf")
+
+
+def responses(folder: Path) -> list[list[Any]]:
+    """The answers to each item in order: texts, or log-likelihoods with three decimals."""
+    found = parquet.read_table(folder / "samples.parquet", columns=["responses"]).column(0).to_pylist()
+    return [
+        [round(json.loads(one)["nats"], 3) if one.startswith('{"answer"') else one for one in answers]
+        for answers in found
+    ]
+
+
+@pytest.fixture(scope="module")
+def chatting(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    """The same model, with a chat template that writes the beginning token itself."""
+    folder = save_model(tmp_path_factory.mktemp("chatting"))
+    words = tokenizer()
+    words.chat_template = "{{ bos_token }}{% for one in messages %}[{{ one.content }}]{% endfor %}"
+    words.save_pretrained(folder)
+    return LocalModel(str(folder), device="cpu", max_length=128)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_server_gets_the_tokens_of_the_local_model(
+    chat: bool, concurrency: int, url: str, chatting: LocalModel, tmp_path: Path
+) -> None:
+    """With one beginning token, generated answers included, and in the model's context instead of `max_length`."""
+    local = replace(asking(tmp_path, QUESTIONS, chooses=CHOOSES, writes=WRITES), apply_chat_template=chat)
+    endpoint = Endpoint(url=url, model="served", concurrency=concurrency)
+    found = []
+    for evaluation in (local, replace(local, backend="endpoint", endpoint=endpoint)):
+        folder = tmp_path / evaluation.backend
+        folder.mkdir()
+        done = evaluation.evaluate(chatting, None, folder=folder)
+        assert not any("lost their beginnings" in warning for warning in done.warnings)
+        found.append(responses(folder))
+    assert found[0] == found[1]
+    assert {ids[0][:2].count(1) for asked in Completions.asked if (ids := asked["prompt"])} == {1}
+    assert max(len(ids) for asked in Completions.asked for ids in asked["prompt"]) > 200
+
+
+def test_a_server_draws_each_answer_to_a_prompt_from_another_seed(
+    url: str, model: LocalModel, tmp_path: Path
+) -> None:
+    endpoint = Endpoint(url=url, model="served", concurrency=4)
+    evaluation = replace(
+        asking(tmp_path, QUESTIONS, draws=DRAWS, writes=WRITES), backend="endpoint", endpoint=endpoint
+    )
+    seeds: list[dict[str, set[int]]] = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        evaluation.evaluate(model, None, folder=folder)
+        by_prompt: dict[str, set[int]] = {}
+        for asked in Completions.asked:
+            if asked["temperature"]:
+                by_prompt.setdefault(str(asked["prompt"]), set()).add(asked["seed"])
+        seeds.append(by_prompt)
+        Completions.asked.clear()
+    assert [len(found) for found in seeds[0].values()] == [4, 4, 4]
+    assert seeds[0] == seeds[1], "a repeated evaluation draws other answers"
+
+
+def test_an_answer_without_a_token_of_its_own_is_an_error(url: str, model: LocalModel) -> None:
+    """As where a tokenizer merges it with its prompt: the log-likelihood of nothing is 0, above every other."""
+    asked = [(("Once upon a ti", "me"), [1, 9, 8], []), (("Once", " more"), [1, 9], [7])]
+    with Endpoint(url=url, model="served", concurrency=1).serving(model, None, seed=0) as lm:
+        with pytest.raises(ModelError, match=r"has no token of its own: 'Once upon a ti' and 'me'"):
+            lm._loglikelihood_tokens(asked)
+        ((nats, _),) = lm._loglikelihood_tokens(asked[1:])
+    assert nats < 0
+
+
+@pytest.mark.parametrize("context", [None, 120])
+def test_prompts_beyond_the_context_of_a_server_are_counted(
+    context: int | None, url: str, model: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Completions, "context", context)
+    endpoint = Endpoint(url=url, model="served", concurrency=2)
+    questions = [*QUESTIONS, "Tell me. " * 40]
+    evaluation = asking(tmp_path, questions, chooses=CHOOSES, writes=WRITES)
+    done = replace(evaluation, backend="endpoint", endpoint=endpoint).evaluate(model, None, folder=tmp_path)
+    most, cut = (256, 1) if context is None else (context, 2)
+    (said,) = [one for one in done.warnings if "lost their beginnings" in one]
+    assert said.endswith(f"chooses {cut} of 4, writes {cut} of 4")
+    sent = [
+        len(ids) + (0 if asked.get("echo") else 12) for asked in Completions.asked for ids in asked["prompt"]
+    ]
+    assert max(sent) == most - 1
 
 
 def test_an_adapter_that_the_server_ignores_is_an_error(
@@ -352,6 +484,7 @@ def test_vllm_is_started_with_model_and_adapter_in_a_clean_environment(
     words, names = json.loads((tmp_path / "started.json").read_text())
     assert words[:2] == ["-m", "vllm.entrypoints.openai.api_server"]
     assert words[-2:] == ["--gpu-memory-utilization", "0.8"]
+    assert words[words.index("--max-model-len") + 1] == "256", "the model's context, not model.max_length"
     assert {"--enable-lora", "--lora-modules", "--max-lora-rank"} <= set(words)
     assert "RANK" not in names
     assert "VLLM_NO_USAGE_STATS" in names
@@ -381,6 +514,18 @@ def test_a_server_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
 
 def test_a_fully_trained_model_is_served_from_its_folder(tmp_path: Path) -> None:
     model: Any = SimpleNamespace(folder=tmp_path / "base", name="base", max_length=64, dtype="bfloat16")
-    words = Vllm("python").command(model, tmp_path, tokenizer=tmp_path, port=1, seed=0)
+    words = Vllm("python").command(model, tmp_path, tokenizer=tmp_path, port=1, seed=0, context=256)
     assert words[words.index("--model") + 1] == str(tmp_path.resolve())
+    assert words[words.index("--max-model-len") + 1] == "256"
     assert "--enable-lora" not in words
+
+
+@pytest.mark.parametrize("options", [["--max-model-len", 64], ["--seed=1", "--max-model-len=64"]])
+def test_the_context_among_the_options_of_vllm_is_the_one_of_the_prompts(options: list[Any]) -> None:
+    assert Vllm("python", options=options).context == 64
+    assert Vllm("python", options=["--seed", 1]).context is None
+    for wrong in (["--max-model-len"], ["--max-model-len", "8k"]):
+        with pytest.raises(
+            ConfigError, match=r"eval\.vllm\.options: --max-model-len needs a number of tokens"
+        ):
+            Vllm("python", options=wrong)

@@ -23,6 +23,7 @@ from nait.eval.language_model.requests.split_requests import (
     add_items,
     draw_numbers,
 )
+from nait.eval.language_model.requests.undefined_answers import check_rated
 from nait.stages.evaluate import ANSWERS
 from nait.store import is_signed, set_aside, signed, write_json
 from nait.store.attempts import Attempt
@@ -67,6 +68,7 @@ class KeptAnswers:
                 if answers is None:
                     with _drawing(self.lm, [draws[number] for number in numbers]):
                         answers = method(part, disable_tqdm=disable_tqdm or len(parts) > 1)
+                    check_rated(part, answers)
                     self._write(path, part, answers)
                 self.finished |= {request.task_name for request in part}
                 for number, answer in zip(numbers, answers, strict=True):

@@ -13,7 +13,12 @@ from nait.core.contracts import Model
 from nait.core.errors import ConfigError, ModelError
 from nait.core.inputs.checks import check_flag, check_whole
 from nait.core.inputs.secrets import without_login
-from nait.eval.language_model.servers.server_answers import check_logprobs, post, unusable
+from nait.eval.language_model.servers.server_answers import (
+    check_logprobs,
+    listed_models,
+    post,
+    unusable,
+)
 
 LOAD_SECONDS = 120
 PROMPT = (1, 2, 3)
@@ -58,19 +63,21 @@ class Endpoint:
     @contextmanager
     def serving(self, model: Model, adapter: Path | None, *, seed: int) -> Iterator[Any]:
         """The harness's model of the endpoint, with the adapter loaded if there is one."""
-        from nait.eval.language_model.servers.server_model import ServerModel, check_applied
+        from nait.eval.language_model.servers.server_model import ServerModel, check_applied, context_of
 
         def named(name: str) -> ServerModel:
             return ServerModel(
                 str(self.url),
                 name,
                 tokenizer,
-                max_length=model.max_length,
+                max_length=context,
                 concurrency=self.concurrency,
                 seed=seed,
             )
 
         tokenizer = model.load_tokenizer()
+        own = context_of(model, tokenizer)
+        context = min(own, self._stated_context() or own)
         base = named(str(self.model))
         if adapter is None:
             yield base
@@ -90,6 +97,13 @@ class Endpoint:
             yield adapted
         finally:
             self._change("unload_lora_adapter", {"lora_name": name})
+
+    def _stated_context(self) -> int | None:
+        """The context in tokens that the server states for the model, as vLLM does; None where it states none."""
+        for one in listed_models(str(self.url)):
+            if one.get("id") == self.model and isinstance(one.get("max_model_len"), int):
+                return int(one["max_model_len"])
+        return None
 
     def _answers(self) -> None:
         """Raises: ModelError unless the server answers a short request, as it will answer the evaluation's."""

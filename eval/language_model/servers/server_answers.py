@@ -35,6 +35,22 @@ def post(url: str, call: str, content: Mapping[str, Any], *, seconds: float) -> 
         return None
 
 
+def listed_models(url: str) -> list[Mapping[str, Any]]:
+    """What the server states of each model that it serves (`GET /models`); empty where it has no such list."""
+    import os
+
+    import requests
+
+    key = os.environ.get("OPENAI_API_KEY")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        answer = requests.get(f"{url.rstrip('/')}/models", headers=headers, timeout=CONNECT_SECONDS)
+        listed = answer.json()["data"]
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return []
+    return [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+
+
 @contextmanager
 def answering(url: str) -> Iterator[None]:
     """Within the block, a request that fails is a ModelError: the server is silent, or refuses it."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
 from lm_eval.models.openai_completions import LocalCompletionsAPI
+from lm_eval.models.utils import has_bos_prefix, normalize_gen_kwargs, resolve_max_length
 
+from nait.core.contracts import Model
 from nait.core.errors import ModelError
 from nait.eval.language_model.servers.server_answers import answering, check_logprobs, unusable
 
 SECONDS = 600
 """A request that takes longer has failed."""
+SHOWN = 40
+"""Characters of a text that an error shows."""
 PROBE = "The quick brown fox jumps over the lazy dog."
 
 
@@ -38,6 +45,7 @@ class ServerModel(LocalCompletionsAPI):  # type: ignore[misc]
         self.tokenizer = tokenizer
         self.tokenizer_backend = "huggingface"
         self.tokenized_requests = True
+        self.add_bos_token = None  # the tokenizer's own default, for generation too
 
     @property
     def max_gen_toks(self) -> int:
@@ -67,14 +75,56 @@ class ServerModel(LocalCompletionsAPI):  # type: ignore[misc]
         truncation: bool = False,
         **_: Any,
     ) -> Any:
-        """Token ids of a text or of texts, with the tokenizer's default special tokens."""
+        """Token ids of a text or of texts, with the tokenizer's default special tokens.
+
+        A text that begins with the beginning token, as a chat template writes it, does not get a second one.
+        """
+        if not isinstance(string, str):
+            return [self.tok_encode(one, left_truncate_len, add_special_tokens, truncation) for one in string]
+        if add_special_tokens is None and has_bos_prefix(string, self.tokenizer.bos_token):
+            add_special_tokens = False
         options = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
         ids = self.tokenizer(string, truncation=truncation, return_attention_mask=False, **options).input_ids
-        if not left_truncate_len:
-            return ids
-        if isinstance(string, str):
-            return ids[-left_truncate_len:]
-        return [one[-left_truncate_len:] for one in ids]
+        return ids[-left_truncate_len:] if left_truncate_len else ids
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        """The answer to each request. Answers to one prompt are drawn with different seeds.
+
+        A server draws the same answer again from an equal seed, and pass@10 of ten equal answers would be pass@1.
+        """
+        asked: Counter[str] = Counter()
+        seeded = []
+        for request in requests:
+            text, settings = request.args
+            settings = normalize_gen_kwargs(dict(settings), self.max_gen_toks)
+            if settings["do_sample"]:
+                same = repr((text, sorted(settings.items())))
+                settings["seed"] = self._draw_seed(asked[same])
+                asked[same] += 1
+            seeded.append(replace(request, arguments=(text, settings)))
+        answers: list[str] = super().generate_until(seeded, disable_tqdm=disable_tqdm)
+        return answers
+
+    def _draw_seed(self, number: int) -> int:
+        """The seed of the answer with this number among those to one prompt."""
+        (state,) = np.random.SeedSequence([self._seed, number]).generate_state(1).tolist()
+        return int(state) % 2**31
+
+    def _loglikelihood_tokens(self, requests: Sequence[Any], **options: Any) -> list[tuple[float, bool]]:
+        """The log-likelihoods of answers after their prompts.
+
+        Raises: ModelError for an answer without a token of its own, whose log-likelihood would be 0.
+        """
+        for texts, _, answer in requests:
+            if not answer:
+                shown = " and ".join(f"{text[-SHOWN:]!r}" for text in texts or ())
+                raise ModelError(
+                    f"the tokenizer merges a prompt and its answer, which has no token of its own: {shown}",
+                    where="eval.tasks",
+                    fix="Set a target_delimiter, such as a space, in the task's file.",
+                )
+        found: list[tuple[float, bool]] = super()._loglikelihood_tokens(requests, **options)
+        return found
 
     def model_call(self, *given: Any, **options: Any) -> Any:
         """The server's answer to one request. Raises: ModelError if it refuses or does not answer."""
@@ -139,3 +189,10 @@ def check_applied(adapted: ServerModel, base: ServerModel) -> None:
             where=adapted.base_url,
             fix="Start the server with LoRA enabled, or evaluate with eval.backend=shared_prefix.",
         )
+
+
+def context_of(model: Model, tokenizer: Any) -> int:
+    """The model's own context in tokens, in which the local model evaluates too, whatever `model.max_length` is."""
+    own = getattr(model, "context", None)
+    found: int | None = None if own is None else own()
+    return found or int(resolve_max_length(None, tokenizer))

@@ -27,6 +27,8 @@ BASE = "nait-base"
 START_SECONDS = 1200
 VERSION_SECONDS = 120
 POLL_SECONDS = 0.5
+CONTEXT = "--max-model-len"
+"""vLLM's option for its context in tokens."""
 VERSION = "import importlib.metadata as m; print(m.version('vllm'))"
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 """Variables of this process's environment that would reach into vLLM's."""
@@ -36,8 +38,9 @@ HIDDEN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "RANK", "WORLD_SIZE", "LOCA
 class Vllm:
     """vLLM's OpenAI server, run by `python`, an interpreter of an environment with vLLM.
 
-    `options` are added to its command line, such as `[--tensor-parallel-size, "4"]`. `concurrency` requests run at a
-    time. The base model and its adapter are served by path; a fully fine-tuned model is served from its folder.
+    `options` are added to its command line, such as `[--tensor-parallel-size, "4"]`; `[--max-model-len, "8192"]`
+    replaces the model's own context. `concurrency` requests run at a time. The base model and its adapter are served
+    by path; a fully fine-tuned model is served from its folder.
     """
 
     python: str | None = None
@@ -47,6 +50,19 @@ class Vllm:
     def __post_init__(self) -> None:
         check_whole("eval.vllm.concurrency", self.concurrency, least=1)
         object.__setattr__(self, "options", tuple(map(str, self.options)))
+        _ = self.context
+
+    @property
+    def context(self) -> int | None:
+        """The context in tokens that `options` set; None: the model's own. Raises: ConfigError for another form."""
+        words = [word for option in self.options for word in option.split("=", 1)]
+        if CONTEXT not in words:
+            return None
+        given = words[words.index(CONTEXT) + 1 :][:1]
+        if not (given and given[0].isdecimal() and int(given[0]) > 1):
+            fix = f"For example eval.vllm.options=[{CONTEXT},4096]."
+            raise ConfigError(f"{CONTEXT} needs a number of tokens", where="eval.vllm.options", fix=fix)
+        return int(given[0])
 
     def check(self) -> None:
         """Raises: ConfigError without an interpreter that has vLLM."""
@@ -67,7 +83,7 @@ class Vllm:
     @contextmanager
     def serving(self, model: Model, adapter: Path | None, *, seed: int) -> Iterator[Any]:
         """The harness's model of a server that runs within the block."""
-        from nait.eval.language_model.servers.server_model import ServerModel, check_applied
+        from nait.eval.language_model.servers.server_model import ServerModel, check_applied, context_of
 
         free_device()  # vLLM takes most of a GPU's memory
         lora = adapter is not None and (adapter / "adapter_config.json").is_file()
@@ -75,7 +91,10 @@ class Vllm:
         with tempfile.TemporaryDirectory(prefix="nait-vllm-") as scratch:
             tokenizer.save_pretrained(scratch)
             port = _free_port()
-            command = self.command(model, adapter, tokenizer=Path(scratch), port=port, seed=seed)
+            context = self.context or context_of(model, tokenizer)
+            command = self.command(
+                model, adapter, tokenizer=Path(scratch), port=port, seed=seed, context=context
+            )
             with _running(command, port, Path(scratch) / "vllm.log") as url:
 
                 def named(name: str) -> ServerModel:
@@ -83,7 +102,7 @@ class Vllm:
                         url,
                         name,
                         tokenizer,
-                        max_length=model.max_length,
+                        max_length=context,
                         concurrency=self.concurrency,
                         seed=seed,
                     )
@@ -94,9 +113,9 @@ class Vllm:
                 yield lm
 
     def command(
-        self, model: Model, adapter: Path | None, *, tokenizer: Path, port: int, seed: int
+        self, model: Model, adapter: Path | None, *, tokenizer: Path, port: int, seed: int, context: int
     ) -> list[str]:
-        """The server's command line."""
+        """The server's command line. `context`: the most tokens of a prompt and its answer."""
         folder = Path(str(getattr(model, "folder", model.name)))
         config = {} if adapter is None else _lora_config(adapter)
         served = folder if adapter is None or config else adapter
@@ -104,7 +123,7 @@ class Vllm:
             str(Path(str(self.python)).expanduser()), "-m", "vllm.entrypoints.openai.api_server",
             "--model", str(served.resolve()), "--served-model-name", BASE, "--tokenizer", str(tokenizer),
             "--host", "127.0.0.1", "--port", str(port), "--seed", str(seed),
-            "--max-model-len", str(model.max_length), "--dtype", str(getattr(model, "dtype", "auto")),
+            CONTEXT, str(context), "--dtype", str(getattr(model, "dtype", "auto")),
         ]  # fmt: skip
         if adapter is not None and config:
             rank = max(8, 1 << (int(config["r"]) - 1).bit_length())

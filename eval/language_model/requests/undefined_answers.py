@@ -1,0 +1,51 @@
+"""Answers that are not numbers (NaN), as of a network whose activations overflow: an error.
+
+Of NaN, the first counts as the largest: every multiple-choice answer would be the first option, and every generated
+token the first of the vocabulary. Scores of such answers look like those of a weak model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from nait.core.errors import ModelError
+
+
+def undefined(what: str) -> ModelError:
+    """The error for answers that are not numbers. `what`: which ones."""
+    return ModelError(
+        f"{what} not a number (NaN): the network overflows",
+        where="evaluate",
+        fix="Set model.dtype=float32 or bfloat16. If it was trained, lower train.learning_rate.",
+    )
+
+
+def check_rated(requests: Sequence[Any], answers: Sequence[Any]) -> None:
+    """Check log-likelihoods, in the order of their requests. Raises: ModelError if one is not a number."""
+    broken = [
+        request.task_name
+        for request, answer in zip(requests, answers, strict=True)
+        if isinstance(answer, (tuple, list)) and math.isnan(answer[0])
+    ]
+    if broken:
+        tasks = ", ".join(dict.fromkeys(map(str, broken)))
+        raise undefined(f"{len(broken)} of {len(requests)} log-likelihoods ({tasks}) are")
+
+
+@contextmanager
+def checked_logits(network: Any) -> Iterator[None]:
+    """Context in which a forward pass raises ModelError if the logits of a row's last position are not numbers."""
+
+    def check(_module: Any, _inputs: Any, output: Any) -> None:
+        logits = getattr(output, "logits", None)
+        if logits is not None and bool(logits[:, -1].isnan().any()):
+            raise undefined("logits are")
+
+    handle = network.register_forward_hook(check)
+    try:
+        yield
+    finally:
+        handle.remove()
