@@ -23,6 +23,8 @@ from nait.eval.suites.suite import Group, Suite
 
 MACRO = "_macro"
 _PRIMARY_MEAN = "primary_macro"
+SHOWN = 6
+"""Tasks that a warning names."""
 
 
 def parse(
@@ -48,6 +50,7 @@ def parse(
     warnings += _undirected(raw, by_task)
     groups = [result for group in suite.groups for result in _group_results(group, by_task, primary)]
     warnings += _without_mean(suite, by_task, groups)
+    warnings += _partial_means(suite, groups)
     flat = [*groups, *(result for results in by_task.values() for result in results)]
     asked = list(suite.requested)
     place = {name: i for i, name in enumerate(asked)}
@@ -188,6 +191,22 @@ def _without_mean(
         else:
             why = f"its tasks have no metric {', '.join(sorted(wanted))}"
         found.append(f"{group.name} has no mean: {why}")
+    return found
+
+
+def _partial_means(suite: Suite, groups: Sequence[Result]) -> list[str]:
+    """A warning for each group whose main mean leaves out tasks that ran, as they lack its metric or its filter."""
+    tasks = {group.name: group.tasks for group in suite.groups}
+    found = []
+    for mean in groups:
+        members = {member.task for member in mean.members}
+        left_out = [name for name in tasks[mean.task] if name not in members]
+        if mean.primary and left_out:
+            named = ", ".join(left_out[:SHOWN]) + (" ..." if len(left_out) > SHOWN else "")
+            found.append(
+                f"{mean.task} {mean.metric} is the mean of {len(members)} of its {len(tasks[mean.task])} tasks: "
+                f"{named} {'has' if len(left_out) == 1 else 'have'} no such metric"
+            )
     return found
 
 

@@ -196,6 +196,18 @@ def test_a_mean_of_a_metric_that_no_task_has_is_missing_with_a_warning() -> None
     assert parse(raw, wrong, primary={})[2] == ["both has no mean: its tasks have no metric bleu"]
 
 
+def test_a_mean_that_lacks_tasks_names_them() -> None:
+    suite, raw = _of_two_metrics(ACC, F1)
+    del raw["results"]["two"]["acc,none"]
+    both = replace(suite, groups=(Group("both", ("one", "two"), (GroupMean("acc", None, False),)),))
+    results, _, warnings = parse(raw, both, primary={})
+    assert [(r.value, len(r.members)) for r in results if r.is_group] == [(0.5, 1), (0.5, 1)]
+    assert warnings == ["both acc is the mean of 1 of its 2 tasks: two has no such metric"]
+    raw["results"]["two"]["acc,strict"] = 0.9  # another filter is another mean
+    (said,) = parse(raw, both, primary={})[2]
+    assert said == "both acc is the mean of 1 of its 2 tasks: two has no such metric"
+
+
 def test_a_metric_without_a_direction_is_taken_as_higher_is_better_with_a_warning() -> None:
     suite, raw = _of_two_metrics({"metric": "acc"}, F1)
     results, _, (said,) = parse(raw, suite, primary={})
