@@ -28,7 +28,8 @@ class Explanation:
     """Why a row of the pool is selected or not, for one target.
 
     `rank`: from 1, None if the row cannot be ranked. `percentile`: the share of eligible rows with a lower score.
-    `needed`: the score of the last selected row, None unless the order is by score. `layers`: layer -> contribution.
+    `needed`: the score of the last selected row, None unless the order is by the score of one column. `layers`:
+    layer -> contribution.
     `nearest`: id and similarity of the most similar reference rows.
     """
 
@@ -72,10 +73,10 @@ def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
     layers, nearest = _layers(place, of), _nearest(place, of)
     found = []
     for target, columns in by_target(table.targets).items():
-        values = table.values[:, columns].max(axis=1)
+        values = np.fmax.reduce(table.values[:, columns], axis=1)  # NaN only where no column has a score
         score = float(values[place])
         eligible = values[~np.isnan(values)]
-        one_column = len(table.targets) == 1
+        by_score = len(table.targets) == 1 and _sorted(values[ranking])
         found.append(
             Explanation(
                 id=example.id,
@@ -85,13 +86,19 @@ def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
                 score=None if np.isnan(score) else score,
                 rank=ranks.get(place),
                 percentile=None if np.isnan(score) else float((eligible < score).mean()),
-                needed=float(values[of.selection.rows[-1]]) if one_column else None,
+                needed=float(values[of.selection.rows[-1]]) if by_score else None,
                 reason=table.reasons.get(example.id, ""),
                 layers=layers.get(target, {}),
                 nearest=nearest.get(target, []),
             )
         )
     return found
+
+
+def _sorted(values: npt.NDArray[Any]) -> bool:
+    """Whether scores in the order of their ranks never rise, or never fall: the middle or a random order do both."""
+    steps = np.diff(values)
+    return bool((steps <= 0).all() or (steps >= 0).all())
 
 
 def _layers(place: int, of: ScoredSelection) -> dict[str, dict[int, float]]:

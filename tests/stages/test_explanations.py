@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nait.cli.selection.summaries import _explained
 from nait.core.errors import DataError
 from nait.core.ranking.budgets import Count
-from nait.core.ranking.orders import Highest, RoundRobin
+from nait.core.ranking.orders import FromQuantile, Highest, Lowest, MeanZScore, Middle, RoundRobin, Shuffled
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import cut
 from nait.stages.explanations import explain_row, place_of
@@ -84,6 +85,42 @@ def test_a_row_is_explained_by_its_rank_and_by_what_it_lacks() -> None:
     assert first.percentile == pytest.approx(2 / 3)
     assert (last.score, last.rank, last.reason) == (None, None, "why")
     assert third.nearest == [(REFS.examples[1].id, 0.75), (REFS.examples[0].id, 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("order", "lacks"),
+    [
+        (Highest(), "The last selected row has 3: 1 more was needed."),
+        (MeanZScore(), "The last selected row has 3: 1 more was needed."),
+        (Lowest(), "The last selected row has 2: 1 less was needed."),
+        (Middle(), ""),
+        (FromQuantile(), ""),
+        (Shuffled(), ""),
+    ],
+)
+def test_a_row_lacks_a_score_only_where_the_order_is_by_score(order: Any, lacks: str) -> None:
+    found = scored(Swaps(), [[4], [3], [2], [1]], ("math",), order)
+    others = [row for row in order(found.table).tolist() if row not in found.selection.rows]
+    (one,) = explain_row(others[0], found)
+    said = [line.strip() for line in _explained(one, {}) if "last selected" in line]
+    assert said == ([lacks] if lacks else [])
+
+
+def test_an_equal_score_is_decided_by_the_ids() -> None:
+    found = scored(Swaps(), [[4], [3], [3], [1]], ("math",), Highest())
+    (one,) = explain_row(2, found)
+    assert "The last selected row has 3: as much, and ids decide between equal scores." in "\n".join(
+        _explained(one, {})
+    )
+
+
+def test_a_row_with_a_score_in_some_columns_has_the_best_of_these() -> None:
+    values = [[np.nan, 4], [3, 1], [2, np.nan], [np.nan, np.nan]]
+    found = scored(object(), values, ("math/a", "math/b"), RoundRobin())
+    explained = [explain_row(place, found)[0] for place in range(4)]
+    assert [one.score for one in explained] == [4.0, 3.0, 2.0, None]
+    assert [one.percentile for one in explained[:3]] == [pytest.approx(2 / 3), pytest.approx(1 / 3), 0.0]
+    assert explained[0].selected
 
 
 def test_a_row_is_named_by_its_id_or_its_number() -> None:

@@ -62,9 +62,7 @@ def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]
     above = f"above {one.percentile:.1%} of the rows"
     lines = [f"Row {one.row} {chosen} for {one.target}: {rank}score {one.score:.4g}, {above}."]
     if one.needed is not None and not one.selected:
-        lines.append(
-            f"  The last selected row has {one.needed:.4g}: {one.needed - one.score:.4g} more was needed."
-        )
+        lines.append(f"  The last selected row has {one.needed:.4g}: {_missing(one.needed - one.score)}.")
     if one.layers:
         parts = sorted(one.layers.items(), key=lambda pair: -abs(pair[1]))[:LAYERS]
         shown = ", ".join(f"layer {layer} {part:+.3g}" for layer, part in parts)
@@ -74,6 +72,13 @@ def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]
         text.append("  Nearest reference rows:")
         text += [f"  {value:6.2f}  {_reference(name, references)}" for name, value in one.nearest]
     return text
+
+
+def _missing(difference: float) -> str:
+    """What a row's score lacks; rows with equal scores are ranked by id."""
+    if difference == 0:
+        return "as much, and ids decide between equal scores"
+    return f"{abs(difference):.4g} {'more' if difference > 0 else 'less'} was needed"
 
 
 def _reference(name: str, references: Mapping[str, Example]) -> str:
