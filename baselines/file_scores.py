@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +43,9 @@ class FileScores:
     - `only`: column -> value: only these rows of the file.
     - `cost`: what scoring cost elsewhere: `hours` of the run's devices, and `money` in its currency.
     """
+
+    version: ClassVar[int] = 2
+    """Part of the scores' key. 2: a column `row` or `id` beside the key is not a score."""
 
     path: Paths
     join: str = "auto"

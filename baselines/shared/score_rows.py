@@ -25,7 +25,7 @@ KEY = "selector.path"
 ID, ROW, TEXT = "id", "row", "text"
 SCORE, PREFIX = "score", "score:"
 """A score's usual column, and the prefix of the columns in a run's `scores.parquet`."""
-NOT_SCORES = ("rank", "answer_tokens", "selected", "index")
+NOT_SCORES = (ID, ROW, "rank", "answer_tokens", "selected", "index")
 
 
 @dataclass(frozen=True)

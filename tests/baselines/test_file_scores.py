@@ -81,6 +81,16 @@ def test_several_columns_are_several_columns(tmp_path: Path) -> None:
     assert scored(written(tmp_path, rows), columns=["taste"]).targets == ("any",)
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_column_that_could_be_the_key_does_not_count_as_a_score(tmp_path: Path, kind: str) -> None:
+    rows = [{"id": example.id, "row": example.row, "taste": -example.row} for example in POOL.examples]
+    table = scored(written(tmp_path, rows, kind))
+    assert table.targets == ("any",)
+    assert table.values[:, 0].tolist() == [-example.row for example in POOL.examples]
+    numbered = [{"id": 7 * k, "row": k, "taste": -k} for k in range(30)]
+    assert np.array_equal(scored(written(tmp_path, numbered, kind), join="row").values, table.values)
+
+
 def test_rows_without_a_score_are_counted_by_reason_and_the_first_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, [{"row": 3, "score": 1.5}, {"row": 4, "score": None}, {"row": 77, "score": 2}])
     table = scored(path)
