@@ -25,7 +25,7 @@ from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.picks import read_picks
 from nait.sweeps.stored_runs.run_set import RunSet
 from nait.sweeps.stored_runs.stores import ReadableStore
-from nait.sweeps.validity.lds_report import lds_table, too_few, validities, validity_blocks, validity_csv
+from nait.sweeps.validity.lds_report import lds_table, unmeasured, validities, validity_blocks, validity_csv
 from nait.sweeps.validity.method_scores import Validity
 
 REASONING = ("logic", "math", "code")
@@ -86,7 +86,7 @@ class Report:
             several = f"Table {one.sheet.number}: " if one.of > 1 else ""
             mark = f"-{one.sheet.number}" if one.of > 1 else ""
             sections += [section.marked(several, mark) for section in self._sections(runs, one)]
-        blocks = (*validity_blocks(predicted), Notes(tuple(too_few(runs))))
+        blocks = (*validity_blocks(predicted), Notes(tuple(unmeasured(runs))))
         sections[:0] = [*self._answers(runs, found), Section("Does a score predict?", blocks)]
         return Document.of("Which data to tune on: " + ", ".join(models), sections)
 

@@ -24,7 +24,7 @@ from nait.sweeps.validity.lds_statistics import (
     smallest_detectable,
 )
 from nait.sweeps.validity.method_scores import MethodScores, Validity, validity_of
-from nait.sweeps.validity.trained_subsets import trained_subsets
+from nait.sweeps.validity.trained_subsets import TrainedSubsets, trained_subsets
 
 NAME = "validity"
 
@@ -39,12 +39,23 @@ def validities(runs: RunSet, benchmarks: Benchmarks) -> list[Validity]:
     return [one for one in found if one.methods]
 
 
-def too_few(runs: RunSet) -> list[str]:
-    """A note for each group of subsets that is too small."""
-    return [
+def unmeasured(runs: RunSet) -> list[str]:
+    """A note for each group of subsets that is too small, or that has no benchmark with items."""
+    found = trained_subsets(runs)
+    few = [
         f"{len(one.numbers)} random subsets were trained; what scores predict is measured from {LEAST_SUBSETS} on."
-        for one in trained_subsets(runs)
+        for one in found
         if len(one.numbers) < LEAST_SUBSETS
+    ]
+    return few + [note for one in found if not one.benchmarks for note in _without_items(one)]
+
+
+def _without_items(subsets: TrainedSubsets) -> list[str]:
+    """A note on the benchmarks that have no outcomes of single items."""
+    if not subsets.without_items:
+        return []
+    return [
+        f"Not measured on {some(subsets.without_items)}: the result is not a mean over items that all subsets share."
     ]
 
 
@@ -150,6 +161,7 @@ def notes(found: Validity) -> list[str]:
         )
     if lacking:
         told.append(f"Rows without a score have the method's lowest: {', '.join(lacking)} rows.")
+    told += _without_items(subsets)
     if found.left_out:
         told.append(f"Not measured, because of an order of another package: {some(found.left_out)}.")
     return told

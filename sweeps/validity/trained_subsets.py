@@ -31,7 +31,8 @@ class TrainedSubsets:
     """Subsets of one pool that were trained and evaluated alike.
 
     `numbers` [R] and `chosen` [R] are the numbers of the subsets and the ids of their rows. `benchmarks`: task -> its
-    outcomes. `seconds`: of training and evaluating all of them. `seeds`: trainings per subset.
+    outcomes. `seconds`: of training and evaluating all of them. `seeds`: trainings per subset. `without_items`: the
+    benchmarks whose result is not a mean over items that all subsets share.
     """
 
     head: Heading
@@ -44,6 +45,7 @@ class TrainedSubsets:
     items: Mapping[str, int]
     seconds: float
     seeds: int
+    without_items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def _trained(runs: RunSet, sheet: Sheet, board: Board, rows: Sequence[Row]) -> T
         {task: sum(part.shape[1] for _, part in strata) for task, strata in benchmarks.items()},
         sum((row.seconds_train or 0.0) + (row.seconds_evaluate or 0.0) for row in counted.values()),
         min(len(found[task]) for found in whole.values() for task in tasks),
+        tuple(task for task in tasks if task not in benchmarks),
     )  # fmt: skip
 
 

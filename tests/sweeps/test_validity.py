@@ -14,6 +14,8 @@ from scipy import stats
 from nait.core.ranking.orders import Highest, Lowest, Middle, RoundRobin
 from nait.core.ranking.rank_statistics import spearman
 from nait.core.ranking.score_table import ScoreTable
+from nait.core.statistics.results import Evaluation, Item, Result
+from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.artifacts.score_files import read_scores
 from nait.store import Store
 from nait.sweeps.reports.full_report import Report
@@ -252,6 +254,40 @@ def test_equal_results_have_no_correlation_and_a_note(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(validity_csv([found]))))
     assert {row["benchmark"]: row["lds"] == "" for row in rows} == {"nano_math": True, "nano_code": False}
     assert any("same result on nano_math: no correlation is defined" in note for note in notes(found))
+
+
+def evaluated(store: Store, number: int, *, items: bool) -> str:
+    """The address of an evaluation with a perplexity, which is not a mean over items; with or without an accuracy."""
+    right = [float(k < 5 + 5 * number) for k in range(60)]
+    accuracy = Result("nano_math", "acc", sum(right) / 60, 0.05, 60)
+    perplexity = Result("wikitext", "perplexity", 20.0 - number, None, 60, higher_is_better=False)
+    found = [Item("nano_math", k, "acc", "", value, f"h{k}") for k, value in enumerate(right)]
+    evaluation = Evaluation((accuracy, perplexity) if items else (perplexity,), tuple(found if items else ()))
+    names = [one.task for one in evaluation.results]
+    tasks = {name: {"definition": "d", "data": None, "num_fewshot": 0} for name in names}
+    key = {"suite": {"requested": names, "tasks": tasks}, "model": "m0", "number": number}
+
+    def write(part: Path) -> dict[str, Any]:
+        write_evaluation(part, evaluation)
+        return {}
+
+    return store.produce("evaluations", key, write).address
+
+
+@pytest.mark.parametrize("items", [True, False])
+def test_a_benchmark_without_items_is_named(items: bool, tmp_path: Path) -> None:
+    store, out = Store(tmp_path / "store"), tmp_path / "out"
+    put(store, "nait", target="math", evaluated=False)
+    for number in range(8):
+        made = {"evaluation": evaluated(store, number, items=items)}
+        put(store, "tilted_random", target="math", subset=str(number), also=made)
+    assert [list(one.subsets.benchmarks) for one in validities(RunSet.load(store), {})] == (
+        [["nano_math"]] if items else []
+    )
+    out.mkdir()
+    Report().report(store, None, out)
+    said = "Not measured on wikitext: the result is not a mean over items that all subsets share."
+    assert said in (out / "report.md").read_text()
 
 
 def test_the_report_shows_predictions_and_no_line_for_each_subset(swept: Store, tmp_path: Path) -> None:
