@@ -170,8 +170,12 @@ def missing(entry: SubmittedMethod) -> list[str]:
 def _without_benchmarks(entry: SubmittedMethod) -> list[str]:
     """Evaluations that do not cover their benchmarks. All runs of an entry have one suite."""
     facts = entry.runs[0].identity.evaluation
-    limit = facts.get("eval.limit", "null")
-    faults = [] if limit == "null" else [f"{entry.name}: eval.limit={limit} leaves items out"]
+    parts = {
+        key: value
+        for key, value in facts.items()
+        if value != "null" and (key == "eval.limit" or f"{key}.".startswith("eval.spread."))
+    }
+    faults = [f"{entry.name}: {key}={value} leaves items out" for key, value in sorted(parts.items())]
     absent = facts.get("eval.missing", "[]")
     return faults if absent in ("[]", "") else [*faults, f"{entry.name}: tasks without a result: {absent}"]
 

@@ -164,6 +164,17 @@ def test_an_evaluation_of_the_first_items_is_refused(sweep: Sweep) -> None:
     assert "eval.limit=20 leaves items out" in sweep.refused()
 
 
+@pytest.mark.parametrize(
+    ("spread", "said"),
+    [(5, "eval.spread=5 leaves items out"), ({"nano_math": 9}, "eval.spread.nano_math=9 leaves items out")],
+)
+def test_a_subset_of_a_benchmark_is_refused(spread: Any, said: str, sweep: Sweep) -> None:
+    for name in ("nait", "random"):
+        for seed in range(3):
+            sweep.add(name, seed, **{"eval.spread": spread})
+    assert said in sweep.refused()
+
+
 def test_tasks_without_a_result_are_refused(sweep: Sweep) -> None:
     for seed in range(3):
         for name in ("nait", "random"):
