@@ -23,7 +23,7 @@ FUZZ = int(os.environ.get("NAIT_FAULTS_FUZZ", "20000"))
 SHARDS = 4
 SETTLED = 0.3
 """The share of the jobs after which a process has its caches."""
-MB_PER_JOB = 0.1
+MB_PER_JOB = 0.05
 """The most that a job may add to the memory of its process."""
 
 

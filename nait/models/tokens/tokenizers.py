@@ -14,6 +14,10 @@ PROBES = (
     "日本語 текст ﬁ 🙂",
 )
 NAMED = ("bos_token", "eos_token", "unk_token", "pad_token")
+SHARED = 4
+"""The most backends that a process keeps."""
+_backends: list[Any] = []
+"""The backends of the tokenizers that were opened last."""
 
 
 def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
@@ -35,9 +39,11 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
             where=str(folder),
             fix="Check the files, or save it there again with its save_pretrained().",
         ) from error
+    _share_backend(tokenizer)
     file = folder / "tokenizer.json"
     if file.is_file() and not _agrees(tokenizer, file):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+        _share_backend(tokenizer)
     _keep_no_texts(tokenizer)
     return tokenizer
 
@@ -83,6 +89,7 @@ def _agrees(tokenizer: Any, file: Path) -> bool:
     from tokenizers import Tokenizer
 
     bare = Tokenizer.from_file(str(file))
+    _cache_no_words(bare)
     return all(
         tokenizer(text, add_special_tokens=False)["input_ids"]
         == bare.encode(text, add_special_tokens=False).ids
@@ -93,5 +100,39 @@ def _agrees(tokenizer: Any, file: Path) -> bool:
 def _keep_no_texts(tokenizer: Any) -> None:
     """Disable the word cache if a whole text counts as one word: it would keep 10,000 texts."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None and backend.pre_tokenizer is None and hasattr(backend.model, "_resize_cache"):
+    if backend is not None and backend.pre_tokenizer is None:
+        _cache_no_words(backend)
+
+
+def _cache_no_words(backend: Any) -> None:
+    if hasattr(backend.model, "_resize_cache"):
         backend.model._resize_cache(0)
+
+
+def _share_backend(tokenizer: Any) -> None:
+    """Give the tokenizer the backend of an earlier one that has the same content.
+
+    The tokenizers library keeps the words that a backend has cached until the thread ends, also of a backend that is
+    gone. With a backend for each opening they would add up over the jobs of a process.
+    """
+    own = getattr(tokenizer, "_tokenizer", None)
+    if own is None:  # not of this library
+        return
+    content = own.to_str()
+    for one in _backends:
+        _cut_and_pad_like(one, own)
+        if one.to_str() == content:  # no user has changed it
+            tokenizer._tokenizer = one
+            return
+    _backends.append(own)
+    del _backends[:-SHARED]
+
+
+def _cut_and_pad_like(backend: Any, other: Any) -> None:
+    """Give a backend the truncation and padding of another one: each call of a tokenizer sets its own."""
+    backend.no_truncation()
+    backend.no_padding()
+    if other.truncation:
+        backend.enable_truncation(**other.truncation)
+    if other.padding:
+        backend.enable_padding(**other.padding)

@@ -17,7 +17,7 @@ from nait.core.addresses import digest_file
 
 CHECKSUM = "checksum"
 """The entry of a JSON object with the checksum of its other entries."""
-MANY = 50_000
+MANY = 2_000
 """The number of files whose hashes a process remembers."""
 LARGE = 1 << 26
 """Bytes from which several files are hashed at the same time."""
@@ -36,11 +36,13 @@ def state_of(path: Path) -> State:
 def sha256(path: Path) -> str:
     """A file's SHA-256 in hex, from memory if this process has read the file before."""
     state = state_of(path)
-    if state not in _known:
+    digest = _known.get(state)
+    if digest is None:
+        digest = digest_file(path)
         if len(_known) >= MANY:
-            _known.clear()
-        _known[state] = digest_file(path)
-    return _known[state]
+            _known.clear()  # another thread may read it
+        _known[state] = digest
+    return digest
 
 
 def sums_of(folder: Path, *, without: Iterable[str] = ()) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nait.core.addresses import address
+from nait.core.inputs.regular_files import regular_text
 from nait.core.inputs.shapes import unreadable_part
 from nait.store.files.checksums import CHECKSUM, State, damage, is_signed, signed, state_of, sums_of
 from nait.store.files.damaged import MANIFEST, DamagedError, artifact_of, damaged, unreadable
@@ -25,8 +26,8 @@ log = logging.getLogger("nait")
 FILES = "files"
 UNLISTED = (MANIFEST, "used.json")
 """Files that a manifest does not list. The time of the last use changes."""
-MANIFESTS = 1024
-"""The number of manifests that a process keeps in memory."""
+MANIFESTS = 64
+"""The number of manifests that a process keeps in memory: about 10 kB each."""
 OMITTED = "omitted"
 """Files that a copy of an artifact leaves out, such as the responses of an evaluation that was fetched from W&B."""
 
@@ -190,7 +191,7 @@ def read_json(path: Path) -> Any:
     if path.name != MANIFEST:
         check_path(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(regular_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise unreadable(error, path) or damaged(path, f"cannot be read ({error})") from error
     if wrong := unreadable_part(found):
