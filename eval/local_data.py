@@ -19,6 +19,8 @@ import yaml
 
 from nait.core.addresses import digest_file
 from nait.core.errors import ConfigError, DataError
+from nait.core.inputs.regular_files import regular_text
+from nait.core.inputs.repeated_keys import yaml_of
 
 SplitFiles = dict[str, tuple[Path, ...]]
 
@@ -54,10 +56,10 @@ def split_files(place: Path, config: str | None) -> SplitFiles:
 @functools.lru_cache(maxsize=64)
 def _declared(readme: Path, _changed: int) -> tuple[Mapping[str, Any], ...]:
     """The `configs:` entries in the front matter of a README.md."""
-    front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", readme.read_text(encoding="utf-8"), re.DOTALL)
     try:
-        card = yaml.safe_load(front.group(1)) if front else None
-    except yaml.YAMLError as error:
+        front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", regular_text(readme), re.DOTALL)
+        card = yaml_of(front.group(1), yaml) if front else None
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"the front matter cannot be read ({error})", where=str(readme)) from error
     return tuple(card.get("configs") or ()) if isinstance(card, dict) else ()
 

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nait.cli.config.log_lines import LogLines
 from nait.cli.subcommands.main_app import work_of
-from nait.core.errors import NaitError
+from nait.core.errors import NaitError, show_bug
 from nait.core.inputs.paths import write_error
 from nait.core.inputs.secrets import masked, masked_words
-from nait.core.inputs.visible_text import visible
+from nait.core.inputs.visible_text import visible_record
 from nait.core.ranks import Workers, workers_from
 
 TERMINATED = 128 + signal.SIGTERM
@@ -30,6 +31,9 @@ def main() -> None:
     # The Hub is contacted only on request: model=hf, data=hub, eval.online=true.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    sys.excepthook = show_bug
+    if logging.lastResort:  # it shows what is logged before Hydra sets the log up
+        logging.lastResort.setFormatter(LogLines("%(message)s", ""))
     logging.raiseExceptions = False  # no traceback for each line that cannot be written to the log file
     try:
         work_of(arguments)()
@@ -65,7 +69,7 @@ def _log_interruption(how: str, workers: Workers, arguments: Sequence[str]) -> N
 
 
 def _fail(message: str) -> None:
-    print(f"nait: {visible(masked(message))}", file=sys.stderr)
+    print(visible_record(masked(f"nait: {message}")), file=sys.stderr)
     sys.exit(2)
 
 

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nait.core.errors import NaitError
+from nait.core.errors import NaitError, show_bug
 from nait.core.inputs.paths import write_error
 from nait.core.inputs.secrets import masked
-from nait.core.inputs.visible_text import visible
+from nait.core.inputs.visible_text import visible, visible_line, visible_record
 from nait.store import Store
 from nait.sweeps.analyses.cost_table import Costs
 from nait.sweeps.reports.full_report import Report
@@ -32,14 +32,15 @@ def main() -> None:
     """Print one leaderboard of all stores and write its files to --out."""
     parser = _parser()
     arguments = parser.parse_args()
+    sys.excepthook = show_bug
     if not (arguments.stores or arguments.wandb or arguments.workspace):
         parser.error("give a STORE, --wandb or --workspace")
     if arguments.group and not arguments.wandb:
         parser.error("--group needs --wandb")
     try:
         if arguments.workspace:
-            print(f"Saved view: {save_view(arguments.workspace)}")
-            print(f"Saved report: {save_report(arguments.workspace)}")
+            print(visible_line(f"Saved view: {save_view(arguments.workspace)}"))
+            print(visible_line(f"Saved report: {save_report(arguments.workspace)}"))
         if arguments.stores or arguments.wandb:
             print(visible(_leaderboard(arguments)))
     except Exception as error:
@@ -50,7 +51,7 @@ def main() -> None:
         )
         if refused is None:
             raise
-        print(f"nait-leaderboard: {masked(str(refused))}", file=sys.stderr)
+        print(visible_record(masked(f"nait-leaderboard: {refused}")), file=sys.stderr)
         sys.exit(2)
 
 

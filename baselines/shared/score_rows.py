@@ -124,7 +124,7 @@ def _number(value: Any, column: str, place: str) -> float:
         return math.nan
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.inf
     if math.isinf(number):
         shown = repr(value)[:60]
@@ -153,7 +153,7 @@ def _key(join: str, value: Any, column: str, place: str) -> str | int:
         return str(value)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not number.is_integer() or number < 0:
         raise DataError(

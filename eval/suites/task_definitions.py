@@ -18,12 +18,10 @@ from typing import Any, Literal
 import yaml
 
 from nait.core.errors import ConfigError, did_you_mean
-from nait.core.inputs.repeated_keys import repeated_in_yaml, repeated_key_error, written_out
+from nait.core.inputs.repeated_keys import MOST_PARTS, repeated_in_yaml, repeated_key_error, written_out
 
 OWN = Path(__file__).parents[1] / "tasks"
 STOCK = ("gsm8k", "mmlu/default", "bbh/cot_fewshot")
-MOST_PARTS = 1_000_000
-"""The most keys and values of a task file with its aliases written out."""
 _SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
 
 # libyaml reads the stock folders ten times faster; PyYAML may have been built without it.
@@ -104,7 +102,7 @@ def read_definition(
                 )
             repeated = repeated_in_yaml(node)  # before merges are resolved, which may repeat a key
             config = loader.construct_document(node) if node else None
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise ConfigError(f"the task file cannot be read ({error})", where=str(path)) from error
     if repeated:
         raise repeated_key_error(repeated[0], f"{path} line {repeated[1]}")

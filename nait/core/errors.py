@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import traceback
 from collections.abc import Iterable, Sequence
+from types import TracebackType
 
+from nait.core.inputs.secrets import masked
 from nait.core.inputs.visible_text import visible
 
 
@@ -22,7 +26,8 @@ class NaitError(Exception):
         super().__init__(what, where, fix)
 
     def __str__(self) -> str:
-        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        where = self.where.replace("\n", "\\n")  # a place is on one line, also if a file's name has two
+        parts = [f"{where}: {self.what}" if where else self.what]
         if self.fix:
             parts.append(self.fix)
         whole = " ".join(part if part.endswith((".", "?", "!")) else part + "." for part in parts)
@@ -43,6 +48,12 @@ class ModelError(NaitError):
 
 class StoreError(NaitError):
     """An artifact is damaged or cannot be written."""
+
+
+def show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback of an exception that is a bug, without the secrets and control characters in its texts."""
+    lines = traceback.format_exception(kind, error, trace)
+    print(visible(masked("".join(lines))), end="", file=sys.stderr)  # noqa: T201
 
 
 MANY = 40

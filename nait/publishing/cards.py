@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nait.core.inputs.visible_text import visible_line
+from nait.core.inputs.visible_text import plain_markdown, visible_line
 from nait.store import Artifact, read_json
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -110,8 +109,7 @@ def _licence(manifest: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A name as Markdown without effect: names come from data, and a card is shown as a page."""
-    return re.sub(r"([\\`*\[\]|~])", r"\\\1", html.escape(visible_line(str(value)), quote=False))
+    return plain_markdown(str(value))
 
 
 def _code(value: Any) -> str:

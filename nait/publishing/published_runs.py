@@ -9,6 +9,7 @@ from typing import Any
 
 from nait.core.errors import DataError
 from nait.core.inputs.paths import at_home
+from nait.core.inputs.visible_text import visible
 from nait.publishing.cards import card
 from nait.store import MANIFEST, Artifact, Store, read_json, reading, write_text
 
@@ -115,7 +116,7 @@ def _write(folder: Path, kept: dict[str, Artifact]) -> None:
             for source, place in _files(name, artifact):
                 (folder / place).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / place)
-    write_text(folder / IDS, "".join(f"{key}\n" for key in _selected(kept[SCORES])))
+    write_text(folder / IDS, "".join(f"{_on_one_line(key)}\n" for key in _selected(kept[SCORES])))
 
 
 def _files(name: str, artifact: Artifact) -> Iterator[tuple[Path, str]]:
@@ -127,6 +128,11 @@ def _files(name: str, artifact: Artifact) -> Iterator[tuple[Path, str]]:
         wanted = file.name not in NOT_WEIGHTS if name == ADAPTER else file.suffix in (".json", ".safetensors")
         if file.is_file() and wanted and file.suffix in (".json", ".safetensors"):
             yield file, f"{name}/{file.name}"
+
+
+def _on_one_line(key: str) -> str:
+    """An id; one with line breaks, which would look like several ids, has them as escapes."""
+    return key if key.isprintable() else visible(key).replace("\n", "\\n")
 
 
 def _selected(artifact: Artifact) -> list[str]:

@@ -21,6 +21,8 @@ from nait.stages.stability import ScoredSelection
 
 NEAREST = 3
 """Reference rows that are named as a row's nearest."""
+DIGITS = 20
+"""A text with as many digits is not the number of a row."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def place_of(pool: Pool, name: str) -> int:
     if name in ids:
         return ids[name]
     number = name.removeprefix("row").strip(" :#")
-    if number.isdigit():
+    if number.isdecimal() and len(number) < DIGITS:
         places = {example.row: place for place, example in enumerate(pool.examples)}
         if int(number) in places:
             return places[int(number)]

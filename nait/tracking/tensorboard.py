@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from nait.core.contracts import Files
 from nait.core.errors import ConfigError
+from nait.core.inputs.visible_text import plain_markdown
 from nait.store.jsonable import plain
 from nait.tracking.guard import Guard
 
@@ -135,4 +136,4 @@ class TensorboardTracker:
 
 
 def _cell(value: object) -> str:
-    return str(plain(value)).replace("|", "\\|").replace("\n", " ")
+    return plain_markdown(str(plain(value)))

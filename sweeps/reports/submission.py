@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 
 from nait.core.errors import ConfigError, NaitError
 from nait.core.inputs.paths import at_home
+from nait.core.inputs.shapes import fault, keyed, optional, record, text
 from nait.core.statistics.power import FEWEST
-from nait.store import Store
+from nait.store import Store, read_json
 from nait.store.upkeep.run_chain import chain_of
 from nait.sweeps.grouping.boards import Board, PlacedRun, boards
 from nait.sweeps.reports.leaderboard import measured
@@ -23,6 +23,9 @@ from nait.sweeps.stored_runs.stores import Stores
 RUN = "run.json"
 REFERENCES = (CONTROL, BASE, FULL)
 """Methods that others are compared with, and that have no entries of their own."""
+RECORD = record(
+    {"status": text, "links": keyed(optional(text)), "config": record({"paths": record({"store": text})})}
+)
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,11 @@ def recorded(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
         raise ConfigError("holds no run", where=str(folder), fix=fix)
     found = []
     for file in files:
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            _ = record["status"], dict(record["links"]), str(record["config"]["paths"]["store"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        record = read_json(file)
+        if wrong := fault(record, RECORD):
             raise ConfigError(
-                "is not the record of a run", where=str(file), fix="Run the job again."
-            ) from error
+                f"is not the record of a run ({wrong})", where=str(file), fix="Run the job again."
+            )
         found.append((file.parent, record))
     return found
 

@@ -11,7 +11,19 @@ from typing import Any
 
 from nait.core.addresses import address
 from nait.core.errors import DataError
-from nait.core.inputs.shapes import fault, finite, flag, keyed, listed, optional, record, text, whole
+from nait.core.inputs.regular_files import regular_text
+from nait.core.inputs.shapes import (
+    fault,
+    finite,
+    flag,
+    keyed,
+    listed,
+    optional,
+    record,
+    text,
+    unreadable_part,
+    whole,
+)
 from nait.store import is_signed, signed, write_json, write_text
 from nait.sweeps.grouping.boards import PlacedRun
 from nait.sweeps.render.leaderboard_tables import number
@@ -24,6 +36,8 @@ from nait.sweeps.stored_runs.method_names import CONTROL
 FORMAT = 1
 ROWS, TABLE = "rows", "TABLE.md"
 ID_CHARS = 12
+LARGEST_MB = 16
+"""The size of the largest row that is read, in MB."""
 LOCAL = ("path", "paths", "folder", "file")
 """Last parts of settings that hold paths of the submitter's machine."""
 HEAD = "<!-- `nait submit` writes this file from the rows in rows/. -->\n\n# Entries"
@@ -135,10 +149,10 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted((folder / ROWS).glob("*.json")):
         try:
-            row = json.loads(path.read_text(encoding="utf-8"))
+            row = json.loads(regular_text(path, largest_mb=LARGEST_MB))
         except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"cannot be read ({error})", where=str(path), fix=_AGAIN) from error
-        wrong = fault(row, ROW)
+        wrong = unreadable_part(row) or fault(row, ROW)
         if not wrong and not is_signed(row):
             wrong = "differs from its checksum: rows are generated, not edited"
         if not wrong and path.stem != row["id"]:

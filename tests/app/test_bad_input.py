@@ -77,3 +77,20 @@ def test_a_field_that_a_template_drops_is_named_before_a_model_is_opened(
         assert word in done.stderr
     assert "Opening" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_name_with_line_breaks_forges_no_line_of_a_log(nait: Run, tmp_path: Path, home: Path) -> None:
+    path = tmp_path / "a\n10:00:00 I Nothing is wrong.\nnait: forged\n.jsonl"
+    path.write_bytes((home / "pool.jsonl").read_bytes())
+    done = nait(f"data.path='{path}'", "selector=random", "stages=[select]")
+    assert done.returncode == 0, done.stderr
+    (log,) = (tmp_path / "runs").rglob("*.log")
+    for text in (done.stderr, log.read_text()):
+        assert "Nothing is wrong." in text
+        assert not [line for line in text.splitlines() if line.startswith(("10:00:00 I N", "nait: forged"))]
+    path.write_text("{")
+    done = nait(f"data.path='{path}'", "selector=random", "stages=[select]")
+    assert done.returncode == 2
+    assert not [
+        line for line in done.stderr.splitlines() if line.startswith(("10:00:00 I N", "nait: forged"))
+    ]

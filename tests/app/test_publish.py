@@ -9,7 +9,7 @@ import pytest
 
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.hub.uploads import upload_folder
-from nait.publishing.published_runs import publish
+from nait.publishing.published_runs import _on_one_line, publish
 from tests.app.commands import given, make_home, warm
 
 TRAIN = ("train.epochs=1", "train.max_steps=1", "train.batch_size=4", "train.lora.r=2")
@@ -104,3 +104,7 @@ def test_an_upload_is_private_and_only_made_when_asked_for(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(NaitError, match="HF_HUB_OFFLINE is set"):
         upload_folder(tmp_path, "me/set", kind="dataset")
+
+
+def test_an_id_with_line_breaks_is_one_line() -> None:
+    assert [_on_one_line(key) for key in ("a", "数 1", "a\nb\x1b")] == ["a", "数 1", "a\\nb\\x1b"]

@@ -135,3 +135,10 @@ def test_a_recorded_command_starts_no_program_without_trust(word: str, tmp_path:
     with pytest.raises(ConfigError, match="running its command again may run code"):
         check_command([word], tmp_path, trusted=False)
     check_command([word], tmp_path, trusted=True)
+
+
+def test_a_damaged_file_of_scores_beside_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "selected.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    (tmp_path / "scores.parquet").write_bytes(b"PAR1 and more")
+    with pytest.raises(NaitError, match=r"scores\.parquet: cannot be read"):
+        shown(str(tmp_path / "selected.jsonl"), "store", as_json=False)

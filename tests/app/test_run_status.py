@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,10 @@ def test_a_record_that_cannot_be_read_stays(tmp_path: Path) -> None:
         (folder / "run.json").write_text(text)
         settle(folder)
         assert (folder / "run.json").read_text() == text
+
+
+def test_a_pipe_in_place_of_a_record_blocks_no_job(tmp_path: Path) -> None:
+    folder = tmp_path / "2026-01-01" / "10-00-00"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "run.json")
+    settle_all(tmp_path)

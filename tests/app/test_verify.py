@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from nait.cli.selection.recorded_code import check_command
 from nait.cli.subcommands.main_app import work_of
-from nait.core.errors import ConfigError
+from nait.core.errors import ConfigError, NaitError
 from nait.store import Store
 from nait.store.upkeep.run_chain import chain_of, recompute
 from tests.app.commands import Run, warm
@@ -111,3 +113,53 @@ def test_a_folder_without_a_result_is_refused(text: str, tmp_path: Path) -> None
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(ConfigError, match="holds no run"):
         work_of(["verify", str(tmp_path)])()
+
+
+def without_contamination(record: dict[str, Any]) -> None:
+    record["config"]["contamination"] = ["exclude"]
+
+
+HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a quote that does not end": lambda record: record["config"].update(command="nait data.path='x"),
+    "a command that is a list": lambda record: record["config"].update(command=["nait"]),
+    "a link to a list": lambda record: record["links"].update(adapter=["x"]),
+    "links that are a list": lambda record: record.update(links=[["selection", "x"]]),
+    "a rule that is a list": without_contamination,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_record_of_another_form_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    parts = (
+        "data", "target", "model", "selector", "order", "budget", "template", "engine", "train", "eval", "cost",
+        "report", "tracking", "options",
+    )  # fmt: skip
+    config: dict[str, Any] = {
+        **{part: {} for part in parts}, "stages": ["select"], "paths": {"store": str(tmp_path)},
+        "store": {"wait_seconds": None, "limit_gb": None}, "seed": 0, "group": None, "label": None, "plan": False,
+        "beside": [], "command": "nait selector=random", "contamination": {"exclude": True},
+    }  # fmt: skip
+    links: dict[str, Any] = {"selection": None, "scores": None}
+    record: dict[str, Any] = {"config": config, "links": links, "warnings": []}
+    HOSTILE[name](record)
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(NaitError, match=r"run\.json|holds no run"):
+        work_of(["verify", str(tmp_path)])()
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "submit", "publish", "explain"])
+def test_a_pipe_in_place_of_a_record_is_not_read(command: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.json")
+    words = {
+        "publish": ["publish", str(tmp_path), str(tmp_path / "out")],
+        "explain": ["explain", "0", "--in", str(tmp_path)],
+    }
+    with pytest.raises(NaitError):
+        work_of(words.get(command, [command, str(tmp_path)]))()
+
+
+def test_a_record_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "run.json").touch()
+    os.truncate(tmp_path / "run.json", 1 << 40)
+    with pytest.raises(NaitError, match="it has more than 256 MB"):
+        work_of(["show", str(tmp_path)])()

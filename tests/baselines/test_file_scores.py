@@ -181,3 +181,18 @@ def test_the_published_selections_of_alpaca_enter_by_row_number(shared: Callable
         ranking = Highest()(scorer.score(alpaca, [], None))  # type: ignore[arg-type]
         wanted = [row["alpaca_row"] for row in published if row["selection"] == name]
         assert [alpaca.examples[row].row for row in ranking] == list(dict.fromkeys(wanted))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"id": "r1", "score": %s}', "which is not a finite number"),
+        ('{"row": %s, "score": 1}', "which is not a row number"),
+        ('{"id": "r1", "other": %s}', "no column holds numbers"),
+    ],
+)
+def test_a_whole_number_of_400_digits_is_refused(line: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    path.write_text(line % ("9" * 400) + "\n")
+    with pytest.raises((DataError, ConfigError), match=message):
+        scored(path)

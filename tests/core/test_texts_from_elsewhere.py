@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 import pytest
 
 from nait.cli.config.log_lines import LogLines, TerminalLines
-from nait.core.errors import NaitError
+from nait.core.errors import NaitError, show_bug
 from nait.core.inputs.secrets import masked, masked_parts, masked_words, without_login
 from nait.core.inputs.spreadsheets import inert
-from nait.core.inputs.visible_text import visible, visible_line, visible_parts
+from nait.core.inputs.visible_text import plain_markdown, visible, visible_line, visible_parts, visible_record
 
 CONTROLS = [
     "\x00",
@@ -132,3 +133,44 @@ def test_a_value_with_spaces_is_masked_as_a_whole() -> None:
 
 def test_the_default_encoding_prints_every_visible_text() -> None:
     visible("".join(map(chr, range(0x3000)))).encode(sys.getfilesystemencoding())
+
+
+FORGED = "a\n10:00:00 W nothing is wrong\n\n  b\n\x1b[2Jc.jsonl"
+
+
+def test_a_name_with_line_breaks_forges_no_record_of_the_log() -> None:
+    record = logging.LogRecord("nait", logging.INFO, "", 0, "Pool '%s'.", (FORGED,), None)
+    text = LogLines("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S").format(record)
+    assert [line for line in text.split("\n") if re.match(r"\S", line)] == [text.split("\n")[0]]
+    assert "\n  10:00:00 W nothing is wrong\n\n  b\n  \\x1b[2Jc.jsonl'." in text
+    assert visible_record("one\n  two\nthree") == "one\n  two\n  three"
+
+
+def test_the_place_of_an_error_is_on_one_line() -> None:
+    text = str(NaitError("is damaged", where=FORGED, fix="Write it again."))
+    assert text.startswith("a\\n10:00:00 W nothing is wrong\\n\\n  b\\n\\x1b[2Jc.jsonl: is damaged.")
+    assert "\n" not in text
+
+
+def test_the_traceback_of_a_bug_shows_neither_controls_nor_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", "s3cret-value")
+    try:
+        raise KeyError("\x1b[2J", "s3cret-value")
+    except KeyError as error:
+        bug = ValueError(f"\x1b]0;x\x07 s3cret-value {error}")
+        show_bug(type(bug), bug, error.__traceback__)
+    text = capsys.readouterr().err
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.endswith("\n")
+    assert "\x1b" not in text
+    assert "s3cret-value" not in text
+
+
+@pytest.mark.parametrize(
+    "text", ["![x](http://evil/x.png)", "[x](javascript:y)", "<img src=x>", "a|b", "*a* ~~b~~ `c`", "a\n# b"]
+)
+def test_a_name_has_no_effect_in_markdown(text: str) -> None:
+    shown = plain_markdown(text)
+    assert not re.search(r"(?<!\\)[*\[\]|~`<>\n]", shown)

@@ -193,3 +193,16 @@ def test_a_scratch_folder_that_vanishes_meanwhile_is_not_listed(
 
     monkeypatch.setattr(Path, "rglob", vanished)
     assert inventory.scratch() == []
+
+
+def test_nothing_behind_a_link_is_garbage(store: Store, tmp_path: Path) -> None:
+    other = Store(tmp_path / "other")
+    kept = put(other, "adapters").path
+    for name in ("d" * 32 + ".lock", "e" * 32 + ".part", "f" * 32 + ".damaged"):
+        (other.root / "adapters" / name).touch()
+    (store.root / "adapters").symlink_to(other.root / "adapters")
+    before = sorted(other.root.rglob("*"))
+    found = garbage(store.root, with_orphans=True)
+    assert {one.kind for one in found} == {"passes"}
+    assert sorted(other.root.rglob("*")) == before
+    assert [one.path.name for one in places(store.root) if one.kind == "adapters"] == [kept.name]

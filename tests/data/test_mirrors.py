@@ -126,3 +126,23 @@ def test_a_mirror_without_a_readme_is_an_error(mirror: Path) -> None:
     (mirror / "owner" / "set" / "README.md").unlink()
     with pytest.raises(DataError, match=r"README.md: cannot be read"):
         hub_source("owner/set", mirror=mirror)
+
+
+BOMB = "\n".join(
+    ["a: &a0 [x, x, x, x, x, x, x, x, x]"]
+    + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40)]
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{BOMB}\nconfigs: [{{config_name: *a39, data_files: x}}]", "configs: " + "[" * 5000 + "]" * 5000,
+        "configs: !!python/object/apply:os.system [touch owned]", "configs: 2001-99-99", "configs: !!int x",
+    ],
+    ids=["aliases that multiply", "a deep nesting", "a Python object", "no date", "no number"],
+)  # fmt: skip
+def test_a_hostile_readme_is_refused_at_once(mirror: Path, text: str) -> None:
+    readme(mirror, f"---\n{text}\n---\n")
+    with pytest.raises(DataError, match=r"README\.md: cannot be read"):
+        hub_source("owner/set", mirror=mirror)

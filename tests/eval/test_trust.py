@@ -148,3 +148,10 @@ def test_templates_of_tasks_reach_no_code(template: str) -> None:
     assert sandbox.from_string("{{ question | twice }}\n").render(question="a") == "aa\n"
     with pytest.raises((SecurityError, UndefinedError)):
         sandbox.from_string(template).render(question="a", choices=["b"])
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 5000 + "]" * 5000, "a: 2001-99-99", "a: !!int x"])
+def test_yaml_that_cannot_be_read_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"odd\.yaml: the task file cannot be read"):
+        LmEval(**task(tmp_path, "")).check()

@@ -128,3 +128,6 @@ def test_a_row_is_named_by_its_id_or_its_number() -> None:
         assert place_of(POOL, example.id) == place_of(POOL, f"row {example.row}") == place
     with pytest.raises(DataError, match="there is no row '99'"):
         place_of(POOL, "99")
+    for name in ("²", "9" * 5000, "row", ""):
+        with pytest.raises(DataError, match="there is no row"):
+            place_of(POOL, name)

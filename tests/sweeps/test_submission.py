@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +260,35 @@ def test_names_cannot_break_the_table() -> None:
     text = tables_of(rows)
     assert "<b>" not in text
     assert "a\\|&lt;b&gt;" in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"links": [["evaluation", "x"]]}, {"links": ""}, {"links": {"evaluation": ["x"]}},
+        {"config": {"paths": {"store": 3}}},
+        {"status": ["done"]}, {"deep": json.loads("[" * 80 + "]" * 80)},
+    ],
+)  # fmt: skip
+def test_a_record_of_another_form_is_refused(change: dict[str, Any], sweep: Sweep) -> None:
+    sweep.whole("nait")
+    path = sweep.folder / "0" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert "run.json" in sweep.refused()
+
+
+ROW_FILES: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a file without an end": lambda path: (path.touch(), os.truncate(path, 1 << 40)),
+    "a deep value": lambda path: path.write_text('{"x": ' + "[" * 900 + "]" * 900 + "}"),
+    "a long number": lambda path: path.write_text('{"x": ' + "9" * 400 + "}"),
+}
+
+
+@pytest.mark.parametrize("name", ROW_FILES)
+def test_a_hostile_row_is_refused_by_name(name: str, sweep: Sweep) -> None:
+    sweep.whole("nait").submit()
+    ROW_FILES[name](sweep.out / "rows" / "0.json")
+    with pytest.raises(NaitError, match=r"rows/0\.json"):
+        submit([], store=None, out=str(sweep.out))

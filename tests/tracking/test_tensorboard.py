@@ -28,7 +28,7 @@ def test_curves_summary_histograms_and_tables_can_be_read_back(tmp_path: Path) -
     for step in (1, 2):
         tracker.log({"loss": 2.0 / step}, phase="train", step=step)
     tracker.histogram("scores", np.array([0.0, 1.0, np.nan]))
-    tracker.table("top", ["id", "text"], [["a", "one | two"]])
+    tracker.table("top", ["id", "text"], [["a", "one | two"], ["![x](http://evil/x.png)", "<b>"]])
     tracker.summary({"eval/x/acc": 0.5, "seconds/train": 3, "note": "text"})
     tracker.finish()
     found = events(tmp_path)
@@ -39,6 +39,7 @@ def test_curves_summary_histograms_and_tables_can_be_read_back(tmp_path: Path) -
         tag: found.Tensors(tag)[0].tensor_proto.string_val[0].decode() for tag in found.Tags()["tensors"]
     }
     assert "| a | one \\| two |" in texts["top/text_summary"]
+    assert "| !\\[x\\](http://evil/x.png) | &lt;b&gt; |" in texts["top/text_summary"]
     assert '"seed": 5' in texts["config/text_summary"]
     assert (tmp_path / "metrics.jsonl").is_file()
 

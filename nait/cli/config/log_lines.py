@@ -8,7 +8,7 @@ import os
 import sys
 
 from nait.core.inputs.secrets import masked
-from nait.core.inputs.visible_text import visible
+from nait.core.inputs.visible_text import visible_record
 
 YELLOW, RED, PLAIN = "\x1b[33m", "\x1b[31m", "\x1b[0m"
 REPEATED = "repeated"
@@ -19,14 +19,17 @@ _SAID: set[str] = set()
 
 
 class LogLines(logging.Formatter):
-    """Formats records as `logging.Formatter` does, then masks secrets and escapes control characters."""
+    """Formats records as `logging.Formatter` does, then masks secrets and escapes control characters.
+
+    Lines after a record's first are indented: a name with a line break cannot forge a record.
+    """
 
     def __init__(self, format: str, datefmt: str) -> None:  # the name of Python's log configuration
         super().__init__(format, datefmt)
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        return visible(masked(super().format(record)))
+        return visible_record(masked(super().format(record)))
 
 
 class TerminalLines(LogLines):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,15 @@ GROUPS = (
     "data", "target", "model", "selector", "order", "budget", "template", "engine", "train", "eval", "cost", "report",
     "tracking",
 )  # fmt: skip
+_ANY = optional(text)
 _OBJECT = keyed(lambda _: "")
+
+
+def _links(value: Any) -> str:
+    """The shape of addresses by what they lead to, with those of a selection."""
+    return keyed(optional(text))(value) or record({"selection": _ANY, "scores": _ANY})(value)
+
+
 SHAPE = record(
     {
         "config": record({
@@ -28,8 +37,8 @@ SHAPE = record(
             "paths": record({"store": text}),
             "store": record({"wait_seconds": optional(real), "limit_gb": optional(real)}),
             "seed": whole, "group": optional(text), "label": optional(text), "plan": flag, "beside": listed(text),
-        }),
-        "links": record({"selection": optional(text), "scores": optional(text)}), "warnings": listed(text),
+        }, command=text, contamination=optional(_OBJECT)),
+        "links": _links, "warnings": listed(text),
     }
 )  # fmt: skip
 
@@ -52,6 +61,16 @@ def check_record(found: Any, path: Path, *, trusted: bool) -> None:
             f"building what it names may run code ({code})", where=str(path),
             fix="If you trust this record, add --trust.",
         )  # fmt: skip
+
+
+def recorded_words(config: Mapping[str, Any], path: Path) -> list[str]:
+    """The words of a recorded command. Raises: ConfigError for one that no shell can read."""
+    try:
+        return shlex.split(config["command"])
+    except ValueError as error:
+        raise ConfigError(
+            f"its command cannot be read ({error})", where=str(path), fix="Give the folder of a run."
+        ) from error
 
 
 def check_command(words: Iterable[str], path: Path, *, trusted: bool) -> None:

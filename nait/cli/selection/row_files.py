@@ -9,6 +9,7 @@ from typing import Any
 from nait.cli.selection.exported_rows import scores_place
 from nait.cli.selection.row_texts import row_lines, wrapped
 from nait.core.dataset.examples import Example, Pool
+from nait.core.errors import DataError, first_line
 from nait.data.pools import read_pool
 
 SHOWN = 3
@@ -61,12 +62,24 @@ def _shown(example: Example, scores: dict[str, Any] | None) -> list[str]:
 
 
 def _scores(path: Path, rows: int) -> dict[str, Any] | None:
-    """The file of scores beside a selection's file, best first; None where there is none of these rows."""
+    """The file of scores beside a selection's file, best first; None where there is none of these rows.
+
+    Raises: DataError if it cannot be read.
+    """
     place = scores_place(path)
     if path.name == SELECTED and not place.is_file():
         place = path.with_name(SCORES)
     if place == path or not place.is_file():
         return None
+    try:
+        return _read_scores(place, rows)
+    except Exception as error:  # a damaged file raises errors of many kinds
+        raise DataError(
+            f"cannot be read ({first_line(error)})", where=str(place), fix="Select again, or move it away."
+        ) from error
+
+
+def _read_scores(place: Path, rows: int) -> dict[str, Any] | None:
     import pandas as pd
 
     table = pd.read_parquet(place)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import typer
 
+from nait.core.inputs.visible_text import visible_line
+
 PACKAGES = (
     "nait", "torch", "transformers", "datasets", "peft", "lm_eval", "hydra-core", "numpy", "pyarrow", "wandb",
 )  # fmt: skip
@@ -36,9 +38,9 @@ def doctor(
         ]
         width = max(len(name) for name, _, _ in lines)
         for name, finding, fix in lines:
-            print(f"{'!' if fix else ' '} {name:<{width}}  {finding}")
+            print(f"{'!' if fix else ' '} {name:<{width}}  {visible_line(finding)}")
             if fix:
-                print(f"  {'':<{width}}  {fix}")
+                print(f"  {'':<{width}}  {visible_line(fix)}")
         problems = sum(bool(fix) for _, _, fix in lines)
         print(f"{problems} problem(s) found." if problems else "No problem found.")
         if problems:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nait.cli.help import RECOMMENDED
-from nait.core.inputs.visible_text import visible
+from nait.core.inputs.visible_text import visible, visible_record
 from nait.core.ranks import workers_from
 
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ def _select(wish: Wish) -> None:
     if workers_from(os.environ).rank > 0:
         return run_jobs(wish.words)
     if wish.plan:
-        print(visible(f"As a job: {command}"), file=sys.stderr)
+        print(visible_record(f"As a job: {command}"), file=sys.stderr)
         return run_jobs([*wish.words, "plan=true"])
     from nait.cli.selection.selection_runs import run_selection
     from nait.cli.selection.summaries import ending
 
-    print(visible(f"As a job: {command}"), file=sys.stderr)
+    print(visible_record(f"As a job: {command}"), file=sys.stderr)
     run = run_selection(wish.words, command=command, start=_log_to_console_and_file)
     print(visible(ending(run, written(run, wish.out))))
     return None
@@ -138,7 +138,7 @@ def compare(
             pool=pool, like=like, model=model, size=AskedSize(top, rows, tokens), methods=methods.split(","),
             seeds=seeds, more=[*evaluation_words(benchmark, test), *(more or ())],
         )  # fmt: skip
-        print(visible(f"As a job: {shlex.join(['nait', 'run', '-m', *words])}"), file=sys.stderr)
+        print(visible_record(f"As a job: {shlex.join(['nait', 'run', '-m', *words])}"), file=sys.stderr)
         run_jobs(["-m", *words, *(["plan=true"] if plan else [])])
 
     return work

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nait.core.errors import ConfigError, StoreError
-from nait.core.inputs.visible_text import visible
+from nait.core.inputs.regular_files import regular_text
+from nait.core.inputs.visible_text import visible, visible_line
 
 if TYPE_CHECKING:
     from nait.store.upkeep.push_pull import Transfer
@@ -129,13 +129,14 @@ def verify(
 
 
 def _verify_run(folder: Path, *, whole: bool, trusted: bool) -> None:
-    from nait.cli.selection.recorded_code import check_command, check_record
+    from nait.cli.selection.recorded_code import check_command, check_record, recorded_words
     from nait.core.inputs.paths import at_home
     from nait.store.upkeep.run_chain import COMPUTED, chain_of, recompute
 
     record = _record(folder)
     check_record(record, folder / "run.json", trusted=trusted)
-    check_command(shlex.split(record["config"]["command"])[1:], folder / "run.json", trusted=trusted)
+    words = recorded_words(record["config"], folder / "run.json")[1:]
+    check_command(words, folder / "run.json", trusted=trusted)
     root = at_home(record["config"]["paths"]["store"])
     if not root.is_dir():
         raise StoreError(
@@ -144,11 +145,11 @@ def _verify_run(folder: Path, *, whole: bool, trusted: bool) -> None:
     chain = chain_of(root, record["links"])
     faults, again = [*chain.faults], "not recomputed"
     if not faults:
-        run = partial(_run_again, record["config"]["command"], stages=None if whole else _stages(record))
+        run = partial(_run_again, words, stages=None if whole else _stages(record))
         faults = recompute(root, chain, run, kinds=None if whole else COMPUTED)
         again = "all recomputed" if whole else "scores and selection recomputed"
     for line in faults:
-        print(visible(line))
+        print(visible_line(line))
     print(f"{len(chain.artifacts):,} artifacts, {again}, {len(faults):,} faults.")
     if faults:
         raise SystemExit(1)
@@ -157,7 +158,7 @@ def _verify_run(folder: Path, *, whole: bool, trusted: bool) -> None:
 def _record(folder: Path) -> dict[str, Any]:
     """The record of a run that has a result. Raises: ConfigError for another folder."""
     try:
-        record: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads(regular_text(folder / "run.json"))
         if record["links"] and record["config"]["command"] and record["config"]["paths"]["store"]:
             return record
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -167,13 +168,13 @@ def _record(folder: Path) -> dict[str, Any]:
     )
 
 
-def _run_again(command: str, store: Path, *, stages: str | None) -> None:
-    """Run a job's command with another store, and its outputs there. Its tracker is local."""
+def _run_again(command: Sequence[str], store: Path, *, stages: str | None) -> None:
+    """Run the words of a job's command with another store, and its outputs there. Its tracker is local."""
     from nait.cli.subcommands.hydra_jobs import run_jobs
 
     changed = {"paths.store": str(store), "hydra.run.dir": str(store / "run.part"), "tracking": "files"}
     changed |= {"stages": stages} if stages else {}
-    words = [word for word in shlex.split(command)[1:] if not _changes(word, changed)]
+    words = [word for word in command if not _changes(word, changed)]
     run_jobs([*words, *(f"{key}={value}" for key, value in changed.items())])
 
 
@@ -202,7 +203,7 @@ def _verify(folder: Path, *, deep: bool) -> None:
     check_store(folder)
     count, unchecked, damaged = verify(folder, deep=deep)
     for line in damaged:
-        print(visible(str(line)))
+        print(visible_line(str(line)))
     earlier = f", {unchecked:,} of an earlier version without checksums" if unchecked else ""
     print(f"{count:,} artifacts, {len(damaged):,} damaged{earlier}.")
     if damaged:
@@ -216,7 +217,8 @@ def _collect(folder: Path, *, orphans: bool, yes: bool) -> None:
     check_store(folder)
     found = garbage(folder, with_orphans=orphans)
     for one in found:
-        print(visible(f"{one.state:11} {_size(one.size):>10}  {one.path}"))
+        place = str(one.path).replace("\n", "\\n")
+        print(visible(f"{one.state:11} {_size(one.size):>10}  {place}"))
     total = remove(found) if yes else sum(one.size for one in found)
     print(f"Removed {_size(total)}." if yes else f"Would remove {_size(total)}. Add --yes to do it.")
 

@@ -1,4 +1,4 @@
-"""Repeated keys in YAML and overrides, of which parsers silently keep only the last."""
+"""YAML from elsewhere, and repeated keys in it and in overrides, of which parsers silently keep only the last."""
 
 from __future__ import annotations
 
@@ -7,6 +7,24 @@ from typing import Any
 from nait.core.errors import ConfigError
 
 OPEN, CLOSED = "{[(", "}])"
+MOST_PARTS = 1_000_000
+"""The most keys and values of a YAML file with its aliases written out."""
+
+
+def yaml_of(text: str, yaml: Any) -> Any:
+    """The content of a YAML document, in plain types. `yaml`: the library.
+
+    Raises: YAMLError, also for aliases that repeat its parts too often, a deep nesting, and a value of another type
+    than its form says.
+    """
+    try:
+        if written_out(yaml.compose(text, Loader=yaml.SafeLoader)) > MOST_PARTS:
+            raise yaml.YAMLError("aliases repeat its parts too often")
+        return yaml.safe_load(text)
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deeply") from error
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        raise yaml.YAMLError(str(error)) from error
 
 
 def repeated_key_error(key: str, where: str) -> ConfigError:

@@ -6,6 +6,7 @@ is read. Names, labels, ids and texts may hold both.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,9 +23,19 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(_escape, text)
 
 
+def visible_record(text: str) -> str:
+    """The text of one record of a log: lines after its first are indented, so that none looks like a new record."""
+    return re.sub(r"\n(?=\S)", "\n  ", visible(text))
+
+
 def visible_line(text: str) -> str:
     """The text on one line, with its control characters as escapes."""
     return visible(" ".join(re.split(r"[ \t\n]+", text))).strip()
+
+
+def plain_markdown(text: str) -> str:
+    """The text on one line of Markdown, without effect: names come from data, and Markdown is shown as a page."""
+    return re.sub(r"([\\`*\[\]|~])", r"\\\1", html.escape(visible_line(text), quote=False))
 
 
 def visible_parts(value: Any) -> Any:

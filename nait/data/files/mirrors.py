@@ -15,6 +15,8 @@ import yaml
 
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.inputs.paths import at_home
+from nait.core.inputs.regular_files import regular_text
+from nait.core.inputs.repeated_keys import yaml_of
 from nait.data.files.named_files import KINDS, bare_name
 
 _PAGE = re.compile(r"(?:https?|hf)://(?:huggingface\.co/)?datasets/([\w.-]+/[\w.-]+)")
@@ -71,9 +73,9 @@ def _not_mirrored(mirror: Path, repo: str, group: str) -> DataError:
 def _configs(readme: Path, group: str) -> list[Mapping[str, Any]]:
     fix = f"Read its files one by one with {group}=file {group}.path=FILE."
     try:
-        head = re.match(r"---\r?\n(.*?)\r?\n---", readme.read_text(encoding="utf-8-sig"), flags=re.DOTALL)
-        block = yaml.safe_load(head[1]) if head else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        head = re.match(r"---\r?\n(.*?)\r?\n---", regular_text(readme, encoding="utf-8-sig"), flags=re.DOTALL)
+        block = yaml_of(head[1], yaml) if head else None
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"cannot be read ({error})", where=str(readme), fix=fix) from error
     configs = block.get("configs") if isinstance(block, Mapping) else None
     if not isinstance(configs, list) or not all(isinstance(c, Mapping) for c in configs) or not configs:

@@ -121,7 +121,7 @@ def _written(value: Any, part: _Part) -> str:
 def _plain(value: Any, column: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return checked_text(value, column)
-    return str(int(value)) if float(value).is_integer() else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _number(value: Any, column: str) -> str:

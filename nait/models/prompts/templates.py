@@ -15,7 +15,8 @@ from nait.core.dataset.examples import Example, Turn
 from nait.core.errors import ConfigError, DataError
 from nait.core.inputs.checks import check_choice
 from nait.core.inputs.paths import at_home
-from nait.core.inputs.repeated_keys import repeated_in_yaml, repeated_key_error
+from nait.core.inputs.regular_files import regular_text
+from nait.core.inputs.repeated_keys import repeated_in_yaml, repeated_key_error, yaml_of
 from nait.models.prompts.fields import PROMPT, SYSTEM, check_names, filled, shows
 
 Kind = Literal["prompt", "answer", "end", "close"]
@@ -204,9 +205,9 @@ def read_template(path: str) -> TextTemplate:
     if not file.is_file():
         raise ConfigError("there is no such file", where=str(path), fix="Check template.path.")
     try:
-        text = file.read_text(encoding="utf-8")
-        repeated, content = repeated_in_yaml(yaml.compose(text)), yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        text = regular_text(file)
+        repeated, content = repeated_in_yaml(yaml.compose(text)), yaml_of(text, yaml)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"this is not YAML ({error})", where=str(path), fix="Correct the file.") from error
     if repeated:
         raise repeated_key_error(repeated[0], f"{path} line {repeated[1]}")

@@ -59,6 +59,8 @@ def settle(folder: Path) -> None:
     """Write "interrupted" into the record of a run that was killed. A record that cannot be written stays."""
     with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, KeyError, OverflowError):
         path = folder / RUN
+        if not path.is_file():  # a pipe would block every job
+            return
         with path.open(encoding="utf-8") as stream:
             if stream.read(len(START)) != START:
                 return

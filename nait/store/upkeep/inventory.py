@@ -36,12 +36,19 @@ class StoredPlace:
 
 
 def places(root: Path) -> list[StoredPlace]:
-    """Everything in the store's folders of kinds. Files that belong to no artifact are not listed."""
+    """Everything in the store's folders of kinds. Files that belong to no artifact are not listed.
+
+    Of a kind whose folder is a link, only artifacts are listed: what else is there may not be a store's.
+    """
     found = []
     for folder in sorted(one for one in root.iterdir() if one.is_dir() and KIND.fullmatch(one.name)):
         for path in sorted(folder.iterdir()):
             state = _state(path)
-            if state and (place := _place(path, folder.name, state)):
+            if (
+                state
+                and (state == "artifact" or not folder.is_symlink())
+                and (place := _place(path, folder.name, state))
+            ):
                 found.append(place)
     return found
 
@@ -90,13 +97,16 @@ def is_idle(place: StoredPlace) -> bool:
 def orphans(root: Path) -> list[StoredPlace]:
     """Artifacts that no recorded run needs, directly or through what its artifacts were made of.
 
+    Artifacts behind a link are none.
+
     Raises: DamagedError for a damaged manifest: what it needs is unknown.
     """
     listed = [one for one in places(root) if one.state == "artifact"]
-    elsewhere = linked(root)
-    made = [*(read_artifact(one.path) for one in listed), *elsewhere]
-    needed = reachable(made, [one.address for one in made if one.kind in CHEAP or one in elsewhere])
-    return [one for one in listed if one.kind not in CHEAP and one.path.name not in needed]
+    made = [*(read_artifact(one.path) for one in listed), *linked(root)]
+    own = [one for one in listed if one.kind not in CHEAP and not one.path.parent.is_symlink()]
+    removable = {one.path for one in own}
+    needed = reachable(made, [one.address for one in made if one.path not in removable])
+    return [one for one in own if one.path.name not in needed]
 
 
 def linked(root: Path) -> list[Artifact]:
