@@ -81,7 +81,7 @@ def test_the_names_are_in_the_help_and_in_the_message_of_another(capsys: pytest.
         check_name("scorings")
     with pytest.raises(SystemExit) as ended:
         check_name("--help")
-    assert ended.value.code is None
+    assert not ended.value.code
     assert "Benchmarks: early_exit," in capsys.readouterr().out
 
 

@@ -36,7 +36,7 @@ class TestTokens(BudgetContract):
     [
         (Ratio(0.1), "10%"),
         (Ratio(1), "100%"),
-        (Ratio(0.00123456), "0.1235%"),
+        (Ratio(0.00123456), "0.123456%"),
         (Count(500), "500 rows"),
         (Tokens(100000), "100000 tokens"),
     ],
