@@ -81,11 +81,20 @@ class Encodings:
             )
             return write_tokens(part, blocks)
 
-        key = {"encoding": VERSION, "purpose": "score", **self.identity(examples)}
+        key = self._key(examples)
         missing = self.store.find("encodings", key) is None
         found = self.store.produce("encodings", key, write)
         # An encoding that another process makes while this one waits counts as fresh: this run spent the time.
         return read_tokens(self.lineage.add(replace(found, fresh=missing)).path)
+
+    def record_tokens(self, examples: Pool | Target) -> None:
+        """Record the token table of these examples, if the store has it: a stored signal of their texts needed it."""
+        found = self.store.find("encodings", self._key(examples))
+        if found is not None:
+            self.lineage.add(found)
+
+    def _key(self, examples: Pool | Target) -> dict[str, Any]:
+        return {"encoding": VERSION, "purpose": "score", **self.identity(examples)}
 
     def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
         """[N] tokens before each row's first answer token, the beginning token included."""

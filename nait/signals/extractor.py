@@ -159,9 +159,9 @@ class StoredExtractor:
         from safetensors.numpy import load_file, save_file
 
         def write(part: Path) -> Mapping[str, Any]:
-            before = self.lineage.addresses
-            arrays, facts = compute()
-            made_of = self.lineage.made_of(without=before)
+            with self.lineage.within() as used:
+                arrays, facts = compute()
+            made_of = used.made_of()
             save_file(
                 {name: np.ascontiguousarray(array) for name, array in arrays.items()},
                 part / "arrays.safetensors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from nait.core.estimates.costs import cost_from_empty_store, used_share
 from nait.store import Artifact
@@ -21,6 +22,7 @@ class Lineage:
     def __init__(self) -> None:
         self._artifacts: dict[str, Artifact] = {}
         self._used: dict[str, frozenset[int] | None] = {}
+        self._within: list[Lineage] = []
         self.derived: dict[str, str] = {}
         """Address -> kind of what was derived from the artifacts, such as directions. Its cost is theirs."""
 
@@ -29,26 +31,32 @@ class Lineage:
 
     def add(self, artifact: Artifact, signals: Collection[int] | None = None) -> Artifact:
         """Record an artifact, and which signals of a pass were used (None: all). Returns it as first recorded."""
+        for inner in self._within:
+            inner.add(artifact, signals)
         known = self._used.get(artifact.address, frozenset())
         self._used[artifact.address] = (
             None if signals is None or known is None else known | frozenset(signals)
         )
         return self._artifacts.setdefault(artifact.address, artifact)
 
-    def made_of(self, without: Collection[str] = ()) -> list[Part]:
-        """The artifacts, without the addresses in `without`, as an artifact's manifest names them."""
+    @contextmanager
+    def within(self) -> Iterator[Lineage]:
+        """A lineage of what is used within the context, whether it was used before or not."""
+        inner = Lineage()
+        self._within.append(inner)
+        try:
+            yield inner
+        finally:
+            self._within.remove(inner)
+
+    def made_of(self) -> list[Part]:
+        """The artifacts, as an artifact's manifest names them."""
         found: list[Part] = []
         for artifact in self:
             used = self._used[artifact.address]
             place: list[object] = [artifact.kind, artifact.address]
-            if artifact.address not in without:
-                found.append(place if used is None else [*place, sorted(used)])
+            found.append(place if used is None else [*place, sorted(used)])
         return found
-
-    @property
-    def addresses(self) -> set[str]:
-        """Snapshot of the addresses recorded so far."""
-        return set(self._artifacts)
 
     def _own(self, artifact: Artifact) -> float:
         """The share of an artifact's cost that its use here would have alone."""

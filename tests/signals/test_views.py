@@ -100,15 +100,14 @@ def test_a_traced_view_and_its_views_have_their_own_lineage(folder: Path, tmp_pa
     (norms,) = x.measure(pool(), [Norms(Reading())])
     traced = x.traced()
     assert list(traced.lineage) == []
-    before = x.lineage.addresses
+    before = x.lineage.made_of()
     (again,) = traced.under(max_length=80).measure(pool(), [Norms(Reading())])
     np.testing.assert_array_equal(again, norms)
-    (used,) = traced.lineage
-    assert used.kind == "passes"
-    assert not used.fresh
+    assert {one.kind for one in traced.lineage} == {"encodings", "passes"}
+    assert not any(one.fresh for one in traced.lineage)
     traced.under(template=BARE).tokens(pool())
-    assert [one.kind for one in traced.lineage] == ["passes", "encodings"]
-    assert x.lineage.addresses == before
+    assert sorted(one.kind for one in traced.lineage) == ["encodings", "encodings", "passes"]
+    assert x.lineage.made_of() == before
 
 
 def test_signals_of_a_view_are_kept_apart(folder: Path, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from pyarrow import parquet
 
 from nait.baselines.controls.random import Random
 from nait.baselines.controls.references import Full
+from nait.baselines.perplexity import Perplexity
+from nait.baselines.rds import Rds
 from nait.core.contracts import Budget, Extractor, Order, Scorer
 from nait.core.dataset.examples import Example, Pool, Target, Turn, fingerprint, gather
 from nait.core.dataset.token_table import TokenTable
@@ -44,6 +46,7 @@ from tests.families import pool, save, target
 
 MAX_LENGTH = 96
 TEMPLATE = TextTemplate(prompt="Q: {user}\nA: ")
+OTHER = TextTemplate(prompt="{user} = ")
 EMPTY, BEYOND = "empty answer", "answer beyond max_length"
 Choice = tuple[Selection, Artifact, Artifact]
 
@@ -385,6 +388,27 @@ def test_a_pass_from_the_store_costs_what_it_cost_at_first(x: StoredExtractor) -
     swept = choose(Nait(layers="last"), other, pool(), targets=[target()])[2]
     (over_pool,) = [one for one in x.store.artifacts("passes") if one.manifest["rows"] == len(pool())]
     assert 0 < over_pool.seconds <= swept.manifest["seconds_from_nothing"]
+
+
+@pytest.mark.parametrize(
+    "scorer", [Nait(direction="contrast", sign="none"), Perplexity(template=OTHER), Rds()]
+)
+def test_a_method_is_made_of_the_same_texts_whether_it_shares_its_passes(
+    scorer: Scorer, model: LocalModel, tmp_path: Path
+) -> None:
+    """Its cost includes the tokens of its references and of every template, which the shared pass has read."""
+    made = []
+    for others in ([], [Nait(), Rds(), Perplexity(template=OTHER)]):
+        store = Store(tmp_path / str(len(others)))
+        own = StoredExtractor(model, store, TEMPLATE, engine=Engine(progress=False))
+        selector = Selector(
+            scorer, BestRank(), Ratio(0.25), {"selector": "", "order": "", "budget": ""}, lambda o=others: o
+        )
+        _, _, scores = select(pool(), [target()], selector, own, store)
+        made.append({tuple(part[:2]) for part in scores.manifest["made_of"] if part[0] == "encodings"})
+        cost = sum(store.find(*place).seconds for place in made[-1])  # type: ignore[union-attr]
+        assert cost <= scores.manifest["seconds_from_nothing"]
+    assert made[0] == made[1] != set()
 
 
 @dataclass

@@ -51,6 +51,7 @@ class StoredSignals:
             places = {store.folder("signals", keys[i]).name: i for i in missing}
             unique = [places[name] for name in sorted(places)]
             self.run_pass(examples, [signals[i] for i in unique], [keys[i] for i in unique])
+        self.encodings.record_tokens(examples)
         return [
             self._stored(key) if larger is None else first_layers(signal, self._stored(larger))
             for signal, key, larger in zip(signals, keys, whole, strict=True)
