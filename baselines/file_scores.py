@@ -5,6 +5,7 @@ Shapes: N rows of the pool, F rows of the file, C columns.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,8 +17,9 @@ from nait.baselines.shared.score_rows import ID, PREFIX, ROW, TEXT, ScoreRows, r
 from nait.core.addresses import digest_file
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Example, Pool, Target, content_id
-from nait.core.errors import DataError
+from nait.core.errors import ConfigError, DataError
 from nait.core.inputs.checks import check_choice, check_number
+from nait.core.inputs.visible_text import visible_line
 from nait.core.ranking.score_table import ScoreTable
 from nait.data.files.named_files import Paths, named_files
 
@@ -58,6 +60,18 @@ class FileScores:
     def __post_init__(self) -> None:
         check_choice("selector.join", self.join, JOINS)
         check_choice("selector.direction", self.direction, DIRECTIONS)
+        for key, value, kind in (
+            ("key", self.key, str),
+            ("only", self.only, Mapping),
+            ("cost", self.cost, Mapping),
+        ):
+            if value is not None and not isinstance(value, kind):
+                raise ConfigError(
+                    f"{value!r} does not fit", where=f"selector.{key}", fix="See nait --cfg job."
+                )
+        if self.columns is not None and not _names(self.columns):
+            fix = "Give a name, or a list of names: selector.columns=[a,b]."
+            raise ConfigError(f"{self.columns!r} names no column", where="selector.columns", fix=fix)
         for name, value in self.cost.items():
             check_choice("selector.cost", name, COSTS)
             check_number(f"selector.cost.{name}", value, "[0, inf)")
@@ -91,7 +105,11 @@ class FileScores:
             for example, place, none in zip(pool.examples, found.tolist(), blank.tolist(), strict=True)
             if none
         }
-        names = tuple(name.removeprefix(PREFIX) for name in rows.columns)
+        names = tuple(visible_line(name.removeprefix(PREFIX)) for name in rows.columns)
+        if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+            raise ConfigError(
+                f"two columns have the name '{twice}'", where="selector.columns", fix="Name one of them."
+            )
         return ScoreTable(
             ids=pool.ids,
             targets=names if len(names) > 1 else ("any",),
@@ -107,6 +125,17 @@ class FileScores:
     def _stated_cost(self) -> dict[str, float]:
         stated = {"seconds": 3600 * self.cost.get("hours", 0.0), "money": self.cost.get("money", 0.0)}
         return {name: value for name, value in stated.items() if value}
+
+
+def _names(columns: Any) -> bool:
+    """Whether a value is a column's name, or a list of some."""
+    if isinstance(columns, str):
+        return bool(columns)
+    return (
+        isinstance(columns, Sequence)
+        and bool(columns)
+        and all(isinstance(one, str) and one for one in columns)
+    )
 
 
 def _key(example: Example, join: str) -> str | int:
@@ -156,4 +185,6 @@ def _without_row(rows: ScoreRows, keys: set[str | int]) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
+    return ", ".join(map(visible_line, names[:NAMED])) + (
+        f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    )

@@ -196,3 +196,33 @@ def test_a_whole_number_of_400_digits_is_refused(line: str, message: str, tmp_pa
     path.write_text(line % ("9" * 400) + "\n")
     with pytest.raises((DataError, ConfigError), match=message):
         scored(path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"columns": []},
+        {"columns": 3},
+        {"columns": ["score", None]},
+        {"key": ["id"]},
+        {"only": ["id"]},
+        {"cost": 3},
+    ],
+)
+def test_an_option_of_another_type_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"selector.{next(iter(options))}"):
+        FileScores("scores.jsonl", **options)
+
+
+def test_columns_that_get_one_name_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"id": "r1", "a": 1, "score:a": 2}])
+    with pytest.raises(ConfigError, match="two columns have the name 'a'"):
+        scored(path, columns=["a", "score:a"])
+
+
+def test_names_of_a_file_with_controls_are_shown_as_escapes(tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    path.write_text('{"id": "a\\n10:00:00 W\\ud800", "score:\\u001b[2J": 1, "score:b": 2}\n')
+    table = scored(path)
+    assert table.targets == ("\\x1b[2J", "b")
+    assert "a 10:00:00 W\\ud800" in table.warnings[1]

@@ -123,6 +123,8 @@ class _Window:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._held, self._at)
+            except MemoryError:
+                raise ArrayError("has a value that is too large", self.line, large=True) from None
             except (ValueError, RecursionError) as error:
                 if self._may_be_cut(error) and self._grow():
                     continue
