@@ -157,7 +157,7 @@ class LmEval:
 
     @property
     def _mirror(self) -> Path | None:
-        return None if self.mirror is None else Path(self.mirror).expanduser().resolve()
+        return None if self.mirror is None else Path(str(self.mirror)).expanduser().resolve()
 
     @cached_property
     def suite(self) -> Suite:

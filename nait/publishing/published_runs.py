@@ -9,12 +9,24 @@ from typing import Any
 
 from nait.core.errors import DataError
 from nait.core.inputs.paths import at_home
+from nait.core.inputs.shapes import fault, keyed, leaf, optional, record, text, whole
 from nait.core.inputs.visible_text import visible
 from nait.publishing.cards import card
 from nait.store import MANIFEST, Artifact, Store, read_json, reading, write_text
 
 RUN = "run.json"
 SCORES, IDS, DIRECTIONS, ADAPTER = "scores.parquet", "selected_ids.txt", "directions", "adapter"
+RECORD = record(
+    {
+        "status": text, "links": keyed(optional(text)), "seed": whole,
+        **dict.fromkeys(("pool", "model", "selector"), text), **dict.fromkeys(("target", "budget"), optional(text)),
+        "fingerprints": record({"pool": text, "model": text}),
+        "config": record({
+            "paths": record({"store": text}), **dict.fromkeys(("selector", "order", "budget"), keyed(lambda _: "")),
+        }),
+    },
+    versions=keyed(leaf),
+)  # fmt: skip
 NOT_WEIGHTS = (MANIFEST, "curve.json")
 """Files of an adapter's artifact that are not part of the adapter."""
 
@@ -52,7 +64,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not (folder / RUN).is_file():
         raise DataError(f"there is no {RUN}", where=str(folder), fix="Give the folder of a run.")
     found: dict[str, Any] = read_json(folder / RUN)
-    if found.get("status") != "done" or not found.get("links", {}).get("selection"):
+    if wrong := fault(found, RECORD):
+        raise DataError(
+            f"is not the record of a run ({wrong})", where=str(folder / RUN), fix="Run the job again."
+        )
+    if found["status"] != "done" or not (found["links"].get("selection") and found["links"].get("scores")):
         raise DataError(
             "this run has not selected rows, or has not ended",
             where=str(folder / RUN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,19 @@ def test_an_upload_is_private_and_only_made_when_asked_for(
 
 def test_an_id_with_line_breaks_is_one_line() -> None:
     assert [_on_one_line(key) for key in ("a", "数 1", "a\nb\x1b")] == ["a", "数 1", "a\\nb\\x1b"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fingerprints": [None]}, {"budget": 3}, {"links": [["selection", "x"]]}, {"config": {"paths": {"store": 1}}},
+        {"versions": [1]}, {"status": None}, {"model": None},
+    ],
+)  # fmt: skip
+def test_a_record_of_another_form_is_not_published(change: dict[str, Any], ran: Path, tmp_path: Path) -> None:
+    record = json.loads((ran / "run" / "run.json").read_text())
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, **change}))
+    with pytest.raises(DataError, match=r"run\.json: is not the record of a run"):
+        publish(tmp_path / "run", tmp_path / "out", store=ran / "store")
+    assert not (tmp_path / "out").exists()

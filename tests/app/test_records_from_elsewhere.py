@@ -142,3 +142,9 @@ def test_a_damaged_file_of_scores_beside_rows_is_named(tmp_path: Path) -> None:
     (tmp_path / "scores.parquet").write_bytes(b"PAR1 and more")
     with pytest.raises(NaitError, match=r"scores\.parquet: cannot be read"):
         shown(str(tmp_path / "selected.jsonl"), "store", as_json=False)
+
+
+@pytest.mark.parametrize("target", ["os.system", True, "nait.core.errors.MANY"])
+def test_a_target_that_hydra_refuses_is_one_message(target: object) -> None:
+    with pytest.raises(ConfigError):
+        build({"_target_": target})

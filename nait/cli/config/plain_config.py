@@ -12,7 +12,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from nait.cli.command.config_errors import unresolved
 from nait.cli.command.parameter_types import fit, fit_value
 from nait.cli.command.quoting import literal
-from nait.core.errors import ConfigError, NaitError
+from nait.core.errors import ConfigError, NaitError, first_line
 
 KEYS: dict[str, Any] = {
     "seed": int,
@@ -96,6 +96,8 @@ def build(node: Any) -> Any:
                     f"a value does not fit ({cause})", where=name, fix="See nait --cfg job."
                 ) from error
             cause = cause.__cause__
+        if error.__cause__ is None:  # Hydra itself refuses the target
+            raise ConfigError(first_line(error), where=str(node.get("_target_", ""))[:200]) from error
         raise
 
 
