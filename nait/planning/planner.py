@@ -17,6 +17,7 @@ from nait.core.addresses import address, canonical
 from nait.core.contracts import Describer
 from nait.core.estimates.plans import Pass, Phase, Plan, known_seconds
 from nait.core.estimates.training_memory import describe as describe_memory
+from nait.core.ranking.budgets import asked_rows
 from nait.core.ranking.selection import Selection
 from nait.planning.dry_run_doubles import NotStored, OverlayStore, StepClock, TimedModel
 from nait.planning.inputs import Work
@@ -181,8 +182,18 @@ class Planner:
                 return Phase("train", stored=True, seconds=0.0, how="its adapter is in the store"), found
             except NotStored:
                 pass
+        rows = self._selected_rows()
+        if (
+            self.selection is None
+            and not self.exhaustive
+            and asked_rows(work.selector.budget, len(work.pool)) is None
+        ):
+            self.notes.append(
+                "How many rows this budget selects depends on their lengths, and so on the method: training is "
+                f"planned for {rows:,}, as if it selected the pool's rows in the order of their ids."
+            )
         seconds, how = time_steps(
-            work, work.trainer, self._selected_rows(), self.selection,
+            work, work.trainer, rows, self.selection,
             model=self.timed, store=self.overlay, seconds=self.seconds,
         )  # fmt: skip
         return Phase("train", None if self.selection is None else False, seconds, how), None

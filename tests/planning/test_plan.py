@@ -22,7 +22,7 @@ from nait.core.dataset.traits import Traits
 from nait.core.errors import ConfigError, DataError
 from nait.core.estimates.costs import Cost
 from nait.core.estimates.plans import Phase, Plan, expected, known_seconds, per_unit, predicted_total, updates
-from nait.core.ranking.budgets import Count, Ratio
+from nait.core.ranking.budgets import Count, Ratio, Tokens
 from nait.core.ranking.orders import Highest
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.statistics.results import Evaluation
@@ -209,6 +209,23 @@ def test_the_predicted_time_of_an_evaluation_is_that_of_earlier_ones(
     plan = planned(job, store, tmp_path)
     assert plan.seconds["evaluate"] == earlier.seconds
     assert suite.runs == 1
+
+
+def test_a_plan_says_that_the_rows_of_a_budget_of_tokens_are_not_known(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    """The longest answers use up a budget of tokens with fewer rows than average ones."""
+    job = work(model, Length(), trainer=Stepping())
+
+    def notes(budget: Any) -> list[str]:
+        found = planned(replace(job, selector=replace(job.selector, budget=budget)), store, tmp_path)
+        return [note for note in found.notes if "depends on their lengths" in note]
+
+    assert notes(Ratio(0.25)) == notes(Count(9)) == []
+    (said,) = notes(Tokens(60))
+    assert "How many rows this budget selects" in said
+    do(replace(job, selector=replace(job.selector, budget=Tokens(60))), store)
+    assert notes(Tokens(60)) == [], "the selection is in the store"
 
 
 def test_tokens_expected_from_some_rows_are_the_pools(
