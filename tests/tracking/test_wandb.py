@@ -371,3 +371,14 @@ def test_a_large_file_of_an_artifact_is_a_reference_to_its_path(tmp_path: Path) 
     refs = {place: entry.ref for place, entry in made.manifest.entries.items()}
     assert refs == {"a": None, "b": large.as_uri()}
     assert made.name == "adapter_of_1_2"
+
+
+def test_no_hook_of_wandb_runs_when_a_library_is_imported(tmp_path: Path) -> None:
+    """The hook of a run whose process has ended raises, and with it the import."""
+    from wandb.sdk.lib import import_hooks
+
+    tracker = WandbTracker(tmp_path)
+    tracker.start("run", {}, group="", tags=[], key="ab12")
+    found = {key for hooks in import_hooks._post_import_hooks.values() for key in hooks or ()}
+    tracker.finish()
+    assert "ab12" not in found

@@ -146,7 +146,7 @@ class WandbTracker:
             x_save_requirements=False,
         )
         with masked_arguments():  # W&B records the command line
-            return wandb.init(
+            run = wandb.init(
                 mode=mode,
                 dir=str(self.folder),
                 project=self.project,
@@ -155,6 +155,10 @@ class WandbTracker:
                 settings=settings,
                 **about,
             )
+        # W&B's hooks report each import of a large library, and raise there if W&B's process has ended.
+        if without_hooks := getattr(run, "_unregister_telemetry_import_hooks", None):
+            without_hooks(run.id)
+        return run
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
         """Log `phase/NAME` over `phase/step`. Each phase has its own step axis.
