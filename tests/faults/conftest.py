@@ -13,8 +13,8 @@ from tests.faults.jobs import run, words
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Forget the counts of an earlier session, in the process that starts the others."""
-    if not hasattr(session.config, "workerinput"):
+    """Forget the counts of an earlier session, in the process that starts the others. A list of tests forgets none."""
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         FILE.unlink(missing_ok=True)
 
 
