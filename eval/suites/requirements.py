@@ -74,7 +74,8 @@ def missing_data(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str
             raise ConfigError(
                 f"no source for {', '.join(repos)}",
                 where="eval.mirror",
-                fix="Set eval.mirror=DIR (a folder in the Hub's layout), or eval.online=true.",
+                fix="Set eval.mirror=DIR (a folder in the Hub's layout), or eval.online=true. "
+                "To select only: 'stages=[select]'.",
             )
     for name, need in wanted.items():
         lost = [str(path) for path in need.files if "://" not in str(path) and not path.is_file()]

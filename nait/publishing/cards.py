@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,13 +12,21 @@ from nait.core.inputs.visible_text import plain_markdown, visible_line
 from nait.store import Artifact, read_json
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+NAME = re.compile(r"\w+")
+NUMBER = re.compile(r"-?\d[\d.e+-]*|true|false")
 NOT_SHOWN = ("path", "paths")
 """Last parts of settings that hold paths of this machine."""
 
 
 def card(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
     """The card. `manifest`: the run's; `kept`: name in the folder -> artifact."""
-    parts = [_metadata(manifest, kept), _title(manifest), _content(kept), _use(kept), _settings(manifest)]
+    parts = [
+        _metadata(manifest, kept),
+        _title(manifest),
+        _content(kept),
+        _use(manifest, kept),
+        _settings(manifest),
+    ]
     return "\n\n".join(filter(None, [*parts, _results(kept), _licence(manifest)])) + "\n"
 
 
@@ -52,15 +62,32 @@ def _content(kept: Mapping[str, Artifact]) -> str:
     return "\n".join([*lines, "", "The texts of the rows are not included."])
 
 
-def _use(kept: Mapping[str, Artifact]) -> str:
-    commands = ["nait selector=scores selector.path=scores.parquet ...  # the same scores on the same pool"]
+def _use(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
+    """The commands that select by the scores and by the directions, with the run's budget and order."""
+    config = manifest["config"]
+    size = [word for group in ("order", "budget") for word in _chosen(config, group)]
+    inputs = ["data=file", "data.path=POOL", "model=local", "model.path=MODEL_FOLDER"]
+    scores = ["selector=scores", "selector.path=scores.parquet", "target=none"]
+    commands = ["# the same rows of the same pool", _command([*scores, *size, *inputs])]
     folders = [name for name in kept if name.startswith("directions/")]
     if folders:
         named = ", ".join(f"{name.partition('/')[2]}: {name}" for name in folders)
-        commands.append(
-            f"nait target=directions 'target.paths={{{named}}}' ...  # the directions on another pool"
-        )
+        method = [word for word in _chosen(config, "selector") if word.startswith("selector=")]
+        words = [*method, "target=directions", f"target.paths={{{named}}}", *size, *inputs]
+        commands += ["# the directions on another pool", _command(words)]
     return "\n".join(["```bash", *commands, "```"])
+
+
+def _command(words: Iterable[str]) -> str:
+    return shlex.join(["nait", "stages=[select]", *words])
+
+
+def _chosen(config: Mapping[str, Any], group: str) -> list[str]:
+    """The words that choose a group's option and its settings, as far as they are names and numbers."""
+    option = config.get("options", {}).get(group)
+    leaves = {name: json.dumps(value) for name, value in _leaves(config[group], group)}
+    numbers = [f"{name}={value}" for name, value in leaves.items() if NUMBER.fullmatch(value)]
+    return [f"{group}={option}", *numbers] if NAME.fullmatch(str(option)) else []
 
 
 def _settings(manifest: Mapping[str, Any]) -> str:

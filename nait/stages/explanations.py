@@ -61,10 +61,15 @@ def place_of(pool: Pool, name: str) -> int:
         places = {example.row: place for place, example in enumerate(pool.examples)}
         if int(number) in places:
             return places[int(number)]
+    left_out = [f"{count:,} {reason}" for reason, count in pool.skipped.items() if count]
+    advice = [
+        f"Give an id, or a row's number from 0 to {max((example.row for example in pool.examples), default=0)}.",
+        f"Rows that the pool leaves out have no score: {', '.join(left_out)}." if left_out else "",
+        did_you_mean(name, list(ids)[:5000]),
+    ]
     raise DataError(
-        f"there is no row '{name}'", where=f"pool '{pool.name}'",
-        fix=f"Give an id, or a row's number from 0. {did_you_mean(name, list(ids)[:5000])}",
-    )  # fmt: skip
+        f"there is no row '{name}'", where=f"pool '{pool.name}'", fix=" ".join(filter(None, advice))
+    )
 
 
 def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:

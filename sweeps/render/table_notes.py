@@ -107,9 +107,8 @@ def how_tested(lines: Sequence[Line], control: str) -> str:
     parts = []
     if families:
         count = families.get(True) or families[False]
-        parts.append(
-            f"n.s.: p >= 0.05 after Holm's correction for the table's {count} differences to {control}"
-        )
+        differences = f"{count} differences" if count > 1 else "one difference"
+        parts.append(f"n.s.: p >= 0.05 after Holm's correction for the table's {differences} to {control}")
     if len(families) > 1:
         parts.append(f"subtasks of groups form a separate family of {families[False]}")
     if not all(one.tested for _, one in found):

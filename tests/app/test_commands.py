@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nait.cli.help import groups
+from nait.cli.selection.run_folders import run_advice
 from nait.cli.subcommands.doctor import FEW_BYTES, _space
 from nait.cli.subcommands.listing import GROUPS, listed, shown
 from nait.core.errors import ConfigError, DataError, StoreError
@@ -94,6 +95,43 @@ def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(DataError, match=r"bad\.jsonl"):
         shown(str(tmp_path / "bad.jsonl"), "store", as_json=False)
+
+
+def test_a_file_of_rows_is_shown_as_keys_of_data_read_it(tmp_path: Path) -> None:
+    file = tmp_path / "rows, of two.csv"
+    file.write_text("Frage,Die Antwort\nhow many?,two\nwho?,she\nwho?,she\n")
+    words = ["data.columns={prompt: Frage, completion: Die Antwort}", "data.limit=3"]
+    text = shown(str(file), "store", words, as_json=False)
+    for part in ("rows       3\n", "prompt from Frage, completion from Die Antwort\n", "answer: two\n"):
+        assert part in text
+    assert "rows       2\n" in shown(str(file), "store", [*words, "data.duplicates=first"], as_json=False)
+    with pytest.raises(ConfigError, match=r"data\.limt: there is no such key.*'data\.limit'"):
+        shown(str(file), "store", ["data.limt=3"], as_json=False)
+    with pytest.raises(ConfigError, match=r"the shell split the value at a space.*Quote it: 'data"):
+        shown(str(file), "store", words[0].split(), as_json=False)
+    for word in ("seed=1", "data.path=b.csv", "b.csv"):
+        with pytest.raises(ConfigError, match=f"{word}: this word is not used here"):
+            shown(str(file), "store", [word], as_json=False)
+    with pytest.raises(ConfigError, match="Only a file takes further words"):
+        shown(str(tmp_path), "store", words, as_json=False)
+    with pytest.raises(ConfigError, match=r"Did you mean 'rows, of two\.csv'\?"):
+        shown(str(tmp_path / "rows, of too.csv"), "store", as_json=False)
+
+
+def test_a_run_that_nait_select_made_is_verified(folder: Path) -> None:
+    (run,) = (path.parent for path in (folder / "runs").rglob("run.json"))
+    done = called(folder, "verify", str(run))
+    assert done.returncode == 0, done.stderr
+    assert "scores and selection recomputed, 0 faults." in done.stdout
+
+
+def test_a_folder_above_runs_leads_to_the_newest_of_them(folder: Path) -> None:
+    (run,) = (path.parent for path in (folder / "runs").rglob("run.json"))
+    for words in (("verify", "runs"), ("explain", "7", "--in", "runs"), ("show", str(Path("runs")))):
+        done = called(folder, *words)
+        assert done.returncode == 2
+        assert f"The newest below it is {run.relative_to(folder)}." in done.stderr
+    assert run_advice(folder / "store") == "Give the folder of a run."
 
 
 def test_exported_directions_score_another_pool(folder: Path, home: Path) -> None:

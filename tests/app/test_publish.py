@@ -53,6 +53,10 @@ def test_the_card_names_what_it_is_and_no_path_of_this_machine(ran: Path, tmp_pa
     assert "# nait: 10% of pool for refs" in card
     assert "- `selector.site`: `residual`" in card
     assert "selector=scores" in card
+    assert (
+        "target=none order=highest budget=ratio budget.ratio=0.1 budget.allow_fewer=false data=file" in card
+    )
+    assert "'target.paths={refs: directions/refs}'" in card
     assert "Not stated" in card
     for file in out.rglob("*"):
         assert not file.is_file() or str(ran).encode() not in file.read_bytes(), file

@@ -120,4 +120,5 @@ def test_checking_opens_neither_the_harness_nor_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "no source for openai/gsm8k" in done.stdout
+    assert "To select only: 'stages=[select]'." in done.stdout
     assert done.stdout.endswith("[]\n")

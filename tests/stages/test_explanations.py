@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -126,8 +126,10 @@ def test_a_row_with_a_score_in_some_columns_has_the_best_of_these() -> None:
 def test_a_row_is_named_by_its_id_or_its_number() -> None:
     for place, example in enumerate(POOL.examples):
         assert place_of(POOL, example.id) == place_of(POOL, f"row {example.row}") == place
-    with pytest.raises(DataError, match="there is no row '99'"):
+    with pytest.raises(DataError, match=r"there is no row '99'.* from 0 to 3\. "):
         place_of(POOL, "99")
+    with pytest.raises(DataError, match=r"the pool leaves out have no score: 2 identical to another row\. "):
+        place_of(replace(POOL, skipped={"identical to another row": 2}), "99")
     for name in ("²", "9" * 5000, "row", ""):
         with pytest.raises(DataError, match="there is no row"):
             place_of(POOL, name)

@@ -22,7 +22,7 @@ from nait.store import Store
 from nait.sweeps.grouping.collect import collect
 from nait.sweeps.render.leaderboard_tables import difference_cells, wide_cells
 from nait.sweeps.render.means_csv import as_means_csv
-from nait.sweeps.render.table_notes import detectable, notes
+from nait.sweeps.render.table_notes import detectable, how_tested, notes
 from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stats.paired import Difference
@@ -268,6 +268,8 @@ def test_the_smallest_difference_found_is_that_after_correction() -> None:
         for family in (1, 12)
     )
     assert "after Holm's correction" in few[0]
+    lines = [replace(line("nait", "nano_math", 0.5), difference=replace(one, family=1))]
+    assert how_tested(lines, "random").endswith("for the table's one difference to random")
     assert float(few[0].split()[-1][:-1]) < 0.6 * float(many[0].split()[-1][:-1])
 
 

@@ -64,9 +64,13 @@ def check_record(found: Any, path: Path, *, trusted: bool) -> None:
 
 
 def recorded_words(config: Mapping[str, Any], path: Path) -> list[str]:
-    """The words of a recorded command. Raises: ConfigError for one that no shell can read."""
+    """The KEY=VALUE words of a recorded command, which begins with `nait` or `nait run`.
+
+    Raises: ConfigError for one that no shell can read.
+    """
     try:
-        return shlex.split(config["command"])
+        words = shlex.split(config["command"])[1:]
+        return words[1:] if words[:1] == ["run"] else words
     except ValueError as error:
         raise ConfigError(
             f"its command cannot be read ({error})", where=str(path), fix="Give the folder of a run."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ SELECTED, SCORES = "selected.jsonl", "scores.parquet"
 """The files of a run's folder."""
 
 
-def shown_rows(path: Path, *, as_json: bool) -> str:
-    """The facts and the first rows of a file as text or JSON. Raises: DataError for a file that cannot be read."""
-    pool = read_pool(path, duplicates="keep")
+def shown_rows(path: Path, words: Sequence[str] = (), *, as_json: bool) -> str:
+    """The facts and the first rows of a file as text or JSON. `words`: how it is read, of the config's `data`.
+
+    Raises: DataError for a file that cannot be read; ConfigError for words that cannot be used.
+    """
+    pool = _read(path, words)
     first = sorted(pool.examples, key=lambda example: example.row)[:SHOWN]
     scores = _scores(path, len(pool))
     if as_json:
@@ -38,6 +42,20 @@ def shown_rows(path: Path, *, as_json: bool) -> str:
         facts["scores"] = f"{scores['file']}: {scores['selected']:,} of {scores['rows']:,} rows were selected"
     lines = [wrapped(f"{name:<10} {value}") for name, value in facts.items() if value not in ("", 0)]
     return "\n".join([*lines, "", *(line for one in first for line in _shown(one, scores))])
+
+
+def _read(path: Path, words: Sequence[str]) -> Pool:
+    if not words:
+        return read_pool(path, duplicates="keep")
+    from nait.cli.config.composed_config import composed
+    from nait.cli.config.plain_config import build
+    from nait.cli.config.short_options import pool_words
+
+    job = ["stages=[select]", "selector=random", "model=nano", "target=none"]
+    keep = () if any(word.startswith("data.duplicates=") for word in words) else ("data.duplicates=keep",)
+    with composed([*job, *pool_words(str(path)), *keep, *words], command="") as composition:
+        pool: Pool = build(composition.plain["data"])
+        return pool
 
 
 def _facts(pool: Pool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from nait.cli.config.composed_config import ComposedConfig, composed
 from nait.cli.config.plain_config import build
 from nait.cli.selection.recorded_code import check_record
+from nait.cli.selection.run_folders import run_advice
 from nait.core.dataset.examples import Pool
 from nait.core.errors import ConfigError
 from nait.core.ranking.selection import Selection
@@ -138,7 +139,7 @@ def recorded_selection(folder: Path, *, trusted: bool = False) -> SelectionRun:
     """
     path = folder / "run.json"
     if not path.is_file():
-        raise ConfigError("there is no run.json", where=str(folder), fix="Give the folder of a run.")
+        raise ConfigError("there is no run.json", where=str(folder), fix=run_advice(folder))
     record = read_json(path)
     check_record(record, path, trusted=trusted)
     config, links = record["config"], record["links"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +75,32 @@ def show(
         metavar="RUN|SELECTION|FILE",
         help="A run's folder, a selection's address or folder, or a file of rows.",
     ),
+    more: list[str] | None = typer.Argument(
+        None,
+        metavar="[data.KEY=VALUE]...",
+        help="How to read a file of rows, such as data.columns.prompt=NAME.",
+    ),
     store: str = typer.Option("store", "--store", help="The store of a selection's address."),
     as_json: bool = typer.Option(False, "--json", help="Print the record as JSON."),
 ) -> Callable[[], None]:
     """Show what a run, a selection or a file of rows is made of: its numbers, its warnings, its first rows."""
-    return lambda: print(visible(shown(name, store, as_json=as_json)))
+    return lambda: print(visible(shown(name, store, more or (), as_json=as_json)))
 
 
-def shown(name: str, store: str, *, as_json: bool) -> str:
+def shown(name: str, store: str, more: Sequence[str] = (), *, as_json: bool) -> str:
     """The record of a run's folder or of a selection, which may come from elsewhere, or the rows of a file.
+
+    `more`: words of the config's `data`, for a file.
 
     Raises: ConfigError if there is none, or the record has another form; StoreError for one that cannot be read;
     DataError for a file that is not one of rows.
     """
     folder = Path(name).expanduser()
+    keys = [word for place, word in enumerate(more) if "=" in word or not place]  # others are parts of values
+    other = next((word for word in keys if word.startswith("data.path=") or word[:5] != "data."), "")
+    if more and (other or not folder.is_file()):
+        fix = "Give one run, selection or file. Only a file takes further words, data.KEY=VALUE."
+        raise ConfigError("this word is not used here", where=other or more[0], fix=fix)
     if (folder / "run.json").is_file():
         from nait.runs.records.interrupted_runs import settle
 
@@ -98,7 +110,7 @@ def shown(name: str, store: str, *, as_json: bool) -> str:
     if folder.is_file():
         from nait.cli.selection.row_files import shown_rows
 
-        return shown_rows(folder, as_json=as_json)
+        return shown_rows(folder, more, as_json=as_json)
     manifest = _selection(folder, store, name)
     if as_json:
         return json.dumps(manifest, indent=2)
@@ -131,9 +143,21 @@ def _selection(folder: Path, store: str, name: str) -> dict[str, Any]:
         ]
     if len(found) != 1:
         fix = "Give a run's folder, which holds run.json, the address of a selection in --store, or a file of rows."
+        fix = " ".join(filter(None, [fix, _nearest(folder)]))
         raise ConfigError(f"{len(found)} runs and selections have this name", where=name, fix=fix)
     manifest: dict[str, Any] = _checked(found[0] / "manifest.json", shapes.keyed(lambda _: ""))
     return manifest
+
+
+def _nearest(folder: Path) -> str:
+    """The newest run below a folder, or the files beside one that is not there and have a similar name."""
+    from nait.cli.selection.run_folders import run_advice
+
+    if folder.is_dir():
+        return run_advice(folder).partition("run. ")[2]
+    beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+    near = did_you_mean(folder.name, [path.name for path in beside])
+    return near if near.startswith("Did") else ""
 
 
 def _run(folder: Path, record: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import typer
@@ -94,11 +94,18 @@ def work_of(arguments: Sequence[str]) -> Work:
         work = app(args=list(arguments), prog_name="nait", standalone_mode=False)
     except typer.TyperException as error:
         command = next((f"{first} " for name in command_names() if name == first), "")
+        command += next((f"{name} " for name in arguments[1:2] if name in _subcommands(first)), "")
         unknown = str(getattr(error, "option_name", "") or "")
         advice = option_advice(first, unknown) if unknown else ""
         said = f"No such option: {unknown}" if advice else error.format_message()
         raise ConfigError(said, fix=" ".join(filter(None, [advice, f"See nait {command}--help."]))) from None
     return work if callable(work) else _nothing
+
+
+def _subcommands(name: str) -> Collection[str]:
+    """The commands below a command, such as `show` below `directions`."""
+    command = typer.main.get_command(app).commands.get(name)  # type: ignore[attr-defined]
+    return getattr(command, "commands", ())
 
 
 def command_names() -> list[str]:

@@ -135,7 +135,7 @@ def _verify_run(folder: Path, *, whole: bool, trusted: bool) -> None:
 
     record = _record(folder)
     check_record(record, folder / "run.json", trusted=trusted)
-    words = recorded_words(record["config"], folder / "run.json")[1:]
+    words = recorded_words(record["config"], folder / "run.json")
     check_command(words, folder / "run.json", trusted=trusted)
     root = at_home(record["config"]["paths"]["store"])
     if not root.is_dir():
@@ -163,9 +163,9 @@ def _record(folder: Path) -> dict[str, Any]:
             return record
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
-    raise ConfigError(
-        "holds no run.json of a run with a result", where=str(folder), fix="Give a run's folder."
-    )
+    from nait.cli.selection.run_folders import run_advice
+
+    raise ConfigError("holds no run.json of a run with a result", where=str(folder), fix=run_advice(folder))
 
 
 def _run_again(command: Sequence[str], store: Path, *, stages: str | None) -> None:
