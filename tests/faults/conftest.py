@@ -13,7 +13,7 @@ from tests.faults.jobs import run, words
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Forget the counts of an earlier session, in the process that starts the others. A list of tests forgets none."""
+    """Forget the counts of an earlier session, in the process that starts the others. Listing tests forgets none."""
     if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         FILE.unlink(missing_ok=True)
 
