@@ -100,6 +100,8 @@ def _leaderboard(arguments: argparse.Namespace) -> str:
     for path in arguments.stores:
         if not path.is_dir():
             raise NaitError("there is no such store", where=str(path), fix="Give the folder of paths.store.")
+        if (path / "store" / "runs").is_dir() and not any(path.glob("runs/*/manifest.json")):
+            raise NaitError("is not a store, but has one", where=str(path), fix=f"Give {path / 'store'}.")
     stores, folder = [Store(path, read_only=True) for path in arguments.stores], _folder(arguments)
     assert folder is not None
     _check_outside(folder, stores)

@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from nait.core.addresses import address, canonical
-from nait.core.contracts import Describer
+from nait.core.contracts import Describer, Sizes
 from nait.core.estimates.plans import Pass, Phase, Plan, known_seconds
 from nait.core.estimates.training_memory import describe as describe_memory
 from nait.core.ranking.budgets import asked_rows
@@ -85,6 +85,7 @@ class Planner:
             phases.append(self._evaluate(adapter, known=not trains or adapter is not None))
         self.extractor.close()
         tokens, total = self.tokens, known_seconds(phases)
+        sizes = work.evaluator.sizes() if isinstance(work.evaluator, Sizes) else {}
         shown = () if work.evaluator is None else effects_of_suite(work.evaluator, self.store, seeds=1)
         return Plan(
             rows=len(work.pool), targets={target.name: len(target) for target in work.targets},
@@ -95,7 +96,7 @@ class Planner:
             opening_seconds=self.opening_seconds,
             memory_bytes=self.timed.size.weight_bytes + self._chunk_bytes(),
             training_memory=self._training_memory(), detectable=shown,
-            eval_items=shown[0].items if shown else None,
+            eval_items=shown[0].items if shown else sum(sizes.values()) or None,
             device_hours=work.cost.device_hours(total), money=work.cost.money(total), currency=work.cost.currency,
             notes=tuple(self.notes),
         )  # fmt: skip

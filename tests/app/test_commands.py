@@ -92,6 +92,10 @@ def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(
     assert "columns    instruction, output, input\n" in plain
     assert "scores" not in plain
     assert plain.count("answer:") == 3
+    with pytest.raises(
+        DataError, match=r"has scores, not rows\. .* nait show FILE, such as best\.jsonl beside it\."
+    ):
+        shown(str(tmp_path / "best.scores.parquet"), "store", as_json=False)
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(DataError, match=r"bad\.jsonl"):
         shown(str(tmp_path / "bad.jsonl"), "store", as_json=False)

@@ -168,6 +168,7 @@ def test_every_command_has_help_and_starts_at_once(tmp_path: Path) -> None:
     [
         (["select"], "Missing argument 'POOL'. See nait select --help."),
         (["directions", "compare", "a7"], "Missing argument 'ADDRESS'. See nait directions compare --help."),
+        (["compare", "p", "--like", "r", "--methods", "rds,", "nait"], "Type --methods rds,nait."),
         (["select", "p", "--lik", "x"], "--like"),
         (["select", "p", "--like"], "--like"),
     ],

@@ -43,6 +43,13 @@ class Suite:
         raise AssertionError("nothing is evaluated")
 
 
+class HeldOut(Suite):
+    """A suite whose result is a loss."""
+
+    def key(self) -> Mapping[str, Any]:
+        return {**super().key(), "held_out": 1}
+
+
 def put(store: Store, method: str, seed: int, wrong: int, *, trained: bool = True, recipe: str = "") -> None:
     """A run whose first `wrong` items of each task are wrong."""
     sizes = {"easy": EASY, "hard": HARD}
@@ -70,6 +77,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_an_unknown_number_of_items_is_not_guessed(store: Store) -> None:
     assert effects_of_suite(Suite(), store, seeds=3) == ()
+    assert effects_of_suite(HeldOut(easy=EASY), store, seeds=3) == ()
 
 
 def test_a_suite_that_knows_its_sizes_is_believed_and_the_rest_assumed(store: Store) -> None:

@@ -57,6 +57,10 @@ def test_a_store_that_is_not_there_is_named(
     with pytest.raises(SystemExit):
         call(monkeypatch, str(tmp_path / "nothing"))
     assert "no such store" in capsys.readouterr().err
+    put(Store(tmp_path / "store"), "nait", share=0.7)
+    with pytest.raises(SystemExit):
+        call(monkeypatch, str(tmp_path))
+    assert f"{tmp_path}: is not a store, but has one. Give {tmp_path / 'store'}." in capsys.readouterr().err
 
 
 def test_a_pulled_project_is_one_more_store(

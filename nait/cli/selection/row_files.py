@@ -17,6 +17,8 @@ SHOWN = 3
 """Rows that are shown."""
 SELECTED, SCORES = "selected.jsonl", "scores.parquet"
 """The files of a run's folder."""
+SCORED = {"id", "row", "rank", "selected", "answer_tokens"}
+"""Columns of a file of scores."""
 
 
 def shown_rows(path: Path, words: Sequence[str] = (), *, as_json: bool) -> str:
@@ -24,6 +26,10 @@ def shown_rows(path: Path, words: Sequence[str] = (), *, as_json: bool) -> str:
 
     Raises: DataError for a file that cannot be read; ConfigError for words that cannot be used.
     """
+    if path.suffix == ".parquet" and _names(path) >= SCORED:
+        rows = path.name.removesuffix("scores.parquet").rstrip(".") or "selected"
+        fix = f"Their rows are shown with them: nait show FILE, such as {rows}.jsonl beside it."
+        raise DataError("has scores, not rows", where=str(path), fix=fix)
     pool = _read(path, words)
     first = sorted(pool.examples, key=lambda example: example.row)[:SHOWN]
     scores = _scores(path, len(pool))
@@ -42,6 +48,17 @@ def shown_rows(path: Path, words: Sequence[str] = (), *, as_json: bool) -> str:
         facts["scores"] = f"{scores['file']}: {scores['selected']:,} of {scores['rows']:,} rows were selected"
     lines = [wrapped(f"{name:<10} {value}") for name, value in facts.items() if value not in ("", 0)]
     return "\n".join([*lines, "", *(line for one in first for line in _shown(one, scores))])
+
+
+def _names(path: Path) -> set[str]:
+    """The names of the columns; none for a file that is not Parquet, which reading it as rows explains."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException):
+        return set()
 
 
 def _read(path: Path, words: Sequence[str]) -> Pool:

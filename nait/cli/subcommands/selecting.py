@@ -133,6 +133,11 @@ def compare(
         from nait.cli.config.short_options import AskedSize, check_more, compare_words, evaluation_words
         from nait.cli.subcommands.hydra_jobs import run_jobs
 
+        if methods.rstrip().endswith(",") and more and "=" not in more[0]:
+            from nait.core.errors import ConfigError
+
+            what, fix = "the shell split the list at a space", f"Type --methods {methods.strip()}{more[0]}."
+            raise ConfigError(what, where="--methods", fix=fix)
         check_more(more or ())
         words = compare_words(
             pool=pool, like=like, model=model, size=AskedSize(top, rows, tokens), methods=methods.split(","),
