@@ -92,6 +92,12 @@ def test_a_folder_with_a_similar_name_is_suggested(folder: Path) -> None:
         LocalModel(str(folder.with_name("modle")))
 
 
+def test_a_folder_above_models_is_answered_with_their_folders(folder: Path) -> None:
+    with pytest.raises(ModelError, match="Folders in it that have one: ") as refused:
+        LocalModel(str(folder.parent))
+    assert str(folder) in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [

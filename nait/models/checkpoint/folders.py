@@ -22,6 +22,8 @@ HEADS = ("score.", "classifier.", "qa_outputs.")
 """Name prefixes of the weights of a classification or reward head."""
 _OUTPUT = re.compile(r"head|embed_out|(^|\.)output\.")
 _BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
+NAMED = 5
+"""Model folders that are named where a folder above them is given."""
 KERNELS = (
     "attn_implementation",
     "_attn_implementation",
@@ -43,8 +45,12 @@ def check_folder(folder: Path, given: str, *, trust_remote_code: bool) -> None:
         if not name.endswith(".safetensors"):
             _check_text(path)
     if not (folder / "config.json").is_file():
+        below = sorted(path.parent for path in folder.glob("*/config.json"))
+        named = f" Folders in it that have one: {', '.join(map(str, below[:NAMED]))}." if below else ""
         raise ModelError(
-            "there is no config.json", where=str(folder), fix="Save the model with save_pretrained() there."
+            "there is no config.json",
+            where=str(folder),
+            fix=f"Save the model with save_pretrained() there.{named}",
         )
     config = read_config(folder)
     _check_code(folder, config, trust_remote_code=trust_remote_code)
