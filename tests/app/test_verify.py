@@ -147,6 +147,13 @@ def test_a_record_of_another_form_is_refused_by_name(name: str, tmp_path: Path) 
         work_of(["verify", str(tmp_path)])()
 
 
+def test_a_run_of_a_python_program_is_named_as_one(tmp_path: Path) -> None:
+    record = {"links": {"selection": "0" * 32}, "config": {"command": "", "paths": {"store": "store"}}}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=r"a Python program made it, .* Select by nait select or nait run"):
+        work_of(["verify", str(tmp_path)])()
+
+
 @pytest.mark.parametrize("command", ["show", "verify", "submit", "publish", "explain"])
 def test_a_pipe_in_place_of_a_record_is_not_read(command: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.json")

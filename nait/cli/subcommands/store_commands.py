@@ -159,6 +159,11 @@ def _record(folder: Path) -> dict[str, Any]:
     """The record of a run that has a result. Raises: ConfigError for another folder."""
     try:
         record: dict[str, Any] = json.loads(regular_text(folder / "run.json"))
+        if record["links"] and record["config"]["command"] == "":
+            fix = "Select by nait select or nait run, whose runs can be verified."
+            raise ConfigError(
+                "a Python program made it, and no command repeats it", where=str(folder), fix=fix
+            )
         if record["links"] and record["config"]["command"] and record["config"]["paths"]["store"]:
             return record
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
