@@ -72,9 +72,9 @@ class FileScores:
         if self.columns is not None and not _names(self.columns):
             fix = "Give a name, or a list of names: selector.columns=[a,b]."
             raise ConfigError(f"{self.columns!r} names no column", where="selector.columns", fix=fix)
-        for name, value in self.cost.items():
+        for name, amount in self.cost.items():
             check_choice("selector.cost", name, COSTS)
-            check_number(f"selector.cost.{name}", value, "[0, inf)")
+            check_number(f"selector.cost.{name}", amount, "[0, inf)")
 
     def content(self) -> list[str]:
         """The digests of the files."""

@@ -7,6 +7,7 @@ artifacts the store lacks. A rehearsal on a few rows, in another overlay, gives 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -85,7 +86,7 @@ class Planner:
             phases.append(self._evaluate(adapter, known=not trains or adapter is not None))
         self.extractor.close()
         tokens, total = self.tokens, known_seconds(phases)
-        sizes = work.evaluator.sizes() if isinstance(work.evaluator, Sizes) else {}
+        sizes: Mapping[str, int] = work.evaluator.sizes() if isinstance(work.evaluator, Sizes) else {}
         shown = () if work.evaluator is None else effects_of_suite(work.evaluator, self.store, seeds=1)
         return Plan(
             rows=len(work.pool), targets={target.name: len(target) for target in work.targets},

@@ -27,8 +27,8 @@ def shown_rows(path: Path, words: Sequence[str] = (), *, as_json: bool) -> str:
     Raises: DataError for a file that cannot be read; ConfigError for words that cannot be used.
     """
     if path.suffix == ".parquet" and _names(path) >= SCORED:
-        rows = path.name.removesuffix("scores.parquet").rstrip(".") or "selected"
-        fix = f"Their rows are shown with them: nait show FILE, such as {rows}.jsonl beside it."
+        name = path.name.removesuffix("scores.parquet").rstrip(".") or "selected"
+        fix = f"Their rows are shown with them: nait show FILE, such as {name}.jsonl beside it."
         raise DataError("has scores, not rows", where=str(path), fix=fix)
     pool = _read(path, words)
     first = sorted(pool.examples, key=lambda example: example.row)[:SHOWN]
