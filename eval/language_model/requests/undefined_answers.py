@@ -1,7 +1,7 @@
 """Answers that are not numbers (NaN), as of a network whose activations overflow: an error.
 
 Of NaN, the first counts as the largest: every multiple-choice answer would be the first option, and every generated
-token the first of the vocabulary. Scores of such answers look like those of a weak model.
+token the first of the vocabulary. The model would seem weak, not broken.
 """
 
 from __future__ import annotations

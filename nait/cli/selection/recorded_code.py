@@ -26,7 +26,7 @@ _OBJECT = keyed(lambda _: "")
 
 
 def _links(value: Any) -> str:
-    """The shape of addresses by what they lead to, with those of a selection."""
+    """What is wrong with a record's `links` (kind -> address or null, `selection` and `scores` among them), or ""."""
     return keyed(optional(text))(value) or record({"selection": _ANY, "scores": _ANY})(value)
 
 
