@@ -13,6 +13,7 @@ setup: .venv/.stamp ## make .venv and install everything, pinned
 .venv/.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m compileall -q nait baselines eval sweeps conf benchmarks  # as pip does for an installed package
 	@touch $@
 
 quickstart: setup ## the main job on the embedded world: select, fine-tune, evaluate, leaderboard

@@ -3,10 +3,11 @@
 `mmlu`: questions behind 5 examples of a subject, four choices of one token. `bbh`: answers behind 3 examples with
 chain of thought. `gsm8k`: answers to prompts whose 5 examples are drawn for each question, so nothing is shared.
 Token ids are random; at most `--new` tokens are generated for each prompt. The harness's model has the faster of two
-batch sizes.
+batch sizes. `--questions` is the number of MMLU's questions (default: `--rows`): a subject has 100 to 1,534.
 
-The floor is one forward of the decoder over each distinct token, behind a cached prefix where there is one, and one
-step of the decoder, with transformers' static cache, for each generated token of a batch.
+The floor is one forward of the decoder over each distinct token, behind a cached prefix where there is one, in
+batches with little padding, and one step of the decoder, with transformers' static cache, for each token that a batch
+generates.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks.models import arguments, load
 from nait.eval.language_model.shared_prefix import SharedPrefixLM
 from nait.models.kv.shared_decoder import Prefix, SharedDecoder
 from nait.models.tokens.batches import plan
+from nait.models.tokens.uneven_rows import split
 
 FLOOR, ROUNDS, MOST_SECONDS = 1.25, 3, 12.0
 BATCH_TOKENS = 16_384
@@ -58,7 +60,7 @@ SHAPES = (
 
 def main() -> None:
     """Print one JSON line."""
-    options = arguments(__doc__, rows=8, new=64, suites="mmlu,bbh,gsm8k")
+    options = arguments(__doc__, rows=8, new=64, questions=0, suites="mmlu,bbh,gsm8k")
     shapes = [shape for shape in SHAPES if shape.name in options.suites.split(",")]
     network = load(options.model, device=options.device, dtype=options.dtype)
     goals: list[Goal] = []
@@ -82,7 +84,8 @@ def main() -> None:
 
 def measured(network: Any, shape: Shape, options: Any) -> list[Seconds]:
     """Seconds of our model, of the harness's with the faster batch size, and of the floor."""
-    prompts = texts(shape, options.rows)
+    rows = options.questions if shape.name == "mmlu" and options.questions else options.rows
+    prompts = texts(shape, rows)
     new = min(shape.new, options.new)
     requests = instances(shape, prompts, new)
     kind = requests[0].request_type
@@ -146,13 +149,15 @@ def floor_of(network: Any, shape: Shape, prompts: Sequence[Sequence[int]], new: 
             prefix = SharedDecoder(network).prefix(prompts[0][: shape.shared], prefix)
         tails = [prompt[shape.shared :] for prompt in prompts]
         lengths = np.array([len(tail) for tail in tails], dtype=np.int64)
-        for rows in plan(lengths + new, BATCH_TOKENS):
+        for rows in split(lengths, BATCH_TOKENS):
             ids = np.zeros((len(rows), int(lengths[rows].max())), dtype=np.int64)
             for i, row in enumerate(rows):
                 ids[i, : lengths[row]] = tails[row]
             ids_bt = torch.from_numpy(ids).to(network.device)
             decoder(input_ids=ids_bt, past_key_values=prefix.cache, use_cache=prefix.cache is not None)
-            steps(network, ids_bt[:, :1], shape.shared + ids.shape[1], new)
+        for rows in plan(lengths + new, BATCH_TOKENS):
+            last_b1 = torch.zeros((len(rows), 1), dtype=torch.int64, device=network.device)
+            steps(network, last_b1, shape.shared + int(lengths[rows].max()), new)
 
 
 def steps(network: Any, last_b1: Any, context: int, new: int) -> None:

@@ -15,7 +15,7 @@ from benchmarks.models import arguments
 
 SPEEDUP = 1.7
 GOALS = {"methods": 480.0, "transfer": 480.0}
-ROUNDS = 2
+ROUNDS = 1
 JOBS = ("selector=random", "seed=0,1,2,3", "eval.tasks=[nano_math]", "train.epochs=2", "tracking=files")
 
 

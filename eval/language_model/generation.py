@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from nait.eval.language_model.positions import SharedNetwork
 from nait.models.kv.row_cache import RowCache
 from nait.models.kv.shared_decoder import Prefix
 from nait.models.kv.stems import Ids, find_stems
+from nait.models.tokens.uneven_rows import split
 
 if TYPE_CHECKING:
     import torch
@@ -72,9 +73,10 @@ class Generation:
             joining = min(size - held, len(waiting)) if not held or (size - held) * REFILL >= size else 0
             try:
                 if joining > 0:
-                    batch.admit([waiting[i] for i in range(joining)], prompts)
-                    for _ in range(joining):
-                        waiting.popleft()
+                    for part in self._parts([waiting[i] for i in range(joining)], prefix, prompts):
+                        batch.admit(part, prompts)
+                        for _ in part:
+                            waiting.popleft()
                 else:
                     batch.step()
             except torch.OutOfMemoryError:
@@ -87,6 +89,12 @@ class Generation:
                 continue
             for number, tokens in batch.leave():
                 done(number, tokens)
+
+    def _parts(self, numbers: Sequence[int], prefix: Prefix, prompts: Sequence[Ids]) -> Iterator[list[int]]:
+        """The prompts' numbers in parts to forward at once, in the same order: the longest prompt is first."""
+        lengths = np.array([len(prompts[i]) - prefix.tokens for i in numbers], dtype=np.int64)
+        for part in split(lengths, self.batch_tokens, overhead=self.network.overhead):
+            yield [numbers[i] for i in part]
 
 
 class _Batch:

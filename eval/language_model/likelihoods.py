@@ -16,7 +16,8 @@ from nait.eval.language_model.positions import SharedNetwork
 from nait.models.kv.row_cache import RowCache
 from nait.models.kv.shared_decoder import Prefix
 from nait.models.kv.stems import Ids, Stem, find_stems
-from nait.models.tokens.batches import plan, width_of
+from nait.models.tokens.batches import width_of
+from nait.models.tokens.uneven_rows import split
 
 if TYPE_CHECKING:
     import torch
@@ -195,7 +196,7 @@ def prefixed_batches(
     for prefix, stem in stem_prefixes(network, root, rows):
         if stem.rows:
             lengths = np.array([len(rows[i]) - prefix.tokens for i in stem.rows], dtype=np.int64)
-            for part in plan(lengths, batch_tokens):
+            for part in split(lengths, batch_tokens, overhead=network.overhead):
                 yield prefix, [stem.rows[i] for i in part]
 
 

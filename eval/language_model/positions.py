@@ -16,6 +16,7 @@ from nait.models.kv.shared_decoder import Prefix, SharedDecoder
 from nait.models.kv.stems import Ids
 from nait.models.lm_head import LOGITS_AT_ONCE, LOW_PRECISION_TOLERANCE, TOLERANCE, LmHead, head_of
 from nait.models.tokens.batches import width_of
+from nait.models.tokens.uneven_rows import overhead_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,8 @@ class SharedNetwork:
 
     decoder: SharedDecoder
     head: LmHead
+    overhead: float
+    """The tokens that could be forwarded in the time that starting a batch takes."""
 
     @property
     def device(self) -> str:
@@ -65,7 +68,9 @@ def open_shared(network: Any, *, most_tokens: int) -> SharedNetwork:
     import torch
 
     with torch.inference_mode():
-        shared = SharedNetwork(SharedDecoder(network), _head(network))
+        decoder = SharedDecoder(network)
+        overhead = overhead_tokens(decoder.anatomy, torch.device(decoder.device))
+        shared = SharedNetwork(decoder, _head(network), overhead)
         try:
             _check(network, shared, most_tokens)
         except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:

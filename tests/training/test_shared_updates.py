@@ -17,11 +17,11 @@ from nait.core.errors import NaitError
 from nait.core.ranks import Workers
 from nait.models.loading import LocalModel
 from nait.models.tokens.batches import width_of
+from nait.models.tokens.uneven_rows import split
 from nait.runs.processes.shared_work import _SharedTrainer
 from nait.stages.train import drawn_by
 from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe
 from nait.training.recipes import FineTune
-from nait.training.updates.micro_batches import split
 from nait.training.updates.shared_updates import share
 from tests.app.commands import warm
 from tests.app.warm import Started

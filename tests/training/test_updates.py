@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from nait.core.errors import ModelError
 from nait.models import lm_head
 from nait.models.anatomy import dissect
 from nait.models.tokens.batches import width_of
+from nait.models.tokens.uneven_rows import READING_TOKENS, overhead_tokens, split
 from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe, attach
 from nait.training.recipes import FineTune
-from nait.training.updates.device_tokens import automatic, halved, overhead_tokens
-from nait.training.updates.micro_batches import packed, padded, split, split_packed
+from nait.training.updates.device_tokens import automatic, halved
+from nait.training.updates.micro_batches import packed, padded, split_packed
 from nait.training.updates.rows import RowNumbers, gather
 from nait.training.updates.saved_state import read_state
 from nait.training.updates.update_gradients import UpdateGradients
@@ -370,6 +372,13 @@ def test_the_automatic_budget_is_the_cpus_and_small_models_get_larger_micro_batc
     anatomy = dissect(network)
     weights = sum(p.numel() for block in anatomy.blocks for p in block.parameters())
     assert overhead_tokens(anatomy, torch.device("cpu")) == pytest.approx(2 * 7e7 / (4 * weights))
+
+
+def test_a_large_models_further_micro_batch_costs_what_reading_its_weights_takes() -> None:
+    block = torch.nn.Linear(4096, 4096, bias=False, device="meta")
+    anatomy = SimpleNamespace(layers=1, blocks=[block])
+    assert overhead_tokens(anatomy, torch.device("cpu")) == READING_TOKENS["cpu"]
+    assert overhead_tokens(anatomy, torch.device("cuda")) == pytest.approx(7e11 / (4 * 4096**2))
 
 
 def test_the_trainer_passes_row_numbers_on() -> None:

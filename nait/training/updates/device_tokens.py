@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from nait.models.anatomy import Anatomy, dissect
+from nait.models.anatomy import dissect
 from nait.models.devices.sharded_network import local_bytes, local_part
 
 AUTO: Literal["auto"] = "auto"
@@ -19,8 +19,6 @@ BYTES_PER_UNIT = 192
 """Activations per token, block and hidden unit: about 130 bytes for LoRA with dropout in bfloat16, 190 in float32."""
 STATE_BYTES = 16
 """Bytes that a trained weight adds: a float32 gradient, Adam's two moments and a copy, 4 bytes each."""
-OVERHEAD_OPERATIONS = {"cpu": 7e7, "other": 7e11}
-"""The cost of starting one block's kernels, as the floating point operations that a device could do meanwhile."""
 
 
 def automatic(network: Any, *, checkpointing: bool) -> int:
@@ -39,16 +37,6 @@ def automatic(network: Any, *, checkpointing: bool) -> int:
     unit = 4 * anatomy.layers + BYTES_PER_UNIT if checkpointing else BYTES_PER_UNIT * anatomy.layers
     fitting = max(LEAST, min(MOST, int(MEMORY_SHARE * free / (unit * anatomy.hidden))))
     return 1 << (fitting.bit_length() - 1)
-
-
-def overhead_tokens(anatomy: Anatomy, device: Any) -> float:
-    """The tokens that could be trained in the time that starting a micro-batch takes.
-
-    A token takes 4 operations per weight of the blocks: forward, and backward to the activations.
-    """
-    weights = sum(p.numel() for block in anatomy.blocks for p in block.parameters())
-    operations = OVERHEAD_OPERATIONS.get(device.type, OVERHEAD_OPERATIONS["other"])
-    return anatomy.layers * operations / (4.0 * max(1, weights))
 
 
 def halved(first: int, last: int) -> list[str]:

@@ -14,25 +14,12 @@ import numpy.typing as npt
 
 from nait.core.dataset.token_table import TokenTable
 from nait.models.tokens.batches import Rows, width_of
+from nait.models.tokens.uneven_rows import cheapest
 
 if TYPE_CHECKING:
     import torch
 
 Ints = npt.NDArray[np.int64]
-
-
-def split(lengths: Ints, most_tokens: int, *, overhead: float = 0.0) -> list[Rows]:
-    """Places in `lengths` [N] of each micro-batch's rows: longest rows first, so that out of memory occurs early.
-
-    Of all splits of the sorted rows whose micro-batches have at most `most_tokens` padded tokens, this one has the
-    least padded tokens plus `overhead` tokens for each micro-batch. A row longer than the budget gets its own.
-    """
-    order, _, start = _cheapest(lengths, most_tokens, overhead)
-    batches, end = [], len(order)
-    while end:
-        batches.append(order[start[end] : end])
-        end = int(start[end])
-    return batches[::-1]
 
 
 def deal(lengths: Ints, most_tokens: int, count: int, *, overhead: float = 0.0) -> list[Rows]:
@@ -41,25 +28,9 @@ def deal(lengths: Ints, most_tokens: int, count: int, *, overhead: float = 0.0) 
     Each has neighbours in the order of length, so that its micro-batches have as little padding as a single process
     has: the sorted rows are cut where the cost of their best split reaches 1/count, 2/count, ... of all.
     """
-    order, cost, _ = _cheapest(lengths, most_tokens, overhead)
+    order, cost, _ = cheapest(lengths, most_tokens, overhead)
     cuts = [int(np.argmin(np.abs(cost - cost[-1] * part / count))) for part in range(count + 1)]
     return [order[start:end] for start, end in itertools.pairwise(cuts)]
-
-
-def _cheapest(lengths: Ints, most_tokens: int, overhead: float) -> tuple[Rows, npt.NDArray[np.float64], Ints]:
-    """The rows by length; the least cost [N + 1] of the first rows; the start [N + 1] of the last micro-batch."""
-    order = np.argsort(-lengths, kind="stable")
-    widths = np.array([width_of(int(lengths[row])) for row in order], dtype=np.int64)
-    count = len(order)
-    cost, start = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)
-    for end in range(1, count + 1):
-        padded = widths[:end] * np.arange(end, 0, -1)  # of a micro-batch from each start to this end
-        allowed = padded <= most_tokens
-        allowed[end - 1] = True
-        total = np.where(allowed, cost[:end] + padded + overhead, np.inf)
-        start[end] = int(np.argmin(total))
-        cost[end] = total[start[end]]
-    return order, cost, start
 
 
 def split_packed(lengths: Ints, most_tokens: int) -> list[Rows]:

@@ -25,9 +25,9 @@ from nait.models.anatomy import Anatomy, device_of, dissect
 from nait.models.devices.sharded_network import decoder_of, free_gathered, is_shard, is_sharded
 from nait.models.lm_head import Head, head_backward, head_of
 from nait.models.tokens.batches import Rows, width_of
+from nait.models.tokens.uneven_rows import overhead_tokens, split
 from nait.training.updates import shared_updates
-from nait.training.updates.device_tokens import overhead_tokens
-from nait.training.updates.micro_batches import MicroBatch, packed, padded, split, split_packed
+from nait.training.updates.micro_batches import MicroBatch, packed, padded, split_packed
 
 log = logging.getLogger(__name__)
 
