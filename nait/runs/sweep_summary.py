@@ -70,24 +70,28 @@ def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: M
                 tracker.page(f"pictures/{file.stem}", file)
             elif file.suffix == ".html":
                 tracker.page(file.stem, file)
-        tracker.summary({"jobs": len(jobs), "compared": labels, **_differences(folder / REPORT / MEANS)})
+        tracker.summary({"jobs": len(jobs), "compared": labels, **differences_of(folder / REPORT / MEANS)})
         tracker.artifact(f"report-{folder.name}", "report", files, {"jobs": len(jobs)})
     finally:
         tracker.finish()
 
 
-def _differences(path: Path) -> dict[str, float]:
-    """`minus_CONTROL/TASK/METRIC/METHOD/TARGET/BUDGET` -> the difference, from the leaderboard's means."""
+def differences_of(path: Path) -> dict[str, float]:
+    """`minus_CONTROL/TASK/METRIC/METHOD/TARGET/BUDGET` -> the difference, from the leaderboard's means.
+
+    Of several tables, such as those of a sweep over models, each has its number after the control: `table-2`.
+    """
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as stream:
-        compared = [row for row in csv.DictReader(stream) if row["difference"]]
-    return {
-        "/".join([f"minus_{row['control']}", *(row[name] for name in LINE if row[name])]): float(
-            row["difference"]
-        )
-        for row in compared
-    }
+        rows = list(csv.DictReader(stream))
+    several = len({row["table"] for row in rows}) > 1
+
+    def key(row: Mapping[str, str]) -> str:
+        table = [f"table-{row['table']}"] if several else []
+        return "/".join([f"minus_{row['control']}", *table, *(row[name] for name in LINE if row[name])])
+
+    return {key(row): float(row["difference"]) for row in rows if row["difference"]}
 
 
 def _table(path: Path) -> tuple[list[str], list[list[Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 
@@ -42,17 +43,17 @@ def composition_table(picks: Sequence[Picks], traits: Traits) -> Table:
     made = {POOL: pool, **_compositions(picks, traits)}
     body = [
         [
-            name, one.rows if name == POOL else _rows(picks[k - 1]),
+            name, one.rows,
             *(f"{value:.0f}" for value in one.means.values()),
             *(f"{value:.1%}" for value in one.marks.values()),
             *(_tops(label, one, pool) for label in one.shares),
         ]
-        for k, (name, one) in enumerate(made.items())
+        for name, one in made.items()
     ]  # fmt: skip
     header = ["selection", "rows", *pool.means, *pool.marks, *pool.shares]
     caption = (
-        "Composition of the selections, mean over seeds: mean characters, share of rows with code, share of rows "
-        "whose question or answer another row of the pool repeats, "
+        "Composition of the selections, means over seeds: rows, mean characters, share of rows with code, share of "
+        "rows whose question or answer another row of the pool repeats, "
         "most frequent values (×: share relative to the pool)."
     )
     return Table.of("composition", header, body, caption=caption)
@@ -70,7 +71,10 @@ def departures(picks: Sequence[Picks], traits: Traits) -> list[Grid]:
         rows = [_grouped(one.shares[label], whole) for one in made.values()]
         values = np.array([[row[name] - share for name, share in shares.items()] for row in rows])
         spreads = np.array(
-            [[chance_spread(share, _rows(one), pool.rows) for share in shares.values()] for one in picks]
+            [
+                [chance_spread(share, one.rows, pool.rows) for share in shares.values()]
+                for one in made.values()
+            ]
         )
         strong = np.abs(values) > STRONG * spreads
         columns = [f"{name} ({share:.0%})" for name, share in shares.items()]
@@ -91,13 +95,23 @@ def departures(picks: Sequence[Picks], traits: Traits) -> list[Grid]:
 
 
 def _compositions(picks: Sequence[Picks], traits: Traits) -> dict[str, Composition]:
-    """The composition of each selection over all its seeds."""
-    chosen = [[key for one in line.by_seed.values() for key in one.chosen] for line in picks]
-    return {name: traits.composition(ids) for name, ids in zip(names(picks), chosen, strict=True)}
+    """The composition of each selection, mean over its seeds."""
+    found = [[traits.composition(one.chosen) for one in line.by_seed.values()] for line in picks]
+    return {name: _mean(seeds) for name, seeds in zip(names(picks), found, strict=True)}
 
 
-def _rows(one: Picks) -> int:
-    return len(one.first.chosen)
+def _mean(found: Sequence[Composition]) -> Composition:
+    """The mean of compositions of the same traits; each counts once, whatever its rows."""
+
+    def mean(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        return {name: fmean(part[name] for part in parts) for name in parts[0]}
+
+    return Composition(
+        rows=round(fmean(one.rows for one in found)),
+        shares={label: mean([one.shares[label] for one in found]) for label in found[0].shares},
+        marks=mean([one.marks for one in found]),
+        means=mean([one.means for one in found]),
+    )
 
 
 def _grouped(shares: Mapping[str, float], whole: Mapping[str, float]) -> dict[str, float]:

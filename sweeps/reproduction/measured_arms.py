@@ -16,6 +16,10 @@ from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 
+TEMPLATE_TEXT = "template text"
+DIGEST_CHARS = 12
+"""A template is known by its name and by the beginning of its digest: a key of it may have another value."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -94,10 +98,16 @@ def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
     address = known["links"].get("scores")  # the base model has none
     scores = runs.find("scores", str(address)) if address else None
     counts = known.get("reference_rows") or {}
+    recipe = recorded.recipe()
+    length = (
+        {"train.max_tokens": "null"} if "train.max_steps" in recipe else {}
+    )  # left out where it is not set
     return {
         **recorded.settings,
         **recorded.method(),
-        **recorded.recipe(),
+        **length,
+        **recipe,
+        TEMPLATE_TEXT: recipe.get("template", "unknown")[:DIGEST_CHARS],
         "model": str(labels["model"]),
         "pool": str(labels["pool"]),
         "pool rows": str(scores.manifest.get("rows", "unknown")) if scores else "unknown",

@@ -14,6 +14,8 @@ from nait.sweeps.stats.aggregates import Line
 
 TASKS_OWN = "the task's"
 """The cap on an answer's tokens where neither the preset nor the source sets one."""
+STATED_NULLS = ("train.max_steps", "train.max_tokens")
+"""Settings whose null is a statement: epochs decide how long a training is."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,11 @@ def _protocol_differences(
     shots = _shots(suite.get("tasks") or {}, line)
     if shots - {protocol.shots}:
         yield SettingDifference(f"{name}: examples", "/".join(map(str, sorted(shots))), str(protocol.shots))
-    tokens = _of_task(suite.get("max_gen_toks"), line)
-    if tokens != protocol.tokens:
-        here, there = (str(cap or TASKS_OWN) for cap in (tokens, protocol.tokens))
+    caps = _of_tasks(suite.get("max_gen_toks"), line)
+    if caps != [protocol.tokens]:
+        here, there = (
+            "/".join(str(cap or TASKS_OWN) for cap in found) for found in (caps, [protocol.tokens])
+        )
         yield SettingDifference(f"{name}: tokens of an answer", here, there)
 
 
@@ -82,14 +86,21 @@ def _items(protocol: Protocol, suite: Mapping[str, Any], line: Line) -> tuple[st
     """The number of items here and of the benchmark, where they differ."""
     if protocol.items is not None:
         return None if line.n == protocol.items else (f"{line.n:,}", f"{protocol.items:,}")
-    asked = _of_task(suite.get("spread"), line)
-    limits = [str(one) for one in (asked, suite.get("limit")) if one is not None]
+    spreads = [str(one) for one in _of_tasks(suite.get("spread"), line) if one is not None]
+    limits = ["/".join(spreads)] if spreads else []
+    limits += [str(suite["limit"])] if suite.get("limit") is not None else []
     return (f"at most {' and '.join(limits)} of a task", "all") if limits else None
 
 
-def _of_task(setting: Any, line: Line) -> Any:
-    """A setting of the suite for a line's task: the number for all tasks, or the task's own; None without one."""
-    return setting.get(line.task) if isinstance(setting, Mapping) else setting
+def _of_tasks(setting: Any, line: Line) -> list[int | None]:
+    """The different values of a setting of the suite for the tasks of a line, lowest first; None without a value.
+
+    A setting is a number for all tasks, or by task or group. The innermost name decides, as in the evaluation.
+    """
+    if not isinstance(setting, Mapping):
+        return [setting]
+    found = {setting.get(name, setting.get(line.task)) for name in (line.members or (line.task,))}
+    return sorted(found, key=lambda one: (one is None, one or 0))
 
 
 def _shots(tasks: Mapping[str, Mapping[str, Any]], line: Line) -> set[int]:
@@ -99,8 +110,8 @@ def _shots(tasks: Mapping[str, Mapping[str, Any]], line: Line) -> set[int]:
 
 
 def _is_omitted(key: str, value: object) -> bool:
-    """Whether the source does not state a setting. `train.max_steps` null means: epochs decide."""
-    return value is None and key != "train.max_steps"
+    """Whether the source does not state a setting."""
+    return value is None and key not in STATED_NULLS
 
 
 def _equal(key: str, measured: str | None, stated: object) -> bool:

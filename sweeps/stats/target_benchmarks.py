@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from nait.sweeps.stats.aggregates import Line
 
+UNUSUAL = re.compile(r"[^\w.+-]")
+"""Characters of a target's name that a task's name does not have."""
 Benchmarks = Mapping[str, str | Sequence[str]]
 """Target -> its benchmarks, where their names do not follow from the target's."""
 
@@ -15,7 +18,10 @@ def belongs(target: str, task: str, benchmarks: Benchmarks) -> bool:
     if target in benchmarks:
         named = benchmarks[target]
         return task in ([named] if isinstance(named, str) else named)
-    return task == target or task.endswith(f"_{target}") or task.startswith(f"{target}_")
+    plain = UNUSUAL.sub("_", target)  # as the task of a target's held-out rows is named
+    return any(
+        task == name or task.endswith(f"_{name}") or task.startswith(f"{name}_") for name in (target, plain)
+    )
 
 
 def owned(target: str, lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nait.runs.sweep_summary import summarise_sweep
+from nait.runs.sweep_summary import differences_of, summarise_sweep
 from nait.store import Store, write_json
 from nait.sweeps.reports.full_report import Report
 from nait.tracking.trackers import combined
@@ -64,3 +64,23 @@ def test_wandb_shows_the_tables_with_numbers_the_pictures_and_the_page(sweep: Pa
     (kept,) = [one for one in of_kind(found, "artifact") if one["type"] == "report"]
     names = {entry["path"] for entry in kept["manifest"]["contents"]}
     assert names == {path.name for path in (sweep / "report").iterdir()}
+
+
+def test_differences_of_several_tables_do_not_share_a_name(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for model, share in (("m0", 0.6), ("m1", 0.9)):
+        put(store, "nait", share=share, **{"model.model": model})
+        put(store, "random", share=0.3, **{"model.model": model})
+    (tmp_path / "report").mkdir()
+    Report().report(store, None, tmp_path / "report")
+    with (tmp_path / "report" / "means.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["difference"]]
+    found = differences_of(tmp_path / "report" / "means.csv")
+    assert sorted(found.values()) == sorted(float(row["difference"]) for row in rows)
+    assert {key.split("/")[1] for key in found} == {"table-1", "table-2"}
+
+
+def test_differences_of_one_table_have_no_number(sweep: Path) -> None:
+    found = differences_of(sweep / "report" / "means.csv")
+    assert found
+    assert not any("table-" in key for key in found)

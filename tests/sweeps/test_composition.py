@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from nait.core.dataset.examples import Example, Pool, Turn, gather
 from nait.core.dataset.traits import Traits
-from nait.stages.describe_pool import characterise
+from nait.stages.describe_pool import characterise, read_traits
 from nait.store import Store
 from nait.sweeps.analyses.composition import OTHERS, composition_table, departures, pool_traits
 from nait.sweeps.analyses.overlap import distinct
@@ -67,6 +68,28 @@ def test_the_table_begins_with_the_pool_and_says_the_share_and_its_lift(tmp_path
     assert nait["rows"] == "20"
     assert nait["topic"].startswith(f"{top} {shares[top]:.1%} ×{shares[top] / 0.25:.1f}")
     assert nait["language"] == "en 100.0% ×1.0"
+
+
+def test_rows_and_shares_are_means_over_seeds_of_different_sizes(tmp_path: Path) -> None:
+    """A budget of tokens selects other numbers of rows with each seed."""
+    store = Store(tmp_path)
+    rows = gather("p", [Example(f"row{k:03d}", (Turn("a", "b"),), row=k) for k in range(POOL)])
+    traits = read_traits(characterise(rows, Planted(), store))
+    for seed, count in enumerate((10, 40)):
+        put(store, "random", seed=seed, rows=count)
+    runs = RunSet.load(store)
+    lines = read_picks(runs, collect(runs))
+    seeds = {seed: one for line in lines for seed, one in line.by_seed.items()}
+    picks = [replace(lines[0], by_seed=dict(sorted(seeds.items())))]
+    table = composition_table(picks, traits)
+    shown = dict(zip(table.header, table.body[1], strict=True))
+    parts = [traits.composition(one.chosen) for one in picks[0].by_seed.values()]
+    assert [one.rows for one in parts] == [10, 40]
+    assert shown["rows"] == "25"
+    assert shown["code"] == f"{np.mean([one.marks['code'] for one in parts]):.1%}"
+    (grid,) = departures(picks, traits)
+    share = np.mean([one.shares["topic"]["t00"] for one in parts])
+    assert grid.values[0, 0] == pytest.approx(share - 0.25)
 
 
 def test_departures_of_a_selection_add_up_to_nothing(tmp_path: Path) -> None:

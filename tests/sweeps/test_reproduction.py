@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from nait.models.prompts.templates import TextTemplate
 from nait.store import Store
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import measured
 from nait.sweeps.reproduction.comparison_table import DIFFERENT, _arms_of, beside_published
-from nait.sweeps.reproduction.measured_arms import arms
+from nait.sweeps.reproduction.measured_arms import DIGEST_CHARS, Arm, arms
 from nait.sweeps.reproduction.published_figures import Published, parse, published
 from nait.sweeps.reproduction.setting_differences import SettingDifference, setting_differences
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -156,6 +157,7 @@ def test_another_number_of_examples_is_another_setting(store: Store) -> None:
     [
         ("spread", {"nano_math": 5}, "math: items at most 5 of a task, not all"),
         ("max_gen_toks", {"nano_code": 8}, "code: tokens of an answer 8, not the task's"),
+        ("max_gen_toks", {"nano_code": 8, "other": 4}, "code: tokens of an answer 8, not the task's"),
         ("apply_chat_template", True, "prompts in the chat template, not plain"),
     ],
 )
@@ -166,6 +168,84 @@ def test_a_part_of_the_protocol_that_differs_is_named(
     options: dict[str, Any] = {**SAME, f"eval.{setting}": value}
     put(store, "nait", **options)
     assert shown(store, source())["NAIT"][3:5] == (DIFFERENT, [words])
+
+
+@pytest.mark.parametrize(
+    ("caps", "words"),
+    [
+        ({"nano_code": 8}, "all: tokens of an answer 8/64, not 64"),
+        ({"nano_code": 8, "nano_math": 8, "nano_facts": 8}, "all: tokens of an answer 8, not 64"),
+        ({}, ""),
+    ],
+)
+def test_a_cap_of_a_part_of_a_benchmark_is_named(caps: dict[str, int], words: str, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait", **{**SAME, "eval.max_gen_toks": {"nano": 64, **caps}})
+    known = parse(
+        {
+            "source": "s", "directions": [], "settings": {}, "selectors": {},
+            "benchmarks": {"all": {"task": "nano", "metric": "acc_macro", "shots": 0, "tokens": 64}},
+            "means": {"one": ["all"]},
+            "figures": [{"name": "NAIT", "selector": "nait", "mean": "one", "value": 1, "table": "t"}],
+        }
+    )  # fmt: skip
+    assert shown(store, known)["NAIT"].differs == ([words] if words else [])
+
+
+def test_a_spread_of_a_part_of_a_benchmark_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, "nait", **{**SAME, "eval.spread": {"nano_code": 8}})
+    known = parse(
+        {
+            "source": "s", "directions": [], "settings": {}, "selectors": {},
+            "benchmarks": {"all": {"task": "nano", "metric": "acc_macro", "shots": 0}}, "means": {"one": ["all"]},
+            "figures": [{"name": "NAIT", "selector": "nait", "mean": "one", "value": 1, "table": "t"}],
+        }
+    )  # fmt: skip
+    assert shown(store, known)["NAIT"].differs == ["all: items at most 8 of a task, not all"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("train.max_tokens", "9000", "train.max_tokens 9000, not null"),
+        ("direction", "contrast", "direction contrast, not pca"),
+        ("sign", "none", "sign none, not shift"),
+    ],
+)
+def test_the_shipped_figures_state_what_makes_another_training_or_method(
+    setting: str, value: str, words: str
+) -> None:
+    (figure,) = [one for one in published().figures if one.name == "NAIT by GSM"]
+    stated = {key: str(value) for key, value in figure.settings.items()}
+    arm = Arm("nait", "nait", frozenset({"gsm8k"}), {}, stated, {})
+    same = setting_differences(figure, arm)
+    other = setting_differences(figure, replace(arm, facts={**stated, setting: value}))
+    assert [str(one) for one in other if one not in same] == [words]
+
+
+def test_a_recipe_without_a_number_of_tokens_is_the_stated_one(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for name, recipe in (
+        ("nait", {"max_steps": "null"}),
+        ("length", {"max_steps": "null", "max_tokens": "90"}),
+    ):
+        put(store, name, **{f"train.{key}": value for key, value in recipe.items()})
+    runs = RunSet.load(store, None)
+    facts = {
+        arm.method: arm.facts["train.max_tokens"]
+        for one in measured(runs, "random")
+        for arm in arms(runs, one.rows, one.lines)
+    }
+    assert facts == {"nait": "null", "length": "90"}
+
+
+def test_a_changed_template_is_not_the_stated_one() -> None:
+    path = Path(__file__).parents[2] / "conf" / "template" / "alpaca.yaml"
+    given = {key: value for key, value in yaml.safe_load(path.read_text()).items() if key != "_target_"}
+    stated = {one.settings["template text"] for one in published().figures}
+    assert stated == {TextTemplate(**given).digest[:DIGEST_CHARS]}
+    assert TextTemplate(**{**given, "separator": " "}).digest[:DIGEST_CHARS] not in stated
 
 
 def test_the_published_protocols_are_those_of_the_papers_evaluation() -> None:

@@ -60,6 +60,7 @@ def test_a_target_owns_the_benchmark_of_its_name_or_the_one_it_is_given() -> Non
     assert belongs("math", "nano_math", {})
     assert belongs("gsm8k", "gsm8k", {})
     assert not belongs("math", "nano_mathematics", {})
+    assert belongs("my refs", "heldout_my_refs", {})
     assert belongs("gsm8k", "gsm8k_cot", {})
     assert belongs("gsm", "gsm8k", {"gsm": "gsm8k"})
     assert belongs("gsm", "svamp", {"gsm": ["gsm8k", "svamp"]})
