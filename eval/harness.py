@@ -97,7 +97,7 @@ class LmEval:
     spread: ByName = None
     limit: int | None = None
     backend: Backend = "shared_prefix"
-    batch_tokens: int = 16384
+    batch_tokens: int | Literal["auto"] = "auto"
     batch_size: int | str = 16
     max_gen_toks: ByName = None
     mirror: str | None = None
@@ -121,7 +121,8 @@ class LmEval:
             raise ConfigError("no task is given", where="eval.tasks", fix="For example eval.tasks=[gsm8k].")
         check_shots(self.num_fewshot)
         check_choice("eval.backend", self.backend, BACKENDS)
-        check_whole("eval.batch_tokens", self.batch_tokens, least=1)
+        if self.batch_tokens != "auto":
+            check_whole("eval.batch_tokens", self.batch_tokens, least=1, fix="Give auto, or 1 or more.")
         if self.limit is not None:
             check_whole("eval.limit", self.limit, least=1)
         for name in ("spread", "max_gen_toks"):

@@ -15,7 +15,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nait.core.contracts import Model
 from nait.core.dataset.contamination import EvaluationText, texts_of
@@ -57,7 +57,7 @@ class HeldOut:
     held_out: float = 0.3
     test: str | None = None
     backend: Backend = "shared_prefix"
-    batch_tokens: int = 16384
+    batch_tokens: int | Literal["auto"] = "auto"
     batch_size: int | str = 16
 
     def __post_init__(self) -> None:

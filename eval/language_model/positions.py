@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nait.core.errors import ModelError, first_line
+from nait.models.devices.sharded_network import local_bytes
 from nait.models.kv.shared_decoder import Prefix, SharedDecoder
 from nait.models.kv.stems import Ids
 from nait.models.lm_head import LOGITS_AT_ONCE, LOW_PRECISION_TOLERANCE, TOLERANCE, LmHead, head_of
@@ -21,6 +22,11 @@ from nait.models.tokens.uneven_rows import overhead_tokens
 if TYPE_CHECKING:
     import torch
 
+LEAST_TOKENS, MOST_TOKENS = 16_384, 131_072
+MEMORY_SHARE = 0.6
+"""The share of a GPU's free memory that a batch may take; the estimate is rough."""
+UNITS = 32
+"""Values per hidden unit and token that are in memory while a prompt is forwarded, apart from keys and values."""
 PROBE = (20, 13, 7)
 """Tokens of the probe's prefix, and of its two rows."""
 
@@ -76,6 +82,31 @@ def open_shared(network: Any, *, most_tokens: int) -> SharedNetwork:
         except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
             raise ModelError(f"its decoder cannot continue a shared prefix ({first_line(error)})") from error
     return shared
+
+
+def automatic_tokens(network: Any) -> int:
+    """The budget of `eval.batch_tokens=auto`: the least on a CPU, else what the network's GPUs hold."""
+    import torch
+
+    parameters = list(network.parameters())
+    devices = {parameter.device for parameter in parameters if parameter.device.type == "cuda"}
+    if not devices:
+        return LEAST_TOKENS
+    memory = sum(torch.cuda.get_device_properties(device).total_memory for device in devices)
+    config = network.config.get_text_config(decoder=True)
+    return fitting_tokens(config, network.dtype.itemsize, memory - local_bytes(parameters))
+
+
+def fitting_tokens(config: Any, value_bytes: int, free_bytes: int) -> int:
+    """The largest power of two tokens, within bounds, whose keys, values and activations fit into so much memory.
+
+    `config` is that of the decoder, `value_bytes` the size of a number.
+    """
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    per_token = value_bytes * (2 * config.num_hidden_layers * heads * size + UNITS * config.hidden_size)
+    fitting = max(1, int(MEMORY_SHARE * free_bytes) // per_token)
+    return max(LEAST_TOKENS, min(MOST_TOKENS, 1 << (fitting.bit_length() - 1)))
 
 
 def _head(network: Any) -> LmHead:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from lm_eval.models.huggingface import HFLM
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from nait.core.errors import ModelError
 from nait.eval.language_model.generation import Finished, Generation, Pick, ids_of
 from nait.eval.language_model.likelihoods import Answer, Likelihoods
-from nait.eval.language_model.positions import SharedNetwork, open_shared
+from nait.eval.language_model.positions import SharedNetwork, automatic_tokens, open_shared
 from nait.eval.language_model.requests.undefined_answers import undefined
 from nait.models.kv.stems import Ids
 
@@ -40,16 +40,17 @@ TEXTS = 64
 
 
 class SharedPrefixLM(HFLM):  # type: ignore[misc]
-    """HFLM that forwards shared prefixes once. `batch_tokens` is the maximum number of own tokens in a batch.
+    """HFLM that forwards shared prefixes once.
 
-    `not_shared` is the reason why the network's requests are not grouped; None if they are. `draw_numbers`: the
-    numbers from which the random draws of a call's requests are seeded; None counts those with the same settings.
-    `progress`: called with the number of requests that are done; None shows a bar for each call.
+    `batch_tokens` is the maximum number of own tokens in a batch; "auto": what the device holds. `not_shared` is the
+    reason why the network's requests are not grouped; None if they are. `draw_numbers`: the numbers from which the
+    random draws of a call's requests are seeded; None counts those with the same settings. `progress`: called with
+    the number of requests that are done; None shows a bar for each call.
     """
 
-    def __init__(self, *args: Any, batch_tokens: int, seed: int, **options: Any) -> None:
+    def __init__(self, *args: Any, batch_tokens: int | Literal["auto"], seed: int, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.batch_tokens = batch_tokens
+        self.batch_tokens = automatic_tokens(self.model) if batch_tokens == "auto" else batch_tokens
         self.seed = seed
         self.not_shared: str | None = None
         self.draw_numbers: Sequence[int] | None = None
@@ -254,7 +255,13 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
 
 
 def open_lm(
-    network: Any, tokenizer: Any, *, shared: bool, batch_tokens: int, batch_size: int | str, seed: int
+    network: Any,
+    tokenizer: Any,
+    *,
+    shared: bool,
+    batch_tokens: int | Literal["auto"],
+    batch_size: int | str,
+    seed: int,
 ) -> HFLM:
     """The language model that answers the harness's requests: with shared prefixes, or the harness's own."""
     options = {"pretrained": network, "tokenizer": tokenizer, "batch_size": batch_size}

@@ -35,6 +35,7 @@ BESIDE = {
     "models",
     "packing",
     "page",
+    "paper_hours",
     "peaks",
     "planted",
     "processes",

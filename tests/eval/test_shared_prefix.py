@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
+from nait.eval.language_model.positions import automatic_tokens, fitting_tokens
 from nait.eval.language_model.shared_prefix import SharedPrefixLM, backend_warnings
 from tests.families import CONFIGS, network, tokenizer
 
@@ -289,3 +291,25 @@ def test_out_of_memory_halves_the_batch_and_changes_no_answer(
     assert_alike(found[0], wanted[0])
     assert found[1] == wanted[1]
     assert "Out of memory" in caplog.text
+
+
+def test_a_batch_takes_what_a_gpus_memory_holds() -> None:
+    heads = {"num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32}
+    many, few = SimpleNamespace(**heads), SimpleNamespace(**heads, num_key_value_heads=8, head_dim=128)
+    per_token = 2 * (
+        2 * 32 * 4096 + 32 * 4096
+    )  # bytes: keys, values and activations of Llama-2-7B in bfloat16
+    assert fitting_tokens(many, 2, 127 * 10**9) == 65_536
+    assert 65_536 * per_token < 0.6 * 127e9 < 131_072 * per_token
+    assert fitting_tokens(many, 2, 66 * 10**9) == 32_768
+    assert fitting_tokens(few, 2, 127 * 10**9) == 131_072  # a quarter of the keys and values
+    assert fitting_tokens(many, 2, 10**9) == fitting_tokens(many, 2, -1) == 16_384
+
+
+def test_a_cpus_batch_has_the_same_budget_for_every_model() -> None:
+    assert automatic_tokens(network("llama")) == 16_384
+
+
+@pytest.mark.gpu
+def test_a_gpus_batch_has_more() -> None:
+    assert automatic_tokens(network("llama").to("cuda")) == 131_072
