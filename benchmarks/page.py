@@ -78,7 +78,7 @@ def document(lines: Sequence[Line]) -> str:
     more = "\n".join(f"- {_title(line)}: `{json.dumps(_more(line))}`" for line in lines)
     return "\n\n".join(
         [
-            "# Results",
+            "# Measured speed",
             "`measured` is a ratio, or seconds if the goal is in seconds. README.md describes each benchmark.",
             f"## Missed goals\n\n{fallen or 'None.'}", *tables, f"## On a GPU\n\n{on_gpu}",
             f"## Further numbers\n\n{more}\n",

@@ -125,7 +125,9 @@ def read_splits(files: Mapping[str, Sequence[Path]], *, scratch: Path, load: Any
     if kinds == {"parquet"}:
         # `datasets.load_dataset` would write an Arrow copy of each of MMLU's 171 files, which takes 5 s.
         tables = {
-            split: pa.concat_tables([pq.read_table(path, page_checksum_verification=True) for path in paths])
+            split: pa.concat_tables(
+                [pq.read_table(path, page_checksum_verification=True, partitioning=None) for path in paths]
+            )
             for split, paths in files.items()
         }
         return datasets.DatasetDict({split: datasets.Dataset(table) for split, table in tables.items()})

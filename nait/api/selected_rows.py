@@ -58,7 +58,7 @@ class Selected:
         """
         import pandas as pd
 
-        return pd.read_parquet(self.run.folder / "scores.parquet")
+        return pd.read_parquet(self.run.folder / "scores.parquet", partitioning=None)
 
     @property
     def diagnostics(self) -> dict[str, Any]:

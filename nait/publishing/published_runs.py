@@ -155,6 +155,6 @@ def _selected(artifact: Artifact) -> list[str]:
     """The ids of the selected rows, best first."""
     from pyarrow import parquet
 
-    table = parquet.read_table(artifact.path / SCORES, page_checksum_verification=True)
+    table = parquet.read_table(artifact.path / SCORES, page_checksum_verification=True, partitioning=None)
     found: list[str] = table.filter(table.column("selected")).sort_by("rank").column("id").to_pylist()
     return found

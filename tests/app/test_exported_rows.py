@@ -67,6 +67,14 @@ def test_parquet_keeps_the_types_of_its_columns_over_shards(tmp_path: Path) -> N
     assert table.to_pylist() == [ROWS[row] for row in WANTED]
 
 
+def test_a_folder_with_an_equals_sign_adds_no_column(tmp_path: Path) -> None:
+    place = tmp_path / "part=7" / "pool.parquet"
+    place.parent.mkdir()
+    parquet.write_table(pa.Table.from_pylist(ROWS), place)
+    found = exported(read_pool(place), str(tmp_path / "best.parquet"))
+    assert parquet.read_table(found).column_names == list(ROWS[0])
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_table_of_cells_keeps_its_separator_and_texts(tmp_path: Path, separator: str) -> None:
     path = tmp_path / ("pool.tsv" if separator == "\t" else "pool.csv")

@@ -175,7 +175,9 @@ def _taken(paths: Sequence[Path], numbers: Sequence[int]) -> Any:
         here = np.flatnonzero((wanted >= before) & (wanted < before + rows))
         if len(here):
             parts.append(
-                parquet.read_table(path, page_checksum_verification=True).take(wanted[here] - before)
+                parquet.read_table(path, page_checksum_verification=True, partitioning=None).take(
+                    wanted[here] - before
+                )
             )
             order.append(here)
         before += rows

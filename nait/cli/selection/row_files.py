@@ -117,7 +117,7 @@ def _scores(path: Path, rows: int) -> dict[str, Any] | None:
 def _read_scores(place: Path, rows: int) -> dict[str, Any] | None:
     import pandas as pd
 
-    table = pd.read_parquet(place)
+    table = pd.read_parquet(place, partitioning=None)
     names = [name for name in table.columns if name.startswith("score:")]
     if not names or not {"selected", "rank"} <= set(table.columns) or int(table.selected.sum()) != rows:
         return None

@@ -23,6 +23,7 @@ from nait.core.inputs.shapes import (
     whole,
 )
 from nait.core.statistics.results import Evaluation, Item, Member, Result
+from nait.stages.artifacts.score_files import read_parquet
 from nait.store import damaged, read_json, reading, whole_file, write_json
 
 RESULTS = "results.json"
@@ -106,10 +107,8 @@ def _known(kind: type, entries: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_items(folder: Path) -> tuple[Item, ...]:
     """Per-item outcomes. Raises: StoreError when `items.parquet` cannot be read or lacks a column."""
-    import pyarrow.parquet as pq
-
     with reading(folder / ITEMS):
-        table = pq.read_table(folder / ITEMS, columns=list(FIELDS), page_checksum_verification=True)
+        table = read_parquet(folder / ITEMS, columns=list(FIELDS))
         columns = table.cast(_schema(plain=True)).to_pydict()
         return tuple(Item(*row) for row in zip(*(columns[name] for name in FIELDS), strict=True))
 

@@ -61,10 +61,14 @@ def write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> Any:
-    """The Arrow table of a Parquet file, with the checksums of its pages verified."""
+    """The Arrow table of a Parquet file, with the checksums of its pages verified; of `columns`, those that it has.
+
+    `parquet.read_table` would take a folder named `key=value` for a column.
+    """
     from pyarrow import parquet
 
-    return parquet.read_table(path, columns=columns, page_checksum_verification=True)
+    with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read(columns=columns)
 
 
 def read_scores(artifact: Artifact) -> tuple[ScoreTable, npt.NDArray[np.int64]]:
