@@ -87,7 +87,8 @@ def assemble(
         reference_template=parts.reference_template,
     )  # fmt: skip
     parts, targets = _held_out(config, build, parts, targets, store=store, folder=folder)
-    if trains(stages, parts.trainer):
+    configured = parts.trainer if trains(stages, parts.trainer) else None
+    if configured is not None:
         parts = replace(
             parts, trainer=for_pool(parts.trainer, pool, model=parts.model, template=parts.template)
         )
@@ -106,7 +107,7 @@ def assemble(
         labels=_labels(config, parts, pool, targets, selector=names["selector"]),
         seed=config["seed"], group=config["group"] or pool.name, folder=folder, store=store,
         tracker=guarded(build(config["tracking"])), recorded=RecordedConfig(masked_parts(config)),
-        warnings=tuple(warnings),
+        warnings=tuple(warnings), configured_trainer=configured,
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,8 @@ def preview(job: Job, stages: Sequence[str]) -> str:
         notes += _device_notes(job)
         for note in notes:
             log.warning("%s", note)
-        plan = make_plan(_work(replace(job, pool=pool), stages), job.store, scratch)
+        job = job.with_pool(pool)
+        plan = make_plan(_work(job, stages), job.store, scratch)
     record = {**plan.record(), "notes": [*plan.notes, *job.warnings, *notes]}
     write_json(job.folder / "plan.json", record)
     _keep(job, plan, record)

@@ -67,8 +67,10 @@ def assist_run(job: Job, stages: Sequence[str]) -> None:
         parts.model.follow()
         return
     with Termination():
+        execution = Execution(job, stages, RunRecord([*job.warnings]))
         if job.selects(stages):
-            Execution(job, stages, RunRecord([*job.warnings])).assist()
+            execution.assist()
+        parts = execution.job.parts  # on the pool that the check has cleaned
         help_job(parts.model, parts.trainer, parts.evaluator)
 
 
@@ -168,7 +170,7 @@ class Execution:
         record.warn(check.warnings())
         if check.artifact:
             record.links["contamination"] = check.artifact.address
-        self.job = replace(job, pool=check.clean_pool())
+        self.job = job.with_pool(check.clean_pool())
         if check.excludes:
             left_out = len(job.pool) - len(self.job.pool)
             log.info("Left out, since the evaluation has them: %s.", counted(left_out, "row"))

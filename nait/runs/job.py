@@ -18,7 +18,7 @@ from nait.runs.processes.launch import main_process_store, without_launcher
 from nait.runs.records.recorded_config import RecordedConfig
 from nait.runs.truth_labels import PoolLabels
 from nait.stages.select import Selector
-from nait.stages.train import train_on
+from nait.stages.train import for_pool, train_on
 from nait.store import Artifact, Store
 from nait.tracking.trackers import Trackers
 
@@ -60,6 +60,7 @@ class Job:
     """Everything that a run or a dry run needs, built before any model is opened.
 
     `labels`: the names that tables show. `ground_truth`: labels of the pool's rows. `warnings`: findings of assembly.
+    `configured_trainer`: the trainer whose length has yet to be derived from the pool; None without a training.
     """
 
     parts: Parts
@@ -74,6 +75,15 @@ class Job:
     tracker: Tracker
     recorded: RecordedConfig
     warnings: tuple[str, ...] = ()
+    configured_trainer: Trainer | None = None
+
+    def with_pool(self, pool: Pool) -> Job:
+        """The job on the rows that are left of its pool, from which the length of its training may follow."""
+        if self.configured_trainer is None or pool.fingerprint == self.pool.fingerprint:
+            return replace(self, pool=pool)
+        parts = self.parts
+        trainer = for_pool(self.configured_trainer, pool, model=parts.model, template=parts.template)
+        return replace(self, pool=pool, parts=replace(parts, trainer=trainer))
 
     def trains(self, stages: Sequence[str]) -> bool:
         """Whether these stages fine-tune a model. Evaluation implies training."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Attempt:
         folder.mkdir(parents=True, exist_ok=True)
         self._note = folder / NOTE
         self.earlier_seconds, self._earlier_wh = self._earlier(kept)
+        self.earlier_meters: list[dict[str, Any]] = (self._noted() or {}).get("meters", []) if kept else []
         self._started, self._since = time.monotonic(), gauge().joules()
         self.keep()
 
@@ -44,19 +45,24 @@ class Attempt:
         return float(noted["seconds"]) + unrecorded, None
 
     def _noted(self) -> dict[str, Any] | None:
-        """The record of the earlier attempts; None when it is damaged, and their cost unknown."""
+        """The record of the earlier attempts; None without one, or when it is damaged and their cost unknown."""
         try:
             noted = json.loads(self._note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return noted if isinstance(noted, dict) and is_signed(noted) else None
 
-    def keep(self) -> None:
-        """Record the cost of all attempts so far. Call this after each write of files to resume from."""
+    def keep(self, meters: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Record the cost of all attempts so far. Call this after each write of files to resume from.
+
+        `meters`: for a pass, the seconds that each meter has taken in all attempts.
+        """
         now = gauge().watt_hours(self._since)
         energy = None if now is None or self._earlier_wh is None else self._earlier_wh + now
         seconds = self.earlier_seconds + time.monotonic() - self._started
-        write_json(self._note, signed({"seconds": round(seconds, 3), "energy_wh": energy}))
+        noted = {"seconds": round(seconds, 3), "energy_wh": energy}
+        kept = [dict(one) for one in meters or self.earlier_meters]
+        write_json(self._note, signed({**noted, **({"meters": kept} if kept else {})}))
 
     def facts(self) -> dict[str, float | None]:
         """The cost of the earlier attempts, for the manifest; the store adds this attempt's. Deletes the record."""

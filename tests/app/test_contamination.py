@@ -168,3 +168,26 @@ def test_duplicates_are_counted_in_the_manifest_and_one_of_each_is_selected(
     assert len({json.loads(line)["instruction"] for line in selected.read_text().splitlines()}) == 8
     assert len(selected.read_text().splitlines()) == 8
     assert "Target p: 8 rows are identical to another" in " ".join(manifest["warnings"])
+
+
+def test_a_budget_of_updates_counts_the_rows_that_are_left_as_the_budget_of_rows_does(
+    nait: Run, home: Path, tmp_path: Path
+) -> None:
+    """Of 14 rows, 6 are in the evaluation: half of the pool is 4 rows, and so many updates of one row."""
+    pool, refs = (
+        write(tmp_path / "p.jsonl", [*ASKED, *CLEAN]),
+        write(tmp_path / "r.jsonl", ["What is a goose?"]),
+    )
+    words = [
+        f"data.path={pool}", f"target.path={refs}", "contamination=exclude", "budget.ratio=0.5", "train.epochs=1",
+        "train.max_steps=null", "train.batch_size=1", "train.budget_share=0.5", "stages=[select,train,evaluate]",
+    ]  # fmt: skip
+    recipes = {}
+    for budget in ("epochs", "steps"):
+        done = nait(*words, f"train.budget={budget}", f"hydra.run.dir={tmp_path / budget}")
+        assert done.returncode == 0, done.stderr
+        record = json.loads((tmp_path / budget / "run.json").read_text())
+        made = Path(record["config"]["paths"]["store"]) / "adapters" / record["links"]["adapter"]
+        recipes[budget] = json.loads((tmp_path / made / "manifest.json").read_text())
+    assert {name: one["steps"] for name, one in recipes.items()} == {"epochs": 4, "steps": 4}
+    assert recipes["steps"]["key"]["recipe"]["max_steps"] == 4

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,12 +31,18 @@ class Runner:
     """Measures the sum of each row's tokens; stops before batch `stop`."""
 
     def __init__(self, stop: int | None = None) -> None:
-        self.stop, self.measured = stop, 0
+        self.stop, self.measured, self.before = stop, 0, 0
 
     def __enter__(self) -> Runner:
+        self.before = self.measured
         return self
 
     def __exit__(self, *_: object) -> None: ...
+
+    def meter_seconds(self) -> list[dict[str, Any]]:
+        """Two meters, which take 2 and 1 seconds of each batch since the pass was entered."""
+        count = self.measured - self.before
+        return [{"signals": [k], "seconds": float(count * (2 - k))} for k in range(2)]
 
     def read(
         self, table: TokenTable, batches: list[np.ndarray]
@@ -76,6 +84,32 @@ def measure(table: TokenTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         return (made.path / "0.npy").read_bytes(), runner.measured
 
     return measured
+
+
+def meters(folder: Path) -> list[float]:
+    """The seconds of each meter, as the manifest of a pass has them."""
+    (manifest,) = folder.rglob("manifest.json")
+    return [one["seconds"] for one in json.loads(manifest.read_text())["meters"]]
+
+
+@pytest.mark.parametrize("stops", [(6,), (3, 5), (0, 7, 1)])
+def test_a_killed_pass_has_the_meters_seconds_of_all_its_attempts(
+    stops: tuple[int, ...], measure: Measure, tmp_path: Path
+) -> None:
+    _, batches = measure("whole")
+    assert meters(tmp_path / "whole") == [2.0 * batches, 1.0 * batches]
+    measured = [measure("killed", stop=stop)[1] for stop in stops]
+    measured.append(measure("killed")[1])
+    assert sum(measured) == batches
+    assert meters(tmp_path / "killed") == meters(tmp_path / "whole")
+
+
+def test_a_chunk_that_is_measured_again_counts_beside_the_others(measure: Measure, tmp_path: Path) -> None:
+    measure("killed", stop=6)
+    path = sorted((tmp_path / "killed").rglob("chunk-*.npz"))[0]
+    path.write_bytes(b"")
+    _, measured = measure("killed")
+    assert meters(tmp_path / "killed") == [2.0 * (6 + measured), 1.0 * (6 + measured)]
 
 
 def flip(path: Path, bit: int) -> None:

@@ -28,7 +28,7 @@ from nait.signals.passes.chunk_files import DamagedChunk
 from nait.signals.passes.chunk_pieces import ChunkBuffer
 from nait.signals.passes.chunks import Chunks
 from nait.signals.passes.options import Engine
-from nait.signals.passes.runners import Runner, read_ahead, runner_of
+from nait.signals.passes.runners import read_ahead, runner_of
 from nait.signals.runtime.malloc_trim import Heap
 from nait.signals.specs.activations import Signal
 from nait.signals.specs.gradients import GradientSignal
@@ -37,6 +37,8 @@ from nait.store.attempts import Attempt
 
 log = logging.getLogger(__name__)
 
+Meters = list[dict[str, Any]]
+"""For each meter its `signals` and its `seconds` (`Runner.meter_seconds`)."""
 SAVE_SHARE = 100
 """Time between two pieces is at least this many times the time that one takes to write."""
 BACKWARD_SHARE = 4
@@ -55,16 +57,16 @@ def run_pass(
 ) -> Mapping[str, Any]:
     """Write `<i>.npy` for each signal i into `folder`, resuming from a killed pass.
 
-    Returns facts for the manifest: the cost of earlier attempts, and the seconds of each meter.
+    Returns facts for the manifest: the cost of earlier attempts, and the seconds of each meter in all of them.
     """
     prefixes, chunks = _plan(table, signals, folder, engine)
     chunks.keep_only_if_same_plan()
     attempt = Attempt(folder, kept=chunks.files())
-    meters: list[dict[str, Any]] = []
+    meters: Meters = attempt.earlier_meters
     while True:
         if missing := chunks.missing():
             turns = chunks.claim_missing(missing, workers, until_whole=True)
-            saves = ChunkSaves(engine.save_seconds, attempt.keep)
+            saves = ChunkSaves(engine.save_seconds, attempt.keep, meters)
             meters = _measure(
                 network,
                 table,
@@ -108,10 +110,15 @@ def join_pass(
 
 @dataclass
 class ChunkSaves:
-    """Writes chunks, and pieces of incomplete ones every `seconds`; calls `then` after each write."""
+    """Writes chunks, and pieces of incomplete ones every `seconds`; calls `then` after each write.
+
+    `then` takes the seconds of each meter: those of earlier attempts, `before`, and those that `measured` returns.
+    """
 
     seconds: float
-    then: Callable[[], None] = lambda: None
+    then: Callable[[Meters], None] = lambda _: None
+    before: Meters = field(default_factory=list)
+    measured: Callable[[], Meters] = list
     cost: float = 0.0
     last: float = field(default_factory=time.monotonic)
 
@@ -130,8 +137,18 @@ class ChunkSaves:
 
     def _mark_saved(self) -> None:
         """Record that all work so far is on disk."""
-        self.then()
+        self.then(self.meters())
         self.last = time.monotonic()
+
+    def meters(self) -> Meters:
+        """The seconds of each meter in all attempts."""
+        found = self.measured()
+        if len(found) != len(self.before):
+            return found or self.before
+        return [
+            {**one, "seconds": round(one["seconds"] + other["seconds"], 4)}
+            for one, other in zip(found, self.before, strict=True)
+        ]
 
 
 def _plan(
@@ -157,8 +174,9 @@ def _measure(
     name: str,
     saves: ChunkSaves,
 ) -> list[dict[str, Any]]:
-    """Measure the chunks of `turns`. Returns the seconds of each meter, where the runner knows them."""
+    """Measure the chunks of `turns`. Returns the seconds of each meter in all attempts; empty where they are unknown."""
     runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes, packing=engine.packing)
+    saves.measured = getattr(runner, "meter_seconds", list)  # a backward pass has none
     heap = Heap()
     release_pages(table)
     with (
@@ -180,7 +198,7 @@ def _measure(
             except (KeyboardInterrupt, SystemExit):
                 saves.save(chunks, number, buffer, now=True)
                 raise
-    return runner.meter_seconds() if isinstance(runner, Runner) else []
+    return saves.meters()
 
 
 @contextmanager
