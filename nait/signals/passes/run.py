@@ -174,7 +174,7 @@ def _measure(
     name: str,
     saves: ChunkSaves,
 ) -> list[dict[str, Any]]:
-    """Measure the chunks of `turns`. Returns the seconds of each meter in all attempts; empty where they are unknown."""
+    """Measure the chunks of `turns`. Returns each meter's seconds in all attempts; empty where they are unknown."""
     runner = runner_of(network, signals, padding=engine.padding, prefixes=prefixes, packing=engine.packing)
     saves.measured = getattr(runner, "meter_seconds", list)  # a backward pass has none
     heap = Heap()
