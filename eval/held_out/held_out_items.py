@@ -63,6 +63,11 @@ class HeldOutChoiceItem:
     choices: list[str]
     gold: int
 
+    @property
+    def options(self) -> list[HeldOutItem]:
+        """An item for each of the answers to choose from."""
+        return [HeldOutItem(self.question, one) for one in self.choices]
+
 
 def item_of(example: Example, template: Template, tokenizer: Any) -> HeldOutItem:
     """The item of a row: its last trained answer, with the template's suffix, and the text before it."""

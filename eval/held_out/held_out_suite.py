@@ -70,6 +70,7 @@ class HeldOut:
     ) -> HeldOutSuite:
         """The suite of the held-out rows of each target. Its task files are written to `folder`."""
         tokenizer = model.load_tokenizer() if isinstance(template, ChatTemplate) else None
+        left_out: list[str] = []
         tasks: dict[str, HeldOutTask] = {}
         choices: dict[str, HeldOutChoices] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +79,9 @@ class HeldOut:
             taken = f"heldout_{plain}" in (*tasks, *choices)
             name = f"heldout_{plain}" + (f"_{number}" if taken else "")
             answered = [one for one in examples if one.answered]
+            long = beyond_context([item_of(one, template, tokenizer) for one in answered], model)
+            left_out += _left_out(name, len(long), len(answered), model)
+            answered = [one for place, one in enumerate(answered) if place not in long]
             made = tuple(item_of(one, template, tokenizer) for one in answered)
             task = HeldOutTask(made, tuple(map(texts_of, answered)))
             if task.short:
@@ -88,16 +92,20 @@ class HeldOut:
                 if items:
                     write_answers(folder, asked, items, target)
             if optional := [one for one in answered if last_turn(one).options]:
-                chosen = tuple(choice_item(one, template, tokenizer) for one in optional)
                 own = f"{name}{CHOICES}" + (f"_{number}" if f"{name}{CHOICES}" in tasks else "")
-                choices[own] = HeldOutChoices(chosen, tuple(map(texts_of, optional)))
-                write_choices(folder, own, chosen, target)
+                chosen = [choice_item(one, template, tokenizer) for one in optional]
+                fitting = [k for k, one in enumerate(chosen) if not beyond_context(one.options, model)]
+                left_out += _left_out(own, len(chosen) - len(fitting), len(chosen), model)
+                choices[own] = HeldOutChoices(
+                    tuple(chosen[k] for k in fitting), tuple(texts_of(optional[k]) for k in fitting)
+                )
+                write_choices(folder, own, choices[own].items, target)
         ended = [f"{name}{ENDED}" for name, task in tasks.items() if task.ended]
         harness = LmEval(
             [*tasks, *ended, *choices],
             backend=self.backend, batch_tokens=self.batch_tokens, batch_size=self.batch_size, include=[str(folder)],
         )  # fmt: skip
-        return HeldOutSuite(harness, tasks, choices)
+        return HeldOutSuite(harness, tasks, choices, tuple(left_out))
 
 
 @dataclass(frozen=True)
@@ -127,11 +135,15 @@ class HeldOutTask:
 
 @dataclass(frozen=True)
 class HeldOutSuite:
-    """The harness's tasks of held-out rows, with results per answer token. `choices`: tasks of rows with options."""
+    """The harness's tasks of held-out rows, with results per answer token.
+
+    `choices`: tasks of rows with options. `left_out`: warnings about rows that do not fit the model's context.
+    """
 
     harness: LmEval
     tasks: Mapping[str, HeldOutTask]
     choices: Mapping[str, HeldOutChoices]
+    left_out: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raises: ConfigError, see `LmEval.check`."""
@@ -187,11 +199,37 @@ class HeldOutSuite:
         results = [_result(name, metric, items) for name in self.tasks for metric in ("nll", "exact_match")]
         items += [item for item in found.items if item.task in self.choices]
         chosen = [one for one in found.results if one.task in self.choices]
-        return replace(found, results=(*(one for one in results if one.n), *chosen), items=tuple(items))
+        return replace(
+            found, results=(*(one for one in results if one.n), *chosen), items=tuple(items),
+            warnings=(*self.left_out, *found.warnings),
+        )  # fmt: skip
 
     def assist(self, model: Model, adapter: Path | None) -> None:
         """This process's share of `evaluate`, which rank 0 calls with the same model and adapter. Writes nothing."""
         self.harness.assist(model, adapter)
+
+
+def beyond_context(items: Sequence[HeldOutItem], model: Model) -> set[int]:
+    """The places of the items whose answer has more tokens than the model's context: it has no likelihood.
+
+    Texts are tokenized only where their bytes exceed the context.
+    """
+    context = getattr(model, "context", lambda: None)()
+    long = [k for k, one in enumerate(items) if context and len(one.answer.encode()) >= context]
+    counts = _token_counts([items[k] for k in long], model.load_tokenizer()) if long else []
+    return {k for k, count in zip(long, counts, strict=True) if count > context}
+
+
+def _left_out(name: str, count: int, of: int, model: Model) -> list[str]:
+    """A warning about rows that are left out of a task. Raises: ConfigError if no row is left."""
+    if not count:
+        return []
+    what = f"{count} of {of} held-out rows have an answer longer than the context of '{model.name}'"
+    if count == of:
+        raise ConfigError(
+            what, where=name, fix="Give rows with shorter answers, or a model with a longer context."
+        )
+    return [f"{name}: {what}, and are left out"]
 
 
 def _token_counts(items: Sequence[HeldOutItem], tokenizer: Any) -> list[int]:

@@ -17,8 +17,7 @@ WORDS = {
     "rho": "Spearman's correlation of score and token length",
     "margin": "how clearly the references decide the sign of the direction, 0 to 1; below 0.1 it is a coin toss",
     "top layer": "largest share of the score's variance in one layer",
-    "select s": "seconds of the selection from an empty store; what a process computes first also loads its libraries, "
-    "10 s or so",
+    "select s": "seconds of the selection from an empty store; a process's first result also loads libraries (10 s)",
     "train s": "seconds of the fine-tuning",
     "eval s": "seconds of the evaluation",
 }

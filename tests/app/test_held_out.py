@@ -104,6 +104,32 @@ def test_a_row_with_options_is_a_multiple_choice_item_too(tmp_path: Path) -> Non
     assert {name: len(texts) for name, texts in suite.items().items()} == dict(suite.sizes())
 
 
+def test_rows_whose_answer_exceeds_the_context_are_left_out_and_counted(tmp_path: Path) -> None:
+    long = " ".join(["zebra"] * 600)
+    given = [row(1), row(2, long), chooser(3, "A", "A", long), chooser(4, "A", "A", "B"), row(5)]
+    suite = HeldOut().suite_of({"refs": given}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    assert suite.sizes() == {"heldout_refs": 4, "heldout_refs_choices": 1}
+    assert {name: len(texts) for name, texts in suite.items().items()} == dict(suite.sizes())
+    found = suite.evaluate(nano_model(), None, folder=tmp_path)
+    said = [text for text in found.warnings if "context" in text and "left out" in text]
+    assert [text.split(" have ")[0] for text in said] == [
+        "heldout_refs: 1 of 5 held-out rows", "heldout_refs_choices: 1 of 2 held-out rows",
+    ]  # fmt: skip
+    fitting = [one for place, one in enumerate(given) if place != 1]
+    alone = HeldOut().suite_of(
+        {"refs": fitting[:1]}, template=TEMPLATE, model=nano_model(), folder=tmp_path / "a"
+    )
+    (first,) = [one.value for one in alone.evaluate(nano_model(), None, folder=tmp_path / "a").items
+                if one.metric == "nll"]  # fmt: skip
+    assert next(one.value for one in found.items if one.metric == "nll") == pytest.approx(first, abs=1e-5)
+
+
+def test_a_benchmark_without_a_row_that_fits_the_context_is_refused(tmp_path: Path) -> None:
+    long = [row(k, " ".join(["zebra"] * 600)) for k in range(3)]
+    with pytest.raises(ConfigError, match="3 of 3 held-out rows have an answer longer than the context"):
+        HeldOut().suite_of({"refs": long}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+
+
 @pytest.mark.parametrize("first", ["refs", "refs_choices"])
 def test_a_target_named_like_the_choices_of_another_has_a_task_of_its_own(first: str, tmp_path: Path) -> None:
     rows = {"refs": [chooser(1, "A", "A", "B")], "refs_choices": [row(1)]}
