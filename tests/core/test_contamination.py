@@ -178,3 +178,21 @@ def test_a_passage_of_twelve_questions_in_a_large_task_does_not_count_as_the_tas
     asked = [EvaluationText(str(i), (LONG, f"{LONG} question {i} of it")) for i in range(12)]
     hits = CHECK.compare(rows(f"Read: {LONG} And now?"), {TASK: [*others, *asked]})
     assert [hit.kind for hit in hits] == ["contained"]
+
+
+def test_an_item_is_found_behind_another_one_with_its_words() -> None:
+    """An item whose words a longer item has too, in whatever order the task has the two."""
+    longer = f"{LONG} and then they all came back home in the spring of the next year"
+    for texts in ((LONG, longer), (longer, LONG)):
+        one = target(f"Please say: {LONG}. Now!", "what is two and two and three")
+        hits = CHECK.compare(one, items(*texts))
+        assert [(hit.other_id, hit.kind) for hit in hits] == [(str(texts.index(LONG)), "contained")]
+        with pytest.raises(DataError, match="1 of its 2 rows"):
+            CHECK.refuse_test_references(hits, [one])
+
+
+@pytest.mark.parametrize("asked", [LONG, f"Please say: {LONG}. Now!"])
+def test_a_text_of_two_items_is_found_in_the_evaluated_one_too(asked: str) -> None:
+    both = {TASK: [EvaluationText("0", (LONG,), evaluated=False), EvaluationText("1", (LONG,))]}
+    hits = CHECK.compare(rows(asked), both)
+    assert [(hit.other_id, hit.evaluated) for hit in hits] == [("1", True), ("0", False)]

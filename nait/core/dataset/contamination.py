@@ -172,7 +172,7 @@ def _prepared(text: str, ngram: int) -> _Text:
 
 
 class _Places(NamedTuple):
-    """Sorted hashes [G] and the first item [G] that has each; a hash occurs once for each side that has it."""
+    """Sorted hashes [G] and an item [G] that has each; a hash occurs once for each item that has it."""
 
     hashes: Hashes
     owners: npt.NDArray[np.int64]
@@ -215,13 +215,11 @@ class _Index:
             most, start = max(COMMON, int(COMMON_SHARE * len(items))), len(numbered)
             texts = [[_prepared(text, ngram) for text in item.texts] for item in items]
             keys = [dict.fromkeys(text.digest for text in own if text.digest) for own in texts]
-            counts, first = Counter(key for own in keys for key in own), dict[bytes, int]()
+            counts = Counter(key for own in keys for key in own)
             for number, own_keys in enumerate(keys, start):
                 for key in own_keys:
-                    first.setdefault(key, number)
-            for key, number in first.items():
-                if counts[key] <= most:
-                    equal.setdefault(key, []).append(number)
+                    if counts[key] <= most:
+                        equal.setdefault(key, []).append(number)
             short.append(_rare([[text.whole for text in own] for own in texts], start, most))
             grams.append(_rare([[text.grams for text in own] for own in texts], start, most))
             long += [[text.grams for text in own if len(text.grams)] for own in texts]
@@ -257,8 +255,10 @@ class _Index:
 
 
 def _rare(items: Sequence[Sequence[Hashes]], start: int, most: int) -> _Places:
-    """Each hash that at most `most` of these items have, with its first item; items are numbered from `start`."""
+    """Each hash that at most `most` of these items have, with every such item; items are numbered from `start`."""
     own = [np.unique(np.concatenate([NONE, *parts])) for parts in items]
     numbers = np.repeat(np.arange(start, start + len(own)), [len(hashes) for hashes in own])
-    hashes, first, counts = np.unique(np.concatenate([NONE, *own]), return_index=True, return_counts=True)
-    return _Places(hashes[counts <= most], numbers[first[counts <= most]])
+    hashes = np.concatenate([NONE, *own])
+    _, place, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    rare = (counts <= most)[place]
+    return _Places(hashes[rare], numbers[rare])

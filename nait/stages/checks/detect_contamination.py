@@ -23,9 +23,9 @@ from nait.core.errors import DataError
 from nait.stages.checks.contamination_text import COMPARED, NO_EVALUATION, describe, describe_check
 from nait.store import Artifact, Store, reading, write_json
 
-VERSION = 2
+VERSION = 3
 """Version of the check. Since 2, hits name the role of both sides, short texts are found inside longer ones, and the
-artifact counts what was compared."""
+artifact counts what was compared. Since 3, a text is compared with every item that has it, not with the first one."""
 LIMIT_VERSION = 1
 """Version of the check of an evaluation with a limit. Since 1, items beyond the limit are marked, and a row may match
 one item within the limit and one beyond it."""
