@@ -63,12 +63,18 @@ def _content(kept: Mapping[str, Artifact]) -> str:
 
 
 def _use(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
-    """The commands that select by the scores and by the directions, with the run's budget and order."""
+    """The commands that select by the scores and by the directions, with the run's order.
+
+    By the scores, as many rows as the run selected: a share may be of a pool from which the run left rows out, and a
+    budget of tokens depends on template and length limit.
+    """
     config = manifest["config"]
-    size = [word for group in ("order", "budget") for word in _chosen(config, group)]
+    order, rows = _chosen(config, "order"), kept["scores.parquet"].manifest.get("rows")
+    size = [*order, *_chosen(config, "budget")]
+    count = [*order, "budget=count", f"budget.count={rows}"] if isinstance(rows, int) else size
     inputs = ["data=file", "data.path=POOL", "model=local", "model.path=MODEL_FOLDER"]
     scores = ["selector=scores", "selector.path=scores.parquet", "target=none"]
-    commands = ["# the same rows of the same pool", _command([*scores, *size, *inputs])]
+    commands = ["# the same rows of the same pool", _command([*scores, *count, *inputs])]
     folders = [name for name in kept if name.startswith("directions/")]
     if folders:
         named = ", ".join(f"{name.partition('/')[2]}: {name}" for name in folders)

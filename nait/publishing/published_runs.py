@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,12 @@ def _artifacts(manifest: dict[str, Any], store: Store) -> dict[str, Artifact]:
     links = manifest["links"]
     scores = _found(store, "scores", links["scores"])
     kept = {SCORES: _found(store, "selections", links["selection"])}
-    kept |= {
-        f"{DIRECTIONS}/{_folder_name(str(one.manifest['target']))}": one for one in _directions(store, scores)
-    }
+    found = _directions(store, scores)
+    columns = list(scores.manifest["targets"])
+    if len(columns) != len(found):  # two targets of one reference set share their directions
+        columns = [one.manifest["target"] for one in found]
+    for name, one in zip(columns, found, strict=True):
+        kept[_free_name(f"{DIRECTIONS}/{_folder_name(str(name))}", kept)] = one
     if links.get("adapter"):
         kept[ADAPTER] = _found(store, "adapters", links["adapter"])
     if links.get("evaluation"):
@@ -93,7 +96,12 @@ def _artifacts(manifest: dict[str, Any], store: Store) -> dict[str, Artifact]:
 
 
 def _directions(store: Store, scores: Artifact) -> list[Artifact]:
-    """The directions that the scores project on: of the same settings, and made of the same measurements."""
+    """The directions that the scores project on. Raises: DataError for one that the store lacks.
+
+    Scores of earlier versions do not name them: then all of the same settings that are made of the same measurements.
+    """
+    if "derived" in scores.manifest:
+        return [_found(store, kind, name) for kind, name in scores.manifest["derived"] if kind == DIRECTIONS]
     config = scores.manifest["key"]["selector"]
     wanted = [config.get(name) for name in ("site", "reference_feature", "direction", "sign", "components")]
     measured = {tuple(part[:2]) for part in scores.manifest.get("made_of", ())}
@@ -122,8 +130,14 @@ def _found(store: Store, kind: str, address: str) -> Artifact:
 
 
 def _folder_name(target: str) -> str:
-    """A target's name without characters that are special in paths."""
-    return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in target).strip(".")
+    """A target's name without characters that are special in paths, and without the + of merged targets."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in target).strip(".")
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """The name, with a number if it is taken: two targets may differ only in characters that are left out."""
+    numbered = [name, *(f"{name}_{number}" for number in range(2, len(taken) + 2))]
+    return next(one for one in numbered if one not in taken)
 
 
 def _write(folder: Path, kept: dict[str, Artifact]) -> None:

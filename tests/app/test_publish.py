@@ -53,9 +53,8 @@ def test_the_card_names_what_it_is_and_no_path_of_this_machine(ran: Path, tmp_pa
     assert "# nait: 10% of pool for refs" in card
     assert "- `selector.site`: `residual`" in card
     assert "selector=scores" in card
-    assert (
-        "target=none order=highest budget=ratio budget.ratio=0.1 budget.allow_fewer=false data=file" in card
-    )
+    assert "target=none order=highest budget=count budget.count=4 data=file" in card
+    assert "order=highest budget=ratio budget.ratio=0.1 budget.allow_fewer=false data=file" in card
     assert "'target.paths={refs: directions/refs}'" in card
     assert "Not stated" in card
     for file in out.rglob("*"):
@@ -129,3 +128,26 @@ def test_a_record_of_another_form_is_not_published(change: dict[str, Any], ran: 
     with pytest.raises(DataError, match=r"run\.json: is not the record of a run"):
         publish(tmp_path / "run", tmp_path / "out", store=ran / "store")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_directions_that_the_scores_project_on_are_published_and_no_others(
+    ran: Path, tmp_path: Path
+) -> None:
+    """One direction of two targets, beside a direction of each from the same measurements; and one whose sign rule
+    does not apply to it."""
+    home = ran / "home"
+    (home / "others.jsonl").write_text(
+        "".join((home / "refs.jsonl").read_text().splitlines(keepends=True)[:4])
+    )
+    words = [word for word in given(home) if not word.startswith("target")]
+    words += ["target=files", f"target.paths={{a b: {home / 'refs.jsonl'}, a_b: {home / 'others.jsonl'}}}"]
+    for name, more, wanted in (
+        ("each", ["order=best_rank"], {"a_b", "a_b_2"}),
+        ("one", ["selector.merge=directions"], {"a_b_a_b"}),
+        ("contrast", ["order=best_rank", "selector.direction=contrast"], {"a_b", "a_b_2"}),
+    ):
+        job = [*words, "selector=nait", "stages=[select]", *more, f"hydra.run.dir={name}"]
+        done = warm().run(job, cwd=ran)
+        assert done.returncode == 0, done.stderr
+        out = publish(ran / name, tmp_path / name, store=ran / "store")
+        assert {path.name for path in (out / "directions").iterdir()} == wanted
