@@ -80,6 +80,11 @@ class FileScores:
         """The digests of the files."""
         return [digest_file(path) for path in named_files(self.path, key="selector.path")]
 
+    @property
+    def by_row(self) -> bool:
+        """Whether the file's rows are joined by row number."""
+        return self._rows.join == ROW
+
     def check(self, targets: Sequence[Target]) -> None:  # noqa: ARG002
         """Raises: DataError or ConfigError for a file that cannot be read, before a model is hashed."""
         self._rows  # noqa: B018  # reads the file

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.addresses import unit_intervals
-from nait.core.contracts import Extractor, Requests, Scorer, check_targets, content_of, version_of
+from nait.core.contracts import Extractor, Requests, Scorer, check_targets, content_of, is_by_row, version_of
 from nait.core.dataset.examples import Pool, Target
 from nait.core.ranking.orders import BestRank
 from nait.core.ranking.score_table import ScoreTable
@@ -57,6 +57,11 @@ class LengthMatched:
         """The other method's version and content. Together with its config, they determine its scores."""
         version, content = version_of(self.like), content_of(self.like)
         return [version, content] if version > 1 or content else None
+
+    @property
+    def by_row(self) -> bool:
+        """Whether the other method's scores depend on the rows' numbers."""
+        return is_by_row(self.like)
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raises: NaitError for targets that the other method cannot score."""

@@ -106,14 +106,16 @@ class Scorer(Protocol):
     - `version: int`, 1 by default. Increase it when the mathematics changes, so that stored scores are recomputed.
     - `content() -> Any`, None by default: the content of files that the config names, as JSON, so that scores are
       recomputed when a file changes. None: the config alone determines the scores.
+    - `by_row: bool`, False by default: whether the scores depend on each row's number in the pool's file, so that
+      they are recomputed when the rows are in another order.
     - `check(targets) -> None`, accepts any targets by default. Raises a NaitError for unsupported targets. A job
       calls it before it hashes or opens a model.
 
     A scorer that selects every eligible row has a class attribute `exhaustive = True`; one that selects no rows (the
     base model) has `selects = False`.
 
-    `version_of`, `content_of` and `check_targets` read these members. A scorer that wraps another one forwards
-    them.
+    `version_of`, `content_of`, `is_by_row` and `check_targets` read these members. A scorer that wraps another one
+    forwards them.
     """
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable: ...
@@ -135,6 +137,11 @@ def content_of(scorer: Scorer) -> Any:
     """The content of files that a scorer's config names; None when the config alone determines the scores."""
     content = getattr(scorer, "content", None)
     return None if content is None else content()
+
+
+def is_by_row(scorer: Scorer) -> bool:
+    """Whether a scorer's scores depend on the numbers of the rows in the pool's file."""
+    return bool(getattr(scorer, "by_row", False))
 
 
 def check_targets(scorer: Scorer, targets: Sequence[Target]) -> None:

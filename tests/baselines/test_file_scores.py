@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,17 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
+from nait.baselines.controls.random import LengthMatched
 from nait.baselines.file_scores import ABSENT, EMPTY, FileScores
 from nait.core.contracts import content_of
 from nait.core.dataset.examples import Example, Pool, Turn, gather
 from nait.core.errors import ConfigError, DataError
+from nait.core.ranking.budgets import Count
 from nait.core.ranking.orders import BestRank, Highest
 from nait.core.ranking.score_table import ScoreTable
 from nait.data.pools import read_pool
 from nait.stages.artifacts.score_files import write_parquet, write_scores
+from nait.stages.select import Selector, select
 from tests.baselines.conftest import Open
 
 Rows = Sequence[Mapping[str, Any]]
@@ -226,3 +230,21 @@ def test_names_of_a_file_with_controls_are_shown_as_escapes(tmp_path: Path) -> N
     table = scored(path)
     assert table.targets == ("\\x1b[2J", "b")
     assert "a 10:00:00 W\\ud800" in table.warnings[1]
+
+
+def test_scores_joined_by_row_are_computed_again_for_another_order_of_the_file(
+    tmp_path: Path, opened: Open
+) -> None:
+    path = written(tmp_path, [{"row": k, "score": k} for k in range(30)])
+    x, turned = opened(), gather("p", [replace(one, row=29 - one.row) for one in POOL.examples])
+    assert turned.fingerprint == POOL.fingerprint
+    for join, again in (("row", True), ("id", False)):
+        scorer: Any = FileScores(str(path), join=join, key="row" if join == "id" else None)
+        assert scorer.by_row == again
+    best = []
+    for scorer in (FileScores(str(path)), LengthMatched(FileScores(str(path)))):
+        selector = Selector(scorer, Highest(), Count(5), {"selector": 1, "order": 1, "budget": 1})
+        chosen = [select(one, [], selector, x, x.store) for one in (POOL, turned)]
+        assert chosen[0][2].address != chosen[1][2].address
+        best.append([one[0].ids[0] for one in chosen])
+    assert best[0] == [BY_ROW[29], BY_ROW[0]]

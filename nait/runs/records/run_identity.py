@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nait.core.addresses import address
-from nait.core.contracts import content_of, version_of
+from nait.core.contracts import content_of, is_by_row, version_of
 from nait.runs.job import Job
 from nait.runs.processes.shared_work import shared_trainer
 from nait.runs.records.run_facts import fingerprints
 from nait.stages.artifacts.stored_names import stored_names
+from nait.stages.select import row_numbers
 from nait.stages.train import drawn_by
 
 VERSION = 1
@@ -41,6 +42,7 @@ def run_identity(job: Job, stages: Sequence[str]) -> str:
             "selector": stored_names(parts.selector.config),
             "version": version_of(parts.selector.scorer),
             "content": content_of(parts.selector.scorer),
+            **({"rows": row_numbers(job.pool)} if is_by_row(parts.selector.scorer) else {}),
             "recipe": parts.trainer.recipe,
             **(
                 drawn_by(shared_trainer(parts.trainer, parts.model), parts.model)
