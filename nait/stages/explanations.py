@@ -5,7 +5,7 @@ Shapes: N pool rows, T score columns, n reference rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from nait.stages.stability import ScoredSelection
 
 NEAREST = 3
 """Reference rows that are named as a row's nearest."""
+MERGED = "+"
+"""Between the names of the targets that one column merges."""
 DIGITS = 20
 """A text with as many digits is not the number of a row."""
 
@@ -133,7 +135,7 @@ def _nearest(place: int, of: ScoredSelection) -> dict[str, list[tuple[str, float
         alone = Pool(f"row {example.row}", (example,), fingerprint([example]))
         alike = scorer.likeness(alone, of.pool.blind(), of.targets, of.extractor)
         ids = {target.name: [one.id for one in target.examples] for target in of.targets}
-        return {name: _top(ids[name], values) for name, values in alike.items()}
+        return {column: _top_of(column.split(MERGED), ids, alike) for column in table.targets}
     names = [
         name.partition("/")[2] for name in table.targets
     ]  # the reference rows of columns that have one each
@@ -142,6 +144,15 @@ def _nearest(place: int, of: ScoredSelection) -> dict[str, list[tuple[str, float
         for target, columns in by_target(table.targets).items()
         if names[columns[0]]
     }
+
+
+def _top_of(
+    parts: Sequence[str], ids: Mapping[str, Sequence[str]], alike: Mapping[str, npt.NDArray[Any]]
+) -> list[tuple[str, float]]:
+    """The most similar reference rows of the targets that a column merges, or of its one target."""
+    known = [name for name in parts if name in alike]
+    names = [key for name in known for key in ids[name]]
+    return _top(names, np.concatenate([alike[name] for name in known])) if known else []
 
 
 def _top(names: Sequence[str], values: npt.NDArray[Any]) -> list[tuple[str, float]]:

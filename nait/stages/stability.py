@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nait.core.contracts import Extractor, Redrawable
 from nait.core.dataset.examples import Pool, Target
+from nait.core.errors import ConfigError
 from nait.core.ranking.orders import by_target
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
@@ -101,7 +102,11 @@ def stability(of: ScoredSelection) -> Stability | None:
     for values in _redrawn(of):
         drawn = replace(table, values=np.where(table.eligible[:, None], values, np.nan))
         ranking = of.selector.order(drawn)
-        again = set(ranking[: of.selector.budget(ranking, of.answer_tokens)].tolist())
+        try:
+            count = of.selector.budget(ranking, of.answer_tokens)
+        except ConfigError:  # of tokens, which this draw's first row exceeds
+            count = 0
+        again = set(ranking[:count].tolist())
         kept.append(len(chosen & again) / len(chosen))
         always &= again
     if not kept:

@@ -180,3 +180,23 @@ def test_the_doctor_names_what_is_there_and_what_is_in_the_way(
     usage = type("Usage", (), {"free": FEW_BYTES - 1})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     assert _space("store", tmp_path)[2].startswith("Free some space")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("pool", "the pool 'pool' changed"), ("refs", "the reference rows changed")]
+)
+def test_a_run_whose_files_have_changed_is_not_explained(
+    name: str, what: str, home: Path, tmp_path: Path
+) -> None:
+    """Another row has the place of a row that was scored."""
+    for file in ("pool", "refs"):
+        (tmp_path / f"{file}.jsonl").write_text((home / f"{file}.jsonl").read_text())
+    words = ["select", "pool.jsonl", "--like", "refs.jsonl", "--model", str(home / "model"), *FEW]
+    assert called(tmp_path, *words).returncode == 0
+    (run,) = (path.parent for path in (tmp_path / "runs").rglob("run.json"))
+    lines = (tmp_path / f"{name}.jsonl").read_text().splitlines()
+    lines[3] = json.dumps({"instruction": "Do something else", "input": "", "output": "as asked"})
+    (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    done = called(tmp_path, "explain", "7", "--in", str(run))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{what} after the run. Select again" in done.stderr

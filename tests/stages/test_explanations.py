@@ -11,7 +11,7 @@ import pytest
 
 from nait.cli.selection.summaries import _explained
 from nait.core.errors import DataError
-from nait.core.ranking.budgets import Count
+from nait.core.ranking.budgets import Count, Tokens
 from nait.core.ranking.orders import FromQuantile, Highest, Lowest, MeanZScore, Middle, RoundRobin, Shuffled
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import cut
@@ -133,3 +133,19 @@ def test_a_row_is_named_by_its_id_or_its_number() -> None:
     for name in ("²", "9" * 5000, "row", ""):
         with pytest.raises(DataError, match="there is no row"):
             place_of(POOL, name)
+
+
+def test_a_draw_whose_first_row_exceeds_a_budget_of_tokens_keeps_no_row() -> None:
+    found = scored(Swaps((3.0, 4.0, 2.0, 1.0)), [[3], [4], [2], [1]], ("math",), Highest())
+    tokens = np.array([1, 1, 9, 1])
+    budget = replace(found.selector, budget=Tokens(2))
+    found = replace(found, selector=budget, answer_tokens=tokens)
+    kept = stability(found)
+    assert kept is not None
+    assert (kept.mean, kept.draws) == (0.5, DRAWS)
+
+
+def test_a_column_of_merged_targets_has_the_nearest_rows_of_all() -> None:
+    found = scored(Swaps(), [[4], [3], [2], [1]], ("code+math",), Highest())
+    (one,) = explain_row(0, replace(found, targets=[target(2, name="code"), REFS]))
+    assert one.nearest == [(REFS.examples[1].id, 0.75), (REFS.examples[0].id, 0.25)]

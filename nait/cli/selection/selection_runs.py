@@ -19,7 +19,7 @@ from nait.core.ranking.selection import Selection
 from nait.runs.assembly import assemble
 from nait.runs.execution import Execution
 from nait.runs.job import Job
-from nait.runs.records.run_record import RunRecord
+from nait.runs.records.run_record import RunRecord, inputs_of
 from nait.stages.artifacts.score_files import read_scores, read_selection
 from nait.stages.checks.detect_contamination import check_contamination
 from nait.stages.explanations import Explanation, explain_row, place_of
@@ -135,7 +135,8 @@ def recorded_selection(folder: Path, *, trusted: bool = False) -> SelectionRun:
 
     The record may come from elsewhere: a config that leads to code is built only if it is `trusted`.
 
-    Raises: ConfigError without a record of a selection; NaitError if its pool, target or model cannot be read.
+    Raises: ConfigError without a record of a selection, or if its pool, target or model has changed since; NaitError
+    if one cannot be read.
     """
     path = folder / "run.json"
     if not path.is_file():
@@ -155,7 +156,26 @@ def recorded_selection(folder: Path, *, trusted: bool = False) -> SelectionRun:
     )
     targets = with_answers(job.targets, job.extractor(job.store, job.parts.model))
     job = replace(job, pool=check.clean_pool(), targets=tuple(targets))
+    _check_unchanged(job, record.get("fingerprints") or {})
     return _finished(job, links, record["warnings"], seconds=0.0, fresh=False)
+
+
+def _check_unchanged(job: Job, recorded: Mapping[str, Any]) -> None:
+    """Raises: ConfigError if the pool, a target or the model is not what the run selected from and with.
+
+    The scores of another pool would be explained as those of its rows. Records of earlier versions may lack a
+    fingerprint.
+    """
+    now = inputs_of(job)
+    pairs = [
+        ("pool", f"the pool '{job.pool.name}'"),
+        ("targets", "the reference rows"),
+        ("model", "the model"),
+    ]
+    for name, what in pairs:
+        if name in recorded and recorded[name] != now[name]:
+            fix = "Select again, or restore its files."
+            raise ConfigError(f"{what} changed after the run", where=str(job.folder), fix=fix)
 
 
 def _finished(
