@@ -57,6 +57,7 @@ class Derivation:
             "sign": self.sign, "components": self.components,
             "pool_sample": self.sample.fingerprint if self.sample else "",
             "references": [extractor.identity(target) for target in group],
+            **self._other_texts(group[0], extractor),
         }  # fmt: skip
 
         def compute() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -79,6 +80,13 @@ class Derivation:
 
         arrays, _ = extractor.derive("directions", key, compute)
         return Directions.of(arrays)
+
+    def _other_texts(self, target: Target, extractor: Extractor) -> dict[str, str]:
+        """The entry of the key for a sample of the pool in another template than the references'; {} otherwise."""
+        if self.sample is None:
+            return {}
+        ours, theirs = (str(extractor.identity(rows)["template"]) for rows in (self.sample, target))
+        return {} if ours == theirs else {"pool_template": ours}
 
     def _stored(self, target: Target, extractor: Extractor) -> Directions:
         """The target's stored directions. Raises: ConfigError if they were computed with other settings."""

@@ -84,6 +84,7 @@ def find_directions(
             where=f"target '{target}'",
             fix=f"Give at least {least}; 32 or more are typical.",
         )
+    _check_finite(features_nld, pool_mean_ld, target=target)
     found = [
         _one_layer(
             np.asarray(features_nld[:, layer], dtype=np.float64),
@@ -98,6 +99,22 @@ def find_directions(
     ]
     vectors, means, shares, margins = (np.stack(parts) for parts in zip(*found, strict=True))
     return Directions(vectors, means, shares, margins)
+
+
+def _check_finite(features_nld: Floats, pool_mean_ld: Floats | None, *, target: str) -> None:
+    """Raises: DataError for reference rows, or a mean of the pool, whose activations are not numbers."""
+    broken = int((~np.isfinite(features_nld).all(axis=(1, 2))).sum())
+    what = (
+        f"{broken} of its {len(features_nld)} rows have activations that are not finite numbers"
+        if broken
+        else ""
+    )
+    if not what and pool_mean_ld is not None and not np.isfinite(pool_mean_ld).all():
+        what = "the pool's mean activation is not a finite number: a row of the pool overflows"
+    if what:
+        raise DataError(
+            what, where=f"target '{target}'", fix="Set model.dtype=float32, or leave such rows out."
+        )
 
 
 def _one_layer(

@@ -76,7 +76,8 @@ def total_scores(
     """Scores [N] and each layer's part in them [N, L]: s(y) = sum over l of A_l(y) . v_l (NAIT, equation of step 5).
 
     `cosine` divides by the features' norms. `shift_cl` is the projection of the pool's mean, which is subtracted
-    (`center`). `zscore` standardises each layer over the pool; `explained_variance` weights it.
+    (`center`). `zscore` standardises each layer over the rows of the pool whose projections are numbers;
+    `explained_variance` weights it.
     """
     p = np.asarray(p_ncl, dtype=np.float64)
     if shift_cl is not None:
@@ -86,8 +87,11 @@ def total_scores(
         p = p / np.maximum(np.asarray(norms_nl, dtype=np.float64), 1e-30)[:, None, :]
     parts = np.asarray((p if component_sum == "signed" else p**2).sum(axis=1))
     if layer_weight == "zscore":
-        spread = parts.std(axis=0)
-        parts = (parts - parts.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        known = parts[np.isfinite(parts).all(axis=1)]  # one row of NaN would make every row NaN
+        mean, spread = (
+            (known.mean(axis=0), known.std(axis=0)) if len(known) else (np.zeros(parts.shape[1]),) * 2
+        )
+        parts = (parts - mean) / np.where(spread > 0, spread, 1.0)
     elif layer_weight == "explained_variance":
         assert explained_variance_l is not None
         parts = parts * explained_variance_l[None, :]
@@ -95,8 +99,14 @@ def total_scores(
 
 
 def layer_shares(parts_nl: Floats) -> list[float]:
-    """Each layer's share of the score's variance [L]: cov(part, score) / var(score). The shares sum to 1."""
-    centred = parts_nl - parts_nl.mean(axis=0)
+    """Each layer's share of the score's variance [L]: cov(part, score) / var(score). The shares sum to 1.
+
+    Rows whose parts are not all numbers are left out.
+    """
+    known_nl = parts_nl[np.isfinite(parts_nl).all(axis=1)]
+    if not len(known_nl):
+        return [0.0] * parts_nl.shape[1]
+    centred = known_nl - known_nl.mean(axis=0)
     total = centred.sum(axis=1)
     variance = float(total @ total)
     if variance == 0.0:

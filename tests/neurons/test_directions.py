@@ -235,3 +235,14 @@ def test_arrays_give_the_directions_back() -> None:
     for name, array in found.arrays().items():
         np.testing.assert_array_equal(getattr(again, name), array)
     np.testing.assert_allclose(again.vectors, found.vectors, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_activations_that_are_not_numbers_are_an_error_that_names_the_target(kind: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 2, 4))
+    broken, mean = x.copy(), x.mean(axis=0)
+    broken[3, 1, 2] = np.inf
+    with pytest.raises(DataError, match=r"target 'math'.*1 of its 5 rows.*model\.dtype=float32"):
+        find_directions(broken, target="math", kind=kind, pool_mean_ld=mean)
+    with pytest.raises(DataError, match=r"target 'math'.*a row of the pool overflows"):
+        find_directions(x, target="math", kind=kind, pool_mean_ld=np.full_like(mean, np.nan))

@@ -20,8 +20,10 @@ from nait.neurons.directions import Directions
 from nait.neurons.scorer import Nait
 from nait.neurons.stored_directions import read_directions
 from nait.signals.extractor import StoredExtractor
+from nait.signals.passes.options import Engine
 from nait.signals.passes.stored_signals import NotMeasured
 from nait.signals.specs.activations import Features, Reading
+from nait.store import Store
 from tests.families import HIDDEN, LAYERS, pool, save, target
 from tests.neurons.conftest import Open
 
@@ -564,3 +566,29 @@ def test_damaged_arrays_are_logged_and_made_again(
     after = Nait().score(pool(), [MATH], opened(tmp_path))
     assert after.values.tobytes() == before.values.tobytes()
     assert f"{damaged[0].name} has 50 bytes instead of" in caplog.text
+
+
+def test_a_contrast_is_with_the_pool_under_its_own_template(opened: Open, tmp_path: Path) -> None:
+    """Another template of the pool gives other directions, also where the references keep theirs."""
+    contrast, kept = (
+        Nait(direction="contrast", feature="mean", reference_feature="mean"),
+        opened(tmp_path / "one"),
+    )
+    other = TextTemplate(prompt="Instruction: {user}. Answer: ")
+    first, second, alone = (
+        StoredExtractor(kept.model, store, template, reference_template=TextTemplate(prompt="{user} = "),
+                        engine=Engine(progress=False))
+        for store, template in (
+            (kept.store, TextTemplate(prompt="Q: {user}\nA: ")), (kept.store, other), (Store(tmp_path / "two"), other)
+        )
+    )  # fmt: skip
+    contrast.score(pool(), [MATH], first)
+    again, wanted = (contrast.score(pool(), [MATH], x).values for x in (second, alone))
+    np.testing.assert_allclose(again, wanted, rtol=1e-6)
+
+
+def test_directions_of_one_template_keep_their_address(opened: Open, tmp_path: Path) -> None:
+    x = opened(tmp_path)
+    Nait(direction="contrast").score(pool(), [MATH], x)
+    (made,) = x.store.artifacts("directions")
+    assert "pool_template" not in made.manifest["key"]

@@ -174,3 +174,13 @@ def test_layer_shares_add_up_to_one(rows: int, layers: int, seed: int) -> None:
 
 def test_equal_scores_have_no_shares() -> None:
     assert layer_shares(np.ones((5, 3))) == [0.0, 0.0, 0.0]
+
+
+def test_a_row_of_nan_has_no_score_and_changes_no_other() -> None:
+    p = np.random.default_rng(5).normal(size=(20, 1, L))
+    broken = np.concatenate([p, np.full((1, 1, L), np.nan)])
+    for weight in ("none", "zscore"):
+        scores, parts = total_scores(p, layer_weight=weight)
+        others, more = total_scores(broken, layer_weight=weight)
+        np.testing.assert_array_equal(others, [*scores, np.nan])
+        assert layer_shares(more) == layer_shares(parts)
