@@ -19,7 +19,7 @@ from nait.baselines.shared.warmup import Warmup
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError
-from nait.core.inputs.checks import check_choice, check_whole
+from nait.core.inputs.checks import check_choice, check_limit, check_whole
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Template
 from nait.signals.specs.activations import Losses, Signal
@@ -52,6 +52,7 @@ class Ifd:
     warmup: Warmup | None = None
 
     def __post_init__(self) -> None:
+        check_limit(self.max_length)
         check_choice("selector.ratio", self.ratio, RATIOS)
         check_whole("selector.allowance", self.allowance, least=0, fix="4 and 1 are published.")
         if self.lowest is not None and self.highest is not None and self.lowest >= self.highest:

@@ -26,13 +26,14 @@ from nait.core.addresses import address, digest_file, unit_interval
 from nait.core.contracts import Extractor, Trainer
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError, StoreError
-from nait.core.inputs.checks import check_choice, check_number
+from nait.core.inputs.checks import check_choice, check_limit, check_number
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Template
 from nait.signals.specs.gradients import (
     PLAIN,
     VARIANTS,
     Gradients,
+    Moments,
     Projection,
     Update,
     Variant,
@@ -101,6 +102,7 @@ class Less:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
+        check_limit(self.max_length)
         for key, value, known in (
             ("adam", self.adam, VARIANTS),
             ("projection", self.projection, PROJECTIONS),
@@ -119,9 +121,9 @@ class Less:
             )
 
     def content(self) -> list[str]:
-        """Digests of the given checkpoints' files, which their paths do not identify."""
+        """Digests of the given checkpoints' files, which their paths do not identify, and Adam's constants there."""
         return [
-            f"{point.content} {digest_file(point.moments) if self.adam != 'sgd' else ''}"
+            f"{point.content} {_moments_content(point.moments) if self.adam != 'sgd' else ''}"
             for point in self._given_checkpoints()
         ]
 
@@ -246,6 +248,13 @@ class Less:
             moments = Path(given.moments).expanduser() if given.moments else folder / MOMENTS
             points.append(_Resolved(folder, moments, address([digest_file(f) for f in files]), given.weight))
         return points
+
+
+def _moments_content(path: Path) -> str:
+    """The digest of a file of moments, with Adam's constants from its `epoch.json` if they are not the usual ones."""
+    found, usual = find_moments(path), Moments(path, "")
+    own, default = ((one.beta1, one.beta2, one.eps) for one in (found, usual))
+    return found.digest if own == default else f"{found.digest} {own}"
 
 
 def _check_warmup(warmup: Trainer | None) -> None:

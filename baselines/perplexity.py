@@ -10,6 +10,7 @@ import numpy as np
 from nait.baselines.shared.single_column import mean_nll, one_column
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
+from nait.core.inputs.checks import check_limit
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Template
 from nait.signals.specs.activations import Losses, Scope, Signal
@@ -27,6 +28,7 @@ class Perplexity:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
+        check_limit(self.max_length)
         Losses(self.scope)  # raises for an unknown scope
 
     def requests(

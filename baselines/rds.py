@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError
-from nait.core.inputs.checks import check_choice
+from nait.core.inputs.checks import check_choice, check_limit
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Template
 from nait.signals.specs.activations import Embedding, Pooling, Signal
@@ -42,6 +42,7 @@ class Rds:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
+        check_limit(self.max_length)
         Embedding(self.pooling)  # raises for an unknown pooling
         check_choice("selector.reduce", self.reduce, REDUCTIONS)
 

@@ -16,7 +16,7 @@ from nait.baselines.shared.single_column import Floats, one_column
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Example, Pool, Target
 from nait.core.errors import ConfigError, ModelError
-from nait.core.inputs.checks import check_choice, check_number
+from nait.core.inputs.checks import check_choice, check_limit, check_number
 from nait.core.ranking.score_table import ScoreTable
 from nait.models.prompts.templates import Span, Template
 from nait.signals.specs.activations import Choice, Signal
@@ -80,6 +80,7 @@ class SelectIt:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
+        check_limit(self.max_length)
         check_choice("selector.level", self.level, LEVELS)
         if not self.prompts:
             raise ConfigError(

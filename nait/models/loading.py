@@ -14,6 +14,7 @@ from nait.core.errors import ConfigError, ModelError, NaitError, first_line
 from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.inputs.paths import at_home
 from nait.core.ranks import workers_from
+from nait.models.checkpoint.context_lengths import context_of, steady_context_of
 from nait.models.checkpoint.file_hashes import file_digests, identity
 from nait.models.checkpoint.folders import check_folder, read_config
 from nait.models.checkpoint.loaded_weights import check_finite, check_loaded, hide_load_report
@@ -65,24 +66,29 @@ class LocalModel:
     def check(self) -> None:
         """Check the folder. Raises: ModelError if it holds no causal language model that can be opened."""
         check_folder(self.folder, self.path, trust_remote_code=self.trust_remote_code)
+        self.check_length(self.max_length, key="model.max_length")
+
+    def check_length(self, tokens: int, *, key: str) -> None:
+        """Raises: ConfigError for a length limit beyond what the model can read. `key`: its config key."""
         context = self.context()
-        if context is not None and self.max_length > context:
+        if context is not None and tokens > context:
             raise ConfigError(
-                f"{self.max_length} is more than the model's context of {context} tokens",
-                where="model.max_length",
-                fix=f"Set model.max_length={context} or less.",
+                f"{tokens} is more than the model's context of {context} tokens",
+                where=key,
+                fix=f"Set {key}={context} or less.",
+            )
+        steady = steady_context_of(read_config(self.folder))
+        if steady is not None and tokens > steady:
+            raise ConfigError(
+                f"with {tokens}, the numbers of a row would depend on the longest row of its batch: the model "
+                f"encodes positions in another way beyond {steady} tokens (longrope)",
+                where=key,
+                fix=f"Set {key}={steady} or less.",
             )
 
     def context(self) -> int | None:
         """Maximum context in tokens; None if the config does not name it."""
-        config = read_config(self.folder)
-        names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
-        for part in (config.get("text_config"), config):  # a multimodal config nests the language model's
-            sizes = part if isinstance(part, dict) else {}
-            found = [int(sizes[name]) for name in names if isinstance(sizes.get(name), int)]
-            if found:
-                return max(found)
-        return None
+        return context_of(read_config(self.folder))
 
     def depth(self) -> int:
         """Number of blocks, from the config. Raises: ModelError if the config does not name it."""

@@ -24,6 +24,7 @@ from nait.runs.job_checks import (
     check_answers,
     check_label,
     check_names,
+    check_own_length,
     check_selector,
     check_split,
     check_training,
@@ -80,6 +81,7 @@ def assemble(
         scorers += parts.selector.sharing_passes()
     for scorer in scorers if parts.selector.selects else ():
         check_targets(scorer, targets)
+        check_own_length(scorer, parts.model)
     check_answers(pool)
     ground_truth = labels_of(pool, parts.truth, targets)
     pool, targets = _rendered(

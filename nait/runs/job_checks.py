@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from nait.core.contracts import Budget, Model, Trainer
+from nait.core.contracts import Budget, Model, Scorer, Trainer
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError
 from nait.core.ranks import workers_from
@@ -133,6 +133,13 @@ def check_selector(selector: Selector) -> None:
                 where=f"{group}._target_",
                 fix="Name a class that fulfils the contract in nait/core/contracts.py.",
             )
+
+
+def check_own_length(scorer: Scorer, model: Model) -> None:
+    """Raises: ConfigError for a method whose own length limit is beyond what the model can read."""
+    own, check = getattr(scorer, "max_length", None), getattr(model, "check_length", None)
+    if isinstance(own, int) and check is not None:
+        check(own, key="selector.max_length")
 
 
 def _name_of(part: object) -> str:

@@ -47,6 +47,9 @@ class Encodings:
         room_for: Template | None = None, allowance: int = 0, end_token: bool = False,
     ) -> Encodings:  # fmt: skip
         """Encodings of other texts of the same examples; see `StoredExtractor.under`."""
+        check = getattr(self.model, "check_length", None)
+        if max_length is not None and check is not None:
+            check(max_length, key="selector.max_length")
         ours = self.template if template is None else template
         reference = self.reference_template if template is None else template
         return replace(

@@ -15,7 +15,7 @@ from nait.baselines.less import Checkpoint, Less, reduced
 from nait.core.dataset.examples import Example, Target, Turn, as_target, gather
 from nait.core.errors import ConfigError, DataError, StoreError
 from nait.models.loading import LocalModel
-from nait.store import read_json
+from nait.store import read_json, write_json
 from nait.training.adapter import LoraRecipe, load_adapted
 from nait.training.recipes import FineTune
 from tests.baselines.conftest import Open
@@ -189,3 +189,17 @@ def test_other_bytes_under_the_same_path_are_other_scores(warm: Any, tmp_path: P
     moments.write_bytes(moments.read_bytes()[:-4] + bytes(4))
     assert one.content() != before
     assert LESS.content() == []
+
+
+def test_other_constants_of_adam_are_other_scores(warm: Any, tmp_path: Path) -> None:
+    LESS.score(ROWS, [REFERENCES], warm)
+    copied = tmp_path / "mine"
+    shutil.copytree(epochs(tmp_path)[-1], copied)
+    one, plain = (Less(checkpoints=[Checkpoint(str(copied))], adam=adam) for adam in ("less", "sgd"))
+    before, without = one.content(), plain.content()
+    facts = read_json(copied / "epoch.json")
+    write_json(copied / "epoch.json", {**facts, "beta2": 0.95})
+    assert one.content() != before
+    assert plain.content() == without
+    write_json(copied / "epoch.json", {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
+    assert one.content() == before

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nait.baselines import rds
+from nait.baselines.perplexity import Perplexity
 from nait.baselines.rds import Rds, unit_rows
 from nait.core.errors import ConfigError, DataError
 from nait.core.ranking.orders import RoundRobin
@@ -75,3 +76,19 @@ def test_wrong_options_are_named() -> None:
         Rds().check([])
     with pytest.raises(DataError, match="no reference rows"):
         Rds().check([replace(target(), examples=())])
+
+
+@pytest.mark.parametrize("limit", [-5, 0, 1, 2.5, "64"])
+@pytest.mark.parametrize("method", [Rds, Perplexity])
+def test_a_length_limit_of_its_own_that_cannot_be_meant_is_refused(method: Any, limit: Any) -> None:
+    with pytest.raises(ConfigError, match=r"selector\.max_length"):
+        method(max_length=limit)
+
+
+def test_a_length_limit_of_its_own_is_within_the_models_context(opened: Open) -> None:
+    context = opened().model.context()
+    with pytest.raises(
+        ConfigError, match=rf"selector\.max_length: {context + 1} is more than the model's context"
+    ):
+        opened().under(max_length=context + 1)
+    opened().under(max_length=context)

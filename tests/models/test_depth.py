@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from nait.core.errors import ModelError
+from nait.core.errors import ConfigError, ModelError
 from nait.models.loading import LocalModel
 from tests.families import CONFIGS
 
@@ -44,3 +45,31 @@ def test_a_config_without_depth_is_refused_with_advice(config: dict[str, object]
 def test_the_context_is_the_language_models(tmp_path: Path) -> None:
     parts = {"vision_config": {"max_position_embeddings": 9}, "text_config": {"max_position_embeddings": 99}}
     assert model(tmp_path, {**parts, "max_position_embeddings": 9999}).context() == 99
+
+
+ROPE = {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [4.0]}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"rope_parameters": {**ROPE, "original_max_position_embeddings": 63}},
+        {"rope_scaling": {**ROPE, "rope_type": None, "type": "su"}, "original_max_position_embeddings": 63},
+        {"text_config": {"rope_parameters": ROPE, "original_max_position_embeddings": 63}},
+    ],
+)
+def test_rows_whose_numbers_would_depend_on_their_batch_are_refused(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    config = {key: _without_none(value) for key, value in config.items()}
+    with pytest.raises(ConfigError, match=r"longest row of its batch.*Set model\.max_length=63 or less"):
+        model(tmp_path, {"max_position_embeddings": 4096, **config})
+
+
+def _without_none(value: Any) -> Any:
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+def test_other_rotary_positions_may_exceed_their_original_length(tmp_path: Path) -> None:
+    rope = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
+    assert model(tmp_path, {"max_position_embeddings": 128, "rope_parameters": rope}).max_length == 64

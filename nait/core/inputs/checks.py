@@ -42,6 +42,12 @@ def check_whole(key: str, value: object, *, least: int, fix: str = "") -> None:
         raise ConfigError(f"{value} is below {least}", where=key, fix=fix)
 
 
+def check_limit(tokens: object) -> None:
+    """Raises: ConfigError for a selector's own length limit that is not None and not a whole number from 2 on."""
+    if tokens is not None:
+        check_whole("selector.max_length", tokens, least=2, fix="Give 2 or more; null is the run's limit.")
+
+
 def check_flag(key: str, value: object) -> None:
     """Raises: ConfigError for a value that is neither true nor false."""
     if not isinstance(value, bool):
