@@ -17,8 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.addresses import address
-from nait.core.contracts import Budget, Extractor, Layered, Order, Requests, Scorer, content_of, version_of
+from nait.core.addresses import address, digest_lines
+from nait.core.contracts import (
+    Budget,
+    Extractor,
+    Layered,
+    Order,
+    Requests,
+    Scorer,
+    content_of,
+    is_by_row,
+    version_of,
+)
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError
 from nait.core.ranking.orders import RoundRobin, by_target
@@ -37,6 +47,7 @@ from nait.stages.artifacts.score_files import (
     write_user_rows,
 )
 from nait.stages.artifacts.stored_names import stored_names
+from nait.stages.checks.cut_texts import cut_texts
 from nait.stages.checks.score_checks import inspect
 from nait.store import Artifact, Store
 from nait.store.energy import gauge
@@ -161,10 +172,16 @@ def _key(
         "selector": stored_names(selector.config["selector"]),
         "version": version_of(selector.scorer),
         **({} if content is None else {"content": content}),
+        **({"rows": row_numbers(pool)} if is_by_row(selector.scorer) else {}),
         "pool": extractor.identity(pool),
         "targets": [extractor.identity(target) for target in targets],
         "names": [target.name for target in targets],
     }
+
+
+def row_numbers(pool: Pool) -> str:
+    """The digest of each row's number in the pool's file, in the order of ids. The pool's fingerprint has none."""
+    return digest_lines(str(example.row) for example in pool.examples)
 
 
 def _scores(
@@ -176,9 +193,11 @@ def _scores(
         started, since = time.monotonic(), gauge().joules()
         traced = extractor.traced()  # the cost of this method, without the measurements for other methods
         table = selector.scorer.score(seen, targets, traced)
+        used = list(traced.lineage)
         answer_tokens = np.asarray(traced.tokens(pool).answer_tokens)
         table = table.without(ineligible(pool, answer_tokens))
         report = inspect(table, traced.lengths(pool))
+        truncated, cut_warnings = cut_texts(pool, targets, table.eligible, used)
         write_scores(part, table, answer_tokens)
         elapsed, energy = time.monotonic() - started, gauge().watt_hours(since)
         stated = dict(table.stated_cost)
@@ -191,7 +210,8 @@ def _scores(
             "ineligible": table.ineligible_counts(),
             "length_correlation": report.length_correlation,
             "diagnostics": dict(table.diagnostics),
-            "warnings": [*table.warnings, *report.warnings],
+            **truncated,
+            "warnings": [*table.warnings, *report.warnings, *cut_warnings],
             "seconds_from_nothing": traced.lineage.seconds(elapsed) + stated.get("seconds", 0.0),
             **_over_processes(traced.lineage, elapsed, stated.get("seconds", 0.0)),
             "energy_wh_from_nothing": traced.lineage.energy_wh(energy),

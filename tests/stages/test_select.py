@@ -549,3 +549,31 @@ def test_only_a_merge_by_turns_of_several_columns_per_target_has_a_new_address(x
     for columns in (("a",), ("a", "b"), ("a/1", "a/2")):
         assert key(*columns, order=RoundRobin()).keys() == {"selection", "scores", "order", "budget"}
     assert "turns" not in key("a/1", "a/2", "b/1", order=BestRank())
+
+
+def long_answers(rows: int, cut: int) -> Pool:
+    """Rows of which the first `cut` are longer than the length limit."""
+    answers = ["word " * MAX_LENGTH if i < cut else f"done {i}" for i in range(rows)]
+    turns = [Turn(f"Do {i}", answer) for i, answer in enumerate(answers)]
+    return gather("long", [Example(f"id{i:02d}", (turn,), row=i) for i, turn in enumerate(turns)])
+
+
+def test_rows_that_a_method_reads_without_their_ends_are_counted(x: StoredExtractor) -> None:
+    refs = target()
+    cut = replace(refs.examples[0], id="z", turns=(Turn("Count", "1 " * MAX_LENGTH),))
+    examples = (*refs.examples, cut)
+    longer = replace(refs, examples=examples, fingerprint=fingerprint(examples))
+    for count, loud in ((1, False), (4, True)):
+        rows = long_answers(24, count)
+        manifest = choose(Rds(reduce="max"), x, rows, targets=[longer])[2].manifest
+        assert manifest["truncated"] == {"rows": count, "references": {"target": 1}}
+        said = [text for text in manifest["warnings"] if "without their ends" in text]
+        assert [text.split(" are longer")[0] for text in said] == [
+            *([f"{count} of the 24 ranked rows"] if loud else []), "1 of the 7 reference rows of target"
+        ]  # fmt: skip
+
+
+def test_a_method_that_reads_no_text_counts_none_as_cut(x: StoredExtractor) -> None:
+    manifest = choose(Random(), x, long_answers(24, 4))[2].manifest
+    assert manifest["truncated"] == {"rows": 0, "references": {}}
+    assert not manifest["warnings"]

@@ -30,8 +30,8 @@ from nait.tracking.bundles import RECORD, bundle
 
 log = logging.getLogger("nait")
 
-SCORE_FACTS = ("definition", "unit", "ineligible", "length_correlation", "diagnostics")
-"""Facts of a `scores` artifact that the manifest repeats."""
+SCORE_FACTS = ("definition", "unit", "ineligible", "truncated", "length_correlation", "diagnostics")
+"""Facts of a `scores` artifact that the manifest repeats, if it has them."""
 TRAINING = ("model", "template", "recipe")
 """Parts of an adapter's key that the run's artifact repeats, for readers that have the run without the weights."""
 
@@ -168,7 +168,7 @@ class RunRecord:
         }
         found = job.store.find("scores", scores) if scores else None
         if found:
-            manifest["scores"] = {key: found.manifest[key] for key in SCORE_FACTS}
+            manifest["scores"] = {key: found.manifest[key] for key in SCORE_FACTS if key in found.manifest}
         write_json(job.folder / RUN, plain(manifest, finite=False))
 
     def _plan_accuracy(self, job: Job, scores: str) -> dict[str, Any] | None:
