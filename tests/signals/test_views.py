@@ -73,7 +73,7 @@ def test_a_text_behind_another_prompt_is_cut_to_the_tokens_that_prompt_leaves(
 ) -> None:
     x = extractor(folder, tmp_path)
     direct = x.under(template=BARE, room_for=LONG, allowance=4)
-    whole = x.under(template=BARE, max_length=1000).lengths(pool())
+    whole = x.under(template=BARE, max_length=256).lengths(pool())
     room = 80 - x.prompt_lengths(pool()) + 4
     np.testing.assert_array_equal(direct.lengths(pool()), np.minimum(whole, room))
     assert (whole > room).any(), "no row is cut: the test shows nothing"
