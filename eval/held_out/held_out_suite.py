@@ -214,8 +214,10 @@ def beyond_context(items: Sequence[HeldOutItem], model: Model) -> set[int]:
 
     Texts are tokenized only where their bytes exceed the context.
     """
-    context = getattr(model, "context", lambda: None)()
-    long = [k for k, one in enumerate(items) if context and len(one.answer.encode()) >= context]
+    context: int | None = getattr(model, "context", lambda: None)()
+    if context is None:
+        return set()
+    long = [k for k, one in enumerate(items) if len(one.answer.encode()) >= context]
     counts = _token_counts([items[k] for k in long], model.load_tokenizer()) if long else []
     return {k for k, count in zip(long, counts, strict=True) if count > context}
 
