@@ -105,7 +105,7 @@ def fitting_tokens(config: Any, value_bytes: int, free_bytes: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     per_token = value_bytes * (2 * config.num_hidden_layers * heads * size + UNITS * config.hidden_size)
-    fitting = max(1, int(MEMORY_SHARE * free_bytes) // per_token)
+    fitting = max(1, int(MEMORY_SHARE * free_bytes) // int(per_token))
     return max(LEAST_TOKENS, min(MOST_TOKENS, 1 << (fitting.bit_length() - 1)))
 
 
