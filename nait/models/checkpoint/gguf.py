@@ -1,7 +1,7 @@
 """Models from GGUF files: dequantised once into a folder of the store, then opened like any other folder.
 
 transformers reads the file. Quantised weights are rounded already, so the result is weaker than the checkpoint that
-was quantised; the log says so.
+was quantised. Weights that the file does not quantise (F32, F16, BF16) keep all their digits.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ from nait.store.files.locks import locked
 
 log = logging.getLogger("nait")
 
-VERSION = 1
-DTYPE = "bfloat16"
-"""Of the folder: more digits than a quantised weight has."""
+VERSION = 2
+"""Since 2, weights that the file does not quantise keep all their digits."""
+QUANTISED = "bfloat16"
+"""The dtype of the folder of a quantised file, whose weights are rounded already."""
+EXACT = {"F32": "float32", "F16": "float32", "BF16": "bfloat16"}
+"""Type of the matrices of a file that is not quantised -> dtype of its folder, the first that occurs."""
 PACKAGE = "package:"
 """Before the name of an installed package that holds the file. It is not imported."""
 WHEEL = ".whl"
@@ -99,7 +102,7 @@ def _package(name: str) -> Path:
 def _converted(source: Path, name: str, root: Path, memory: Path | None) -> Path:
     """The folder of the dequantised model."""
     (digest,) = file_digests({source.name: source}, memory).values()
-    folder = root / address({"gguf": digest, "version": VERSION, "dtype": DTYPE})
+    folder = root / address({"gguf": digest, "version": VERSION})
     root.mkdir(parents=True, exist_ok=True)
     with locked(root / f"{folder.name}.lock"):
         if not folder.is_dir():
@@ -168,5 +171,17 @@ def _convert(file: Path, folder: Path) -> None:
     settings = {k: v for k, v in config.items() if not k.startswith("_") and k != "quantization_config"}
     plain = type(loaded)(type(loaded.config)(**settings))
     plain.load_state_dict(loaded.state_dict())
-    plain.to(getattr(torch, DTYPE)).save_pretrained(folder)
+    dtype = _dtype_of(file)
+    log.info("%s: its weights are kept in %s.", file.name, dtype)
+    plain.to(getattr(torch, dtype)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _dtype_of(file: Path) -> str:
+    """The dtype that holds the weights of a file. Vectors, such as norms, are in float32 in every file."""
+    from gguf import GGUFReader
+
+    types = {one.tensor_type.name for one in GGUFReader(file).tensors if len(one.shape) > 1}
+    if not types <= EXACT.keys():
+        return QUANTISED
+    return next((dtype for kind, dtype in EXACT.items() if kind in types), QUANTISED)
