@@ -35,6 +35,8 @@ FIELDS = (
     "bias", "fan_in_fan_out", "rank_pattern", "alpha_pattern",
 )  # fmt: skip
 """The fields of a saved adapter that are read. Others can name a module to import, such as `megatron_core`."""
+PLAIN_STARTS = ("gaussian", "eva", "orthogonal")
+"""Ways in which peft starts an adapter without a change of the model's own weights. PiSSA and OLoRA change them."""
 ALL_LINEAR = "all-linear"
 VARIANTS = ("lora", "dora", "rslora", "pissa")
 _FACTOR = re.compile(r"\.lora_[AB]\.")
@@ -309,8 +311,10 @@ def _with_adapter(network: Any, folder: Path) -> Any:
     from safetensors.torch import load_file
 
     with reading(folder):
-        saved = {key: value for key, value in read_json(folder / ADAPTER_CONFIG).items() if key in FIELDS}
+        config = read_json(folder / ADAPTER_CONFIG)
+        saved = {key: value for key, value in config.items() if key in FIELDS}
         weights = load_file(folder / ADAPTER_WEIGHTS)
+    _check_start(config.get("init_lora_weights"), folder)
     with _without_rename_warning():
         adapted = get_peft_model(network, LoraConfig(**saved))
     try:
@@ -321,6 +325,17 @@ def _with_adapter(network: Any, folder: Path) -> Any:
     if missing or wrong.unexpected_keys:
         raise _misfit((missing + list(wrong.unexpected_keys))[0], folder)
     return adapted.eval()
+
+
+def _check_start(start: object, folder: Path) -> None:
+    """Raises: ModelError for an adapter that is saved for weights from which its start was subtracted."""
+    if isinstance(start, str) and start not in PLAIN_STARTS:
+        raise ModelError(
+            f"the adapter is for other weights than the model's own (init_lora_weights={start})",
+            where=str(folder / ADAPTER_CONFIG),
+            fix="Save it with save_pretrained(FOLDER, path_initial_model_for_weight_conversion=START), which makes "
+            "it an adapter of the model itself.",
+        )
 
 
 def _misfit(what: str, folder: Path) -> ModelError:

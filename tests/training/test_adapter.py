@@ -141,7 +141,7 @@ def test_an_adapter_imports_no_module_that_its_config_names(
     evil = {
         "megatron_config": {"a": 1}, "megatron_core": "evil_module",
         "auto_mapping": {"parent_library": "evil_module"}, "base_model_name_or_path": "../../evil",
-        "init_lora_weights": "pissa", "peft_type": "EVIL",
+        "peft_type": "EVIL",
     }  # fmt: skip
     (folder / ADAPTER_CONFIG).write_text(json.dumps({**config, **evil}))
     (tmp_path / "evil_module.py").write_text("raise SystemExit('it ran')")
@@ -177,3 +177,27 @@ def test_an_adapter_of_a_model_of_another_size_is_refused(
         ModelError, match=r"does not fit this model: size mismatch .*model that it was trained with"
     ):
         load_adapted(tiny, folder)
+
+
+@pytest.mark.parametrize("start", ["pissa", "pissa_niter_4", "olora"])
+def test_an_adapter_of_other_weights_than_the_models_is_refused(
+    start: str, tiny: Any, tmp_path: Path
+) -> None:
+    """As peft saves it: without the change that its start makes to the model's weights, which it makes again."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"], init_lora_weights=start)
+    get_peft_model(tiny.load_network(), config).save_pretrained(tmp_path)
+    with pytest.raises(
+        ModelError, match=rf"other weights than the model's own \(init_lora_weights={start}\)"
+    ):
+        load_adapted(tiny, tmp_path)
+
+
+@pytest.mark.parametrize("start", [True, False, "gaussian", "orthogonal"])
+def test_an_adapter_of_the_models_own_weights_is_read(start: Any, tiny: Any, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"], init_lora_weights=start)
+    get_peft_model(tiny.load_network(), config).save_pretrained(tmp_path)
+    load_adapted(tiny, tmp_path)
