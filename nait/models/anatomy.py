@@ -1,8 +1,9 @@
 """Anatomy of a decoder: its blocks, MLP neurons and attention outputs, found by structure.
 
 `residual` is a block's output (before the final norm, also for the last block), `mlp` the input of the MLP's
-down-projection (the "neurons"), `mlp_out` and `attn_out` the outputs that the MLP and the attention add to the
-residual stream. Blocks are numbered 1..L; 0 is the embeddings, at the residual site only.
+down-projection (the "neurons"), `mlp_out` and `attn_out` the outputs of the MLP and the attention, before a norm or a
+scale that some families (Gemma, OLMo 2, Granite) apply before they add them to the residual stream. Blocks are
+numbered 1..L; 0 is the embeddings, at the residual site only.
 """
 
 from __future__ import annotations

@@ -113,6 +113,22 @@ class Derivation:
         return directions
 
 
+def other_limits(targets: Sequence[Target], extractor: Extractor) -> list[str]:
+    """Warnings for stored directions of texts that were cut at another length limit than this run's."""
+    found = []
+    for target in targets:
+        references = target.derived[0]["key"].get("references", ()) if target.derived is not None else ()
+        theirs = {one.get("max_length") for one in references} - {None}
+        ours = extractor.identity(target)["max_length"]
+        if theirs - {ours}:
+            limits = " and ".join(f"{limit}" for limit in sorted(theirs))
+            found.append(
+                f"{target.name}: its directions are of texts of at most {limits} tokens, and this run reads {ours} "
+                f"(model.max_length). Set model.max_length={limits} unless the texts are shorter."
+            )
+    return found
+
+
 def check_references(targets: Sequence[Target], kind: Kind) -> None:
     """Check the targets without a model. Raises: DataError for a target whose rows span no direction of this kind.
 

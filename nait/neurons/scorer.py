@@ -16,7 +16,7 @@ from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.ranking.score_table import Contributions, ScoreTable
 from nait.models.anatomy import Site
 from nait.neurons import resampling
-from nait.neurons.derivations import Derivation, check_references
+from nait.neurons.derivations import Derivation, check_references, other_limits
 from nait.neurons.diagnostics import diagnose, warnings
 from nait.neurons.directions import KINDS, SIGNS, Directions, Kind, Sign
 from nait.neurons.layer_scores import (
@@ -130,8 +130,9 @@ class Nait:
             definition=f"NAIT: sum over layers of {self.site} {self.feature} along the {self.direction} direction"
             + (", the end token included" if self.end_token else ""),
             diagnostics=diagnostics,
-            warnings=tuple(
-                warnings(diagnostics, signed=self._sign != "none", contrast=self.direction == "contrast")
+            warnings=(
+                *other_limits(targets, self.view(extractor)),
+                *warnings(diagnostics, signed=self._sign != "none", contrast=self.direction == "contrast"),
             ),
         )
 

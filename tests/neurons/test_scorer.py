@@ -445,6 +445,18 @@ def test_directions_made_earlier_cannot_be_decomposed_together(
         Nait(merge="directions").score(pool(), [given, CODE], x)
 
 
+def test_directions_of_another_length_limit_are_a_warning(
+    folder_of_math: Path, opened: Open, tmp_path: Path
+) -> None:
+    (given,) = read_directions({"math": str(folder_of_math)})
+    x = opened(tmp_path)
+    for limit, said in ((None, []), (100, ["math: its directions are of texts of at most 128 tokens"])):
+        table = Nait().score(pool(), [given], x.under(max_length=limit))
+        assert [
+            text.partition(", and this run reads")[0] for text in table.warnings if "at most" in text
+        ] == said
+
+
 def test_read_directions_says_what_is_wrong(folder_of_math: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"Did you mean '{folder_of_math.name}'"):
         read_directions({"math": str(folder_of_math)[:-1]})
