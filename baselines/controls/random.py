@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nait.core.addresses import unit_intervals
 from nait.core.contracts import Extractor, Requests, Scorer, check_targets, content_of, is_by_row, version_of
 from nait.core.dataset.examples import Pool, Target
-from nait.core.ranking.orders import BestRank
+from nait.core.ranking.orders import BestRank, RoundRobin
 from nait.core.ranking.score_table import ScoreTable
 from nait.signals.specs.activations import Signal
 
@@ -47,11 +47,22 @@ class LengthMatched:
     """Random rows with the lengths of the rows that another method, `like`, ranks: the first k match its first k.
 
     Each row that `like` ranks is replaced by a random row from the same bin of token lengths (relative width WIDTH).
-    This control has the same gain as `like` if the gain comes from length alone.
+    This control has the same gain as `like` if the gain comes from length alone. Several columns are ranked by their
+    best rank, and columns of single reference rows (RDS+) in turn, as the method's preset ranks them.
     """
 
     like: Scorer
     seed: int = 0
+
+    @property
+    def _in_turn(self) -> bool:
+        """Whether the other method has a column for each reference row."""
+        return getattr(self.like, "reduce", None) == "none"
+
+    @property
+    def version(self) -> int:
+        """Since 2, columns of single reference rows take turns."""
+        return 2 if self._in_turn else 1
 
     def content(self) -> list[Any] | None:
         """The other method's version and content. Together with its config, they determine its scores."""
@@ -76,7 +87,7 @@ class LengthMatched:
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         """One column for all targets: minus the position at which a row is drawn; the first row scores highest."""
         table = self.like.score(pool, targets, extractor)
-        ranking = BestRank()(table)
+        ranking = (RoundRobin() if self._in_turn else BestRank())(table)
         able = np.asarray(extractor.tokens(pool).answer_tokens) > 0
         lengths = extractor.lengths(pool)
         draws = np.array(unit_intervals("length matched", self.seed, keys=pool.ids))

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nait.baselines.controls.random import WIDTH, LengthMatched, matched
-from nait.core.contracts import Extractor
+from nait.baselines.rds import Rds
+from nait.core.contracts import Extractor, version_of
 from nait.core.dataset.examples import Pool, Target
-from nait.core.ranking.orders import Highest
+from nait.core.ranking.orders import Highest, RoundRobin
 from nait.core.ranking.score_table import ScoreTable
-from tests.families import pool
+from tests.families import pool, target
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,13 @@ def test_a_match_is_a_permutation(lengths: list[int], seed: int) -> None:
     assert sorted(found) == sorted(ranking)
     pairs = [sorted((lengths[ours], lengths[theirs])) for ours, theirs in zip(found, ranking, strict=True)]
     assert all(longer <= shorter * (1 + WIDTH) for shorter, longer in pairs)
+
+
+def test_a_method_whose_reference_rows_take_turns_is_matched_in_that_order(opened: Any) -> None:
+    x, rows, references = opened(), pool(300), [target(12)]
+    lengths = x.lengths(rows)
+    theirs = RoundRobin()(Rds().score(rows, references, x))
+    ours = Highest()(LengthMatched(Rds()).score(rows, references, x))
+    bins = np.floor(np.log(lengths) / np.log(1 + WIDTH))
+    assert bins[ours].tolist() == bins[theirs].tolist()
+    assert (version_of(LengthMatched(Rds())), version_of(LengthMatched(Rds(reduce="max")))) == (2, 1)
