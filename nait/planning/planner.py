@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +25,11 @@ from nait.planning.dry_run_doubles import NotStored, OverlayStore, StepClock, Ti
 from nait.planning.inputs import Work
 from nait.planning.subsample import draw
 from nait.planning.timings.evaluation_timing import time_evaluation
-from nait.planning.timings.select_timing import Rehearsal
+from nait.planning.timings.select_timing import Rehearsal, is_targetless
 from nait.planning.timings.train_timing import time_steps
 from nait.planning.timings.trait_timing import time_traits
 from nait.planning.token_estimates import TokenEstimates, counted, extrapolated
+from nait.stages.artifacts.stored_names import stored_names
 from nait.stages.checks.minimum_effect import effects_of_suite
 from nait.stages.describe_pool import characterise
 from nait.stages.evaluate import evaluate
@@ -58,6 +60,7 @@ class Planner:
     tokens: TokenEstimates | None = None
     counted_rows: int | None = None
     exhaustive: bool = False
+    targetless: bool = False
     passes: list[Pass] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     opening_seconds: float = 0.0
@@ -99,8 +102,35 @@ class Planner:
             training_memory=self._training_memory(), detectable=shown,
             eval_items=shown[0].items if shown else sum(sizes.values()) or None,
             device_hours=work.cost.device_hours(total), money=work.cost.money(total), currency=work.cost.currency,
-            notes=tuple(self.notes),
+            notes=tuple(self.notes), results=self._results(trains=trains),
         )  # fmt: skip
+
+    def _results(self, *, trains: bool) -> dict[str, str]:
+        """Phase -> the address of what decides its result, as far as a plan knows it."""
+        work, selector = self.work, self.work.selector
+        shared = self.targetless and not wraps(selector.config["selector"])
+        targets = [] if shared else [[one.name, one.fingerprint] for one in work.targets]
+        chosen = {
+            "selector": stored_names(selector.config["selector"]), "pool": work.pool.fingerprint, "targets": targets,
+            "model": [work.model.fingerprint, work.model.max_length], "template": work.template.digest,
+        }  # fmt: skip
+        cut = (
+            {}
+            if self.exhaustive
+            else {name: stored_names(selector.config[name]) for name in ("order", "budget")}
+        )
+        trained = {
+            **chosen,
+            **cut,
+            "recipe": work.trainer.recipe if work.trainer else None,
+            "seed": work.seed,
+        }
+        found = {"select": address(chosen)} if work.select else {}
+        found |= {"train": address(trained)} if trains else {}
+        if work.evaluator is not None:
+            suite = {"suite": canonical(work.evaluator.key()), "model": work.model.fingerprint}
+            found["evaluate"] = address({**suite, "trained": trained if trains else None})
+        return found
 
     def _select(self) -> Phase:
         started = time.monotonic()
@@ -119,6 +149,7 @@ class Planner:
         )
         seconds = rehearsal.predict()
         self.opening_seconds, self.exhaustive = rehearsal.opening_seconds, rehearsal.exhaustive
+        self.targetless = rehearsal.targetless
         self.passes, self.notes = rehearsal.passes, rehearsal.notes
         return Phase("select", stored=False, seconds=seconds, how="from a rehearsal on some rows")
 
@@ -135,6 +166,8 @@ class Planner:
         finally:
             extractor.close()
         self.scores = scores.address
+        self.exhaustive = bool(scores.manifest["exhaustive"])
+        self.targetless = is_targetless(scores, self.work.targets)
         return None
 
     def _stored_tokens(self) -> TokenEstimates | None:
@@ -240,6 +273,18 @@ class Planner:
                 )
             return Phase("evaluate", stored, *_TIMED[name])
         return Phase("evaluate", stored, median(earlier), f"median of {len(earlier)} earlier evaluation(s)")
+
+
+def wraps(config: Any) -> bool:
+    """Whether the config of a method contains another class, which may depend on the target."""
+    parts = (
+        config.values()
+        if isinstance(config, Mapping)
+        else config
+        if isinstance(config, (list, tuple))
+        else ()
+    )
+    return any((isinstance(part, Mapping) and "_target_" in part) or wraps(part) for part in parts)
 
 
 def make_plan(work: Work, store: Store, scratch: Path, *, seconds: float = PLAN_SECONDS) -> Plan:

@@ -31,7 +31,7 @@ from nait.models.prompts.templates import TextTemplate
 from nait.neurons.scorer import Nait
 from nait.planning.inputs import Work
 from nait.planning.plan_text import describe
-from nait.planning.planner import make_plan
+from nait.planning.planner import make_plan, wraps
 from nait.planning.subsample import draw
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes.options import Engine
@@ -337,6 +337,38 @@ def test_a_sweep_makes_the_same_scores_once() -> None:
     )
     one = Plan(1, {}, None, None, phases, scores="a").record()
     assert predicted_total([one, one, {**one, "scores": "b"}]) == 10 + 10 + 3 * 5
+
+
+@pytest.mark.parametrize(
+    ("scorer", "shared"), [(Full(), True), (Length(), True), (Nait(layers="last"), False)]
+)
+def test_jobs_of_a_sweep_share_what_no_target_changes(
+    scorer: Scorer, shared: bool, model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    def planned(place: str, name: str, **changes: Any) -> dict[str, Any]:
+        targets = [replace(target(), name=name, fingerprint=f"of {name}")]
+        given = {"targets": targets, "trainer": Stepping(), "evaluator": Suite(), **changes}
+        return make_plan(work(model, scorer, **given), store, tmp_path / place).record()
+
+    one, other, again = planned("a", "math"), planned("b", "code"), planned("c", "math", seed=1)
+    assert (one["results"] == other["results"]) == shared
+    assert one["results"]["train"] != again["results"]["train"]
+    assert one["results"]["evaluate"] != again["results"]["evaluate"]
+    whole = sum(seconds or 0.0 for seconds in one["seconds"].values())
+    both = whole + sum(seconds or 0.0 for seconds in other["seconds"].values())
+    assert predicted_total([one, other]) == pytest.approx(whole if shared else both)
+
+
+def test_the_untrained_model_is_evaluated_once_whatever_the_seeds() -> None:
+    phases = (Phase("evaluate", False, 4.0, ""),)
+    one = Plan(1, {}, None, None, phases, results={"evaluate": "e"}).record()
+    assert predicted_total([one, one, {**one, "results": {"evaluate": "f"}}]) == 8
+
+
+def test_a_method_that_wraps_another_may_depend_on_the_target() -> None:
+    assert not wraps({"_target_": "a.Length", "layers": [1, 2]})
+    assert wraps({"_target_": "a.Matched", "other": {"_target_": "b.Nait"}})
+    assert wraps({"_target_": "a.Merged", "others": [{"_target_": "b.Nait"}]})
 
 
 def test_a_sweep_reads_a_pool_s_traits_once() -> None:

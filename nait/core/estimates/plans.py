@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ class Plan:
     - `training_memory`: one sentence about the memory of training.
     - `scores`: the address of the scores. `pool`: the fingerprint of the pool.
     - `detectable`: minimum detectable effects of the evaluation.
+    - `results`: phase -> what identifies its result. Jobs of a sweep that share it compute it once. It leaves out the
+      target where the method's scores do not depend on it.
     """
 
     rows: int
@@ -71,6 +73,7 @@ class Plan:
     money: float | None = None
     currency: str = ""
     notes: tuple[str, ...] = ()
+    results: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> dict[str, float | None]:
@@ -93,11 +96,16 @@ def known_seconds(phases: Sequence[Phase]) -> float:
 
 
 def predicted_total(plans: Sequence[Mapping[str, Any]]) -> float:
-    """Predicted seconds of several jobs with one store, which computes equal scores and a pool's traits once."""
+    """Predicted seconds of several jobs with one store, which computes equal results once.
+
+    Equal are scores, a pool's traits, and what jobs of other targets share: the training on the whole pool, or on
+    rows that a method selects for any target.
+    """
     total, made = 0.0, set()
     for plan in plans:
+        known = {"select": plan["scores"], "traits": plan["pool"], **plan.get("results", {})}
         for name, seconds in plan["seconds"].items():
-            kept = {"select": plan["scores"], "traits": plan["pool"]}.get(name)
+            kept = known.get(name)
             if not kept or (name, kept) not in made:
                 total += seconds or 0.0
             made.add((name, kept))

@@ -27,8 +27,15 @@ from nait.store import Artifact, Store
 FEW_ROWS = 24
 MANY_ROWS, MANY_SHARE = 2048, 1 / 20
 """Maximum size of the larger rehearsal: this many rows, or this share of the pool if that is more."""
+ANY = "any"
+"""The column of a method whose scores do not depend on the target."""
 TARGET_ROWS = 512
 """Reference rows that a rehearsal reads. Larger sets are sampled and their time is scaled."""
+
+
+def is_targetless(scores: Artifact, targets: Sequence[Target]) -> bool:
+    """Whether scores are the same for every target: they have the single column `any`, which is no target's."""
+    return scores.manifest["targets"] == [ANY] and all(target.name != ANY for target in targets)
 
 
 @dataclass
@@ -39,7 +46,8 @@ class Rehearsal:
     - `store`: the job's store. `tokens`: token counts of the whole pool.
 
     `predict` sets the other fields: `opening_seconds` (loading the model), `exhaustive` (whether the method selects
-    all rows), `passes` (over the pool) and `notes` (for the user).
+    all rows), `targetless` (whether its scores are the same for every target), `passes` (over the pool) and `notes`
+    (for the user).
     """
 
     work: Work
@@ -51,6 +59,7 @@ class Rehearsal:
     seconds: float
     opening_seconds: float = 0.0
     exhaustive: bool = False
+    targetless: bool = False
     passes: list[Pass] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -131,6 +140,7 @@ class Rehearsal:
         try:
             _, _, scores = select(sample, targets, selector, self.extractor, self.overlay)
             self.exhaustive = bool(scores.manifest["exhaustive"])
+            self.targetless = is_targetless(scores, targets)
         except (ConfigError, ModelError):
             raise  # the job would fail in the same way
         except NaitError as error:
