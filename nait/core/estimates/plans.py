@@ -99,17 +99,19 @@ def predicted_total(plans: Sequence[Mapping[str, Any]]) -> float:
     """Predicted seconds of several jobs with one store, which computes equal results once.
 
     Equal are scores, a pool's traits, and what jobs of other targets share: the training on the whole pool, or on
-    rows that a method selects for any target.
+    rows that a method selects for any target. Of their predictions, the longest counts.
     """
-    total, made = 0.0, set()
+    shared: dict[tuple[str, str], float] = {}
+    alone = 0.0
     for plan in plans:
         known = {"select": plan["scores"], "traits": plan["pool"], **plan.get("results", {})}
-        for name, seconds in plan["seconds"].items():
-            kept = known.get(name)
-            if not kept or (name, kept) not in made:
-                total += seconds or 0.0
-            made.add((name, kept))
-    return total
+        for name, predicted in plan["seconds"].items():
+            place, seconds = (name, known.get(name) or ""), predicted or 0.0
+            if place[1]:
+                shared[place] = max(seconds, shared.get(place, 0.0))
+            else:
+                alone += seconds
+    return alone + sum(shared.values())
 
 
 def characters(examples: Sequence[Example]) -> Ints:
