@@ -34,7 +34,7 @@ TARGET_ROWS = 512
 
 
 def is_targetless(scores: Artifact, targets: Sequence[Target]) -> bool:
-    """Whether scores are the same for every target: they have a single column, `any`, unless a target has that name."""
+    """Whether scores are the same for every target: their single column is `any`, and no target has that name."""
     return scores.manifest["targets"] == [ANY] and all(target.name != ANY for target in targets)
 
 
