@@ -40,8 +40,17 @@ def strata(terms: Sequence[Term], items: Items, *, weight: float = 1.0) -> list[
         d_si = paired(parts)
         if d_si is None:
             return None
-        found.append(Stratum(weight * places(terms[0][1][seeds[0]])[k][1], d_si))
+        first = terms[0][1][seeds[0]]
+        found.append(Stratum(weight * places(first)[k][1], d_si, _bounded(first, parts)))
     return found
+
+
+def _bounded(row: Row, parts: Sequence[tuple[float, Mapping[int, Outcomes]]]) -> bool:
+    """Whether outcomes are scores from 0 to 1. A metric that is better when lower is one only if all are 0 or 1."""
+    runs = [outcomes.values() for _, by_run in parts for outcomes in by_run.values() if outcomes]
+    if not row.higher_is_better:
+        return all(set(values) <= {0.0, 1.0} for values in runs)
+    return all(min(values) >= 0.0 and max(values) <= 1.0 for values in runs)
 
 
 def between(ours: Sequence[Row], theirs: Sequence[Row], items: Items) -> Difference | None:

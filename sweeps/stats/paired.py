@@ -6,7 +6,8 @@ Shapes: S seeds, I items. The interval generalises to both new seeds and new ite
 
 - w: the variance of the mean over items. It is the squared standard error over I items, plus the effect of one more
   item that changes by a whole outcome. Without that item, a few items with equal differences would give an interval
-  of width 0.
+  of width 0. A whole outcome is 1 for scores from 0 to 1. A loss has no such unit: its additional item is as far from
+  the mean as the range of the measured ones.
 - side: the method or its control. v is its seed variance, with f = S - 1 or slightly more degrees of freedom
   (`sweeps/stats/seed_spread.py`).
 
@@ -91,10 +92,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Stratum:
-    """Differences [S, I] on one task, and the task's weight in the contrast."""
+    """Differences [S, I] on one task, and the task's weight in the contrast.
+
+    `bounded`: the outcomes are scores from 0 to 1, such as accuracy or F1; False for losses and other units.
+    """
 
     weight: float
     d_si: Floats
+    bounded: bool = True
 
 
 def estimate(
@@ -107,7 +112,7 @@ def estimate(
     """
     seeds = len(strata[0].d_si)
     value = float(means_of_seeds(strata).mean())
-    over_items = sum(part.weight**2 * _over_items(part.d_si, shares=shares) for part in strata)
+    over_items = sum(part.weight**2 * _over_items(part, shares=shares) for part in strata)
     components = (tuple(sides) if sides is not None else (unpooled(strata),)) if seeds > 1 else ()
     of_mean = MeanDistribution.of(over_items, components, seeds)
     half = of_mean.half_width()
@@ -134,13 +139,21 @@ def noise(strata: Sequence[Stratum]) -> float:
     return float(sum(part.weight**2 * _residual(part.d_si) / part.d_si.shape[1] for part in strata))
 
 
-def _over_items(d_si: Floats, *, shares: bool) -> float:
+def _over_items(part: Stratum, *, shares: bool) -> float:
     """The variance of the mean over items, including one more item that changes by a whole outcome."""
-    seeds, items = d_si.shape
-    m_i = d_si.mean(axis=0)
+    seeds, items = part.d_si.shape
+    m_i = part.d_si.mean(axis=0)
     spread = float(m_i.var(ddof=1)) if items > 1 else 0.0
-    outcome = 0.0 if shares else max(1.0, float(np.abs(d_si).max()))
-    return float(max(spread, _residual(d_si) / seeds) / items + (outcome / items) ** 2)
+    outcome = 0.0 if shares else _whole_outcome(part)
+    return float(max(spread, _residual(part.d_si) / seeds) / items + (outcome / items) ** 2)
+
+
+def _whole_outcome(part: Stratum) -> float:
+    """What one more item may change: 1 or the largest difference; without bounds, the range of the items' means."""
+    largest = float(np.abs(part.d_si).max())
+    if part.bounded:
+        return max(1.0, largest)
+    return float(np.ptp(part.d_si.mean(axis=0))) if part.d_si.shape[1] > 1 else largest
 
 
 def _residual(d_si: Floats) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -62,6 +63,28 @@ def test_a_groups_difference_is_the_mean_of_its_tasks_differences(tmp_path: Path
     assert group is not None
     assert group.items == 180
     assert group.low < group.value < group.high
+
+
+@pytest.mark.parametrize(("scale", "level"), [(1.0, 0.3), (1.0, 4.0), (10.0, 4.0)])
+def test_the_interval_of_a_loss_depends_on_its_spread_and_on_no_unit(
+    tmp_path: Path, scale: float, level: float
+) -> None:
+    store, generator = Store(tmp_path), np.random.default_rng(0)
+    for seed in range(3):
+        for selector in ("random", "good"):
+            put(store, selector, seed=seed, share={"nano_math": 0.5})
+    rows, items = [], {}
+    for row in collect(RunSet.load(store)):
+        if row.task == "nano_math":
+            rows.append(replace(row, higher_is_better=False))
+            found = level + 0.02 * (row.selector == "random") + generator.normal(0, 0.01, size=12)
+            items[row.evaluation, row.task, row.metric] = {str(k): scale * v for k, v in enumerate(found)}
+    part = between(one(rows, "good", "nano_math"), one(rows, "random", "nano_math"), items)
+    assert part is not None
+    assert scale * 0.005 < part.high - part.low < scale * 0.08
+    for line in summarise(rows, items):
+        assert line.half_width is not None
+        assert line.half_width < scale * 0.04
 
 
 def test_a_groups_members_survive_the_store(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import optimize, stats
@@ -290,6 +292,28 @@ def test_equal_outcomes_leave_the_doubt_of_one_item() -> None:
     assert (found.value, found.p) == (0.0, 1.0)
     assert found.high == pytest.approx(1.96 / 20, rel=1e-3)
     assert not found.significant
+
+
+def test_the_interval_of_a_loss_has_the_loss_s_own_unit() -> None:
+    d_si = np.random.default_rng(4).normal(0.3, 1.0, size=(3, 12))
+    found = estimate([Stratum(1.0, d_si, bounded=False)])
+    for scale in (0.01, 1.4427, 100.0):
+        scaled = estimate([Stratum(1.0, scale * d_si, bounded=False)])
+        assert (scaled.low, scaled.high) == pytest.approx((scale * found.low, scale * found.high))
+    moved = estimate([Stratum(1.0, d_si + 4.0, bounded=False)])
+    assert moved.high - moved.low == pytest.approx(found.high - found.low)
+    alone = estimate([Stratum(1.0, d_si[:, :1], bounded=False)])
+    assert alone.high - alone.low > 2 * abs(alone.value)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (3, 5), (3, 13), (5, 13), (3, 60)])
+def test_the_interval_of_a_small_loss_holds_the_truth(shape: tuple[int, int]) -> None:
+    generator = np.random.default_rng(11)
+    parts = [one_table(generator, 0.02, shape, (0.002, 0.01, 0.01)) for _ in range(200)]
+    found = [estimate([replace(part, bounded=False)]) for part in parts]
+    assert np.mean([covered(one, 0.02) for one in found]) >= 0.92
+    wide = [estimate([part]) for part in parts]
+    assert np.mean([one.high - one.low for one in found]) < np.mean([one.high - one.low for one in wide]) / 2
 
 
 @pytest.mark.parametrize("moved", [4, 6, 8, 10])
