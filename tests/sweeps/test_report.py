@@ -183,6 +183,7 @@ def record_reads(monkeypatch: pytest.MonkeyPatch, root: Path) -> list[Path]:
 
     monkeypatch.setattr("io.open", recorded(io.open))
     monkeypatch.setattr("pyarrow.parquet.read_table", recorded(parquet.read_table))
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", recorded(parquet.ParquetFile))
     return read
 
 
