@@ -6,13 +6,16 @@ import json
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nait.cli.help import groups
 from nait.cli.selection.run_folders import run_advice
+from nait.cli.selection.summaries import scores_text
 from nait.cli.subcommands.doctor import FEW_BYTES, _space
 from nait.cli.subcommands.listing import GROUPS, listed, shown
 from nait.core.errors import ConfigError, DataError, StoreError
+from nait.core.ranking.score_table import ScoreTable
 from nait.store.upkeep.store_sizes import by_kind
 from tests.app.commands import warm
 
@@ -61,6 +64,20 @@ def test_a_row_is_explained_as_text_and_as_json(folder: Path) -> None:
     assert "answer_tokens" in shown(selection.name[:8], str(folder / "store"), as_json=False)
     with pytest.raises(ConfigError, match="0 runs and selections have this name"):
         shown("nothing", str(folder / "store"), as_json=False)
+
+
+@pytest.mark.parametrize(
+    ("targets", "text"),
+    [
+        (("math",), "score 0.25"),
+        (("math", "code"), "score math 0.25, code 0.5"),
+        (("math/a", "math/b", "math/c", "math/d"), "score 0.75 (highest of 4 reference rows)"),
+        (("math/a", "math/b", "code"), "score math 0.5 (highest of 2 reference rows), code 0.125"),
+    ],
+)
+def test_a_row_is_shown_with_one_score_for_each_target(targets: tuple[str, ...], text: str) -> None:
+    values = np.array([[0.25, 0.5, 0.125, 0.75][: len(targets)]])
+    assert scores_text(ScoreTable(("row",), targets, values, unit="", definition=""), 0) == text
 
 
 def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(

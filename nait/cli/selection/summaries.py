@@ -6,11 +6,15 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from nait.cli.selection.exported_rows import scores_place
 from nait.cli.selection.row_texts import row_line, row_lines, wrapped
 from nait.cli.selection.selection_runs import SelectionRun
 from nait.core.dataset.examples import Example
 from nait.core.estimates.human_units import human_seconds
+from nait.core.ranking.orders import by_target
+from nait.core.ranking.score_table import ScoreTable
 from nait.stages.explanations import Explanation
 
 SHOWN = 3
@@ -39,9 +43,19 @@ def _rows(run: SelectionRun) -> str:
     lines = []
     for rank, row in enumerate(run.selection.rows[:SHOWN], start=1):
         example = run.pool.examples[row]
-        scores = ", ".join(f"{value:.3g}" for value in table.values[row][:SHOWN])
-        lines += [f"{rank}. row {example.row}, score {scores}", *row_lines(example)]
+        lines += [f"{rank}. row {example.row}, {scores_text(table, row)}", *row_lines(example)]
     return "\n".join(lines)
+
+
+def scores_text(table: ScoreTable, row: int) -> str:
+    """A row's score, or that for each target: of several reference rows' scores, the highest."""
+    parts = []
+    targets = by_target(table.targets)
+    for target, columns in targets.items():
+        highest = f"{np.fmax.reduce(table.values[row, columns]):.4g}"
+        of = f" (highest of {len(columns)} reference rows)" if len(columns) > 1 else ""
+        parts.append(f"{target} {highest}{of}" if len(targets) > 1 else f"{highest}{of}")
+    return f"score {', '.join(parts)}"
 
 
 def _warnings(run: SelectionRun) -> list[str]:
