@@ -69,7 +69,8 @@ def _use(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
     budget of tokens depends on template and length limit.
     """
     config = manifest["config"]
-    order, rows = _chosen(config, "order"), kept["scores.parquet"].manifest.get("rows")
+    order, scored = _chosen(config, "order"), kept.get("scores.parquet")
+    rows = scored.manifest.get("rows") if scored else None
     size = [*order, *_chosen(config, "budget")]
     count = [*order, "budget=count", f"budget.count={rows}"] if isinstance(rows, int) else size
     inputs = ["data=file", "data.path=POOL", "model=local", "model.path=MODEL_FOLDER"]
