@@ -15,8 +15,9 @@ REASONS = {
         "The floor has no LM head. With random:25m and its vocabulary of 32,000 the head takes 14 % of GSM8K's "
         "seconds, the decoder 84 %, tokenisation and stop sequences 2 % (profile of `generate_until`). GSM8K's "
         "prompts share no prefix, so only padding and the rows that have ended are saved, and a random model ends "
-        "no row early. MMLU with 100 M weights was 3.6 times faster than the harness before the questions behind a "
-        "prefix were split by length (a batch of unlike questions was half padding)."
+        "no row early. The row with --new 256 is older than the "
+        "split of the questions behind a prefix by length: before, a batch of unlike questions was half padding. "
+        "MMLU's newer row with 100 M weights is the one with --suites mmlu."
     ),
     "scoring": (
         "Hooks weigh more in smaller models; the goals are for random:100m. The published implementation over the "
