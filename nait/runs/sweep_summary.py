@@ -79,7 +79,8 @@ def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: M
 def differences_of(path: Path) -> dict[str, float]:
     """`minus_CONTROL/TASK/METRIC/METHOD/TARGET/BUDGET` -> the difference, from the leaderboard's means.
 
-    Of several tables, such as those of a sweep over models, each has its number after the control: `table-2`.
+    If the sweep has several tables, for example one for each model, the table's number follows the control:
+    `table-2`.
     """
     if not path.is_file():
         return {}

@@ -163,8 +163,8 @@ def recorded_selection(folder: Path, *, trusted: bool = False) -> SelectionRun:
 def _check_unchanged(job: Job, recorded: Mapping[str, Any]) -> None:
     """Raises: ConfigError if the pool, a target or the model is not what the run selected from and with.
 
-    The scores of another pool would be explained as those of its rows. Records of earlier versions may lack a
-    fingerprint.
+    With another pool, the explanation would show scores of other rows. A record of an earlier version may lack a
+    fingerprint; that input is not compared.
     """
     now = inputs_of(job)
     pairs = [

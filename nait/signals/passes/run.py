@@ -112,7 +112,8 @@ def join_pass(
 class ChunkSaves:
     """Writes chunks, and pieces of incomplete ones every `seconds`; calls `then` after each write.
 
-    `then` takes the seconds of each meter: those of earlier attempts, `before`, and those that `measured` returns.
+    `then` is given the seconds of each meter over all attempts: `before` has those of earlier attempts, and
+    `measured` returns those of this one.
     """
 
     seconds: float
