@@ -88,7 +88,7 @@ class Selected:
         """
         place = place_for(str(path), self.run.pool)
         write_rows(place, self.run.pool, self.run.selection)
-        write_scored_rows(scores_place(place), self.run.made, self.run.pool)
+        write_scored_rows(scores_place(place), self.run.made, self.run.pool, selected=place)
         return place
 
     def __str__(self) -> str:

@@ -207,10 +207,11 @@ class Execution:
             job = self.job
             selection, made, scores = select(job.pool, job.targets, selector, extractor, store)
             extractor.close()
-            write_scored_rows(job.folder / "scores.parquet", made, job.pool)
+            rows = job.folder / "selected.jsonl"
+            write_selected_rows(rows, job.pool, selection)
+            write_scored_rows(job.folder / "scores.parquet", made, job.pool, selected=rows)
             if (made.path / LAYERS).is_file():  # few methods have layers
                 shutil.copyfile(made.path / LAYERS, job.folder / LAYERS)
-            write_selected_rows(job.folder / "selected.jsonl", job.pool, selection)
         record.phases["select"] = record.phases["select"].with_cost(
             float(scores.manifest["seconds_from_nothing"]),
             scores.manifest.get("energy_wh_from_nothing"),

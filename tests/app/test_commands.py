@@ -105,6 +105,11 @@ def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(
     assert (found["rows"], found["first"][0]) == (5, first)
     (selected,) = (tmp_path / "runs").rglob("selected.jsonl")
     assert "5 of 40 rows were selected" in shown(str(selected), "store", as_json=False)
+    lines = (tmp_path / "best.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "best.jsonl").write_text("".join(reversed(lines)))  # as many rows, in another order
+    text = shown(str(tmp_path / "best.jsonl"), "store", as_json=False)
+    assert "best.scores.parquet is not used: it was not written for these rows as they are now" in text
+    assert ", score " not in text
     plain = shown(str(home / "pool.jsonl"), "store", as_json=False)
     assert "columns    instruction, output, input\n" in plain
     assert "scores" not in plain

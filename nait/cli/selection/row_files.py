@@ -32,11 +32,13 @@ def shown_rows(path: Path, words: Sequence[str] = (), *, as_json: bool) -> str:
         raise DataError("has scores, not rows", where=str(path), fix=fix)
     pool = _read(path, words)
     first = sorted(pool.examples, key=lambda example: example.row)[:SHOWN]
-    scores = _scores(path, len(pool))
+    scores, unused = _scores(path)
     if as_json:
         assert pool.source is not None
         rows = [json.loads(line) for line in pool.source.lines([example.row for example in first])]
-        return json.dumps({**_facts(pool), "scores": scores, "first": rows}, indent=2, ensure_ascii=False)
+        return json.dumps(
+            {**_facts(pool), "scores": scores or unused, "first": rows}, indent=2, ensure_ascii=False
+        )
     known = _facts(pool)
     facts = {
         **known,
@@ -46,6 +48,8 @@ def shown_rows(path: Path, words: Sequence[str] = (), *, as_json: bool) -> str:
     }
     if scores:
         facts["scores"] = f"{scores['file']}: {scores['selected']:,} of {scores['rows']:,} rows were selected"
+    elif unused:
+        facts["scores"] = unused
     lines = [wrapped(f"{name:<10} {value}") for name, value in facts.items() if value not in ("", 0)]
     return "\n".join([*lines, "", *(line for one in first for line in _shown(one, scores))])
 
@@ -96,8 +100,8 @@ def _shown(example: Example, scores: dict[str, Any] | None) -> list[str]:
     return [f"{example.row + 1}. row {example.row}{score}", *row_lines(example)]
 
 
-def _scores(path: Path, rows: int) -> dict[str, Any] | None:
-    """The file of scores beside a selection's file, best first; None where there is none of these rows.
+def _scores(path: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """The scores in the file beside a selection's file, best first, or why that file is not used.
 
     Raises: DataError if it cannot be read.
     """
@@ -105,22 +109,26 @@ def _scores(path: Path, rows: int) -> dict[str, Any] | None:
     if path.name == SELECTED and not place.is_file():
         place = path.with_name(SCORES)
     if place == path or not place.is_file():
-        return None
+        return None, None
     try:
-        return _read_scores(place, rows)
+        return _read_scores(place, path)
     except Exception as error:  # a damaged file raises errors of many kinds
         raise DataError(
             f"cannot be read ({first_line(error)})", where=str(place), fix="Select again, or move it away."
         ) from error
 
 
-def _read_scores(place: Path, rows: int) -> dict[str, Any] | None:
+def _read_scores(place: Path, rows: Path) -> tuple[dict[str, Any] | None, str | None]:
     import pandas as pd
+
+    from nait.stages.artifacts.score_files import are_of
 
     table = pd.read_parquet(place, partitioning=None)
     names = [name for name in table.columns if name.startswith("score:")]
-    if not names or not {"selected", "rank"} <= set(table.columns) or int(table.selected.sum()) != rows:
-        return None
+    if not names or not set(table.columns) >= SCORED:
+        return None, None
+    if not are_of(place, rows):
+        return None, f"{place.name} is not used: it was not written for these rows as they are now"
     chosen = table[table.selected].sort_values("rank")
     best = [float(value) for value in chosen[names].max(axis=1).head(SHOWN)]
-    return {"file": place.name, "rows": len(table), "selected": rows, "best": best}
+    return {"file": place.name, "rows": len(table), "selected": len(chosen), "best": best}, None

@@ -102,7 +102,7 @@ def written(run: SelectionRun, out: str | None) -> str:
         return str(run.folder / "selected.jsonl")
     path = place_for(out, run.pool)
     write_rows(path, run.pool, run.selection)
-    write_scored_rows(scores_place(path), run.made, run.pool)
+    write_scored_rows(scores_place(path), run.made, run.pool, selected=path)
     return str(path)
 
 

@@ -17,12 +17,15 @@ from nait.core.ranking.orders import Ranking
 from nait.core.ranking.score_table import Contributions, ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.store import Artifact, reading, whole_file
+from nait.store.files.checksums import sha256
 
 SCORE_PREFIX = "score:"
 ROWS = "selected.jsonl"
 EXAMPLES, SHOWN = "examples.jsonl", 3
 """The file of example rows of a selection, and how many it has of each place in the ranking."""
 LAYERS, LAYER_PREFIX = "layers.parquet", "layer_"
+SELECTED_SHA256 = "selected_rows_sha256"
+"""Key of the metadata of a file of scores: the SHA-256 of the file of selected rows beside it."""
 
 
 def write_scores(folder: Path, table: ScoreTable, answer_tokens: npt.NDArray[np.int64]) -> None:
@@ -40,12 +43,12 @@ def _nullable(values: npt.NDArray[Any]) -> Any:
     return pa.array(np.asarray(values, dtype=np.float64), from_pandas=True)  # NaN becomes null
 
 
-def write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
-    """Write a Parquet file of these columns, atomically."""
+def write_parquet(path: Path, columns: Mapping[str, Any], *, facts: Mapping[str, str] | None = None) -> None:
+    """Write a Parquet file of these columns, atomically. `facts`: key-value metadata of the file."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    table = pa.table(dict(columns))
+    table = pa.table(dict(columns)).replace_schema_metadata(dict(facts) if facts else None)
     floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     with whole_file(path) as part:
         parquet.write_table(
@@ -116,10 +119,11 @@ def write_selection(
     write_parquet(folder / "scores.parquet", columns)
 
 
-def write_scored_rows(path: Path, artifact: Artifact, pool: Pool) -> None:
+def write_scored_rows(path: Path, artifact: Artifact, pool: Pool, *, selected: Path) -> None:
     """Write the scores of a `selections` artifact for its user: with `row`, each row's number in the pool's source.
 
-    Rows are counted from 0, over all files of the pool in their order.
+    Rows are counted from 0, over all files of the pool in their order. `selected`: the file of the selected rows; its
+    SHA-256 in the metadata tells whether it still has them (`are_of`).
     """
     import pyarrow as pa
 
@@ -128,7 +132,16 @@ def write_scored_rows(path: Path, artifact: Artifact, pool: Pool) -> None:
     numbers = {example.id: example.row for example in pool.examples}
     row = pa.array([numbers[key] for key in table.column("id").to_pylist()], pa.int64())
     named = {name: table.column(name) for name in table.column_names}
-    write_parquet(path, {"id": named.pop("id"), "row": row, **named})
+    columns = {"id": named.pop("id"), "row": row, **named}
+    write_parquet(path, columns, facts={SELECTED_SHA256: sha256(selected)})
+
+
+def are_of(scores: Path, selected: Path) -> bool:
+    """Whether a file of scores was written for this file of selected rows, which is unchanged since."""
+    from pyarrow import parquet
+
+    known = (parquet.read_schema(scores).metadata or {}).get(SELECTED_SHA256.encode())
+    return known is not None and known.decode() == sha256(selected)
 
 
 def write_layers(folder: Path, ids: Sequence[str], found: Sequence[Contributions]) -> dict[str, Any]:
