@@ -93,10 +93,11 @@ def _why(verdict: Verdict, best: Finding, wanted: int, control: str) -> str:
 
 
 def _seeds_command(verdict: Verdict, wanted: int, recorded: _Recorded) -> str:
+    """The command that gives the method and the control this number of shared seeds."""
     best, control = verdict.found[0].line, verdict.control_of(verdict.found[0])
-    have = recorded.seeds([best])
-    fresh = [seed for seed in range(max(have, default=-1) + 1 + wanted) if seed not in have]
     lines = [best] if control is None else [best, control]
+    have = set.intersection(*(set(recorded.seeds([line])) for line in lines))
+    fresh = [seed for seed in range(max(have, default=-1) + 1 + wanted) if seed not in have]
     return recorded.repeated(lines, {"seed": _listed(fresh[: wanted - len(have)])})
 
 

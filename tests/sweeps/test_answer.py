@@ -152,6 +152,16 @@ def test_the_proposed_number_of_seeds_is_the_least_that_detects_the_gain(tmp_pat
     assert f"seed={','.join(map(str, range(2, wanted)))}" in next(iter(proposed(store).values()))
 
 
+@pytest.mark.parametrize(("seeds", "run"), [(1, "1,2"), (2, "2,3")])
+def test_the_proposed_seeds_are_those_that_the_control_lacks_too(seeds: int, run: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fill(store, {"random": 0.4}, seeds=seeds)
+    fill(store, {"nait": 0.62})
+    ((why, command),) = proposed(store).items()
+    assert f"{seeds + 2 if seeds > 1 else 3} seeds of nait and random" in why
+    assert command.endswith(f"selector=nait,random seed={run}")
+
+
 def test_more_seeds_find_smaller_differences_and_the_measured_number_is_the_tables(won: Store) -> None:
     _, _, (verdict,) = asked(won)
     found = [detectable_difference(verdict.column, seeds) or 0.0 for seeds in (2, 3, 5, 10)]
