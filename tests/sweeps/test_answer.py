@@ -153,7 +153,9 @@ def test_the_proposed_number_of_seeds_is_the_least_that_detects_the_gain(tmp_pat
 
 
 @pytest.mark.parametrize(("seeds", "run"), [(1, "1,2"), (2, "2,3")])
-def test_the_proposed_seeds_are_those_that_the_control_lacks_too(seeds: int, run: str, tmp_path: Path) -> None:
+def test_the_proposed_seeds_are_those_that_the_control_lacks_too(
+    seeds: int, run: str, tmp_path: Path
+) -> None:
     store = Store(tmp_path)
     fill(store, {"random": 0.4}, seeds=seeds)
     fill(store, {"nait": 0.62})

@@ -316,6 +316,36 @@ def test_the_interval_of_a_small_loss_holds_the_truth(shape: tuple[int, int]) ->
     assert np.mean([one.high - one.low for one in found]) < np.mean([one.high - one.low for one in wide]) / 2
 
 
+@pytest.mark.parametrize("shape", [(1, 2), (3, 2), (5, 2), (1, 3), (3, 3), (5, 3), (3, 4), (5, 6)])
+def test_the_interval_of_a_few_losses_holds_the_truth(shape: tuple[int, int]) -> None:
+    generator = np.random.default_rng(12)
+    sds = (0.002 if shape[0] > 1 else 0.0, 0.05, 0.02)
+    found = [estimate([replace(one_table(generator, 0.02, shape, sds), bounded=False)]) for _ in range(400)]
+    assert np.mean([covered(one, 0.02) for one in found]) >= 0.93
+
+
+@pytest.mark.parametrize("items", [3, 5])
+def test_a_small_p_value_of_a_few_losses_is_as_seldom_as_it_says(items: int) -> None:
+    generator = np.random.default_rng(13)
+    parts = [one_table(generator, 0.0, (3, items), (0.002, 0.05, 0.02)) for _ in range(2000)]
+    found = [estimate([replace(part, bounded=False)]).p for part in parts]
+    for level in (0.05, 0.01):
+        assert np.mean(np.array(found) < level) <= 1.3 * level
+
+
+def test_equal_losses_leave_the_doubt_of_one_item_too() -> None:
+    found = estimate([Stratum(1.0, np.full((3, 2), -0.5), bounded=False)])
+    assert found.low < -0.5 < found.high
+    assert found.p > 0.001
+
+
+def test_few_losses_detect_only_what_student_s_t_does() -> None:
+    parts = [one_table(np.random.default_rng(k), 0.0, (3, 3), (0.002, 0.05, 0.02)) for k in range(3)]
+    few = [estimate([replace(part, bounded=False)]) for part in parts]
+    counted = [replace(one, items_freedom=np.inf) for one in few]
+    assert (detectable_difference(few) or 0) > 1.5 * (detectable_difference(counted) or 0)
+
+
 @pytest.mark.parametrize("moved", [4, 6, 8, 10])
 def test_few_items_that_all_change_equally_have_about_a_sign_tests_p_value(moved: int) -> None:
     d_i = np.zeros((1, 200))

@@ -2,7 +2,8 @@
 
     difference* = mean + z sqrt(known) + sum over sides of t_f sqrt(v / S)
 
-- `known`: the variance of the mean over items. It is treated as known because there are many items.
+- `known`: the variance of the mean over items. It is treated as known because there are many items; of few items
+  without bounds, it is estimated too.
 - side: the method or its control. v is the variance over that side's S seeds, estimated with f degrees of freedom.
 
 The sum of independent t variables (Behrens-Fisher) has at least its nominal coverage. A pooled t has less when the
@@ -25,7 +26,8 @@ Floats = npt.NDArray[np.float64]
 
 ALPHA = 0.05
 POWER = 0.8
-_NODES = 64
+_NODES, _NODES_OF_FEW = 64, 32
+"""Nodes of each estimated variance: with up to two of them, and with more."""
 _LEAST_CHANCE = 1e-14  # probability of a chi-square below the first node
 _NORMAL = NormalDist()
 _X = np.linspace(0.0, 38.0, 7601)
@@ -65,11 +67,25 @@ class MeanDistribution:
     parts: tuple[tuple[float, float], ...] = ()
 
     @staticmethod
-    def of(known: float, sides: Sequence[SeedVariance], seeds: int) -> MeanDistribution:
-        """The distribution of the mean over `seeds` seeds. `known`: the variance of the mean over items."""
+    def of(
+        known: float,
+        sides: Sequence[SeedVariance],
+        seeds: int,
+        *,
+        estimated: tuple[float, float] = (0.0, 0.0),
+    ) -> MeanDistribution:
+        """The distribution of the mean over `seeds` seeds. `known`: the variance of the mean over items.
+
+        `estimated`: the part of that variance that few items give, which is not in `known`, and its degrees of
+        freedom.
+        """
         counted = sum(side.kept * side.noise for side in sides) / seeds
         parts = tuple((side.without_noise / seeds, side.freedom) for side in sides if side.without_noise > 0)
-        return MeanDistribution(max(0.0, known - counted), parts)
+        variance, freedom = estimated
+        if variance <= 0:
+            return MeanDistribution(max(0.0, known - counted), parts)
+        rest = max(0.0, variance - counted)
+        return MeanDistribution(known, (*parts, (rest, freedom)) if rest > 0 else parts)
 
     @property
     def error(self) -> float:
@@ -78,10 +94,11 @@ class MeanDistribution:
 
     @cached_property
     def _scales(self) -> tuple[Floats, Floats]:
-        """Possible true standard deviations ([1], [N] or [N * N] for 0, 1 or 2 parts) and their probabilities."""
+        """Possible true standard deviations ([N ** P] for P parts) and their probabilities."""
         variances, chances = np.array([self.known]), np.ones(1)
+        nodes = _NODES if len(self.parts) < 3 else _NODES_OF_FEW
         for variance, freedom in self.parts:
-            factors_n, weights_n = _inverse_chi_squares(freedom)
+            factors_n, weights_n = _inverse_chi_squares(freedom, nodes)
             variances = (variances[:, None] + variance * factors_n).ravel()
             chances = (chances[:, None] * weights_n).ravel()
         return np.sqrt(variances), chances
@@ -124,15 +141,26 @@ def _root(falling: Callable[[float], float], low: float, high: float) -> float:
 
 
 def minimum_difference(
-    known: float, sides: Sequence[SeedVariance], seeds: int, *, level: float = ALPHA
+    known: float,
+    sides: Sequence[SeedVariance],
+    seeds: int,
+    *,
+    level: float = ALPHA,
+    freedom: float = math.inf,
 ) -> float:
     """The smallest true difference that a test at `level` detects with power 0.8; infinite for one seed.
 
     `known` and `sides` are true values. Power is averaged over the distribution of the sides' variance estimates,
-    which vary widely with few seeds.
+    which vary widely with few seeds. `freedom`: the degrees of freedom with which few items estimate `known`; its
+    estimate is taken as true, and the test is as much wider as Student's t is at this level.
     """
     if seeds < 2:
         return math.inf
+    if math.isfinite(freedom):
+        wider = MeanDistribution(0.0, ((1.0, freedom),)).half_width(level) / MeanDistribution(1.0).half_width(
+            level
+        )
+        known *= wider**2
     truth = MeanDistribution.of(known, sides, seeds)
     if truth.error == 0.0:
         return 0.0
@@ -164,20 +192,20 @@ def _two_tails(x: Floats) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def _nodes(freedom: float) -> tuple[Floats, Floats]:
+def _nodes(freedom: float, count: int = _NODES) -> tuple[Floats, Floats]:
     """Values [N] of log(chi-square / freedom) and their probabilities [N]."""
     half = freedom / 2
     lowest = (math.log(_LEAST_CHANCE) + math.lgamma(half + 1)) / half - math.log(half)
     highest = 3 * math.log(1 - 2 / (9 * freedom) + 7.5 * math.sqrt(2 / (9 * freedom)))  # Wilson and Hilferty
-    u_n = np.linspace(lowest, highest, _NODES)
+    u_n = np.linspace(lowest, highest, count)
     weights_n = half * (u_n - np.exp(u_n))
     chances_n = np.exp(weights_n - weights_n.max())
     return u_n, chances_n / chances_n.sum()
 
 
-def _inverse_chi_squares(freedom: float) -> tuple[Floats, Floats]:
+def _inverse_chi_squares(freedom: float, count: int) -> tuple[Floats, Floats]:
     """Ratios [N] of true variance to estimate, and their probabilities [N]."""
-    u_n, chances_n = _nodes(freedom)
+    u_n, chances_n = _nodes(freedom, count)
     return np.exp(-u_n), chances_n
 
 
