@@ -13,7 +13,15 @@ from nait.sweeps.grouping.collect import NO_RUNS, sheets
 from nait.sweeps.grouping.identities import reference
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, written
 from nait.sweeps.render.report_document import Table
-from nait.sweeps.stored_runs.cost_ledger import Amount, Amounts, RunCost, Spending, spendings
+from nait.sweeps.stored_runs.cost_ledger import (
+    PAID,
+    Amount,
+    Amounts,
+    RunCost,
+    Spending,
+    phase_costs,
+    spendings,
+)
 from nait.sweeps.stored_runs.manifest_shapes import check_shape
 from nait.sweeps.stored_runs.method_names import is_base, is_shuffled
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -96,32 +104,35 @@ def read_costs(runs: RunSet, rows: Sequence[Row]) -> list[RunCost]:
 def _run(runs: RunSet, row: Row, record: Artifact) -> RunCost:
     facts = record.manifest
     links, seconds, energy = facts["links"], facts["phase_seconds"], facts.get("phase_energy_wh", {})
+    paid = phase_costs(record)
+    money = paid.money or {}
     amounts = {
-        name: Amount(seconds.get(name, 0.0), energy.get(name)) for name in ("select", "train", "evaluate")
+        name: Amount(seconds.get(name, 0.0), energy.get(name), paid.device_hours[name], money.get(name, 0.0))
+        for name in PAID
     }
     ignored = is_base(record) or is_shuffled(record)  # neither uses scores
     return RunCost(
         row,
-        {} if ignored or not links.get("scores") else _selection_costs(runs, record, amounts["select"]),
+        {}
+        if ignored or not links.get("scores")
+        else _selection_costs(runs, record, amounts["select"], bill=paid.bill),
         {
             (kind, links[link]): amounts[phase]
             for kind, link, phase in (("adapters", "adapter", "train"), ("evaluations", "evaluation", "evaluate"))
             if links.get(link)
         },
-        sum(amount.seconds for amount in amounts.values()),
-        facts["device_hours"],
-        facts["money"],
+        facts["money"] is not None,
         facts.get("currency", ""),
         reference(runs, record),
     )  # fmt: skip
 
 
-def _selection_costs(runs: RunSet, record: Artifact, whole: Amount) -> Amounts:
+def _selection_costs(runs: RunSet, record: Artifact, whole: Amount, *, bill: float) -> Amounts:
     """The cost of each input of a run's score table, and of the table itself.
 
-    `whole`: the cost of selection. What the inputs do not account for is the table's cost, including inputs that are
-    no longer in the store. Each input is looked up in the run's own store first: another store's copy has its own
-    cost.
+    `whole`: the cost of selection, without the `bill`, which is of the table. What the inputs do not account for is
+    the table's cost, including inputs that are no longer in the store. Each input is looked up in the run's own store
+    first: another store's copy has its own cost.
     """
     own, scores = Store(record.path.parents[1], read_only=True), str(record.manifest["links"]["scores"])
 
@@ -135,7 +146,21 @@ def _selection_costs(runs: RunSet, record: Artifact, whole: Amount) -> Amounts:
     for kind, name, *used in made_of:
         if part := find(kind, name):
             shared |= _parts(part, used[0] if used else None)
-    return {**shared, ("scores", scores): _remainder(whole, shared)}
+    amounts = {**shared, ("scores", scores): _remainder(whole, shared)}
+    charged = {
+        place: replace(
+            amount, device_hours=amount.seconds * _rate(whole.device_hours, whole),
+            money=amount.seconds * _rate(whole.money, whole),
+        )
+        for place, amount in amounts.items()
+    }  # fmt: skip
+    table = charged["scores", scores]
+    return {**charged, ("scores", scores): replace(table, money=table.money + bill)}
+
+
+def _rate(total: float, whole: Amount) -> float:
+    """A total of selection per second of it."""
+    return total / whole.seconds if whole.seconds else 0.0
 
 
 def _parts(made: Artifact, used: Collection[int] | None) -> Amounts:

@@ -12,14 +12,13 @@ from nait.core.statistics.results import Result, Row
 from nait.sweeps.grouping.boards import Board, PlacedRun, boards
 from nait.sweeps.grouping.headings import Heading
 from nait.sweeps.grouping.sheet_notes import sheet_notes
+from nait.sweeps.stored_runs.cost_ledger import phase_costs
 from nait.sweeps.stored_runs.method_names import BASE, is_shuffled
 from nait.sweeps.stored_runs.row_items import metric_name, places
 from nait.sweeps.stored_runs.run_set import RunSet
 
 NOT_EVALUATED = Result(task="", metric="", value=math.nan, stderr=None, n=0)
 NO_RUNS = "No run is recorded here. A job records its run in the stages evaluate and report."
-PAID = ("select", "train", "evaluate")
-"""The phases included in a run's device time and money."""
 SCORE_MEASURES = ("auc", "precision each")
 """Ground-truth measures of the scores; the others describe the selected rows."""
 
@@ -96,9 +95,11 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
     truth = {} if base else record.manifest.get("truth") or {}
     if shuffled:  # the selected rows do not depend on the scores
         truth = {key: value for key, value in truth.items() if key not in SCORE_MEASURES}
-    paid = 1.0
-    if base or shuffled:
-        paid = 1 - seconds.get("select", 0.0) / (sum(seconds.get(name, 0.0) for name in PAID) or 1.0)
+    device_hours, money = float(record.manifest["device_hours"]), record.manifest["money"]
+    if base or shuffled:  # neither pays for the scores
+        paid = phase_costs(record)
+        device_hours -= paid.device_hours["select"]
+        money = None if paid.money is None else money - paid.money["select"] - paid.bill
         seconds = {**seconds, "select": 0.0}
     for result in results:
         yield Row(
@@ -118,8 +119,8 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
             seconds_select=None if base else seconds.get("select", 0.0),
             seconds_train=seconds.get("train", 0.0) if links.get("adapter") and not base else None,
             seconds_evaluate=seconds.get("evaluate", 0.0) if links.get("evaluation") else None,
-            device_hours=record.manifest["device_hours"] * paid,
-            money=None if record.manifest["money"] is None else record.manifest["money"] * paid,
+            device_hours=device_hours,
+            money=money,
             selection="" if base else links.get("selection") or "",
             adapter=links.get("adapter") or "",
             evaluation=links.get("evaluation") or "",
@@ -138,7 +139,7 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
             budgetless=run.budgetless,
             truth_labels=str(record.manifest.get("truth_labels", "")) if truth else "",
             budget_rows=None if base else record.manifest.get("budget_rows"),
-            currency="" if record.manifest["money"] is None else str(record.manifest.get("currency") or ""),
+            currency="" if money is None else str(record.manifest.get("currency") or ""),
         )
 
 

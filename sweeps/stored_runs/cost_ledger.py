@@ -7,21 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from nait.core.statistics.results import Row
+from nait.store import Artifact
+from nait.sweeps.stored_runs.method_names import BASE
 from nait.sweeps.stored_runs.row_items import measurements
 
 ALL = "all methods together"
 Name = tuple[str, str, str, str]
 """Selector, model, pool and budget."""
+PAID = ("select", "train", "evaluate")
+"""The phases included in a run's device time and money."""
 
 
 @dataclass(frozen=True)
 class Amount:
-    """The cost of one artifact. `energy_wh` is None where the devices report no energy."""
+    """The cost of one artifact. `energy_wh` is None where the devices report no energy.
+
+    `device_hours` and `money`: as charged to the run that used it. `money` includes a bill that was typed in.
+    """
 
     seconds: float
     energy_wh: float | None = None
+    device_hours: float = 0.0
+    money: float = 0.0
 
 
 Amounts = Mapping[tuple[str, str], Amount]
@@ -32,15 +42,13 @@ Amounts = Mapping[tuple[str, str], Amount]
 class RunCost:
     """The cost of a row's run. `selecting`: its scores and their inputs; `rest`: its adapter and evaluation.
 
-    `seconds`, `device_hours` and `money` (None: price unknown) are the recorded totals of the run.
+    `priced`: whether the run has a price.
     """
 
     row: Row
     selecting: Amounts
     rest: Amounts
-    seconds: float
-    device_hours: float
-    money: float | None
+    priced: bool
     currency: str = ""
     reference: str = ""
     """The content digest of its reference sets, empty where unknown."""
@@ -50,7 +58,7 @@ class RunCost:
 class Spending:
     """The cost of several runs from an empty store.
 
-    - `seeds`: the number of distinct results.
+    - `seeds`: the number of distinct results; of all methods together, the most of one method other than `BASE`.
     - `single`: seconds of selection for one target from an empty store, mean over score tables.
     - `shared`: seconds of selection for all targets and seeds; shared passes count once.
     - `train`, `evaluate`: seconds, means over the runs with that phase; None without any.
@@ -88,10 +96,10 @@ def spendings(runs: Sequence[RunCost]) -> list[Spending]:
         groups.setdefault(name, []).append(run)
     found = [_spending(name, group) for name, group in groups.items()]
     found.sort(key=lambda one: (one.name[1:], one.per_target or 0.0, one.name))
-    return [*found, _together(runs)] if runs else []
+    return [*found, _together(runs, found)] if runs else []
 
 
-def _together(runs: Sequence[RunCost]) -> Spending:
+def _together(runs: Sequence[RunCost], methods: Sequence[Spending]) -> Spending:
     """The cost of all methods together: sums over all runs; shared adapters and evaluations count once."""
     rest = _union(run.rest for run in runs)
     scores = {frozenset(run.selecting): _seconds(run.selecting) for run in runs if run.selecting}
@@ -100,15 +108,15 @@ def _together(runs: Sequence[RunCost]) -> Spending:
         for wanted in ("adapters", "evaluations")
     )
     whole = _spending((ALL, "", "", ""), runs)
-    return replace(whole, single=sum(scores.values()), train=train, evaluate=evaluate)
+    seeds = max((one.seeds for one in methods if one.name[0] != BASE), default=whole.seeds)
+    return replace(whole, seeds=seeds, single=sum(scores.values()), train=train, evaluate=evaluate)
 
 
 def _spending(name: Name, runs: Sequence[RunCost]) -> Spending:
     everything = _union(part for run in runs for part in (run.selecting, run.rest))
-    charged = _charged(runs)
     scores = {frozenset(run.selecting): _seconds(run.selecting) for run in runs if run.selecting}
     currencies = {run.currency for run in runs}
-    priced = all(run.money is not None for run in runs) and len(currencies) == 1
+    priced = all(run.priced for run in runs) and len(currencies) == 1
     selects = any(run.row.seconds_select is not None for run in runs)
     return Spending(
         name=name,
@@ -119,31 +127,16 @@ def _spending(name: Name, runs: Sequence[RunCost]) -> Spending:
         shared=_seconds(_union(run.selecting for run in runs)) if selects else None,
         train=_known([run.row.seconds_train for run in runs]),
         evaluate=_known([run.row.seconds_evaluate for run in runs]),
-        device_hours=sum(seconds * _rate(run.device_hours, run) for seconds, run in charged),
+        device_hours=sum(amount.device_hours for amount in everything.values()),
         energy_wh=_energy(everything),
-        money=sum(seconds * _rate(run.money or 0.0, run) for seconds, run in charged) if priced else None,
+        money=sum(amount.money for amount in everything.values()) if priced else None,
         currency=currencies.pop() if priced else "",
     )
 
 
 def _union(parts: Iterable[Amounts]) -> Amounts:
+    """The artifacts of all parts, each once, at the devices and the price of the last run that used it."""
     return {place: amount for part in parts for place, amount in part.items()}
-
-
-def _charged(runs: Sequence[RunCost]) -> list[tuple[float, RunCost]]:
-    """The seconds of each artifact with the last run that used it, whose devices and price it is charged at."""
-    last = {
-        place: (amount.seconds, run)
-        for run in runs
-        for part in (run.selecting, run.rest)
-        for place, amount in part.items()
-    }
-    return list(last.values())
-
-
-def _rate(total: float, run: RunCost) -> float:
-    """A run's total per second of the run."""
-    return total / run.seconds if run.seconds else 0.0
 
 
 def _seconds(amounts: Amounts) -> float:
@@ -172,3 +165,35 @@ def _known(values: Sequence[float | None]) -> float | None:
 def _mean(values: Iterable[float]) -> float:
     found = list(values)
     return sum(found) / len(found) if found else 0.0
+
+
+@dataclass(frozen=True)
+class PhaseCosts:
+    """Phase -> device-hours, and phase -> money; None where a price is unknown.
+
+    `bill`: the money of scores that was typed in (`selector.cost`), which no phase's money includes.
+    """
+
+    device_hours: Mapping[str, float]
+    money: Mapping[str, float] | None
+    bill: float = 0.0
+
+
+def phase_costs(record: Artifact) -> PhaseCosts:
+    """The costs of a run's phases. Older records have totals only, which their seconds divide."""
+    facts = record.manifest
+    total, money = float(facts["device_hours"]), facts["money"]
+    hours = facts.get("phase_device_hours") or _divided(total, facts["phase_seconds"])
+    hours = {name: float(hours.get(name, 0.0)) for name in PAID}
+    if money is None:
+        return PhaseCosts(hours, None)
+    bill = min(float(money), float((facts.get("stated_cost") or {}).get("money", 0.0)))
+    sum_of_hours = sum(hours.values())
+    price = (float(money) - bill) / sum_of_hours if sum_of_hours else 0.0
+    return PhaseCosts(hours, {name: price * value for name, value in hours.items()}, bill)
+
+
+def _divided(total: float, seconds: Mapping[str, Any]) -> dict[str, float]:
+    """A total, divided among the phases by their seconds."""
+    whole = sum(float(seconds.get(name, 0.0)) for name in PAID)
+    return {name: total * float(seconds.get(name, 0.0)) / whole if whole else 0.0 for name in PAID}

@@ -158,6 +158,56 @@ def test_each_artifact_is_charged_at_the_price_and_devices_of_its_run(tmp_path: 
     assert found[ALL].device_hours == pytest.approx((100 + 2 * 20 + 8 * 80) / 3600)
 
 
+def test_a_bill_for_scores_counts_once_and_only_for_the_runs_that_use_them(tmp_path: Path) -> None:
+    """Three seeds of one score table with a bill of 50; a control over the same scores has none of it."""
+    store, price = Store(tmp_path), 10 / 3600
+    for seed in range(3):
+        stated = {"stated_cost": {"money": 50.0}, "money": 50 + 20 * price, "device_hours": 20 / 3600}
+        run(store, "judge", "math", seed, 0.0, [], **stated)
+        run(store, "shuffled", "math", seed, 0.0, [], **stated, settings={"order": "Shuffled"})
+    found = by_name(store)
+    assert found["judge"].money == pytest.approx(50 + 3 * 20 * price)
+    assert found["random"].money == pytest.approx(3 * 20 * price)
+    assert found[ALL].money == pytest.approx(50 + 6 * 20 * price)
+    money = {row.selector: row.money for row in collect(RunSet.load(store))}
+    assert money == pytest.approx({"judge": 50 + 20 * price, "random": 20 * price})
+
+
+def test_a_phase_is_charged_at_its_own_number_of_devices(tmp_path: Path) -> None:
+    """Scores of 60 s on four devices, which two trainings of 20 s on one device share."""
+    store = Store(tmp_path)
+    hours = {"select": 4 * 60 / 3600, "train": 20 / 3600}
+    total, priced = sum(hours.values()), {"phase_device_hours": hours, "money": 260.0}
+    for seed in range(2):
+        run(store, "nait", "math", seed, 0.0, ["activate"], device_hours=total, **priced)
+    run(
+        store,
+        "rds",
+        "math",
+        0,
+        0.0,
+        ["activate"],
+        device_hours=total,
+        **priced,
+        settings={"order": "Shuffled"},
+    )
+    found = by_name(store)
+    assert found["nait"].device_hours == pytest.approx((4 * 60 + 2 * 20) / 3600)
+    assert found["nait"].money == pytest.approx(4 * 60 + 2 * 20)
+    assert found["random"].device_hours == pytest.approx(20 / 3600)
+    (row,) = [row for row in collect(RunSet.load(store)) if row.selector == "random"]
+    assert (row.device_hours, row.money) == pytest.approx((20 / 3600, 20.0))
+
+
+def test_the_seeds_of_all_methods_are_those_of_a_method(tmp_path: Path) -> None:
+    """Of a sweep in which only the untrained model has two seeds, of one result."""
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "base", seed=seed, trained=False)
+    put(store, "nait")
+    assert by_name(store)[ALL].seeds == 1
+
+
 def test_scores_that_a_shuffled_order_ignored_are_nobodys_cost(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run(store, "rds", "math", 0, 1.0, ["embed"], settings={"order": "Shuffled"})

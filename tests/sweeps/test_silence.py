@@ -221,7 +221,7 @@ def spent(store: Store, target: str, seed: int, reference: str) -> RunCost:
         "nait", target, "1%", seed, "m", "", "", None, None, 0, False, 1, 1, 1.0, None, None, 0.0, None,
         "", "", "", f"{target}{seed}{reference}",
     )  # fmt: skip
-    return RunCost(row, {}, {}, 1.0, 0.0, None, reference=reference)
+    return RunCost(row, {}, {}, priced=False, reference=reference)
 
 
 def test_targets_are_counted_by_content_and_draws_by_seed_count_as_one(tmp_path: Path) -> None:

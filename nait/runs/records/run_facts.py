@@ -13,6 +13,9 @@ from nait.core.ranking.selection import Selection
 from nait.runs.records.phases import Phases, phase_energy, phase_seconds
 from nait.runs.records.recorded_config import RecordedConfig
 
+PAID = ("select", "train", "evaluate")
+"""The phases included in a run's device time and money."""
+
 
 def facts(
     recorded: RecordedConfig,
@@ -31,10 +34,20 @@ def facts(
         "answer_tokens": selection.answer_tokens if selection else None,
         "phase_seconds": phase_seconds(phases),
         "phase_energy_wh": phase_energy(phases),
+        "phase_device_hours": phase_device_hours(phases, cost),
         **spent(phases, cost, stated=stated),
         **({} if cost == Cost() else {"cost": asdict(cost)}),
         **({"stated_cost": dict(stated)} if stated else {}),
         **recorded.described(),
+    }
+
+
+def phase_device_hours(phases: Phases, cost: Cost) -> dict[str, float]:
+    """Name -> device-hours of selection, training and evaluation, from an empty store."""
+    return {
+        name: cost.device_hours(phases[name].seconds, phases[name].process_seconds)
+        for name in PAID
+        if name in phases
     }
 
 
@@ -43,7 +56,7 @@ def spent(phases: Phases, cost: Cost, *, stated: Mapping[str, float]) -> dict[st
 
     Money is None without a price. `stated`: as in `facts`.
     """
-    found = [phases[name] for name in ("select", "train", "evaluate") if name in phases]
+    found = [phases[name] for name in PAID if name in phases]
     total = sum(one.seconds for one in found)
     over_processes = sum(one.seconds if one.process_seconds is None else one.process_seconds for one in found)
     money = cost.money(total, over_processes)
