@@ -238,13 +238,19 @@ class LmEval:
         return embedded_sizes(self.suite, self.spread, self.limit)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Requested name -> task -> the number of its items that are evaluated; {} if a server answers."""
+        """Requested name -> task -> the number of its items that are evaluated; {} if a server answers.
+
+        A task is evaluated once, and counted for the first name that has it: a group may stand beside its tasks.
+        """
         if self._server is not None:
             return {}
         with self._tasks() as tasks:
             chosen = {name: len(numbers) for name, numbers in self._chosen(tasks).items()}
-        requested = self.suite.requested.items()
-        return {name: {task: chosen[task] for task in own if task in chosen} for name, own in requested}
+        found = {
+            name: {task: chosen.pop(task) for task in own if task in chosen}
+            for name, own in self.suite.requested.items()
+        }
+        return {name: own for name, own in found.items() if own}
 
     def part(self, items: Mapping[str, int]) -> LmEval:
         """The same evaluation of these tasks alone, with so many items of each, evenly spread."""

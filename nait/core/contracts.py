@@ -421,7 +421,10 @@ class Divisible(Protocol):
     """A suite of which a part can be evaluated, so that its time predicts the time of the whole."""
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Requested name -> task -> the number of its items that are evaluated; {} if a part tells nothing."""
+        """Requested name -> task -> the number of its items that are evaluated; {} if a part tells nothing.
+
+        A task that two names request is counted once.
+        """
         ...
 
     def part(self, items: Mapping[str, int]) -> Evaluator:

@@ -520,3 +520,11 @@ def test_a_task_without_its_package_is_refused_before_training(
     assert not evaluator(tasks=["nano_math"]).imports_functions
     with pytest.raises(ConfigError, match=r"a_package_that_is_absent.*Install the package"):
         suite.check_prompts(model)
+
+
+def test_a_task_that_a_group_and_its_own_name_request_is_counted_once(evaluator: Make) -> None:
+    both = evaluator(tasks=["toy_letters", "toy_small", "toy_sums"])
+    found = [task for tasks in both.counts().values() for task in tasks]
+    assert sorted(found) == ["toy_large", "toy_small", "toy_sums"]
+    assert list(both.counts()) == ["toy_letters", "toy_sums"]
+    assert list(evaluator(tasks=["toy_small", "toy_letters"]).counts()["toy_letters"]) == ["toy_large"]
