@@ -10,7 +10,6 @@ among the options.
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from typing import Any, Literal
 from nait.core.contracts import Model
 from nait.core.dataset.contamination import EvaluationText, texts_of
 from nait.core.dataset.examples import Example
+from nait.core.dataset.held_out_names import CHOICES, held_out_task
 from nait.core.errors import ConfigError
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.eval.harness import Backend, LmEval
@@ -42,8 +42,6 @@ SHORT_WORDS = 5
 """Answers of at most so many words are also compared exactly."""
 ENDED = "_ended"
 """The end of the name of a task that asks whether greedy decoding gives an answer and then ends."""
-CHOICES = "_choices"
-"""The end of the name of a multiple-choice task."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,8 @@ class HeldOut:
         choices: dict[str, HeldOutChoices] = {}
         folder.mkdir(parents=True, exist_ok=True)
         for number, (target, examples) in enumerate(rows.items()):
-            plain = re.sub(r"[^\w.-]", "_", target)
-            taken = f"heldout_{plain}" in (*tasks, *choices)
-            name = f"heldout_{plain}" + (f"_{number}" if taken else "")
+            name = held_out_task(target)
+            name += f"_{number}" if name in (*tasks, *choices) else ""
             answered = [one for one in examples if one.answered]
             long = beyond_context([item_of(one, template, tokenizer) for one in answered], model)
             left_out += _left_out(name, len(long), len(answered), model)

@@ -116,7 +116,7 @@ def _matrix(
         return f"{first}, {way}" if len(ways[label]) > 1 else first
 
     names = {name(label, way): label for label in labels for way in ways[label]}
-    own = {(row, task) for row in names for task in tasks if belongs(row, task, benchmarks)}
+    own = {(row, task) for row in names for task in tasks if belongs(row, task, benchmarks, singles)}
     selectors = {name(line.target, _merge(line)): line.selector for line in lines}
     cells = {
         (name(line.target, _merge(line)), line.task): line.difference for line in lines if line.difference

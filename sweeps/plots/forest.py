@@ -10,7 +10,7 @@ from nait.sweeps.grouping.names import fit, unique_names
 from nait.sweeps.render.svg import FAINT, INK, PALETTE, canvas, share_scale
 from nait.sweeps.stats.aggregates import Line, marked
 from nait.sweeps.stats.paired import ITEMS_ONLY, Difference
-from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
+from nait.sweeps.stats.target_benchmarks import Benchmarks, owned, parts_of
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 if TYPE_CHECKING:
@@ -46,26 +46,30 @@ def forest(lines: Sequence[Line], benchmarks: Benchmarks) -> Forest | None:
         return None
     named = dict(zip(unique_names(list(groups)), groups.values(), strict=True))
     first = min((not line.members, line.task) for line in headlines)[1]
-    owned = {line.task for line in headlines if belongs(line.target, line.task, benchmarks)}
-    measures = {owned.pop() if len(owned) == 1 else OWN: None, first: first}
-    found = {name: _cells(group, measures, benchmarks) for name, group in named.items()}
+    own = {target: owned(target, lines, benchmarks)[:1] for target in parts_of(lines)}
+    drawn = {line.task for line in headlines if _is_own(line, own)}
+    measures = {drawn.pop() if len(drawn) == 1 else OWN: None, first: first}
+    found = {name: _cells(group, measures, own) for name, group in named.items()}
     tested = {name for name, cells in found.items() if any(cell.tested for cell in cells.values() if cell)}
     if tested:
         found = {name if name in tested else f"{name} ({ITEMS_ONLY})": cells for name, cells in found.items()}
     titles = [title for title in measures if any(cells[title] for cells in found.values())]
     order = sorted(found, key=lambda name: _place(found[name], titles))[:MOST]
     panels = {
-        _title(title, measures[title], headlines, benchmarks): tuple(found[name][title] for name in order)
+        _title(title, measures[title], headlines, own): tuple(found[name][title] for name in order)
         for title in titles
     }
     return Forest(tuple(order), panels, left_out=len(found) - len(order))
 
 
-def _title(title: str, task: str | None, lines: Sequence[Line], benchmarks: Benchmarks) -> str:
+def _is_own(line: Line, own: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a line is on its target's own benchmark. `own`: that of each single target."""
+    return line.task in own.get(line.target, ())
+
+
+def _title(title: str, task: str | None, lines: Sequence[Line], own: Mapping[str, Sequence[str]]) -> str:
     """The panel's title, marked where lower is better."""
-    shown = [
-        line for line in lines if (line.task == task if task else belongs(line.target, line.task, benchmarks))
-    ]
+    shown = [line for line in lines if (line.task == task if task else _is_own(line, own))]
     return marked(title, shown)
 
 
@@ -74,16 +78,12 @@ def _headlines(lines: Sequence[Line]) -> list[Line]:
 
 
 def _cells(
-    group: Sequence[Line], measures: Mapping[str, str | None], benchmarks: Benchmarks
+    group: Sequence[Line], measures: Mapping[str, str | None], own: Mapping[str, Sequence[str]]
 ) -> dict[str, Difference | None]:
     """Measure -> the line's difference on that task, or on its target's own benchmark where the task is None."""
     return {
         title: next(
-            (
-                line.difference
-                for line in group
-                if (line.task == task if task else belongs(line.target, line.task, benchmarks))
-            ),
+            (line.difference for line in group if (line.task == task if task else _is_own(line, own))),
             None,
         )
         for title, task in measures.items()

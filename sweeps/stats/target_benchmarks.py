@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from nait.core.dataset.held_out_names import CHOICES, HELD_OUT, held_out_task
 from nait.sweeps.stats.aggregates import Line
 
-UNUSUAL = re.compile(r"[^\w.+-]")
-"""Characters of a target's name that a task's name does not have."""
 Benchmarks = Mapping[str, str | Sequence[str]]
 """Target -> its benchmarks, where their names do not follow from the target's."""
 
 
-def belongs(target: str, task: str, benchmarks: Benchmarks) -> bool:
-    """Whether a task is the target's own benchmark: by the mapping, else by the start or end of its name."""
+def belongs(target: str, task: str, benchmarks: Benchmarks, among: Iterable[str] = ()) -> bool:
+    """Whether a task is the target's own benchmark: by the mapping, else by the start or end of its name.
+
+    A task of held-out rows is its target's alone. `among`: other targets. Of two that fit by name, such as mmlu and
+    mmlu_pro, the longer one has the task.
+    """
     if target in benchmarks:
         named = benchmarks[target]
         return task in ([named] if isinstance(named, str) else named)
-    plain = UNUSUAL.sub("_", target)  # as the task of a target's held-out rows is named
-    return any(
-        task == name or task.endswith(f"_{name}") or task.startswith(f"{name}_") for name in (target, plain)
+    return _fits(target, task) and not any(
+        len(other) > len(target) and other not in benchmarks and _fits(other, task) for other in among
     )
 
 
+def _fits(target: str, task: str) -> bool:
+    """Whether a task's name follows from a target's."""
+    if task == target:
+        return True
+    if task.startswith(HELD_OUT):
+        own = held_out_task(target)
+        return task in (own, f"{own}{CHOICES}")
+    return task.endswith(f"_{target}") or task.startswith(f"{target}_")
+
+
+def parts_of(lines: Iterable[Line]) -> set[str]:
+    """The targets of lines, and the parts of merged ones."""
+    return {part for line in lines for part in line.target.split("+")}
+
+
 def owned(target: str, lines: Sequence[Line], benchmarks: Benchmarks) -> tuple[str, ...]:
-    """The headline tasks that belong to a target, or to any part of a merged target."""
+    """The headline tasks that belong to a target, or to any part of a merged target.
+
+    Of these, a task of the target's own name is enough, or the likelihood of its held-out rows.
+    """
     tasks = sorted({line.task for line in lines if line.headline and line.task})
-    found = []
+    found, among = [], parts_of(lines)
     for part in target.split("+"):
-        own = [task for task in tasks if belongs(part, task, benchmarks)]
-        found += [part] if part in own and part not in benchmarks else own
+        own = [task for task in tasks if belongs(part, task, benchmarks, among)]
+        first = (
+            [] if part in benchmarks else [name for name in (part, held_out_task(part)) if name in own][:1]
+        )
+        found += first or own
     return tuple(dict.fromkeys(found))
 
 

@@ -104,7 +104,8 @@ class _Measurement:
 
     def _recall(self, task: str, worth: Worth, table: ScoreTable) -> float | None:
         """Recall of the rows whose family is the benchmark's target."""
-        names = {family for family in self.families.values() if belongs(family, task, self.benchmarks)}
+        families = set(self.families.values())
+        names = {family for family in families if belongs(family, task, self.benchmarks, families)}
         relevant = np.array([self.families.get(key, "") in names for key in table.ids], dtype=np.bool_)
         return recall(worth.ranking, relevant)
 

@@ -71,7 +71,12 @@ def order_of(config: Mapping[str, Any]) -> Callable[[ScoreTable], Ranking] | Non
 def columns_for(table: ScoreTable, task: str, benchmarks: Benchmarks) -> list[int]:
     """The columns of the target that the benchmark belongs to; all columns where it belongs to none."""
     groups = by_target(table.targets)
-    own = [column for name, found in groups.items() if belongs(name, task, benchmarks) for column in found]
+    own = [
+        column
+        for name, found in groups.items()
+        if belongs(name, task, benchmarks, groups)
+        for column in found
+    ]
     return own or list(range(len(table.targets)))
 
 

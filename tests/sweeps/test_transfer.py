@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nait.core.dataset.examples import Example, Turn
 from nait.core.statistics.results import Row
+from nait.eval.held_out import HeldOut
+from nait.models.prompts.templates import TextTemplate
+from nait.nano.pools import nano_model
 from nait.store import Store, read_json, signed, write_json
 from nait.store.files.checksums import CHECKSUM
 from nait.sweeps.analyses.claims import Claim, claims
@@ -65,6 +69,40 @@ def test_a_target_owns_the_benchmark_of_its_name_or_the_one_it_is_given() -> Non
     assert belongs("gsm", "gsm8k", {"gsm": "gsm8k"})
     assert belongs("gsm", "svamp", {"gsm": ["gsm8k", "svamp"]})
     assert not belongs("math", "nano_math", {"math": "gsm8k"})
+
+
+@pytest.mark.parametrize("target", ["c+", "c#", "my refs", "gsm8k", "a.b-c", "über"])
+def test_a_target_owns_the_tasks_of_its_held_out_rows_and_no_other_target_does(
+    target: str, tmp_path: Path
+) -> None:
+    rows = [Example(f"r{k}", (Turn(f"what is {k}", str(k), options=(str(k), "x")),), row=k) for k in range(2)]
+    suite = HeldOut().suite_of(
+        {target: rows, f"easy_{target}": rows}, template=TextTemplate(prompt="{user} "), model=nano_model(),
+        folder=tmp_path,
+    )  # fmt: skip
+    own, other = list(suite.tasks)
+    assert [task for task in (*suite.tasks, *suite.choices) if belongs(target, task, {})] == [
+        own, f"{own}_choices",
+    ]  # fmt: skip
+    assert belongs(f"easy_{target}", other, {})
+
+
+def test_of_two_targets_that_fit_a_task_by_name_the_longer_one_has_it() -> None:
+    assert belongs("mmlu", "mmlu_pro", {})
+    assert not belongs("mmlu", "mmlu_pro", {}, ["mmlu", "mmlu_pro"])
+    assert belongs("mmlu_pro", "mmlu_pro", {}, ["mmlu", "mmlu_pro"])
+    assert belongs("mmlu", "mmlu", {}, ["mmlu", "mmlu_pro"])
+    assert belongs("mmlu", "mmlu_pro", {"mmlu_pro": "other"}, ["mmlu", "mmlu_pro"])
+
+
+def test_a_task_of_a_longer_target_is_not_framed_for_the_shorter_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for target in ("math", "math_word"):
+        for name in ("random", "nait"):
+            put(store, name, target=target, share={"nano_math": 0.5, "math_word": 0.4})
+    rows = collect(RunSet.load(store))
+    (matrix,) = matrices(summarise(rows, outcomes(RunSet.load(store), rows)), {})
+    assert matrix.own == {("math", "nano_math"), ("math_word", "math_word")}
 
 
 def test_rows_are_targets_columns_are_benchmarks_without_their_mean(tmp_path: Path) -> None:
