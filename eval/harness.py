@@ -240,7 +240,7 @@ class LmEval:
     def counts(self) -> dict[str, dict[str, int]]:
         """Requested name -> task -> the number of its items that are evaluated; {} if a server answers.
 
-        A task is evaluated once, and counted for the first name that has it: a group may stand beside its tasks.
+        A task is evaluated once, and counted for the first name that has it: a group may be requested with its tasks.
         """
         if self._server is not None:
             return {}

@@ -31,7 +31,9 @@ DIGITS = 20
 class Explanation:
     """Why a row of the pool is selected or not, for one target.
 
-    `rank`: from 1, None if the row cannot be ranked. `percentile`: the share of eligible rows with a lower score.
+    `rank`: from 1 in the selector's order, None if the row cannot be ranked. `percentile`: the share of eligible rows
+    with a lower score. `by_score`: the ranks follow this score; under another order, such as turns of columns, rank
+    and percentile may disagree.
     `needed`: the score of the last selected row, None unless the order is by the score of one column. `layers`:
     layer -> contribution.
     `nearest`: id and similarity of the most similar reference rows.
@@ -48,6 +50,9 @@ class Explanation:
     reason: str
     layers: dict[int, float]
     nearest: list[tuple[str, float]]
+    by_score: bool = True
+    columns: int = 1
+    """The number of score columns, of which `score` is the highest."""
 
 
 def place_of(pool: Pool, name: str) -> int:
@@ -99,6 +104,8 @@ def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
                 reason=table.reasons.get(example.id, ""),
                 layers=layers.get(target, {}),
                 nearest=nearest.get(target, []),
+                by_score=by_score,
+                columns=len(columns),
             )
         )
     return found

@@ -149,3 +149,17 @@ def test_a_column_of_merged_targets_has_the_nearest_rows_of_all() -> None:
     found = scored(Swaps(), [[4], [3], [2], [1]], ("code+math",), Highest())
     (one,) = explain_row(0, replace(found, targets=[target(2, name="code"), REFS]))
     assert one.nearest == [(REFS.examples[1].id, 0.75), (REFS.examples[0].id, 0.25)]
+
+
+def test_a_rank_by_turns_is_distinguished_from_the_share_of_lower_scores() -> None:
+    """By turns the third row is second, although its highest score is the third highest."""
+    table = [[4, 1], [3, 0], [2, 2], [1, 0]], ("math/a", "math/b")
+    found = scored(object(), *table, RoundRobin())
+    (one,) = explain_row(2, found)
+    assert (one.rank, one.percentile, one.by_score, one.columns) == (2, 0.25, False, 2)
+    text = "\n".join(_explained(one, {}))
+    assert "rank 2, score 2 (highest of 2 reference rows), above 25.0% of the rows." in text
+    assert "the rank is in the order, the share of rows by the score." in " ".join(text.split())
+    (alone,) = explain_row(2, scored(object(), [[4], [3], [2], [1]], ("math",), Highest()))
+    assert alone.by_score
+    assert "the rank is in the order" not in "\n".join(_explained(alone, {}))

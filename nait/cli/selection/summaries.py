@@ -62,6 +62,11 @@ def _warnings(run: SelectionRun) -> list[str]:
     return [wrapped(f"Warning: {text}") for text in run.warnings]
 
 
+NOT_BY_SCORE = (
+    "The order does not sort by this score alone: the rank is in the order, the share of rows by the score."
+)
+
+
 def explained_text(run: SelectionRun, row: str) -> str:
     """Why a row is selected or not, in lines."""
     references = {example.id: example for target in run.job.targets for example in target.examples}
@@ -73,8 +78,11 @@ def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]
     if one.score is None or one.percentile is None:
         return [f"Row {one.row} {chosen}: {one.reason or 'it has no score'}."]
     rank = f"rank {one.rank:,}, " if one.rank else ""
+    of = f" (highest of {one.columns} reference rows)" if one.columns > 1 else ""
     above = f"above {one.percentile:.1%} of the rows"
-    lines = [f"Row {one.row} {chosen} for {one.target}: {rank}score {one.score:.4g}, {above}."]
+    lines = [f"Row {one.row} {chosen} for {one.target}: {rank}score {one.score:.4g}{of}, {above}."]
+    if one.rank and not one.by_score:
+        lines.append(f"  {NOT_BY_SCORE}")
     if one.needed is not None and not one.selected:
         lines.append(f"  The last selected row has {one.needed:.4g}: {_missing(one.needed - one.score)}.")
     if one.layers:
