@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nait.core.statistics.results import Row
@@ -17,6 +17,8 @@ from nait.sweeps.stored_runs.method_names import TARGETLESS
 from nait.sweeps.stored_runs.run_set import RunSet
 
 TEMPLATE_TEXT = "template text"
+MODEL_CONTENT, POOL_CONTENT = "model content", "pool content"
+"""No source states these: weights or rows of the same name may be others."""
 DIGEST_CHARS = 12
 """A template is known by its name and by the beginning of its digest: a key of it may have another value."""
 
@@ -25,7 +27,8 @@ DIGEST_CHARS = 12
 class Arm:
     """The lines of one method, target and budget by task; its recorded facts; its evaluation's suite and address.
 
-    `name` has the target and the budget where the table has several.
+    `owners`: task -> the names of the groups that contain it, the smallest first. `name` has the target and the
+    budget where the table has several.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Arm:
     facts: Mapping[str, str]
     suite: Mapping[str, Any]
     evaluation: str = ""
+    owners: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def is_of(self, figure: Figure) -> bool:
         """Whether the figure is about this method, target and order."""
@@ -84,11 +88,35 @@ def arms(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> list[Arm]:
         targets = frozenset(row.target.split("+"))
         found.setdefault(
             place,
-            Arm(row.selector, row.method, targets, own, _facts(runs, record, first), suite, row.evaluation),
+            Arm(
+                row.selector,
+                row.method,
+                targets,
+                own,
+                _facts(runs, record, first),
+                suite,
+                row.evaluation,
+                _owners(runs, evaluation),
+            ),
         )
     return [
         replace(arm, name=name) for name, arm in zip(unique_names(list(found)), found.values(), strict=True)
     ]
+
+
+def _owners(runs: RunSet, evaluation: Artifact | None) -> dict[str, list[str]]:
+    """Task -> the groups and tags with results that contain it, the smallest first."""
+    if evaluation is None:
+        return {}
+    inside = {
+        one.task: {member.task for member in one.members} for one in runs.results(evaluation) if one.members
+    }
+    inside |= {name: set(tasks) for name, tasks in evaluation.manifest.get("requested", {}).items()}
+    found: dict[str, list[str]] = {}
+    for name, tasks in sorted(inside.items(), key=lambda pair: len(pair[1])):
+        for task in tasks:
+            found.setdefault(task, []).append(name)
+    return found
 
 
 def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
@@ -109,7 +137,9 @@ def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
         **recipe,
         TEMPLATE_TEXT: recipe.get("template", "unknown")[:DIGEST_CHARS],
         "model": str(labels["model"]),
+        MODEL_CONTENT: recorded.model_content[:DIGEST_CHARS] or "unknown",
         "pool": str(labels["pool"]),
+        POOL_CONTENT: recorded.pool_content[:DIGEST_CHARS] or "unknown",
         "pool rows": str(scores.manifest.get("rows", "unknown")) if scores else "unknown",
         "selected rows": str(line.selected_rows),
         "seeds": str(line.seeds),

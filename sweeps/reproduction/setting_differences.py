@@ -60,21 +60,20 @@ def _benchmark_differences(figure: Figure, arm: Arm) -> Iterator[SettingDifferen
     if measured and arm.suite.get("apply_chat_template"):
         yield SettingDifference("prompts", "in the chat template", "plain")
     for name, line in measured.items():
-        yield from _protocol_differences(name, figure.protocols[name], arm.suite, line)
+        yield from _protocol_differences(name, figure.protocols[name], arm, line)
 
 
-def _protocol_differences(
-    name: str, protocol: Protocol, suite: Mapping[str, Any], line: Line
-) -> Iterator[SettingDifference]:
+def _protocol_differences(name: str, protocol: Protocol, arm: Arm, line: Line) -> Iterator[SettingDifference]:
     """How a benchmark's measured protocol differs: lacking subtasks, items, examples, cap on answers."""
+    suite = arm.suite
     if line.missing:
         yield SettingDifference(f"{name}: subtasks", f"without {line.missing}", "all")
-    if (items := _items(protocol, suite, line)) is not None:
+    if (items := _items(protocol, arm, line)) is not None:
         yield SettingDifference(f"{name}: items", *items)
     shots = _shots(suite.get("tasks") or {}, line)
     if shots - {protocol.shots}:
         yield SettingDifference(f"{name}: examples", "/".join(map(str, sorted(shots))), str(protocol.shots))
-    caps = _of_tasks(suite.get("max_gen_toks"), line)
+    caps = _of_tasks(suite.get("max_gen_toks"), line, arm)
     if caps != [protocol.tokens]:
         here, there = (
             "/".join(str(cap or TASKS_OWN) for cap in found) for found in (caps, [protocol.tokens])
@@ -82,24 +81,28 @@ def _protocol_differences(
         yield SettingDifference(f"{name}: tokens of an answer", here, there)
 
 
-def _items(protocol: Protocol, suite: Mapping[str, Any], line: Line) -> tuple[str, str] | None:
+def _items(protocol: Protocol, arm: Arm, line: Line) -> tuple[str, str] | None:
     """The number of items here and of the benchmark, where they differ."""
+    suite = arm.suite
     if protocol.items is not None:
         return None if line.n == protocol.items else (f"{line.n:,}", f"{protocol.items:,}")
-    spreads = [str(one) for one in _of_tasks(suite.get("spread"), line) if one is not None]
+    spreads = [str(one) for one in _of_tasks(suite.get("spread"), line, arm) if one is not None]
     limits = ["/".join(spreads)] if spreads else []
     limits += [str(suite["limit"])] if suite.get("limit") is not None else []
     return (f"at most {' and '.join(limits)} of a task", "all") if limits else None
 
 
-def _of_tasks(setting: Any, line: Line) -> list[int | None]:
+def _of_tasks(setting: Any, line: Line, arm: Arm) -> list[int | None]:
     """The different values of a setting of the suite for the tasks of a line, lowest first; None without a value.
 
     A setting is a number for all tasks, or by task or group. The innermost name decides, as in the evaluation.
     """
     if not isinstance(setting, Mapping):
         return [setting]
-    found = {setting.get(name, setting.get(line.task)) for name in (line.members or (line.task,))}
+    found = set()
+    for task in line.members or (line.task,):
+        names = dict.fromkeys((task, *arm.owners.get(task, ()), line.task))
+        found.add(next((setting[name] for name in names if name in setting), None))
     return sorted(found, key=lambda one: (one is None, one or 0))
 
 

@@ -17,7 +17,7 @@ from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import measured
 from nait.sweeps.reproduction.comparison_table import DIFFERENT, _arms_of, beside_published
 from nait.sweeps.reproduction.measured_arms import DIGEST_CHARS, Arm, arms
-from nait.sweeps.reproduction.published_figures import Published, parse, published
+from nait.sweeps.reproduction.published_figures import Protocol, Published, parse, published
 from nait.sweeps.reproduction.setting_differences import SettingDifference, setting_differences
 from nait.sweeps.stored_runs.run_set import RunSet
 
@@ -190,6 +190,39 @@ def test_a_cap_of_a_part_of_a_benchmark_is_named(caps: dict[str, int], words: st
         }
     )  # fmt: skip
     assert shown(store, known)["NAIT"].differs == ([words] if words else [])
+
+
+def test_a_cap_of_a_group_around_or_within_a_benchmark_is_named(store: Store) -> None:
+    """Groups of the evaluation: `outer` contains the benchmark `nano`, and `inner` is a part of it."""
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs, "random")
+    arm = next(arm for arm in arms(runs, one.rows, one.lines) if arm.method == "nait")
+    assert arm.owners["nano_math"] == ["nano"]
+    protocols = {"all": Protocol("nano", "acc_macro", 0, tokens=64)}
+    figure = replace(source().figures[1], selector="nait", settings={}, protocols=protocols)
+    tasks = ("nano_math", "nano_code", "nano_facts")
+    owners = {task: ["nano", "outer"] for task in tasks} | {"nano_code": ["inner", "nano", "outer"]}
+
+    def named(caps: Mapping[str, int]) -> list[str]:
+        suite = {**arm.suite, "max_gen_toks": caps}
+        return [str(one) for one in setting_differences(figure, replace(arm, suite=suite, owners=owners))]
+
+    assert named({"outer": 64}) == []
+    assert named({"outer": 8}) == ["all: tokens of an answer 8, not 64"]
+    assert named({"outer": 64, "inner": 8}) == ["all: tokens of an answer 8/64, not 64"]
+    assert named({"nano": 64, "outer": 8}) == []
+
+
+def test_the_contents_of_model_and_pool_are_shown_since_no_source_states_them(store: Store) -> None:
+    known = source(**{"model content": None, "pool content": None})
+    omitted = shown(store, known)["NAIT"].omitted
+    assert {"model content (m0 here)", "pool content (c0ffee00 here)"} <= set(omitted)
+    for name in ("model content", "pool content"):
+        assert all(name in figure.settings for figure in published().figures)
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs, "random")
+    (*_, note) = beside_published(runs, one.rows, one.lines, known)
+    assert "compared by name" in str(note)
 
 
 def test_a_spread_of_a_part_of_a_benchmark_is_named(tmp_path: Path) -> None:
