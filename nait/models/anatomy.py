@@ -3,11 +3,13 @@
 `residual` is a block's output (before the final norm, also for the last block), `mlp` the input of the MLP's
 down-projection (the "neurons"), `mlp_out` and `attn_out` the outputs of the MLP and the attention, before a norm or a
 scale that some families (Gemma, OLMo 2, Granite) apply before they add them to the residual stream. Blocks are
-numbered 1..L; 0 is the embeddings, at the residual site only.
+numbered 1..L; 0 is the embeddings, at the residual site only. A block's recurrence (Mamba), short convolution and
+per-layer embeddings are neither its MLP nor its attention.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 Site = Literal["residual", "mlp", "mlp_out", "attn_out"]
 SITES: tuple[Site, ...] = ("residual", "mlp", "mlp_out", "attn_out")
+_MLP = re.compile(r"mlp|feed_?forward|ffn|moe", re.IGNORECASE)
+"""Part of the names, or of the classes, of a block's MLP."""
+_OTHER = re.compile(r"mamba|ssm|conv|recurrent|temporal|per_layer|altup|laurel|norm")
+_OTHER_CLASS = re.compile(r"Attention$|Mixer$|Mamba\d*$|ShortConv|RecurrentBlock")
+"""Part of the names, and of the classes, of what is not the MLP."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Anatomy:
             return HookPoint(block, "output", self.hidden)
         if site == "attn_out":
             return HookPoint(self._attention(block, layer), "output", self.hidden)
-        if site == "mlp_out" and _experts(block) is not None:
+        if site == "mlp_out" and _experts(block):
             return HookPoint(self._container(block, layer), "output", self.hidden)
         down = self._down_projection(block, layer)
         return (
@@ -71,29 +78,36 @@ class Anatomy:
         )
 
     def _down_projection(self, block: nn.Module, layer: int) -> nn.Module:
-        """The last linear map outside attention whose output has the hidden size."""
-        if _experts(block) is not None:
+        """The last linear map of the MLP whose output has the hidden size."""
+        if _experts(block):
             raise ModelError(
                 f"block {layer} of {self.name} is a mixture of experts and has no single down-projection",
                 where="selector.site",
                 fix="Use selector.site=residual, mlp_out or attn_out.",
             )
-        maps = [
-            module
-            for name, module in _outermost_linears(block)
-            if not _is_attention(name) and _out_width(module) == self.hidden
-        ]
+        maps = self._mlp_maps(block)
         if not maps:
             raise ModelError(
                 f"block {layer} of {self.name} has no MLP down-projection",
                 where="selector.site",
                 fix="Use selector.site=residual.",
             )
-        return maps[-1]
+        return maps[-1][1]
+
+    def _mlp_maps(self, block: nn.Module) -> list[tuple[str, nn.Module]]:
+        """The linear maps of the MLP, by name, whose output has the hidden size: those in modules that are named so,
+        else all outside the attention and other known parts (the `fc2` of a block)."""
+        maps = [
+            (name, module)
+            for name, module in _outermost_linears(block)
+            if _out_width(module) == self.hidden and not _is_outside_mlp(block, name)
+        ]
+        return [one for one in maps if _MLP.search(" ".join([one[0], *_classes(block, one[0])]))] or maps
 
     def _attention(self, block: nn.Module, layer: int) -> nn.Module:
         for name, module in block.named_children():
-            if _is_attention(name) and any(_is_linear(part) for part in module.modules()):
+            attends = _is_attention(name) or type(module).__name__.endswith("Attention")
+            if attends and any(_is_linear(part) for part in module.modules()):
                 return module
         raise ModelError(
             f"block {layer} of {self.name} has no attention module",
@@ -102,12 +116,18 @@ class Anatomy:
         )
 
     def _container(self, block: nn.Module, layer: int) -> nn.Module:
-        for module in block.children():
-            if any(name.split(".")[-1] == "experts" for name, _ in module.named_modules()):
-                return module
-        raise ModelError(
-            f"block {layer} of {self.name} has no MLP", where="selector.site", fix="Use residual."
-        )
+        """The module with the experts. Raises: ModelError if the MLP has parts beside it, which are added to it."""
+        (first, *_) = _experts(block)
+        name = first.split(".")[0]
+        beside = [other for other, _ in self._mlp_maps(block) if other.split(".")[0] != name]
+        if "." not in first or beside:
+            raise ModelError(
+                f"block {layer} of {self.name} has no single MLP: its experts and "
+                f"{beside[0] if beside else 'the rest'} are separate modules",
+                where="selector.site",
+                fix="Use selector.site=residual or attn_out.",
+            )
+        return block.get_submodule(name)
 
 
 def dissect(network: Any) -> Anatomy:
@@ -151,6 +171,18 @@ def _is_attention(name: str) -> bool:
     return any("attn" in part or "attention" in part for part in name.split(".")) and "norm" not in name
 
 
+def _is_outside_mlp(block: nn.Module, name: str) -> bool:
+    """Whether a module is in the attention, or in a recurrence, a convolution or per-layer embeddings."""
+    classes = _classes(block, name)
+    return _is_attention(name) or bool(_OTHER.search(name)) or any(map(_OTHER_CLASS.search, classes))
+
+
+def _classes(block: nn.Module, name: str) -> list[str]:
+    """The classes of the modules around a module of the block."""
+    parts = name.split(".")
+    return [type(block.get_submodule(".".join(parts[:end]))).__name__ for end in range(1, len(parts))]
+
+
 def _is_linear(module: Any) -> bool:
     """Whether a module is linear: torch's Linear, modules like it, or GPT-2's transposed Conv1D."""
     return hasattr(module, "weight") and (
@@ -176,6 +208,7 @@ def _in_width(module: Any) -> int:
     return int(module.nx if type(module).__name__ == "Conv1D" else module.in_features)
 
 
-def _experts(block: nn.Module) -> nn.Module | None:
-    found = [module for name, module in block.named_modules() if name.split(".")[-1] == "experts"]
-    return found[0] if found else None
+def _experts(block: nn.Module) -> list[str]:
+    """The names of the modules that hold experts, outside the attention (JetMoE's has experts too)."""
+    names = [name for name, _ in block.named_modules() if name.split(".")[-1] == "experts"]
+    return [name for name in names if not _is_attention(name)]

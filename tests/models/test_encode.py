@@ -189,6 +189,21 @@ def test_a_chat_templates_generation_mask_marks_the_answer() -> None:
     assert shown(one, ChatTemplate(), purpose="train", tok=tok)[1] == "<say>say[end]<say>a[end]"
 
 
+@pytest.mark.parametrize("answer", ["end", "n", "]", "d", " end ", "[end]", "the end"])
+def test_words_of_the_masks_closing_text_are_an_answer_like_others(answer: str) -> None:
+    tok = tokenizer()
+    tok.chat_template = MASKED
+    one = example(("say?", "yes"), ("a?", answer))
+    assert shown(one, ChatTemplate(), tok=tok)[1] == f"<say>yes<say>{answer}"
+    assert shown(one, ChatTemplate(), purpose="train", tok=tok)[1] == f"<say>yes[end]<say>{answer}[end]"
+
+
+def test_a_blank_answer_in_a_mask_has_no_closing_text() -> None:
+    tok = tokenizer()
+    tok.chat_template = MASKED
+    assert shown(example(("say?", "yes"), ("a?", "\n")), ChatTemplate(), tok=tok)[1] == "<say>yes<say>\n"
+
+
 def test_a_chat_template_that_depends_on_answers_is_matched_at_the_last_place() -> None:
     tok = tokenizer()
     tok.chat_template = (

@@ -48,20 +48,27 @@ def place_answer(
     Raises: ConfigError for a template that does not show the assistant's text; DataError for one that changes it.
     """
     rest, answer = whole[len(asked) :], messages[-1]["content"]
+    framed = _framed(chat, messages, asked, whole)
     if _GENERATION.search(chat.text):
-        found = _masked(chat, messages, len(asked), whole)
+        found = _masked(chat, messages, len(asked), whole, framed)
         if found is not None:
             return found
-    try:
-        framed = _between(rest, answer, _frame(chat))
-    except DataError:  # such as a template that requires a system message
-        framed = None
-    if framed is None:
-        mark = _absent(_SENTINEL, whole)
-        other = chat.render([*messages[:-1], {**messages[-1], "content": mark}], False)
-        header, seen, closing = other[len(asked) :].partition(mark)
-        framed = _between(rest, answer, (header, closing)) if seen and other.startswith(asked) else None
     return framed or _last_match(rest, answer, where)
+
+
+def _framed(chat: Chat, messages: Sequence[Message], asked: str, whole: str) -> PlacedAnswer | None:
+    """The parts by a rendering with a sentinel in place of the answer; None if the template depends on answers."""
+    rest, answer = whole[len(asked) :], messages[-1]["content"]
+    try:
+        found = _between(rest, answer, _frame(chat))
+    except DataError:  # such as a template that requires a system message
+        found = None
+    if found is not None:
+        return found
+    mark = _absent(_SENTINEL, whole)
+    other = chat.render([*messages[:-1], {**messages[-1], "content": mark}], False)
+    header, seen, closing = other[len(asked) :].partition(mark)
+    return _between(rest, answer, (header, closing)) if seen and other.startswith(asked) else None
 
 
 @lru_cache(maxsize=8)
@@ -98,8 +105,14 @@ def _absent(mark: str, text: str) -> str:
     return mark
 
 
-def _masked(chat: Chat, messages: Sequence[Message], begin: int, whole: str) -> PlacedAnswer | None:
-    """The parts by the template's generation block, which holds the answer and the text after it."""
+def _masked(
+    chat: Chat, messages: Sequence[Message], begin: int, whole: str, framed: PlacedAnswer | None
+) -> PlacedAnswer | None:
+    """The parts by the template's generation block, which holds the answer and the text after it.
+
+    The answer ends where it does in `framed`: its words may be part of the block's own text, as "end" is of
+    "<|im_end|>". Without that, it ends with the last match of its text.
+    """
     from transformers.utils.chat_template_utils import render_jinja_template
 
     texts, blocks = render_jinja_template(
@@ -115,6 +128,8 @@ def _masked(chat: Chat, messages: Sequence[Message], begin: int, whole: str) -> 
     answer = messages[-1]["content"].strip()
     at = whole.rfind(answer, start, stop) if answer else -1
     end = at + len(answer) if at >= 0 else stop
+    if framed is not None:
+        end = max(start, min(stop, len(whole) - len(framed.closing)))
     return PlacedAnswer(whole[begin:start], whole[start:end], whole[end:])
 
 

@@ -15,8 +15,9 @@ from nait.models.prompts.frozen_clock import DAY, freeze_clock, midnight
 from nait.models.prompts.lost_text import check_shown
 from nait.models.prompts.templates import Span
 
-CHAT_VERSION = 2
-"""Version 2 finds an answer by the template's mask or a sentinel, not by the first match of its text."""
+CHAT_VERSION = 3
+"""Version 2 finds an answer by the template's mask or a sentinel, not by the first match of its text. Version 3 finds
+the end of an answer in a mask by the sentinel, not by the last match of its text."""
 
 REFUSALS = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError,

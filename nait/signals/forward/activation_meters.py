@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from nait.core.errors import ModelError
 from nait.models.anatomy import Anatomy, HookPoint
 from nait.models.tokens.batches import Batch
 from nait.signals.specs.activations import Features, Mean, Norms, Projections, Reading, ReadingSignal
@@ -75,6 +76,7 @@ class ReadingMeter:
         self.batch: Batch | None = None
         self.kept: dict[int, list[Any]] = {}
         self.projected: list[Any] = []
+        self.read: list[int] = []
         projections = [signal for signal in self.signals if isinstance(signal, Projections)]
         self.widths = [signal.directions.shape[0] for signal in projections]
         self.centers = {
@@ -98,11 +100,17 @@ class ReadingMeter:
         self.batch = batch
         self.kept = {number: [] for number in range(len(self.signals))}
         self.projected = []
+        self.read = []
 
     def _read(self, place: int, activation: torch.Tensor) -> None:
         batch = self.batch
         assert batch is not None
         rows, width = batch.input_ids.shape
+        self.read.append(place)
+        if tuple(activation.shape[:2]) != (rows, width) and activation.shape[0] != rows * width:
+            raise self._unknown(
+                place, f"have the shape {tuple(activation.shape)} for {rows} rows of {width} tokens"
+            )
         f_bd = summarise(activation.reshape(rows, width, -1), batch.on(activation.device), self.reading)
         f_bd = f_bd.to(batch.real.device)  # blocks may run on several devices
         if self.v_lcd is not None:
@@ -120,6 +128,9 @@ class ReadingMeter:
         """Values of the batch, one tensor per signal: [B, L, D], [B, C, L], [B, L]; or sums [1, L, D]."""
         import torch
 
+        if self.read != list(range(len(self.points))):
+            wrong = next((place for place in range(len(self.points)) if self.read.count(place) != 1), 0)
+            raise self._unknown(wrong, f"are computed {self.read.count(wrong)} times for each text")
         values: list[torch.Tensor] = []
         p_bcl = torch.stack(self.projected, dim=2) if self.projected else None
         at, widths = 0, iter(self.widths)
@@ -132,6 +143,13 @@ class ReadingMeter:
             else:
                 values.append(torch.stack(self.kept[number], dim=1))
         return values
+
+    def _unknown(self, place: int, what: str) -> ModelError:
+        return ModelError(
+            f"its activations at layer {self.layers[place]} {what}",
+            where=f"selector.site={self.reading.site}",
+            fix="Use another site: attn_out or mlp_out, or residual.",
+        )
 
 
 def summarise(h_btd: torch.Tensor, batch: Batch, reading: Reading) -> torch.Tensor:
