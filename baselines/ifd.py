@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from nait.baselines.shared.single_column import Floats, mean_nll, one_column
 from nait.baselines.shared.warmup import Warmup
@@ -26,6 +27,8 @@ from nait.signals.specs.activations import Losses, Signal
 
 Ratio = Literal["means", "perplexities"]
 RATIOS: tuple[Ratio, ...] = ("means", "perplexities")
+CUT_TURNS = "turns beyond max_length"
+"""The reason of a conversation that is cut: its direct text, without the later prompts, has more of its answers."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class Ifd:
       answer. The published code uses a constant for all tokenizers.
     - `warmup`: first fine-tune the scoring model on a few rows of each cluster.
     """
+
+    version: ClassVar[int] = 2
+    """Since 2, conversations that are cut are not ranked."""
 
     template: Template
     direct: Template
@@ -90,6 +96,8 @@ class Ifd:
             "prompt fills max_length": room <= 0,
             "no answer token left": (losses_c[:, 1] == 0) | (losses_d[:, 1] == 0),
             "more of the answer fits alone than behind its prompt": losses_d[:, 1] > room,
+            CUT_TURNS: _several_turns(pool)
+            & (conditioned.tokens(pool).truncated | direct.tokens(pool).truncated),
         }
         if self.highest is not None:
             unrankable[f"IFD above {self.highest:g}"] = ifd_n > self.highest
@@ -103,3 +111,8 @@ class Ifd:
     def _ratio(self, s_c: Floats, s_d: Floats) -> Floats:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             return np.asarray(s_c / s_d if self.ratio == "means" else np.exp(s_c - s_d))
+
+
+def _several_turns(pool: Pool) -> npt.NDArray[np.bool_]:
+    """Which rows [N] have more than one turn."""
+    return np.array([len(example.turns) > 1 for example in pool.examples], dtype=np.bool_)

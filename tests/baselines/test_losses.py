@@ -100,6 +100,19 @@ def test_a_wrong_allowance_is_seen(opened: Open) -> None:
     assert table.ineligible_counts() == {"more of the answer fits alone than behind its prompt": 1}
 
 
+def test_a_conversation_that_is_cut_is_not_ranked(opened: Open) -> None:
+    """Its direct text would hold the later answers too: other tokens than behind the prompts."""
+    long = Example("a", (Turn("hi", "y" * 50), Turn("x" * 100, "z" * 50)))
+    rows = gather("two", [long, Example("b", (Turn("hi", "yes"), Turn("and", "no")), row=1)])
+    x = opened(max_length=128)
+    (c, _, _), (d, _, _) = ALL.requests(rows, [], x)
+    assert c.tokens(rows).answer_tokens.tolist() == [50, 5]
+    assert d.tokens(rows).answer_tokens.tolist() == [100, 5]
+    table = ALL.score(rows, [], x)
+    assert table.eligible.tolist() == [False, True]
+    assert table.ineligible_counts() == {"turns beyond max_length": 1}
+
+
 def test_methods_share_a_pass_through_their_requests(opened: Open) -> None:
     x = opened()
     forwards: list[int] = []

@@ -78,7 +78,7 @@ def hybrid(name: str, options: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("family", HYBRIDS)
-def test_a_recurrence_and_per_layer_embeddings_are_no_neurons(family: str) -> None:
+def test_the_neurons_are_those_of_the_mlp_beside_a_recurrence_or_per_layer_embeddings(family: str) -> None:
     name, options, down = HYBRIDS[family]
     anatomy = dissect(hybrid(name, options))
     for layer in range(1, LAYERS + 1):

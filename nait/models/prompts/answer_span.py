@@ -48,12 +48,15 @@ def place_answer(
     Raises: ConfigError for a template that does not show the assistant's text; DataError for one that changes it.
     """
     rest, answer = whole[len(asked) :], messages[-1]["content"]
-    framed = _framed(chat, messages, asked, whole)
     if _GENERATION.search(chat.text):
+        try:
+            framed = _framed(chat, messages, asked, whole)
+        except ConfigError:  # a template that cuts answers, such as the sentinel
+            framed = None
         found = _masked(chat, messages, len(asked), whole, framed)
         if found is not None:
             return found
-    return framed or _last_match(rest, answer, where)
+    return _framed(chat, messages, asked, whole) or _last_match(rest, answer, where)
 
 
 def _framed(chat: Chat, messages: Sequence[Message], asked: str, whole: str) -> PlacedAnswer | None:
