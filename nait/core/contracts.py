@@ -336,6 +336,15 @@ class PoolTrainer(Protocol):
 
 
 @runtime_checkable
+class AdapterTrainer(Protocol):
+    """A trainer that may train an adapter, which an evaluation then runs beside the model's own weights."""
+
+    def save_untrained(self, model: Model, folder: Path) -> Path | None:
+        """The folder of an adapter as `train` writes it, but without effect; None if all weights are trained."""
+        ...
+
+
+@runtime_checkable
 class ShareableTrainer(Protocol):
     """A trainer whose work several processes share. Rank 0 calls `train`, the others `assist` with the same rows."""
 

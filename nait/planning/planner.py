@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nait.core.addresses import address, canonical
-from nait.core.contracts import Describer, Sizes
+from nait.core.contracts import AdapterTrainer, Describer, Sizes
 from nait.core.estimates.plans import Pass, Phase, Plan, known_seconds
 from nait.core.estimates.training_memory import describe as describe_memory
 from nait.core.ranking.budgets import asked_rows
@@ -259,20 +259,34 @@ class Planner:
             except NotStored:
                 pass
         suite, model = canonical(work.evaluator.key()), work.model.fingerprint
-        earlier = [
-            one.seconds
-            for one in self.store.artifacts("evaluations")
-            if one.manifest["key"]["suite"] == suite and one.manifest["key"]["model"] == model
-        ]
-        stored = False if known else None
-        if not earlier:
-            name = address({"suite": suite, "model": model})
-            if name not in _TIMED:
-                _TIMED[name] = time_evaluation(
-                    work.evaluator, self.timed, self.scratch / "evaluation", seconds=self.seconds
-                )
-            return Phase("evaluate", stored, *_TIMED[name])
-        return Phase("evaluate", stored, median(earlier), f"median of {len(earlier)} earlier evaluation(s)")
+        trains = work.trainer is not None and work.trainer.recipe is not None
+        earlier: dict[bool, list[float]] = {True: [], False: []}
+        for one in self.store.artifacts("evaluations"):
+            key = one.manifest["key"]
+            if key["suite"] == suite and key["model"] == model:
+                earlier[key["adapter"] is not None].append(one.seconds)
+        alike, others = earlier[trains], earlier[not trains]
+        seconds, how = (None, "") if alike else self._time_evaluation(suite, model)
+        found = alike or others
+        if seconds is None and found:
+            seconds, how = median(found), f"median of {len(found)} earlier evaluation(s)"
+        return Phase("evaluate", False if known else None, seconds, how)
+
+    def _time_evaluation(self, suite: Any, model: str) -> tuple[float | None, str]:
+        """The time of the evaluation, with the layers of an adapter if one is trained, and its origin."""
+        work = self.work
+        recipe = (work.trainer.recipe if work.trainer else None) or {}
+        name = address({"suite": suite, "model": model, "adapter": recipe.get("lora")})
+        if name not in _TIMED:
+            adapter = None
+            if recipe and isinstance(work.trainer, AdapterTrainer):
+                adapter = work.trainer.save_untrained(self.timed, self.scratch / "adapter")
+            assert work.evaluator is not None
+            folder = self.scratch / "evaluation"
+            _TIMED[name] = time_evaluation(
+                work.evaluator, self.timed, folder, seconds=self.seconds, adapter=adapter
+            )
+        return _TIMED[name]
 
 
 def wraps(config: Any) -> bool:

@@ -258,6 +258,18 @@ class FineTune:
             self, budget="epochs", max_tokens=max(1, round(self.epochs * share * tokens_per_row()))
         )
 
+    def save_untrained(self, model: Model, folder: Path) -> Path | None:
+        """Writes an adapter of the recipe's shape that has no effect into `folder`; None without LoRA."""
+        if self.lora is None:
+            return None
+        plainly = "lora" if self.lora.variant == "pissa" else self.lora.variant
+        network = adapter.attach(borrow(model), replace(self.lora, variant=plainly))
+        try:
+            adapter.save(network, folder, base=model.name)
+        finally:
+            adapter.release(network)
+        return folder
+
     def draws(self, model: Model) -> bool:
         """Whether the training draws at random beside the order of rows: dropout of the adapter or of the model."""
         own = getattr(model, "drops_out", None)

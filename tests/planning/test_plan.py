@@ -421,3 +421,28 @@ def test_the_jobs_of_a_sweep_time_an_evaluation_once(
         job = work(model, Full(), trainer=Stepping(), evaluator=Other())
         assert planned(job, store, tmp_path).seconds["evaluate"] == 7.0
     assert len(timed) == 1
+
+
+def test_an_evaluation_is_timed_with_an_adapter_if_one_will_be_trained(
+    model: LocalModel, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Path | None] = []
+
+    def time_it(*_: Any, adapter: Path | None, **__: Any) -> tuple[float, str]:
+        given.append(adapter)
+        return 7.0, "timed"
+
+    class Other(Suite):
+        def key(self) -> Mapping[str, Any]:
+            return {"suite": "with an adapter"}
+
+    class Adapting(Stepping):
+        def save_untrained(self, model: Model, folder: Path) -> Path:
+            return folder
+
+    monkeypatch.setattr("nait.planning.planner.time_evaluation", time_it)
+    evaluate(model, None, evaluator=Other(), store=store)  # the base model's, which is faster
+    for trainer in (Adapting(), Stepping(recipe={"epochs": 2.0, "batch_size": 4, "lora": None})):
+        job = work(model, Full(), trainer=trainer, evaluator=Other())
+        assert planned(job, store, tmp_path).seconds["evaluate"] == 7.0
+    assert [adapter is not None for adapter in given] == [True]

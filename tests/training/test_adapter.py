@@ -11,7 +11,7 @@ import pytest
 
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError, StoreError
-from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe, attach, load_adapted
+from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe, attach, load_adapted, release
 from nait.training.recipes import FineTune
 from tests.training.conftest import Records
 
@@ -32,6 +32,17 @@ def trained(tiny: Any, rows: TokenTable, tmp_path_factory: pytest.TempPathFactor
     full = FineTune(method="full", max_steps=2, batch_size=4, learning_rate=0.01, warmup=0.0)
     full.train(tiny, rows, folders["full"], seed=0, tracker=Records())
     return folders
+
+
+@pytest.mark.parametrize("variant", ["lora", "dora", "rslora", "pissa"])
+def test_an_untrained_adapter_has_its_layers_and_no_effect(tiny: Any, tmp_path: Path, variant: Any) -> None:
+    recipe = FineTune(lora=LoraRecipe(r=2, variant=variant))
+    assert recipe.save_untrained(tiny, tmp_path) == tmp_path
+    network, _ = load_adapted(tiny, tmp_path)
+    assert any("lora_A" in name for name, _ in network.named_parameters())
+    assert logits(network).allclose(logits(tiny.load()[0]), atol=1e-6)
+    release(network)
+    assert FineTune(method="full").save_untrained(tiny, tmp_path / "none") is None
 
 
 def test_no_folder_means_the_base_model(tiny: Any) -> None:

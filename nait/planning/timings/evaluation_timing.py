@@ -29,9 +29,11 @@ class Point:
 
 
 def time_evaluation(
-    evaluator: Evaluator, model: Model, scratch: Path, *, seconds: float
+    evaluator: Evaluator, model: Model, scratch: Path, *, seconds: float, adapter: Path | None = None
 ) -> tuple[float | None, str]:
     """Seconds of an evaluation of the model, and their origin as text. Rehearsals take about `seconds`.
+
+    `adapter`: the folder of an adapter that the model has then; its layers take time also before they are trained.
 
     Each requested name is rehearsed apart, with more and more items: the last two rehearsals show what an item costs.
     The first evaluation of one item also pays for imports, once. Seconds are None for an evaluator without parts.
@@ -41,14 +43,16 @@ def time_evaluation(
         return None, "unknown: the store has no evaluation by this suite yet"
     started = time.monotonic()
     one_item = evaluator.part({next(iter(next(iter(counts.values())))): 1})
-    once = _time(one_item, model, scratch / "first")
+    once = _time(one_item, model, adapter, scratch / "first")
     total, read = 0.0, 0
     for number, tasks in enumerate(counts.values()):
         left = seconds - (time.monotonic() - started)
-        points = _rehearse(evaluator, tasks, model, scratch / str(number), left / (len(counts) - number))
+        points = _rehearse(
+            evaluator, tasks, model, adapter, scratch / str(number), left / (len(counts) - number)
+        )
         total += whole_seconds(points, sum(tasks.values()), len(tasks) / len(sampled(tasks)))
         read += points[-1].items
-    again = _time(one_item, model, scratch / "again")
+    again = _time(one_item, model, adapter, scratch / "again")
     items = sum(sum(tasks.values()) for tasks in counts.values())
     how = f"from {read:,} of {items:,} items with the untrained model, whose answers may be longer or shorter"
     return total + max(0.0, once - again), how
@@ -75,13 +79,15 @@ def whole_seconds(points: Sequence[Point], items: int, tasks_ratio: float) -> fl
     return besides * tasks_ratio + an_item * items
 
 
-def _rehearse(suite: Divisible, tasks: Items, model: Model, scratch: Path, seconds: float) -> list[Point]:
+def _rehearse(
+    suite: Divisible, tasks: Items, model: Model, adapter: Path | None, scratch: Path, seconds: float
+) -> list[Point]:
     """Rehearsals of some tasks with more and more items, until all are read or the next would take too long."""
     few, points, started = FEW, list[Point](), time.monotonic()
     chosen = sampled(tasks)
     while True:
         items = {name: min(few, count) for name, count in chosen.items()}
-        took = _time(suite.part(items), model, scratch / str(few))
+        took = _time(suite.part(items), model, adapter, scratch / str(few))
         points.append(Point(sum(items.values()), took))
         spent = time.monotonic() - started
         if items == chosen or (len(points) > 1 and spent + GROWTH * took > seconds):
@@ -89,11 +95,11 @@ def _rehearse(suite: Divisible, tasks: Items, model: Model, scratch: Path, secon
         few *= GROWTH
 
 
-def _time(part: Evaluator, model: Model, folder: Path) -> float:
+def _time(part: Evaluator, model: Model, adapter: Path | None, folder: Path) -> float:
     folder.mkdir(parents=True)
     started = time.monotonic()
     with _without_bars():
-        part.evaluate(model, None, folder=folder)
+        part.evaluate(model, adapter, folder=folder)
     return time.monotonic() - started
 
 
