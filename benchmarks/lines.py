@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 2000
-MOST_SECONDS = 16.0
+MOST_SECONDS = 10.0
 
 
 class Seconds(float):
