@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
-from nait.sweeps.grouping.names import brief, some, target_labels
+from nait.sweeps.grouping.names import CONTENT, brief, some, target_labels
 from nait.sweeps.stats.aggregates import Line, marked
 from nait.sweeps.stats.target_benchmarks import Benchmarks, first_headline, owned
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 BUDGET = "budget"
-DIGESTS = ("pool", "pool content", "reference")
+DIGESTS = ("pool", *CONTENT)
 """Settings that hold digests, which may look like numbers."""
+ROWS, DRAW = "reference rows", "reference"
+"""The number of reference rows, and the digest of these rows, which every number of them has another of."""
 LEAST = 3
 """Minimum number of points of a curve."""
 MOST_PANELS = 6
@@ -40,13 +43,15 @@ class CurvePoint:
 class Curve:
     """One method at several values of a setting. `level`: a method without that setting, as a horizontal line.
 
-    `items_only`: some point has one seed, so its interval is over items only.
+    `items_only`: some point has one seed, so its interval is over items only. `averaged`: the most lines of which a
+    point is the mean, such as draws of the reference rows; such a point has no interval.
     """
 
     name: str
     points: tuple[CurvePoint, ...]
     level: bool = False
     items_only: bool = False
+    averaged: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,24 @@ def _kept(curves: Sequence[Curve]) -> tuple[Curve, ...]:
 
 
 def left_out(lines: Sequence[Line], found: Sequence[Panel]) -> list[str]:
-    """Notes on the benchmarks and curves that the panels leave out."""
+    """Notes on the benchmarks and curves that the panels leave out, and on curves that are means of lines."""
     tasks = sorted({line.task for line in lines if line.headline and line.task} - {one.y for one in found})
     notes = [f"{len(tasks)} more benchmarks have no panel: {some(tasks)}."] if len(tasks) and found else []
     counts = {one.x: one.left_out for one in found if one.left_out}
-    return [*notes, *(f"{x}: {count} more curves are not drawn." for x, count in counts.items())]
+    means = {
+        f"{one.x}: {curve.name}": curve.averaged
+        for one in found
+        for curve in one.curves
+        if curve.averaged > 1
+    }
+    return [
+        *notes,
+        *(f"{x}: {count} more curves are not drawn." for x, count in counts.items()),
+        *(
+            f"{name} is the mean of up to {count} lines at a point, without an interval."
+            for name, count in means.items()
+        ),
+    ]
 
 
 def _axes(lines: Sequence[Line], x: str) -> dict[str, list[Line]]:
@@ -151,7 +169,8 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
     """The curves of the methods over `x`, and horizontal lines for references."""
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        others = sorted((key, value) for key, value in varied(line).items() if key not in (x, BUDGET))
+        same = (x, DRAW) if x == ROWS else (x,)
+        others = sorted((key, value) for key, value in line.settings.items() if key not in same)
         rest = [f"{key}={brief(key, value)}" for key, value in others]
         target = "" if line.method in TARGETLESS else line.target
         budget = "" if x == BUDGET or line.budgetless else line.budget
@@ -165,7 +184,13 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
         return f"{named}, {budget}" if budget and len(budgets) > 1 else named
 
     curves = [
-        Curve(curve_name(*key), points, items_only=_items_only(groups[key])) for key, points in drawn.items()
+        Curve(
+            curve_name(*key),
+            points,
+            items_only=_items_only(groups[key]),
+            averaged=max(map(len, _by_place(groups[key], x).values())),
+        )
+        for key, points in drawn.items()
     ]
     curves.sort(key=lambda curve: (curve.name in TARGETLESS, curve.name))
     levels = [
@@ -184,13 +209,23 @@ def _name(name: str, target: str, targets: Mapping[str, str]) -> str:
     return f"{name}, {targets[target]}" if target and len(targets) > 1 else name
 
 
-def _points(lines: Sequence[Line], x: str) -> tuple[CurvePoint, ...]:
-    found: dict[float, CurvePoint] = {}
+def _by_place(lines: Sequence[Line], x: str) -> dict[float, list[Line]]:
+    """Place on the axis -> the lines there."""
+    found: dict[float, list[Line]] = {}
     for line in lines:
         place = None if x == BUDGET and line.budgetless else number(varied(line).get(x, ""))
         if place is not None:
-            found.setdefault(place, CurvePoint(place, line.value, line.half_width, line.share))
-    return tuple(found[place] for place in sorted(found))
+            found.setdefault(place, []).append(line)
+    return found
+
+
+def _points(lines: Sequence[Line], x: str) -> tuple[CurvePoint, ...]:
+    """The points of a curve. Several lines at one place, such as draws of the reference rows, give their mean."""
+    found = []
+    for place, at in sorted(_by_place(lines, x).items()):
+        half_width = at[0].half_width if len(at) == 1 else None
+        found.append(CurvePoint(place, fmean(line.value for line in at), half_width, at[0].share))
+    return tuple(found)
 
 
 def _level(lines: Sequence[Line]) -> Curve:

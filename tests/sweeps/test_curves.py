@@ -140,3 +140,45 @@ def test_curves_and_benchmarks_without_a_place_are_counted_and_random_keeps_its_
         "2 more benchmarks have no panel: nano_facts, nano_logic.",
         "budget (%): 3 more curves are not drawn.",
     ]
+
+
+def draws(store: Store, *, budgets: tuple[str, ...]) -> list[Line]:
+    """Lines of three draws of reference rows with shares of 0.2, 0.5 and 0.8, at three numbers of rows or budgets."""
+    for budget in budgets:
+        put(store, "nait", budget=budget, rows=int(budget[:-1]))
+    alike = lines_of(store)
+    found = []
+    for draw, value in ((1, 0.2), (2, 0.5), (3, 0.8)):
+        for rows in (4, 8, 16) if len(budgets) == 1 else (32,):
+            settings = {
+                "reference": f"{draw}{rows}abc",
+                **({"reference rows": str(rows)} if rows < 32 else {}),
+            }
+            found += [
+                replace(line, selector=f"nait {settings}", settings=settings, value=value) for line in alike
+            ]
+    return found
+
+
+def test_a_point_of_several_draws_is_their_mean_and_a_note_says_so(tmp_path: Path) -> None:
+    lines = draws(Store(tmp_path), budgets=("10%",))
+    found = panels(lines, {})
+    (curve,) = found[0].curves
+    assert found[0].x == "reference rows"
+    assert [(point.x, point.y, point.half_width) for point in curve.points] == [
+        (x, pytest.approx(0.5), None) for x in (4, 8, 16)
+    ]
+    assert "reference rows: nait is the mean of up to 3 lines at a point, without an interval." in left_out(
+        lines, found
+    )
+
+
+def test_each_draw_has_a_curve_over_the_budget(tmp_path: Path) -> None:
+    lines = draws(Store(tmp_path), budgets=("1%", "10%", "50%"))
+    found = panels(lines, {})
+    assert (
+        sorted(point.y for curve in found[0].curves for point in curve.points)
+        == [0.2] * 3 + [0.5] * 3 + [0.8] * 3
+    )
+    assert len({curve.name for curve in found[0].curves}) == 3
+    assert not any("the mean of" in note for note in left_out(lines, found))
