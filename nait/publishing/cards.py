@@ -14,6 +14,9 @@ from nait.store import Artifact, read_json
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 NAME = re.compile(r"\w+")
 NUMBER = re.compile(r"-?\d[\d.e+-]*|true|false")
+NUMBERS = re.compile(r"\[-?\d+(, ?-?\d+)*\]")
+ADDED = ".end_token"
+"""A setting that only some options of the selector have."""
 NOT_SHOWN = ("path", "paths")
 """Last parts of settings that hold paths of this machine."""
 
@@ -66,7 +69,8 @@ def _use(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
     """The commands that select by the scores and by the directions, with the run's order.
 
     By the scores, as many rows as the run selected: a share may be of a pool from which the run left rows out, and a
-    budget of tokens depends on template and length limit.
+    budget of tokens depends on template and length limit. By the directions, the run's method with all its settings
+    on its texts.
     """
     config = manifest["config"]
     order, scored = _chosen(config, "order"), kept.get("scores.parquet")
@@ -79,8 +83,8 @@ def _use(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
     folders = [name for name in kept if name.startswith("directions/")]
     if folders:
         named = ", ".join(f"{name.partition('/')[2]}: {name}" for name in folders)
-        method = [word for word in _chosen(config, "selector") if word.startswith("selector=")]
-        words = [*method, "target=directions", f"target.paths={{{named}}}", *size, *inputs]
+        method = [*_method(config), "target=directions", f"target.paths={{{named}}}"]
+        words = [*method, *size, *inputs, *_texts(config)]
         commands += ["# the directions on another pool", _command(words)]
     return "\n".join(["```bash", *commands, "```"])
 
@@ -95,6 +99,27 @@ def _chosen(config: Mapping[str, Any], group: str) -> list[str]:
     leaves = {name: json.dumps(value) for name, value in _leaves(config[group], group)}
     numbers = [f"{name}={value}" for name, value in leaves.items() if NUMBER.fullmatch(value)]
     return [f"{group}={option}", *numbers] if NAME.fullmatch(str(option)) else []
+
+
+def _method(config: Mapping[str, Any]) -> list[str]:
+    """The words that choose the selector and its settings: numbers, names and lists of numbers."""
+    option = config.get("options", {}).get("selector")
+    words = []
+    for name, value in _leaves(config["selector"], "selector"):
+        text = value if isinstance(value, str) else json.dumps(value)
+        known = any(form.fullmatch(text) for form in (NUMBER, NUMBERS, NAME)) and value is not None
+        if known and name.rsplit(".", 1)[-1] not in (*NOT_SHOWN, "name"):
+            added = "++" if name.endswith(ADDED) else ""
+            words.append(f"{added}{name}={text}")
+    return [f"selector={option}", *words] if NAME.fullmatch(str(option)) else []
+
+
+def _texts(config: Mapping[str, Any]) -> list[str]:
+    """The words that choose how the run's texts are written and cut."""
+    option = config.get("options", {}).get("template")
+    limit = config["model"].get("max_length") if isinstance(config.get("model"), Mapping) else None
+    template = [f"template={option}"] if NAME.fullmatch(str(option)) and option is not None else []
+    return [*template, *([f"model.max_length={limit}"] if isinstance(limit, int) else [])]
 
 
 def _settings(manifest: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,30 @@ def test_the_card_names_what_it_is_and_no_path_of_this_machine(ran: Path, tmp_pa
     assert "selector=scores" in card
     assert "target=none order=highest budget=count budget.count=4 data=file" in card
     assert "order=highest budget=ratio budget.ratio=0.1 budget.allow_fewer=false data=file" in card
+    assert "selector=nait selector.site=residual selector.feature=delta" in card
     assert "'target.paths={refs: directions/refs}'" in card
     assert "Not stated" in card
     for file in out.rglob("*"):
         assert not file.is_file() or str(ran).encode() not in file.read_bytes(), file
     assert b"Do 3" not in (out / "scores.parquet").read_bytes()  # no text of the pool
+
+
+def test_the_cards_command_repeats_a_method_with_settings_of_its_own(ran: Path, tmp_path: Path) -> None:
+    changed = ["selector.layers=[1,-1]", "selector.layer_weight=zscore", "++selector.end_token=true"]
+    words = [*given(ran / "home"), "selector=nait", *changed, "stages=[select]", "hydra.run.dir=own"]
+    done = warm().run(words, cwd=ran)
+    assert done.returncode == 0, done.stderr
+    out = publish(ran / "own", tmp_path / "out", store=ran / "store")
+    (line,) = [one for one in (out / "README.md").read_text().splitlines() if "target=directions" in one]
+    own = {word.partition("=")[0]: word for word in given(ran / "home")}
+    _, *command = shlex.split(line)
+    assert "++selector.end_token=true" in command
+    here = {key: word for key, word in own.items() if key in ("data.path", "model.path")}
+    again = [here.get(word.partition("=")[0], word) for word in command]
+    rest = [own[key] for key in own if key.split(".")[0] in ("tracking", "contamination", "traits")]
+    done = warm().run([*again, *rest, f"hydra.run.dir={tmp_path / 'again'}"], cwd=out)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "selected.jsonl").read_text() == (ran / "own" / "selected.jsonl").read_text()
 
 
 def test_what_cannot_be_published_is_an_error(ran: Path, tmp_path: Path) -> None:

@@ -357,3 +357,30 @@ def test_keys_contain_everything_that_changes_the_values(tmp_path: Path) -> None
     assert len(set(keys)) == len(keys)
     assert str(tmp_path) not in "".join(keys)
     assert Update("sgd", found).key() == PLAIN.key()
+
+
+class Routed(torch.nn.Module):
+    """Two linear experts; each token goes to one of them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.router = torch.nn.Linear(width, 2, bias=False)
+        self.up_a, self.up_b = (torch.nn.Linear(width, width) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        best, out = self.router(flat).argmax(-1), torch.zeros_like(flat)
+        for number, expert in enumerate((self.up_a, self.up_b)):
+            out[best == number] = expert(flat[best == number])
+        return out.view_as(x)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_expert_that_sees_an_even_number_of_tokens_is_refused(seed: int) -> None:
+    """Its tokens do not divide into the rows of the batch, though their number may."""
+    torch.manual_seed(0)
+    model = network("llama")
+    model.model.layers[2].mlp = Routed(model.config.hidden_size)
+    made = attach(model, LoraRecipe(r=3, dropout=0.0, target_modules=["up_a"])).eval()
+    with pytest.raises(ModelError, match="mixes tokens of several rows"):
+        read(made, [Gradients()], rows(2, seed=seed))

@@ -18,6 +18,8 @@ TEXT = TextTemplate(prompt="{user}\n")
         (ChatTemplate(), False, "eval.apply_chat_template=true"),
         (TEXT, True, "template=chat"),
         (ChatTemplate(), True, None),
+        (ChatTemplate(date="2026-01-31"), True, "template.date=2024-07-26"),
+        (ChatTemplate(date="2026-01-31"), False, "eval.apply_chat_template=true"),
         (TEXT, False, None),
     ],
 )

@@ -1,7 +1,7 @@
 """Contamination: overlap between the texts of a pool, its reference sets and an evaluation.
 
-Three kinds of overlap, strongest first: two texts are equal after normalisation; a text of 8 words or more is part
-of another; two texts share a run of `ngram` words (13, as in the GPT-3 paper).
+Three kinds of overlap, strongest first: two texts are equal after normalisation; an item's text of 8 words or more is
+part of a row's; two texts share a run of `ngram` words (13, as in the GPT-3 paper).
 `nait.core.dataset.text_hashes` defines a word.
 Shapes: an n-gram is one 64-bit hash, a text's n-grams a sorted array of them.
 """

@@ -75,7 +75,7 @@ class GradientRunner:
         assert self.head is not None
         batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
         blank = ~predicted(batch, "answer").any(dim=1)
-        self.tap.rows, self.seen = len(rows), set()
+        (self.tap.rows, self.tap.width), self.seen = batch.input_ids.shape, set()
         self.reducer.start(len(rows))
         if not bool(blank.all()):
             backward(self.head, self.anatomy, batch)

@@ -70,7 +70,7 @@ class Tap:
         self.network = network
         self.factors = find_factors(network)
         self.take = take
-        self.rows = 0
+        self.rows = self.width = 0  # of the batch
         self.before: tuple[bool, dict[torch.Tensor, bool]] = (False, {})
         self.forwards: dict[str, Any] = {}
 
@@ -103,9 +103,14 @@ class Tap:
         return forward
 
     def _gradient(self, name: str, g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Per-row gradient [B, O, I]. Undoes the flattening of [B, T] that some models do before a router."""
-        tokens, uneven = divmod(x.numel() // x.shape[-1], self.rows)
-        if uneven or (x.dim() == 3 and x.shape[0] != self.rows):
+        """Per-row gradient [B, O, I]. Undoes the flattening of [B, T] that some models do before a router.
+
+        Raises: ModelError for other tokens than all of the batch, such as those that a router sends to an expert.
+        """
+        seen = x.numel() // x.shape[-1]
+        tokens, uneven = divmod(seen, self.rows)
+        some = x.dim() == 2 and (not seen or seen % (self.rows * self.width))
+        if uneven or some or (x.dim() == 3 and x.shape[0] != self.rows):
             raise ModelError(
                 f"{name} mixes tokens of several rows ({tuple(x.shape)} for {self.rows} rows)",
                 where="gradients",

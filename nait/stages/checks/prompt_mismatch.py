@@ -8,6 +8,7 @@ from typing import Any
 
 from nait.core.contracts import Evaluator, Model, Prompting
 from nait.models.prompts.chat_template import ChatTemplate
+from nait.models.prompts.frozen_clock import DAY
 from nait.models.prompts.templates import Template
 from nait.store import Store
 
@@ -17,12 +18,17 @@ CHECKED = ("apply_chat_template", "shows_examples", "imports_functions")
 
 
 def prompt_mismatch(template: Template, evaluator: Any) -> list[str]:
-    """Warning where only one of training and evaluation uses the model's chat template.
+    """Warning where only one of training and evaluation uses the model's chat template, or they use different dates.
 
     An evaluator without the attribute `apply_chat_template` is not checked.
     """
     asked = getattr(evaluator, "apply_chat_template", None)
     trained = isinstance(template, ChatTemplate)
+    if isinstance(template, ChatTemplate) and asked and template.date != DAY:
+        return [
+            f"The evaluation's prompts have the date {DAY} where the model's chat template inserts one, and training "
+            f"has {template.date}. Set template.date={DAY}."
+        ]
     if asked is None or bool(asked) == trained:
         return []
     if trained:
