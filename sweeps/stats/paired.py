@@ -149,14 +149,14 @@ def noise(strata: Sequence[Stratum]) -> float:
 def _over_items(part: Stratum, *, shares: bool) -> float:
     """The variance of the mean over items, including one more item that changes by a whole outcome."""
     outcome = 0.0 if shares else _whole_outcome(part)
-    return _measured_items(part) + (outcome / part.d_si.shape[1]) ** 2
+    return _measured_items(part) + float((outcome / part.d_si.shape[1]) ** 2)
 
 
 def _measured_items(part: Stratum) -> float:
     """The variance of the mean over the measured items alone."""
     seeds, items = part.d_si.shape
     spread = float(part.d_si.mean(axis=0).var(ddof=1)) if items > 1 else 0.0
-    return max(spread, _residual(part.d_si) / seeds) / items
+    return float(max(spread, _residual(part.d_si) / seeds) / items)
 
 
 def _of_few_items(strata: Sequence[Stratum]) -> tuple[float, float]:
