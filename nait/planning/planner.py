@@ -274,17 +274,18 @@ class Planner:
 
     def _time_evaluation(self, suite: Any, model: str) -> tuple[float | None, str]:
         """The time of the evaluation, with the layers of an adapter if one is trained, and its origin."""
-        work = self.work
-        recipe = (work.trainer.recipe if work.trainer else None) or {}
+        trainer: object = self.work.trainer
+        evaluator = self.work.evaluator
+        assert evaluator is not None
+        recipe = (self.work.trainer.recipe if self.work.trainer else None) or {}
         name = address({"suite": suite, "model": model, "adapter": recipe.get("lora")})
         if name not in _TIMED:
-            adapter = None
-            if recipe and isinstance(work.trainer, AdapterTrainer):
-                adapter = work.trainer.save_untrained(self.timed, self.scratch / "adapter")
-            assert work.evaluator is not None
-            folder = self.scratch / "evaluation"
+            folder = None
+            if recipe and isinstance(trainer, AdapterTrainer):
+                folder = trainer.save_untrained(self.timed, self.scratch / "adapter")
+            scratch = self.scratch / "evaluation"
             _TIMED[name] = time_evaluation(
-                work.evaluator, self.timed, folder, seconds=self.seconds, adapter=adapter
+                evaluator, self.timed, scratch, seconds=self.seconds, adapter=folder
             )
         return _TIMED[name]
 
