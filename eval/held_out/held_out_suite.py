@@ -11,7 +11,7 @@ among the options.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -66,15 +66,18 @@ class HeldOut:
     def suite_of(
         self, rows: Mapping[str, Sequence[Example]], *, template: Template, model: Model, folder: Path
     ) -> HeldOutSuite:
-        """The suite of the held-out rows of each target. Its task files are written to `folder`."""
+        """The suite of the held-out rows of each target. Its task files are written to `folder`.
+
+        Raises: ConfigError for targets whose tasks would have one name.
+        """
         tokenizer = model.load_tokenizer() if isinstance(template, ChatTemplate) else None
         left_out: list[str] = []
         tasks: dict[str, HeldOutTask] = {}
         choices: dict[str, HeldOutChoices] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        for number, (target, examples) in enumerate(rows.items()):
+        for target, examples in rows.items():
             name = held_out_task(target)
-            name += f"_{number}" if name in (*tasks, *choices) else ""
+            _check_new(name, target, (*tasks, *choices))
             answered = [one for one in examples if one.answered]
             long = beyond_context([item_of(one, template, tokenizer) for one in answered], model)
             left_out += _left_out(name, len(long), len(answered), model)
@@ -89,7 +92,8 @@ class HeldOut:
                 if items:
                     write_answers(folder, asked, items, target)
             if optional := [one for one in answered if last_turn(one).options]:
-                own = f"{name}{CHOICES}" + (f"_{number}" if f"{name}{CHOICES}" in tasks else "")
+                own = f"{name}{CHOICES}"
+                _check_new(own, target, tasks)
                 chosen = [choice_item(one, template, tokenizer) for one in optional]
                 fitting = [k for k, one in enumerate(chosen) if not beyond_context(one.options, model)]
                 left_out += _left_out(own, len(chosen) - len(fitting), len(chosen), model)
@@ -204,6 +208,13 @@ class HeldOutSuite:
     def assist(self, model: Model, adapter: Path | None) -> None:
         """This process's share of `evaluate`, which rank 0 calls with the same model and adapter. Writes nothing."""
         self.harness.assist(model, adapter)
+
+
+def _check_new(task: str, target: str, known: Iterable[str]) -> None:
+    """Raises: ConfigError if another target's task has this name."""
+    if task in known:
+        fix = "Give the targets names that differ in letters, digits, '.' or '-'."
+        raise ConfigError(f"'{target}' and another target have the benchmark {task}", where="target", fix=fix)
 
 
 def beyond_context(items: Sequence[HeldOutItem], model: Model) -> set[int]:

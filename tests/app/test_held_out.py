@@ -325,3 +325,14 @@ def test_two_methods_are_compared_on_the_embedded_world(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for part in ("length", "random", "heldout_math", "minus random", "Lower is better: heldout_math"):
         assert part in done.stdout
+
+
+@pytest.mark.parametrize(
+    "names", [("my refs", "my_refs"), ("refs_choices", "refs"), ("refs", "refs_choices")]
+)
+def test_two_targets_never_share_the_name_of_a_benchmark(tmp_path: Path, names: tuple[str, str]) -> None:
+    rows = [chooser(4, "four", "four", "five")]
+    with pytest.raises(ConfigError, match=f"'{names[1]}' and another target have the benchmark heldout_"):
+        HeldOut().suite_of(
+            {name: rows for name in names}, template=TEMPLATE, model=nano_model(), folder=tmp_path
+        )
