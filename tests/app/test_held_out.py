@@ -130,16 +130,6 @@ def test_a_benchmark_without_a_row_that_fits_the_context_is_refused(tmp_path: Pa
         HeldOut().suite_of({"refs": long}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
 
 
-@pytest.mark.parametrize("first", ["refs", "refs_choices"])
-def test_a_target_named_like_the_choices_of_another_has_a_task_of_its_own(first: str, tmp_path: Path) -> None:
-    rows = {"refs": [chooser(1, "A", "A", "B")], "refs_choices": [row(1)]}
-    ordered = dict(sorted(rows.items(), key=lambda one: one[0] != first))
-    suite = HeldOut().suite_of(ordered, template=TEMPLATE, model=nano_model(), folder=tmp_path)
-    assert (len(suite.tasks), len(suite.choices)) == (2, 1)
-    assert not set(suite.tasks) & set(suite.choices)
-    assert len(set(suite.harness.tasks)) == len(suite.harness.tasks) == len(list(tmp_path.glob("*.yaml")))
-
-
 def test_the_likeliest_option_is_the_answer_of_the_model(tmp_path: Path) -> None:
     rows = [chooser(i, "AB"[i % 2], "A", "B") for i in range(6)]
     suite = HeldOut().suite_of({"refs": rows}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
@@ -333,6 +323,4 @@ def test_two_methods_are_compared_on_the_embedded_world(tmp_path: Path) -> None:
 def test_two_targets_never_share_the_name_of_a_benchmark(tmp_path: Path, names: tuple[str, str]) -> None:
     rows = [chooser(4, "four", "four", "five")]
     with pytest.raises(ConfigError, match=f"'{names[1]}' and another target have the benchmark heldout_"):
-        HeldOut().suite_of(
-            {name: rows for name in names}, template=TEMPLATE, model=nano_model(), folder=tmp_path
-        )
+        HeldOut().suite_of(dict.fromkeys(names, rows), template=TEMPLATE, model=nano_model(), folder=tmp_path)
