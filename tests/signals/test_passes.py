@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from nait.core.errors import ConfigError
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
@@ -388,3 +389,9 @@ def test_out_of_memory_halves_the_batch(
     assert "half" in caplog.text
     for a, b in zip(usual, halved, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_padding_that_a_recurrent_model_reads_is_refused() -> None:
+    network = SimpleNamespace(config=SimpleNamespace(model_type="recurrent_gemma"))
+    with pytest.raises(ConfigError, match="recurrent layers of recurrent_gemma read padding on the left"):
+        runners.runner_of(network, [], padding="left")

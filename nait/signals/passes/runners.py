@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nait.core.dataset.token_table import TokenTable
-from nait.core.errors import ModelError, NaitError
+from nait.core.errors import ConfigError, ModelError, NaitError
 from nait.models.anatomy import Anatomy, HookPoint, device_of, dissect
 from nait.models.devices.tensor_parallel import is_split
 from nait.models.lm_head import head_of
@@ -33,6 +33,9 @@ from nait.signals.specs.gradients import GradientSignal
 if TYPE_CHECKING:
     import torch
 
+READS_PADDING = ("recurrent_gemma", "rwkv")
+"""Model types whose recurrent layers run over padding before a text, whatever the attention mask."""
+
 
 def runner_of(
     network: Any,
@@ -45,8 +48,9 @@ def runner_of(
     """The runner for these signals: `Runner` for forward signals, `GradientRunner` for gradients.
 
     Raises: NaitError for a mix of the two, which need different batch sizes; ModelError for gradients of a
-    tensor-parallel model.
+    tensor-parallel model; ConfigError for padding that the model reads.
     """
+    _check_padding(network, padding)
     backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
     if backward and is_split(network):
         check_split(signals)
@@ -59,6 +63,16 @@ def runner_of(
             fix="Measure them in two calls.",
         )
     return GradientRunner(network, backward, padding=padding)
+
+
+def _check_padding(network: Any, padding: Side) -> None:
+    """Raises: ConfigError for padding on the left of a model whose recurrent layers do not leave it out."""
+    kind = getattr(network.config, "model_type", "")
+    if padding == "left" and kind in READS_PADDING:
+        fix = "Set engine.padding=right: a text's tokens then come before its padding."
+        raise ConfigError(
+            f"the recurrent layers of {kind} read padding on the left", where="engine.padding", fix=fix
+        )
 
 
 def read_ahead(
