@@ -11,7 +11,7 @@ among the options.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from nait.core.contracts import Model
 from nait.core.dataset.contamination import EvaluationText, texts_of
 from nait.core.dataset.examples import Example
-from nait.core.dataset.held_out_names import CHOICES, held_out_task
+from nait.core.dataset.held_out_names import CHOICES, ENDED, check_held_out_names, held_out_task
 from nait.core.errors import ConfigError
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.eval.harness import Backend, LmEval
@@ -40,8 +40,6 @@ VERSION = 2
 """Since 2, an answer that the model continues is not an exact match, and an answer is scored as the row writes it."""
 SHORT_WORDS = 5
 """Answers of at most so many words are also compared exactly."""
-ENDED = "_ended"
-"""The end of the name of a task that asks whether greedy decoding gives an answer and then ends."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,9 @@ class HeldOut:
     ) -> HeldOutSuite:
         """The suite of the held-out rows of each target. Its task files are written to `folder`.
 
-        Raises: ConfigError for targets whose tasks would have one name.
+        Raises: ConfigError for targets whose tasks may have one name.
         """
+        check_held_out_names(rows)
         tokenizer = model.load_tokenizer() if isinstance(template, ChatTemplate) else None
         left_out: list[str] = []
         tasks: dict[str, HeldOutTask] = {}
@@ -77,7 +76,6 @@ class HeldOut:
         folder.mkdir(parents=True, exist_ok=True)
         for target, examples in rows.items():
             name = held_out_task(target)
-            _check_new(name, target, (*tasks, *choices))
             answered = [one for one in examples if one.answered]
             long = beyond_context([item_of(one, template, tokenizer) for one in answered], model)
             left_out += _left_out(name, len(long), len(answered), model)
@@ -93,7 +91,6 @@ class HeldOut:
                     write_answers(folder, asked, items, target)
             if optional := [one for one in answered if last_turn(one).options]:
                 own = f"{name}{CHOICES}"
-                _check_new(own, target, tasks)
                 chosen = [choice_item(one, template, tokenizer) for one in optional]
                 fitting = [k for k, one in enumerate(chosen) if not beyond_context(one.options, model)]
                 left_out += _left_out(own, len(chosen) - len(fitting), len(chosen), model)
@@ -208,13 +205,6 @@ class HeldOutSuite:
     def assist(self, model: Model, adapter: Path | None) -> None:
         """This process's share of `evaluate`, which rank 0 calls with the same model and adapter. Writes nothing."""
         self.harness.assist(model, adapter)
-
-
-def _check_new(task: str, target: str, known: Iterable[str]) -> None:
-    """Raises: ConfigError if another target's task has this name."""
-    if task in known:
-        fix = "Give the targets names that differ in letters, digits, '.' or '-'."
-        raise ConfigError(f"'{target}' and another target have the benchmark {task}", where="target", fix=fix)
 
 
 def beyond_context(items: Sequence[HeldOutItem], model: Model) -> set[int]:

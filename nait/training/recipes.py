@@ -259,12 +259,13 @@ class FineTune:
         )
 
     def save_untrained(self, model: Model, folder: Path) -> Path | None:
-        """Writes an adapter of the recipe's shape that has no effect into `folder`; None without LoRA."""
+        """Write an adapter of the recipe's shape that has no effect into `folder`; None without LoRA."""
         if self.lora is None:
             return None
         plainly = "lora" if self.lora.variant == "pissa" else self.lora.variant
-        network = adapter.attach(borrow(model), replace(self.lora, variant=plainly))
+        network = borrow(model)
         try:
+            network = adapter.attach(network, replace(self.lora, variant=plainly))
             adapter.save(network, folder, base=model.name)
         finally:
             adapter.release(network)

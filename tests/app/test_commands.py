@@ -108,7 +108,7 @@ def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(
     lines = (tmp_path / "best.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "best.jsonl").write_text("".join(reversed(lines)))  # as many rows, in another order
     text = shown(str(tmp_path / "best.jsonl"), "store", as_json=False)
-    assert "best.scores.parquet is not used: it was not written for these rows as they are now" in text
+    assert "best.scores.parquet is not used: it does not record that it was written for these rows" in text
     assert ", score " not in text
     plain = shown(str(home / "pool.jsonl"), "store", as_json=False)
     assert "columns    instruction, output, input\n" in plain

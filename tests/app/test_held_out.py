@@ -318,9 +318,10 @@ def test_two_methods_are_compared_on_the_embedded_world(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("my refs", "my_refs"), ("refs_choices", "refs"), ("refs", "refs_choices")]
+    "names",
+    [("my refs", "my_refs"), ("refs_choices", "refs"), ("refs", "refs_choices"), ("refs", "refs_ended")],
 )
 def test_two_targets_never_share_the_name_of_a_benchmark(tmp_path: Path, names: tuple[str, str]) -> None:
-    rows = [chooser(4, "four", "four", "five")]
-    with pytest.raises(ConfigError, match=f"'{names[1]}' and another target have the benchmark heldout_"):
-        HeldOut().suite_of(dict.fromkeys(names, rows), template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    given = {name: [row(4)] for name in names}
+    with pytest.raises(ConfigError, match=f"of '{names[0]}' and of '{names[1]}' may both be the benchmark"):
+        HeldOut().suite_of(given, template=TEMPLATE, model=nano_model(), folder=tmp_path)

@@ -37,7 +37,9 @@ def shown_rows(path: Path, words: Sequence[str] = (), *, as_json: bool) -> str:
         assert pool.source is not None
         rows = [json.loads(line) for line in pool.source.lines([example.row for example in first])]
         return json.dumps(
-            {**_facts(pool), "scores": scores or unused, "first": rows}, indent=2, ensure_ascii=False
+            {**_facts(pool), "scores": scores, "scores_unused": unused, "first": rows},
+            indent=2,
+            ensure_ascii=False,
         )
     known = _facts(pool)
     facts = {
@@ -128,7 +130,7 @@ def _read_scores(place: Path, rows: Path) -> tuple[dict[str, Any] | None, str | 
     if not names or not set(table.columns) >= SCORED:
         return None, None
     if not are_of(place, rows):
-        return None, f"{place.name} is not used: it was not written for these rows as they are now"
+        return None, f"{place.name} is not used: it does not record that it was written for these rows"
     chosen = table[table.selected].sort_values("rank")
     best = [float(value) for value in chosen[names].max(axis=1).head(SHOWN)]
     return {"file": place.name, "rows": len(table), "selected": len(chosen), "best": best}, None
