@@ -267,9 +267,12 @@ class Planner:
                 earlier[key["adapter"] is not None].append(one.seconds)
         alike, others = earlier[trains], earlier[not trains]
         seconds, how = (None, "") if alike else self._time_evaluation(suite, model)
-        found = alike or others
+        found, of = (
+            alike or others,
+            "" if alike else " of the untrained model" if trains else " of trained models",
+        )
         if seconds is None and found:
-            seconds, how = median(found), f"median of {len(found)} earlier evaluation(s)"
+            seconds, how = median(found), f"median of {len(found)} earlier evaluation(s){of}"
         return Phase("evaluate", False if known else None, seconds, how)
 
     def _time_evaluation(self, suite: Any, model: str) -> tuple[float | None, str]:
@@ -278,10 +281,12 @@ class Planner:
         evaluator = self.work.evaluator
         assert evaluator is not None
         recipe = (self.work.trainer.recipe if self.work.trainer else None) or {}
-        name = address({"suite": suite, "model": model, "adapter": recipe.get("lora")})
+        adapts = bool(recipe) and isinstance(trainer, AdapterTrainer)
+        shape = recipe.get("lora", recipe) if adapts else None
+        name = address({"suite": suite, "model": model, "adapter": shape})
         if name not in _TIMED:
             folder = None
-            if recipe and isinstance(trainer, AdapterTrainer):
+            if adapts and isinstance(trainer, AdapterTrainer):
                 folder = trainer.save_untrained(self.timed, self.scratch / "adapter")
             scratch = self.scratch / "evaluation"
             _TIMED[name] = time_evaluation(

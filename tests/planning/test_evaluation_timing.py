@@ -33,6 +33,7 @@ class Suite:
     a_task: float = 0.5
     an_item: float = 0.01
     runs: list[int] = field(default_factory=list)
+    adapters: list[Any] = field(default_factory=list)
 
     def check(self) -> None: ...
 
@@ -59,8 +60,9 @@ class Part(Suite):
     def __init__(self, suite: Suite, items: Mapping[str, int]) -> None:
         self.suite, self.chosen = suite, items
 
-    def evaluate(self, *_: Any, **__: Any) -> Any:
+    def evaluate(self, _: Any, adapter: Any, **__: Any) -> Any:
         suite, items = self.suite, sum(self.chosen.values())
+        suite.adapters.append(adapter)
         suite.clock.now += (
             suite.a_task * len(self.chosen) + suite.an_item * items + suite.once * (not suite.runs)
         )
@@ -112,3 +114,10 @@ def test_an_evaluator_without_parts_has_no_prediction(tmp_path: Path) -> None:
     seconds, how = time_evaluation(object(), None, tmp_path, seconds=1.0)  # type: ignore[arg-type]
     assert seconds is None
     assert how.startswith("unknown")
+
+
+def test_every_rehearsal_has_the_adapter(clock: Clock, tmp_path: Path) -> None:
+    suite = Suite(clock, {"one": {"one": 20}, "two": {"two": 3}})
+    time_evaluation(suite, None, tmp_path / "run", seconds=60.0, adapter=tmp_path)  # type: ignore[arg-type]
+    assert set(suite.adapters) == {tmp_path}
+    assert len(suite.adapters) == len(suite.runs) > 3
