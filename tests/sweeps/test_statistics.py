@@ -158,6 +158,13 @@ def test_a_sum_of_sides_is_that_of_independent_ts() -> None:
         assert of_mean.two_sided_p(distance) == pytest.approx(np.mean(np.abs(drawn) > distance), rel=0.02)
 
 
+def test_three_variances_of_one_degree_of_freedom_make_a_sum_of_cauchy_variables() -> None:
+    of_mean = MeanDistribution(0.0, ((1.0, 1.0),) * 3)
+    for level in (0.05, 0.005):
+        assert of_mean.half_width(level) == pytest.approx(stats.cauchy.isf(level / 2, scale=3.0), rel=1e-3)
+    assert of_mean.two_sided_p(10.0) == pytest.approx(2 * stats.cauchy.sf(10.0, scale=3.0), rel=1e-3)
+
+
 def test_the_interval_excludes_zero_where_p_is_below_five_percent() -> None:
     generator = np.random.default_rng(2)
     for _ in range(60):
