@@ -23,6 +23,7 @@ from nait.core.dataset.held_out_names import CHOICES, ENDED, check_held_out_name
 from nait.core.errors import ConfigError
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.eval.harness import Backend, LmEval
+from nait.eval.held_out.answer_tokens import AnswerEval, answer_start
 from nait.eval.held_out.held_out_items import (
     HeldOutChoiceItem,
     HeldOutItem,
@@ -36,8 +37,9 @@ from nait.eval.held_out.held_out_items import (
 from nait.models.prompts.chat_template import ChatTemplate
 from nait.models.prompts.templates import Template
 
-VERSION = 2
-"""Since 2, an answer that the model continues is not an exact match, and an answer is scored as the row writes it."""
+VERSION = 3
+"""Since 2, an answer that the model continues is not an exact match, and an answer is scored as the row writes it.
+Since 3, white space at the end of the question is not scored with the answer."""
 SHORT_WORDS = 5
 """Answers of at most so many words are also compared exactly."""
 
@@ -99,7 +101,7 @@ class HeldOut:
                 )
                 write_choices(folder, own, choices[own].items, target)
         ended = [f"{name}{ENDED}" for name, task in tasks.items() if task.ended]
-        harness = LmEval(
+        harness = AnswerEval(
             [*tasks, *ended, *choices],
             backend=self.backend, batch_tokens=self.batch_tokens, batch_size=self.batch_size, include=[str(folder)],
         )  # fmt: skip
@@ -233,15 +235,15 @@ def _left_out(name: str, count: int, of: int, model: Model) -> list[str]:
 
 
 def _token_counts(items: Sequence[HeldOutItem], tokenizer: Any) -> list[int]:
-    """Tokens of each answer [N], as the harness counts them: the whole text minus the question."""
+    """Tokens of each answer [N], as they are scored."""
 
-    def length(text: str) -> int:
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    def encoded(text: str) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     counts = []
     for item in items:
-        question = item.question.rstrip()  # the harness moves trailing spaces to the answer
-        counts.append(max(1, length(item.question + item.answer) - length(question)))
+        whole = encoded(item.question + item.answer)
+        counts.append(max(1, len(whole) - answer_start(encoded(item.question), whole)))
     return counts
 
 

@@ -64,7 +64,8 @@ def counted(table: TokenTable, engine: Engine) -> TokenEstimates:
 def extrapolated(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, most: int) -> TokenEstimates:
     """Counts extrapolated from a sample of the pool. `table` holds the sample's tokens, `most` the length limit.
 
-    Token counts are a linear fit in characters. Prefixes are assigned to rows in turn, in the sample's proportions.
+    The sample's rows keep their counts; those of the others are a linear fit in characters. Prefixes are assigned to
+    rows in turn, in the sample's proportions.
     """
     places = {key: row for row, key in enumerate(pool.ids)}
     rows = np.asarray([places[key] for key in drawn.ids])
@@ -76,6 +77,7 @@ def extrapolated(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, 
     number[rows] = known.number
     begun = np.asarray([*(len(ids) for ids in known.ids), 0])[number]
     lengths = np.maximum(lengths, begun + 1)
+    lengths[rows], answers[rows] = table.lengths, table.answer_tokens
     return TokenEstimates(
         lengths, answers, engine.worth_caching(Prefixes(known.ids, number), lengths), engine.batch_tokens
     )

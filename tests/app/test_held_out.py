@@ -16,7 +16,9 @@ from nait.core.dataset.contamination import Contamination
 from nait.core.dataset.examples import Example, Target, Turn, as_target, gather
 from nait.core.errors import ConfigError
 from nait.core.statistics.results import Evaluation, Item
+from nait.eval.harness import Backend
 from nait.eval.held_out import HeldOut
+from nait.eval.held_out.answer_tokens import answer_start
 from nait.models.prompts.templates import TextTemplate
 from nait.nano.pools import nano_model, nano_targets
 from nait.stages.checks.held_out_rows import HELD_OUT, SHARED, hold_out, is_held_out, with_tests
@@ -192,12 +194,12 @@ def test_lower_is_better_for_the_loss_and_only_short_answers_are_compared_exactl
     assert {item.metric for item in evaluated.items if item.task == "heldout_math"} == {"nll"}
 
 
-def loss(instruction: str, answer: str) -> float:
+def loss(instruction: str, answer: str, *, prompt: str = "Q: {instruction}\nA:") -> float:
     """The mean loss of the answer's tokens in nats, by the network alone."""
     import torch
 
     network, tokenizer = nano_model().load()
-    prompt = f"Q: {instruction}\nA:"
+    prompt = prompt.format(instruction=instruction)
     start = len(
         tokenizer(prompt)["input_ids"]
     )  # with the tokenizer's begin-of-text token, as the harness asks
@@ -212,6 +214,58 @@ def test_the_loss_of_a_row_is_that_of_the_model_per_answer_token(evaluated: Eval
     items = [item for item in evaluated.items if (item.task, item.doc_id) == ("heldout_math", 0)]
     expected = loss(turn.instruction, f"{turn.answer}\n")
     assert [item.value for item in items] == pytest.approx([expected], abs=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["shared_prefix", "hf"])
+def test_a_line_break_that_ends_the_prompt_is_not_scored_with_the_answer(
+    backend: Backend, tmp_path: Path
+) -> None:
+    broken = TextTemplate(prompt="Q: {instruction}\nA:\n", suffix="")
+    rows = [row(2), chooser(1, "A", "A", "B and more"), row(3, "not a sum")]
+    suite = HeldOut(backend=backend).suite_of(
+        {"a": rows}, template=broken, model=nano_model(), folder=tmp_path
+    )
+    found = suite.evaluate(nano_model(), None, folder=tmp_path)
+    expected = [
+        loss(one.turns[0].instruction, one.turns[0].answer, prompt="Q: {instruction}\nA:\n") for one in rows
+    ]
+    assert [one.value for one in found.items if one.metric == "nll"] == pytest.approx(expected, abs=1e-4)
+    right, other = (
+        loss(rows[1].turns[0].instruction, text, prompt="Q: {instruction}\nA:\n")
+        * len(tokens(text))
+        / len(text)
+        for text in rows[1].turns[0].options
+    )
+    (chosen,) = [one.value for one in found.items if one.task == "heldout_a_choices"]
+    assert chosen == float(right < other)
+
+
+def tokens(text: str) -> list[int]:
+    ids: list[int] = nano_model().load_tokenizer()(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def test_an_answer_after_a_line_break_matches_exactly_whatever_the_model_thinks_of_the_break(
+    tmp_path: Path,
+) -> None:
+    broken = TextTemplate(prompt="Q: {instruction}\nA:\n", suffix="", eos="never")
+    network, tokenizer = nano_model().load()
+    ids = tokenizer(f"Q: {row(4).turns[0].instruction}\nA:\n", return_tensors="pt")["input_ids"]
+    given = network.generate(ids, max_new_tokens=8, do_sample=False)[0, ids.shape[1] :].tolist()
+    greedy = tokenizer.decode(given[:2])
+    suite = HeldOut().suite_of({"a": [row(4, greedy)]}, template=broken, model=nano_model(), folder=tmp_path)
+    results = suite.evaluate(nano_model(), None, folder=tmp_path).results
+    assert [one.value for one in results if one.metric == "exact_match"] == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("question", "whole", "start"),
+    [([1, 2, 3], [1, 2, 3, 4], 3), ([1, 2, 3], [1, 2, 9], 2), ([1, 2, 3], [1, 2], 1), ([], [5], 0)],
+)
+def test_a_token_that_merges_question_and_answer_belongs_to_the_answer(
+    question: list[int], whole: list[int], start: int
+) -> None:
+    assert answer_start(question, whole) == start
 
 
 def test_a_result_is_the_mean_of_its_items(evaluated: Evaluation) -> None:

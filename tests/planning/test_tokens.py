@@ -89,3 +89,19 @@ def test_each_of_two_templates_prefixes_has_its_share_of_the_expected_rows() -> 
     guess = extrapolated(both, drawn, table(drawn, template), engine, most=MOST)
     assert len(guess.prefixes.ids) == len(truth.prefixes.ids) == 2
     assert guess.shared == pytest.approx(truth.shared, rel=0.1)
+
+
+def test_rows_whose_tokens_were_counted_keep_their_counts() -> None:
+    """Otherwise the tokens of a pool that was counted whole were those of a fit, and not marked as such."""
+    rough = [
+        Example(one.id, (Turn(one.turns[0].instruction, "1 " * 20 if i % 3 else one.turns[0].answer),))
+        for i, one in enumerate(rows(60).examples)
+    ]
+    pool = gather("rough", rough)
+    for size in (60, 30):
+        drawn = draw(pool, size)
+        coded = table(drawn, TEMPLATE)
+        guess = extrapolated(pool, drawn, coded, ENGINE, most=MOST)
+        places = [pool.ids.index(key) for key in drawn.ids]
+        assert guess.lengths[places].tolist() == coded.lengths.tolist()
+        assert guess.answers[places].tolist() == coded.answer_tokens.tolist()
