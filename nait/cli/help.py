@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nait
 from nait.core.errors import ConfigError
@@ -46,6 +47,18 @@ def conf_folder() -> Path:
     import nait.conf
 
     return Path(str(nait.conf.__file__)).parent
+
+
+def option_settings(group: str, option: str) -> dict[str, Any]:
+    """The settings in the file of an option and of the options that it extends; {} for an unknown one."""
+    import yaml
+
+    file = conf_folder() / group / f"{option}.yaml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    found: dict[str, Any] = {}
+    for base in content.pop("defaults", ()):
+        found |= option_settings(group, base) if isinstance(base, str) and base != "_self_" else {}
+    return found | content
 
 
 def groups() -> dict[str, list[str]]:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from nait.core.inputs.visible_text import plain_markdown, visible_line
+from nait.publishing.command_words import LOCAL_PATH, UNKNOWN, Presets, Words, is_local, leaves, words_of
 from nait.store import Artifact, read_json
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-NAME = re.compile(r"\w+")
-NUMBER = re.compile(r"-?\d[\d.e+-]*|true|false")
-NUMBERS = re.compile(r"\[-?\d+(, ?-?\d+)*\]")
-ADDED = ".end_token"
-"""A setting that only some options of the selector have."""
-NOT_SHOWN = ("path", "paths")
-"""Last parts of settings that hold paths of this machine."""
 
 
-def card(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
-    """The card. `manifest`: the run's; `kept`: name in the folder -> artifact."""
+def card(manifest: Mapping[str, Any], kept: Mapping[str, Artifact], presets: Presets) -> str:
+    """The card. `manifest`: the run's; `kept`: name in the folder -> artifact; `presets`: settings of options."""
     parts = [
         _metadata(manifest, kept),
         _title(manifest),
         _content(kept),
-        _use(manifest, kept),
+        _use(manifest, kept, presets),
         _settings(manifest),
     ]
     return "\n\n".join(filter(None, [*parts, _results(kept), _licence(manifest)])) + "\n"
@@ -65,61 +58,57 @@ def _content(kept: Mapping[str, Artifact]) -> str:
     return "\n".join([*lines, "", "The texts of the rows are not included."])
 
 
-def _use(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
+def _use(manifest: Mapping[str, Any], kept: Mapping[str, Artifact], presets: Presets) -> str:
     """The commands that select by the scores and by the directions, with the run's order.
 
     By the scores, as many rows as the run selected: a share may be of a pool from which the run left rows out, and a
     budget of tokens depends on template and length limit. By the directions, the run's method with all its settings
-    on its texts.
+    on its texts. Below them, the settings that no command can repeat.
     """
     config = manifest["config"]
-    order, scored = _chosen(config, "order"), kept.get("scores.parquet")
+    order, scored = words_of(config, "order"), kept.get("scores.parquet")
     rows = scored.manifest.get("rows") if scored else None
-    size = [*order, *_chosen(config, "budget")]
-    count = [*order, "budget=count", f"budget.count={rows}"] if isinstance(rows, int) else size
-    inputs = ["data=file", "data.path=POOL", "model=local", "model.path=MODEL_FOLDER"]
-    scores = ["selector=scores", "selector.path=scores.parquet", "target=none"]
-    commands = ["# the same rows of the same pool", _command([*scores, *count, *inputs])]
+    size = order + words_of(config, "budget")
+    count = order + Words(("budget=count", f"budget.count={rows}")) if isinstance(rows, int) else size
+    inputs = Words(("data=file", "data.path=POOL", "model=local", "model.path=MODEL_FOLDER"))
+    scores = Words(("selector=scores", "selector.path=scores.parquet", "target=none"))
+    commands = {"# the same rows of the same pool": scores + count + inputs}
     folders = [name for name in kept if name.startswith("directions/")]
     if folders:
         named = ", ".join(f"{name.partition('/')[2]}: {name}" for name in folders)
-        method = [*_method(config), "target=directions", f"target.paths={{{named}}}"]
-        words = [*method, *size, *inputs, *_texts(config)]
-        commands += ["# the directions on another pool", _command(words)]
-    return "\n".join(["```bash", *commands, "```"])
+        directions = Words(("target=directions", f"target.paths={{{named}}}"))
+        words = words_of(config, "selector") + directions + size + inputs + _texts(config, presets)
+        commands["# the directions on another pool"] = words
+    lines = [line for comment, words in commands.items() for line in (comment, _command(words))]
+    lacking = {name: value for words in commands.values() for name, value in words.lacking.items()}
+    return "\n".join(["```bash", *lines, "```", *_to_add(lacking)])
 
 
-def _command(words: Iterable[str]) -> str:
-    return shlex.join(["nait", "stages=[select]", *words])
+def _command(words: Words) -> str:
+    return shlex.join(["nait", "stages=[select]", *words.words])
 
 
-def _chosen(config: Mapping[str, Any], group: str) -> list[str]:
-    """The words that choose a group's option and its settings, as far as they are names and numbers."""
-    option = config.get("options", {}).get(group)
-    leaves = {name: json.dumps(value) for name, value in _leaves(config[group], group)}
-    numbers = [f"{name}={value}" for name, value in leaves.items() if NUMBER.fullmatch(value)]
-    return [f"{group}={option}", *numbers] if NAME.fullmatch(str(option)) else []
-
-
-def _method(config: Mapping[str, Any]) -> list[str]:
-    """The words that choose the selector and its settings: numbers, names and lists of numbers."""
-    option = config.get("options", {}).get("selector")
-    words = []
-    for name, value in _leaves(config["selector"], "selector"):
-        text = value if isinstance(value, str) else json.dumps(value)
-        known = any(form.fullmatch(text) for form in (NUMBER, NUMBERS, NAME)) and value is not None
-        if known and name.rsplit(".", 1)[-1] not in (*NOT_SHOWN, "name"):
-            added = "++" if name.endswith(ADDED) else ""
-            words.append(f"{added}{name}={text}")
-    return [f"selector={option}", *words] if NAME.fullmatch(str(option)) else []
-
-
-def _texts(config: Mapping[str, Any]) -> list[str]:
+def _texts(config: Mapping[str, Any], presets: Presets) -> Words:
     """The words that choose how the run's texts are written and cut."""
     option = config.get("options", {}).get("template")
     limit = config["model"].get("max_length") if isinstance(config.get("model"), Mapping) else None
-    template = [f"template={option}"] if NAME.fullmatch(str(option)) and option is not None else []
-    return [*template, *([f"model.max_length={limit}"] if isinstance(limit, int) else [])]
+    template = words_of(config, "template", presets("template", str(option)))
+    return template + Words((f"model.max_length={limit}",) if isinstance(limit, int) else ())
+
+
+def _to_add(lacking: Mapping[str, str]) -> list[str]:
+    """The settings that the user must add to a command."""
+    if not lacking:
+        return []
+    return [
+        "",
+        "The commands do not repeat these settings of the run. Add them, or other rows are selected:",
+        "",
+        *(
+            f"- {_code(name)}: {value if value in (LOCAL_PATH, UNKNOWN) else _code(value)}"
+            for name, value in lacking.items()
+        ),
+    ]
 
 
 def _settings(manifest: Mapping[str, Any]) -> str:
@@ -128,18 +117,12 @@ def _settings(manifest: Mapping[str, Any]) -> str:
     found = {
         name: value
         for group in ("selector", "order", "budget")
-        for name, value in _leaves(config[group], group)
-        if name.rsplit(".", 1)[-1] not in NOT_SHOWN
+        for name, value in leaves(config[group], group)
+        if not is_local(name, value)
     }
     lines = [f"- {_code(name)}: {_code(value)}" for name, value in found.items()]
     versions = ", ".join(f"{name} {value}" for name, value in manifest.get("versions", {}).items())
     return "\n".join(["## Settings", "", *lines, "", f"Versions: {versions}."])
-
-
-def _leaves(node: Any, at: str) -> Iterable[tuple[str, Any]]:
-    if not isinstance(node, Mapping):
-        return [(at, node)]
-    return [leaf for key, value in node.items() for leaf in _leaves(value, f"{at}.{key}")]
 
 
 def _results(kept: Mapping[str, Artifact]) -> str:

@@ -12,6 +12,7 @@ from nait.core.inputs.paths import at_home
 from nait.core.inputs.shapes import fault, keyed, leaf, optional, record, text, whole
 from nait.core.inputs.visible_text import visible
 from nait.publishing.cards import card
+from nait.publishing.command_words import Presets
 from nait.store import MANIFEST, Artifact, Store, read_json, reading, write_text
 
 RUN = "run.json"
@@ -32,13 +33,19 @@ NOT_WEIGHTS = (MANIFEST, "curve.json")
 
 
 def publish(
-    run: str | Path, out: str | Path, *, store: str | Path | None = None, upload: str | None = None
+    run: str | Path,
+    out: str | Path,
+    *,
+    store: str | Path | None = None,
+    upload: str | None = None,
+    presets: Presets = lambda _group, _option: {},
 ) -> Path:
     """The new folder `out` with what a run made: scores, ids of the selected rows, directions, adapter and a card.
 
     - `run`: the run's folder, which contains `run.json`.
     - `store`: the run's store; None: the one that `run.json` names.
     - `upload`: OWNER/NAME of a private Hub repository that receives the folder. None: nothing leaves this machine.
+    - `presets`: the settings of an option, which the card's commands need not repeat.
 
     Raises: DataError for a folder without a finished run, a missing artifact, or an existing `out`.
     """
@@ -51,7 +58,7 @@ def publish(
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     _write(part, kept)
-    write_text(part / "README.md", card(manifest, kept))
+    write_text(part / "README.md", card(manifest, kept, presets))
     part.rename(target)
     if upload is not None:
         from nait.hub.uploads import upload_folder

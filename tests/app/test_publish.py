@@ -11,6 +11,7 @@ import pytest
 
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.hub.uploads import upload_folder
+from nait.publishing.command_words import words_of
 from nait.publishing.published_runs import _on_one_line, publish
 from tests.app.commands import given, make_home, warm
 
@@ -80,6 +81,77 @@ def test_the_cards_command_repeats_a_method_with_settings_of_its_own(ran: Path, 
     done = warm().run([*again, *rest, f"hydra.run.dir={tmp_path / 'again'}"], cwd=out)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again" / "selected.jsonl").read_text() == (ran / "own" / "selected.jsonl").read_text()
+
+
+def card_of(ran: Path, name: str, *words: str) -> str:
+    """The card of a run with these words, as `nait publish` writes it."""
+    rest = [word for word in given(ran / "home") if not word.startswith("template")]
+    for call in (
+        [*rest, "selector=nait", *words, "stages=[select]", f"hydra.run.dir={name}"],
+        ["publish", name, f"published_{name}"],
+    ):
+        done = warm().run(call, cwd=ran)
+        assert done.returncode == 0, done.stderr
+    return (ran / f"published_{name}" / "README.md").read_text()
+
+
+def test_the_cards_command_repeats_a_changed_template(ran: Path, tmp_path: Path) -> None:
+    changed = [
+        "template=plain",
+        "template.eos=always",
+        'template.suffix=" (it\'s 1, or 2)"',
+        'template.separator="7"',
+    ]
+    card = card_of(ran, "changed", *changed)
+    assert "Add them" not in card
+    (line,) = [one for one in card.splitlines() if "target=directions" in one]
+    _, *command = shlex.split(line)
+    assert [word for word in command if word.startswith("template")] == [
+        "template=plain", 'template.suffix=" (it\'s 1, or 2)"', 'template.separator="7"', "template.eos=always",
+    ]  # fmt: skip
+    own = {word.partition("=")[0]: word for word in given(ran / "home")}
+    again = [own[word.partition("=")[0]] if "POOL" in word or "MODEL" in word else word for word in command]
+    rest = [own[key] for key in own if key.split(".")[0] in ("tracking", "traits")]
+    done = warm().run([*again, *rest, f"hydra.run.dir={tmp_path}"], cwd=ran / "published_changed")
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        json.loads((folder / "run.json").read_text())["fingerprints"]["template"]
+        for folder in (ran / "changed", tmp_path)
+    )
+    assert first == second
+    assert (tmp_path / "selected.jsonl").read_text() == (ran / "changed" / "selected.jsonl").read_text()
+
+
+def test_the_card_names_the_settings_that_no_command_repeats(ran: Path) -> None:
+    (ran / "own.yaml").write_text('prompt: "Q: {user}\\nA: "\n')
+    card = card_of(ran, "filed", "template=file", "template.path=own.yaml")
+    assert "\n\nThe commands do not repeat these settings of the run. Add them" in card
+    assert "- `template.path`: a local file or folder\n" in card
+    assert "own.yaml" not in card
+    card = card_of(ran, "long", "template=plain", f'template.prompt="{"Q" * 90}: {{user}} "')
+    assert f'- `template.prompt`: `"{"Q" * 90}: {{user}} "`\n' in card
+    assert "template.prompt=" not in card
+    assert "template.prompt_with_input" not in card  # as in template=plain
+
+
+def test_settings_are_words_of_a_command_or_named_as_lacking() -> None:
+    settings = {
+        "_target_": "x.Y", "name": "y", "kind": None, "site": "attn_out", "on": True, "rate": 1e-5, "text": "null",
+        "mix": ["a", "b c", 2], "file": "/home/me/rows", "lines": "a\nb", "path": "x", "deep": {"end_token": False},
+        "quoted": 'say "a"', "odd key": 1, "same": 5,
+    }  # fmt: skip
+    found = words_of({"options": {"selector": "own/y-2"}, "selector": settings}, "selector", {"same": 5})
+    assert found.words == (
+        "selector=own/y-2", "selector.kind=null", "selector.site=attn_out", "selector.on=true", "selector.rate=1e-05",
+        'selector.text="null"', 'selector.mix=[a, "b c", 2]', "++selector.deep.end_token=false",
+    )  # fmt: skip
+    local = "a local file or folder"
+    assert found.lacking == {
+        "selector.file": local, "selector.lines": r'"a\nb"', "selector.path": local,
+        "selector.quoted": r'"say \"a\""', "selector.odd key": "1",
+    }  # fmt: skip
+    unknown = words_of({"selector": settings}, "selector")
+    assert (unknown.words, unknown.lacking) == ((), {"selector": "not recorded"})
 
 
 def test_what_cannot_be_published_is_an_error(ran: Path, tmp_path: Path) -> None:

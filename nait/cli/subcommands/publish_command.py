@@ -27,9 +27,10 @@ def publish(
     """Copy a run's scores, ids, directions, adapter and results into a folder with a card."""
 
     def work() -> None:
+        from nait.cli.help import option_settings
         from nait.publishing.published_runs import publish as published
 
-        print(visible(str(published(run, out, store=store, upload=upload))))
+        print(visible(str(published(run, out, store=store, upload=upload, presets=option_settings))))
 
     return work
 
