@@ -5,7 +5,7 @@ Shapes: N pool rows, T score columns, n reference rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,8 @@ class Explanation:
     by_score: bool = True
     columns: int = 1
     """The number of score columns, of which `score` is the highest."""
+    of_references: bool = False
+    """Whether each of several columns is that of one reference row; a file of scores may have others."""
 
 
 def place_of(pool: Pool, name: str) -> int:
@@ -85,6 +87,7 @@ def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
     ranking = of.selector.order(table)
     ranks = {int(row): rank for rank, row in enumerate(ranking, start=1)}
     layers, nearest = _layers(place, of), _nearest(place, of)
+    references = {one.id for target in of.targets for one in target.examples}
     found = []
     for target, columns in by_target(table.targets).items():
         values = np.fmax.reduce(table.values[:, columns], axis=1)  # NaN only where no column has a score
@@ -106,9 +109,15 @@ def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
                 nearest=nearest.get(target, []),
                 by_score=by_score,
                 columns=len(columns),
+                of_references=are_references([table.targets[column] for column in columns], references),
             )
         )
     return found
+
+
+def are_references(columns: Sequence[str], references: Collection[str]) -> bool:
+    """Whether each column, named `target/reference row`, is that of one of these reference rows."""
+    return all(name.partition("/")[2] in references for name in columns)
 
 
 def _sorted(values: npt.NDArray[Any]) -> bool:
@@ -143,13 +152,12 @@ def _nearest(place: int, of: ScoredSelection) -> dict[str, list[tuple[str, float
         alike = scorer.likeness(alone, of.pool.blind(), of.targets, of.extractor)
         ids = {target.name: [one.id for one in target.examples] for target in of.targets}
         return {column: _top_of(column.split(MERGED), ids, alike) for column in table.targets}
-    names = [
-        name.partition("/")[2] for name in table.targets
-    ]  # the reference rows of columns that have one each
+    names = [name.partition("/")[2] for name in table.targets]  # of columns of one reference row each
+    references = {one.id for target in of.targets for one in target.examples}
     return {
         target: _top([names[c] for c in columns], table.values[place, columns])
         for target, columns in by_target(table.targets).items()
-        if names[columns[0]]
+        if are_references([table.targets[c] for c in columns], references)
     }
 
 

@@ -77,7 +77,9 @@ def test_a_row_is_explained_as_text_and_as_json(folder: Path) -> None:
 )
 def test_a_row_is_shown_with_one_score_for_each_target(targets: tuple[str, ...], text: str) -> None:
     values = np.array([[0.25, 0.5, 0.125, 0.75][: len(targets)]])
-    assert scores_text(ScoreTable(("row",), targets, values, unit="", definition=""), 0) == text
+    table = ScoreTable(("row",), targets, values, unit="", definition="")
+    assert scores_text(table, 0, {"a", "b", "c", "d"}) == text
+    assert scores_text(table, 0, ()) == text.replace("reference rows", "columns")  # those of a file of scores
 
 
 def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(

@@ -153,13 +153,17 @@ def test_a_column_of_merged_targets_has_the_nearest_rows_of_all() -> None:
 
 def test_a_rank_by_turns_is_distinguished_from_the_share_of_lower_scores() -> None:
     """By turns the third row is second, although its highest score is the third highest."""
-    table = [[4, 1], [3, 0], [2, 2], [1, 0]], ("math/a", "math/b")
-    found = scored(object(), *table, RoundRobin())
+    values = [[4, 1], [3, 0], [2, 2], [1, 0]]
+    names = tuple(f"math/{example.id}" for example in REFS.examples)
+    found = scored(object(), values, names, RoundRobin())
     (one,) = explain_row(2, found)
     assert (one.rank, one.percentile, one.by_score, one.columns) == (2, 0.25, False, 2)
     text = "\n".join(_explained(one, {}))
     assert "rank 2, score 2 (highest of 2 reference rows), above 25.0% of the rows." in text
-    assert "the rank is in the order, the share of rows by the score." in " ".join(text.split())
+    assert "the rank and the share of lower scores may disagree." in " ".join(text.split())
     (alone,) = explain_row(2, scored(object(), [[4], [3], [2], [1]], ("math",), Highest()))
     assert alone.by_score
-    assert "the rank is in the order" not in "\n".join(_explained(alone, {}))
+    assert "may disagree" not in "\n".join(_explained(alone, {}))
+    (one,) = explain_row(2, scored(object(), values, ("loss/math", "loss/code"), RoundRobin()))
+    assert "score 2 (highest of 2 columns), above" in "\n".join(_explained(one, {}))
+    assert one.nearest == []  # the columns of a file of scores are no reference rows

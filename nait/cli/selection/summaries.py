@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from nait.core.dataset.examples import Example
 from nait.core.estimates.human_units import human_seconds
 from nait.core.ranking.orders import by_target
 from nait.core.ranking.score_table import ScoreTable
-from nait.stages.explanations import Explanation
+from nait.stages.explanations import Explanation, are_references
 
 SHOWN = 3
 """Rows that are shown."""
@@ -40,22 +40,33 @@ def _counts(run: SelectionRun) -> str:
 def _rows(run: SelectionRun) -> str:
     """The first rows in text."""
     table = run.scored.table
+    references = {example.id for target in run.job.targets for example in target.examples}
     lines = []
     for rank, row in enumerate(run.selection.rows[:SHOWN], start=1):
         example = run.pool.examples[row]
-        lines += [f"{rank}. row {example.row}, {scores_text(table, row)}", *row_lines(example)]
+        lines += [f"{rank}. row {example.row}, {scores_text(table, row, references)}", *row_lines(example)]
     return "\n".join(lines)
 
 
-def scores_text(table: ScoreTable, row: int) -> str:
-    """A row's score, or that for each target: of several reference rows' scores, the highest."""
+def scores_text(table: ScoreTable, row: int, references: Collection[str]) -> str:
+    """A row's score, or that for each target: of several columns, the highest.
+
+    `references`: ids of the reference rows.
+    """
     parts = []
     targets = by_target(table.targets)
     for target, columns in targets.items():
         highest = f"{np.fmax.reduce(table.values[row, columns]):.4g}"
-        of = f" (highest of {len(columns)} reference rows)" if len(columns) > 1 else ""
+        of = _of(len(columns), are_references([table.targets[column] for column in columns], references))
         parts.append(f"{target} {highest}{of}" if len(targets) > 1 else f"{highest}{of}")
     return f"score {', '.join(parts)}"
+
+
+def _of(columns: int, of_references: bool) -> str:
+    """Of what a score is the highest; empty for that of one column."""
+    return (
+        f" (highest of {columns} {'reference rows' if of_references else 'columns'})" if columns > 1 else ""
+    )
 
 
 def _warnings(run: SelectionRun) -> list[str]:
@@ -63,7 +74,7 @@ def _warnings(run: SelectionRun) -> list[str]:
 
 
 NOT_BY_SCORE = (
-    "The order does not sort by this score alone: the rank is in the order, the share of rows by the score."
+    "This order does not follow the score alone, so the rank and the share of lower scores may disagree."
 )
 
 
@@ -78,7 +89,7 @@ def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]
     if one.score is None or one.percentile is None:
         return [f"Row {one.row} {chosen}: {one.reason or 'it has no score'}."]
     rank = f"rank {one.rank:,}, " if one.rank else ""
-    of = f" (highest of {one.columns} reference rows)" if one.columns > 1 else ""
+    of = _of(one.columns, one.of_references)
     above = f"above {one.percentile:.1%} of the rows"
     lines = [f"Row {one.row} {chosen} for {one.target}: {rank}score {one.score:.4g}{of}, {above}."]
     if one.rank and not one.by_score:
