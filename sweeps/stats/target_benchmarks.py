@@ -15,14 +15,20 @@ def belongs(target: str, task: str, benchmarks: Benchmarks, among: Iterable[str]
     """Whether a task is the target's own benchmark: by the mapping, else by the start or end of its name.
 
     A task of held-out rows is its target's alone. `among`: other targets. Of two that fit by name, such as mmlu and
-    mmlu_pro, the longer one has the task.
+    mmlu_pro, the longer one has the task; of two of one length, the one at the end of the task's name.
     """
     if target in benchmarks:
         named = benchmarks[target]
         return task in ([named] if isinstance(named, str) else named)
     return _fits(target, task) and not any(
-        len(other) > len(target) and other not in benchmarks and _fits(other, task) for other in among
+        other not in benchmarks and _fits(other, task) and _claim(other, task) > _claim(target, task)
+        for other in among
     )
+
+
+def _claim(target: str, task: str) -> tuple[int, bool]:
+    """How strongly a target that fits a task by name claims it."""
+    return len(target), task.endswith(target)
 
 
 def _fits(target: str, task: str) -> bool:

@@ -95,6 +95,12 @@ def test_of_two_targets_that_fit_a_task_by_name_the_longer_one_has_it() -> None:
     assert belongs("mmlu", "mmlu_pro", {"mmlu_pro": "other"}, ["mmlu", "mmlu_pro"])
 
 
+def test_of_two_targets_of_one_length_the_one_at_the_end_of_the_name_has_the_task() -> None:
+    for among in (["math", "word"], ["word", "math"]):
+        assert [target for target in among if belongs(target, "math_word", {}, among)] == ["word"]
+    assert belongs("math", "math_word", {"word": "other"}, ["math", "word"])
+
+
 def test_a_task_of_a_longer_target_is_not_framed_for_the_shorter_one(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for target in ("math", "math_word"):
