@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nait.core.estimates.costs import PAID
 from nait.core.statistics.results import Row
 from nait.store import Artifact, Store, write_text
 from nait.sweeps.grouping.collect import NO_RUNS, sheets
@@ -14,7 +15,6 @@ from nait.sweeps.grouping.identities import reference
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, written
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.stored_runs.cost_ledger import (
-    PAID,
     Amount,
     Amounts,
     RunCost,

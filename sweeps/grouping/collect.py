@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from nait.core.errors import StoreError
+from nait.core.estimates.costs import PAID
 from nait.core.statistics.results import Result, Row
 from nait.sweeps.grouping.boards import Board, PlacedRun, boards
 from nait.sweeps.grouping.headings import Heading
@@ -98,8 +99,9 @@ def _rows(runs: RunSet, board: Board, run: PlacedRun, *, primary: bool) -> Itera
     device_hours, money = float(record.manifest["device_hours"]), record.manifest["money"]
     if base or shuffled:  # neither pays for the scores
         paid = phase_costs(record)
-        device_hours -= paid.device_hours["select"]
-        money = None if paid.money is None else money - paid.money["select"] - paid.bill
+        kept = [name for name in PAID if name != "select"]
+        device_hours = sum(paid.device_hours[name] for name in kept)
+        money = None if paid.money is None else sum(paid.money[name] for name in kept)
         seconds = {**seconds, "select": 0.0}
     for result in results:
         yield Row(

@@ -187,7 +187,7 @@ def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
         Curve(
             curve_name(*key),
             points,
-            items_only=_items_only(groups[key]),
+            items_only=any(_items_only(at) for at in _by_place(groups[key], x).values() if len(at) == 1),
             averaged=max(map(len, _by_place(groups[key], x).values())),
         )
         for key, points in drawn.items()

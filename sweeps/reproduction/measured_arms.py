@@ -27,7 +27,7 @@ DIGEST_CHARS = 12
 class Arm:
     """The lines of one method, target and budget by task; its recorded facts; its evaluation's suite and address.
 
-    `owners`: task -> the names of the groups that contain it, the smallest first. `name` has the target and the
+    `owners`: task -> the names of the groups that contain it, the innermost first. `name` has the target and the
     budget where the table has several.
     """
 
@@ -105,16 +105,24 @@ def arms(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> list[Arm]:
 
 
 def _owners(runs: RunSet, evaluation: Artifact | None) -> dict[str, list[str]]:
-    """Task -> the groups and tags with results that contain it, the smallest first."""
+    """Task -> the groups and tags that contain it, in the order of the evaluation: the innermost first.
+
+    An evaluation that does not record its groups, and a tag, have the smallest first, then by name.
+    """
     if evaluation is None:
         return {}
     inside = {
         one.task: {member.task for member in one.members} for one in runs.results(evaluation) if one.members
     }
     inside |= {name: set(tasks) for name, tasks in evaluation.manifest.get("requested", {}).items()}
+    groups = list(evaluation.manifest["key"].get("suite", {}).get("means") or ())
+    places = {
+        name: (groups.index(name) if name in groups else len(groups), len(inside[name]), name)
+        for name in inside
+    }
     found: dict[str, list[str]] = {}
-    for name, tasks in sorted(inside.items(), key=lambda pair: len(pair[1])):
-        for task in tasks:
+    for name in sorted(inside, key=places.__getitem__):
+        for task in inside[name]:
             found.setdefault(task, []).append(name)
     return found
 

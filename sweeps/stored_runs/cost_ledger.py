@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nait.core.estimates.costs import PAID
 from nait.core.statistics.results import Row
 from nait.store import Artifact
 from nait.sweeps.stored_runs.method_names import BASE
@@ -17,8 +18,6 @@ from nait.sweeps.stored_runs.row_items import measurements
 ALL = "all methods together"
 Name = tuple[str, str, str, str]
 """Selector, model, pool and budget."""
-PAID = ("select", "train", "evaluate")
-"""The phases included in a run's device time and money."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nait.eval.suites.generated_code import check_code
 from nait.eval.suites.requirements import data_source, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import Catalogue, library
-from nait.eval.suites.task_settings import shots
+from nait.eval.suites.task_settings import setting_of, shots
 
 
 @pytest.fixture
@@ -34,6 +34,19 @@ def test_stock_groups_are_whole(catalogue: Catalogue) -> None:
     suite = resolve(["gsm8k", "mmlu", "bbh_cot_fewshot"], catalogue)
     assert [len(suite.requested[name]) for name in suite.requested] == [1, 57, 27]
     assert suite.owners("mmlu_anatomy") == ["mmlu_stem", "mmlu"]
+
+
+def test_the_innermost_of_nested_groups_decides_also_where_they_hold_the_same_tasks(
+    task_folder: Path,
+) -> None:
+    (task_folder / "nested.yaml").write_text(
+        "group: a_outer\ntask:\n- {group: inner, task: [toy_small, toy_large]}\n"
+    )
+    suite = resolve(["a_outer"], Catalogue([task_folder], shipped=library()))
+    inner = "a_outer::inner"
+    assert suite.owners("toy_small") == [inner, "a_outer"]
+    assert [setting_of({"a_outer": 5, inner: 3}, task, suite) for task in suite.tasks] == [3, 3]
+    assert [setting_of({"a_outer": 5, "toy_large": 1}, task, suite) for task in suite.tasks] == [5, 1]
 
 
 def test_a_stock_task_outside_the_usual_folders_is_found(catalogue: Catalogue) -> None:

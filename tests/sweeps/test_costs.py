@@ -199,6 +199,20 @@ def test_a_phase_is_charged_at_its_own_number_of_devices(tmp_path: Path) -> None
     assert (row.device_hours, row.money) == pytest.approx((20 / 3600, 20.0))
 
 
+def test_a_control_without_training_costs_exactly_nothing(tmp_path: Path) -> None:
+    """The recorded total differs from the phase of selection by a rounding error."""
+    store, hours = Store(tmp_path), {"select": 0.1 + 0.2}
+    facts = {
+        "device_hours": 0.3,
+        "money": 0.3,
+        "phase_device_hours": hours,
+        "settings": {"order": "Shuffled"},
+    }
+    run(store, "nait", "math", 0, 0.0, ["activate"], **facts)
+    (row,) = collect(RunSet.load(store))
+    assert (str(row.device_hours), row.money) == ("0.0", 0.0)
+
+
 def test_the_seeds_of_all_methods_are_those_of_a_method(tmp_path: Path) -> None:
     """Of a sweep in which only the untrained model has two seeds, of one result."""
     store = Store(tmp_path)

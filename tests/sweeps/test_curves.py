@@ -168,6 +168,8 @@ def test_a_point_of_several_draws_is_their_mean_and_a_note_says_so(tmp_path: Pat
     assert [(point.x, point.y, point.half_width) for point in curve.points] == [
         (x, pytest.approx(0.5), None) for x in (4, 8, 16)
     ]
+    assert all(line.seeds == 1 and line.half_width for line in lines)
+    assert not curve.items_only  # a mean has no interval
     assert "reference rows: nait is the mean of up to 3 lines at a point, without an interval." in left_out(
         lines, found
     )

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from nait.core.statistics.results import Evaluation, Member, Result
 from nait.models.prompts.templates import TextTemplate
+from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.store import Store
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import measured
 from nait.sweeps.reproduction.comparison_table import DIFFERENT, _arms_of, beside_published
-from nait.sweeps.reproduction.measured_arms import DIGEST_CHARS, Arm, arms
+from nait.sweeps.reproduction.measured_arms import DIGEST_CHARS, Arm, _owners, arms
 from nait.sweeps.reproduction.published_figures import Protocol, Published, parse, published
 from nait.sweeps.reproduction.setting_differences import SettingDifference, setting_differences
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -211,6 +213,44 @@ def test_a_cap_of_a_group_around_or_within_a_benchmark_is_named(store: Store) ->
     assert named({"outer": 8}) == ["all: tokens of an answer 8, not 64"]
     assert named({"outer": 64, "inner": 8}) == ["all: tokens of an answer 8/64, not 64"]
     assert named({"nano": 64, "outer": 8}) == []
+
+
+def test_groups_of_equal_size_are_in_the_order_of_the_evaluation(tmp_path: Path) -> None:
+    """`outer` holds nothing but `inner`; results name the requested `outer` first."""
+    store, tasks = Store(tmp_path), ("a", "b")
+    members = tuple(Member(task, "acc", "", 0.5) for task in tasks)
+    names = ("outer", "wide", "inner")
+    wide = (*members, Member("c", "acc", "", 0.5))
+    results = [
+        Result(name, "acc", 0.5, 0.1, 8, is_group=True, members=wide if name == "wide" else members)
+        for name in names
+    ]
+
+    def write(part: Path) -> dict[str, Any]:
+        write_evaluation(part, Evaluation(tuple(results), ()))
+        return {"requested": {"tag": list(tasks)}}
+
+    for means, wanted in (
+        ({"inner": [], "outer": [], "wide": []}, ["inner", "outer", "wide", "tag"]),
+        ({"wide": [], "inner": [], "outer": []}, ["wide", "inner", "outer", "tag"]),
+        (None, ["inner", "outer", "tag", "wide"]),
+    ):
+        suite = {} if means is None else {"means": means}
+        made = store.produce("evaluations", {"suite": suite, "name": str(wanted)}, write)
+        assert _owners(RunSet.load(store), made)["a"] == wanted
+
+
+def test_a_number_of_examples_that_is_set_by_group_is_named(store: Store) -> None:
+    """An evaluation records each task's own number, from `eval.num_fewshot={inner: 3, outer: 5}` for example."""
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs, "random")
+    arm = next(arm for arm in arms(runs, one.rows, one.lines) if arm.method == "nait")
+    protocols = {"all": Protocol("nano", "acc_macro", 5)}
+    figure = replace(source().figures[1], selector="nait", settings={}, protocols=protocols)
+    for counts, words in (((5, 5, 5), []), ((5, 3, 5), ["all: examples 3/5, not 5"])):
+        tasks = dict(zip(("nano_math", "nano_code", "nano_facts"), counts, strict=True))
+        suite = {**arm.suite, "tasks": {task: {"num_fewshot": count} for task, count in tasks.items()}}
+        assert [str(one) for one in setting_differences(figure, replace(arm, suite=suite))] == words
 
 
 def test_the_contents_of_model_and_pool_are_shown_since_no_source_states_them(store: Store) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 from nait.core.inputs.checks import check_number, check_whole
 
+PAID = ("select", "train", "evaluate")
+"""The phases included in a run's device time and money."""
+
 
 @dataclass(frozen=True)
 class Cost:

@@ -8,13 +8,10 @@ from typing import Any
 
 from nait.core.contracts import Model
 from nait.core.dataset.examples import Pool, Target
-from nait.core.estimates.costs import Cost
+from nait.core.estimates.costs import PAID, Cost
 from nait.core.ranking.selection import Selection
 from nait.runs.records.phases import Phases, phase_energy, phase_seconds
 from nait.runs.records.recorded_config import RecordedConfig
-
-PAID = ("select", "train", "evaluate")
-"""The phases included in a run's device time and money."""
 
 
 def facts(
