@@ -166,4 +166,4 @@ def test_a_rank_by_turns_is_distinguished_from_the_share_of_lower_scores() -> No
     assert "may disagree" not in "\n".join(_explained(alone, {}))
     (one,) = explain_row(2, scored(object(), values, ("loss/math", "loss/code"), RoundRobin()))
     assert "score 2 (highest of 2 columns), above" in "\n".join(_explained(one, {}))
-    assert one.nearest == []  # the columns of a file of scores are no reference rows
+    assert one.nearest == []  # a column of a file of scores is not a reference row
