@@ -159,7 +159,18 @@ def mean_rate(steps: Sequence[dict[str, float]], epoch: int) -> float:
     return sum(rates) / len(rates)
 
 
-def facts(state: Any, network: Any, rows: TokenTable, *, earlier_seconds: float = 0.0) -> dict[str, Any]:
+def rows_read(steps: int, rows: int, batch_size: int) -> int:
+    """Rows that so many updates read, repeats included. The last update of an epoch has the rows that are left.
+
+    The trainer's `epoch` counts updates: one update of 128 rows is a third of an epoch of 296.
+    """
+    epochs, more = divmod(steps, -(-rows // batch_size))
+    return epochs * rows + more * batch_size
+
+
+def facts(
+    state: Any, network: Any, rows: TokenTable, *, batch_size: int, earlier_seconds: float = 0.0
+) -> dict[str, Any]:
     """The training's numbers for the manifest. Losses, tokens and rates cover all steps, also after a resume.
 
     `earlier_seconds`: the time of earlier attempts. The trainer measures only the last attempt.
@@ -167,15 +178,17 @@ def facts(state: Any, network: Any, rows: TokenTable, *, earlier_seconds: float 
     losses = [row["loss"] for row in curve(state)]
     last = state.log_history[-1]
     seconds = last["train_runtime"] + earlier_seconds
+    read = rows_read(state.global_step, len(rows), batch_size)
     return {
         "steps": state.global_step,
         "epochs": state.epoch,
         "train_loss": sum(losses) / len(losses),
         "final_loss": losses[-1],
         "rows": len(rows),
+        "rows_read": read,
         "answer_tokens": int(rows.answer_tokens.sum()),
         "tokens_seen": state.num_input_tokens_seen,
         "device_tokens": last[TOKENS],
         "trainable_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "samples_per_second": state.epoch * len(rows) / seconds if seconds else 0.0,
+        "samples_per_second": read / seconds if seconds else 0.0,
     }

@@ -20,8 +20,6 @@ LITTLE = 0.1
 """A warning appears when a smaller share of the weights changed. Adam moves every weight that has a gradient."""
 KEPT = 0.5
 """A warning appears when rounding to the checkpoint's dtype keeps a smaller share of the changes."""
-WHOLE = 0.995
-"""Fewer epochs leave rows unseen; an epoch is logged with two decimals."""
 FEWEST_UPDATES = 5
 """With fewer updates, the losses of single batches show no trend."""
 
@@ -64,6 +62,8 @@ def sample_weights(network: Any, names: Sequence[str] | None = None) -> Weights:
 def warnings(
     steps: Sequence[Mapping[str, float]],
     *,
+    rows: int,
+    rows_read: int,
     trained_share: float,
     saved_share: float,
     dtype: str,
@@ -71,7 +71,8 @@ def warnings(
 ) -> list[str]:
     """Warnings about a finished training.
 
-    `steps`: its curve, with `loss` in nats per token, `learning_rate` and `epoch`. `trained_share`: the share of the
+    `steps`: its curve, with `loss` in nats per token, `learning_rate` and `epoch`. `rows_read`: rows of all updates,
+    repeats included. `trained_share`: the share of the
     trained weights that changed. `saved_share`: the share that still differs from the start once saved in `dtype`.
     """
     found = []
@@ -91,9 +92,9 @@ def warnings(
             f"{saved_share:.0%} differ from the start: rounding undid the rest, and the evaluated model lacks it. "
             "Set model.dtype=float32, raise train.learning_rate, or train for more updates."
         )
-    if steps and steps[-1]["epoch"] < WHOLE:
+    if rows_read < rows:
         found.append(
-            f"Training ended after {steps[-1]['epoch']:.0%} of the rows: it never saw the others. Raise "
+            f"Training ended after {rows_read} of {rows} rows: it never saw the others. Raise "
             "train.max_steps, or set train.epochs=1 or more."
         )
     if all(step["learning_rate"] == 0 for step in steps):

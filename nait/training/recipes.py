@@ -300,7 +300,9 @@ class FineTune:
             )  # fmt: skip
         finally:
             bar.close()
-        facts = watch.facts(state, network, rows, earlier_seconds=attempt.earlier_seconds)
+        facts = watch.facts(
+            state, network, rows, batch_size=self.batch_size, earlier_seconds=attempt.earlier_seconds
+        )
         trained = health.sample_weights(network)
         weights = self._whole(network, dtype)
         if self.lora is None:
@@ -318,6 +320,8 @@ class FineTune:
         }
         warnings = health.warnings(
             curve,
+            rows=len(rows),
+            rows_read=facts["rows_read"],
             **shares,
             dtype=str(dtype).removeprefix("torch."),
             zero_adapter=self.lora is not None and adapter.is_zero(network),

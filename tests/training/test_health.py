@@ -14,6 +14,7 @@ import pytest
 from nait.core.dataset.token_table import TokenTable
 from nait.training import health
 from nait.training.adapter import LoraRecipe
+from nait.training.callbacks import rows_read
 from nait.training.recipes import FineTune
 from nait.training.schedules import NAMES, scheduler, warmup_updates
 from tests.training.conftest import Records, TinyModel
@@ -102,6 +103,8 @@ def test_a_loss_that_does_not_fall_is_a_named_warning() -> None:
     def said(*losses: float, epochs: float = 1.0) -> list[str]:
         return health.warnings(
             curve(*losses, epochs=epochs),
+            rows=1,
+            rows_read=1,
             trained_share=1.0,
             saved_share=1.0,
             dtype="float32",
@@ -188,7 +191,26 @@ def test_stochastic_rounding_keeps_small_steps_in_bfloat16_weights(run: Run) -> 
 
 def test_a_training_that_never_saw_some_rows_says_how_many_it_saw(run: Run) -> None:
     assert run(LORA)["warnings"] == []
-    (said,) = run(replace(LORA, max_steps=2))["warnings"]
-    share = run(replace(LORA, max_steps=2))["epochs"]
-    assert 0 < share < 1
-    assert said.startswith(f"Training ended after {share:.0%} of the rows: it never saw the others.")
+    found = run(replace(LORA, max_steps=2))
+    read, rows = 2 * LORA.batch_size, found["rows"]
+    assert 0 < read < rows
+    assert found["rows_read"] == read
+    (said,) = found["warnings"]
+    assert said.startswith(f"Training ended after {read} of {rows} rows: it never saw the others.")
+
+
+@pytest.mark.parametrize(
+    ("steps", "rows", "batch", "read"),
+    [
+        (1, 296, 128, 128),
+        (2, 296, 128, 256),
+        (3, 296, 128, 296),
+        (4, 296, 128, 424),
+        (5, 20, 128, 100),
+        (0, 9, 4, 0),
+    ],
+)
+def test_the_last_update_of_an_epoch_reads_the_rows_that_are_left(
+    steps: int, rows: int, batch: int, read: int
+) -> None:
+    assert rows_read(steps, rows, batch) == read

@@ -89,12 +89,16 @@ def test_a_killed_training_resumes_to_the_same_bytes(recipe: FineTune, train: Tr
 
 def test_the_rate_of_a_resumed_run_covers_the_rows_and_seconds_of_all_attempts(rows: TokenTable) -> None:
     """Of two epochs, the last attempt trains one, in 2 of 5 seconds; its own rate is that of its rows."""
+    batch = -(-len(rows) // 3)
     step = {"step": 6, "loss": 1.0, "learning_rate": 0.1, "grad_norm": 1.0, "epoch": 2.0}
     end = {"train_runtime": 2.0, "train_samples_per_second": len(rows) / 2.0, "device_tokens": 512}
     state = SimpleNamespace(global_step=6, epoch=2.0, num_input_tokens_seen=0, log_history=[step, end])
     network = SimpleNamespace(parameters=list)
-    assert facts(state, network, rows, earlier_seconds=3.0)["samples_per_second"] == 2 * len(rows) / 5.0
-    assert facts(state, network, rows)["samples_per_second"] == 2 * len(rows) / 2.0
+    assert (
+        facts(state, network, rows, batch_size=batch, earlier_seconds=3.0)["samples_per_second"]
+        == 2 * len(rows) / 5.0
+    )
+    assert facts(state, network, rows, batch_size=batch)["samples_per_second"] == 2 * len(rows) / 2.0
 
 
 def test_a_half_written_checkpoint_is_not_gone_on_from(train: Train, plain: Plain, tmp_path: Path) -> None:
