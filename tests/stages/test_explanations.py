@@ -159,8 +159,9 @@ def test_a_rank_by_turns_is_distinguished_from_the_share_of_lower_scores() -> No
     (one,) = explain_row(2, found)
     assert (one.rank, one.percentile, one.by_score, one.columns) == (2, 0.25, False, 2)
     text = "\n".join(_explained(one, {}))
-    assert "rank 2, score 2 (highest of 2 reference rows), above 25.0% of the rows." in text
+    assert "rank 2. For math: score 2 (highest of 2 reference rows), above 25.0% of the rows." in text
     assert "the rank and the share of lower scores may disagree." in " ".join(text.split())
+    assert f"is selected for {one.target}" not in text  # another column may have chosen it
     (alone,) = explain_row(2, scored(object(), [[4], [3], [2], [1]], ("math",), Highest()))
     assert alone.by_score
     assert "may disagree" not in "\n".join(_explained(alone, {}))

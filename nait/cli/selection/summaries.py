@@ -88,12 +88,13 @@ def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]
     chosen = "is selected" if one.selected else "is not selected"
     if one.score is None or one.percentile is None:
         return [f"Row {one.row} {chosen}: {one.reason or 'it has no score'}."]
-    rank = f"rank {one.rank:,}, " if one.rank else ""
+    rank = f"rank {one.rank:,}" if one.rank else ""
     of = _of(one.columns, one.of_references)
-    above = f"above {one.percentile:.1%} of the rows"
-    lines = [f"Row {one.row} {chosen} for {one.target}: {rank}score {one.score:.4g}{of}, {above}."]
-    if one.rank and not one.by_score:
-        lines.append(f"  {NOT_BY_SCORE}")
+    score = f"score {one.score:.4g}{of}, above {one.percentile:.1%} of the rows"
+    if one.rank and not one.by_score:  # perhaps for another target
+        lines = [f"Row {one.row} {chosen}: {rank}. For {one.target}: {score}.", f"  {NOT_BY_SCORE}"]
+    else:
+        lines = [f"Row {one.row} {chosen} for {one.target}: {rank}{', ' if rank else ''}{score}."]
     if one.needed is not None and not one.selected:
         lines.append(f"  The last selected row has {one.needed:.4g}: {_missing(one.needed - one.score)}.")
     if one.layers:
