@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from nait.core.dataset.token_table import token_table
 from nait.core.errors import ConfigError
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
@@ -20,7 +21,7 @@ from nait.signals.passes.chunk_pieces import ChunkBuffer
 from nait.signals.passes.options import Engine
 from nait.signals.specs.activations import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
 from nait.store import Store
-from tests.families import HIDDEN, LAYERS, pool, save
+from tests.families import COMMON, HIDDEN, LAYERS, pool, save
 
 TEMPLATE = TextTemplate(prompt="Q: {user}\nA: ")
 QUIET = {"progress": False}
@@ -391,7 +392,61 @@ def test_out_of_memory_halves_the_batch(
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
-def test_padding_that_a_recurrent_model_reads_is_refused() -> None:
-    network = SimpleNamespace(config=SimpleNamespace(model_type="recurrent_gemma"))
-    with pytest.raises(ConfigError, match="recurrent layers of recurrent_gemma read padding on the left"):
-        runners.runner_of(network, [], padding="left")
+STATE = {"state_size": 8}
+MAMBA_2 = {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_n_groups": 1}
+MIXED = {"layer_types": ["linear_attention", "full_attention", "linear_attention"]}
+LINEAR = {
+    **MIXED, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8, "head_dim": 8,
+}  # fmt: skip
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+RECURRENT: dict[str, dict[str, Any]] = {
+    "MambaConfig": STATE,
+    "Mamba2Config": {**STATE, "num_heads": 8, "head_dim": 8, "n_groups": 1},
+    "FalconMambaConfig": STATE,
+    "BambaConfig": {**MAMBA_2, "attn_layer_indices": [1]},
+    "FalconH1Config": {**MAMBA_2, "mamba_d_ssm": 64, "head_dim": 8},
+    "GraniteMoeHybridConfig": {**MAMBA_2, "layer_types": ["mamba", "attention", "mamba"], "num_local_experts": 0,
+                               "shared_intermediate_size": 48},
+    "JambaConfig": {"attn_layer_period": 3, "attn_layer_offset": 1, "use_mamba_kernels": False, "num_experts": 2,
+                    "mamba_d_state": 8},
+    "Zamba2Config": {"mamba_d_state": 8, "n_mamba_heads": 8, "mamba_headdim": 8, "mamba_ngroups": 1,
+                     "layers_block_type": ["mamba", "hybrid", "mamba"]},
+    "NemotronHConfig": {"mamba_num_heads": 8, "mamba_head_dim": 8, "ssm_state_size": 8, "n_groups": 1, "head_dim": 8,
+                        "layers_block_type": ["mamba", "attention", "mlp"]},
+    "Lfm2Config": {"layer_types": ["conv", "full_attention", "conv"]},
+    "Lfm2MoeConfig": {**EXPERTS, "num_dense_layers": 1, "layer_types": ["conv", "full_attention", "conv"]},
+    "Qwen3NextConfig": {**LINEAR, **EXPERTS, "shared_expert_intermediate_size": 16},
+    "Qwen3_5TextConfig": LINEAR,
+    "OlmoHybridConfig": LINEAR,
+    "MiniMaxConfig": {**MIXED, **EXPERTS, "num_local_experts": 4, "head_dim": 8, "block_size": 4},
+    "RecurrentGemmaConfig": {"lru_width": HIDDEN, "attention_window_size": 16, "head_dim": 8,
+                             "block_types": ["recurrent", "recurrent", "attention"]},
+    "RwkvConfig": {"attention_hidden_size": HIDDEN, "context_length": 64},
+    "xLSTMConfig": {"num_heads": 4, "num_blocks": LAYERS},
+}  # fmt: skip
+REFUSED = ("RecurrentGemmaConfig", "RwkvConfig", "xLSTMConfig")
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_padding_changes_nothing_in_a_recurrent_model_or_is_refused(name: str) -> None:
+    import transformers
+
+    torch.manual_seed(0)
+    config = getattr(transformers, name)(**{**COMMON, **RECURRENT[name]})
+    network = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+    ids = [[1, 9, 40, 33, 7], [1, 12, 13], [1, 50, 51, 52, 53, 54, 55, 60, 61]]
+    table = token_table(ids, [[False, *[True] * (len(row) - 1)] for row in ids], [False] * 3)
+
+    def read(rows: list[int], padding: Any) -> np.ndarray:
+        with runners.runner_of(network, [Features(Reading())], padding=padding) as runner:
+            return runner.read(table, np.array(rows))[0]
+
+    wanted = np.concatenate([read([row], "right") for row in range(3)])
+    close = {"rtol": 1e-5, "atol": 1e-5 * np.abs(wanted).max()}
+    np.testing.assert_allclose(read([0, 1, 2], "right"), wanted, **close)
+    if name in REFUSED:
+        with pytest.raises(ConfigError, match=f"layers of {config.model_type} read padding on the left"):
+            read([0, 1, 2], "left")
+    else:
+        np.testing.assert_allclose(read([0, 1, 2], "left"), wanted, **close)

@@ -33,7 +33,7 @@ from nait.signals.specs.gradients import GradientSignal
 if TYPE_CHECKING:
     import torch
 
-READS_PADDING = ("recurrent_gemma", "rwkv")
+READS_PADDING = ("recurrent_gemma", "rwkv", "xlstm")
 """Model types whose recurrent layers run over padding before a text, whatever the attention mask."""
 
 
