@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from nait.core.dataset.token_table import token_table
 from nait.core.errors import ModelError
 from nait.models.anatomy import dissect
-from nait.signals.specs.activations import Reading
+from nait.signals.forward.activation_meters import ReadingMeter
+from nait.signals.passes.runners import Runner
+from nait.signals.specs.activations import Features, Reading
 from tests.families import COMMON, HIDDEN, LAYERS
 from tests.models.test_sites import read
 
@@ -120,8 +124,17 @@ def test_a_part_of_the_mlp_is_not_read_as_its_output(name: str, options: dict[st
 
 def test_several_residual_streams_in_front_of_the_rows_are_refused() -> None:
     name, options, _ = HYBRIDS["gemma3n"]
-    with pytest.raises(ModelError, match=r"have the shape \(4, 3, 9, 32\) for 3 rows of 9 tokens"):
+    with pytest.raises(ModelError, match=r"has activations of shape \(4, 3, 9, 32\) for 3 rows of 9 tokens"):
         read(hybrid(name, options), Reading("residual"))
+
+
+def test_several_residual_streams_are_refused_when_rows_and_tokens_are_as_many() -> None:
+    name, options, _ = HYBRIDS["gemma3n"]
+    four = token_table([[1, 9, 40, 33]] * 4, [[False, False, True, True]] * 4, [False] * 4)
+    with Runner(hybrid(name, options), [Features(Reading("residual"))]) as runner:
+        for rows in ([0, 1, 2, 3], [0]):
+            with pytest.raises(ModelError, match=rf"shape \(4, {len(rows)}, 4, 32\)"):
+                runner.read(four, np.array(rows))
 
 
 def test_a_block_that_is_skipped_or_shared_is_refused() -> None:
@@ -129,5 +142,15 @@ def test_a_block_that_is_skipped_or_shared_is_refused() -> None:
 
     model = network("llama")
     model.model.layers[2] = model.model.layers[1]  # its hooks see two layers
-    with pytest.raises(ModelError, match="are computed 2 times for each text"):
+    with pytest.raises(ModelError, match="layer 2 is computed 2 times for each text") as error:
         read(model, Reading("residual"))
+    assert "mlp, mlp_out, attn_out" in str(error.value)
+    assert "residual" not in error.value.fix
+    meter = ReadingMeter(Reading("residual"), [], dissect(network("llama")), "cpu")
+    for read_layers, message in (
+        ([0, 1, 3], "layer 2 is computed 0 times for each text"),
+        ([0, 2, 1, 3], "in the order 0, 2, 1, 3"),
+    ):
+        meter.read = read_layers
+        with pytest.raises(ModelError, match=message):
+            meter.finish(torch.zeros(1))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from nait.core.errors import ModelError
-from nait.models.anatomy import Anatomy, HookPoint
+from nait.models.anatomy import SITES, Anatomy, HookPoint
 from nait.models.tokens.batches import Batch
 from nait.signals.specs.activations import Features, Mean, Norms, Projections, Reading, ReadingSignal
 
@@ -107,9 +107,11 @@ class ReadingMeter:
         assert batch is not None
         rows, width = batch.input_ids.shape
         self.read.append(place)
-        if tuple(activation.shape[:2]) != (rows, width) and activation.shape[0] != rows * width:
-            raise self._unknown(
-                place, f"have the shape {tuple(activation.shape)} for {rows} rows of {width} tokens"
+        by_token = tuple(activation.shape[:2]) == (rows, width) or activation.shape[0] == rows * width
+        if not by_token or activation.numel() != rows * width * self.points[place].width:
+            shape = tuple(activation.shape)
+            raise self._unreadable(
+                f"layer {self.layers[place]} has activations of shape {shape} for {rows} rows of {width} tokens"
             )
         f_bd = summarise(activation.reshape(rows, width, -1), batch.on(activation.device), self.reading)
         f_bd = f_bd.to(batch.real.device)  # blocks may run on several devices
@@ -129,8 +131,7 @@ class ReadingMeter:
         import torch
 
         if self.read != list(range(len(self.points))):
-            wrong = next((place for place in range(len(self.points)) if self.read.count(place) != 1), 0)
-            raise self._unknown(wrong, f"are computed {self.read.count(wrong)} times for each text")
+            raise self._unreadable(self._order())
         values: list[torch.Tensor] = []
         p_bcl = torch.stack(self.projected, dim=2) if self.projected else None
         at, widths = 0, iter(self.widths)
@@ -144,11 +145,20 @@ class ReadingMeter:
                 values.append(torch.stack(self.kept[number], dim=1))
         return values
 
-    def _unknown(self, place: int, what: str) -> ModelError:
+    def _order(self) -> str:
+        """What is wrong with the layers that were computed: a number of times, or the order."""
+        for place, layer in enumerate(self.layers):
+            times = self.read.count(place)
+            if times != 1:
+                return f"layer {layer} is computed {times} times for each text"
+        return f"the layers are computed in the order {', '.join(str(self.layers[place]) for place in self.read)}"
+
+    def _unreadable(self, what: str) -> ModelError:
+        others = ", ".join(site for site in SITES if site != self.reading.site)
         return ModelError(
-            f"its activations at layer {self.layers[place]} {what}",
+            what,
             where=f"selector.site={self.reading.site}",
-            fix="Use another site: attn_out or mlp_out, or residual.",
+            fix=f"Use another site, if it can be read: {others}.",
         )
 
 
