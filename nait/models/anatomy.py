@@ -24,8 +24,9 @@ SITES: tuple[Site, ...] = ("residual", "mlp", "mlp_out", "attn_out")
 _MLP = re.compile(r"mlp|feed_?forward|ffn|moe", re.IGNORECASE)
 """Part of the names, or of the classes, of a block's MLP."""
 _OTHER = re.compile(r"mamba|ssm|conv|recurrent|temporal|per_layer|altup|laurel|norm")
+"""Part of the names of what is not the MLP, beside the attention's."""
 _OTHER_CLASS = re.compile(r"Attention$|Mixer$|Mamba\d*$|ShortConv|RecurrentBlock")
-"""Part of the names, and of the classes, of what is not the MLP."""
+"""Part of the names of classes that are not the MLP's, whatever their modules are called."""
 
 
 @dataclass(frozen=True)
