@@ -20,6 +20,7 @@ from nait.core.inputs.paths import write_error
 from nait.core.inputs.visible_text import visible
 from nait.neurons.directions import cosines
 from nait.neurons.stored_directions import list_directions, open_directions, publish, resolve
+from nait.signals.specs.activations import site_name
 from nait.store import Store
 
 
@@ -77,7 +78,7 @@ def output(command: str, names: list[str], store: Store) -> str:
 
 def _check_comparable(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
     """Raises: DataError for directions of different models or sites."""
-    spaces = [{"model": m["model"], "site": m["key"]["reading"]["site"]} for m in (a, b)]
+    spaces = [{"model": m["model"], "site": site_name(m["key"]["reading"])} for m in (a, b)]
     for name in ("model", "site"):
         if spaces[0][name] != spaces[1][name]:
             raise DataError(

@@ -13,7 +13,7 @@ from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, DataError
 from nait.neurons.directions import VERSION, Directions, Floats, Kind, Sign, find_directions
 from nait.neurons.pool_mean import mean_reading
-from nait.signals.specs.activations import Features, Reading
+from nait.signals.specs.activations import Features, Reading, site_name
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Derivation:
         wanted = {
             "model": (manifest["model"], extractor.model_fingerprint),
             "template": (manifest["template"], extractor.identity(target)["template"]),
-            "site": (reading["site"], self.reading.site),
+            "site": (site_name(reading), self.reading.site),
             "reference_feature": (reading["feature"], self.reading.feature),
             "origin": (reading["origin"], self.reading.origin),
             "direction": (manifest["key"]["kind"], self.kind),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +47,6 @@ class Nait:
     - `end_token`: the texts of candidates and reference rows include the end token, whatever the template's `eos`.
     """
 
-    version: ClassVar[int] = 1
-
     site: Site = "residual"
     feature: Feature = "delta"
     reference_feature: Feature = "delta"
@@ -84,6 +81,11 @@ class Nait:
             raise ConfigError("a contrast has one component", where="selector.components", fix="Set it to 1.")
         choose_layers(self.layers, 10_000, 0)  # checks the form; the model's depth is not known yet
         _ = self.candidate_reading, self.reference_reading
+
+    @property
+    def version(self) -> int:
+        """The version of the scores: that of the site."""
+        return self.candidate_reading.site_version
 
     @property
     def candidate_reading(self) -> Reading:

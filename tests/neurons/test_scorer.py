@@ -14,6 +14,7 @@ from nait.core.addresses import unit_interval
 from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
 from nait.core.errors import ConfigError, DataError
 from nait.core.ranking.orders import BestRank, Highest
+from nait.models.anatomy import SITES
 from nait.models.prompts.templates import TextTemplate
 from nait.neurons.diagnostics import warnings
 from nait.neurons.directions import Directions
@@ -162,6 +163,7 @@ def test_the_table_says_what_its_numbers_are(x: StoredExtractor) -> None:
     table = Nait(site="mlp", feature="mean").score(pool(), [MATH], x)
     assert table.unit == "activation units"
     assert table.definition == "NAIT: sum over layers of mlp mean along the pca direction"
+    assert [Nait(site=site).version for site in SITES] == [1, 2, 2, 1]
     assert Nait(similarity="cosine").score(pool(), [MATH], x).unit == "1"
 
 
@@ -420,6 +422,17 @@ def test_directions_of_another_kind_are_refused(
     (given,) = read_directions({"math": str(folder_of_math)})
     with pytest.raises(ConfigError, match=f"target 'math': the directions were {message}"):
         Nait(**options).score(pool(), [given], x)
+
+
+def test_directions_of_an_earlier_version_of_the_site_are_refused(opened: Open, tmp_path: Path) -> None:
+    x = opened(tmp_path)
+    Nait(site="mlp").directions(pool(), [MATH], x)
+    (artifact,) = x.store.artifacts("directions")
+    (given,) = read_directions({"math": str(artifact.path)})
+    Nait(site="mlp").score(pool(), [given], x)
+    del given.derived[0]["key"]["reading"]["site_version"]
+    with pytest.raises(ConfigError, match=r"computed with site=mlp \(version 1\), this run has mlp"):
+        Nait(site="mlp").score(pool(), [given], x)
 
 
 def test_directions_of_another_model_or_template_are_refused(

@@ -28,6 +28,7 @@ from nait.signals.specs.activations import (
     at_every_layer,
     norms_about,
     project_on,
+    site_name,
 )
 from nait.store import Store
 from tests.families import CONFIGS, DENSE, HIDDEN, LAYERS, network, pool, save
@@ -152,8 +153,20 @@ def extractor(folder: Path, store: Path) -> StoredExtractor:
     return StoredExtractor(model, Store(store), TEMPLATE, engine=Engine(progress=False))
 
 
+@pytest.mark.parametrize(
+    ("site", "earlier"),
+    [("residual", True), ("attn_out", True), ("mlp", False), ("mlp_out", False)],
+)
+def test_only_the_sites_that_read_another_module_have_new_addresses(site: Any, earlier: bool) -> None:
+    key = {"type": "Reading", "site": site, "feature": "delta", "origin": "first"}
+    for signal in (Features(Reading(site)), Norms(Reading(site))):
+        assert (signal.key()["reading"] == key) is earlier
+    assert site_name(Reading(site).key()) == site
+    assert site_name(key) == (site if earlier else f"{site} (version 1)")
+
+
 def test_only_a_set_depth_changes_an_address() -> None:
-    assert address({"reading": Reading("mlp").key()}) == "16e87fe7b8634b87731c84bafc946f00"
+    assert "depth" not in Reading("mlp").key()
     assert "depth" not in Reading().key()
     keys = {address(Norms(Reading(depth=depth)).key()) for depth in (None, 0, 1, LAYERS)}
     assert len(keys) == 4

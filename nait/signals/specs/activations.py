@@ -35,6 +35,8 @@ POOLINGS: tuple[Pooling, ...] = ("weighted_mean", "mean", "last")
 Part = Literal["whole", "prompt"]
 PARTS: tuple[Part, ...] = ("whole", "prompt")
 VERSION = 1
+SITE_VERSIONS: Mapping[str, int] = {"mlp": 2, "mlp_out": 2}
+"""Of the sites that once read another module of some models. A change of what a site reads increases its version."""
 
 Arrays = npt.NDArray[np.float32]
 
@@ -76,14 +78,27 @@ class Reading:
             )
 
     def key(self) -> Mapping[str, Any]:
-        """The part of a key that determines the values; `depth` only if set, so that earlier keys stay valid."""
+        """The part of a key that determines the values. It has a site's version above 1 and a set `depth` only, so
+        that earlier keys stay valid."""
         facts = {"type": "Reading", "site": self.site, "feature": self.feature, "origin": self.origin}
-        return facts if self.depth is None else {**facts, "depth": self.depth}
+        versions = {} if self.site_version == 1 else {"site_version": self.site_version}
+        return facts | versions | ({} if self.depth is None else {"depth": self.depth})
+
+    @property
+    def site_version(self) -> int:
+        """How often it changed which module the site reads, plus 1."""
+        return SITE_VERSIONS.get(self.site, 1)
 
     @property
     def first_layer(self) -> int:
         """First layer of the reading: 0 (the embeddings) at the residual site, else 1."""
         return 0 if self.site == "residual" else 1
+
+
+def site_name(key: Mapping[str, Any]) -> str:
+    """The site in a reading's key, with its version where that is an earlier one."""
+    site, version = str(key["site"]), key.get("site_version", 1)
+    return site if version == SITE_VERSIONS.get(site, 1) else f"{site} (version {version})"
 
 
 class Signal(Protocol):
