@@ -143,7 +143,8 @@ class RecordedFacts:
         return found | flat("eval", suite)
 
     def method(self) -> Facts:
-        found = self._random() if self.name == CONTROL else self._selector() | self._order()
+        order = {} if self.exhaustive else self._order()
+        found = self._random() if self.name == CONTROL else self._selector() | order
         budget = {} if self.exhaustive else flat("budget", _mapping(self.selection.get("budget")))
         found |= {key: value for key, value in budget.items() if key not in WITHOUT_EFFECT}
         if "selection" in self.selection:

@@ -16,8 +16,10 @@ SHUFFLED = "Shuffled"
 
 
 def is_shuffled(record: Artifact) -> bool:
-    """Whether a run selected its rows at random, ignoring their scores."""
-    return bool((record.manifest.get("settings") or {}).get("order") == SHUFFLED)
+    """Whether a run selected its rows at random, ignoring their scores. The full pool has no rows to choose."""
+    settings = record.manifest.get("settings") or {}
+    whole = FULL in (record.manifest["labels"]["selector"], str(settings.get("_target_", "")).lower())
+    return bool(settings.get("order") == SHUFFLED) and not whole
 
 
 def method_name(record: Artifact) -> str:

@@ -211,3 +211,17 @@ def test_without_outcomes_the_standard_error_identifies_a_proportion(
     assert line.share is share
     wide = 1.959964 * stderr
     assert line.half_width == pytest.approx(share_half_width(0.9, wide, ITEMS) if share else wide)
+
+
+def test_the_full_pool_in_a_shuffled_order_is_the_full_pool(store: Store) -> None:
+    """In a sweep with `order=highest,shuffled`, it was a control of its own, which fits every budget: two results."""
+    for seed in range(SEEDS):
+        put(store, "nait", seed=seed, share=0.45, order="Shuffled")
+        put(store, "full", rows=200, seed=seed, share=0.6, order="Shuffled")
+        put(store, "full", rows=200, seed=seed, share=0.6, order="Highest")
+    (one,) = measured(RunSet.load(store))
+    lines = [line for line in one.lines if line.task == "nano"]
+    assert [line.selector for line in lines if line.method == "full"] == ["full"]
+    assert {line.budget for line in lines if line.method == "random"} == {"10%"}
+    (full,) = (line for line in lines if line.method == "full")
+    assert full.difference is not None
