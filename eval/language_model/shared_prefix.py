@@ -294,8 +294,8 @@ def _by_settings(requests: Sequence[Any]) -> Iterator[tuple[Mapping[str, Any], l
 
 def _greedy(logits_bv: torch.Tensor, _places: Sequence[tuple[int, int]]) -> list[int]:
     highest, chosen = logits_bv.max(dim=-1)
-    if bool(highest.isnan().any()):
-        raise undefined("logits are")
+    if not bool(highest.isfinite().all()):
+        raise undefined("logits are infinite or")
     return [int(token) for token in chosen.tolist()]
 
 

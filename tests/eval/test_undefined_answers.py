@@ -75,5 +75,6 @@ def test_one_answer_that_is_not_a_number_is_an_error() -> None:
     with pytest.raises(ModelError, match=r"1 of 2 log-likelihoods \(letters\) are not a number"):
         check_rated([one, other], [(-1.5, True), (math.nan, False)])
     assert _greedy(torch.tensor([[0.0, 2.0, 1.0], [5.0, -math.inf, 1.0]]), []) == [1, 0]
-    with pytest.raises(ModelError, match="logits are not a number"):
-        _greedy(torch.tensor([[0.0, 2.0, 1.0], [5.0, math.nan, 1.0]]), [])
+    for broken in (math.nan, math.inf):
+        with pytest.raises(ModelError, match="logits are infinite or not a number"):
+            _greedy(torch.tensor([[0.0, 2.0, 1.0], [5.0, broken, 1.0]]), [])

@@ -1,7 +1,7 @@
 """Answers that are not numbers (NaN), as of a network whose activations overflow: an error.
 
-Of NaN, the first counts as the largest: every multiple-choice answer would be the first option, and every generated
-token the first of the vocabulary. The model would seem weak, not broken.
+Of NaN or infinite logits, the first counts as the largest: every multiple-choice answer would be the first option, and
+every generated token one of the first of the vocabulary. The model would seem weak, not broken.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def check_rated(requests: Sequence[Any], answers: Sequence[Any]) -> None:
 
 @contextmanager
 def checked_logits(network: Any) -> Iterator[None]:
-    """Context in which a forward pass raises ModelError if the logits of a row's last position are not numbers."""
+    """Context in which a forward pass raises ModelError if a row's last position has no finite highest logit."""
 
     def check(_module: Any, _inputs: Any, output: Any) -> None:
         logits = getattr(output, "logits", None)
-        if logits is not None and bool(logits[:, -1].isnan().any()):
-            raise undefined("logits are")
+        if logits is not None and not bool(logits[:, -1].amax(-1).isfinite().all()):
+            raise undefined("logits are infinite or")
 
     handle = network.register_forward_hook(check)
     try:
