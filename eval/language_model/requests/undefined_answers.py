@@ -1,7 +1,7 @@
 """Answers that are not numbers (NaN), as of a network whose activations overflow: an error.
 
-Of NaN or infinite logits, the first counts as the largest: every multiple-choice answer would be the first option, and
-every generated token one of the first of the vocabulary. The model would seem weak, not broken.
+Of NaN or infinite logits, the first counts as the largest: every multiple-choice answer would be the first option,
+and every generated token one of the first of the vocabulary. The model would seem weak, not broken.
 """
 
 from __future__ import annotations
