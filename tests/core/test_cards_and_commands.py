@@ -18,7 +18,7 @@ RUN: dict[str, Any] = {
 
 
 def test_a_published_card_shows_names_as_they_are() -> None:
-    text = card(RUN, {})
+    text = card(RUN, {}, lambda _group, _option: {})
     assert text.count("\n---\n") == 1  # the end of the front matter
     assert "\nbase_model" not in text
     assert "\x1b" not in text
