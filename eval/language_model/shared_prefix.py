@@ -24,7 +24,7 @@ from nait.core.errors import ModelError
 from nait.eval.language_model.generation import Finished, Generation, Pick, ids_of
 from nait.eval.language_model.likelihoods import Answer, Likelihoods
 from nait.eval.language_model.positions import SharedNetwork, automatic_tokens, open_shared
-from nait.eval.language_model.requests.undefined_answers import undefined
+from nait.eval.language_model.requests.undefined_answers import check_logits
 from nait.models.kv.stems import Ids
 
 if TYPE_CHECKING:
@@ -293,10 +293,8 @@ def _by_settings(requests: Sequence[Any]) -> Iterator[tuple[Mapping[str, Any], l
 
 
 def _greedy(logits_bv: torch.Tensor, _places: Sequence[tuple[int, int]]) -> list[int]:
-    highest, chosen = logits_bv.max(dim=-1)
-    if not bool(highest.isfinite().all()):
-        raise undefined("logits are infinite or")
-    return [int(token) for token in chosen.tolist()]
+    check_logits(logits_bv)
+    return [int(token) for token in logits_bv.argmax(dim=-1).tolist()]
 
 
 def _sampled(steps: Any, seed: int) -> Pick:
@@ -304,6 +302,7 @@ def _sampled(steps: Any, seed: int) -> Pick:
     import torch
 
     def pick(logits_bv: torch.Tensor, places: Sequence[tuple[int, int]]) -> list[int]:
+        check_logits(logits_bv)
         shares = torch.softmax(steps(None, logits_bv.float()), dim=-1)
         drawn = []
         for place, share in zip(places, shares, strict=True):

@@ -267,12 +267,11 @@ class Planner:
                 earlier[key["adapter"] is not None].append(one.seconds)
         alike, others = earlier[trains], earlier[not trains]
         seconds, how = (None, "") if alike else self._time_evaluation(suite, model)
-        found, of = (
-            alike or others,
-            "" if alike else " of the untrained model" if trains else " of trained models",
-        )
-        if seconds is None and found:
-            seconds, how = median(found), f"median of {len(found)} earlier evaluation(s){of}"
+        if alike:
+            seconds, how = median(alike), f"median of {len(alike)} earlier evaluation(s)"
+        elif seconds is None and others:
+            of = "the untrained model" if trains else "trained models"
+            seconds, how = median(others), f"median of {len(others)} earlier evaluation(s) of {of}"
         return Phase("evaluate", False if known else None, seconds, how)
 
     def _time_evaluation(self, suite: Any, model: str) -> tuple[float | None, str]:
@@ -281,13 +280,11 @@ class Planner:
         evaluator = self.work.evaluator
         assert evaluator is not None
         recipe = (self.work.trainer.recipe if self.work.trainer else None) or {}
-        adapts = bool(recipe) and isinstance(trainer, AdapterTrainer)
-        shape = recipe.get("lora", recipe) if adapts else None
+        adapting = trainer if recipe and isinstance(trainer, AdapterTrainer) else None
+        shape = recipe.get("lora", recipe) if adapting else None
         name = address({"suite": suite, "model": model, "adapter": shape})
         if name not in _TIMED:
-            folder = None
-            if adapts and isinstance(trainer, AdapterTrainer):
-                folder = trainer.save_untrained(self.timed, self.scratch / "adapter")
+            folder = adapting.save_untrained(self.timed, self.scratch / "adapter") if adapting else None
             scratch = self.scratch / "evaluation"
             _TIMED[name] = time_evaluation(
                 evaluator, self.timed, scratch, seconds=self.seconds, adapter=folder

@@ -64,8 +64,8 @@ def counted(table: TokenTable, engine: Engine) -> TokenEstimates:
 def extrapolated(pool: Pool, drawn: Pool, table: TokenTable, engine: Engine, *, most: int) -> TokenEstimates:
     """Counts extrapolated from a sample of the pool. `table` holds the sample's tokens, `most` the length limit.
 
-    The sample's rows keep their counts; those of the others are a linear fit in characters. Prefixes are assigned to
-    rows in turn, in the sample's proportions.
+    The sample's rows keep their counts. For all other rows the count is a linear fit in characters. Prefixes are
+    assigned to rows in turn, in the sample's proportions.
     """
     places = {key: row for row, key in enumerate(pool.ids)}
     rows = np.asarray([places[key] for key in drawn.ids])

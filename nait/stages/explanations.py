@@ -87,7 +87,7 @@ def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
     ranking = of.selector.order(table)
     ranks = {int(row): rank for rank, row in enumerate(ranking, start=1)}
     layers, nearest = _layers(place, of), _nearest(place, of)
-    references = {one.id for target in of.targets for one in target.examples}
+    references = of.reference_ids
     found = []
     for target, columns in by_target(table.targets).items():
         values = np.fmax.reduce(table.values[:, columns], axis=1)  # NaN only where no column has a score
@@ -153,7 +153,7 @@ def _nearest(place: int, of: ScoredSelection) -> dict[str, list[tuple[str, float
         ids = {target.name: [one.id for one in target.examples] for target in of.targets}
         return {column: _top_of(column.split(MERGED), ids, alike) for column in table.targets}
     names = [name.partition("/")[2] for name in table.targets]  # of columns of one reference row each
-    references = {one.id for target in of.targets for one in target.examples}
+    references = of.reference_ids
     return {
         target: _top([names[c] for c in columns], table.values[place, columns])
         for target, columns in by_target(table.targets).items()

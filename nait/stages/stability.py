@@ -39,6 +39,11 @@ class ScoredSelection:
     selection: Selection
     answer_tokens: npt.NDArray[np.int64]
 
+    @property
+    def reference_ids(self) -> set[str]:
+        """The ids of all targets' rows."""
+        return {example.id for target in self.targets for example in target.examples}
+
 
 @dataclass(frozen=True)
 class Stability:

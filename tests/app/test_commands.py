@@ -79,7 +79,7 @@ def test_a_row_is_shown_with_one_score_for_each_target(targets: tuple[str, ...],
     values = np.array([[0.25, 0.5, 0.125, 0.75][: len(targets)]])
     table = ScoreTable(("row",), targets, values, unit="", definition="")
     assert scores_text(table, 0, {"a", "b", "c", "d"}) == text
-    assert scores_text(table, 0, ()) == text.replace("reference rows", "columns")  # those of a file of scores
+    assert scores_text(table, 0, ()) == text.replace("reference rows", "columns")  # as in a file of scores
 
 
 def test_a_file_of_rows_is_shown_with_how_it_is_read_and_the_scores_beside_it(

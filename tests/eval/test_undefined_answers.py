@@ -14,7 +14,7 @@ import torch
 from nait.core.errors import ModelError
 from nait.eval.harness import LmEval
 from nait.eval.language_model.requests.undefined_answers import check_rated
-from nait.eval.language_model.shared_prefix import _greedy
+from nait.eval.language_model.shared_prefix import _greedy, _sampled
 from nait.models.loading import LocalModel
 from tests.families import network, tokenizer
 
@@ -76,5 +76,6 @@ def test_one_answer_that_is_not_a_number_is_an_error() -> None:
         check_rated([one, other], [(-1.5, True), (math.nan, False)])
     assert _greedy(torch.tensor([[0.0, 2.0, 1.0], [5.0, -math.inf, 1.0]]), []) == [1, 0]
     for broken in (math.nan, math.inf):
-        with pytest.raises(ModelError, match="logits are infinite or not a number"):
-            _greedy(torch.tensor([[0.0, 2.0, 1.0], [5.0, broken, 1.0]]), [])
+        for pick in (_greedy, _sampled(lambda _, logits: logits, 0)):
+            with pytest.raises(ModelError, match="logits are infinite or not a number"):
+                pick(torch.tensor([[0.0, 2.0, 1.0], [5.0, broken, 1.0]]), [(0, 0), (1, 0)])

@@ -92,7 +92,7 @@ def test_each_of_two_templates_prefixes_has_its_share_of_the_expected_rows() -> 
 
 
 def test_rows_whose_tokens_were_counted_keep_their_counts() -> None:
-    """Otherwise the tokens of a pool that was counted whole were those of a fit, and not marked as such."""
+    """A plan prints the total as a count, without the word "about", where the sample is the whole pool."""
     rough = [
         Example(one.id, (Turn(one.turns[0].instruction, "1 " * 20 if i % 3 else one.turns[0].answer),))
         for i, one in enumerate(rows(60).examples)

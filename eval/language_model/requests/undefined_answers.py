@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nait.core.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def undefined(what: str) -> ModelError:
@@ -35,14 +38,20 @@ def check_rated(requests: Sequence[Any], answers: Sequence[Any]) -> None:
         raise undefined(f"{len(broken)} of {len(requests)} log-likelihoods ({tasks}) are")
 
 
+def check_logits(logits_bv: torch.Tensor) -> None:
+    """Raises: ModelError if a row of logits has no finite highest value."""
+    if not bool(logits_bv.amax(dim=-1).isfinite().all()):
+        raise undefined("logits are infinite or")
+
+
 @contextmanager
 def checked_logits(network: Any) -> Iterator[None]:
     """Context in which a forward pass raises ModelError if a row's last position has no finite highest logit."""
 
     def check(_module: Any, _inputs: Any, output: Any) -> None:
         logits = getattr(output, "logits", None)
-        if logits is not None and not bool(logits[:, -1].amax(-1).isfinite().all()):
-            raise undefined("logits are infinite or")
+        if logits is not None:
+            check_logits(logits[:, -1])
 
     handle = network.register_forward_hook(check)
     try:

@@ -40,7 +40,7 @@ def _counts(run: SelectionRun) -> str:
 def _rows(run: SelectionRun) -> str:
     """The first rows in text."""
     table = run.scored.table
-    references = {example.id for target in run.job.targets for example in target.examples}
+    references = run.scored.reference_ids
     lines = []
     for rank, row in enumerate(run.selection.rows[:SHOWN], start=1):
         example = run.pool.examples[row]

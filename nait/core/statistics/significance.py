@@ -96,7 +96,7 @@ class MeanDistribution:
         """Possible true standard deviations ([N ** P] for P parts) and their probabilities."""
         variances, chances = np.array([self.known]), np.ones(1)
         for variance, freedom in self.parts:
-            factors_n, weights_n = _inverse_chi_squares(freedom, _NODES)
+            factors_n, weights_n = _inverse_chi_squares(freedom)
             variances = (variances[:, None] + variance * factors_n).ravel()
             chances = (chances[:, None] * weights_n).ravel()
         return np.sqrt(variances), chances
@@ -190,20 +190,20 @@ def _two_tails(x: Floats) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def _nodes(freedom: float, count: int = _NODES) -> tuple[Floats, Floats]:
+def _nodes(freedom: float) -> tuple[Floats, Floats]:
     """Values [N] of log(chi-square / freedom) and their probabilities [N]."""
     half = freedom / 2
     lowest = (math.log(_LEAST_CHANCE) + math.lgamma(half + 1)) / half - math.log(half)
     highest = 3 * math.log(1 - 2 / (9 * freedom) + 7.5 * math.sqrt(2 / (9 * freedom)))  # Wilson and Hilferty
-    u_n = np.linspace(lowest, highest, count)
+    u_n = np.linspace(lowest, highest, _NODES)
     weights_n = half * (u_n - np.exp(u_n))
     chances_n = np.exp(weights_n - weights_n.max())
     return u_n, chances_n / chances_n.sum()
 
 
-def _inverse_chi_squares(freedom: float, count: int) -> tuple[Floats, Floats]:
+def _inverse_chi_squares(freedom: float) -> tuple[Floats, Floats]:
     """Ratios [N] of true variance to estimate, and their probabilities [N]."""
-    u_n, chances_n = _nodes(freedom, count)
+    u_n, chances_n = _nodes(freedom)
     return np.exp(-u_n), chances_n
 
 
