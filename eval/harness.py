@@ -19,7 +19,7 @@ from typing import Any, Literal
 from nait.core.contracts import Model
 from nait.core.dataset.contamination import EvaluationText
 from nait.core.errors import ConfigError, ModelError
-from nait.core.inputs.checks import check_choice, check_whole
+from nait.core.inputs.checks import check_choice, check_flag, check_whole
 from nait.core.statistics.results import Evaluation
 from nait.eval.built_tasks import built_tasks, item_texts
 from nait.eval.code_execution.code_eval import CodeEval, code_settings, code_warnings
@@ -78,6 +78,8 @@ class LmEval:
       own tokens; "hf" is the harness's own model, in batches of `batch_size` sequences, which also answers for a
       network that cannot continue a shared prefix. "vllm" starts a server, `vllm`; "endpoint" asks one that runs,
       `endpoint`.
+    - `merge_adapter`: add the adapter to the weights, so that its layers take no time; "auto": where the weights are
+      float32. Not for a server.
     - `max_gen_toks`: cap on generated answers; one number, or one per task or group.
     - `mirror`: a folder in the Hub's layout. Without it, tasks with data on the Hub run only with `online`.
     - `allow_partial`: run a suite although the mirror lacks some tasks; the result names them.
@@ -99,6 +101,7 @@ class LmEval:
     backend: Backend = "shared_prefix"
     batch_tokens: int | Literal["auto"] = "auto"
     batch_size: int | str = 16
+    merge_adapter: bool | Literal["auto"] = "auto"
     max_gen_toks: ByName = None
     mirror: str | None = None
     online: bool = False
@@ -129,6 +132,14 @@ class LmEval:
             check_numbers(name, getattr(self, name))
         if self.batch_size != "auto" and (isinstance(self.batch_size, str) or self.batch_size < 1):
             raise ConfigError(f"'{self.batch_size}' is neither above 0 nor 'auto'", where="eval.batch_size")
+        if self.merge_adapter != "auto":
+            check_flag("eval.merge_adapter", self.merge_adapter)
+            if self._server is not None:
+                raise ConfigError(
+                    f"backend={self.backend} loads the adapter itself",
+                    where="eval.merge_adapter",
+                    fix="Set it to auto.",
+                )
         if self.fewshot_as_multiturn and not self.apply_chat_template:
             raise ConfigError(
                 "turns need a chat template",
@@ -226,7 +237,11 @@ class LmEval:
             "primary": relevant(self.primary, suite),
             **reading_version(suite),
             "backend": self.backend,
-            **({"server": {"version": SERVER_VERSION, **self._server.key()}} if self._server else {}),
+            **(
+                {"server": {"version": SERVER_VERSION, **self._server.key()}}
+                if self._server
+                else {"merge_adapter": self.merge_adapter}
+            ),
             "lm_eval": importlib.metadata.version("lm_eval"),
             **({"chat_date": DAY} if self.apply_chat_template else {}),
             **({"batch_size": self.batch_size} if any(map(samples_answers, suite.tasks)) else {}),
@@ -382,7 +397,7 @@ class LmEval:
                         counter.attach_server(lm)
                 yield lm
             return
-        network, tokenizer = load_adapted(model, adapter)
+        network, tokenizer = load_adapted(model, adapter, merge=self.merge_adapter)
         if self.apply_chat_template:
             self._prepare(tokenizer, model.name)
         lm = open_lm(

@@ -49,7 +49,7 @@ class HeldOut:
     """A suite that is made from held-out reference rows (`nait.core.contracts.HoldsOut`).
 
     `held_out`: the share of each reference set. `test`: a file of test rows instead; then all references stay.
-    `backend`, `batch_tokens`, `batch_size`: see `LmEval`.
+    `backend`, `batch_tokens`, `batch_size`, `merge_adapter`: see `LmEval`.
     """
 
     held_out: float = 0.3
@@ -57,6 +57,7 @@ class HeldOut:
     backend: Backend = "shared_prefix"
     batch_tokens: int | Literal["auto"] = "auto"
     batch_size: int | str = 16
+    merge_adapter: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         if not isinstance(self.held_out, int | float) or not 0 < self.held_out < 1:
@@ -103,7 +104,8 @@ class HeldOut:
         ended = [f"{name}{ENDED}" for name, task in tasks.items() if task.ended]
         harness = AnswerEval(
             [*tasks, *ended, *choices],
-            backend=self.backend, batch_tokens=self.batch_tokens, batch_size=self.batch_size, include=[str(folder)],
+            backend=self.backend, batch_tokens=self.batch_tokens, batch_size=self.batch_size,
+            merge_adapter=self.merge_adapter, include=[str(folder)],
         )  # fmt: skip
         return HeldOutSuite(harness, tasks, choices, tuple(left_out))
 

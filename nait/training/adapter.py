@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from nait.core.addresses import address
 from nait.core.contracts import Model
@@ -40,6 +42,13 @@ PLAIN_STARTS = ("gaussian", "eva", "orthogonal")
 ALL_LINEAR = "all-linear"
 VARIANTS = ("lora", "dora", "rslora", "pissa")
 _FACTOR = re.compile(r"\.lora_[AB]\.")
+
+Merge = bool | Literal["auto"]
+"""Whether an adapter is added to the weights, so that its layers cost nothing. "auto": where the weights are float32.
+In 16 bits, small updates would round away."""
+
+_replaced: WeakKeyDictionary[Any, list[tuple[Any, Any]]] = WeakKeyDictionary()
+"""The parameters of a network to whose weights an adapter is added, and their own values."""
 
 
 @dataclass(frozen=True)
@@ -243,15 +252,19 @@ def release(network: Any) -> None:
     """Give a borrowed base model back, without the adapter that `attach` or `load_adapted` put on it."""
     if is_sharded(network):
         return  # the next user opens the whole model
+    for parameter, values in _replaced.pop(network, []):
+        parameter.data = values
     give_back(network.unload() if hasattr(network, "peft_config") else network)
 
 
-def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
+def load_adapted(model: Model, folder: Path | None, *, merge: Merge = False) -> tuple[Any, Any]:
     """The network, in eval mode, and its tokenizer: the base model, or the adapter or model saved in `folder`.
 
-    The base model is borrowed from the process's open networks: call `release` when it is no longer needed.
+    The base model is borrowed from the process's open networks: call `release` when it is no longer needed. It puts
+    the weights back, to the bit, to which `merge` adds the adapter.
 
-    Raises: StoreError when the folder holds neither an adapter nor a model, or a file is damaged.
+    Raises: StoreError when the folder holds neither an adapter nor a model, or a file is damaged; ModelError for an
+    adapter that is to be added to weights that cannot take it.
     """
     if folder is not None:
         check_path(folder)
@@ -259,7 +272,7 @@ def load_adapted(model: Model, folder: Path | None) -> tuple[Any, Any]:
     if folder is None:
         return network, tokenizer
     if (folder / ADAPTER_CONFIG).is_file() and (folder / ADAPTER_WEIGHTS).is_file():
-        return _with_adapter(network, folder), tokenizer
+        return _merged(_with_adapter(network, folder), merge, folder), tokenizer
     if (folder / MODEL_CONFIG).is_file():
         return _with_weights(network, folder), tokenizer
     raise StoreError(
@@ -325,6 +338,48 @@ def _with_adapter(network: Any, folder: Path) -> Any:
     if missing or wrong.unexpected_keys:
         raise _misfit((missing + list(wrong.unexpected_keys))[0], folder)
     return adapted.eval()
+
+
+def _merged(adapted: Any, merge: Merge, folder: Path) -> Any:
+    """The base network with the adapter added to copies of its weights, or `adapted` where that is not asked for.
+
+    Raises: ModelError if it is asked for, and the weights are quantised, sharded or shared with another module.
+    """
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if not merge:
+        return adapted
+    bases = [one.get_base_layer() for one in adapted.modules() if isinstance(one, BaseTunerLayer)]
+    weights = [getattr(base, "weight", None) for base in bases]
+    if obstacle := _obstacle(adapted, weights):
+        if merge == "auto":
+            return adapted
+        raise ModelError(
+            f"the adapter cannot be added to the weights: {obstacle}",
+            where=str(folder),
+            fix="Set eval.merge_adapter=auto.",
+        )
+    if merge == "auto" and any(weight.dtype != torch.float32 for weight in weights):
+        return adapted
+    values = [(weight, weight.data) for weight in weights]
+    network = adapted.merge_and_unload(safe_merge=True)  # it adds to copies: `values` stay as they are
+    _replaced[network] = values
+    return network
+
+
+def _obstacle(adapted: Any, weights: Sequence[Any]) -> str | None:
+    """Why the adapter cannot be added to these weights; None if it can."""
+    owners = Counter(id(one) for module in adapted.modules() for one in module.parameters(recurse=False))
+    if any(weight is None or not weight.is_floating_point() for weight in weights):
+        return "they are quantised"
+    if is_sharded(adapted) or any(weight.is_meta for weight in weights):
+        return "they are not all in this process's memory"
+    if any(owners[id(weight)] > 1 for weight in weights):
+        return "the adapted embedding and the LM head are one weight"
+    if not all(bool(one.isfinite().all()) for name, one in adapted.named_parameters() if "lora_" in name):
+        return "it has values that are not finite"
+    return None
 
 
 def _check_start(start: object, folder: Path) -> None:

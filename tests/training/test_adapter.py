@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,50 @@ def test_a_fresh_adapter_changes_nothing(tiny: Any) -> None:
     network, _ = tiny.load()
     before = logits(network)
     assert logits(attach(network, LoraRecipe()).eval()).equal(before)
+
+
+def test_an_adapter_is_added_to_weights_of_16_bits_only_when_asked_for(
+    tiny: Any, trained: dict[str, Path]
+) -> None:
+    half = replace(tiny, dtype="bfloat16")
+    apart, _ = load_adapted(half, trained["lora"], merge="auto")
+    assert any("lora_A" in name for name, _ in apart.named_parameters())
+    merged, _ = load_adapted(half, trained["lora"], merge=True)
+    assert not any("lora_A" in name for name, _ in merged.named_parameters())
+
+
+def test_an_adapter_is_not_added_to_a_weight_that_the_lm_head_shares(tiny: Any, tmp_path: Path) -> None:
+    """The LM head of the trained model has no adapter: only the embedding has."""
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoConfig, LlamaForCausalLM
+
+    shutil.copytree(tiny.folder, tmp_path / "tied")
+    config = AutoConfig.from_pretrained(tiny.folder, tie_word_embeddings=True)
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "tied")
+    tied = replace(tiny, folder=tmp_path / "tied")
+    FineTune(lora=LoraRecipe(r=2, target_modules=["embed_tokens"])).save_untrained(tied, tmp_path)
+    weights = {name: torch.randn_like(one) for name, one in load_file(tmp_path / ADAPTER_WEIGHTS).items()}
+    save_file(weights, tmp_path / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    apart = logits(load_adapted(tied, tmp_path)[0])
+    assert logits(load_adapted(tied, tmp_path, merge="auto")[0]).equal(apart)
+    with pytest.raises(ModelError, match="the adapted embedding and the LM head are one weight"):
+        load_adapted(tied, tmp_path, merge=True)
+
+
+def test_a_broken_adapter_is_not_added_to_the_weights(
+    tiny: Any, trained: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its answers are refused where they are computed."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(trained["lora"], tmp_path, dirs_exist_ok=True)
+    weights = load_file(tmp_path / ADAPTER_WEIGHTS)
+    next(iter(weights.values())).fill_(torch.nan)
+    save_file(weights, tmp_path / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    network, _ = load_adapted(tiny, tmp_path, merge="auto")
+    assert any("lora_A" in name for name, _ in network.named_parameters())
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])

@@ -52,7 +52,11 @@ def test_a_saved_adapter_gives_the_trained_network_on_the_original_base(
     wanted = logits(trained(network, rows))
     assert float((wanted - base).abs().max()) > 1e-2
     save(network, tmp_path, base="base")
-    torch.testing.assert_close(logits(load_adapted(tiny, tmp_path)[0]), wanted, atol=1e-5, rtol=0)
+    apart, _ = load_adapted(tiny, tmp_path)
+    torch.testing.assert_close(logits(apart), wanted, atol=1e-5, rtol=0)
+    merged, _ = load_adapted(tiny, tmp_path, merge="auto")
+    assert not any("lora_" in name for name, _ in merged.named_parameters())
+    torch.testing.assert_close(logits(merged), wanted, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -12,7 +12,7 @@ import torch
 
 from nait.core.dataset.token_table import TokenTable
 from nait.models.devices.open_networks import borrow, free
-from nait.training.adapter import LoraRecipe, load_adapted, release
+from nait.training.adapter import LoraRecipe, Merge, load_adapted, release
 from nait.training.recipes import FineTune
 from tests.training.conftest import Records
 
@@ -74,12 +74,17 @@ def test_two_trainings_on_one_base_give_the_bytes_of_two_on_their_own(
     assert adapters[0] == adapters[1] == adapters[2]
 
 
-def test_removing_an_adapter_restores_the_base_model(tiny: Any, rows: TokenTable, tmp_path: Path) -> None:
+@pytest.mark.parametrize("merge", [False, "auto", True])
+def test_removing_an_adapter_restores_the_base_model(
+    merge: Merge, tiny: Any, rows: TokenTable, tmp_path: Path
+) -> None:
     RECIPE.train(tiny, rows, tmp_path, seed=0, tracker=Records())
     base = borrow(tiny)
     before = weights(base)
     release(base)
-    adapted, _ = load_adapted(tiny, tmp_path)
+    adapted, _ = load_adapted(tiny, tmp_path, merge=merge)
+    if merge:
+        assert any(not tensor.equal(before[name]) for name, tensor in adapted.state_dict().items())
     with torch.inference_mode():
         adapted(torch.arange(2, 12)[None])
     release(adapted)
