@@ -213,6 +213,40 @@ def test_a_fresh_adapter_changes_nothing(evaluator: Make, model: LocalModel, tmp
     assert suite.evaluate(model, folders[0], folder=folders[2]) == base
 
 
+@pytest.mark.parametrize("backend", ["shared_prefix", "hf"])
+def test_an_adapter_in_the_weights_gives_its_own_answers(
+    backend: str, evaluator: Make, model: LocalModel, tmp_path: Path
+) -> None:
+    import torch
+
+    from nait.training.adapter import LoraRecipe, attach, save
+
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    torch.manual_seed(0)
+    network = attach(model.load_network(), LoraRecipe(r=2))
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    save(network, adapter, base="tiny")
+    found, layers = {}, {}
+    for merge in (None, "auto", True, False):
+        folder = tmp_path / str(merge)
+        folder.mkdir()
+        suite = evaluator(backend=backend, **({} if merge is None else {"merge_adapter": merge}))
+        with suite._opened(model, adapter, []) as lm:
+            layers[merge] = [name for name, _ in lm.model.named_parameters() if "lora_" in name]
+        found[merge] = suite.evaluate(model, adapter, folder=folder).items
+    assert found[None] == found["auto"] == found[True] == found[False]
+    (tmp_path / "base").mkdir()
+    assert found[None] != evaluator(backend=backend).evaluate(model, None, folder=tmp_path / "base").items
+    assert layers[None] == layers["auto"] == layers[True] == []
+    assert layers[False]
+    keys = [address(dict(evaluator(merge_adapter=merge).key())) for merge in ("auto", True, False)]
+    assert len(set(keys)) == 3
+
+
 def test_a_chat_template_is_put_around_the_prompt(
     evaluator: Make, model_folder: Path, tmp_path: Path
 ) -> None:

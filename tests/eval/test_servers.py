@@ -296,6 +296,12 @@ def test_prompts_beyond_the_context_of_a_server_are_counted(
     assert max(sent) == most - 1
 
 
+@pytest.mark.parametrize("merge", [True, False])
+def test_a_server_loads_an_adapter_itself(merge: bool) -> None:
+    with pytest.raises(ConfigError, match=r"eval\.merge_adapter: backend=endpoint loads the adapter itself"):
+        LmEval(["gsm8k"], backend="endpoint", merge_adapter=merge)
+
+
 def test_an_adapter_that_the_server_ignores_is_an_error(
     url: str, model: LocalModel, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_an_adapter_is_added_to_weights_of_16_bits_only_when_asked_for(
     assert not any("lora_A" in name for name, _ in merged.named_parameters())
 
 
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True` and a tied layer")
 def test_an_adapter_is_not_added_to_a_weight_that_the_lm_head_shares(tiny: Any, tmp_path: Path) -> None:
     """The LM head of the trained model has no adapter: only the embedding has."""
     import torch
