@@ -5,19 +5,56 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nait.core.inputs.visible_text import visible_line
+from nait.runs.records.interrupted_runs import RUN, settle
 
 POLL_SECONDS = 0.5
+PLAN = "plan.json"
+Version = tuple[int, int, int]
+"""What changes when a file is written again: its number, time and size."""
 
 
-def states(folder: Path) -> list[dict[str, Any]]:
-    """The `run.json` of each job in a sweep's folder: status, stage, selector, target, seed."""
+@dataclass(frozen=True)
+class JobFiles:
+    """The files of the jobs of one sweep, in the sweep's folder.
+
+    `earlier`: the files that earlier sweeps left in this folder. They count once a job has written them again.
+    """
+
+    folder: Path
+    earlier: Mapping[Path, Version] = field(default_factory=dict)
+
+    @classmethod
+    def at_start(cls, folder: Path) -> JobFiles:
+        """The files of a sweep that begins now. Records of killed jobs are settled first, which rewrites them."""
+        for path in folder.glob(f"*/{RUN}"):
+            settle(path.parent)
+        return cls(
+            folder, {path: version for name in (RUN, PLAN) for path, version in _versions(folder, name)}
+        )
+
+    def written(self, name: str) -> list[Path]:
+        """The files with this name that jobs of this sweep have written."""
+        return [path for path, version in _versions(self.folder, name) if self.earlier.get(path) != version]
+
+
+def _versions(folder: Path, name: str) -> Iterator[tuple[Path, Version]]:
+    for path in sorted(folder.glob(f"*/{name}")):
+        with suppress(FileNotFoundError):  # a job may be replaced meanwhile
+            facts = path.stat()
+            yield path, (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+
+def states(files: JobFiles) -> list[dict[str, Any]]:
+    """The `run.json` of each job of a sweep: status, stage, selector, target, seed."""
     found = []
-    for path in sorted(folder.glob("*/run.json")):
+    for path in files.written(RUN):
         try:
             found.append({"folder": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))})
         except (OSError, json.JSONDecodeError):
@@ -31,8 +68,8 @@ class Display:
     On a terminal: a bar with the time left. Elsewhere: one line per finished job.
     """
 
-    def __init__(self, folder: Path, *, jobs: int) -> None:
-        self.folder = folder
+    def __init__(self, files: JobFiles, *, jobs: int) -> None:
+        self.files = files
         self.jobs = jobs
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._show, daemon=True)
@@ -53,8 +90,8 @@ class Display:
     def _polls(self) -> Iterator[list[dict[str, Any]]]:
         """The jobs' states every `POLL_SECONDS`, and once after `stop`."""
         while not self._over.wait(POLL_SECONDS):
-            yield states(self.folder)
-        yield states(self.folder)
+            yield states(self.files)
+        yield states(self.files)
 
     def _show_lines(self) -> None:
         shown: set[str] = set()

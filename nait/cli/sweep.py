@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nait.cli.config.plain_config import build
 from nait.cli.config.saved_config import mask_saved
+from nait.cli.display import PLAN, RUN, Display, JobFiles
 from nait.core.errors import NaitError
 from nait.core.estimates.human_units import human_seconds
 from nait.core.inputs.paths import write_error
@@ -31,16 +32,18 @@ class Sweep(Callback):  # type: ignore[misc]
     """Hydra callback of a multirun: the progress of its jobs, and one leaderboard at the end."""
 
     def __init__(self) -> None:
-        self.display: Any = None
+        self.display: Display | None = None
+        self.files: JobFiles | None = None
         self.jobs = 0
         self.started = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         """State pickled for a job's process, which shows no progress: without the display and its thread."""
-        return {"display": None, "jobs": 0, "started": 0.0}
+        return {"display": None, "files": None, "jobs": 0, "started": 0.0}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Log the sweep's minimum detectable difference."""
+        self.files = JobFiles.at_start(Path(config.hydra.sweep.dir))
         try:
             OmegaConf.to_container(config.hydra.sweeper, resolve=True)
         except OmegaConfBaseException:
@@ -66,11 +69,13 @@ class Sweep(Callback):  # type: ignore[misc]
         if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
             self.jobs, self.started = jobs, time.monotonic()
             return
-        from nait.cli.display import Display
-
         os.environ["TQDM_DISABLE"] = "1"  # the jobs' processes inherit it
-        self.display = Display(Path(config.hydra.sweep.dir), jobs=jobs)
+        self.display = Display(self._files(config), jobs=jobs)
         self.display.start()
+
+    def _files(self, config: DictConfig) -> JobFiles:
+        """The files of the sweep's jobs."""
+        return self.files or JobFiles(Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Print the leaderboard of all jobs. Exits on an error, because Hydra ignores errors of callbacks."""
@@ -88,7 +93,7 @@ class Sweep(Callback):  # type: ignore[misc]
         if config.plan:
             from nait.core.estimates.plans import predicted_total
 
-            plans = [json.loads(path.read_text()) for path in folder.glob("*/plan.json")]
+            plans = [json.loads(path.read_text()) for path in self._files(config).written(PLAN)]
             total = f"{len(plans)} jobs: {predicted_total(plans):.1f} s, unknown times not counted."
             print(" ".join([total, _detectable(config)]).strip())  # noqa: T201
             return
@@ -102,7 +107,8 @@ class Sweep(Callback):  # type: ignore[misc]
         )
         assert isinstance(plain, dict)
         text = summarise_sweep(
-            folder, store=str(config.paths.store), reporter=build(config.report), tracker=build(config.tracking),
+            folder, self._files(config).written(RUN), store=str(config.paths.store), reporter=build(config.report),
+            tracker=build(config.tracking),
             config={str(key): value for key, value in plain.items()},
         )  # fmt: skip
         print(visible(text), file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,19 @@ def detectable_effects(evaluator: Evaluator | HoldsOut, *, store: str, seeds: in
 
 
 def summarise_sweep(
-    folder: Path, *, store: str, reporter: Reporter, tracker: Tracker, config: Mapping[str, Any]
+    folder: Path,
+    records: Sequence[Path],
+    *,
+    store: str,
+    reporter: Reporter,
+    tracker: Tracker,
+    config: Mapping[str, Any],
 ) -> str:
-    """Leaderboard of the jobs under a sweep's folder, tracked as its own run. Failed jobs are listed."""
-    found = [read_json(path) for path in sorted(folder.glob("*/run.json"))]
+    """Leaderboard of a sweep's jobs, tracked as its own run. Failed jobs are listed.
+
+    `folder`: the sweep's. `records`: the `run.json` of each job.
+    """
+    found = [read_json(path) for path in records]
     runs = [str(record["links"]["run"]) for record in found if record["links"].get("run")]
     failed = [
         f"{record['selector']} (seed {record['seed']})" for record in found if record["status"] != "done"

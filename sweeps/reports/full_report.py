@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,10 @@ from nait.sweeps.validity.lds_report import lds_table, unmeasured, validities, v
 from nait.sweeps.validity.method_scores import Validity
 
 REASONING = ("logic", "math", "code")
+OPTIONAL = re.compile(
+    r"(forest|cost|curves|transfer|overlap|composition|layers|validity)(-\d+)?\.svg|(transfer|validity)\.csv"
+)
+"""The files that only some reports have."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,15 @@ class Report:
     reasoning: Sequence[str] = REASONING
 
     def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
-        """Write all files into `folder` and return the tables to print."""
+        """Write all files into `folder`, in place of an earlier report's, and return the tables to print."""
         loaded = RunSet.load(store, runs)
         found = measured(loaded, self.control)
         printed = self._board.write(found, folder)
         predicted = validities(loaded, self.benchmarks)
         document = self.document(loaded, found, predicted)
+        for file in sorted(folder.iterdir()):
+            if OPTIONAL.fullmatch(file.name):  # of an earlier report, which may have had more
+                file.unlink()
         for picture in document.pictures:
             write_text(folder / f"{picture.name}.svg", picture.file + "\n")
         crossed = [

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nait.cli.display import Display, states
+from nait.cli.display import Display, JobFiles, states
+from nait.store import write_json
 
 
 def write(folder: Path, number: int, status: str) -> None:
@@ -21,13 +22,13 @@ def test_states_are_read_and_half_written_files_left_for_later(tmp_path: Path) -
     write(tmp_path, 0, "done")
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "run.json").write_text("{")
-    assert [job["status"] for job in states(tmp_path)] == ["done"]
+    assert [job["status"] for job in states(JobFiles(tmp_path))] == ["done"]
 
 
 def test_without_a_terminal_each_finished_job_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display = Display(tmp_path, jobs=2)
+    display = Display(JobFiles(tmp_path), jobs=2)
     display.start()
     write(tmp_path, 0, "running")
     time.sleep(0.7)
@@ -39,3 +40,16 @@ def test_without_a_terminal_each_finished_job_is_one_line(
         "nait, target math, seed 0: done",
         "nait, target math, seed 1: failed",
     ]
+
+
+def test_a_record_of_an_earlier_sweep_in_the_folder_counts_once_a_job_has_written_it_again(
+    tmp_path: Path,
+) -> None:
+    for number in range(3):
+        write(tmp_path, number, "done")
+    files = JobFiles.at_start(tmp_path)
+    assert states(files) == []
+    again = json.loads((tmp_path / "1" / "run.json").read_text())
+    write_json(tmp_path / "1" / "run.json", again)
+    write(tmp_path, 3, "running")
+    assert [job["seed"] for job in states(files)] == [1, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import subprocess
 from pathlib import Path
 
@@ -52,3 +53,15 @@ def test_a_report_that_cannot_be_written_is_named_and_fails(nait: Run, tmp_path:
     for out, cause in (("/proc/x", "no folder can be made"), (str(tmp_path / "sweep" / "report"), "a file")):
         done = warm().run(["store", "--out", out], cwd=tmp_path, module="nait.sweeps")
         told(done, out, cause, "--out FOLDER")
+
+
+def test_a_sweep_in_the_folder_of_an_earlier_one_has_its_own_jobs_alone(nait: Run, tmp_path: Path) -> None:
+    sweep = ("-m", "selector=random", "stages=[select,report]", "hydra.sweep.dir=sweep")
+    for seeds in ([0, 1], [2]):
+        done = nait(*sweep, f"seed={','.join(map(str, seeds))}")
+        assert done.returncode == 0, done.stderr
+        rows = json.loads((tmp_path / "sweep" / "report" / "leaderboard.json").read_text())
+        assert [row["seed"] for row in rows] == seeds
+    planned = nait(*sweep, "seed=0,1,3", "plan=true")
+    assert "3 jobs" in planned.stdout
+    assert "1 jobs" in nait(*sweep, "seed=0", "plan=true").stdout

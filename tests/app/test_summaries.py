@@ -28,7 +28,10 @@ def sweep(tmp_path: Path) -> Path:
             labels = {"selector": selector, "target": target, "budget": "10%", "pool": "p"}
             write_json(job / "run.json", {"status": "done", "links": {"run": run}, **labels})
     tracker = combined(str(folder), mode="offline")
-    summarise_sweep(folder, store=str(store.root), reporter=Report(), tracker=tracker, config={"group": None})
+    records = sorted(folder.glob("*/run.json"))
+    summarise_sweep(
+        folder, records, store=str(store.root), reporter=Report(), tracker=tracker, config={"group": None}
+    )
     return folder
 
 

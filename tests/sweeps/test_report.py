@@ -291,3 +291,19 @@ def test_captions_are_outside_the_boxes_that_scroll_and_wide_tables_have_a_hint(
 def test_a_table_that_fits_a_page_has_no_hint_on_it() -> None:
     table = Table.of("t", ["a", "b"], [["x" * 20, "y" * 200]])
     assert table.pixels == 2 * 15 + round(7.6 * (20 + 60))
+
+
+def test_a_report_replaces_an_earlier_one_in_its_folder_and_leaves_other_files(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for seed in range(2):
+        for selector in ("nait", "random"):
+            put(store, selector, seed=seed)
+    out = tmp_path / "out"
+    out.mkdir()
+    left = [out / name for name in ("transfer.csv", "forest-2.svg", "validity-1.svg")]
+    own = [out / name for name in ("mine.svg", "transfer-2024.csv")]
+    for path in (*left, *own):
+        path.write_text("earlier")
+    Report().report(store, None, out)
+    assert not [path for path in left if path.exists()]
+    assert [path.read_text() for path in own] == ["earlier", "earlier"]
