@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nait.core.errors import ConfigError, DataError
+from nait.data.files.mirrors import mirrored_files
 from nait.data.files.sources import hub_source
 from nait.data.pools import read_hub_pool
 
@@ -104,7 +105,10 @@ def test_a_repository_name_that_is_a_path_is_refused(mirror: Path, repo: str) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# no block", r"has no 'configs:' block .* data=file data.path=FILE"),
+        (
+            "---\nconfigs: main\n---\n",
+            r"'configs:' block is not a list of subsets.* data=file data.path=FILE",
+        ),
         ("---\nconfigs: [\n---\n", r"README.md: cannot be read"),
         ("---\nconfigs:\n- data_files: '../../secret.jsonl'\n---\n", r"'../../secret.jsonl' points outside"),
         ("---\nconfigs:\n- data_files: /etc/hosts\n---\n", r"'/etc/hosts' points outside"),
@@ -120,6 +124,70 @@ def test_a_readme_without_usable_configs_is_an_error(mirror: Path, text: str, me
     readme(mirror, text)
     with pytest.raises(DataError, match=message):
         hub_source("owner/set", mirror=mirror)
+
+
+LAYOUTS = {
+    "shards": [
+        "data/train-00000-of-00002-0af.parquet", "data/train-00001-of-00002-1b.parquet",
+        "data/gold-00000-of-00001.parquet", "x/test.parquet",
+    ],
+    "names": ["train.json", "test.json", "dataset_infos.json", ".cache/huggingface/train.json", "notes.txt"],
+    "words": ["my_train_data.csv", "dev.csv", "eval-2.csv", "pretrain.csv"],
+    "folders": ["train/a.jsonl", "sub/testing/b.jsonl", "val_1/test.jsonl", "c.jsonl"],
+    "no word": ["databricks-dolly-15k.jsonl"],
+    "two kinds": ["a.csv", "b.csv", "c.jsonl"],
+    "a tie": ["a.csv", "b.parquet"],
+}  # fmt: skip
+"""Files of repositories whose README has no `configs:` block."""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("head", ["", "---\nlicense: mit\ndataset_info:\n  splits:\n  - name: train\n---\n"])
+def test_without_configs_the_names_of_the_files_decide_as_on_the_hub(
+    tmp_path: Path, layout: str, head: str
+) -> None:
+    """The splits are those that `datasets` finds."""
+    from datasets.data_files import DataFilesDict, get_data_patterns
+    from datasets.load import infer_module_for_data_files_list
+
+    folder = tmp_path / "owner" / "set"
+    for name in LAYOUTS[layout]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "README.md").write_text(f"{head}# A set\n")
+    hub = DataFilesDict.from_patterns(get_data_patterns(str(folder)), base_path=str(folder))
+    kind = infer_module_for_data_files_list([one for files in hub.values() for one in files])[0]  # type: ignore[arg-type]
+    kinds = {"json": (".json", ".jsonl"), "csv": (".csv",), "parquet": (".parquet",)}[str(kind)]
+    wanted = {
+        str(split): {Path(one).relative_to(folder).as_posix() for one in files if one.endswith(kinds)}
+        for split, files in hub.items()
+    }
+    wanted = {split: names - {"dataset_infos.json"} for split, names in wanted.items() if names}
+    for split, names in wanted.items():
+        found = mirrored_files(tmp_path, "owner/set", subset=None, split=split)
+        assert {path.relative_to(folder).as_posix() for path in found} == names
+    with pytest.raises(
+        DataError, match=f"README.md: there is no split 'other'. Known: {', '.join(sorted(wanted))}"
+    ):
+        mirrored_files(tmp_path, "owner/set", subset="default", split="other")
+
+
+def test_without_configs_there_is_one_subset_and_at_least_one_file(tmp_path: Path) -> None:
+    folder = tmp_path / "owner" / "set"
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text("# A set")
+    with pytest.raises(
+        DataError, match=r"README.md: there is no file of rows beside it. Download its files."
+    ):
+        hub_source("owner/set", mirror=tmp_path)
+    (folder / "train.csv").write_text("question,answer\n1?,2\n")
+    assert [found for _, found in hub_source("owner/set", mirror=tmp_path).rows()] == [
+        {"question": "1?", "answer": "2"}
+    ]
+    with pytest.raises(
+        DataError, match=r"no 'configs:' block, so there is no subset 'main'. Set data.subset=null"
+    ):
+        hub_source("owner/set", subset="main", mirror=tmp_path)
 
 
 def test_a_mirror_without_a_readme_is_an_error(mirror: Path) -> None:

@@ -1,13 +1,16 @@
 """Data set lookup in a local mirror: folders `<owner>/<name>` with the layout of Hub repositories.
 
-The `configs:` block of each README.md maps subsets and splits to files. Files are read in place, without a cache.
+The `configs:` block of each README.md maps subsets and splits to files. A README without this block, as of many
+older repositories, leaves it to the names of files and folders, by the Hub's rules. Files are read in place, without
+a cache.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,19 @@ from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.core.inputs.paths import at_home
 from nait.core.inputs.regular_files import regular_text
 from nait.core.inputs.repeated_keys import yaml_of
-from nait.data.files.named_files import KINDS, bare_name
+from nait.data.files.named_files import KINDS, METADATA_FILES, bare_name
 
 _PAGE = re.compile(r"(?:https?|hf)://(?:huggingface\.co/)?datasets/([\w.-]+/[\w.-]+)")
 _REPO = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_DEFAULT = "default"
+_SHARD = re.compile(r"(\w+(?:\.\w+)*)-\d{5}-of-\d{5}.*\..*")
+_SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "dev", "val"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+_BREAK = r"[-._ 0-9]"
+"""Characters around a split's word in a name."""
 
 
 def checked_repo(repo: str, group: str = "data") -> str:
@@ -47,7 +59,10 @@ def mirrored_files(
     if not folder.is_dir():
         raise _not_mirrored(at_home(mirror), repo, group)
     readme = folder / "README.md"
-    splits = _splits(_config(_configs(readme, group), subset, readme, group), readme, group)
+    configs = _configs(readme, group)
+    if not configs:
+        return _files_by_name(folder, subset, split, readme, group)
+    splits = _splits(_config(configs, subset, readme, group), readme, group)
     if split not in splits:
         raise DataError(f"there is no split '{split}'", where=str(readme), fix=did_you_mean(split, splits))
     found: list[Path] = []
@@ -71,16 +86,73 @@ def _not_mirrored(mirror: Path, repo: str, group: str) -> DataError:
 
 
 def _configs(readme: Path, group: str) -> list[Mapping[str, Any]]:
+    """The entries of the `configs:` block; empty where the README has none."""
     fix = f"Read its files one by one with {group}=file {group}.path=FILE."
     try:
         head = re.match(r"---\r?\n(.*?)\r?\n---", regular_text(readme, encoding="utf-8-sig"), flags=re.DOTALL)
         block = yaml_of(head[1], yaml) if head else None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"cannot be read ({error})", where=str(readme), fix=fix) from error
-    configs = block.get("configs") if isinstance(block, Mapping) else None
-    if not isinstance(configs, list) or not all(isinstance(c, Mapping) for c in configs) or not configs:
-        raise DataError("has no 'configs:' block that lists its files", where=str(readme), fix=fix)
+    configs = (block.get("configs") if isinstance(block, Mapping) else None) or []
+    if not isinstance(configs, list) or not all(isinstance(c, Mapping) for c in configs):
+        raise DataError("its 'configs:' block is not a list of subsets", where=str(readme), fix=fix)
     return configs
+
+
+def _files_by_name(
+    folder: Path, subset: str | None, split: str, readme: Path, group: str
+) -> tuple[Path, ...]:
+    """The files of a split of a repository whose README lists none. Its only subset is `default`."""
+    if subset not in (None, _DEFAULT):
+        raise DataError(
+            f"has no 'configs:' block, so there is no subset '{subset}'",
+            where=str(readme),
+            fix=f"Set {group}.subset=null, or read its files one by one with {group}=file {group}.path=FILE.",
+        )
+    splits = _splits_by_name(folder, _data_files(folder))
+    if not splits:
+        raise DataError("there is no file of rows beside it", where=str(readme), fix="Download its files.")
+    if split not in splits:
+        raise DataError(f"there is no split '{split}'", where=str(readme), fix=did_you_mean(split, splits))
+    return splits[split]
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """The files of rows in a folder, sorted; of several kinds, those of the most frequent one."""
+    found: dict[Path, str] = {}
+    for path in sorted(folder.rglob("*")):
+        kind = bare_name(path)[1]
+        hidden = any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+        if kind in KINDS and not hidden and path.name not in METADATA_FILES and path.is_file():
+            found[path] = kind
+    counts = Counter(found.values())
+    chosen = max(counts, key=lambda kind: (counts[kind], kind == ".parquet", kind), default="")
+    return [path for path, kind in found.items() if kind == chosen]
+
+
+def _splits_by_name(folder: Path, files: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """Split -> files, by the first of these rules that finds any, as on the Hub: shards in `data/`, the word of a
+    split in a folder's name, in a file's name; else all files are of "train"."""
+    places = {path: path.relative_to(folder) for path in files}
+    shards = {
+        path: found[1]
+        for path, place in places.items()
+        if place.parts[:-1] == ("data",) and (found := _SHARD.fullmatch(place.name))
+    }
+    if shards:
+        return {split: tuple(p for p in shards if shards[p] == split) for split in sorted({*shards.values()})}
+    for names, end in (
+        ({path: place.parts[:-1] for path, place in places.items()}, rf"({_BREAK}|$)"),
+        ({path: (place.name,) for path, place in places.items()}, _BREAK),
+    ):
+        found: dict[str, tuple[Path, ...]] = {}
+        for split, words in _SPLIT_WORDS.items():
+            word = re.compile(rf"(^|{_BREAK})({'|'.join(words)}){end}")
+            if chosen := tuple(path for path in files if any(map(word.search, names[path]))):
+                found[split] = chosen
+        if found:
+            return found
+    return {"train": tuple(files)} if files else {}
 
 
 def _config(

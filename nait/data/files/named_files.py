@@ -17,7 +17,7 @@ Paths = str | Path | Sequence[str | Path]
 KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".arrow", ".feather", ".ipc")
 _COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _MAX_NAMES = 20
-_METADATA_FILES = {
+METADATA_FILES = {
     "dataset_info.json",
     "dataset_infos.json",
     "dataset_dict.json",
@@ -124,7 +124,7 @@ def _readable(paths: Iterable[Path]) -> list[Path]:
 
 def _is_data(path: Path) -> bool:
     """Whether a file's name is that of data, and not of metadata."""
-    return bare_name(path)[1] in KINDS and path.name not in _METADATA_FILES
+    return bare_name(path)[1] in KINDS and path.name not in METADATA_FILES
 
 
 def _checked_single_set(folder: Path, files: list[Path], key: str) -> tuple[Path, ...]:
