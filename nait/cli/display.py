@@ -45,10 +45,16 @@ class JobFiles:
 
 
 def _versions(folder: Path, name: str) -> Iterator[tuple[Path, Version]]:
-    for path in sorted(folder.glob(f"*/{name}")):
+    for path in sorted(folder.glob(f"*/{name}"), key=_place):
         with suppress(FileNotFoundError):  # a job may be replaced meanwhile
             facts = path.stat()
             yield path, (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+
+def _place(path: Path) -> tuple[bool, int, str]:
+    """Sort key: by the job's number, else by the name of its folder."""
+    name = path.parent.name
+    return not name.isdecimal(), int(name) if name.isdecimal() else 0, name
 
 
 def states(files: JobFiles) -> list[dict[str, Any]]:

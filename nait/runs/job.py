@@ -14,6 +14,7 @@ from nait.core.dataset.examples import Pool, Target
 from nait.core.estimates.costs import Cost
 from nait.core.ranking.ground_truth import Labels, TruthColumns
 from nait.models.prompts.templates import Template
+from nait.runs.job_checks import CONTROL
 from nait.runs.processes.launch import main_process_store, without_launcher
 from nait.runs.records.recorded_config import RecordedConfig
 from nait.runs.truth_labels import PoolLabels
@@ -92,6 +93,12 @@ class Job:
     def selects(self, stages: Sequence[str]) -> bool:
         """Whether these stages select rows. Training implies selection; the base model selects none."""
         return self.parts.selector.selects and selects(stages, self.parts.trainer)
+
+    @property
+    def tracked_labels(self) -> Mapping[str, Any]:
+        """The labels for a tracker, which groups runs by them. A shuffled order is named `random`, as in tables."""
+        is_control = self.parts.selector.is_control and not self.recorded.resolved["label"]
+        return {**self.labels, "selector": CONTROL} if is_control else self.labels
 
     @cached_property
     def truth_labels(self) -> Labels | None:

@@ -16,7 +16,9 @@ from nait.stages.select import Selector
 
 BASE = "base"
 """The selector that evaluates the model unchanged."""
-RESERVED = ("random", "full", BASE, "base (not trained)")
+CONTROL = "random"
+"""The selector that others are compared with, and the name in tables of rows in a shuffled order."""
+RESERVED = (CONTROL, "full", BASE, "base (not trained)")
 """Names with a meaning in leaderboards: the control and the references."""
 
 

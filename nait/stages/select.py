@@ -31,7 +31,7 @@ from nait.core.contracts import (
 )
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError
-from nait.core.ranking.orders import RoundRobin, by_target
+from nait.core.ranking.orders import RoundRobin, Shuffled, by_target
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection, cut
 from nait.core.ranks import processes_from
@@ -73,6 +73,11 @@ class Selector:
     def selects(self) -> bool:
         """Whether the method selects rows. The base model does not."""
         return bool(getattr(self.scorer, "selects", True))
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the order draws the rows at random, whatever their scores. The full pool has none to draw."""
+        return self.selects and not self.exhaustive and isinstance(self.order, Shuffled)
 
     @property
     def exhaustive(self) -> bool:

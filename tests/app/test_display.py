@@ -53,3 +53,9 @@ def test_a_record_of_an_earlier_sweep_in_the_folder_counts_once_a_job_has_writte
     write_json(tmp_path / "1" / "run.json", again)
     write(tmp_path, 3, "running")
     assert [job["seed"] for job in states(files)] == [1, 3]
+
+
+def test_jobs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (10, 2, 0):
+        write(tmp_path, number, "done")
+    assert [job["seed"] for job in states(JobFiles(tmp_path))] == [0, 2, 10]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from nait.runs.records.run_identity import kind_of, run_identity
-from tests.app.commands import make_home
+from tests.app.commands import Run, make_home, manifests
 from tests.app.test_assembly import assembled
 
 STAGES = ("select", "train", "evaluate", "report")
@@ -57,3 +58,27 @@ def test_the_kind_is_the_last_stage_with_a_result(home: Path, tmp_path: Path) ->
     job = assembled(home, tmp_path)
     kinds = [kind_of(job, stages) for stages in (["select", "report"], ["select", "train"], ["evaluate"])]
     assert kinds == ["select", "train", "evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("order=shuffled", "random"),
+        ("order=highest", "nait"),
+        ("order=shuffled label=mine", "mine"),
+        ("selector=full order=shuffled", "full"),
+    ],
+)
+def test_a_tracker_has_the_name_that_tables_have(home: Path, tmp_path: Path, words: str, name: str) -> None:
+    job = assembled(home, tmp_path, *words.split())
+    assert job.tracked_labels["selector"] == name
+    assert job.tracked_labels["target"] == job.labels["target"]
+
+
+def test_a_tracked_control_does_not_pay_for_the_scores_that_it_ignores(nait: Run, tmp_path: Path) -> None:
+    done = nait("selector=nait", "order=shuffled", "stages=[select]", "cost.price_per_device_hour=2")
+    assert done.returncode == 0, done.stderr
+    (summary,) = (json.loads(path.read_text()) for path in tmp_path.rglob("runs/*/*/summary.json"))
+    assert (summary["seconds/select"], summary["device_hours"], summary["money"]) == (0.0, 0.0, 0.0)
+    (record,) = manifests(tmp_path)
+    assert record["seconds"]["select"] > 0

@@ -46,6 +46,16 @@ def phase_energy(phases: Phases) -> dict[str, float | None]:
     return {name: one.energy_wh for name, one in phases.items()}
 
 
+def without_scores(phases: Phases) -> Phases:
+    """The phases of a run that does not pay for its selection's scores."""
+    return {
+        name: replace(one, seconds=0.0, energy_wh=one.energy_wh and 0.0, process_seconds=None)
+        if name == "select"
+        else one
+        for name, one in phases.items()
+    }
+
+
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     """Seconds by name, rounded to milliseconds."""
     return {name: round(value, 3) for name, value in seconds.items()}

@@ -66,11 +66,12 @@ def _directions(job: Job, links: Mapping[str, str | None]) -> Sequence[Artifact 
 
 def _made(job: Job, made: Artifact) -> Tracked:
     kind = next((name for name, stored in MADE.items() if stored == made.kind), made.kind)
+    labels = job.labels if kind == DIRECTIONS else job.tracked_labels  # directions are of the scores
     files = sorted(path for path in made.path.iterdir() if path.is_file() and path.name not in OMITTED)
     return Tracked(
-        name="-".join(filter(None, (kind, str(job.labels["selector"]), str(job.labels["target"])))),
+        name="-".join(filter(None, (kind, str(labels["selector"]), str(labels["target"])))),
         kind=kind,
-        metadata={**job.labels, "address": made.address, "seconds": made.seconds},
+        metadata={**labels, "address": made.address, "seconds": made.seconds},
         files={file.name: file for file in files},
         aliases=(made.address, f"seed-{job.labels['seed']}"),
     )

@@ -16,7 +16,7 @@ from nait.core.ranking.ground_truth import evidence
 from nait.core.ranking.selection import Selection
 from nait.runs.job import Job
 from nait.runs.records.interrupted_runs import INTERRUPTED, RUN, RUNNING, settle_all, this_process
-from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds
+from nait.runs.records.phases import PhaseRecord, phase_energy, phase_seconds, without_scores
 from nait.runs.records.plan_accuracy import plan_accuracy, plan_file
 from nait.runs.records.run_facts import facts, fingerprints, read_rows, spent
 from nait.runs.records.run_identity import kind_of, run_identity
@@ -50,7 +50,7 @@ class RunRecord:
     def start(self, job: Job, stages: Sequence[str]) -> None:
         """Start the tracker's run. A job that gives the same record resumes it. Runs that were killed are settled."""
         settle_all(at_home(job.recorded.resolved["paths"]["runs"]))
-        labels = job.labels
+        labels = job.tracked_labels
         job.tracker.start(
             f"{labels['selector']}-{labels['target']}-s{labels['seed']}",
             {**job.recorded.resolved, "labels": labels, "fingerprints": inputs_of(job), **provenance()},
@@ -61,7 +61,7 @@ class RunRecord:
         )
 
     def end(self, job: Job, *, failed: bool, interrupted: bool = False) -> None:
-        """Write the manifest and finish the tracker's run, which has the costs that the manifest has.
+        """Write the manifest and finish the tracker's run, which has the costs that the leaderboard has.
 
         `failed`: the job has no result. `interrupted`: because of Ctrl-C or SIGTERM.
         """
@@ -73,10 +73,15 @@ class RunRecord:
         job.tracker.finish(failed=failed)
 
     def _costs(self, job: Job) -> dict[str, Any]:
-        """The job's costs from an empty store, as in the leaderboard. Unknown ones are left out."""
-        energy = {f"energy_wh/{name}": value for name, value in phase_energy(self.phases).items()}
-        total = spent(self.phases, job.parts.cost, stated=self._stated_cost(job))
-        costs = {f"seconds/{name}": seconds for name, seconds in phase_seconds(self.phases).items()}
+        """The job's costs from an empty store, as in the leaderboard. Unknown ones are left out.
+
+        A control does not pay for scores that its order ignores.
+        """
+        is_control = job.parts.selector.is_control
+        phases = without_scores(self.phases) if is_control else self.phases
+        energy = {f"energy_wh/{name}": value for name, value in phase_energy(phases).items()}
+        total = spent(phases, job.parts.cost, stated={} if is_control else self._stated_cost(job))
+        costs = {f"seconds/{name}": seconds for name, seconds in phase_seconds(phases).items()}
         known = {name: value for name, value in {**energy, **total}.items() if value is not None}
         if "money" not in known:
             del known["currency"]
@@ -90,7 +95,7 @@ class RunRecord:
             )
         run = self.links.get("run")
         if run:
-            job.tracker.artifact(f"{RECORD}-{run}", RECORD, bundle(job.store, self.links), job.labels)
+            job.tracker.artifact(f"{RECORD}-{run}", RECORD, bundle(job.store, self.links), job.tracked_labels)
 
     def warn(self, messages: Sequence[str]) -> None:
         """Log warnings and keep them for the manifest."""
