@@ -24,6 +24,7 @@ from nait.models.checkpoint.loaded_weights import check_finite, check_loaded
 from nait.models.checkpoint.safetensors_headers import tensors_of
 from nait.models.devices.open_networks import borrow, give_back
 from nait.models.devices.sharded_network import is_sharded
+from nait.models.devices.tensor_parallel import is_split
 from nait.store import check_path, read_json, reading, repair_advice, write_json
 from nait.store.jsonable import plain
 
@@ -373,7 +374,8 @@ def _obstacle(adapted: Any, weights: Sequence[Any]) -> str | None:
     owners = Counter(id(one) for module in adapted.modules() for one in module.parameters(recurse=False))
     if any(weight is None or not weight.is_floating_point() for weight in weights):
         return "they are quantised"
-    if is_sharded(adapted) or any(weight.is_meta for weight in weights):
+    network = adapted.get_base_model()
+    if is_sharded(network) or is_split(network) or any(weight.is_meta for weight in weights):
         return "they are not all in this process's memory"
     if any(owners[id(weight)] > 1 for weight in weights):
         return "the adapted embedding and the LM head are one weight"
