@@ -5,9 +5,10 @@ Shapes: N rows of the pool, F rows of the file, C columns.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -28,6 +29,8 @@ DIRECTIONS = ("highest", "lowest")
 COSTS = ("hours", "money")
 NAMED = 20
 """The number of unmatched rows that a warning names."""
+WHOLE = re.compile(r"\d+\.0+")
+"""An id that is a whole number, written as a fraction."""
 ABSENT, EMPTY = "not in the file of scores", "empty in the file of scores"
 """Reasons why a row of the pool has no score."""
 
@@ -46,8 +49,9 @@ class FileScores:
     - `cost`: what scoring cost elsewhere: `hours` of the run's devices, and `money` in its currency.
     """
 
-    version: ClassVar[int] = 2
-    """Part of the scores' key. 2: a column `row` or `id` beside the key is not a score."""
+    version: ClassVar[int] = 3
+    """Part of the scores' key. 2: a column `row` or `id` beside the key is not a score. 3: neither is pandas' index;
+    whole ids may be written as fractions."""
 
     path: Paths
     join: str = "auto"
@@ -98,8 +102,8 @@ class FileScores:
 
         Raises: DataError when two rows of the file score one row differently.
         """
-        rows = self._rows
-        keys = [_key(example, rows.join) for example in pool.examples]
+        keys = [_key(example, self._rows.join) for example in pool.examples]
+        rows = _with_whole_ids(self._rows, set(keys))
         places = _places(rows)
         found = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
         sign = -1.0 if self.direction == "lowest" else 1.0
@@ -147,6 +151,20 @@ def _key(example: Example, join: str) -> str | int:
     if join == ROW:
         return example.row
     return example.id if join == ID else content_id(example.system, example.turns)
+
+
+def _with_whole_ids(rows: ScoreRows, known: set[str | int]) -> ScoreRows:
+    """The rows with ids such as 7.0 as 7, where the pool has only the latter.
+
+    Many tools turn a column of whole numbers that lacks one into a column of fractions.
+    """
+    if rows.join != ID:
+        return rows
+    whole = {key: key.partition(".")[0] for key in map(str, rows.keys) if WHOLE.fullmatch(key)}
+    keys = tuple(
+        whole[key] if key not in known and whole.get(key) in known else key for key in map(str, rows.keys)
+    )
+    return replace(rows, keys=keys)
 
 
 def _places(rows: ScoreRows) -> dict[str | int, int]:

@@ -6,6 +6,7 @@ Shapes: F rows of the file, C columns.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ ID, ROW, TEXT = "id", "row", "text"
 SCORE, PREFIX = "score", "score:"
 """A score's usual column, and the prefix of the columns in a run's `scores.parquet`."""
 NOT_SCORES = (ID, ROW, "rank", "answer_tokens", "selected", "index")
+PANDAS_INDEX = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")
+"""Names of the columns that hold the index of a pandas frame: CSV files leave them empty."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def read_score_rows(
         raise DataError("there is no row", where=source.name, fix="Give a file with a row for each score.")
     known = list(dict.fromkeys(name for *_, row in placed for name in row))
     _check_columns("selector.only", only, known)
-    kept = [one for one in placed if all(str(one[2].get(name)) == str(value) for name, value in only.items())]
+    kept = [one for one in placed if all(_is(one[2].get(name), value) for name, value in only.items())]
     if not kept:
         raise ConfigError(f"no row of {source.name} has these values", where="selector.only", fix="Check it.")
     join, key = _joined_by(join, key, known)
@@ -78,13 +81,26 @@ def _check_columns(where: str, names: Iterable[str], known: Sequence[str]) -> No
             raise ConfigError(f"there is no column '{name}'", where=where, fix=did_you_mean(name, known))
 
 
+def _is(value: Any, wanted: Any) -> bool:
+    """Whether a cell has the wanted value: the same text, or the same number."""
+    if str(value) == str(wanted):
+        return True
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return False
+    try:
+        return float(value) == float(wanted)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
 def _joined_by(join: str, key: str | None, known: Sequence[str]) -> tuple[str, str]:
     """The kind of join and the key's column, "" for a join by text."""
     if join == "auto":
         join = next((name for name in (ID, ROW) if name in known), TEXT)
     if join == TEXT:
         if key is not None:
-            raise ConfigError("a join by text has no key", where="selector.key", fix="Leave it null.")
+            fix = "Set selector.join=id or selector.join=row, or leave the key null."
+            raise ConfigError("a join by text has no key", where="selector.key", fix=fix)
         return join, ""
     key = join if key is None else key
     _check_columns("selector.key", [key], known)
@@ -101,7 +117,8 @@ def _columns(
         return names
     if SCORE in known:
         return [SCORE]
-    numeric = [name for name in known if name != key and name not in NOT_SCORES and _numeric(name, rows)]
+    left_out = {key, *NOT_SCORES, *filter(PANDAS_INDEX.fullmatch, known)}
+    numeric = [name for name in known if name not in left_out and _numeric(name, rows)]
     found = [name for name in known if name.startswith(PREFIX)] or numeric
     if not found:
         fix = f"Set selector.columns=NAME. The file has: {', '.join(known)}."

@@ -95,6 +95,51 @@ def test_a_column_that_could_be_the_key_does_not_count_as_a_score(tmp_path: Path
     assert np.array_equal(scored(written(tmp_path, numbered, kind), join="row").values, table.values)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_index_of_a_pandas_frame_does_not_count_as_a_score(tmp_path: Path, kind: str) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {"id": [one.id for one in POOL.examples], "taste": [-one.row for one in POOL.examples]}
+    )
+    frame.index = frame.index[::-1]
+    path = tmp_path / f"scores.{kind}"
+    frame.to_csv(path) if kind == "csv" else frame.to_parquet(path)
+    for _ in range(2):
+        table = scored(path)
+        assert table.targets == ("any",)
+        assert table.values[:, 0].tolist() == [-example.row for example in POOL.examples]
+        if kind == "csv":  # read without index_col=0, and written again
+            pd.read_csv(path).to_csv(path)
+
+
+def test_whole_numbers_that_a_tool_wrote_as_fractions_are_ids(tmp_path: Path) -> None:
+    numbered = gather("p", [Example(str(k), (Turn(f"Do {k}", f"did {k}"),), row=k) for k in range(9)])
+    for kind in ("jsonl", "csv", "parquet"):
+        path = written(tmp_path, [{"id": float(k), "score": k / 2} for k in range(9)], kind)
+        table = FileScores(str(path)).score(numbered, [], None)  # type: ignore[arg-type]
+        assert table.values[:, 0].tolist() == [int(key) / 2 for key in table.ids]
+        assert not table.warnings
+    other = gather("p", [Example(key, (Turn("Do", key),), row=k) for k, key in enumerate(("1", "1.0"))])
+    path = written(tmp_path, [{"id": "1.0", "score": 5}, {"id": "1", "score": 6}])
+    table = FileScores(str(path)).score(other, [], None)  # type: ignore[arg-type]
+    assert dict(zip(table.ids, table.values[:, 0].tolist(), strict=True)) == {"1": 6.0, "1.0": 5.0}
+
+
+def test_rows_are_chosen_by_equal_numbers(tmp_path: Path) -> None:
+    rows = [{"row": k % 15, "turn": float(k // 15), "score": k} for k in range(30)]
+    assert np.nanmin(scored(written(tmp_path, rows, "parquet"), only={"turn": 1}).values) == 15
+    with pytest.raises(ConfigError, match="no row of"):
+        scored(written(tmp_path, rows), only={"turn": True})
+
+
+def test_a_key_without_its_kind_says_how_to_join(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"uid": example.id, "score": 1} for example in POOL.examples])
+    with pytest.raises(ConfigError, match=r"selector.key: .* Set selector.join=id or selector.join=row"):
+        scored(path, key="uid")
+    assert scored(path, key="uid", join="id").eligible.all()
+
+
 def test_rows_without_a_score_are_counted_by_reason_and_the_first_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, [{"row": 3, "score": 1.5}, {"row": 4, "score": None}, {"row": 77, "score": 2}])
     table = scored(path)
