@@ -21,8 +21,9 @@ from nait.core.dataset.contamination import EvaluationText, texts_of
 from nait.core.dataset.examples import Example
 from nait.core.dataset.held_out_names import CHOICES, ENDED, check_held_out_names, held_out_task
 from nait.core.errors import ConfigError
+from nait.core.inputs.checks import check_choice
 from nait.core.statistics.results import Evaluation, Item, Result
-from nait.eval.harness import Backend, LmEval
+from nait.eval.harness import LmEval
 from nait.eval.held_out.answer_tokens import AnswerEval, answer_start
 from nait.eval.held_out.held_out_items import (
     HeldOutChoiceItem,
@@ -40,6 +41,8 @@ from nait.models.prompts.templates import Template
 VERSION = 3
 """Since 2, an answer that the model continues is not an exact match, and an answer is scored as the row writes it.
 Since 3, white space at the end of the question is not scored with the answer."""
+BACKENDS = ("shared_prefix", "hf")
+"""The backends of this process: a server has no settings here."""
 SHORT_WORDS = 5
 """Answers of at most so many words are also compared exactly."""
 
@@ -54,7 +57,7 @@ class HeldOut:
 
     held_out: float = 0.3
     test: str | None = None
-    backend: Backend = "shared_prefix"
+    backend: Literal["shared_prefix", "hf"] = "shared_prefix"
     batch_tokens: int | Literal["auto"] = "auto"
     batch_size: int | str = 16
     merge_adapter: bool | Literal["auto"] = "auto"
@@ -63,6 +66,7 @@ class HeldOut:
         if not isinstance(self.held_out, int | float) or not 0 < self.held_out < 1:
             fix = "Give a share between 0 and 1, such as 0.3."
             raise ConfigError(f"'{self.held_out}' is not a share of the rows", where="eval.held_out", fix=fix)
+        check_choice("eval.backend", self.backend, BACKENDS)
 
     def suite_of(
         self, rows: Mapping[str, Sequence[Example]], *, template: Template, model: Model, folder: Path

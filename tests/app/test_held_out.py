@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
@@ -16,7 +16,6 @@ from nait.core.dataset.contamination import Contamination
 from nait.core.dataset.examples import Example, Target, Turn, as_target, gather
 from nait.core.errors import ConfigError
 from nait.core.statistics.results import Evaluation, Item
-from nait.eval.harness import Backend
 from nait.eval.held_out import HeldOut
 from nait.eval.held_out.answer_tokens import answer_start
 from nait.models.prompts.templates import TextTemplate
@@ -45,6 +44,11 @@ def test_each_row_is_a_reference_or_an_item_and_equal_rows_are_on_one_side() -> 
     assert len(split.rows) + len(split.target) == len(rows) == 80
     assert split.target.skipped[HELD_OUT] == len(split.rows)
     assert split.target.fingerprint != rows.fingerprint
+
+
+def test_a_server_cannot_answer_for_held_out_rows() -> None:
+    with pytest.raises(ConfigError, match=r"eval\.backend: 'endpoint' is not a choice"):
+        HeldOut(backend="endpoint")  # type: ignore[arg-type]
 
 
 def test_a_larger_share_holds_out_the_rows_of_a_smaller_one_whatever_their_order() -> None:
@@ -218,7 +222,7 @@ def test_the_loss_of_a_row_is_that_of_the_model_per_answer_token(evaluated: Eval
 
 @pytest.mark.parametrize("backend", ["shared_prefix", "hf"])
 def test_a_line_break_that_ends_the_prompt_is_not_scored_with_the_answer(
-    backend: Backend, tmp_path: Path
+    backend: Literal["shared_prefix", "hf"], tmp_path: Path
 ) -> None:
     broken = TextTemplate(prompt="Q: {instruction}\nA:\n", suffix="")
     rows = [row(2), chooser(1, "A", "A", "B and more"), row(3, "not a sum")]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from safetensors.torch import load_file
 
 from nait.core.ranks import Workers
 from nait.runs.processes.launch import (
+    AGENT,
     LAUNCHER,
     helper_overrides,
     main_process_store,
@@ -246,3 +249,34 @@ def test_a_second_process_waits_for_what_the_first_makes(
     made = main_process_store(store).produce("things", {"a": 1}, lambda part: {"by": "second"})
     assert made.manifest["by"] == "first"
     assert not made.fresh
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs prctl")
+def test_a_process_of_torchrun_ends_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "process.py"
+    script.write_text(
+        "import os, time\n"
+        "from nait.core.ranks import Workers\n"
+        "from nait.runs.processes.launch import prepare_process\n"
+        "prepare_process(Workers(1, 2))\n"
+        "print(os.getpid(), flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    agent = subprocess.Popen(
+        [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, {str(script)!r}])"],
+        env={**environment(), AGENT: "none"}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert agent.stdout
+    with agent:
+        worker = int(agent.stdout.readline())
+        agent.kill()
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state == "Z":  # ended, and not yet waited for
+            return
+        time.sleep(0.05)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the process outlives its launcher")

@@ -6,8 +6,11 @@ selection's passes, through the store or as ranks of a tensor-parallel model, an
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +28,9 @@ log = logging.getLogger("nait")
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 WAIT_SECONDS = 0.5
+AGENT = "TORCHELASTIC_RUN_ID"
+"""A variable that torchrun sets: the parent is its agent, which watches the processes."""
+_SIGNAL_AT_PARENTS_END = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 @contextmanager
@@ -52,8 +58,11 @@ def helper_overrides(workers: Workers) -> Iterator[list[str]]:
 def prepare_process(workers: Workers) -> None:
     """Divide the cores among the processes of a machine; helpers show no progress bars.
 
-    Call it before torch is imported. An OMP_NUM_THREADS that is already set is kept.
+    Call it before torch is imported. An OMP_NUM_THREADS that is already set is kept. A process of torchrun ends with
+    it: without its agent the processes would wait for each other for days, with the locks of what they write.
     """
+    if AGENT in os.environ and sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_END, signal.SIGKILL)
     if workers.count > 1:
         threads = max(1, len(os.sched_getaffinity(0)) // workers.local_count)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
