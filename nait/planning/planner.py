@@ -24,7 +24,7 @@ from nait.core.ranking.selection import Selection
 from nait.planning.dry_run_doubles import NotStored, OverlayStore, StepClock, TimedModel
 from nait.planning.inputs import Work
 from nait.planning.subsample import draw
-from nait.planning.timings.evaluation_timing import time_evaluation
+from nait.planning.timings.evaluation_timing import UNKNOWN, evaluated_kind, time_evaluation
 from nait.planning.timings.select_timing import Rehearsal, is_targetless
 from nait.planning.timings.train_timing import time_steps
 from nait.planning.timings.trait_timing import time_traits
@@ -259,20 +259,29 @@ class Planner:
             except NotStored:
                 pass
         suite, model = canonical(work.evaluator.key()), work.model.fingerprint
-        trains = work.trainer is not None and work.trainer.recipe is not None
-        earlier: dict[bool, list[float]] = {True: [], False: []}
+        own = evaluated_kind(work.trainer.recipe if work.trainer else None)
+        earlier = self._earlier_evaluations(suite, model)
+        if alike := earlier.pop(own, None):
+            seconds, how = median(alike), f"median of {len(alike)} earlier evaluation(s)"
+        else:
+            seconds, how = self._time_evaluation(suite, model)
+        if seconds is None and earlier:
+            kind, others = max(earlier.items(), key=lambda one: len(one[1]))
+            seconds, how = median(others), f"median of {len(others)} earlier evaluation(s) of {kind}"
+        return Phase("evaluate", False if known else None, seconds, how)
+
+    def _earlier_evaluations(self, suite: Any, model: str) -> dict[str, list[float]]:
+        """Kind of what was evaluated -> the seconds of the store's evaluations of this suite with this model."""
+        adapters = self.store.artifacts("adapters")
+        kinds = {one.address: evaluated_kind(one.manifest["key"].get("recipe")) for one in adapters}
+        found: dict[str, list[float]] = {}
         for one in self.store.artifacts("evaluations"):
             key = one.manifest["key"]
             if key["suite"] == suite and key["model"] == model:
-                earlier[key["adapter"] is not None].append(one.seconds)
-        alike, others = earlier[trains], earlier[not trains]
-        seconds, how = (None, "") if alike else self._time_evaluation(suite, model)
-        if alike:
-            seconds, how = median(alike), f"median of {len(alike)} earlier evaluation(s)"
-        elif seconds is None and others:
-            of = "the untrained model" if trains else "trained models"
-            seconds, how = median(others), f"median of {len(others)} earlier evaluation(s) of {of}"
-        return Phase("evaluate", False if known else None, seconds, how)
+                adapter = key["adapter"]
+                kind = evaluated_kind(None) if adapter is None else kinds.get(adapter, UNKNOWN)
+                found.setdefault(kind, []).append(one.seconds)
+        return found
 
     def _time_evaluation(self, suite: Any, model: str) -> tuple[float | None, str]:
         """The time of the evaluation, with the layers of an adapter if one is trained, and its origin."""

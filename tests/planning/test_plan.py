@@ -446,3 +446,54 @@ def test_an_evaluation_is_timed_with_an_adapter_if_one_will_be_trained(
         job = work(model, Full(), trainer=trainer, evaluator=Other())
         assert planned(job, store, tmp_path).seconds["evaluate"] == 7.0
     assert [adapter is not None for adapter in given] == [True, False]
+
+
+LORA: Mapping[str, Any] = {
+    "kind": "fine_tune", "epochs": 2.0, "batch_size": 4,
+    "lora": {"r": 4, "alpha": 8.0, "dropout": 0.0, "target_modules": "all-linear"},
+}  # fmt: skip
+WHOLE: Mapping[str, Any] = {**LORA, "lora": None}
+WIDER: Mapping[str, Any] = {**LORA, "lora": {**LORA["lora"], "r": 8}}
+RETUNED: Mapping[str, Any] = {**LORA, "epochs": 3.0, "lora": {**LORA["lora"], "alpha": 4.0, "dropout": 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "alike"),
+    [(LORA, "lora"), (RETUNED, "lora"), (WHOLE, "whole"), (None, "base"), (WIDER, ""), ({"kind": "mine"}, "")],
+)  # fmt: skip
+def test_an_evaluation_is_predicted_by_those_after_the_same_kind_of_training(
+    recipe: Mapping[str, Any] | None, alike: str, model: LocalModel, store: Store, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """An adapter's layers take time beside the weights, and those of another rank take another time."""
+
+    class Kinds(Suite):
+        def key(self) -> Mapping[str, Any]:
+            return {"suite": f"after {recipe}"}
+
+    monkeypatch.setattr("nait.planning.planner.time_evaluation", lambda *_, **__: (7.0, "timed"))
+    suite, seconds = Kinds(), {}
+    for name, earlier in (("lora", LORA), ("whole", WHOLE), ("base", None)):
+        trainer = Stepping(recipe=earlier)
+        do(work(model, Full()), store, trainer=trainer if earlier else None, suite=suite)
+        (made,) = (one for one in store.artifacts("evaluations") if one.address not in seconds.values())
+        seconds[name] = made.address
+    taken = {name: store.find("evaluations", address) for name, address in seconds.items()}
+    job = work(model, Full(), rows=pool(ROWS - 1), trainer=Stepping(recipe=recipe), evaluator=suite, seed=1)
+    phase = planned(job, store, tmp_path).phases[-1]
+    if recipe is None:
+        assert phase.stored
+    elif found := taken.get(alike):
+        assert (phase.seconds, phase.how) == (found.seconds, "median of 1 earlier evaluation(s)")
+    else:
+        assert (phase.seconds, phase.how) == (7.0, "timed")
+
+
+def test_a_prediction_from_another_kind_of_training_says_so(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    suite = Suite()
+    do(work(model, Full()), store, trainer=Stepping(recipe=LORA), suite=suite)
+    job = work(model, Full(), trainer=Stepping(recipe=WHOLE), evaluator=suite)
+    phase = planned(job, store, tmp_path).phases[-1]
+    assert phase.how == "median of 1 earlier evaluation(s) of lora adapters (rank 4, on all-linear)"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nait.core.contracts import Divisible, Evaluator, Model
 
@@ -15,6 +16,10 @@ MOST_TASKS = 6
 """Tasks of a requested name that are rehearsed: MMLU has 57 much alike."""
 FEW, GROWTH = 1, 4
 """Items of each task in the first rehearsal, and the growth of this number."""
+
+UNTRAINED = "the untrained model"
+ALL_WEIGHTS = "models of which all weights were trained"
+UNKNOWN = "models whose training the store does not have"
 
 Items = Mapping[str, int]
 """Task -> number of items."""
@@ -56,6 +61,28 @@ def time_evaluation(
     items = sum(sum(tasks.values()) for tasks in counts.values())
     how = f"from {read:,} of {items:,} items with the untrained model, whose answers may be longer or shorter"
     return total + max(0.0, once - again), how
+
+
+def evaluated_kind(recipe: Mapping[str, Any] | None) -> str:
+    """What an evaluation after this recipe runs, as text. Evaluations of one kind take equally long.
+
+    An adapter's layers run beside the weights, so its kind has its rank, its modules and its variant.
+    """
+    if recipe is None:
+        return UNTRAINED
+    if recipe.get("kind") != "fine_tune":
+        return f"models trained by {recipe.get('kind', 'another recipe')}"
+    lora = recipe.get("lora")
+    if lora is None:
+        return ALL_WEIGHTS
+    shape = [f"rank {lora.get('r')}", f"on {_listed(lora.get('target_modules', ()))}"]
+    if whole := lora.get("modules_to_save"):
+        shape.append(f"with {_listed(whole)} trained whole")
+    return f"{lora.get('variant', 'lora')} adapters ({', '.join(shape)})"
+
+
+def _listed(names: str | Sequence[str]) -> str:
+    return names if isinstance(names, str) else " and ".join(names)
 
 
 def sampled(tasks: Items) -> dict[str, int]:
