@@ -73,7 +73,7 @@ def _of_benchmark(verdict: Verdict, control: str) -> list[str]:
 def _won(verdict: Verdict, control: str) -> str:
     best, *others = verdict.wins
     also = f" So {'does' if len(others) == 1 else 'do'} {_list(others)}." if others else ""
-    count = f"{len(verdict.wins)} of {counted(len(verdict.found), 'method')} beat {control}."
+    count = f"{len(verdict.wins)} of {_compared(verdict.found)} beat {control}."
     gain = f"{best.name} beats {control} on {verdict.task} by {_interval(best)} ({_scores(best, verdict)})."
     return f"{gain}{also} {count}{_kept(verdict)}"
 
@@ -86,10 +86,17 @@ def _not_won(verdict: Verdict, control: str) -> str:
             f"Nothing is established on {verdict.task}: with one seed, intervals are over items only and no "
             f"difference to {control} is tested. {closest}{_kept(verdict)}"
         )
-    none = f"None of {counted(len(verdict.found), 'method')} beats {control} on {verdict.task}."
+    none = f"None of {_compared(verdict.found)} beats {control} on {verdict.task}."
     if len(verdict.found) == 1:
         none = f"{best.name} is not shown to beat {control} on {verdict.task}."
     return f"{none} {closest} {_missed(verdict)}{_kept(verdict)}"
+
+
+def _compared(found: Sequence[Finding]) -> str:
+    """How many methods are compared: "2 methods"; "3 lines (2 methods)" where one has several targets or budgets."""
+    methods = len({one.line.selector for one in found})
+    named = counted(methods, "method")
+    return named if methods == len(found) else f"{counted(len(found), 'line')} ({named})"
 
 
 def _missed(verdict: Verdict) -> str:

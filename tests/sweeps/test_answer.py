@@ -110,6 +110,24 @@ def test_without_a_winner_the_answer_gives_the_closest_method_and_the_power(tmp_
     assert " beat random." not in text
 
 
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((0.52, 0.51), "None of 2 lines (1 method) beats random on nano_math. nait, "),
+        ((0.95, 0.51), "1 of 2 lines (1 method) beat random."),
+    ],
+)
+def test_one_method_at_two_budgets_is_two_lines_of_one_method(
+    shares: tuple[float, float], said: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    for budget, share in zip(("10%", "30%"), shares, strict=True):
+        for seed in range(3):
+            put(store, "random", seed=seed, share=0.5, budget=budget)
+            put(store, "nait", seed=seed, share=share, budget=budget)
+    assert said in sentences(store)
+
+
 def test_a_method_that_is_worse_is_called_worse(tmp_path: Path) -> None:
     store = Store(tmp_path)
     fill(store, {"random": 0.9, "nait": 0.3, "length": 0.91})
