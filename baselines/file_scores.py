@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nait.baselines.shared.score_rows import ID, PREFIX, ROW, TEXT, ScoreRows, read_score_rows
+from nait.baselines.shared.score_rows import ID, PREFIX, RANKS, ROW, TEXT, ScoreRows, read_score_rows
 from nait.core.addresses import digest_file
 from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Example, Pool, Target, content_id
@@ -43,15 +43,15 @@ class FileScores:
     - `join`: "id", "row" (the 0-based row of the pool's file), "text" (rows with the same instruction, input and
       answer) or "auto" (the first of these that the file has).
     - `key`: the column with ids or row numbers; None: the column of that name.
-    - `columns`: the score columns; None: `score`, else `score:NAME`, else every column of numbers.
+    - `columns`: the score columns; None: `score`, else `score:NAME`, else every column of numbers but ranks.
     - `direction`: "lowest" reverses the sign, so that the best row scores highest under every order.
     - `only`: column -> value: only these rows of the file.
     - `cost`: what scoring cost elsewhere: `hours` of the run's devices, and `money` in its currency.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     """Part of the scores' key. 2: a column `row` or `id` beside the key is not a score. 3: neither is pandas' index;
-    whole ids may be written as fractions."""
+    whole ids may be written as fractions. 4: nor is `Rank` or `ranking`."""
 
     path: Paths
     join: str = "auto"
@@ -126,9 +126,18 @@ class FileScores:
             unit="as in the file",
             definition=f"{'minus ' if sign < 0 else ''}{', '.join(names)} of a file, joined by {rows.join}",
             reasons=reasons,
-            warnings=(*_without_score(reasons), *_without_row(rows, set(keys))),
+            warnings=(*self._rank_warnings(), *_without_score(reasons), *_without_row(rows, set(keys))),
             stated_cost=self._stated_cost,
         )
+
+    def _rank_warnings(self) -> list[str]:
+        """A warning for each rank of which the highest number is best."""
+        return [
+            f"Column '{visible_line(name)}': the highest number is selected first. "
+            "If 1 is the best rank, set selector.direction=lowest."
+            for name in self._rows.columns
+            if self.direction == "highest" and name.casefold() in RANKS
+        ]
 
     @property
     def _stated_cost(self) -> dict[str, float]:

@@ -26,7 +26,10 @@ KEY = "selector.path"
 ID, ROW, TEXT = "id", "row", "text"
 SCORE, PREFIX = "score", "score:"
 """A score's usual column, and the prefix of the columns in a run's `scores.parquet`."""
-NOT_SCORES = (ID, ROW, "rank", "answer_tokens", "selected", "index")
+RANKS = ("rank", "ranking")
+"""Columns, in lower case, in which 1 is usually best."""
+NOT_SCORES = (ID, ROW, *RANKS, "answer_tokens", "selected", "index")
+"""Columns, in lower case, that are scores only if the user names them."""
 PANDAS_INDEX = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")
 """Names of the columns that hold the index of a pandas frame: CSV files leave them empty."""
 
@@ -117,13 +120,25 @@ def _columns(
         return names
     if SCORE in known:
         return [SCORE]
-    left_out = {key, *NOT_SCORES, *filter(PANDAS_INDEX.fullmatch, known)}
+    left_out = {key, *filter(PANDAS_INDEX.fullmatch, known)}
     numeric = [name for name in known if name not in left_out and _numeric(name, rows)]
-    found = [name for name in known if name.startswith(PREFIX)] or numeric
+    scores = [name for name in numeric if name.casefold() not in NOT_SCORES]
+    found = [name for name in known if name.startswith(PREFIX)] or scores
     if not found:
-        fix = f"Set selector.columns=NAME. The file has: {', '.join(known)}."
-        raise ConfigError("no column holds numbers", where="selector.columns", fix=fix)
+        raise _without_scores(numeric, known)
     return found
+
+
+def _without_scores(numeric: Sequence[str], known: Sequence[str]) -> ConfigError:
+    """The error for a file without a score column, some of whose columns may hold numbers that are not scores."""
+    where = "selector.columns"
+    if not numeric:
+        fix = f"Set selector.columns=NAME. The file has: {', '.join(known)}."
+        return ConfigError("no column holds numbers", where=where, fix=fix)
+    one = next((name for name in numeric if name.casefold() in RANKS), numeric[0])
+    what = f"the file's columns of numbers are not read as scores unless you name one: {', '.join(numeric)}"
+    fix = f"Set selector.columns={one}, and selector.direction=lowest if its lowest number is best, as in a rank."
+    return ConfigError(what, where=where, fix=fix)
 
 
 def _numeric(name: str, rows: Sequence[Row]) -> bool:

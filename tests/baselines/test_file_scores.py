@@ -140,6 +140,25 @@ def test_a_key_without_its_kind_says_how_to_join(tmp_path: Path) -> None:
     assert scored(path, key="uid", join="id").eligible.all()
 
 
+@pytest.mark.parametrize("name", ["rank", "Rank", "ranking"])
+def test_a_rank_is_a_score_only_by_name_and_the_error_says_so(tmp_path: Path, name: str) -> None:
+    """In a rank, 1 is usually best: read as a score, its worst rows would be selected."""
+    path = written(tmp_path, [{"id": example.id, name: example.row} for example in POOL.examples])
+    with pytest.raises(ConfigError) as caught:
+        scored(path)
+    assert str(caught.value) == (
+        f"selector.columns: the file's columns of numbers are not read as scores unless you name one: {name}. "
+        f"Set selector.columns={name}, and selector.direction=lowest if its lowest number is best, as in a rank."
+    )
+    table = scored(path, columns=name, direction="lowest")
+    assert [POOL.examples[row].row for row in Highest()(table)] == list(range(30))
+    assert not table.warnings
+    (warning,) = scored(path, columns=name).warnings
+    assert warning.startswith(f"Column '{name}': the highest number is selected first.")
+    beside = written(tmp_path, [{"id": one.id, name: one.row, "taste": -one.row} for one in POOL.examples])
+    assert scored(beside).values[:, 0].tolist() == [-one.row for one in POOL.examples]
+
+
 def test_rows_without_a_score_are_counted_by_reason_and_the_first_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, [{"row": 3, "score": 1.5}, {"row": 4, "score": None}, {"row": 77, "score": 2}])
     table = scored(path)
