@@ -25,6 +25,7 @@ TYPED: list[tuple[str, str]] = [
     ("target=ref.jsonl", "target=file target.path=ref.jsonl"),
     ("target='my ref.jsonl'", "target=file 'target.path=my ref.jsonl'"),
     ("target=[a.jsonl,b.jsonl]", "target=files 'target.paths={a: a.jsonl, b: b.jsonl}'"),
+    ("target=[a=b.jsonl,'é f.csv']", "target=files 'target.paths={a_b: a=b.jsonl, _ f: é f.csv}'"),
     ("'target={a: x.jsonl}'", "target=files 'target.paths={a: x.jsonl}'"),
     ("'data=[a.jsonl,b.jsonl]'", "data=file 'data.path=[a.jsonl,b.jsonl]'"),
     ("model=owner/name-0.5B", "model=hf model.path=owner/name-0.5B"),

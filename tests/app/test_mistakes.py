@@ -76,6 +76,55 @@ def test_a_path_in_a_dict_is_taken_as_typed() -> None:
     assert composed("target=files", word).target.paths == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [("my set", "my set"), ("'my set'", "my set"), ('"a=b"', "a=b"), ("'a=b, c: (d) [e]'", "a=b, c: (d) [e]"),
+     ("'a\\b'", "a\\b"), ("'7'", "7"), ("' x '", " x ")],
+)  # fmt: skip
+def test_a_quoted_name_in_a_dict_is_taken_as_typed(name: str, taken: str) -> None:
+    """Hydra's grammar has no quotes around the names of a dict."""
+    for key, options in (("target.paths", ["target=files"]), ("selector.only", ["selector=scores"])):
+        (word,) = readable([f"{key}={{{name}: x, b: 'y z'}}"])
+        config = plain(composed(*options, "paths.run=here", word))
+        group, _, last = key.partition(".")
+        assert {str(one): value for one, value in config[group][last].items()} == {taken: "x", "b": "y z"}
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (
+            "target.paths={a=b: x.jsonl}",
+            "target.paths: the name a=b in '{a=b: x.jsonl}' has a '='. A dict has colons: "
+            "'target.paths={a: b: x.jsonl}'. If it belongs to the name, quote the name: "
+            "'target.paths={\"a=b\": x.jsonl}'.",
+        ),
+        ("target.paths={a=hf:x}", "If it belongs to the name, quote the name"),
+        (
+            "selector.only={Qualität: gut}",
+            "selector.only: the name Qualität has ä, which a name in braces cannot have. "
+            "Choose another name, or write selector.only in a YAML file.",
+        ),
+        (
+            "report.benchmarks={math: [x], 'a&b#': [y]}",
+            "the name 'a&b#' has & #, which a name in braces cannot have.",
+        ),
+        ("eval.num_fewshot={'1e3': 2}", "the name '1e3' has a form that a name in braces cannot have."),
+        (
+            "target.paths={a=x.jsonl, b=y.jsonl}",
+            "A dict has colons: 'target.paths={a: x.jsonl, b: y.jsonl}'.",
+        ),
+        ("target.paths={a: x.jsonl", "Close every bracket and quote"),
+    ],
+)
+def test_a_name_in_a_dict_that_cannot_be_read_is_named_with_the_cause(word: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        readable([word])
+    assert said in str(caught.value)
+    if "Close every" not in said:
+        assert "Close every" not in str(caught.value)
+
+
 def test_a_tilde_is_the_home_folder_in_every_path_and_else_a_letter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from nait.cli.command.advice.suggestions import RUN, check_words, flag_advice
 from nait.cli.command.config_errors import no_such_key
 from nait.cli.command.config_groups import GroupOptions, compose
 from nait.cli.command.config_keys import has
-from nait.cli.command.quoting import readable
+from nait.cli.command.quoting import OWN_FILE, readable
 from nait.cli.command.sweep_jobs import adds_to_open_dict, expand, with_addition
 from nait.core.errors import ConfigError, did_you_mean, either
 
@@ -39,7 +39,6 @@ KNOWN = (
     "paths.store",
 )
 """Keys that users often type as flags."""
-_OWN_FILE = "A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER experiment=NAME."
 MOST_GROUPS = 3
 """The most groups with an option of one name that a message lists."""
 _PACKAGE = "is short for --package, which works only with --cfg"
@@ -89,7 +88,7 @@ def _refuse(message: str) -> NoReturn:
         raise ConfigError(
             f"is short for several flags: {ambiguous[2]}",
             where=ambiguous[1],
-            fix=_OWN_FILE,
+            fix=OWN_FILE,
         )
     where, _, what = message.removeprefix("argument ").rpartition(": ")
     if where == "--package/-p":
@@ -98,7 +97,7 @@ def _refuse(message: str) -> NoReturn:
         fix = f"Type {where.split('/')[0]} alone, without ={given[1]}."
         raise ConfigError("the flag takes no value", where=where, fix=fix)
     own = where.startswith("--cfg") and ".yaml" in what
-    fix = f"{_OWN_FILE} See nait run --help." if own else "See nait run --help."
+    fix = f"{OWN_FILE} See nait run --help." if own else "See nait run --help."
     raise ConfigError(what, where=where or "command line", fix=fix)
 
 

@@ -30,6 +30,9 @@ NUMBERS = ("selector.subset",)
 """Keys whose value is a number, although their last part is among `TEXTS`."""
 PERCENT = re.compile(r"\s*[\d.]+\s*%\s*")
 _QUOTED_KEY = re.compile(r"([{,]\s*)(['\"])([A-Za-z_]\w*)\2\s*:")
+_SPECIAL = re.compile(r"[\\()\[\]{}:=, \t]")
+"""Characters of a name that Hydra's grammar reads only after a backslash."""
+OWN_FILE = "A YAML file FOLDER/experiment/NAME.yaml is read with --config-dir FOLDER experiment=NAME."
 _PARSER = OverridesParser.create()
 
 
@@ -92,23 +95,55 @@ def _value(word: str, last: str, value: str) -> str:
         return plain  # JSON: Hydra's grammar has no quotes around the names of a dict
     repaired = _container(value) if value[:1] in "[{" else _several(value)
     if _parse(f"key={repaired}") is None:
-        key = word.partition("=")[0]
-        raise ConfigError(f"'{value}' cannot be read", where=key, fix=_unreadable(key, value))
+        raise _unreadable(word.partition("=")[0], value)
     return repaired
 
 
-def _unreadable(key: str, value: str) -> str:
-    """What to type instead of a value that cannot be read."""
+def _unreadable(key: str, value: str) -> ConfigError:
+    """The error for a value that cannot be read, with what to type instead."""
+    what = f"'{value}' cannot be read"
     if key == "template":
-        return "A template is a file: template=file template.path=FILE."
+        return ConfigError(what, where=key, fix="A template is a file: template=file template.path=FILE.")
     cut = value.rstrip(" ,")
     if cut != value and _parse(f"{key}={cut}") is not None:
-        return f"Remove the comma at its end: {shlex.quote(f'{key}={cut}')}."
+        return ConfigError(
+            what, where=key, fix=f"Remove the comma at its end: {shlex.quote(f'{key}={cut}')}."
+        )
+    name = _unreadable_name(value)
     pairs = re.sub(r"(?<=[\w\"'])\s*=\s*", ": ", value)
     if value[:1] == "{" and pairs != value and _parse(f"{key}={pairs}") is not None:
-        return f"A dict has colons: {shlex.quote(f'{key}={pairs}')}."
+        fix = f"A dict has colons: {shlex.quote(f'{key}={pairs}')}."
+        if name is not None:
+            what = f"the name {name} in '{value}' has a '='"
+            corrected = value.replace(name, f'"{name}"', 1)
+            fix += f" If it belongs to the name, quote the name: {shlex.quote(f'{key}={corrected}')}."
+        return ConfigError(what, where=key, fix=fix)
+    if name is not None:
+        letters = dict.fromkeys(one for one in _unquoted(name) if not _is_name(_escaped(f"a{one}")))
+        lacking = f"has {' '.join(letters)}, which" if letters else "has a form that"
+        what = f"the name {name} {lacking} a name in braces cannot have"
+        fix = f"Choose another name, or write {key} in a YAML file. {OWN_FILE}"
+        return ConfigError(what, where=key, fix=fix)
     example = shlex.quote("selector.layers=[1,2]")
-    return f"Close every bracket and quote, and quote the word for the shell: {example}."
+    fix = f"Close every bracket and quote, and quote the word for the shell: {example}."
+    return ConfigError(what, where=key, fix=fix)
+
+
+def _unreadable_name(value: str) -> str | None:
+    """The first name in a dict, or in a dict in it, that Hydra's grammar has no form for; None without one."""
+    if (value[:1], value[-1:]) != ("{", "}"):
+        return None
+    for part in _split(value[1:-1], ","):
+        name, *inner = (one.strip() for one in _split(part, ":", most=1))
+        if inner and not _is_name(_name(name)):
+            return name
+        if inner and (found := _unreadable_name(inner[0])) is not None:
+            return found
+    return None
+
+
+def _is_name(text: str) -> bool:
+    return _parse(f"key={{{text}: 0}}") is not None
 
 
 def _paths(value: str) -> str:
@@ -159,7 +194,26 @@ def _container(value: str) -> str:
     if first == "[":
         return f"[{','.join(map(_element, parts))}]"
     pairs = [[one.strip() for one in _split(part, ":", most=1)] for part in parts]
-    return "{" + ",".join(":".join(map(_element, pair)) for pair in pairs) + "}"
+    return "{" + ",".join(":".join([_name(name), *map(_element, rest)]) for name, *rest in pairs) + "}"
+
+
+def _name(text: str) -> str:
+    """A name in a dict in Hydra's grammar, which has no quotes around it: its special characters are escaped."""
+    inner = _unquoted(text)
+    if inner == text:
+        return text
+    parsed = _parse(f"key={{{_escaped(inner)}: 0}}")
+    names = list(parsed._value) if parsed is not None and isinstance(parsed._value, dict) else []
+    return _escaped(inner) if [*map(str, names)] == [inner] else text  # `1e3` would be a number
+
+
+def _escaped(name: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", name)
+
+
+def _unquoted(text: str) -> str:
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if quoted else text
 
 
 def _element(text: str) -> str:

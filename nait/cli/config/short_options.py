@@ -102,7 +102,7 @@ def target_words(like: str | None, method: str) -> list[str]:
         return [f"target={like}"]
     folder = Path(like).expanduser()
     if (folder / MANIFEST).is_file() and (folder / ARRAYS).is_file():
-        name = re.sub(r"\W+", "_", folder.resolve().name) or "directions"
+        name = re.sub(r"\W+", "_", folder.resolve().name, flags=re.ASCII) or "directions"
         return ["target=directions", f"target.paths={{{name}: {quoted(literal(like))}}}"]
     return ["target=file", f"target.path={literal(like)}"]
 

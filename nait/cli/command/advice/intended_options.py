@@ -17,6 +17,8 @@ _CHATS = re.compile(r"chat|llama|qwen|mistral|gemma|phi|deepseek|zephyr|vicuna|i
 _BUDGET = re.compile(
     r"(?:top)?[ _-]?(\d+(?:\.\d+)?)\s*([kKmM%]?)[ _-]?(?:rows|row|examples|samples)?", re.IGNORECASE
 )
+_UNUSUAL = re.compile(r"[^\w .-]+", re.ASCII)
+"""Characters that a name in braces does not have as they are."""
 _SHOTS = re.compile(r"(\w+?)_?(\d{1,2})_?(?:shots?)?")
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
 _OFF = ("none", "off", "false", "no", "disabled")
@@ -189,7 +191,7 @@ def _budget(value: str) -> str:
 def several(group: str, values: Sequence[str], given: object) -> str:
     """What to type instead of a `given` list or dict with these values or keys: a group takes one option."""
     if isinstance(given, dict):
-        typed = ", ".join(f"{name}: {value}" for name, value in given.items())
+        typed = ", ".join(f"{_in_braces(str(name))}: {value}" for name, value in given.items())
         if group == "target":
             return f"Type target=files {shlex.quote(f'target.paths={{{typed}}}')}."
         return (
@@ -201,11 +203,16 @@ def several(group: str, values: Sequence[str], given: object) -> str:
     if group == "eval":
         return f"Type eval=lm_eval {shlex.quote(f'eval.tasks=[{listed}]')}."
     if group == "target" and all(map(_is_path, values)):
-        named = ", ".join(f"{Path(value).stem}: {value}" for value in values)
+        named = ", ".join(f"{re.sub(_UNUSUAL, '_', Path(value).stem)}: {value}" for value in values)
         return f"Type target=files {shlex.quote(f'target.paths={{{named}}}')}."
     if group == "data" and all(map(_is_path, values)):
         return f"Type data=file {shlex.quote(f'data.path=[{listed}]')}."
     return f"To run each, type -m {group}={listed}."
+
+
+def _in_braces(name: str) -> str:
+    """A name as it is typed in braces."""
+    return f'"{name}"' if _UNUSUAL.search(name) else name
 
 
 def _is_path(value: str) -> bool:
