@@ -10,7 +10,7 @@ per-layer embeddings are neither its MLP nor its attention.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -156,6 +156,24 @@ def dissect(network: Any) -> Anatomy:
         where="model.path",
         fix="Use a decoder-only model of transformers 5.",
     )
+
+
+def halves_its_stream(config: Mapping[str, Any]) -> bool:
+    """Whether a model, by its config, halves its residual stream between blocks, as `keep_scale` prevents."""
+    return str(config.get("model_type", "")).startswith("rwkv")
+
+
+def keep_scale(network: Any) -> None:
+    """Have RWKV keep the scale of its residual stream. Call it before the network runs.
+
+    Outside training, RWKV halves the stream every few blocks, and the weights that add to it, so that float16 does
+    not overflow. The layers' activations would have different units, and an adapter, whose weights are not halved,
+    more effect than in training.
+    """
+    for module in network.modules():
+        config = getattr(module, "config", None)
+        if getattr(config, "rescale_every", 0):
+            config.rescale_every = 0
 
 
 def device_of(network: Any) -> str:

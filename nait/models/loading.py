@@ -14,6 +14,7 @@ from nait.core.errors import ConfigError, ModelError, NaitError, first_line
 from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.inputs.paths import at_home
 from nait.core.ranks import workers_from
+from nait.models.anatomy import halves_its_stream, keep_scale
 from nait.models.checkpoint.context_lengths import context_of, steady_context_of
 from nait.models.checkpoint.file_hashes import file_digests, identity
 from nait.models.checkpoint.folders import check_folder, read_config
@@ -129,7 +130,8 @@ class LocalModel:
     def _address(self) -> str:
         memory = Path(self.fingerprints) if self.fingerprints else None
         files = files_read(self.folder, trust_remote_code=self.trust_remote_code)
-        return address({"files": file_digests(files, memory), "dtype": self.dtype})
+        scale = {"rescaled": False} if halves_its_stream(read_config(self.folder)) else {}
+        return address({"files": file_digests(files, memory), "dtype": self.dtype, **scale})
 
     @cached_property
     def _identities(self) -> dict[str, str]:
@@ -247,18 +249,24 @@ class LocalModel:
             )
         except NaitError:
             raise
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
+        except Exception as error:  # of a config that it does not fit, transformers raises any
             raise ModelError(
                 f"transformers cannot open it ({first_line(error)})",
                 where=str(self.folder),
                 fix=self._opening_advice(),
             ) from error
+        keep_scale(opened[0])
         return opened
 
     def _opening_advice(self) -> str:
         config = read_config(self.folder)
         if "auto_map" in config and not self.trust_remote_code:
             return "Set model.trust_remote_code=true if you trust the code in its folder."
+        if isinstance(config.get("text_config"), dict):
+            return (
+                "Its config is that of a multimodal model, whose language model transformers does not open alone: "
+                "use the text model that it is built on."
+            )
         if "quantization_config" in config:
             return "Its weights are quantised: install the library that reads them, or use the original checkpoint."
         return "Check model.path."

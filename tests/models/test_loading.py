@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, pre_tokenizers
 
 from nait.core.errors import ModelError
 from nait.hub.reachability import OFFLINE
+from nait.models.anatomy import dissect
 from nait.models.hub import hub_model
 from nait.models.loading import LocalModel
 from nait.models.tokens.tokenizers import PROBES, open_tokenizer
-from tests.families import save
+from nait.training.adapter import LoraRecipe, attach
+from tests.families import COMMON, HIDDEN, save, tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +121,52 @@ def test_transformers_prints_no_names_of_unused_tensors(tmp_path: Path) -> None:
     finally:
         log.removeHandler(handler)
     assert not [message for message in said if "title" in message]
+
+
+@pytest.fixture(scope="module")
+def rwkv(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    """A model that would halve its residual stream after every second block."""
+    options = {**COMMON, "num_hidden_layers": 5, "attention_hidden_size": HIDDEN, "context_length": 64}
+    torch.manual_seed(0)
+    config = transformers.RwkvConfig(**options, rescale_every=2)
+    folder = tmp_path_factory.mktemp("rwkv")
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return LocalModel(str(folder), device="cpu", max_length=64)
+
+
+IDS = torch.tensor([[1, 9, 40, 33, 7]])
+
+
+def block_outputs(network: Any) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
+    """What each block gives, and the library's hidden states."""
+    outputs: list[torch.Tensor] = []
+    handles = [
+        block.register_forward_hook(lambda *args: outputs.append(args[2][0]))
+        for block in dissect(network).blocks
+    ]
+    with torch.no_grad():
+        hidden = network(IDS, output_hidden_states=True).hidden_states
+    for handle in handles:
+        handle.remove()
+    return outputs, hidden
+
+
+def test_the_residual_stream_of_rwkv_has_one_scale_in_all_layers(rwkv: LocalModel) -> None:
+    """As in training. Its hidden states begin with the first block's output, without the embeddings."""
+    network = rwkv.load_network()
+    outputs, hidden = block_outputs(network)
+    trained, _ = block_outputs(network.train())
+    for ours, theirs, training in zip(outputs, hidden[:-1], trained, strict=True):
+        torch.testing.assert_close(ours, theirs)
+        torch.testing.assert_close(ours, training)
+
+
+def test_an_adapter_of_rwkv_has_the_effect_that_was_trained(rwkv: LocalModel) -> None:
+    network = attach(rwkv.load_network(), LoraRecipe(r=2, dropout=0.0))
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+        training, evaluated = (network.train(mode)(IDS).logits for mode in (True, False))
+    torch.testing.assert_close(training, evaluated)

@@ -13,6 +13,7 @@ import torch
 
 from nait.core.dataset.token_table import token_table
 from nait.core.errors import ConfigError
+from nait.models.anatomy import keep_scale
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
@@ -422,19 +423,40 @@ RECURRENT: dict[str, dict[str, Any]] = {
     "MiniMaxConfig": {**MIXED, **EXPERTS, "num_local_experts": 4, "head_dim": 8, "block_size": 4},
     "RecurrentGemmaConfig": {"lru_width": HIDDEN, "attention_window_size": 16, "head_dim": 8,
                              "block_types": ["recurrent", "recurrent", "attention"]},
-    "RwkvConfig": {"attention_hidden_size": HIDDEN, "context_length": 64},
+    "RwkvConfig": {"attention_hidden_size": HIDDEN, "context_length": 64, "rescale_every": 2},
     "xLSTMConfig": {"num_heads": 4, "num_blocks": LAYERS},
 }  # fmt: skip
 REFUSED = ("RecurrentGemmaConfig", "RwkvConfig", "xLSTMConfig")
 
 
-@pytest.mark.parametrize("name", RECURRENT)
-def test_padding_changes_nothing_in_a_recurrent_model_or_is_refused(name: str) -> None:
+def recurrent(name: str) -> Any:
     import transformers
 
     torch.manual_seed(0)
     config = getattr(transformers, name)(**{**COMMON, **RECURRENT[name]})
-    network = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+    return transformers.AutoModelForCausalLM.from_config(config).float().eval()
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_the_residual_of_a_recurrent_model_is_its_hidden_states(name: str) -> None:
+    """The states of some families begin with the embeddings, those of others with the first block's output."""
+    network, ids = recurrent(name), [1, 9, 40, 33, 7]
+    keep_scale(network)
+    table = token_table([ids], [[False, *[True] * 4]], [False])
+    with runners.runner_of(network, [Features(Reading(feature="last"))], padding="right") as runner:
+        (found_ld,) = runner.read(table, np.array([0]))[0]
+    with torch.no_grad():
+        hidden = network(torch.tensor([ids]), output_hidden_states=True, use_cache=False).hidden_states
+    states = np.stack([state[0, -1].numpy() for state in hidden])
+    first = 0 if np.allclose(states[0], found_ld[0], rtol=1e-5, atol=1e-6) else 1
+    count = len(states) - 1  # the last is after the final norm
+    assert count + first >= LAYERS
+    np.testing.assert_allclose(found_ld[first : first + count], states[:-1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_padding_changes_nothing_in_a_recurrent_model_or_is_refused(name: str) -> None:
+    network = recurrent(name)
     ids = [[1, 9, 40, 33, 7], [1, 12, 13], [1, 50, 51, 52, 53, 54, 55, 60, 61]]
     table = token_table(ids, [[False, *[True] * (len(row) - 1)] for row in ids], [False] * 3)
 
@@ -446,7 +468,9 @@ def test_padding_changes_nothing_in_a_recurrent_model_or_is_refused(name: str) -
     close = {"rtol": 1e-5, "atol": 1e-5 * np.abs(wanted).max()}
     np.testing.assert_allclose(read([0, 1, 2], "right"), wanted, **close)
     if name in REFUSED:
-        with pytest.raises(ConfigError, match=f"layers of {config.model_type} read padding on the left"):
+        with pytest.raises(
+            ConfigError, match=f"layers of {network.config.model_type} read padding on the left"
+        ):
             read([0, 1, 2], "left")
     else:
         np.testing.assert_allclose(read([0, 1, 2], "left"), wanted, **close)
