@@ -25,6 +25,7 @@ import numpy.typing as npt
 from nait.core.addresses import address, digest_file, unit_interval
 from nait.core.contracts import Extractor, Trainer
 from nait.core.dataset.examples import Pool, Target
+from nait.core.dataset.token_table import trainable
 from nait.core.errors import ConfigError, DataError, StoreError
 from nait.core.inputs.checks import check_choice, check_limit, check_number
 from nait.core.ranking.score_table import ScoreTable
@@ -225,8 +226,8 @@ class Less:
 
     def drawn(self, pool: Pool, extractor: Extractor) -> list[str]:
         """The ids of the warm-up's rows, drawn by id from the rows that have an answer to train on."""
-        tokens = extractor.tokens(pool).answer_tokens
-        able = [x.id for x, count in zip(pool.examples, tokens, strict=True) if x.answered and count]
+        able_n = trainable(pool.examples, extractor.tokens(pool))
+        able = [key for key, can in zip(pool.ids, able_n, strict=True) if can]
         if not able:
             raise DataError("no row has an answer to train on", where="data", fix="Raise model.max_length.")
         count = min(len(able), max(1, round(self.warmup_ratio * len(pool))))

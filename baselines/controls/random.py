@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nait.core.addresses import unit_intervals
 from nait.core.contracts import Extractor, Requests, Scorer, check_targets, content_of, is_by_row, version_of
 from nait.core.dataset.examples import Pool, Target
+from nait.core.dataset.token_table import trainable
 from nait.core.ranking.orders import BestRank, RoundRobin
 from nait.core.ranking.score_table import ScoreTable
 from nait.signals.specs.activations import Signal
@@ -61,8 +62,8 @@ class LengthMatched:
 
     @property
     def version(self) -> int:
-        """Since 2, columns of single reference rows take turns."""
-        return 2 if self._in_turn else 1
+        """Since 2 (columns of single reference rows: 3), no row that cannot be selected has a place."""
+        return 3 if self._in_turn else 2
 
     def content(self) -> list[Any] | None:
         """The other method's version and content. Together with its config, they determine its scores."""
@@ -87,11 +88,12 @@ class LengthMatched:
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         """One column for all targets: minus the position at which a row is drawn; the first row scores highest."""
         table = self.like.score(pool, targets, extractor)
-        ranking = (RoundRobin() if self._in_turn else BestRank())(table)
-        able = np.asarray(extractor.tokens(pool).answer_tokens) > 0
+        able_n = trainable(pool.examples, extractor.tokens(pool))
+        unable = {key: "" for key, able in zip(pool.ids, able_n, strict=True) if not able}
+        ranking = (RoundRobin() if self._in_turn else BestRank())(table.without(unable))
         lengths = extractor.lengths(pool)
         draws = np.array(unit_intervals("length matched", self.seed, keys=pool.ids))
-        drawn = matched([row for row in ranking if able[row]], lengths, draws)
+        drawn = matched(ranking.tolist(), lengths, draws)
         values = np.full(len(pool), np.nan)
         values[drawn] = -np.arange(len(drawn), dtype=np.float64)
         return ScoreTable(

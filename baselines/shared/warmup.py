@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nait.core.addresses import unit_interval
 from nait.core.contracts import Extractor, Trainer
 from nait.core.dataset.examples import Pool
+from nait.core.dataset.token_table import trainable
 from nait.core.inputs.checks import check_whole
 from nait.signals.specs.activations import Embedding
 
@@ -51,8 +52,7 @@ class Warmup:
         (h_nd,) = extractor.measure(pool, [Embedding("mean", part="prompt")])
         cluster_n = _clusters(h_nd, min(self.clusters, len(pool)), self.seed)
         draws = np.asarray([unit_interval("warmup", self.seed, key) for key in pool.ids])
-        answered_n = np.asarray([example.answered for example in pool.examples])
-        able_n = answered_n & (np.asarray(run.tokens(pool).answer_tokens) > 0)
+        able_n = trainable(pool.examples, run.tokens(pool))
         chosen: list[str] = []
         for cluster in np.unique(cluster_n):
             rows = np.flatnonzero((cluster_n == cluster) & able_n)

@@ -72,12 +72,13 @@ def total_scores(
     explained_variance_l: Floats | None = None,
     component_sum: ComponentSum = "signed",
     shift_cl: Floats | None = None,
+    able_n: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Floats, Floats]:
     """Scores [N] and each layer's part in them [N, L]: s(y) = sum over l of A_l(y) . v_l (NAIT, equation of step 5).
 
     `cosine` divides by the features' norms. `shift_cl` is the projection of the pool's mean, which is subtracted
-    (`center`). `zscore` standardises each layer over the rows of the pool whose projections are numbers;
-    `explained_variance` weights it.
+    (`center`). `zscore` standardises each layer over the rows whose projections are numbers and that can be selected,
+    `able_n` [N] (None: all); `explained_variance` weights it.
     """
     p = np.asarray(p_ncl, dtype=np.float64)
     if shift_cl is not None:
@@ -87,7 +88,8 @@ def total_scores(
         p = p / np.maximum(np.asarray(norms_nl, dtype=np.float64), 1e-30)[:, None, :]
     parts = np.asarray((p if component_sum == "signed" else p**2).sum(axis=1))
     if layer_weight == "zscore":
-        known = parts[np.isfinite(parts).all(axis=1)]  # one row of NaN would make every row NaN
+        counted_n = np.isfinite(parts).all(axis=1)  # one row of NaN would make every row NaN
+        known = parts[counted_n if able_n is None else counted_n & able_n]
         mean, spread = (
             (known.mean(axis=0), known.std(axis=0)) if len(known) else (np.zeros(parts.shape[1]),) * 2
         )

@@ -15,7 +15,7 @@ from nait.core.contracts import Extractor
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import DataError
 from nait.neurons.directions import Directions, Floats, find_directions
-from nait.neurons.pool_mean import mean_reading
+from nait.neurons.pool_mean import able_rows, mean_reading
 from nait.signals.specs.activations import Features, Norms, Signal, norms_about, project_on
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ def draw_scores(
         signals.append(Norms(reading) if centre is None else norms_about(reading, centre))
     measured = view.measure(pool, signals)
     norms = measured.pop() if scorer.similarity == "cosine" else None
+    able_n = able_rows(pool, view)
     c = scorer.components
     for b in range(draws):
         yield np.stack(
             [
-                scorer.total(drawn[b], np.asarray(p[:, b * c : (b + 1) * c]), norms, centre)[0]
+                scorer.total(drawn[b], np.asarray(p[:, b * c : (b + 1) * c]), norms, centre, able_n)[0]
                 for drawn, p in zip(columns, measured, strict=True)
             ],
             axis=1,
@@ -67,7 +68,7 @@ def _columns(
     scorer: Nait, pool: Pool, targets: Sequence[Target], view: Extractor, draws: int
 ) -> list[list[Directions]]:
     """For each score column, the directions of each draw. A draw that spans no direction is drawn again."""
-    derivation = scorer.derivation(pool)
+    derivation = scorer.derivation(pool, view)
     mean = None if derivation.sample is None else mean_reading(derivation.sample, derivation.reading, view)
     found = []
     for name, group in scorer.groups(targets):

@@ -30,7 +30,7 @@ from nait.neurons.layer_scores import (
     layer_shares,
     total_scores,
 )
-from nait.neurons.pool_mean import mean_reading, sample
+from nait.neurons.pool_mean import able_rows, mean_reading, sample
 from nait.signals.specs.activations import Feature, Norms, Origin, Reading, Signal, norms_about, project_on
 
 
@@ -84,8 +84,10 @@ class Nait:
 
     @property
     def version(self) -> int:
-        """The version of the scores: that of the site."""
-        return self.candidate_reading.site_version
+        """The version of the scores: that of the site; one more where statistics of the pool enter them, which are of
+        rows that can be selected."""
+        over_pool = self.layer_weight == "zscore" or self.center or self._needs_pool_mean
+        return self.candidate_reading.site_version + over_pool
 
     @property
     def candidate_reading(self) -> Reading:
@@ -99,6 +101,11 @@ class Nait:
     def _sign(self) -> Sign:
         """The sign rule; none for a contrast, which has a sign of its own."""
         return "none" if self.direction == "contrast" else self.sign
+
+    @property
+    def _needs_pool_mean(self) -> bool:
+        """Whether the directions depend on the pool's mean."""
+        return self.direction == "contrast" or self.sign == "pool"
 
     def view(self, extractor: Extractor) -> Extractor:
         """The extractor of the run's texts, with the end token if `end_token`."""
@@ -118,11 +125,11 @@ class Nait:
 
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         """The total projection of each row on each target's directions; unit: activation units."""
-        found, totals = self._totals(pool, targets, extractor)
+        found, able_n, totals = self._totals(pool, targets, extractor)
         columns, shares = [], {}
         for name, scores, parts_nl, layers in totals:
             columns.append(scores)
-            shares[name] = dict(zip(map(str, layers), layer_shares(parts_nl), strict=True))
+            shares[name] = dict(zip(map(str, layers), layer_shares(parts_nl[able_n]), strict=True))
         diagnostics = diagnose(found, shares, first_layer=self.reference_reading.first_layer)
         return ScoreTable(
             ids=pool.ids,
@@ -148,7 +155,7 @@ class Nait:
         among: npt.NDArray[np.bool_],
     ) -> Iterator[Contributions]:
         """Per target: each layer's part A_l . v_l in the scores of `rows` [n], and its mean over the mask `among`."""
-        _, totals = self._totals(pool, targets, extractor)
+        _, _, totals = self._totals(pool, targets, extractor)
         for name, _, parts_nl, layers in totals:
             yield Contributions(name, tuple(layers), parts_nl[rows], parts_nl[among].mean(axis=0))
 
@@ -172,15 +179,27 @@ class Nait:
 
     def _totals(
         self, pool: Pool, targets: Sequence[Target], extractor: Extractor
-    ) -> tuple[list[tuple[str, Directions]], Iterator[tuple[str, Floats, Floats, list[int]]]]:
-        """The directions; and an iterator over the columns: name, scores [N], parts [N, L], layers."""
+    ) -> tuple[
+        list[tuple[str, Directions]],
+        npt.NDArray[np.bool_],
+        Iterator[tuple[str, Floats, Floats, list[int]]],
+    ]:
+        """The directions; the rows [N] that can be selected; and an iterator over the columns.
+
+        A column: name, scores [N], parts [N, L], layers.
+        """
         view = self.view(extractor)
         found, centre, signals = self._plan(pool, targets, view)
         measured = view.measure(pool, signals)
         norms = measured.pop() if self.similarity == "cosine" else None
-        return found, (
-            (name, *self.total(direction, p_ncl, norms, centre))
-            for (name, direction), p_ncl in zip(found, measured, strict=True)
+        able_n = able_rows(pool, view)
+        return (
+            found,
+            able_n,
+            (
+                (name, *self.total(direction, p_ncl, norms, centre, able_n))
+                for (name, direction), p_ncl in zip(found, measured, strict=True)
+            ),
         )
 
     def _plan(
@@ -212,12 +231,11 @@ class Nait:
     ) -> list[tuple[str, Directions]]:
         """Each target's directions, from the store if it has them; with `merge=directions`, one for all targets."""
         extractor = self.view(extractor)
-        return self.derivation(pool).directions(self.groups(targets), extractor)
+        return self.derivation(pool, extractor).directions(self.groups(targets), extractor)
 
-    def derivation(self, pool: Pool) -> Derivation:
+    def derivation(self, pool: Pool, extractor: Extractor) -> Derivation:
         """The settings of the directions, with the sample of the pool whose mean they need."""
-        needs_pool = self.direction == "contrast" or self.sign == "pool"
-        drawn = sample(pool, self.pool_sample, self.seed) if needs_pool else None
+        drawn = self._sample(pool, extractor) if self._needs_pool_mean else None
         return Derivation(self.reference_reading, self.direction, self._sign, self.components, drawn)
 
     def groups(self, targets: Sequence[Target]) -> list[tuple[str, list[Target]]]:
@@ -228,12 +246,19 @@ class Nait:
 
     def pool_mean(self, pool: Pool, extractor: Extractor) -> Floats:
         """The candidates' mean reading [L, D], over a sample of the pool."""
-        return mean_reading(sample(pool, self.pool_sample, self.seed), self.candidate_reading, extractor)
+        return mean_reading(self._sample(pool, extractor), self.candidate_reading, extractor)
+
+    def _sample(self, pool: Pool, extractor: Extractor) -> Pool:
+        return sample(pool, able_rows(pool, extractor), self.pool_sample, self.seed)
 
     def total(
-        self, direction: Directions, p_ncl: Floats, norms: Floats | None, centre: Floats | None
-    ) -> tuple[Floats, Floats, list[int]]:
-        """Scores [N], each layer's part [N, L] and the layers' numbers, from projections [N, C, L]."""
+        self, direction: Directions, p_ncl: Floats, norms: Floats | None, centre: Floats | None,
+        able_n: npt.NDArray[np.bool_],
+    ) -> tuple[Floats, Floats, list[int]]:  # fmt: skip
+        """Scores [N], each layer's part [N, L] and the layers' numbers, from projections [N, C, L].
+
+        `able_n` [N]: the rows that can be selected.
+        """
         layers = self.chosen_layers(direction)
         places = [layer - self.candidate_reading.first_layer for layer in layers]
         v_lcd = np.asarray(direction.vectors, dtype=np.float64)
@@ -246,5 +271,6 @@ class Nait:
             explained_variance_l=direction.explained_variance[places, 0],
             component_sum=self.component_sum,
             shift_cl=shift,
+            able_n=able_n,
         )
         return scores, parts, layers

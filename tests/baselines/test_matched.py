@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from nait.baselines.controls.random import WIDTH, LengthMatched, matched
 from nait.baselines.rds import Rds
 from nait.core.contracts import Extractor, version_of
-from nait.core.dataset.examples import Pool, Target
-from nait.core.ranking.orders import Highest, RoundRobin
+from nait.core.dataset.examples import Example, Pool, Target, Turn, gather
+from nait.core.ranking.orders import BestRank, Highest, RoundRobin
 from nait.core.ranking.score_table import ScoreTable
 from tests.families import pool, target
 
@@ -62,4 +62,26 @@ def test_a_method_whose_reference_rows_take_turns_is_matched_in_that_order(opene
     ours = Highest()(LengthMatched(Rds()).score(rows, references, x))
     bins = np.floor(np.log(lengths) / np.log(1 + WIDTH))
     assert bins[ours].tolist() == bins[theirs].tolist()
-    assert (version_of(LengthMatched(Rds())), version_of(LengthMatched(Rds(reduce="max")))) == (2, 1)
+    assert (version_of(LengthMatched(Rds())), version_of(LengthMatched(Rds(reduce="max")))) == (3, 2)
+
+
+@dataclass(frozen=True)
+class TwoColumns:
+    """A method with two columns, the first of which rates rows that cannot be selected highest."""
+
+    def score(self, rows: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
+        place = np.arange(len(rows), dtype=np.float64)
+        return ScoreTable(rows.ids, ("a", "b"), np.stack([place, -place], axis=1), "1", "places")
+
+
+def test_rows_that_cannot_be_selected_take_no_place_in_the_other_methods_ranking(opened: Any) -> None:
+    x = opened()
+    broken = [Example(f"zz{i}", (Turn("Say nothing.", " \n"),)) for i in range(5)]
+    rows = gather("p", [*pool(40).examples, *broken])
+    unable = {example.id: "empty answer" for example in broken}
+    lengths, scorer = x.lengths(rows), LengthMatched(TwoColumns())
+    theirs = BestRank()(TwoColumns().score(rows, [], x).without(unable))
+    ours = Highest()(scorer.score(rows, [], x))
+    bins = np.floor(np.log(lengths) / np.log(1 + WIDTH))
+    assert not {rows.ids[row] for row in ours} & set(unable)
+    assert bins[ours].tolist() == bins[theirs].tolist()

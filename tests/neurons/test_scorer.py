@@ -117,6 +117,22 @@ def test_scores_equal_a_slow_reference(options: dict[str, Any], x: StoredExtract
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_rows_that_cannot_be_selected_change_no_score(options: dict[str, Any], x: StoredExtractor) -> None:
+    one, rows = Nait(**options), pool(16)
+    broken = [
+        Example("zz1", (Turn("Say nothing.", " \n"),)),
+        Example("zz2", (Turn("Long " * 100, "beyond the limit"),)),
+        Example("zz3", (Turn("Say " * 12, ""),)),
+    ]
+    more = gather("p", [*rows.examples, *broken])
+    wanted, found = (one.score(each, [MATH], x) for each in (rows, more))
+    values = found.values[: len(rows)]
+    np.testing.assert_allclose(values, wanted.values, rtol=1e-4, atol=1e-4 * np.abs(wanted.values).max())
+    shares = [each.diagnostics["math"]["layer_share_of_score_variance"] for each in (found, wanted)]
+    assert shares[0] == pytest.approx(shares[1], abs=1e-3)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_the_layers_parts_of_a_row_add_up_to_its_score(options: dict[str, Any], x: StoredExtractor) -> None:
     one = Nait(**options)
     table = one.score(pool(), [MATH, CODE], x)
@@ -164,6 +180,11 @@ def test_the_table_says_what_its_numbers_are(x: StoredExtractor) -> None:
     assert table.unit == "activation units"
     assert table.definition == "NAIT: sum over layers of mlp mean along the pca direction"
     assert [Nait(site=site).version for site in SITES] == [1, 2, 2, 1]
+    over_pool: list[dict[str, Any]] = [
+        {"layer_weight": "zscore"}, {"center": True}, {"sign": "pool"}, {"direction": "contrast"}
+    ]  # fmt: skip
+    assert [Nait(**options).version for options in over_pool] == [2, 2, 2, 2]
+    assert Nait(site="mlp", layer_weight="zscore").version == 3
     assert Nait(similarity="cosine").score(pool(), [MATH], x).unit == "1"
 
 

@@ -27,7 +27,7 @@ from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
-from nait.neurons.pool_mean import sample
+from nait.neurons.pool_mean import able_rows, sample
 from nait.neurons.scorer import Nait
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes.options import Engine
@@ -164,11 +164,12 @@ def test_a_reference_set_without_any_answer_is_refused(x: StoredExtractor) -> No
         with_answers([Target("t", rows, fingerprint(rows))], x)
 
 
-def test_a_pools_mean_is_of_rows_with_an_answer() -> None:
+def test_a_pools_mean_is_of_rows_that_can_be_selected(x: StoredExtractor) -> None:
     rows = pool(8)
-    empty = gather("p", [*rows.examples, Example("zz", (Turn("q", ""),))])
-    assert sample(empty, 4096, 0).fingerprint == rows.fingerprint
-    assert sample(rows, 4096, 0) is rows
+    more = gather("p", [*rows.examples, *flawed().examples[:3], flawed().examples[8]])
+    able = [*rows.examples, *flawed().examples[:2]]
+    assert sample(more, able_rows(more, x), 4096, 0).fingerprint == gather("p", able).fingerprint
+    assert sample(rows, able_rows(rows, x), 4096, 0) is rows
 
 
 def test_many_excluded_rows_are_a_warning(x: StoredExtractor) -> None:

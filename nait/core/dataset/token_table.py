@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nait.core.dataset.examples import Example
+
 BLOCK_ROWS = 4096
 
 Ints = npt.NDArray[np.integer[Any]]
@@ -66,6 +68,12 @@ class TokenTable:
         """Token ids and answer mask of row i."""
         span = slice(int(self.starts[i]), int(self.starts[i + 1]))
         return self.input_ids[span], self.answer[span]
+
+
+def trainable(examples: Sequence[Example], table: TokenTable) -> npt.NDArray[np.bool_]:
+    """Which rows [N] have an answer within the length limit. Only these can be selected."""
+    answered_n = np.asarray([example.answered for example in examples], dtype=np.bool_)
+    return np.asarray(answered_n & (table.answer_tokens > 0))
 
 
 def token_table(
