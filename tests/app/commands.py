@@ -58,7 +58,8 @@ def warm() -> Warm:
 
 def environment() -> dict[str, str]:
     root = Path(__file__).resolve().parents[2]
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root), "WANDB_SILENT": "true"}
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return {**os.environ, **one_thread, "PYTHONPATH": str(root), "WANDB_SILENT": "true"}
 
 
 def given(home: Path) -> list[str]:

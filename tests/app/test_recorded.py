@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import torch
+from torch.nn import functional
 
 from nait.store import Store
 from tests.app.commands import environment, warm
@@ -48,9 +50,28 @@ def found(folder: Path) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """A digest of a matrix product: where it differs, the last bits of scores may."""
-    numbers = np.sin(np.arange(96 * 96, dtype=np.float32)).reshape(96, 96)
-    return hashlib.sha256((numbers @ numbers).tobytes()).hexdigest()[:16]
+    """A digest of products and functions in one thread of torch: where it differs, the last bits of scores may.
+
+    Processors of one kind for numpy may be of several for torch, which has other kernels.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        x = torch.sin(torch.arange(96 * 96, dtype=torch.float32)).reshape(96, 96)
+        heads = x.reshape(1, 4, 24, 96)
+        attended = functional.scaled_dot_product_attention(heads, heads, heads, is_causal=True)
+        made = [
+            x @ x,
+            x[:3] @ x,
+            x.exp(),
+            x.softmax(-1),
+            functional.silu(x),
+            x.pow(2).mean(-1).rsqrt(),
+            attended,
+        ]
+    finally:
+        torch.set_num_threads(threads)
+    return hashlib.sha256(b"".join(one.contiguous().numpy().tobytes() for one in made)).hexdigest()[:16]
 
 
 def test_addresses_and_scores_are_those_recorded(tmp_path: Path) -> None:
