@@ -145,7 +145,7 @@ def dissect(network: Any) -> Anatomy:
         raise ModelError(
             f"{name} is an encoder-decoder model", where="model.path", fix="Use a decoder-only model."
         )
-    decoder = base.get_decoder()
+    decoder = decoder_of(base)
     for path, module in decoder.named_modules():
         leaf = path.rsplit(".", 1)[-1]
         is_blocks = isinstance(module, nn.ModuleList) and leaf in ("layers", "h", "blocks")
@@ -156,6 +156,14 @@ def dissect(network: Any) -> Anatomy:
         where="model.path",
         fix="Use a decoder-only model of transformers 5.",
     )
+
+
+def decoder_of(network: Any) -> nn.Module:
+    """The decoder of a causal language model: all of it but the LM head."""
+    found: nn.Module = network.get_decoder()
+    return (
+        network.model if found is network and hasattr(network, "model") else found
+    )  # Llama 4's gives itself
 
 
 def halves_its_stream(config: Mapping[str, Any]) -> bool:

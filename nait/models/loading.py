@@ -250,26 +250,23 @@ class LocalModel:
         except NaitError:
             raise
         except Exception as error:  # of a config that it does not fit, transformers raises any
-            raise ModelError(
-                f"transformers cannot open it ({first_line(error)})",
-                where=str(self.folder),
-                fix=self._opening_advice(),
-            ) from error
+            raise self._unopened(error) from error
         keep_scale(opened[0])
         return opened
 
-    def _opening_advice(self) -> str:
-        config = read_config(self.folder)
+    def _unopened(self, error: Exception) -> ModelError:
+        """The error for a model that transformers does not open."""
+        config, what = read_config(self.folder), f"transformers cannot open it ({first_line(error)})"
+        fix = "Check model.path."
         if "auto_map" in config and not self.trust_remote_code:
-            return "Set model.trust_remote_code=true if you trust the code in its folder."
-        if isinstance(config.get("text_config"), dict):
-            return (
-                "Its config is that of a multimodal model, whose language model transformers does not open alone: "
-                "use the text model that it is built on."
-            )
-        if "quantization_config" in config:
-            return "Its weights are quantised: install the library that reads them, or use the original checkpoint."
-        return "Check model.path."
+            fix = "Set model.trust_remote_code=true if you trust the code in its folder."
+        elif "quantization_config" in config:
+            fix = "Its weights are quantised: install the library that reads them, or use the original checkpoint."
+        elif isinstance(config.get("text_config"), dict) and "Unrecognized configuration" in str(error):
+            kind = config.get("model_type")
+            what = f"it is a multimodal model ({kind}), whose text model transformers does not open alone"
+            fix = "Use the text model that it is built on."
+        return ModelError(what, where=str(self.folder), fix=fix)
 
     def torch_device(self) -> str:
         """Name of the device: the configured one, or the first available of CUDA, MPS and CPU.

@@ -396,3 +396,23 @@ def test_a_chat_template_reaches_no_code(folder: Path) -> None:
     tokenizer.chat_template = "{{ messages.__class__.__mro__[1].__subclasses__() }}"
     with pytest.raises(SecurityError):
         tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)
+
+
+@pytest.mark.parametrize("kind", ["mllama", "mllama_text_model"])
+def test_a_model_that_skips_blocks_for_texts_is_refused_before_it_is_opened(kind: str, folder: Path) -> None:
+    edit(folder / "config.json", model_type=kind)
+    refused_before_loading(folder, r"a text skips them. Use the text model that it is built on")
+
+
+def test_a_multimodal_model_without_a_text_model_of_its_own_is_named(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    text, vision = {**config, "model_type": "llama"}, {"model_type": "clip_vision_model"}
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "llava", "text_config": text, "vision_config": vision})
+    )
+    with pytest.raises(ModelError) as caught:
+        opened(folder).load_network()
+    assert str(caught.value) == (
+        f"{folder}: it is a multimodal model (llava), whose text model transformers does not open alone. "
+        "Use the text model that it is built on."
+    )

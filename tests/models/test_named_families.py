@@ -27,6 +27,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "Olmo2Config": COMMON,
     "OlmoeConfig": {**COMMON, "num_experts": 4, "num_experts_per_tok": 2},
     "Gemma3Config": {"text_config": TEXT, "vision_config": VISION, "mm_tokens_per_image": 4},
+    "Llama4TextConfig": {
+        **COMMON,
+        "head_dim": 8,
+        "intermediate_size_mlp": 48,
+        "num_local_experts": 2,
+        "moe_layers": [],
+    },
 }
 
 
@@ -154,3 +161,11 @@ def test_a_block_that_is_skipped_or_shared_is_refused() -> None:
         meter.read = read_layers
         with pytest.raises(ModelError, match=message):
             meter.finish(torch.zeros(1))
+
+
+def test_a_family_whose_decoder_is_not_its_base_model_is_read() -> None:
+    options = FAMILIES["Llama4TextConfig"]
+    network = hybrid("Llama4TextConfig", options)
+    assert network.get_decoder() is network
+    assert dissect(network).decoder is network.model
+    assert read(network, Reading("residual")).shape == (3, LAYERS + 1, HIDDEN)

@@ -55,6 +55,7 @@ def check_folder(folder: Path, given: str, *, trust_remote_code: bool) -> None:
     config = read_config(folder)
     _check_code(folder, config, trust_remote_code=trust_remote_code)
     _check_architecture(folder, config)
+    _check_texts(folder, config)
     tensors = tensors_of(folder, config)
     _check_head(folder, config, tensors)
     _check_blocks(folder, config, tensors)
@@ -145,6 +146,16 @@ def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
                 where=str(folder / "config.json"),
                 fix="Give the language model that it was fine-tuned from.",
             )
+
+
+def _check_texts(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raises: ModelError for Llama 3.2 Vision, which skips blocks when it is given a text without an image."""
+    if str(config.get("model_type")).startswith("mllama"):
+        raise ModelError(
+            "some blocks of this model (mllama) attend to images, and a text skips them",
+            where=str(folder / "config.json"),
+            fix="Use the text model that it is built on, such as Llama 3.1 8B for Llama 3.2 11B Vision.",
+        )
 
 
 def _check_head(folder: Path, config: Mapping[str, Any], tensors: set[str]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakSet
 
+from nait.models.anatomy import decoder_of
 from nait.models.devices.process_group import Call, init_process_group, receive, send
 
 OPEN, END = "open", "end"
@@ -60,7 +61,7 @@ def dismiss() -> None:
 def _called_modules(network: Any) -> dict[str, Any]:
     """Modules that a pass calls, by the names used in broadcasts."""
     head = network.get_output_embeddings()
-    return {"decoder": network.get_decoder(), **({"head": head} if head is not None else {})}
+    return {"decoder": decoder_of(network), **({"head": head} if head is not None else {})}
 
 
 def _broadcast_hook(name: str) -> Callable[[Any, tuple[Any, ...], Mapping[str, Any]], None]:
