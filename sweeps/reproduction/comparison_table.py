@@ -19,9 +19,9 @@ HEADER = ("line", "figure", "table", "published", "measured", "method", "verdict
 DIFFERENT = "another setting, no reproduction"
 NOTE = (
     "A measured number is called a reproduction only if every setting that the source states is the same: model, "
-    "pool, rows, recipe, benchmarks and their protocols. Model and pool are compared by name, and the pool by its "
-    "number of rows: the table of what the source does not state has the digests of their contents. The interval of "
-    "a mean takes the benchmarks as independent."
+    "pool, rows, method, recipe, benchmarks and their protocols. Model, pool, targets and tasks are compared by "
+    "name, and the pool by its number of rows: the table of what the source does not state has the digests of their "
+    "contents. The interval of a mean takes the benchmarks as independent."
 )
 ALL = "all"
 SMALLEST = 0.005

@@ -19,6 +19,9 @@ from nait.sweeps.stored_runs.run_set import RunSet
 TEMPLATE_TEXT = "template text"
 MODEL_CONTENT, POOL_CONTENT = "model content", "pool content"
 """No source states these: weights or rows of the same name may be others."""
+REFERENCE_CONTENT = "reference content"
+BENCHMARKS = {"benchmark definitions": "eval.definitions", "benchmark data": "eval.data"}
+"""Name -> the recorded digest: a task of the user's may have a benchmark's name."""
 DIGEST_CHARS = 12
 """A template is known by its name and by the beginning of its digest: a key of it may have another value."""
 
@@ -134,7 +137,7 @@ def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
     address = known["links"].get("scores")  # the base model has none
     scores = runs.find("scores", str(address)) if address else None
     counts = known.get("reference_rows") or {}
-    recipe = recorded.recipe()
+    recipe, evaluated = recorded.recipe(), recorded.evaluation()
     length = (
         {"train.max_tokens": "null"} if "train.max_steps" in recipe else {}
     )  # left out where it is not set
@@ -148,6 +151,8 @@ def _facts(runs: RunSet, record: Artifact, line: Line) -> dict[str, str]:
         MODEL_CONTENT: recorded.model_content[:DIGEST_CHARS] or "unknown",
         "pool": str(labels["pool"]),
         POOL_CONTENT: recorded.pool_content[:DIGEST_CHARS] or "unknown",
+        **{name: evaluated[fact][:DIGEST_CHARS] for name, fact in BENCHMARKS.items() if fact in evaluated},
+        REFERENCE_CONTENT: "+".join(one[:DIGEST_CHARS] for one in recorded.reference.split("+")),
         "pool rows": str(scores.manifest.get("rows", "unknown")) if scores else "unknown",
         "selected rows": str(line.selected_rows),
         "seeds": str(line.seeds),

@@ -12,7 +12,7 @@ import yaml
 
 ALL = "all"
 """The target of a figure that uses every direction."""
-NOT_FOR_COSTS = ("train.", "seeds", "selected rows")
+NOT_FOR_COSTS = ("train.", "eval.", "benchmark ", "seeds", "selected rows")
 """Beginnings of the settings that do not concern the cost of selection."""
 
 

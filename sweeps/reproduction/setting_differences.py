@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nait.sweeps.reproduction.measured_arms import Arm
+from nait.core.addresses import address
+from nait.sweeps.reproduction.measured_arms import DIGEST_CHARS, Arm
 from nait.sweeps.reproduction.published_figures import Figure, Protocol
 from nait.sweeps.stats.aggregates import Line
 
 TASKS_OWN = "the task's"
 """The cap on an answer's tokens where neither the preset nor the source sets one."""
+LONGEST = 130
+"""Characters of a value that a table shows: nine digests fit."""
 STATED_NULLS = ("train.max_steps", "train.max_tokens")
 """Settings whose null is a statement: epochs decide how long a training is."""
 
@@ -43,7 +46,12 @@ def setting_differences(figure: Figure, arm: Arm) -> list[SettingDifference]:
 def not_stated(figure: Figure, arm: Arm) -> list[tuple[str, str]]:
     """The settings that the source does not state, each with its value here."""
     omitted = [key for key, value in figure.settings.items() if _is_omitted(key, value)]
-    return [(key, arm.facts[key]) for key in omitted if arm.facts.get(key)]
+    return [(key, _short(arm.facts[key])) for key in omitted if arm.facts.get(key)]
+
+
+def _short(value: str) -> str:
+    """A value, or the beginning of its digest if it is a long text."""
+    return value if len(value) <= LONGEST else f"a text with the digest {address(value)[:DIGEST_CHARS]}"
 
 
 def _benchmark_differences(figure: Figure, arm: Arm) -> Iterator[SettingDifference]:

@@ -9,18 +9,23 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 
+import nait.cli.config.resolvers  # noqa: F401  # registers the resolvers of the YAML files
+from nait.core.addresses import address
 from nait.core.statistics.results import Evaluation, Member, Result
 from nait.models.prompts.templates import TextTemplate
 from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.store import Store
+from nait.sweeps.grouping.recorded_facts import RecordedFacts, flat
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import measured
 from nait.sweeps.reproduction.comparison_table import DIFFERENT, _arms_of, beside_published
 from nait.sweeps.reproduction.measured_arms import DIGEST_CHARS, Arm, _owners, arms
 from nait.sweeps.reproduction.published_figures import Protocol, Published, parse, published
-from nait.sweeps.reproduction.setting_differences import SettingDifference, setting_differences
+from nait.sweeps.reproduction.setting_differences import SettingDifference, not_stated, setting_differences
 from nait.sweeps.stored_runs.run_set import RunSet
 
 from .fixtures import put
@@ -295,6 +300,54 @@ def test_the_shipped_figures_state_what_makes_another_training_or_method(
     same = setting_differences(figure, arm)
     other = setting_differences(figure, replace(arm, facts={**stated, setting: value}))
     assert [str(one) for one in other if one not in same] == [words]
+
+
+SHIPPED = {"nait": "NAIT by GSM", "ifd_q2q": "Q2Q (IFD)", "selectit": "SelectIT", "alpagasus": "AlpaGasus"}
+
+
+@pytest.mark.parametrize("selector", SHIPPED)
+def test_the_shipped_preset_of_a_method_has_the_stated_settings_and_another_is_named(selector: str) -> None:
+    with initialize_config_module("nait.conf", version_base="1.3"):
+        preset = compose("run", overrides=[f"selector={selector}"]).selector
+    facts = flat("", OmegaConf.to_container(preset))  # type: ignore[arg-type]
+    (figure,) = [
+        one for one in published().figures if (one.name, one.table) == (SHIPPED[selector], "main results")
+    ]
+    own = yaml.safe_load((Path(__file__).parents[2] / "sweeps" / "published.yaml").read_text())["selectors"]
+    stated = {key: value for key, value in own[selector].items() if value is not None}
+    assert len(stated) >= 2
+
+    def named(found: Mapping[str, str]) -> list[str]:
+        arm = Arm(selector, selector, frozenset(), {}, found, {})
+        return [one.setting for one in setting_differences(figure, arm) if one.setting in stated]
+
+    assert named(facts) == []
+    for key in stated:
+        assert named({**facts, key: "other"}) == [key]
+
+
+def test_contents_that_are_compared_by_name_and_long_texts_are_shown_by_their_digests(store: Store) -> None:
+    runs = RunSet.load(store, None)
+    (one,) = measured(runs, "random")
+    arm = next(arm for arm in arms(runs, one.rows, one.lines) if arm.method == "nait")
+    assert arm.facts["reference content"] == "+".join(
+        part[:DIGEST_CHARS] for part in RecordedFacts(runs, runs.records[0]).reference.split("+")
+    )
+    figure = replace(published().figures[5], settings={"prompts": None, "benchmark data": None})
+    prompts = {"prompts": "rate this " * 20, "benchmark data": "c0ffee"}
+    shown = dict(not_stated(figure, replace(arm, facts=prompts)))
+    assert shown["benchmark data"] == "c0ffee"
+    assert shown["prompts"] == f"a text with the digest {address(prompts['prompts'])[:DIGEST_CHARS]}"
+    (everything,) = [one for one in published().figures if one.name == "NAIT by all"]
+    assert {"order", "merge", "reference content", "benchmark definitions"} <= {
+        key for key, value in everything.settings.items() if value is None
+    }
+    assert not any(
+        key.startswith(("eval.", "benchmark"))
+        for one in published().figures
+        if one.is_cost
+        for key in one.settings
+    )
 
 
 def test_a_recipe_without_a_number_of_tokens_is_the_stated_one(tmp_path: Path) -> None:
