@@ -158,9 +158,9 @@ def dissect(network: Any) -> Anatomy:
     )
 
 
-def decoder_of(network: Any) -> nn.Module:
+def decoder_of(network: Any) -> Any:
     """The decoder of a causal language model: all of it but the LM head."""
-    found: nn.Module = network.get_decoder()
+    found = network.get_decoder()
     return (
         network.model if found is network and hasattr(network, "model") else found
     )  # Llama 4's gives itself
@@ -179,7 +179,7 @@ def keep_scale(network: Any) -> None:
     more effect than in training.
     """
     for module in network.modules():
-        config = getattr(module, "config", None)
+        config: Any = getattr(module, "config", None)
         if getattr(config, "rescale_every", 0):
             config.rescale_every = 0
 

@@ -261,6 +261,7 @@ class Planner:
         suite, model = canonical(work.evaluator.key()), work.model.fingerprint
         own = evaluated_kind(work.trainer.recipe if work.trainer else None)
         earlier = self._earlier_evaluations(suite, model)
+        seconds: float | None
         if alike := earlier.pop(own, None):
             seconds, how = median(alike), f"median of {len(alike)} earlier evaluation(s)"
         else:
