@@ -111,7 +111,7 @@ def _command(command: str) -> str:
         key, given, value = word.partition("=")
         if not key.startswith(("paths.", "hydra.")):
             shown.append(f"{key}=..." if given and (not _is_shown(key) or "/" in value) else word)
-    return " ".join(shown)
+    return shlex.join(shown)
 
 
 def _result(line: Line, random: float) -> dict[str, Any]:

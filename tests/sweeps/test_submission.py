@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -292,3 +293,13 @@ def test_a_hostile_row_is_refused_by_name(name: str, sweep: Sweep) -> None:
     ROW_FILES[name](sweep.out / "rows" / "0.json")
     with pytest.raises(NaitError, match=r"rows/0\.json"):
         submit([], store=None, out=str(sweep.out))
+
+
+def test_a_rows_command_can_be_typed(sweep: Sweep) -> None:
+    words = ["nait", "selector=nait", "label='v2 (a) #1'", "eval.tasks=[gsm8k, mmlu]", "seed=0"]
+    for seed in range(3):
+        for name in ("nait", "random"):
+            sweep.add(name, seed, facts={"command": shlex.join(words)})
+    sweep.submit()
+    (row,) = read_rows(sweep.out)
+    assert shlex.split(row["command"]) == words
