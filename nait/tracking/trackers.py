@@ -20,15 +20,24 @@ class Trackers:
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._guarded = [(tracker, Guard(type(tracker).__name__)) for tracker in trackers]
+        self._logged: dict[str, int] = {}
 
     def start(
         self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str], kind: str = "", key: str = ""
     ) -> None:  # fmt: skip
         """Begin a run in each tracker."""
+        self._logged = {}
         self._each(lambda tracker: tracker.start(name, config, group=group, tags=tags, kind=kind, key=key))
 
     def log(self, metrics: Mapping[str, float], *, phase: str, step: int | None = None) -> None:
-        """Log metrics of a phase. Each phase has its own step axis."""
+        """Log metrics of a phase. Each phase has its own step axis.
+
+        A run that repeats a stage, because it made a damaged artifact again, repeats its steps: they are left out.
+        """
+        if step is not None:
+            if step <= self._logged.get(phase, step - 1):
+                return
+            self._logged[phase] = step
         self._each(lambda tracker: tracker.log(metrics, phase=phase, step=step))
 
     def summary(self, values: Mapping[str, Any]) -> None:

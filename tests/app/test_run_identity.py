@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
+from nait.runs import execution
 from nait.runs.records.run_identity import kind_of, run_identity
+from nait.runs.records.run_record import RunRecord
+from nait.store import DamagedError
 from tests.app.commands import Run, make_home, manifests
 from tests.app.test_assembly import assembled
 
@@ -82,3 +86,25 @@ def test_a_tracked_control_does_not_pay_for_the_scores_that_it_ignores(nait: Run
     assert (summary["seconds/select"], summary["device_hours"], summary["money"]) == (0.0, 0.0, 0.0)
     (record,) = manifests(tmp_path)
     assert record["seconds"]["select"] > 0
+
+
+def test_a_run_that_repeats_its_stages_logs_each_step_once(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = assembled(home, tmp_path / "run", "selector=random", "train.max_steps=3")
+    damaged: list[Path] = []
+
+    def evaluate(*given: Any, **options: Any) -> Any:
+        if not damaged:  # the selection is damaged after the training
+            (made,) = job.store.artifacts("selections")
+            damaged.append(made.path)
+            raise DamagedError("is damaged", path=made.path / "scores.parquet", artifact=made.path)
+        return stage(*given, **options)
+
+    stage = execution.evaluate
+    monkeypatch.setattr(execution, "evaluate", evaluate)
+    execution.Execution(job, ("select", "train", "evaluate"), RunRecord([])).run(last=False)
+    assert damaged
+    lines = [json.loads(line) for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["phase"] == "train"] == [1, 2, 3]
