@@ -10,7 +10,7 @@ import pytest
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.data.references.field_texts import FieldText, read_texts
 from nait.data.references.harness_exemplars import read_exemplars
-from nait.data.references.hub_targets import chosen_targets, read_hub_target
+from nait.data.references.hub_targets import check_split, chosen_targets, read_hub_target
 from tests.hub_mirror import save_mirror
 
 TEXTS = {"instruction": "{question}", "output": "{answer}"}
@@ -82,11 +82,35 @@ def test_texts_have_an_instruction_and_an_output(texts: dict[str, str], message:
         ("rajpurkar/squad", "validation[:10%]"),
         ("google-research-datasets/tydiqa", "validation"),
         ("google/IFEval", "train"),
+        ("HuggingFaceH4/ifeval", "train"),
+        ("squad", "validation"),
+        ("rajpurkar/squad_v2", "Validation"),
+        ("Google/XQuAD", "validation"),
+        ("google/xtreme", "validation[:5]"),
+        ("a/b", "testing"),
+        ("a/b", "testmini"),
+        ("a/b", "eval"),
+        ("a/b", "evaluation"),
     ],
 )
 def test_a_split_that_is_evaluated_is_refused(repo: str, split: str) -> None:
     with pytest.raises(ConfigError, match=r"target\.split: .* holds items that benchmarks evaluate"):
         read_hub_target(repo, split=split, mirror="nowhere", texts=TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("repo", "split"),
+    [
+        ("a/b", "train"),
+        ("a/b", "validation"),
+        ("a/b", "dev"),
+        ("a/b", "latest"),
+        ("a/b", "evaluated_train"),
+        ("a/b", "contest"),
+    ],
+)
+def test_a_split_that_no_benchmark_evaluates_is_allowed(repo: str, split: str) -> None:
+    check_split(repo, split)
 
 
 def test_splits_and_subsets_are_joined_and_a_subset_is_a_subtask(mirror: Path) -> None:
