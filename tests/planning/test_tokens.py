@@ -52,7 +52,7 @@ def test_tokens_that_a_pass_reads_are_those_the_decoder_is_given(
     model.model.register_forward_pre_hook(
         lambda _, __, options: given.append(options["input_ids"]), with_kwargs=True
     )
-    run_pass(model, coded, [Embedding()], tmp_path, engine=engine, name="rows")
+    run_pass(lambda: model, coded, [Embedding()], tmp_path, engine=engine, name="rows")
     tokens = counted(coded, engine)
     batches = [ids for ids in given if len(ids) > 1]  # the prefix itself, and one row both ways, stand alone
     assert sum(ids.numel() for ids in batches) == tokens.forwarded

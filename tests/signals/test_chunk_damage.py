@@ -77,7 +77,9 @@ def measure(table: TokenTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         )
         try:
             made = Store(tmp_path / name).produce(
-                "passes", KEY, lambda part: run.run_pass(None, table, [SUM], part, engine=engine, name=name)
+                "passes",
+                KEY,
+                lambda part: run.run_pass(lambda: None, table, [SUM], part, engine=engine, name=name),
             )
         except KeyboardInterrupt:
             return b"", runner.measured

@@ -118,7 +118,7 @@ def test_engine_packing_decides_whether_a_pass_packs(tmp_path: Path) -> None:
         folder.mkdir()
         shapes.clear()
         engine = Engine(batch_tokens=256, packing=when, progress=False)  # type: ignore[arg-type]
-        run_pass(net, rows, [Embedding()], folder, engine=engine, name="rows")
+        run_pass(lambda: net, rows, [Embedding()], folder, engine=engine, name="rows")
         assert (sum(count == 1 for count, _ in shapes) > 1) == singles
         values[when] = np.load(folder / "0.npy")
     np.testing.assert_allclose(values["always"], values["never"], rtol=1e-5, atol=1e-6)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ import torch
 from nait.core.dataset.token_table import token_table
 from nait.core.errors import ConfigError
 from nait.models.anatomy import keep_scale
+from nait.models.devices.open_networks import free
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
 from nait.signals.extractor import StoredExtractor
 from nait.signals.passes import runners
 from nait.signals.passes.chunk_pieces import ChunkBuffer
+from nait.signals.passes.chunks import Chunks
 from nait.signals.passes.options import Engine
 from nait.signals.specs.activations import FEATURES, Features, Mean, Norms, Reading, norms_about, project_on
 from nait.store import Store
@@ -190,6 +193,21 @@ def test_a_killed_pass_resumes_and_ends_with_the_same_bytes(
     calls[0] = 100
     extractor(folder, tmp_path / "again", **cut).measure(pool(), signals)
     assert first_try < calls[0] - 100, "the resumed pass read everything again"
+
+
+def test_a_pass_that_is_killed_after_its_last_chunk_resumes_without_the_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals = [project_on(Reading(), directions(2))]
+    whole = extractor(folder, tmp_path / "whole").measure(pool(), signals)
+    with monkeypatch.context() as patch:
+        patch.setattr(Chunks, "assemble", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            extractor(folder, tmp_path / "cut").measure(pool(), signals)
+    free()
+    monkeypatch.setattr(LocalModel, "load_network", lambda _: pytest.fail("the model was opened"))
+    resumed = extractor(folder, tmp_path / "cut").measure(pool(), signals)
+    assert resumed[0].tobytes() == whole[0].tobytes()
 
 
 class Stopped(Exception):

@@ -239,7 +239,7 @@ def test_engine_share_prefixes_decides_whether_a_pass_caches_prefixes(tmp_path: 
         folder.mkdir()
         tokens.clear()
         engine = Engine(batch_tokens=512, share_prefixes=share, progress=False)
-        run_pass(net, table, [Embedding()], folder, engine=engine, name="rows")
+        run_pass(lambda: net, table, [Embedding()], folder, engine=engine, name="rows")
         counts.append(sum(tokens))
         values.append(np.load(folder / "0.npy"))
     assert counts[0] < counts[1]

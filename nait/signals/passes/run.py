@@ -46,7 +46,7 @@ BACKWARD_SHARE = 4
 
 
 def run_pass(
-    network: Any,
+    network: Callable[[], Any],
     table: TokenTable,
     signals: Sequence[Signal],
     folder: Path,
@@ -57,10 +57,14 @@ def run_pass(
 ) -> Mapping[str, Any]:
     """Write `<i>.npy` for each signal i into `folder`, resuming from a killed pass.
 
+    `network` opens the network, if a chunk is missing.
+
     Returns facts for the manifest: the cost of earlier attempts, and the seconds of each meter in all of them.
     """
     prefixes, chunks = _plan(table, signals, folder, engine)
     chunks.keep_only_if_same_plan()
+    if chunks.missing():
+        network()  # before the attempt, whose cost is added to those of the attempts that resume it
     attempt = Attempt(folder, kept=chunks.files())
     meters: Meters = attempt.earlier_meters
     while True:
@@ -68,7 +72,7 @@ def run_pass(
             turns = chunks.claim_missing(missing, workers, until_whole=True)
             saves = ChunkSaves(engine.save_seconds, attempt.keep, meters)
             meters = _measure(
-                network,
+                network(),
                 table,
                 signals,
                 chunks,

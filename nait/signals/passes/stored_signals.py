@@ -119,7 +119,7 @@ class StoredSignals:
 
         def write(part: Path) -> Mapping[str, Any]:
             earlier = run_pass(
-                network(), table, signals, part, engine=self.engine, name=examples.name, workers=workers
+                network, table, signals, part, engine=self.engine, name=examples.name, workers=workers
             )
             return {**size, "signals": [canonical(signal.key()) for signal in signals], **earlier}
 
