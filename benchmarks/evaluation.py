@@ -6,8 +6,8 @@ Token ids are random; at most `--new` tokens are generated for each prompt. The 
 batch sizes. `--questions` is the number of MMLU's questions (default: `--rows`): a subject has 100 to 1,534.
 
 The floor is one forward of the decoder over each distinct token, behind a cached prefix where there is one, in
-batches with little padding, and one step of the decoder, with transformers' static cache, for each token that a batch
-generates.
+batches with little padding, and one step of the decoder, with transformers' static cache, and of the LM head for each
+token that a batch generates.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def floor_of(network: Any, shape: Shape, prompts: Sequence[Sequence[int]], new: 
 
 
 def steps(network: Any, last_b1: Any, context: int, new: int) -> None:
-    """`new` steps of the decoder behind `context` tokens of a static cache, whatever its content."""
+    """`new` steps of decoder and LM head behind `context` tokens of a static cache, whatever its content."""
     from transformers import StaticCache
 
     if not new:
@@ -174,10 +174,11 @@ def steps(network: Any, last_b1: Any, context: int, new: int) -> None:
     cache.early_initialization(len(last_b1), config.num_key_value_heads, size, network.dtype, network.device)
     for layer in cache.layers:
         layer.cumulative_length.fill_(context)
-    decoder = network.get_decoder()
+    decoder, head = network.get_decoder(), network.get_output_embeddings()
     for step in range(new):
         positions = torch.full_like(last_b1, context + step)
-        decoder(input_ids=last_b1, position_ids=positions, past_key_values=cache, use_cache=True)
+        found = decoder(input_ids=last_b1, position_ids=positions, past_key_values=cache, use_cache=True)
+        head(found.last_hidden_state[:, -1])
 
 
 if __name__ == "__main__":
