@@ -21,7 +21,7 @@ from nait.cli.config.plain_config import build
 from nait.cli.config.saved_config import mask_saved
 from nait.cli.display import PLAN, RUN, Display, JobFiles
 from nait.core.errors import NaitError
-from nait.core.estimates.human_units import human_seconds
+from nait.core.estimates.human_units import counted, human_seconds
 from nait.core.inputs.paths import write_error
 from nait.core.inputs.visible_text import visible
 
@@ -34,12 +34,12 @@ class Sweep(Callback):  # type: ignore[misc]
     def __init__(self) -> None:
         self.display: Display | None = None
         self.files: JobFiles | None = None
-        self.jobs = 0
+        self.jobs = self.serial_jobs = 0
         self.started = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         """State pickled for a job's process, which shows no progress: without the display and its thread."""
-        return {"display": None, "files": None, "jobs": 0, "started": 0.0}
+        return {"display": None, "files": None, "jobs": 0, "serial_jobs": 0, "started": 0.0}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Log the sweep's minimum detectable difference."""
@@ -54,8 +54,9 @@ class Sweep(Callback):  # type: ignore[misc]
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         """Mask secrets in the config files that Hydra has just saved, and log which job of the sweep begins."""
         mask_saved(config)
-        if self.jobs > 1:
-            log.info("%s", progress(int(config.hydra.job.num), self.jobs, time.monotonic() - self.started))
+        if self.serial_jobs > 1:
+            seconds = time.monotonic() - self.started
+            log.info("%s", progress(int(config.hydra.job.num), self.serial_jobs, seconds))
 
     def on_job_end(self, config: DictConfig, job_return: Any, **_: Any) -> None:  # noqa: ARG002
         """Release a job's configs, which Hydra would keep for each job until the sweep ends: 0.9 MB a job."""
@@ -66,8 +67,9 @@ class Sweep(Callback):  # type: ignore[misc]
 
         Jobs that run one after the other log a line each; parallel jobs, whose bars would collide, get one display.
         """
+        self.jobs = jobs
         if str(config.hydra.launcher._target_).endswith("BasicLauncher"):
-            self.jobs, self.started = jobs, time.monotonic()
+            self.serial_jobs, self.started = jobs, time.monotonic()
             return
         os.environ["TQDM_DISABLE"] = "1"  # the jobs' processes inherit it
         self.display = Display(self._files(config), jobs=jobs)
@@ -106,11 +108,14 @@ class Sweep(Callback):  # type: ignore[misc]
             OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         )
         assert isinstance(plain, dict)
+        records = self._files(config).written(RUN)
         text = summarise_sweep(
-            folder, self._files(config).written(RUN), store=str(config.paths.store), reporter=build(config.report),
+            folder, records, store=str(config.paths.store), reporter=build(config.report),
             tracker=build(config.tracking),
             config={str(key): value for key, value in plain.items()},
         )  # fmt: skip
+        if len(records) < self.jobs:
+            text += f"\nFailed before it began: {counted(self.jobs - len(records), 'job')}."
         print(visible(text), file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from itertools import product
 from pathlib import Path
@@ -166,3 +167,15 @@ def test_an_error_that_the_jobs_share_is_shown_once(nait: Run, home: Path) -> No
     assert " E " in lines[0][:12]
     assert lines[1].startswith("nait: ")  # the message that ends the sweep
     assert done.stderr.count(AGAIN) == 2
+
+
+def test_a_failed_job_leaves_the_others_their_leaderboard(nait: Run, tmp_path: Path) -> None:
+    words = ("stages=[select,report]", "selector.path=nowhere.parquet", "seed=0,1", "tracking=files")
+    done = nait("-m", "selector=random,scores", *words)
+    assert done.returncode == 2
+    assert "there is no such file" in done.stderr
+    assert "Failed before it began: 2 jobs." in done.stdout
+    (board,) = (tmp_path / "runs").rglob("leaderboard.json")
+    assert [(row["selector"], row["seed"]) for row in json.loads(board.read_text())] == [
+        ("random", 0), ("random", 1),
+    ]  # fmt: skip

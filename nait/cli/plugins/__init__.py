@@ -10,6 +10,7 @@ from shutil import which
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.utils import JobStatus
 from omegaconf import OmegaConf
 
 from nait.cli.command.config_groups import chosen
@@ -30,7 +31,7 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
 
     Before the first job, each option of the sweep's groups and each of its keys is composed once as a check, instead
     of each combination: composing takes 0.1 s per job, which dominates a sweep whose results are all in the store. An
-    error that only a combination has is raised by its own job, and the other jobs run.
+    error that only a combination has is raised by its own job, and the other jobs run and have their leaderboard.
     """
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -50,9 +51,14 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
         size = self.max_batch_size or len(jobs.overrides)
         returns = []
         for start in range(0, len(jobs.overrides), size):
-            results = self.launcher.launch(jobs.overrides[start : start + size], initial_job_idx=start)
-            _ = [one.return_value for one in results]  # re-raises a job's error
-            returns.append(results)
+            returns.append(self.launcher.launch(jobs.overrides[start : start + size], initial_job_idx=start))
+            states = {one.status for results in returns for one in results}
+            if states == {
+                JobStatus.COMPLETED,
+                JobStatus.FAILED,
+            }:  # Hydra ends such a sweep without its callbacks
+                self.hydra_context.callbacks.on_multirun_end(config=self.config)
+            _ = [one.return_value for one in returns[-1]]  # re-raises a job's error
         return returns
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
