@@ -19,11 +19,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nait.cli.config.plain_config import build
 from nait.cli.config.saved_config import mask_saved
-from nait.cli.display import PLAN, RUN, Display, JobFiles
+from nait.cli.display import PLAN, Display, JobFiles
 from nait.core.errors import NaitError
 from nait.core.estimates.human_units import counted, human_seconds
 from nait.core.inputs.paths import write_error
 from nait.core.inputs.visible_text import visible
+from nait.runs.records.interrupted_runs import RUN
 
 log = logging.getLogger("nait")
 

@@ -352,7 +352,7 @@ def _merged(adapted: Any, merge: Merge, folder: Path) -> Any:
     if not merge:
         return adapted
     bases = [one.get_base_layer() for one in adapted.modules() if isinstance(one, BaseTunerLayer)]
-    weights = [getattr(base, "weight", None) for base in bases]
+    weights: list[Any] = [getattr(base, "weight", None) for base in bases]
     if obstacle := _obstacle(adapted, weights):
         if merge == "auto":
             return adapted

@@ -135,9 +135,9 @@ def _splits_by_name(folder: Path, files: Sequence[Path]) -> dict[str, tuple[Path
     split in a folder's name, in a file's name; else all files are of "train"."""
     places = {path: path.relative_to(folder) for path in files}
     shards = {
-        path: found[1]
+        path: shard[1]
         for path, place in places.items()
-        if place.parts[:-1] == ("data",) and (found := _SHARD.fullmatch(place.name))
+        if place.parts[:-1] == ("data",) and (shard := _SHARD.fullmatch(place.name))
     }
     if shards:
         return {split: tuple(p for p in shards if shards[p] == split) for split in sorted({*shards.values()})}
