@@ -66,7 +66,7 @@ def time_evaluation(
 def evaluated_kind(recipe: Mapping[str, Any] | None) -> str:
     """What an evaluation after this recipe runs, as text. Evaluations of one kind take equally long.
 
-    An adapter's layers run beside the weights, so its kind has its rank, its modules and its variant.
+    An adapter's layers may run beside the weights, so its kind has its rank, its modules and its variant.
     """
     if recipe is None:
         return UNTRAINED
