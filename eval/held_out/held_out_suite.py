@@ -38,13 +38,16 @@ from nait.eval.held_out.held_out_items import (
 from nait.models.prompts.chat_template import ChatTemplate
 from nait.models.prompts.templates import Template
 
-VERSION = 3
+VERSION = 4
 """Since 2, an answer that the model continues is not an exact match, and an answer is scored as the row writes it.
-Since 3, white space at the end of the question is not scored with the answer."""
+Since 3, white space at the end of the question is not scored with the answer. Since 4, a warning counts the rows
+without an answer, and those whose answer is none of their options."""
 BACKENDS = ("shared_prefix", "hf")
 """The backends of this process: a server has no settings here."""
 SHORT_WORDS = 5
 """Answers of at most so many words are also compared exactly."""
+NO_CHOICE = "held-out rows with options have an answer that is not one of several different options"
+CONTEXT_FIX = "Give rows with shorter answers, or a model with a longer context."
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,11 @@ class HeldOut:
         for target, examples in rows.items():
             name = held_out_task(target)
             answered = [one for one in examples if one.answered]
+            left_out += _left_out(
+                name, len(examples) - len(answered), len(examples), "held-out rows have an empty answer"
+            )
             long = beyond_context([item_of(one, template, tokenizer) for one in answered], model)
-            left_out += _left_out(name, len(long), len(answered), model)
+            left_out += _left_out(name, len(long), len(answered), _beyond(model), CONTEXT_FIX)
             answered = [one for place, one in enumerate(answered) if place not in long]
             made = tuple(item_of(one, template, tokenizer) for one in answered)
             task = HeldOutTask(made, tuple(map(texts_of, answered)))
@@ -96,11 +102,17 @@ class HeldOut:
             for asked, items in ((name, task.items), (f"{name}{ENDED}", task.ended)):
                 if items:
                     write_answers(folder, asked, items, target)
-            if optional := [one for one in answered if last_turn(one).options]:
-                own = f"{name}{CHOICES}"
+            own = f"{name}{CHOICES}"
+            optional = [one for one in answered if last_turn(one).options]
+            other = sum(last_turn(one).offered and not last_turn(one).options for one in answered)
+            if other:
+                left_out.append(_leaving(own, other, len(optional) + other, NO_CHOICE))
+            if optional:
                 chosen = [choice_item(one, template, tokenizer) for one in optional]
                 fitting = [k for k, one in enumerate(chosen) if not beyond_context(one.options, model)]
-                left_out += _left_out(own, len(chosen) - len(fitting), len(chosen), model)
+                left_out += _left_out(
+                    own, len(chosen) - len(fitting), len(chosen), _beyond(model), CONTEXT_FIX
+                )
                 choices[own] = HeldOutChoices(
                     tuple(chosen[k] for k in fitting), tuple(texts_of(optional[k]) for k in fitting)
                 )
@@ -143,7 +155,7 @@ class HeldOutTask:
 class HeldOutSuite:
     """The harness's tasks of held-out rows, with results per answer token.
 
-    `choices`: tasks of rows with options. `left_out`: warnings about rows that do not fit the model's context.
+    `choices`: tasks of rows with options. `left_out`: warnings about rows that are not among the items.
     """
 
     harness: LmEval
@@ -228,16 +240,21 @@ def beyond_context(items: Sequence[HeldOutItem], model: Model) -> set[int]:
     return {k for k, count in zip(long, counts, strict=True) if count > context}
 
 
-def _left_out(name: str, count: int, of: int, model: Model) -> list[str]:
+def _beyond(model: Model) -> str:
+    return f"held-out rows have an answer longer than the context of '{model.name}'"
+
+
+def _left_out(name: str, count: int, of: int, what: str, fix: str = "Give rows with answers.") -> list[str]:
     """A warning about rows that are left out of a task. Raises: ConfigError if no row is left."""
     if not count:
         return []
-    what = f"{count} of {of} held-out rows have an answer longer than the context of '{model.name}'"
     if count == of:
-        raise ConfigError(
-            what, where=name, fix="Give rows with shorter answers, or a model with a longer context."
-        )
-    return [f"{name}: {what}, and are left out"]
+        raise ConfigError(f"{count} of {of} {what}", where=name, fix=fix)
+    return [_leaving(name, count, of, what)]
+
+
+def _leaving(name: str, count: int, of: int, what: str) -> str:
+    return f"{name}: {count} of {of} {what}, and are left out"
 
 
 def _token_counts(items: Sequence[HeldOutItem], tokenizer: Any) -> list[int]:

@@ -16,6 +16,7 @@ from nait.core.dataset.contamination import Contamination
 from nait.core.dataset.examples import Example, Target, Turn, as_target, gather
 from nait.core.errors import ConfigError
 from nait.core.statistics.results import Evaluation, Item
+from nait.data.columns.formats import find_layout
 from nait.eval.held_out import HeldOut
 from nait.eval.held_out.answer_tokens import answer_start
 from nait.models.prompts.templates import TextTemplate
@@ -128,6 +129,32 @@ def test_rows_whose_answer_exceeds_the_context_are_left_out_and_counted(tmp_path
     (first,) = [one.value for one in alone.evaluate(nano_model(), None, folder=tmp_path / "a").items
                 if one.metric == "nll"]  # fmt: skip
     assert next(one.value for one in found.items if one.metric == "nll") == pytest.approx(first, abs=1e-5)
+
+
+def test_rows_that_a_benchmark_leaves_out_are_counted(
+    tmp_path: Path,
+) -> None:
+    asked = [
+        {"question": "Which is blue?", "choices": ["the sea", "a fire"], "answer": answer}
+        for answer in ("the sea", "The sea.", "B")
+    ]
+    asked.append({"question": "Which is red?", "choices": ["a fire", "a fire"], "answer": "a fire"})
+    asked.append({"question": "Which is wet?", "choices": ["the sea", " "], "answer": "the sea"})
+    rows = [Example("", find_layout(one).read(one).turns, row=place) for place, one in enumerate(asked)]
+    rows.append(Example("", (Turn("Which is dry?", " "),), row=5))
+    suite = HeldOut().suite_of({"refs": rows}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    assert suite.sizes() == {"heldout_refs": 5, "heldout_refs_choices": 2}
+    assert suite.evaluate(nano_model(), None, folder=tmp_path).warnings[:2] == (
+        "heldout_refs: 1 of 6 held-out rows have an empty answer, and are left out",
+        "heldout_refs_choices: 3 of 5 held-out rows with options have an answer that is not one of several "
+        "different options, and are left out",
+    )
+    none = [one for one in rows if not one.answered]
+    with pytest.raises(ConfigError, match="1 of 1 held-out rows have an empty answer"):
+        HeldOut().suite_of({"refs": none}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    free = HeldOut().suite_of({"refs": rows[1:2]}, template=TEMPLATE, model=nano_model(), folder=tmp_path)
+    assert free.sizes() == {"heldout_refs": 1}
+    assert len(free.left_out) == 1
 
 
 def test_a_benchmark_without_a_row_that_fits_the_context_is_refused(tmp_path: Path) -> None:

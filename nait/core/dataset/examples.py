@@ -24,7 +24,8 @@ class Turn:
     """One instruction with its optional input, and the answer.
 
     An answer that is not `trained` is context: the model sees it, but it is never scored or trained on. `options`:
-    the answers to choose from, written as the answer is; empty where there are none. The id does not depend on them.
+    the answers to choose from, written as the answer is; empty where there are none. `offered`: whether the row lists
+    options, also if its answer is none of them. The id does not depend on these two.
     """
 
     instruction: str
@@ -32,6 +33,7 @@ class Turn:
     input: str = ""
     trained: bool = True
     options: tuple[str, ...] = field(default=(), compare=False)
+    offered: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

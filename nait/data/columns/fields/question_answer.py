@@ -119,7 +119,13 @@ class QuestionAnswer:
         plain = not (self.literal or given or earlier or options)
         if plain and (asked := read_prompt(question, answer, self.first, handling)):
             return Dialogue(asked.turns, asked.system, (*asked.notes, *notes))
-        turn = Turn(question, answer, given, options=possible_answers(options, answer))
+        turn = Turn(
+            question,
+            answer,
+            given,
+            options=possible_answers(options, answer),
+            offered=isinstance(options, AnswerOptions),
+        )
         if any(map(has_media_placeholder, (question, turn.input, answer))):
             notes.append(PLACEHOLDER)
         if earlier is None:
