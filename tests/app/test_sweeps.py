@@ -156,6 +156,15 @@ def test_the_report_says_how_far_reference_draws_agree(nait: Run, tmp_path: Path
         (["sweep=layers", "model=local", "model.path=/nowhere"], "there is no such folder"),
         (["sweep=transfer", "target=none"], "target: this sweep needs several targets. Use target=files"),
         (["sweep=transfer", "target=files"], "target.paths: a value is needed"),
+        (
+            ["experiment=paper_main", "target=gsm8k"],
+            "target.capabilities: there is no such key. Use a target with several sets: target=paper",
+        ),
+        (
+            ["experiment=paper_transfer", "target=nano"],
+            "nait: target.mirror: there is no such key. Known: capabilities",
+        ),
+        (["sweep=layers", "+model.nmae=a"], "nait: model.nmae: there is no such key. Did you mean 'name'?"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_refused_before_any_job(

@@ -24,6 +24,10 @@ MOST_VALUES = 20
 """The most values of a range that a message lists."""
 NAMED = ("selector", "name")
 """The only key that is not a parameter: a selector's name in tables."""
+NOT_OF_ONE = {
+    "target.capabilities": "Use a target with several sets: target=paper target.capabilities=[NAME], or target=files."
+}
+"""Key -> what to do instead, where the chosen option has a single set: experiments set the key for any option."""
 PARTS = {
     "template": "+template", "reference_template": "+template", "warmup": "train", "like": "+selector",
 }  # fmt: skip
@@ -45,9 +49,9 @@ def fit(node: Any, where: str) -> Any:
         node = {key: value for key, value in node.items() if key != "name"}  # of a selector inside a selector
     for key in node if wanted else ():
         if key not in wanted and not str(key).startswith("_") and (where, key) != NAMED:
-            raise replaced(f"{where}.{key}") or ConfigError(
-                "there is no such key", where=f"{where}.{key}", fix=did_you_mean(str(key), wanted)
-            )
+            place = f"{where}.{key}" if where else str(key)
+            fix = NOT_OF_ONE.get(place) or did_you_mean(str(key), wanted)
+            raise replaced(place) or ConfigError("there is no such key", where=place, fix=fix)
     fitted = {}
     for key, value in node.items():
         place = f"{where}.{key}" if where else str(key)

@@ -29,8 +29,11 @@ SEEDED = ("selector", "order", "template", "train", "eval", "data", "target")
 """Groups whose keys may depend on the run's seed."""
 
 
-def resolve(config: DictConfig) -> dict[str, Any]:
-    """The config as plain dicts and lists. Raises: ConfigError for a missing value or one of the wrong type."""
+def resolve(config: DictConfig, where: str = "") -> dict[str, Any]:
+    """The config, or the node `where` of it, as plain dicts and lists.
+
+    Raises: ConfigError for a missing value or one of the wrong type.
+    """
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
@@ -46,7 +49,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     if not 0 <= typed.get("seed", 0) <= LARGEST_SEED:
         fix = f"Give a whole number from 0 to {LARGEST_SEED:,}."
         raise ConfigError(f"{typed['seed']} is not a seed of the random generators", where="seed", fix=fix)
-    fitted: dict[str, Any] = fit(typed, "")
+    fitted: dict[str, Any] = fit(typed, where)
     return fitted
 
 

@@ -27,7 +27,7 @@ def layer_sets(model: DictConfig, *, _root_: DictConfig) -> str:
     _refuse_sweeping(_root_, "layer_sets")
     from nait.neurons.layer_sets import layer_sets as of_depth
 
-    sets = of_depth(build(resolve(model)).depth())
+    sets = of_depth(build(resolve(model, "model")).depth())
     return ",".join(str(one).replace(" ", "") for one in sets)
 
 
@@ -42,7 +42,7 @@ def each_and_all(target: DictConfig, otherwise: Sequence[str], *, _root_: DictCo
     if "capabilities" not in target:
         fix = "Use target=files 'target.paths={NAME: FILE, NAME: FILE}', or target=paper."
         raise ConfigError("this sweep needs several targets", where="target", fix=fix)
-    given = resolve(target)
+    given = resolve(target, "target")
     names = given.get("paths") or given.get("sets") or otherwise
     quoted = [QuotedString(str(name), Quote.single).with_quotes() for name in names]
     several = [quoted] if len(quoted) > 1 else []
