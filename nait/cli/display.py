@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,30 +25,30 @@ class JobFiles:
     """The files of the jobs of one sweep, in the sweep's folder.
 
     `earlier`: the files that earlier sweeps left in this folder. They count once a job has written them again.
+    `depth`: how many folders a job's own is below the sweep's.
     """
 
     folder: Path
     earlier: Mapping[Path, Version] = field(default_factory=dict)
+    depth: int = 1
 
     @classmethod
-    def at_start(cls, folder: Path) -> JobFiles:
+    def at_start(cls, folder: Path, *, depth: int = 1) -> JobFiles:
         """The files of a sweep that begins now. Records of killed jobs are settled first, which rewrites them."""
-        for path in folder.glob(f"*/{RUN}"):
+        files = cls(folder, depth=depth)
+        for path, _ in files._versions(RUN):
             settle(path.parent)
-        return cls(
-            folder, {path: version for name in (RUN, PLAN) for path, version in _versions(folder, name)}
-        )
+        return replace(files, earlier=dict(one for name in (RUN, PLAN) for one in files._versions(name)))
 
     def written(self, name: str) -> list[Path]:
-        """The files with this name that jobs of this sweep have written."""
-        return [path for path, version in _versions(self.folder, name) if self.earlier.get(path) != version]
+        """The files with this name that jobs of this sweep have written, in the order of the jobs' numbers."""
+        return [path for path, version in self._versions(name) if self.earlier.get(path) != version]
 
-
-def _versions(folder: Path, name: str) -> Iterator[tuple[Path, Version]]:
-    for path in sorted(folder.glob(f"*/{name}"), key=_place):
-        with suppress(FileNotFoundError):  # a job may be replaced meanwhile
-            facts = path.stat()
-            yield path, (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    def _versions(self, name: str) -> Iterator[tuple[Path, Version]]:
+        for path in sorted(self.folder.glob(f"{'*/' * self.depth}{name}"), key=_place):
+            with suppress(FileNotFoundError):  # a job may be replaced meanwhile
+                facts = path.stat()
+                yield path, (facts.st_ino, facts.st_mtime_ns, facts.st_size)
 
 
 def _place(path: Path) -> tuple[bool, int, str]:
@@ -62,7 +62,7 @@ def states(files: JobFiles) -> list[dict[str, Any]]:
     found = []
     for path in files.written(RUN):
         try:
-            found.append({"folder": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))})
+            found.append({"folder": str(path.parent), **json.loads(path.read_text(encoding="utf-8"))})
         except (OSError, json.JSONDecodeError):
             continue  # being replaced; the next poll reads it
     return found

@@ -43,8 +43,11 @@ class Sweep(Callback):  # type: ignore[misc]
         return {"display": None, "files": None, "jobs": 0, "serial_jobs": 0, "started": 0.0}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Log the sweep's minimum detectable difference."""
-        self.files = JobFiles.at_start(Path(config.hydra.sweep.dir))
+        """Note the files that are in the folder already, and log the sweep's minimum detectable difference."""
+        sweep = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+        assert isinstance(sweep, dict)
+        depth = str(sweep["subdir"]).strip("/").count("/") + 1
+        self.files = JobFiles.at_start(Path(config.hydra.sweep.dir), depth=depth)
         try:
             OmegaConf.to_container(config.hydra.sweeper, resolve=True)
         except OmegaConfBaseException:
