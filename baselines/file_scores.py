@@ -31,6 +31,8 @@ NAMED = 20
 """The number of unmatched rows that a warning names."""
 WHOLE = re.compile(r"\d+\.0+")
 """An id that is a whole number, written as a fraction."""
+SHOWN = 3
+"""The number of keys of file and pool that an error shows."""
 ABSENT, EMPTY = "not in the file of scores", "empty in the file of scores"
 """Reasons why a row of the pool has no score."""
 
@@ -100,12 +102,14 @@ class FileScores:
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:  # noqa: ARG002
         """A column for each of the file's, or the column `any` for a single one. Opens no model.
 
-        Raises: DataError when two rows of the file score one row differently.
+        Raises: DataError when two rows of the file score one row differently, or when none is of the pool.
         """
         keys = [_key(example, self._rows.join) for example in pool.examples]
         rows = _with_whole_ids(self._rows, set(keys))
         places = _places(rows)
         found = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
+        if keys and (found < 0).all():
+            raise _nothing_in_common(rows, keys)
         sign = -1.0 if self.direction == "lowest" else 1.0
         values = np.where(found[:, None] < 0, np.nan, sign * rows.values[found])
         blank = np.asarray(np.isnan(values).all(axis=1), dtype=np.bool_)
@@ -160,6 +164,17 @@ def _key(example: Example, join: str) -> str | int:
     if join == ROW:
         return example.row
     return example.id if join == ID else content_id(example.system, example.turns)
+
+
+def _nothing_in_common(rows: ScoreRows, keys: Sequence[str | int]) -> DataError:
+    theirs = rows.places if rows.join == TEXT else [str(key) for key in rows.keys]
+    shown = "" if rows.join == TEXT else f"; the pool has {_some([str(key) for key in keys[:SHOWN]])}"
+    return DataError(
+        f"no row of the file of scores matches a row of the pool (joined by {rows.join}): the file has "
+        f"{_some(theirs[:SHOWN])}{shown}",
+        where="selector.path",
+        fix="Choose another selector.join (id, row, text) or selector.key.",
+    )
 
 
 def _with_whole_ids(rows: ScoreRows, known: set[str | int]) -> ScoreRows:

@@ -126,6 +126,18 @@ def test_whole_numbers_that_a_tool_wrote_as_fractions_are_ids(tmp_path: Path) ->
     assert dict(zip(table.ids, table.values[:, 0].tolist(), strict=True)) == {"1": 6.0, "1.0": 5.0}
 
 
+@pytest.mark.parametrize(
+    ("join", "shown"),
+    [("id", "x0, x1, x2; the pool has r70, r71, r72"), ("row", "900, 901, 902; the pool has ")],
+)
+def test_a_file_of_another_pool_is_an_error_that_shows_both_keys(
+    tmp_path: Path, join: str, shown: str
+) -> None:
+    path = written(tmp_path, [{"id": f"x{k}", "row": 900 + k, "score": k} for k in range(9)])
+    with pytest.raises(DataError, match=rf"joined by {join}\): the file has {shown}.*selector.join"):
+        scored(path, join=join)
+
+
 def test_rows_are_chosen_by_equal_numbers(tmp_path: Path) -> None:
     rows = [{"row": k % 15, "turn": float(k // 15), "score": k} for k in range(30)]
     assert np.nanmin(scored(written(tmp_path, rows, "parquet"), only={"turn": 1}).values) == 15
@@ -283,14 +295,18 @@ def test_an_option_of_another_type_is_refused(options: dict[str, Any]) -> None:
 
 
 def test_columns_that_get_one_name_are_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, [{"id": "r1", "a": 1, "score:a": 2}])
+    path = written(tmp_path, [{"id": "r99", "a": 1, "score:a": 2}])
     with pytest.raises(ConfigError, match="two columns have the name 'a'"):
         scored(path, columns=["a", "score:a"])
 
 
 def test_names_of_a_file_with_controls_are_shown_as_escapes(tmp_path: Path) -> None:
     path = tmp_path / "scores.jsonl"
-    path.write_text('{"id": "a\\n10:00:00 W\\ud800", "score:\\u001b[2J": 1, "score:b": 2}\n')
+    rows = [
+        '{"id": "a\\n10:00:00 W\\ud800", "score:\\u001b[2J": 1, "score:b": 2}',
+        '{"id": "r99", "score:b": 3}',
+    ]
+    path.write_text("\n".join(rows) + "\n")
     table = scored(path)
     assert table.targets == ("\\x1b[2J", "b")
     assert "a 10:00:00 W\\ud800" in table.warnings[1]
