@@ -179,3 +179,13 @@ def test_a_failed_job_leaves_the_others_their_leaderboard(nait: Run, tmp_path: P
     assert [(row["selector"], row["seed"]) for row in json.loads(board.read_text())] == [
         ("random", 0), ("random", 1),
     ]  # fmt: skip
+
+
+def test_the_jobs_after_a_failed_batch_run_too(nait: Run, tmp_path: Path) -> None:
+    words = ("stages=[select,report]", "selector.path=nowhere.parquet", "tracking=files")
+    done = nait("-m", "selector=scores,random,length", "hydra.sweeper.max_batch_size=1", *words)
+    assert done.returncode == 2
+    assert "there is no such file" in done.stderr
+    assert "Failed before it began: 1 job." in done.stdout
+    (board,) = (tmp_path / "runs").rglob("leaderboard.json")
+    assert [row["selector"] for row in json.loads(board.read_text())] == ["random", "length"]

@@ -49,16 +49,15 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
         OmegaConf.save(self.config, folder / "multirun.yaml")
         mask_saved(self.config)
         size = self.max_batch_size or len(jobs.overrides)
-        returns = []
-        for start in range(0, len(jobs.overrides), size):
-            returns.append(self.launcher.launch(jobs.overrides[start : start + size], initial_job_idx=start))
-            states = {one.status for results in returns for one in results}
-            if states == {
-                JobStatus.COMPLETED,
-                JobStatus.FAILED,
-            }:  # Hydra ends such a sweep without its callbacks
-                self.hydra_context.callbacks.on_multirun_end(config=self.config)
-            _ = [one.return_value for one in returns[-1]]  # re-raises a job's error
+        returns = [
+            self.launcher.launch(jobs.overrides[start : start + size], initial_job_idx=start)
+            for start in range(0, len(jobs.overrides), size)
+        ]
+        done = [one for results in returns for one in results]
+        if {one.status for one in done} == {JobStatus.COMPLETED, JobStatus.FAILED}:
+            # Hydra ends such a sweep without its callbacks.
+            self.hydra_context.callbacks.on_multirun_end(config=self.config)
+        _ = [one.return_value for one in done]  # re-raises a job's error
         return returns
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
