@@ -344,7 +344,8 @@ def _with_adapter(network: Any, folder: Path) -> Any:
 def _merged(adapted: Any, merge: Merge, folder: Path) -> Any:
     """The base network with the adapter added to copies of its weights, or `adapted` where that is not asked for.
 
-    Raises: ModelError if it is asked for, and the weights are quantised, sharded or shared with another module.
+    Raises: ModelError if it is asked for, and the weights are quantised, sharded or shared with another module; if
+    a sum of both is not finite.
     """
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -364,7 +365,14 @@ def _merged(adapted: Any, merge: Merge, folder: Path) -> Any:
     if merge == "auto" and any(weight.dtype != torch.float32 for weight in weights):
         return adapted
     values = [(weight, weight.data) for weight in weights]
-    network = adapted.merge_and_unload(safe_merge=True)  # it adds to copies: `values` stay as they are
+    try:
+        network = adapted.merge_and_unload(safe_merge=True)  # it adds to copies: `values` stay as they are
+    except ValueError as error:  # peft's for sums that are infinite or not numbers
+        raise ModelError(
+            "the adapter is too large: weights to which it is added are infinite or not numbers",
+            where=str(folder),
+            fix="Train it again with a lower train.learning_rate.",
+        ) from error
     _replaced[network] = values
     return network
 

@@ -103,6 +103,24 @@ def test_a_broken_adapter_is_not_added_to_the_weights(
     assert any("lora_A" in name for name, _ in network.named_parameters())
 
 
+@pytest.mark.parametrize("merge", ["auto", True])
+def test_an_adapter_whose_product_overflows_is_one_message(
+    merge: Any, tiny: Any, trained: dict[str, Path], tmp_path: Path
+) -> None:
+    """Each of its own values is finite."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(trained["lora"], tmp_path, dirs_exist_ok=True)
+    weights = {
+        name: torch.full_like(one, 1e25) for name, one in load_file(tmp_path / ADAPTER_WEIGHTS).items()
+    }
+    save_file(weights, tmp_path / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"the adapter is too large.* lower train.learning_rate"):
+        load_adapted(tiny, tmp_path, merge=merge)
+    assert logits(load_adapted(tiny, None)[0]).equal(logits(tiny.load()[0]))
+
+
 @pytest.mark.parametrize("kind", ["lora", "full"])
 def test_a_trained_model_loads_in_eval_mode_and_differs_from_the_base(
     kind: str, trained: dict[str, Path], tiny: Any
