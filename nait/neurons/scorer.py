@@ -84,10 +84,11 @@ class Nait:
 
     @property
     def version(self) -> int:
-        """The version of the scores: that of the site; one more where statistics of the pool enter them, which are of
-        rows that can be selected."""
-        over_pool = self.layer_weight == "zscore" or self.center or self._needs_pool_mean
-        return self.candidate_reading.site_version + over_pool
+        """The version of the scores: that of the site, plus one.
+
+        Since then, the layers' shares are of rows that can be selected, and so are statistics of the pool in scores.
+        """
+        return self.candidate_reading.site_version + 1
 
     @property
     def candidate_reading(self) -> Reading:
