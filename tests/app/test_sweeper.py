@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.utils import JobReturn
-from hydra_plugins.nait import covering
+from hydra_plugins.nait import covering, targets_of
 
 import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
@@ -41,6 +41,28 @@ def test_each_value_is_composed_once_and_no_more_combinations_than_that_takes() 
 def test_values_of_a_dotted_key_are_composed_once_together_and_options_each() -> None:
     batch = [["selector=rds", "selector.subset=0"], ["selector=rds", "selector.subset=1"], ["selector=ifd"]]
     assert covering(batch) == [batch[0], batch[2]]
+
+
+def test_jobs_with_other_targets_are_told_that_held_out_rows_are_no_common_benchmark(
+    nait: Run, home: Path
+) -> None:
+    words = [
+        "-m",
+        *(word for word in given(home) if not word.startswith(("target", "eval"))),
+        "selector=random",
+    ]
+    words += ["target=files", f"target.paths={{a: {home}/pool.jsonl, b: {home}/pool.jsonl}}", "eval=heldout"]
+    for swept, told in (
+        ("target.capabilities=[a],[b]", True),
+        ("seed=0,1", False),
+        ("target.seed=0,1", False),
+    ):
+        done = nait(*words, "plan=true", swept, bare=True)
+        assert done.returncode == 0, done.stderr
+        assert ("no transfer matrix" in done.stderr) is told
+    assert targets_of(["seed=1", "target.capabilities=[a]", "target.seed=3", "++target=files"]) == (
+        "target.capabilities=[a]", "++target=files",
+    )  # fmt: skip
 
 
 def test_a_serial_sweep_says_which_job_begins_and_the_time_left() -> None:

@@ -20,6 +20,12 @@ from nait.cli.config.saved_config import mask_saved
 from nait.core.errors import ConfigError
 
 GROUPS = ("data", "model", "target")
+TARGETS = ("target", "target.path", "target.paths", "target.capabilities")
+HELD_OUT = "nait.eval.held_out.HeldOut"
+OWN_BENCHMARKS = (
+    "With eval=heldout, the benchmark of a job is its own targets' rows: jobs with different targets share none, so "
+    "they have separate tables and no transfer matrix. For one, evaluate tasks of lm-evaluation-harness."
+)
 log = logging.getLogger("nait")
 
 
@@ -63,13 +69,20 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose as many jobs as needed for each option and each key of the sweep to occur once.
 
+        Logs a warning for jobs that have no benchmark in common.
+
         Raises: the errors of composing; ConfigError for a job that `check_own_pool` refuses.
         """
         loader = self.hydra_context.config_loader
+        held_out = False
         for overrides in covering(batch):
             config = loader.load_sweep_config(self.config, list(overrides))
             builds = {group: str(OmegaConf.select(config, f"{group}._target_")) for group in GROUPS}
             check_own_pool(builds, partial(chosen, loader, [*config.hydra.overrides.hydra, *overrides]))
+            evaluator = config.eval or {}
+            held_out = held_out or (evaluator.get("_target_") == HELD_OUT and not evaluator.get("test"))
+        if held_out and len(set(map(targets_of, batch))) > 1:
+            log.warning("%s", OWN_BENCHMARKS)
 
 
 def check_launcher(launcher: Mapping[str, Any]) -> None:
@@ -104,3 +117,8 @@ def covering(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
             seen.update(new)
             kept.append(overrides)
     return kept
+
+
+def targets_of(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides that choose a job's targets. Others choose some of a target's rows."""
+    return tuple(one for one in overrides if one.lstrip("+").partition("=")[0] in TARGETS)
