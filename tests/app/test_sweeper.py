@@ -43,9 +43,7 @@ def test_values_of_a_dotted_key_are_composed_once_together_and_options_each() ->
     assert covering(batch) == [batch[0], batch[2]]
 
 
-def test_jobs_with_other_targets_are_told_that_held_out_rows_are_no_common_benchmark(
-    nait: Run, home: Path
-) -> None:
+def test_a_warning_says_that_held_out_rows_are_no_benchmark_of_several_targets(nait: Run, home: Path) -> None:
     words = [
         "-m",
         *(word for word in given(home) if not word.startswith(("target", "eval"))),
