@@ -43,7 +43,9 @@ def test_values_of_a_dotted_key_are_composed_once_together_and_options_each() ->
     assert covering(batch) == [batch[0], batch[2]]
 
 
-def test_a_warning_says_that_held_out_rows_are_no_benchmark_of_several_targets(nait: Run, home: Path) -> None:
+def test_a_sweep_over_targets_warns_that_held_out_rows_give_each_job_its_own_benchmark(
+    nait: Run, home: Path
+) -> None:
     words = [
         "-m",
         *(word for word in given(home) if not word.startswith(("target", "eval"))),
