@@ -100,7 +100,8 @@ class Sweep(Callback):  # type: ignore[misc]
             from nait.core.estimates.plans import predicted_total
 
             plans = [json.loads(path.read_text()) for path in self._files(config).written(PLAN)]
-            total = f"{len(plans)} jobs: {predicted_total(plans):.1f} s, unknown times not counted."
+            known = f"{predicted_total(plans):.1f} s, unknown times not counted."
+            total = f"{counted(len(plans), 'job')}: {known}"
             print(" ".join([total, _detectable(config)]).strip())  # noqa: T201
             return
         if "report" not in config.stages:

@@ -63,8 +63,8 @@ def test_a_sweep_in_the_folder_of_an_earlier_one_has_its_own_jobs_alone(nait: Ru
         rows = json.loads((tmp_path / "sweep" / "report" / "leaderboard.json").read_text())
         assert [row["seed"] for row in rows] == seeds
     planned = nait(*sweep, "seed=0,1,3", "plan=true")
-    assert "3 jobs" in planned.stdout
-    assert "1 jobs" in nait(*sweep, "seed=0", "plan=true").stdout
+    assert "3 jobs: " in planned.stdout
+    assert "1 job: " in nait(*sweep, "seed=0", "plan=true").stdout
 
 
 def test_the_jobs_of_a_sweep_may_have_folders_in_folders(nait: Run, tmp_path: Path) -> None:

@@ -384,7 +384,7 @@ def test_a_comparison_by_held_out_rows_can_be_planned(nait: Run) -> None:
     assert done.returncode == 0, done.stderr
     assert "Items in the evaluation: " in done.stdout
     assert "Smallest true difference" not in done.stdout  # the result is a loss, no share of items
-    assert "1 jobs: " in done.stdout
+    assert "1 job: " in done.stdout
     assert "Callback" not in done.stderr
 
 
