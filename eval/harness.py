@@ -19,7 +19,7 @@ from typing import Any, Literal
 from nait.core.contracts import Model
 from nait.core.dataset.contamination import EvaluationText
 from nait.core.errors import ConfigError, ModelError
-from nait.core.inputs.checks import check_choice, check_flag, check_whole
+from nait.core.inputs.checks import check_choice, check_whole
 from nait.core.statistics.results import Evaluation
 from nait.eval.built_tasks import built_tasks, item_texts
 from nait.eval.code_execution.code_eval import CodeEval, code_settings, code_warnings
@@ -132,14 +132,18 @@ class LmEval:
             check_numbers(name, getattr(self, name))
         if self.batch_size != "auto" and (isinstance(self.batch_size, str) or self.batch_size < 1):
             raise ConfigError(f"'{self.batch_size}' is neither above 0 nor 'auto'", where="eval.batch_size")
-        if self.merge_adapter != "auto":
-            check_flag("eval.merge_adapter", self.merge_adapter)
-            if self._server is not None:
-                raise ConfigError(
-                    f"backend={self.backend} loads the adapter itself",
-                    where="eval.merge_adapter",
-                    fix="Set it to auto.",
-                )
+        if self.merge_adapter != "auto" and not isinstance(self.merge_adapter, bool):
+            raise ConfigError(
+                f"{self.merge_adapter!r} is neither true, false nor auto",
+                where="eval.merge_adapter",
+                fix="Set it to auto.",
+            )
+        if self.merge_adapter != "auto" and self._server is not None:
+            raise ConfigError(
+                f"backend={self.backend} loads the adapter itself",
+                where="eval.merge_adapter",
+                fix="Set it to auto.",
+            )
         if self.fewshot_as_multiturn and not self.apply_chat_template:
             raise ConfigError(
                 "turns need a chat template",

@@ -296,6 +296,11 @@ def test_prompts_beyond_the_context_of_a_server_are_counted(
     assert max(sent) == most - 1
 
 
+def test_whether_an_adapter_is_merged_is_true_false_or_auto() -> None:
+    with pytest.raises(ConfigError, match=r"eval\.merge_adapter: 'ja' is neither true, false nor auto"):
+        LmEval(["gsm8k"], merge_adapter="ja")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("merge", [True, False])
 def test_a_server_loads_an_adapter_itself(merge: bool) -> None:
     with pytest.raises(ConfigError, match=r"eval\.merge_adapter: backend=endpoint loads the adapter itself"):
