@@ -102,10 +102,12 @@ class LoraRecipe:
 def attach(network: Any, lora: LoraRecipe) -> Any:
     """The network with a new LoRA adapter, initialised from torch's global generator: seed that first.
 
-    Raises: ModelError when a target module is missing, or shares its weights with the embeddings.
+    Raises: ModelError when a target module is missing, or shares its weights with the embeddings; for an offloaded
+    network.
     """
     from peft import LoraConfig, get_peft_model
 
+    _check_on_devices(network)
     names = lora.target_modules
     if not isinstance(names, str):
         _check_targets(network, names, where=TARGETS)
@@ -142,6 +144,17 @@ def attach(network: Any, lora: LoraRecipe) -> Any:
             if _FACTOR.search(name)
         }
     return adapted
+
+
+def _check_on_devices(network: Any) -> None:
+    """Raises: ModelError for a network with offloaded layers, beside which the factors would have no values."""
+    places = {str(place) for place in (getattr(network, "hf_device_map", None) or {}).values()}
+    if places & {"cpu", "disk"} and any(one.is_meta for one in network.parameters()):
+        raise ModelError(
+            "the devices do not hold the whole model: some layers are offloaded, and they take no adapter",
+            where="model.device_map",
+            fix="Use more or larger devices, or model.dtype=bfloat16.",
+        )
 
 
 def _check_targets(network: Any, names: Sequence[str], *, where: str) -> None:
@@ -324,6 +337,7 @@ def _with_adapter(network: Any, folder: Path) -> Any:
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
     from safetensors.torch import load_file
 
+    _check_on_devices(network)
     with reading(folder):
         config = read_json(folder / ADAPTER_CONFIG)
         saved = {key: value for key, value in config.items() if key in FIELDS}

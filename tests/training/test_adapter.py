@@ -276,3 +276,25 @@ def test_an_adapter_of_the_models_own_weights_is_read(start: Any, tiny: Any, tmp
     config = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"], init_lora_weights=start)
     get_peft_model(tiny.load_network(), config).save_pretrained(tmp_path)
     load_adapted(tiny, tmp_path)
+
+
+def test_an_offloaded_model_takes_no_adapter(tiny: Any, trained: dict[str, Path], tmp_path: Path) -> None:
+    """The factors beside its layers would have no values, and answers those of other weights."""
+    from accelerate import dispatch_model
+
+    def offloaded() -> Any:
+        network = tiny.load_network()
+        parts = [name for name, _ in network.model.named_children() if name != "layers"]
+        places: dict[str, Any] = {f"model.{name}": "cpu" for name in parts} | {"lm_head": "cpu"}
+        places |= {f"model.layers.{k}": "disk" for k in range(len(network.model.layers))}
+        return dispatch_model(network, places, main_device="cpu", offload_dir=tmp_path)
+
+    class Offloaded(type(tiny)):  # type: ignore[misc]
+        def load_network(self) -> Any:
+            return offloaded()
+
+    with pytest.raises(ModelError, match=r"model\.device_map: .* some layers are offloaded"):
+        attach(offloaded(), LoraRecipe(r=2))
+    model = Offloaded(**{name: getattr(tiny, name) for name in tiny.__dataclass_fields__})
+    with pytest.raises(ModelError, match=r"model\.device_map: .* some layers are offloaded"):
+        load_adapted(model, trained["lora"])
