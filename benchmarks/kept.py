@@ -13,12 +13,15 @@ import numpy.typing as npt
 
 from benchmarks.models import load, shape, texts
 from nait.core.dataset.examples import Example, Pool, Target, Turn, as_target, gather
+from nait.core.dataset.token_table import token_table
 from nait.models.prompts.templates import TextTemplate
 from nait.models.tokens.tokenizers import open_tokenizer
 from nait.nano.pools import nano_model
 from nait.neurons.scorer import Nait
+from nait.signals.encodings import VERSION
 from nait.signals.extractor import StoredExtractor
 from nait.signals.specs.activations import Features, Signal
+from nait.signals.token_store import write_tokens
 from nait.store import Store
 
 TEMPLATE = TextTemplate(prompt="### Instruction:\n{user}\n\n### Response:\n")
@@ -98,10 +101,19 @@ def scored(root: Path, rows: Pool, references: Target, name: str) -> tuple[Store
     generator = np.random.default_rng(0)
     features = generator.normal(size=(len(references), layers, width)) + 0.5
     _keep(extractor, references, Features(Nait().reference_reading), features)
+    _keep_tokens(extractor, rows)
     ((_, _, signals),) = Nait().requests(rows, [references], extractor)
     for signal in signals:
         _keep(extractor, rows, signal, generator.normal(size=(len(rows), 1, layers)))
     return extractor, list(signals)
+
+
+def _keep_tokens(extractor: StoredExtractor, rows: Pool) -> None:
+    """A question of one token and an answer of one for each row."""
+    count = len(rows)
+    table = token_table([[1, 2]] * count, [[False, True]] * count, [False] * count)
+    key = {"encoding": VERSION, "purpose": "score", **extractor.identity(rows)}
+    extractor.store.produce("encodings", key, lambda part: write_tokens(part, [table]))
 
 
 def _keep(
