@@ -22,6 +22,8 @@ KEPT = 0.5
 """A warning appears when rounding to the checkpoint's dtype keeps a smaller share of the changes."""
 FEWEST_UPDATES = 5
 """With fewer updates, the losses of single batches show no trend."""
+EXACT = 0.1
+"""A warning appears when whole updates read a larger share more, or less, than the recipe asks for."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,32 @@ def warnings(
                 "(nats a token). Change train.learning_rate, or train for more updates."
             )
     return found
+
+
+def length_warnings(
+    facts: Mapping[str, Any], *, epochs: float | None, max_tokens: int | None, batch_size: int
+) -> list[str]:
+    """A warning if the training read far more, or less, than the epochs or tokens that the recipe names.
+
+    Tables name the recipe. Few rows are few updates, and half an epoch of one update is a whole one.
+
+    `epochs`, `max_tokens`: what ends the training; None if it does not. `facts`: what the training read.
+    """
+    if max_tokens is not None:
+        asked, read, key = float(max_tokens), float(facts["tokens_seen"]), f"train.max_tokens={max_tokens}"
+        shown = f"{facts['tokens_seen']} tokens"
+    elif epochs is not None:
+        asked, read, key = epochs, facts["rows_read"] / facts["rows"], f"train.epochs={epochs:g}"
+        shown = f"{read:.3g} epochs"
+    else:
+        return []
+    if abs(read / asked - 1) <= EXACT:
+        return []
+    return [
+        f"Training read {shown}, not {key}: it ends with a whole update of train.batch_size={batch_size} rows, "
+        f"and the {facts['rows']} rows took {facts['steps']}. Lower train.batch_size, or name the length by "
+        "train.max_steps."
+    ]
 
 
 def loss_trend(steps: Sequence[Mapping[str, float]]) -> tuple[float, float]:

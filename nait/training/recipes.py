@@ -326,6 +326,12 @@ class FineTune:
             dtype=str(dtype).removeprefix("torch."),
             zero_adapter=self.lora is not None and adapter.is_zero(network),
         )
+        warnings += health.length_warnings(
+            facts,
+            epochs=self.epochs if self.max_steps is None else None,
+            max_tokens=self.max_tokens,
+            batch_size=self.batch_size,
+        )
         warnings += halved(most, facts["device_tokens"])
         adapter.release(network)
         return {**facts, **shares, "warnings": warnings, **attempt.facts()}

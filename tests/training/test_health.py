@@ -214,3 +214,29 @@ def test_the_last_update_of_an_epoch_reads_the_rows_that_are_left(
     steps: int, rows: int, batch: int, read: int
 ) -> None:
     assert rows_read(steps, rows, batch) == read
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (replace(LORA, epochs=0.5, batch_size=64), "read 1 epochs, not train.epochs=0.5"),
+        (replace(LORA, epochs=2, batch_size=64), ""),
+        (replace(LORA, epochs=0.5, batch_size=1), ""),
+        (replace(LORA, max_tokens=1, batch_size=64), "tokens, not train.max_tokens=1"),
+        (replace(LORA, max_steps=1, epochs=0.5, batch_size=64), ""),
+    ],
+    ids=[
+        "half an epoch of one update",
+        "whole epochs",
+        "half of many",
+        "fewer tokens than an update",
+        "steps",
+    ],
+)
+def test_a_length_that_whole_updates_cannot_have_is_a_named_warning(
+    run: Run, recipe: FineTune, said: str
+) -> None:
+    """Tables name the recipe's epochs: half an epoch of one update has the weights of a whole one."""
+    warnings = [text for text in run(recipe)["warnings"] if text.startswith("Training read ")]
+    assert said in "".join(warnings)
+    assert bool(said) == bool(warnings)
