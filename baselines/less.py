@@ -226,7 +226,7 @@ class Less:
 
     def drawn(self, pool: Pool, extractor: Extractor) -> list[str]:
         """The ids of the warm-up's rows, drawn by id from the rows that have an answer to train on."""
-        able_n = trainable(pool.examples, extractor.tokens(pool))
+        able_n = trainable(pool, extractor.tokens(pool))
         able = [key for key, can in zip(pool.ids, able_n, strict=True) if can]
         if not able:
             raise DataError("no row has an answer to train on", where="data", fix="Raise model.max_length.")

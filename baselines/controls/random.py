@@ -88,7 +88,7 @@ class LengthMatched:
     def score(self, pool: Pool, targets: Sequence[Target], extractor: Extractor) -> ScoreTable:
         """One column for all targets: minus the position at which a row is drawn; the first row scores highest."""
         table = self.like.score(pool, targets, extractor)
-        able_n = trainable(pool.examples, extractor.tokens(pool))
+        able_n = trainable(pool, extractor.tokens(pool))
         unable = {key: "" for key, able in zip(pool.ids, able_n, strict=True) if not able}
         ranking = (RoundRobin() if self._in_turn else BestRank())(table.without(unable))
         lengths = extractor.lengths(pool)

@@ -52,7 +52,7 @@ class Warmup:
         (h_nd,) = extractor.measure(pool, [Embedding("mean", part="prompt")])
         cluster_n = _clusters(h_nd, min(self.clusters, len(pool)), self.seed)
         draws = np.asarray([unit_interval("warmup", self.seed, key) for key in pool.ids])
-        able_n = trainable(pool.examples, run.tokens(pool))
+        able_n = trainable(pool, run.tokens(pool))
         chosen: list[str] = []
         for cluster in np.unique(cluster_n):
             rows = np.flatnonzero((cluster_n == cluster) & able_n)

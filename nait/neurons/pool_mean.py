@@ -34,7 +34,7 @@ def sample(pool: Pool, able_n: npt.NDArray[np.bool_], rows: int, seed: int) -> P
 
 def able_rows(pool: Pool, extractor: Extractor) -> npt.NDArray[np.bool_]:
     """Which rows [N] of the pool can be selected."""
-    return trainable(pool.examples, extractor.tokens(pool))
+    return trainable(pool, extractor.tokens(pool))
 
 
 def mean_reading(rows: Pool, reading: Reading, extractor: Extractor) -> Floats:

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from nait.core.addresses import digest_lines
@@ -87,6 +88,11 @@ class Pool:
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(example.id for example in self.examples)
+
+    @cached_property
+    def answered(self) -> tuple[bool, ...]:
+        """For each row, whether any trained answer has a visible character."""
+        return tuple(example.answered for example in self.examples)
 
 
 @dataclass(frozen=True)

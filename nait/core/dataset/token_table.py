@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nait.core.dataset.examples import Example
+from nait.core.dataset.examples import Pool
 
 BLOCK_ROWS = 4096
 
@@ -70,9 +70,9 @@ class TokenTable:
         return self.input_ids[span], self.answer[span]
 
 
-def trainable(examples: Sequence[Example], table: TokenTable) -> npt.NDArray[np.bool_]:
+def trainable(pool: Pool, table: TokenTable) -> npt.NDArray[np.bool_]:
     """Which rows [N] have an answer within the length limit. Only these can be selected."""
-    answered_n = np.asarray([example.answered for example in examples], dtype=np.bool_)
+    answered_n = np.asarray(pool.answered, dtype=np.bool_)
     return np.asarray(answered_n & (table.answer_tokens > 0))
 
 
