@@ -173,10 +173,14 @@ Lengths = tuple[str, int, float, float, float, float]
 
 
 def lengths(picks: Sequence[Picks]) -> list[Lengths]:
-    """The answer lengths of the pool and of each selection, means over seeds."""
+    """The answer lengths of the pool and of each selection, means over seeds.
+
+    Of the pool, the rows that can be trained on: the others have no answer tokens within the length limit.
+    """
     found: list[Lengths] = []
     if picks:
-        found.append(("the pool", *_quartiles(picks[0].first.answer_tokens)))
+        tokens = picks[0].first.answer_tokens
+        found.append(("the pool", *_quartiles(tokens[tokens > 0])))
     for name, one in zip(names(picks), picks, strict=True):
         rows, *numbers = np.mean([_quartiles(_answers(chosen)) for chosen in one.by_seed.values()], axis=0)
         found.append((name, round(rows), *map(float, numbers)))

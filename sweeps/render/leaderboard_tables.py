@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from nait.core.inputs.visible_text import visible_line
@@ -97,7 +98,7 @@ def long_cells(lines: Sequence[Line], *, control: str = CONTROL) -> tuple[list[s
 
 
 def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benchmarks) -> list[list[Line]]:
-    """The lines of each method, target and budget, sorted by target, then by the target's own benchmark, best first.
+    """The lines of each method, target and budget, by target, budget and the target's own benchmark, best first.
 
     `everything`: all lines of the table, which determine the benchmarks.
     """
@@ -109,14 +110,27 @@ def _methods(lines: Sequence[Line], everything: Sequence[Line], benchmarks: Benc
     shared = budgets.pop() if len(budgets) == 1 else ""
     deciding = {target: leading(target, everything, benchmarks) for target in {line.target for line in lines}}
 
-    def place(group: list[Line]) -> tuple[str, str, str, bool, float, float]:
+    def place(group: list[Line]) -> tuple[str, str, tuple[str, float], bool, float, float]:
         first = group[0]
         values = [line.worth for line in group if line.task in deciding[first.target]]
         mean = sum(values) / len(values) if values else 0.0
         budget = shared if first.budgetless else first.budget
-        return first.model, first.target, budget, not values, -mean, -first.truth.get("precision", 0.0)
+        return (
+            first.model,
+            first.target,
+            by_amount(budget),
+            not values,
+            -mean,
+            -first.truth.get("precision", 0.0),
+        )
 
     return sorted(groups.values(), key=place)
+
+
+def by_amount(budget: str) -> tuple[str, float]:
+    """The place of a budget among others: by its unit, then by its number. 30% is before 100%."""
+    found = re.match(r"\d+(?:\.\d+)?(?:e-?\d+)?", budget)
+    return (budget[found.end() :], float(found.group())) if found else (budget, 0.0)
 
 
 def written(text: str, form: str) -> str:

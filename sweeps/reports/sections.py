@@ -234,7 +234,8 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
     blocks.append(
         Table.of(
             "lengths", ["selection", "rows", "mean", "25 %", "median", "75 %"], body,
-            caption="Answer tokens of the selected rows and of the pool, means over seeds.",
+            caption="Answer tokens of the selected rows, and of the pool's rows with an answer within max_length; "
+            "means over seeds.",
         )
     )  # fmt: skip
     stable = [

@@ -26,7 +26,7 @@ from nait.core.inputs.shapes import (
 )
 from nait.store import is_signed, signed, write_json, write_text
 from nait.sweeps.grouping.boards import PlacedRun
-from nait.sweeps.render.leaderboard_tables import number
+from nait.sweeps.render.leaderboard_tables import by_amount, number
 from nait.sweeps.render.markdown import escaped, table
 from nait.sweeps.reports.leaderboard import Measured
 from nait.sweeps.stats.aggregates import Line
@@ -194,7 +194,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     tasks = sorted({one["task"] for row in rows for one in row["results"]})
     header = ["method", "target", "budget", "seeds", *tasks, "select s", "row"]
     body = []
-    for row in sorted(rows, key=lambda row: (row["target"], row["budget"], -_mean_gain(row), row["id"])):
+    for row in sorted(
+        rows, key=lambda row: (row["target"], by_amount(row["budget"]), -_mean_gain(row), row["id"])
+    ):
         cells = {one["task"]: _cell(one) for one in row["results"]}
         seconds = row["seconds"].get("select")
         body.append(

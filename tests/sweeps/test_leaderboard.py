@@ -189,6 +189,19 @@ def test_a_target_s_own_benchmark_orders_its_rows_and_a_note_says_so() -> None:
     assert [row[0] for row in wide_cells(other, {"prose": "nano_math"})[1]] == ["nait", "random"]
 
 
+def test_budgets_are_in_the_order_of_their_numbers() -> None:
+    budgets = ["100%", "1e-05%", "30%", "0.5%", "1000 rows", "8 rows"]
+    lines = [replace(line("nait", "nano_math", 0.5), budget=budget) for budget in budgets]
+    assert [row[2] for row in wide_cells(lines)[1]] == [
+        "8 rows",
+        "1000 rows",
+        "1e-05%",
+        "0.5%",
+        "30%",
+        "100%",
+    ]
+
+
 @pytest.mark.parametrize("budget", ["95 rows", "100%"])
 def test_a_line_with_fewer_rows_than_its_budget_is_in_a_note(budget: str) -> None:
     rows = {"nait": 60, "random": 95}

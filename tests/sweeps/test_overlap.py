@@ -119,6 +119,16 @@ def test_lengths_begin_with_the_pool(tmp_path: Path) -> None:
     assert nait[1] == 20
 
 
+def test_rows_without_a_trainable_answer_are_not_in_the_pool_s_lengths(tmp_path: Path) -> None:
+    """Such a row has 0 tokens within the length limit, and no selection can hold it."""
+    store = Store(tmp_path)
+    put(store, "nait")
+    (one,) = picks_of(store)
+    tokens = np.arange(POOL) % 4 * 10
+    found = lengths([replace(one, by_seed={0: replace(one.first, answer_tokens=tokens)})])
+    assert found[0] == ("the pool", int((tokens > 0).sum()), 20.0, 10.0, 20.0, 30.0)
+
+
 def test_score_columns_correlate_with_themselves(tmp_path: Path) -> None:
     store = Store(tmp_path)
     put(store, "nait")
