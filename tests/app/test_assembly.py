@@ -162,7 +162,8 @@ def test_a_scorer_that_wraps_another_passes_on_what_it_says() -> None:
     assert content_of(wrapping) == [3, ["bytes"]]
     with pytest.raises(DataError, match="no"):
         check_targets(wrapping, [])
-    assert content_of(LengthMatched(Nait())) is None  # the address of its stored scores stays
+    assert content_of(LengthMatched(Nait())) == [2, None]
+    assert content_of(LengthMatched(Plain())) is None  # the first version has no entry in the address
 
 
 @pytest.mark.parametrize("version", [0, "1", 1.5, True, None])
