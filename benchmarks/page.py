@@ -125,11 +125,12 @@ def _own_met(line: Line) -> bool:
 def _goal(line: Line) -> str:
     if "error" in line:
         return ""
-    return f"≤ {line['goal']}{' s' if line['unit'] == 's' else ''}"
+    return f"≤ {round(line['goal'], 3)}{' s' if line['unit'] == 's' else ''}"
 
 
 def _bound(goal: Line) -> str:
-    return f"≤ {goal['at_most']}" if "at_most" in goal else f"≥ {goal['at_least']}"
+    sign, value = ("≤", goal["at_most"]) if "at_most" in goal else ("≥", goal["at_least"])
+    return f"{sign} {round(value, 3)}"
 
 
 def _yes(met: bool) -> str:

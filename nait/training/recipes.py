@@ -114,7 +114,7 @@ class FineTune:
         check_number("train.learning_rate", self.learning_rate, "(0, inf)")
         check_whole("train.batch_size", self.batch_size, least=1)
         if self.device_tokens != AUTO:
-            check_whole("train.device_tokens", self.device_tokens, least=1)
+            check_whole("train.device_tokens", self.device_tokens, least=1, fix="Give auto, or 1 or more.")
         check_choice("train.scheduler", self.scheduler, schedules.NAMES)
         check_number("train.warmup", self.warmup, "[0, 1)")
         check_number("train.weight_decay", self.weight_decay, "[0, inf)")

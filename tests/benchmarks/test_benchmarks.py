@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.__main__ import KEPT, RESULTS, check_name, circumstances, keep
 from benchmarks.__main__ import SMALL as CALLS
-from benchmarks.__main__ import check_name, circumstances, keep
 from benchmarks.kept import TEMPLATE, Closed, Given, pool, scored, target
 from benchmarks.lines import Goal, Seconds, alternate, print_result
 from benchmarks.models import LENGTH_DECILES, MEAN_LENGTH, load, rows, shape, texts
 from benchmarks.packing import padded_share
-from benchmarks.page import document
+from benchmarks.page import REASONS, document
 from benchmarks.peaks import operations, peak
 from benchmarks.scoring import shares
 from nait.models.tokens.batches import plan
@@ -204,6 +204,18 @@ def test_a_model_in_a_folder_reads_by_its_own_tokenizer(folder: str) -> None:
     assert len(given.load_tokenizer()) <= given.load_network().config.vocab_size
     assert len(usual.load_tokenizer()) > len(given.load_tokenizer())
     assert shape(folder) == (given.load_network().config.num_hidden_layers, HIDDEN)
+
+
+def test_the_kept_page_shows_the_kept_lines_and_explains_each_missed_goal() -> None:
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    assert RESULTS.read_text(encoding="utf-8") == document(kept)
+    assert {kept_line["name"] for kept_line in kept if not kept_line["met"]} <= set(REASONS)
+
+
+def test_a_bound_is_shown_with_three_decimals() -> None:
+    bound = {"name": "speedup", "measured": 1.2, "at_least": 5 / 3, "met": False}
+    page = document([line(goal=1 / 1.7, goals=[bound])])
+    assert "`a`: 1.2, goal ≤ 0.588; speedup 1.2, goal ≥ 1.667" in page
 
 
 def test_a_missed_goal_is_shown_with_its_reason() -> None:

@@ -80,6 +80,13 @@ def test_the_recipe_holds_every_field_that_decides_the_result() -> None:
     assert set(recipe["lora"]) == {field.name for field in dataclasses.fields(LoraRecipe)}
 
 
+def test_a_wrong_number_of_tokens_has_a_message_that_names_auto() -> None:
+    with pytest.raises(
+        ConfigError, match=r"train\.device_tokens: 'all' is not a whole number. Give auto, or 1"
+    ):
+        FineTune(device_tokens="all", lora=LoraRecipe())  # type: ignore[arg-type]
+
+
 def test_equal_recipes_have_one_address_however_they_are_written() -> None:
     one = FineTune(epochs=3, weight_decay=0, lora=LoraRecipe(alpha=32, target_modules=["v_proj", "q_proj"]))
     two = FineTune(
