@@ -33,6 +33,8 @@ ON_GPU: tuple[tuple[str, ...], ...] = (
     ("scoring", *LARGE, "--rows", "1000"), ("gradients", *LARGE, "--rows", "64", "--rank", "128"),
     ("memory", *LARGE, "--rows", "200"), ("training", *LARGE, "--rows", "64"),
 )  # fmt: skip
+WRONG_OPTION = 2
+"""The exit status of argparse."""
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 KEPT = Path(__file__).with_name("results.json")
@@ -69,12 +71,18 @@ def check_name(name: str = SMALL[0][0]) -> None:
 
 
 def run(call: Sequence[str]) -> Line:
-    """One benchmark's line with date, machine and versions; if the benchmark fails, a line with its error."""
+    """One benchmark's line with date, machine and versions; if the benchmark fails, a line with its error.
+
+    Exits, with the benchmark's own words, if it is asked for its help or refuses an option.
+    """
     name, options = call[0], list(call[1:])
     busy, started = os.getloadavg()[0], time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", *options], capture_output=True, text=True
     )
+    if done.returncode == WRONG_OPTION or {"-h", "--help"} & set(options):
+        print(done.stdout or done.stderr, end="", file=sys.stdout if done.stdout else sys.stderr)
+        sys.exit(done.returncode)
     if done.returncode:
         print(done.stderr, file=sys.stderr)
         line: dict[str, Any] = {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.__main__ import KEPT, RESULTS, check_name, circumstances, keep
+from benchmarks.__main__ import KEPT, RESULTS, check_name, circumstances, keep, run
 from benchmarks.__main__ import SMALL as CALLS
 from benchmarks.kept import TEMPLATE, Closed, Given, pool, scored, target
 from benchmarks.lines import Goal, Seconds, alternate, print_result
@@ -84,6 +84,19 @@ def test_the_names_are_in_the_help_and_in_the_message_of_another(capsys: pytest.
         check_name("--help")
     assert not ended.value.code
     assert "Benchmarks: early_exit," in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [(["--rows", "abc"], 2, "invalid int value: 'abc'"), (["--help"], 0, "--rows")],
+)
+def test_help_and_a_wrong_option_make_no_line(
+    options: list[str], status: int, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["layers", *options])
+    assert ended.value.code == status
+    assert words in "".join(capfd.readouterr())
 
 
 @pytest.fixture(scope="module")
