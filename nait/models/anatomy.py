@@ -161,9 +161,8 @@ def dissect(network: Any) -> Anatomy:
 def decoder_of(network: Any) -> Any:
     """The decoder of a causal language model: all of it but the LM head."""
     found = network.get_decoder()
-    return (
-        network.model if found is network and hasattr(network, "model") else found
-    )  # Llama 4's gives itself
+    gives_itself = found is network and hasattr(network, "model")  # Llama 4
+    return network.model if gives_itself else found
 
 
 def halves_its_stream(config: Mapping[str, Any]) -> bool:

@@ -29,6 +29,7 @@ from nait.stages.artifacts.evaluation_files import (
     read_results,
     write_evaluation,
 )
+from tests.eval.adapters import save_adapter
 
 Make = Callable[..., LmEval]
 
@@ -217,19 +218,7 @@ def test_a_fresh_adapter_changes_nothing(evaluator: Make, model: LocalModel, tmp
 def test_an_adapter_in_the_weights_gives_its_own_answers(
     backend: str, evaluator: Make, model: LocalModel, tmp_path: Path
 ) -> None:
-    import torch
-
-    from nait.training.adapter import LoraRecipe, attach, save
-
-    adapter = tmp_path / "adapter"
-    adapter.mkdir()
-    torch.manual_seed(0)
-    network = attach(model.load_network(), LoraRecipe(r=2))
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.3)
-    save(network, adapter, base="tiny")
+    adapter = save_adapter(model, tmp_path / "adapter", std=0.3)
     found, layers = {}, {}
     for merge in (None, "auto", True, False):
         folder = tmp_path / str(merge)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from nait.core.contracts import Model
 from nait.eval.code_execution.code_eval import CodeEval, providing
@@ -20,7 +19,8 @@ from nait.eval.local_data import air_gap
 from nait.eval.suites.task_definitions import OWN, library
 from nait.models.loading import LocalModel
 from nait.nano.pools import nano_model
-from nait.training.adapter import LoraRecipe, attach, load_adapted, save
+from nait.training.adapter import load_adapted
+from tests.eval.adapters import save_adapter
 
 Shared = Callable[[str], Path]
 STOCK = {
@@ -84,18 +84,6 @@ def our_samples(
     return found
 
 
-def adapter_of(model: Model, folder: Path) -> Path:
-    """An adapter that changes the answers."""
-    torch.manual_seed(0)
-    adapted = attach(model.load()[0], LoraRecipe(r=4, dropout=0.0))
-    with torch.no_grad():
-        for name, parameter in adapted.named_parameters():
-            if ".lora_B." in name:
-                parameter.normal_(std=0.02)
-    save(adapted, folder, base="base")
-    return folder
-
-
 def assert_the_harness_answers(
     model: Model, adapter: Path | None, hub: Path, folder: Path, tasks: list[str], limit: int, **settings: Any
 ) -> None:
@@ -131,7 +119,7 @@ def test_stock_tasks_have_the_harness_answers(
     name: str, adapted: bool, shared: Shared, tmp_path: Path
 ) -> None:
     model = LocalModel(str(shared(f"models/{name}")), device="cpu", max_length=256)
-    adapter = adapter_of(model, tmp_path / "adapter") if adapted else None
+    adapter = save_adapter(model, tmp_path / "adapter", std=0.02, r=4) if adapted else None
     assert_the_harness_answers(model, adapter, shared("data/hub"), tmp_path, list(STOCK), 5)
 
 

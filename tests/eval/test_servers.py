@@ -25,7 +25,8 @@ from nait.eval.language_model.servers.vllm import Vllm, _version
 from nait.models.devices import open_networks
 from nait.models.devices.leases import lease
 from nait.models.loading import LocalModel
-from nait.training.adapter import LoraRecipe, attach, load_adapted, save
+from nait.training.adapter import load_adapted
+from tests.eval.adapters import save_adapter
 from tests.families import save as save_model
 from tests.families import tokenizer
 
@@ -113,15 +114,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
 
 @pytest.fixture(scope="module")
 def adapter(model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(3)
-    network = attach(model.load_network(), LoraRecipe(r=2))
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.5)
-    folder = tmp_path_factory.mktemp("adapter")
-    save(network, folder, base="base")
-    return folder
+    return save_adapter(model, tmp_path_factory.mktemp("adapter"), std=0.5, seed=3)
 
 
 @pytest.fixture

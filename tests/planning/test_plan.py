@@ -465,7 +465,7 @@ def test_an_evaluation_is_predicted_by_those_after_the_same_kind_of_training(
     recipe: Mapping[str, Any] | None, alike: str, model: LocalModel, store: Store, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """An adapter's layers take time beside the weights, and those of another rank take another time."""
+    """The time of an evaluation depends on the adapter's rank."""
 
     class Kinds(Suite):
         def key(self) -> Mapping[str, Any]:

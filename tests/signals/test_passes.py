@@ -457,7 +457,7 @@ def recurrent(name: str) -> Any:
 
 @pytest.mark.parametrize("name", RECURRENT)
 def test_the_residual_of_a_recurrent_model_is_its_hidden_states(name: str) -> None:
-    """The states of some families begin with the embeddings, those of others with the first block's output."""
+    """The hidden states begin with the embeddings in some families, and with the first block's output in others."""
     network, ids = recurrent(name), [1, 9, 40, 33, 7]
     keep_scale(network)
     table = token_table([ids], [[False, *[True] * 4]], [False])

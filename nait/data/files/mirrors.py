@@ -118,7 +118,7 @@ def _files_by_name(
 
 
 def _data_files(folder: Path) -> list[Path]:
-    """The files of rows in a folder, sorted; of several kinds, those of the most frequent one."""
+    """The data files in a folder, sorted by path. If their formats differ, only the most frequent format counts."""
     found: dict[Path, str] = {}
     for path in sorted(folder.rglob("*")):
         kind = bare_name(path)[1]

@@ -64,7 +64,7 @@ def run_pass(
     prefixes, chunks = _plan(table, signals, folder, engine)
     chunks.keep_only_if_same_plan()
     if chunks.missing():
-        network()  # before the attempt, whose cost is added to those of the attempts that resume it
+        network()  # the cost of opening it is not part of the attempt's cost
     attempt = Attempt(folder, kept=chunks.files())
     meters: Meters = attempt.earlier_meters
     while True:
