@@ -42,7 +42,8 @@ from nait.signals.specs.gradients import (
     influences_of,
 )
 from nait.store import read_json
-from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdaptedModel
+from nait.training.adapters.adapted_models import AdaptedModel
+from nait.training.adapters.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from nait.training.checkpoints import EPOCHS
 
 Floats = npt.NDArray[np.floating[Any]]

@@ -23,7 +23,7 @@ from nait.signals.backward.answer_loss import backward
 from nait.signals.backward.gradient_runner import GradientRunner
 from nait.signals.backward.per_example import find_factors
 from nait.signals.specs.gradients import Update, find_moments, influences_of
-from nait.training.adapter import LoraRecipe, attach
+from nait.training.adapters.lora import LoraRecipe, attach
 
 GOAL, PUBLISHED_GOAL = 1.25, 1.3
 ROUNDS, PUBLISHED_ROUNDS = 8, 2

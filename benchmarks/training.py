@@ -27,7 +27,7 @@ from benchmarks.updates import ours, packed, padded, padding, plain, updates, wi
 from nait.core.dataset.token_table import TokenTable
 from nait.models.anatomy import dissect
 from nait.models.lm_head import head_of
-from nait.training.adapter import LoraRecipe, attach
+from nait.training.adapters.lora import LoraRecipe, attach
 from nait.training.updates import micro_batches
 from nait.training.updates.device_tokens import automatic
 

@@ -109,7 +109,7 @@ def ours(network: Network, table: TokenTable, options: dict[str, Any], *, device
     from functools import partial
     from pathlib import Path
 
-    from nait.training import schedules
+    from nait.training.recipes import schedules
     from nait.training.trainer_run import fit
 
     clock = Clock()

@@ -390,7 +390,7 @@ class LmEval:
     ) -> Iterator[Any]:
         """The language model that answers requests with the adapter. The counters see what it truncates."""
         from nait.eval.language_model.shared_prefix import open_lm
-        from nait.training.adapter import load_adapted, release
+        from nait.training.adapters.adapted_models import load_adapted, release
 
         if self._server is not None:
             with self._server.serving(model, adapter, seed=self.seed) as lm:

@@ -42,7 +42,7 @@ class Warmup:
 
     def tuned(self, pool: Pool, extractor: Extractor, run: Extractor) -> Extractor:
         """The extractor with the fine-tuned model. `run` encodes the rows as the trainer does."""
-        from nait.training.adapter import AdaptedModel
+        from nait.training.adapters.adapted_models import AdaptedModel
 
         made = extractor.fine_tune(pool, self.choose(pool, extractor, run), self.trainer, seed=self.seed)
         return extractor.on(AdaptedModel(extractor.model, made.path, made.address))

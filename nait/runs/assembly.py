@@ -46,7 +46,7 @@ log = logging.getLogger("nait")
 
 HELD_OUT = "held_out"
 """The key of an evaluation that is made from held-out rows. No stage uses these rows as references."""
-UNTRAINED = {"_target_": "nait.training.no_training.NoTraining"}
+UNTRAINED = {"_target_": "nait.training.recipes.no_training.NoTraining"}
 
 
 def assemble(

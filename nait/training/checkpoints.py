@@ -10,7 +10,7 @@ from typing import Any
 from nait.store import is_signed, set_aside, signed, sync, sync_tree, write_json
 from nait.store.files.checksums import damage, sums_of
 from nait.store.files.durable import rename
-from nait.training import adapter
+from nait.training.adapters.adapter_files import save
 from nait.training.updates.saved_state import pickled
 
 CHECKPOINTS = "checkpoints"
@@ -86,7 +86,7 @@ def write_epoch(folder: Path, network: Any, optimizer: Any, *, base: str, facts:
     part = folder.with_name(folder.name + ".part")
     for old in (part, folder):
         shutil.rmtree(old, ignore_errors=True)
-    adapter.save(network, part, base=base)
+    save(network, part, base=base)
     save_file(moments(network, optimizer), part / "adam.safetensors")
     group = optimizer.param_groups[0]
     betas = {"beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"]}

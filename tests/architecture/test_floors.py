@@ -52,7 +52,7 @@ SOLE_IMPORTERS = {
     "hydra": {"nait/cli"},
     "omegaconf": {"nait/cli"},
     "typer": {"nait/cli/subcommands"},
-    "peft": {"nait/training/adapter.py"},
+    "peft": {"nait/training/adapters"},
     "sklearn": {"nait/data/text_traits/topics.py", "baselines/shared/warmup.py"},
     "py3langid": {"nait/data/text_traits/text_traits.py"},
     "pynvml": {"nait/store/energy.py"},

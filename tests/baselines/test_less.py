@@ -16,8 +16,9 @@ from nait.core.dataset.examples import Example, Target, Turn, as_target, gather
 from nait.core.errors import ConfigError, DataError, StoreError
 from nait.models.loading import LocalModel
 from nait.store import read_json, write_json
-from nait.training.adapter import LoraRecipe, load_adapted
-from nait.training.recipes import FineTune
+from nait.training.adapters.adapted_models import load_adapted
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
 from tests.baselines.conftest import Open
 from tests.baselines.test_warmup import tune
 from tests.families import pool, target

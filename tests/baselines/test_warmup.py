@@ -20,8 +20,8 @@ from nait.signals.specs.activations import Embedding
 from nait.stages.train import train_on
 from nait.store import Store
 from nait.tracking.trackers import Trackers
-from nait.training.adapter import LoraRecipe
-from nait.training.recipes import FineTune
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
 from tests.baselines.conftest import TEMPLATE, Open
 from tests.families import pool
 

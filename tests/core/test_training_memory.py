@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nait.core.estimates.training_memory import Size, adapter_parameters, describe, training_bytes
-from nait.training.adapter import LoraRecipe
-from nait.training.recipes import FineTune
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
 
 SEVEN, THIRTEEN = 6_738_415_616, 13_015_864_320
 """Parameters of Llama-2-7B and Llama-2-13B."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from nait.core.contracts import Model
-from nait.training.adapter import LoraRecipe, attach, save
+from nait.training.adapters.adapter_files import save
+from nait.training.adapters.lora import LoraRecipe, attach
 
 
 def save_adapter(model: Model, folder: Path, *, std: float, r: int = 2, seed: int = 0) -> Path:

@@ -203,7 +203,8 @@ def test_tasks_with_rows_of_their_own_need_no_source(evaluator: Make) -> None:
 
 
 def test_a_fresh_adapter_changes_nothing(evaluator: Make, model: LocalModel, tmp_path: Path) -> None:
-    from nait.training.adapter import LoraRecipe, attach, save
+    from nait.training.adapters.adapter_files import save
+    from nait.training.adapters.lora import LoraRecipe, attach
 
     folders = [tmp_path / name for name in ("adapter", "base", "adapted")]
     for folder in folders:

@@ -19,7 +19,7 @@ from nait.eval.local_data import air_gap
 from nait.eval.suites.task_definitions import OWN, library
 from nait.models.loading import LocalModel
 from nait.nano.pools import nano_model
-from nait.training.adapter import load_adapted
+from nait.training.adapters.adapted_models import load_adapted
 from tests.eval.adapters import save_adapter
 
 Shared = Callable[[str], Path]

@@ -25,7 +25,7 @@ from nait.eval.language_model.servers.vllm import Vllm, _version
 from nait.models.devices import open_networks
 from nait.models.devices.leases import lease
 from nait.models.loading import LocalModel
-from nait.training.adapter import load_adapted
+from nait.training.adapters.adapted_models import load_adapted
 from tests.eval.adapters import save_adapter
 from tests.families import save as save_model
 from tests.families import tokenizer

@@ -19,7 +19,7 @@ from nait.models.anatomy import dissect
 from nait.models.hub import hub_model
 from nait.models.loading import LocalModel
 from nait.models.tokens.tokenizers import PROBES, open_tokenizer
-from nait.training.adapter import LoraRecipe, attach
+from nait.training.adapters.lora import LoraRecipe, attach
 from tests.families import COMMON, HIDDEN, save, tokenizer
 
 

@@ -18,8 +18,8 @@ from nait.models.devices.quantized_network import check_quantization, open_quant
 from nait.models.loading import LocalModel
 from nait.nano.pools import nano_model
 from nait.runs.job_checks import check_training
-from nait.training.adapter import LoraRecipe
-from nait.training.recipes import FineTune
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
 
 QLORA = FineTune(quantization="nf4", lora=LoraRecipe())
 

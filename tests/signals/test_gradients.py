@@ -28,7 +28,7 @@ from nait.signals.specs.gradients import (
     influences_of,
 )
 from nait.store import write_json
-from nait.training.adapter import LoraRecipe, attach
+from nait.training.adapters.lora import LoraRecipe, attach
 from tests.families import CONFIGS, DENSE, VOCABULARY, network
 
 pytestmark = pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False")  # peft puts it right itself

@@ -26,8 +26,8 @@ from nait.neurons.scorer import Nait
 from nait.testing import ScorerContract
 from nait.testing.tiny_model import TEMPLATE
 from nait.testing.tiny_rows import tiny_pool
-from nait.training.adapter import LoraRecipe
-from nait.training.recipes import FineTune
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
 
 DIRECT = TextTemplate(prompt="A: ", system="", unconditional=True)
 WARMUP = FineTune(

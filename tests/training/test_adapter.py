@@ -12,8 +12,10 @@ import pytest
 
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError, StoreError
-from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe, attach, load_adapted, release
-from nait.training.recipes import FineTune
+from nait.training.adapters.adapted_models import load_adapted, release
+from nait.training.adapters.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from nait.training.adapters.lora import LoraRecipe, attach
+from nait.training.recipes.fine_tune import FineTune
 from tests.training.conftest import Records
 
 RECIPE = FineTune(max_steps=2, batch_size=4, learning_rate=0.05, warmup=0.0, lora=LoraRecipe(r=2))

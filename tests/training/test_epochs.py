@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from nait.core.dataset.token_table import TokenTable
-from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe, attach
+from nait.training.adapters.adapter_files import ADAPTER_WEIGHTS
+from nait.training.adapters.lora import LoraRecipe, attach
 from nait.training.callbacks import mean_rate
-from nait.training.recipes import FineTune
+from nait.training.recipes.fine_tune import FineTune
 from tests.training.conftest import Records
 
 RECIPE = FineTune(epochs=2, batch_size=4, learning_rate=0.01, checkpoints="epoch", lora=LoraRecipe(r=2))

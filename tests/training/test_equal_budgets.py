@@ -17,9 +17,9 @@ from nait.core.estimates.plans import updates
 from nait.models.prompts.templates import TextTemplate
 from nait.stages.train import for_pool
 from nait.testing.tiny_rows import tiny_pool
-from nait.training.adapter import LoraRecipe
-from nait.training.no_training import NoTraining
-from nait.training.recipes import FineTune
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
+from nait.training.recipes.no_training import NoTraining
 from tests.training.conftest import Records, TinyModel
 
 PLAIN = TextTemplate(prompt="{user}")

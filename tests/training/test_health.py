@@ -13,10 +13,10 @@ import pytest
 
 from nait.core.dataset.token_table import TokenTable
 from nait.training import health
-from nait.training.adapter import LoraRecipe
+from nait.training.adapters.lora import LoraRecipe
 from nait.training.callbacks import rows_read
-from nait.training.recipes import FineTune
-from nait.training.schedules import NAMES, scheduler, warmup_updates
+from nait.training.recipes.fine_tune import FineTune
+from nait.training.recipes.schedules import NAMES, scheduler, warmup_updates
 from tests.training.conftest import Records, TinyModel
 
 LORA = FineTune(epochs=1, batch_size=4, learning_rate=0.01, lora=LoraRecipe(r=2, alpha=4, dropout=0.0))
@@ -74,7 +74,7 @@ def test_an_adapter_that_is_all_zero_is_a_named_warning(run: Run, monkeypatch: p
     from torch.optim.lr_scheduler import LambdaLR
 
     monkeypatch.setattr(
-        "nait.training.schedules.scheduler",
+        "nait.training.recipes.schedules.scheduler",
         lambda _name, optimizer, **_: LambdaLR(optimizer, lambda _update: 0.0),
     )
     said = run(LORA)["warnings"]

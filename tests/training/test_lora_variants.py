@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError, ModelError
 from nait.core.estimates.plans import updates
-from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe, attach, load_adapted, save
-from nait.training.recipes import FineTune
+from nait.training.adapters.adapted_models import load_adapted
+from nait.training.adapters.adapter_files import ADAPTER_WEIGHTS, save
+from nait.training.adapters.lora import LoraRecipe, attach
+from nait.training.recipes.fine_tune import FineTune
 from nait.training.updates.update_gradients import UpdateGradients
 from tests.training.conftest import Records
 

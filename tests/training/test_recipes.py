@@ -11,9 +11,10 @@ import pytest
 
 from nait.core.addresses import address
 from nait.core.errors import ConfigError
-from nait.training.adapter import LoraRecipe, public_name
-from nait.training.no_training import NoTraining
-from nait.training.recipes import FineTune
+from nait.training.adapters.adapter_files import public_name
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
+from nait.training.recipes.no_training import NoTraining
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_a_public_name_is_a_hub_id_or_a_paths_last_part(name: str, public: str) 
 
 def test_importing_the_rooms_opens_nothing_heavy() -> None:
     code = (
-        "import sys, nait.training.recipes, nait.tracking.trackers\n"
+        "import sys, nait.training.recipes.fine_tune, nait.tracking.trackers\n"
         "sys.exit(bool({'torch', 'transformers', 'peft', 'wandb'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,8 +15,8 @@ import torch
 from nait.core.errors import ConfigError, NaitError
 from nait.models.devices.sharded_network import open_unsharded
 from nait.runs.job_checks import check_training
-from nait.training.adapter import LoraRecipe
-from nait.training.recipes import FineTune
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
 from tests.app.commands import warm
 from tests.app.warm import Started
 from tests.training.conftest import Records, TinyModel

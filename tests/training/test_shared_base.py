@@ -12,8 +12,10 @@ import torch
 
 from nait.core.dataset.token_table import TokenTable
 from nait.models.devices.open_networks import borrow, free
-from nait.training.adapter import LoraRecipe, Merge, load_adapted, release
-from nait.training.recipes import FineTune
+from nait.training.adapters.adapted_models import load_adapted, release
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.adapters.merging import Merge
+from nait.training.recipes.fine_tune import FineTune
 from tests.training.conftest import Records
 
 RECIPE = FineTune(max_steps=2, batch_size=4, learning_rate=0.05, warmup=0.0, lora=LoraRecipe(r=2))

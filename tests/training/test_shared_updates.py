@@ -20,8 +20,9 @@ from nait.models.tokens.batches import width_of
 from nait.models.tokens.uneven_rows import split
 from nait.runs.processes.shared_work import _SharedTrainer
 from nait.stages.train import drawn_by
-from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe
-from nait.training.recipes import FineTune
+from nait.training.adapters.adapter_files import ADAPTER_WEIGHTS
+from nait.training.adapters.lora import LoraRecipe
+from nait.training.recipes.fine_tune import FineTune
 from nait.training.updates.shared_updates import share
 from tests.app.commands import warm
 from tests.app.warm import Started

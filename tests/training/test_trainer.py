@@ -15,11 +15,12 @@ import pytest
 
 from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, DataError, NaitError
-from nait.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraRecipe
+from nait.training.adapters.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from nait.training.adapters.lora import LoraRecipe
 from nait.training.callbacks import facts
 from nait.training.checkpoints import latest, seal_checkpoint
-from nait.training.no_training import NoTraining
-from nait.training.recipes import FineTune
+from nait.training.recipes.fine_tune import FineTune
+from nait.training.recipes.no_training import NoTraining
 from nait.training.trainer_run import deterministic_kernels
 from tests.training.conftest import Records
 

@@ -19,8 +19,9 @@ from nait.models import lm_head
 from nait.models.anatomy import dissect
 from nait.models.tokens.batches import width_of
 from nait.models.tokens.uneven_rows import READING_TOKENS, overhead_tokens, split
-from nait.training.adapter import ADAPTER_WEIGHTS, LoraRecipe, attach
-from nait.training.recipes import FineTune
+from nait.training.adapters.adapter_files import ADAPTER_WEIGHTS
+from nait.training.adapters.lora import LoraRecipe, attach
+from nait.training.recipes.fine_tune import FineTune
 from nait.training.updates.device_tokens import automatic, halved
 from nait.training.updates.micro_batches import packed, padded, split_packed
 from nait.training.updates.rows import RowNumbers, gather
@@ -169,7 +170,7 @@ def plain_trainer(
     from transformers import Trainer, TrainingArguments, set_seed
 
     from nait.core.addresses import unit_interval
-    from nait.training import schedules
+    from nait.training.recipes import schedules
 
     def collate(numbers: Sequence[int]) -> dict[str, torch.Tensor]:
         seen.append(list(numbers))

@@ -123,7 +123,7 @@ def tuned(
     model: Any, tokenizer: Any, rows: Sequence[world.Row], *, seed: int, epochs: int = 3, lr: float = 3e-3
 ) -> Any:
     """A copy of the model, fine-tuned on the rows' answers with LoRA (rank 16 on every linear layer) and merged."""
-    from nait.training.adapter import LoraRecipe, attach
+    from nait.training.adapters.lora import LoraRecipe, attach
 
     torch.manual_seed(seed)
     adapted: Any = attach(copy.deepcopy(model), LoraRecipe(r=16, alpha=32, dropout=0.0))

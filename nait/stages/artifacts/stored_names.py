@@ -9,8 +9,9 @@ STORED_MODULES = {
     "nait.core.ranking.budgets": "nait.core.budgets",
     "nait.core.ranking.orders": "nait.core.orders",
     "nait.models.prompts.templates": "nait.models.templates",
-    "nait.training.recipes": "nait.training.trainer",
-    "nait.training.no_training": "nait.training.none",
+    "nait.training.recipes.fine_tune": "nait.training.trainer",
+    "nait.training.recipes.no_training": "nait.training.none",
+    "nait.training.adapters.lora": "nait.training.adapter",
     "nait.baselines.shared.warmup": "nait.baselines.warmup",
 }
 STORED_CLASSES = {

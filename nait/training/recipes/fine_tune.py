@@ -6,7 +6,6 @@ MPS this holds only for uninterrupted runs: the trainer does not save the state 
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -20,17 +19,20 @@ from nait.core.contracts import Model, Tracker
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError
 from nait.core.estimates.plans import updates
-from nait.core.inputs.checks import check_choice, check_flag, check_number, check_whole
 from nait.models.devices.open_networks import borrow, free
 from nait.models.devices.process_group import shared_by
 from nait.models.devices.quantized_network import check_quantization, open_quantized
 from nait.models.devices.sharded_network import open_unsharded, shard
 from nait.store import write_json
 from nait.store.attempts import Attempt
-from nait.training import adapter, health, schedules
 from nait.training import callbacks as watch
-from nait.training.adapter import LoraRecipe
+from nait.training import health
+from nait.training.adapters.adapted_models import release
+from nait.training.adapters.adapter_files import save
+from nait.training.adapters.lora import LoraRecipe, attach, is_zero
 from nait.training.checkpoints import CHECKPOINTS, STATE, latest
+from nait.training.recipes import schedules
+from nait.training.recipes.recipe_checks import OPTIMIZERS, STOCHASTIC, check_settings
 from nait.training.trainer_run import fit, stochastic_adamw
 from nait.training.updates.device_tokens import AUTO, automatic, halved
 from nait.training.updates.rows import check_trainable
@@ -38,16 +40,6 @@ from nait.training.updates.sharded_states import whole_weights
 from nait.training.updates.shared_updates import agreed, opening_together
 
 VERSION = 3
-METHODS = ("lora", "full")
-PRECISIONS = ("model", "bf16", "bf16_weights")
-KEEPS = ("none", "epoch")
-SHARDINGS = ("none", "fsdp")
-QUANTIZATIONS = ("none", "nf4")
-BUDGETS = ("epochs", "steps", "tokens")
-STOCHASTIC = "adamw_8bit_stochastic"
-# Our name -> transformers' name. The stochastic optimiser is passed to the trainer as a class.
-OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit", STOCHASTIC: "adamw_torch"}
-PACKAGES = {"adamw_8bit": "bitsandbytes", STOCHASTIC: "torchao"}
 
 
 @dataclass(frozen=True)
@@ -103,93 +95,7 @@ class FineTune:
     lora: LoraRecipe | None = None
 
     def __post_init__(self) -> None:
-        check_choice("train.method", self.method, METHODS)
-        check_number("train.epochs", self.epochs, "(0, inf)")
-        if self.max_steps is not None:
-            check_whole("train.max_steps", self.max_steps, least=1)
-        if self.max_tokens is not None:
-            check_whole("train.max_tokens", self.max_tokens, least=1)
-        check_choice("train.budget", self.budget, BUDGETS)
-        check_number("train.budget_share", self.budget_share, "(0, 1]")
-        check_number("train.learning_rate", self.learning_rate, "(0, inf)")
-        check_whole("train.batch_size", self.batch_size, least=1)
-        if self.device_tokens != AUTO:
-            check_whole("train.device_tokens", self.device_tokens, least=1, fix="Give auto, or 1 or more.")
-        check_choice("train.scheduler", self.scheduler, schedules.NAMES)
-        check_number("train.warmup", self.warmup, "[0, 1)")
-        check_number("train.weight_decay", self.weight_decay, "[0, inf)")
-        check_number("train.max_grad_norm", self.max_grad_norm, "[0, inf)")
-        check_choice("train.optimizer", self.optimizer, OPTIMIZERS)
-        check_choice("train.precision", self.precision, PRECISIONS)
-        check_flag("train.gradient_checkpointing", self.gradient_checkpointing)
-        check_flag("train.deterministic", self.deterministic)
-        check_choice("train.checkpoints", self.checkpoints, KEEPS)
-        check_number("train.save_seconds", self.save_seconds, "[0, inf)")
-        check_choice("train.sharding", self.sharding, SHARDINGS)
-        check_choice("train.quantization", self.quantization, QUANTIZATIONS)
-        self._check_together()
-        if self.sharding == "fsdp":
-            self._check_sharding()
-
-    def _check_together(self) -> None:
-        if (self.method == "lora") != (self.lora is not None):
-            raise ConfigError(
-                f"method={self.method} {'needs' if self.method == 'lora' else 'does not use'} train.lora",
-                where="train.method",
-                fix=f"Choose train={self.method}.",
-            )
-        if (self.precision == "bf16_weights") != (self.optimizer == STOCHASTIC) or (
-            self.optimizer == STOCHASTIC and self.method != "full"
-        ):
-            raise ConfigError(
-                f"bfloat16 weights, {STOCHASTIC} and method=full need each other",
-                where="train.precision",
-                fix=f"Set train=full train.precision=bf16_weights train.optimizer={STOCHASTIC}, or none of them.",
-            )
-        if self.quantization != "none" and (self.lora is None or self.lora.variant == "pissa"):
-            raise ConfigError(
-                "a base in 4 bits is not trained itself, and its weights cannot be factorised",
-                where="train.quantization",
-                fix="Set train.method=lora with train.lora.variant=lora, or train.quantization=none.",
-            )
-        if self.budget != "epochs" and (self.max_steps or self.max_tokens):
-            raise ConfigError(
-                f"{self.budget} follows from the pool, and max_steps or max_tokens states it",
-                where="train.budget",
-                fix="Set train.budget=epochs, or train.max_steps=null train.max_tokens=null.",
-            )
-        if self.max_steps is not None and self.max_tokens is not None:
-            raise ConfigError(
-                "both end the training", where="train.max_tokens", fix="Set train.max_steps=null."
-            )
-        if package := PACKAGES.get(self.optimizer):
-            self._check_eight_bits(package)
-
-    def _check_sharding(self) -> None:
-        """Raises: ConfigError for settings that a sharded training does not support."""
-        full, variant = self.method == "full", self.lora.variant if self.lora else ""
-        for key, value, whole, present in (
-            (
-                "train.optimizer",
-                self.optimizer,
-                "rounds blocks of whole weights",
-                full and self.optimizer != "adamw",
-            ),
-            (
-                "train.checkpoints",
-                self.checkpoints,
-                "saves whole moments",
-                full and self.checkpoints == "epoch",
-            ),
-            ("train.lora.variant", variant, "factorises whole weights", variant == "pissa"),
-            ("train.quantization", self.quantization, "packs whole weights", self.quantization != "none"),
-        ):
-            if present:
-                raise ConfigError(
-                    f"{value} {whole}, and with train.sharding=fsdp a process has a share of them",
-                    where=key,
-                    fix="Set train.sharding=none, or another value here.",
-                )
+        check_settings(self)
 
     def check_machine(self) -> None:
         """Raises: ConfigError if this machine lacks what the recipe needs, before a model is opened."""
@@ -203,20 +109,6 @@ class FineTune:
                 "fsdp shards a model over several processes, and this is one",
                 where="train.sharding",
                 fix="Start it with torchrun --nproc-per-node N -m nait ..., or set train.sharding=none.",
-            )
-
-    def _check_eight_bits(self, package: str) -> None:
-        if self.checkpoints == "epoch":
-            raise ConfigError(
-                "8-bit moments cannot be kept by name",
-                where="train.checkpoints",
-                fix="Use train.optimizer=adamw.",
-            )
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                f"{self.optimizer} needs {package}",
-                where="train.optimizer",
-                fix=f"pip install {package}, or use train.optimizer=adamw.",
             )
 
     @property
@@ -265,10 +157,10 @@ class FineTune:
         plainly = "lora" if self.lora.variant == "pissa" else self.lora.variant
         network = borrow(model)
         try:
-            network = adapter.attach(network, replace(self.lora, variant=plainly))
-            adapter.save(network, folder, base=model.name)
+            network = attach(network, replace(self.lora, variant=plainly))
+            save(network, folder, base=model.name)
         finally:
-            adapter.release(network)
+            release(network)
         return folder
 
     def draws(self, model: Model) -> bool:
@@ -309,7 +201,7 @@ class FineTune:
             if not weights:
                 network.to(dtype)
             tokenizer.save_pretrained(folder)
-        adapter.save(network, folder, base=model.name, weights=weights)
+        save(network, folder, base=model.name, weights=weights)
         curve = watch.curve(state)
         write_json(folder / "curve.json", curve)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
@@ -324,7 +216,7 @@ class FineTune:
             rows_read=facts["rows_read"],
             **shares,
             dtype=str(dtype).removeprefix("torch."),
-            zero_adapter=self.lora is not None and adapter.is_zero(network),
+            zero_adapter=self.lora is not None and is_zero(network),
         )
         warnings += health.length_warnings(
             facts,
@@ -333,7 +225,7 @@ class FineTune:
             batch_size=self.batch_size,
         )
         warnings += halved(most, facts["device_tokens"])
-        adapter.release(network)
+        release(network)
         return {**facts, **shares, "warnings": warnings, **attempt.facts()}
 
     def resumes(self, folder: Path) -> Path | None:
@@ -353,7 +245,7 @@ class FineTune:
                 seed=seed, watchers=[],
             )  # fmt: skip
         self._whole(network, dtype)
-        adapter.release(network)
+        release(network)
 
     def _open(self, model: Model, seed: int) -> tuple[Any, Any]:
         """The network with its trainable weights, and the checkpoint's dtype. Draws are seeded.
@@ -417,7 +309,7 @@ class FineTune:
 
     def _trainable(self, network: Any) -> Any:
         if self.lora:
-            return adapter.attach(network, self.lora)
+            return attach(network, self.lora)
         network.requires_grad_(True)
         if self.sharding == "fsdp":
             return network  # the shards are cast

@@ -1,0 +1,1 @@
+"""LoRA adapters: attached to a model, saved, loaded, and added to its weights."""
