@@ -38,7 +38,7 @@ from nait.eval.suites.embedded_sizes import embedded_sizes
 from nait.eval.suites.generated_code import check_code, check_trust, function_files, runs_code
 from nait.eval.suites.item_choices import chosen_by_task, named
 from nait.eval.suites.listed_metrics import reading_version
-from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest
+from nait.eval.suites.requirements import check_hub, data_digest, missing_data, task_digest, where_to_put
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import OWN, Catalogue, library
 from nait.eval.suites.task_settings import (
@@ -194,7 +194,17 @@ class LmEval:
                 f"data are missing for {len(missing)} of {len(suite.tasks)} tasks: "
                 + ", ".join(f"{name} ({why})" for name, why in missing.items()),
                 where="eval.tasks" if self.mirror is None else f"eval.mirror={self.mirror}",
-                fix="Add them." if not partial.tasks else "Add them, or set eval.allow_partial=true.",
+                fix=" ".join(
+                    filter(
+                        None,
+                        [
+                            "Add them." if not partial.tasks else "Add them, or set eval.allow_partial=true.",
+                            where_to_put(
+                                (task for task in suite.tasks if task.name in missing), self._mirror
+                            ),
+                        ],
+                    )
+                ),
             )
         return partial
 

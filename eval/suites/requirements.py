@@ -6,7 +6,7 @@ The content of the data is part of an evaluation's address; their location is no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,19 @@ def missing_data(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str
             if not found or absent:
                 reasons[name] = " ".join(filter(None, [need.repo, need.config, *absent]))
     return reasons
+
+
+def where_to_put(tasks: Iterable[Task], mirror: Path | None) -> str:
+    """What to add to the mirror for the first of these tasks that reads a Hub data set; "" if none does."""
+    need = next((source for source in map(data_source, tasks) if source.repo), None)
+    if mirror is None or need is None:
+        return ""
+    inside = f"{need.config}/" if need.config not in (None, "default") else ""
+    named = " and ".join(f"{inside}{split}.parquet" for split in need.splits or ("test",))
+    return (
+        f"{mirror / need.repo} needs {named} (or .jsonl, .csv), or a README.md whose 'configs:' list the "
+        "files of each split, as on the Hub."
+    )
 
 
 def _working_folder(lost: list[str]) -> str:

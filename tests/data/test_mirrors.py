@@ -176,24 +176,33 @@ def test_without_configs_there_is_one_subset_and_at_least_one_file(tmp_path: Pat
     folder = tmp_path / "owner" / "set"
     folder.mkdir(parents=True)
     (folder / "README.md").write_text("# A set")
-    with pytest.raises(
-        DataError, match=r"README.md: there is no file of rows beside it. Download its files."
-    ):
+    with pytest.raises(DataError, match=r"owner/set: there is no file of rows. Download its files."):
         hub_source("owner/set", mirror=tmp_path)
     (folder / "train.csv").write_text("question,answer\n1?,2\n")
     assert [found for _, found in hub_source("owner/set", mirror=tmp_path).rows()] == [
         {"question": "1?", "answer": "2"}
     ]
     with pytest.raises(
-        DataError, match=r"no 'configs:' block, so there is no subset 'main'. Set data.subset=null"
+        DataError, match=r"no 'configs:' block and no folder 'main', so .* subset 'main'.* data.subset=null"
     ):
         hub_source("owner/set", subset="main", mirror=tmp_path)
 
 
-def test_a_mirror_without_a_readme_is_an_error(mirror: Path) -> None:
-    (mirror / "owner" / "set" / "README.md").unlink()
+def test_without_a_readme_names_decide_and_a_subset_is_a_folder(mirror: Path) -> None:
+    card = mirror / "owner" / "set" / "README.md"
+    card.unlink()
+    assert len(list(hub_source("owner/set", subset="main", mirror=mirror).rows())) == 6
+    assert len(list(hub_source("owner/set", mirror=mirror).rows())) == 6
+    with pytest.raises(DataError, match=r"set: has no README.md with a 'configs:' block and no folder 'min'"):
+        hub_source("owner/set", subset="min", mirror=mirror)
+    card.symlink_to("nowhere.md")
     with pytest.raises(DataError, match=r"README.md: cannot be read"):
         hub_source("owner/set", mirror=mirror)
+
+
+def test_a_file_that_two_patterns_match_is_read_once(mirror: Path) -> None:
+    readme(mirror, "---\nconfigs:\n- data_files: ['main/train-*', 'main/train-00000*']\n---\n")
+    assert len(list(hub_source("owner/set", mirror=mirror).rows())) == 6
 
 
 BOMB = "\n".join(
