@@ -33,7 +33,7 @@ WHOLE = re.compile(r"\d+\.0+")
 """An id that is a whole number, written as a fraction."""
 SHOWN = 3
 """The number of keys of file and pool that an error shows."""
-ABSENT, EMPTY = "not in the file of scores", "empty in the file of scores"
+ABSENT, EMPTY = "not in the file of scores", "missing in its row of the file of scores"
 """Reasons why a row of the pool has no score."""
 
 
@@ -51,9 +51,10 @@ class FileScores:
     - `cost`: what scoring cost elsewhere: `hours` of the run's devices, and `money` in its currency.
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     """Part of the scores' key. 2: a column `row` or `id` beside the key is not a score. 3: neither is pandas' index;
-    whole ids may be written as fractions. 4: nor is `Rank` or `ranking`."""
+    whole ids may be written as fractions. 4: nor is `Rank` or `ranking`. 5: a column of numbers in
+    which one is missing, such as `NA`, is a score; true and false are not."""
 
     path: Paths
     join: str = "auto"

@@ -20,7 +20,7 @@ from nait.data.files.file_io import Decoding
 from nait.data.files.named_files import Paths
 from nait.data.files.sources import FileSource, file_source
 from nait.data.pools import read_pool
-from nait.data.row_errors import Row
+from nait.data.row_errors import Row, is_missing
 
 KEY = "selector.path"
 ID, ROW, TEXT = "id", "row", "text"
@@ -32,6 +32,12 @@ NOT_SCORES = (ID, ROW, *RANKS, "answer_tokens", "selected", "index")
 """Columns, in lower case, that are scores only if the user names them."""
 PANDAS_INDEX = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")
 """Names of the columns that hold the index of a pandas frame: CSV files leave them empty."""
+
+MISSING = frozenset({
+    "", "na", "<na>", "n/a", "#na", "#n/a", "#n/a n/a", "nan", "-nan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
+    "null", "none",
+})  # fmt: skip
+"""Texts of a missing number, in lower case: those that pandas reads as missing."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +126,11 @@ def _columns(
         return names
     if SCORE in known:
         return [SCORE]
+    if named := [name for name in known if name.startswith(PREFIX)]:
+        return named
     left_out = {key, *filter(PANDAS_INDEX.fullmatch, known)}
     numeric = [name for name in known if name not in left_out and _numeric(name, rows)]
-    scores = [name for name in numeric if name.casefold() not in NOT_SCORES]
-    found = [name for name in known if name.startswith(PREFIX)] or scores
+    found = [name for name in numeric if name.casefold() not in NOT_SCORES]
     if not found:
         raise _without_scores(numeric, known)
     return found
@@ -142,28 +149,37 @@ def _without_scores(numeric: Sequence[str], known: Sequence[str]) -> ConfigError
 
 
 def _numeric(name: str, rows: Sequence[Row]) -> bool:
-    """Whether every value of a column is a number or missing, and one is a number."""
-    try:
-        values = [_number(row.get(name), name, "") for row in rows]
-    except DataError:
-        return False
-    return any(not math.isnan(value) for value in values)
+    """Whether most cells of a column that are not missing are numbers: `_number` refuses the others."""
+    cells = [cell for row in rows if not _is_missing(cell := row.get(name))]
+    numbers = sum(not isinstance(cell, bool) and _finite(cell) is not None for cell in cells)
+    return 2 * numbers > len(cells)
 
 
-def _number(value: Any, column: str, place: str) -> float:
-    """The number of a cell; NaN for a missing one. Raises: DataError."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return math.nan
+def _is_missing(cell: Any) -> bool:
+    return is_missing(cell) or (isinstance(cell, str) and cell.strip().casefold() in MISSING)
+
+
+def _finite(cell: Any) -> float | None:
+    """The finite number of a cell; None for any other cell."""
     try:
-        number = float(value)
+        number = float(cell)
     except (TypeError, ValueError, OverflowError):
-        number = math.inf
-    if math.isinf(number):
-        shown = repr(value)[:60]
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _number(cell: Any, column: str, place: str) -> float:
+    """The number of a cell; NaN for a missing one. Raises: DataError."""
+    if _is_missing(cell):
+        return math.nan
+    number = _finite(cell)
+    if number is None:
+        shown = repr(cell)[:60]
         raise DataError(
             f"column '{column}' holds {shown}, which is not a finite number",
             where=place,
-            fix="Write a number, or leave the cell empty for a row without a score.",
+            fix="Write a number, or leave the cell empty for a row without a score. If the column holds no scores, "
+            "name those that do: selector.columns=NAME.",
         )
     return number
 
@@ -179,7 +195,7 @@ def _keys(
 
 def _key(join: str, value: Any, column: str, place: str) -> str | int:
     """An id as text, or a row number."""
-    if value is None or value == "" or isinstance(value, bool):
+    if is_missing(value) or value == "" or isinstance(value, bool):
         raise DataError(f"column '{column}' holds no {join}", where=place, fix="Give every row its own.")
     if join == ID:
         return str(value)

@@ -235,6 +235,50 @@ def test_a_file_that_does_not_fit_is_an_error_with_place_and_fix(
         FileScores(str(written(tmp_path, [row])), **options).check([])
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize(
+    "missing", ["", " ", "NA", "N/A", "<NA>", "#N/A", "null", "None", "nan", "NaN", "-nan", None]
+)
+def test_a_missing_score_is_a_row_without_one_in_every_kind_of_file(
+    tmp_path: Path, kind: str, missing: str | None
+) -> None:
+    missing = "" if missing is None and kind == "csv" else missing
+    rows = [{"row": k, "taste": missing if k == 4 else str(k)} for k in range(30)]
+    for columns in (None, "taste"):
+        table = scored(written(tmp_path, rows, kind), columns=columns)
+        assert table.ineligible_counts() == {EMPTY: 1}
+        assert dict(table.reasons) == {BY_ROW[4]: EMPTY}
+        (warning,) = table.warnings
+        assert warning == f"1 rows of the pool have no score ({EMPTY}): {BY_ROW[4]}."
+        assert np.nansum(table.values) == sum(range(30)) - 4
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_column_of_numbers_with_another_cell_is_not_left_out_in_silence(tmp_path: Path, kind: str) -> None:
+    """Beside another column of numbers it was: that one alone gave the scores."""
+    rows = [
+        {"row": k, "taste": "failed" if k == 4 else str(k), "note": "no" if k else "7", "size": str(-k)}
+        for k in range(30)
+    ]
+    path = written(tmp_path, rows, kind)
+    with pytest.raises(DataError, match=r"column 'taste' holds 'failed'.* selector\.columns=NAME"):
+        scored(path)
+    assert scored(path, columns="size").values.min() == -29
+
+
+def test_true_and_false_do_not_count_as_scores_unless_named(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"row": k, "taste": -k, "code": k % 2 == 0} for k in range(30)])
+    assert scored(path).values[:, 0].tolist() == [-example.row for example in POOL.examples]
+    assert scored(path, columns="code").values.sum() == 15
+
+
+def test_an_id_of_nan_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    path.write_text('{"id": NaN, "score": 1}\n')
+    with pytest.raises(DataError, match="column 'id' holds no id"):
+        scored(path)
+
+
 def test_the_model_is_not_opened_and_the_stated_cost_is_kept(tmp_path: Path, opened: Open) -> None:
     path = written(tmp_path, [{"row": k, "score": k} for k in range(30)])
     table = FileScores(str(path), cost={"hours": 2, "money": 7.5}).score(POOL, [], opened())
