@@ -125,6 +125,23 @@ def test_a_name_in_a_dict_that_cannot_be_read_is_named_with_the_cause(word: str,
         assert "Close every" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("target.paths.my set=x.jsonl", "target.paths.my set: a key cannot have this name on the command line. "
+         "Type 'target.paths={my set: x.jsonl}'."),
+        ("selector.only.a,b=3", "Type 'selector.only={\"a,b\": 3}'."),
+        ("target.paths.nöte=x.jsonl", "Choose another name, or write it in a YAML file."),
+        ("größe=3", "größe: a key cannot have this name"),
+        ("seed =3", "Type seed=3."),
+    ],
+)  # fmt: skip
+def test_a_key_that_cannot_be_read_is_answered_with_what_to_type(word: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        readable([word])
+    assert said in str(caught.value)
+
+
 def test_a_tilde_is_the_home_folder_in_every_path_and_else_a_letter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,8 @@ def _readable(word: str) -> list[str]:
         raise repeated_key_error(name, key)
     if not equal or key.startswith("hydra") or key[:1] == "~":
         return [word]
+    if _parse(f"{key}=0") is None:
+        raise _unreadable_key(key, value)
     if key == "budget" and _budget(value):
         return _budget(value)
     last = key.split(".")[-1]
@@ -97,6 +99,19 @@ def _value(word: str, last: str, value: str) -> str:
     if _parse(f"key={repaired}") is None:
         raise _unreadable(word.partition("=")[0], value)
     return repaired
+
+
+def _unreadable_key(key: str, value: str) -> ConfigError:
+    """The error for a key that Hydra's grammar has no form for: in braces, its last part may have more characters."""
+    parent, _, name = key.rpartition(".")
+    typed = name if _is_name(name) else f'"{name}"'
+    if (plain := "".join(key.split())) != key and "." not in parent and _parse(f"{plain}=0") is not None:
+        fix = f"Type {shlex.quote(f'{plain}={value.strip()}')}."
+    elif parent and _is_name(_name(typed)):
+        fix = f"Type {shlex.quote(f'{parent}={{{typed}: {value}}}')}."
+    else:
+        fix = f"Choose another name, or write it in a YAML file. {OWN_FILE}"
+    return ConfigError("a key cannot have this name on the command line", where=key, fix=fix)
 
 
 def _unreadable(key: str, value: str) -> ConfigError:
