@@ -35,6 +35,7 @@ from nait.signals.specs.activations import (
     project_on,
 )
 from tests.families import CONFIGS, HIDDEN, LAYERS, VOCABULARY, network
+from tests.signals.test_passes import recurrent
 
 FIRST, SECOND = tuple(range(40, 60)), tuple(range(40, 50)) + tuple(range(70, 90))
 
@@ -219,6 +220,15 @@ def test_a_decoder_that_ignores_its_kv_cache_gets_whole_rows(
     ours = read(net, table, [Embedding()], find_prefixes(table))
     assert "does not support prefix caching" in caplog.text
     np.testing.assert_allclose(ours[0], whole[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["BambaConfig", "NemotronHConfig", "Lfm2Config", "MiniMaxConfig"])
+def test_a_decoder_that_needs_a_cache_of_its_own_gets_whole_rows(name: str) -> None:
+    net, table = recurrent(name), table_of(behind(FIRST, 20))
+    signals: list[Signal] = [Features(Reading()), Embedding()]
+    ours, whole = (read(net, table, signals, given) for given in (find_prefixes(table), NONE))
+    for one, other in zip(ours, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
 
 
 def test_bfloat16_agrees_within_its_rounding() -> None:

@@ -37,6 +37,9 @@ LEAST_SAVED = 0.05
 PROBE_TOKENS = 16
 """Tokens after a prefix that check whether the decoder handles a cached prefix correctly."""
 
+UNSUPPORTED = (LookupError, TypeError, ValueError, AttributeError)
+"""What a decoder raises that needs a cache of its own, such as one with the states of recurrent layers."""
+
 Ints = npt.NDArray[np.integer[Any]]
 Take = Callable[["torch.Tensor"], None]
 
@@ -196,7 +199,7 @@ class Continuation:
         return join(prefix.output, after.last_hidden_state)
 
     def _cache(self, prefix: Ints, row_1t: torch.Tensor) -> CachedPrefix | None:
-        """Cache of a prefix [P]; None for a decoder that computes other values with it.
+        """Cache of a prefix [P]; None for a decoder that needs another cache, or computes other values with it.
 
         Some decoders keep state other than keys and values, or count positions differently: the beginning of one row
         is run both ways.
@@ -218,6 +221,8 @@ class Continuation:
             whole = self.decoder(input_ids=row_1t, use_cache=False).last_hidden_state
             if nearly_equal(whole, self._continue(cached, row_1t)):
                 return cached
+        except UNSUPPORTED:
+            return None
         finally:
             self.recorded = None
         log.warning(
