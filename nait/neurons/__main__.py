@@ -64,7 +64,7 @@ def output(command: str, names: list[str], store: Store) -> str:
         _check_comparable(*(manifest for manifest, _ in opened))
         values = cosines(opened[0][1], opened[1][1])
         return str(
-            tabulate([[first + i, f"{v:+.4f}"] for i, v in enumerate(values)], headers=["layer", "cosine"])
+            tabulate([[first + i, f"{v:+z.4f}"] for i, v in enumerate(values)], headers=["layer", "cosine"])
         )
     manifest, found = opened[0]
     rows = [

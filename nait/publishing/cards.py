@@ -130,7 +130,7 @@ def _results(kept: Mapping[str, Artifact]) -> str:
         return ""
     results = read_json(kept["results.json"].path / "results.json")["results"]
     lines = [
-        f"| {_plain(one['task'])} | {_plain(one['metric'])} | {one['value']:.4f} | {_error(one['stderr'])} "
+        f"| {_plain(one['task'])} | {_plain(one['metric'])} | {one['value']:z.4f} | {_error(one['stderr'])} "
         f"| {one['n']} |"
         for one in results
         if one.get("primary", True)

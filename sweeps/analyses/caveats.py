@@ -45,7 +45,7 @@ def warnings(runs: RunSet, rows: Sequence[Row], lines: Sequence[Line]) -> tuple[
                 names_by_text.setdefault(str(text), set()).add(name)
     said = {name for text, names in names_by_text.items() if LENGTH_WARNING in text for name in names}
     lengths = {
-        f"{line.selector}, {line.target}: the score correlates with token length (rho {line.checks['rho']:+.2f})."
+        f"{line.selector}, {line.target}: the score correlates with token length (rho {line.checks['rho']:+z.2f})."
         for line in lines
         if abs(line.checks.get("rho", 0.0)) > LOUD_RHO and line.selector not in said
     }

@@ -31,7 +31,7 @@ def layer_shifts(picks: Sequence[Picks]) -> list[Grid]:
         for part in one.first.layers:
             shifts = np.mean([_shifts(chosen, part.target) for chosen in one.by_seed.values()], axis=0)
             title = f"{name}: {part.target}" if len(one.first.layers) > 1 else name
-            lines[f"{title} ({shifts.sum():+.2f})"] = dict(zip(part.layers, shifts.tolist(), strict=True))
+            lines[f"{title} ({shifts.sum():+z.2f})"] = dict(zip(part.layers, shifts.tolist(), strict=True))
     layers = np.array(sorted({layer for line in lines.values() for layer in line}))
     groups = np.array_split(layers, -(-len(layers) // MOST_COLUMNS)) if len(layers) else []
     return [_grid(lines, group.tolist()) for group in groups]

@@ -42,8 +42,8 @@ def wide_cells(lines: Sequence[Line], benchmarks: Benchmarks = NONE) -> tuple[li
     body: list[list[object]] = []
     for group in _methods(lines, lines, benchmarks):
         first, cells = group[0], {line.task: score(line) for line in group}
-        truth = [f"{first.truth[name]:.2f}" if name in first.truth else "" for name in known]
-        checks = [f"{first.checks[name]:.2f}" if name in first.checks else "" for name in checked]
+        truth = [f"{first.truth[name]:z.2f}" if name in first.truth else "" for name in known]
+        checks = [f"{first.checks[name]:z.2f}" if name in first.checks else "" for name in checked]
         taken = [first.seconds_select, first.seconds_train, first.seconds_evaluate][: len(phases)]
         body.append([first.selector, first.target, first.budget, seeds(first), *(cells.get(t, "") for t in tasks),
                      *truth, *checks, *map(seconds, taken)])  # fmt: skip
@@ -163,8 +163,8 @@ def score(line: Line) -> str:
 
 
 def number(value: float, *, signed: bool = False) -> str:
-    """Three decimals; scientific notation from a million on, which perplexities can reach."""
-    return f"{value:{'+' if signed else ''}{'.3f' if not abs(value) >= HUGE else '.3e'}}"
+    """Three decimals, without a negative zero; scientific notation from a million on, as of perplexities."""
+    return f"{value:{'+' if signed else ''}z{'.3f' if not abs(value) >= HUGE else '.3e'}}"
 
 
 def seeds(line: Line) -> str:

@@ -194,7 +194,7 @@ def _heat_map(ax: Axes, grid: Grid, *, top: float, diverging: bool) -> None:
             continue
         red, green, blue, _ = colours((value * signs[column] - low * 1.25) / (1.25 * (top - low)))
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
-        text = f"{value:+.3f}" if diverging else f"{value:.2f}"
+        text = f"{value:+z.3f}" if diverging else f"{value:z.2f}"
         ax.text(
             column, row, text, ha="center", va="center", fontsize=8, color="#ffffff" if dark else "#1b1f24",
             fontweight="bold" if grid.strong[row, column] else "normal",

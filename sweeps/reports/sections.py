@@ -27,7 +27,7 @@ from nait.sweeps.plots.curves import costs as spots_of
 from nait.sweeps.plots.curves import left_out, panels
 from nait.sweeps.plots.forest import forest, forest_plot
 from nait.sweeps.render.column_words import column_words
-from nait.sweeps.render.leaderboard_tables import count, difference_cells, seconds, wide_cells
+from nait.sweeps.render.leaderboard_tables import count, difference_cells, number, seconds, wide_cells
 from nait.sweeps.render.report_document import Block, Notes, Table
 from nait.sweeps.render.svg import Grid, heat_maps, picture
 from nait.sweeps.render.table_notes import how_tested
@@ -182,7 +182,7 @@ def _units(found: Sequence[Matrix], rows: Sequence[Row]) -> str:
 
 def _numbers(claim: Claim) -> tuple[str, str]:
     one = claim.found
-    shown = f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+    shown = f"{number(one.value, signed=True)} [{number(one.low, signed=True)}, {number(one.high, signed=True)}]"
     if not one.tested:
         return f"{shown} {ITEMS_ONLY}", ""
     return shown, small(one.p if one.adjusted is None else one.adjusted)
@@ -263,7 +263,7 @@ def _examples(lines: Sequence[Picks]) -> list[Block]:
     column = next(iter(chosen.scores), None)
     scores = dict(zip(chosen.ids, chosen.scores[column].tolist(), strict=True)) if column else {}
     body = [
-        [one.place, one.rank, f"{scores[one.id]:.4g}" if one.id in scores else "", one.id, one.text]
+        [one.place, one.rank, f"{scores[one.id]:z.4g}" if one.id in scores else "", one.id, one.text]
         for one in chosen.examples
     ]
     named = f" Score: {column}." if len(chosen.scores) > 1 else ""
@@ -273,7 +273,7 @@ def _examples(lines: Sequence[Picks]) -> list[Block]:
 
 def _grid_table(name: str, found: Grid) -> Table:
     body = [
-        [row, *(f"{value:+.2f}" for value in values)]
+        [row, *(f"{value:+z.2f}" for value in values)]
         for row, values in zip(found.rows, found.values, strict=True)
     ]
     return Table.of(name, ["", *found.columns], body, caption=f"{found.title}.")

@@ -51,7 +51,7 @@ class _Comparison:
         if math.isnan(self.value):
             return "not measured"
         small = self.figure.is_cost and self.value < SMALLEST
-        shown = f"{self.value:.1g}" if small else f"{self.value:.2f}"
+        shown = f"{self.value:.1g}" if small else f"{self.value:z.2f}"
         return shown + (f" ± {self.half:.2f}" if self.half is not None else "")
 
     @property

@@ -103,7 +103,7 @@ def _predicted_by(one: MethodScores, found: Validity) -> str:
 def _shown(one: Prediction | None) -> str:
     if one is None:
         return ""
-    return f"{one.rho:+.2f} [{one.low:+.2f}, {one.high:+.2f}]{'' if one.significant else ' n.s.'}"
+    return f"{one.rho:+z.2f} [{one.low:+z.2f}, {one.high:+z.2f}]{'' if one.significant else ' n.s.'}"
 
 
 def _recall_table(found: Validity, name: str) -> Table:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import nait
+from nait import sweeps
 from nait.core.ranking.orders import Highest, Shuffled
 from nait.core.statistics.results import Evaluation, Item, Member, Result, Row
 from nait.stages.artifacts.evaluation_files import write_evaluation
@@ -285,6 +288,16 @@ def test_outcomes_that_do_not_average_to_the_score_make_no_interval_and_no_diffe
     assert values["random"][1] == pytest.approx(12.7062 * spread / math.sqrt(2), rel=1e-4)
     (said,) = [said for said in notes(one.lines) if said.startswith("No mean over items")]
     assert "words (perplexity)" in said
+
+
+def test_no_number_is_a_negative_zero() -> None:
+    assert [number(value, signed=signed) for value in (-0.0, -0.0004) for signed in (False, True)] == [
+        "0.000", "+0.000",
+    ] * 2  # fmt: skip
+    root = Path(nait.__file__).parent
+    files = [file for folder in (Path(sweeps.__file__).parent, root) for file in folder.rglob("*.py")]
+    signed = {f"{file.name}: {found}" for file in files for found in re.findall(r":\+\.\d[efg]\}", file.read_text())}
+    assert signed == set()
 
 
 def test_a_huge_score_keeps_four_digits() -> None:

@@ -90,7 +90,7 @@ def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]
         return [f"Row {one.row} {chosen}: {one.reason or 'it has no score'}."]
     rank = f"rank {one.rank:,}" if one.rank else ""
     of = _of(one.columns, one.of_references)
-    score = f"score {one.score:.4g}{of}, above {one.percentile:.1%} of the rows"
+    score = f"score {one.score:z.4g}{of}, above {one.percentile:.1%} of the rows"
     if one.rank and not one.by_score:  # perhaps for another target
         lines = [f"Row {one.row} {chosen}: {rank}. For {one.target}: {score}.", f"  {NOT_BY_SCORE}"]
     else:
@@ -99,12 +99,12 @@ def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]
         lines.append(f"  The last selected row has {one.needed:.4g}: {_missing(one.needed - one.score)}.")
     if one.layers:
         parts = sorted(one.layers.items(), key=lambda pair: -abs(pair[1]))[:LAYERS]
-        shown = ", ".join(f"layer {layer} {part:+.3g}" for layer, part in parts)
+        shown = ", ".join(f"layer {layer} {part:+z.3g}" for layer, part in parts)
         lines.append(f"  Largest parts of its distance from the mean row: {shown}.")
     text = [wrapped(line) for line in lines]
     if one.nearest:
         text.append("  Nearest reference rows:")
-        text += [f"  {value:6.2f}  {_reference(name, references)}" for name, value in one.nearest]
+        text += [f"  {value:z6.2f}  {_reference(name, references)}" for name, value in one.nearest]
     return text
 
 

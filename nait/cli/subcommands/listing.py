@@ -176,7 +176,7 @@ def _run(folder: Path, record: dict[str, Any]) -> str:
         found = results.get("results", []) if isinstance(results, dict) else results
         if wrong := shapes.fault(found, RESULTS):
             raise ConfigError(f"it has no results ({wrong})", where=str(folder / "results.json"))
-        rows += [(one["task"], f"{one['metric']} {one['value']:.3f}") for one in found if one.get("primary")]
+        rows += [(one["task"], f"{one['metric']} {one['value']:z.3f}") for one in found if one.get("primary")]
     rows += [("warning", text) for text in record.get("warnings", [])]
     rows += [
         (path.name, str(path)) for path in sorted(folder.iterdir()) if path.suffix in (".jsonl", ".parquet")

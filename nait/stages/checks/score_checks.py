@@ -99,10 +99,10 @@ def _length_warnings(correlations: Mapping[str, float | None]) -> list[str]:
     fix = "compare with a length-matched control before crediting the content."
     if len(loud) > SHOWN_COLUMNS:
         top = max(loud.values(), key=abs)
-        head = f"{len(loud)} of {len(correlations)} columns follow length (Spearman rho up to {top:+.2f} with tokens)"
+        head = f"{len(loud)} of {len(correlations)} columns follow length (Spearman rho up to {top:+z.2f} with tokens)"
         return [f"{head}: {fix}"]
     return [
-        f"{name}: the score follows length (Spearman rho {rho:+.2f} with tokens): {fix}"
+        f"{name}: the score follows length (Spearman rho {rho:+z.2f} with tokens): {fix}"
         for name, rho in loud.items()
     ]
 
