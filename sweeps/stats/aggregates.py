@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from nait.core.statistics.results import Row
 from nait.sweeps.stats.contrasts import Items
@@ -14,6 +15,10 @@ from nait.sweeps.stats.shares import shares
 from nait.sweeps.stored_runs.method_names import CONTROL
 from nait.sweeps.stored_runs.row_items import measurements, places
 
+WORST: Mapping[str, Callable[[Iterable[float]], float]] = {
+    "rho": partial(max, key=abs), "margin": min, "top layer": max,
+}  # fmt: skip
+"""Check -> the worst of several values: of a run's score columns, and of a line's runs."""
 LOWER = "lower is better"
 """The mark of a benchmark in figures where a lower score is better."""
 
@@ -30,7 +35,8 @@ class Line:
     - `seconds_*`: None for a phase that did not run.
     - `difference`: the difference to the control on the same items and seeds; None for the control itself and where
       there is no control.
-    - `truth`: ground-truth measures from the labels of the rows. `checks`: diagnostics of the scores.
+    - `truth`: ground-truth measures from the labels of the rows. `checks`: diagnostics of the scores, the worst of
+      the runs.
     - `itemised`: the score is the mean of stored item outcomes, which intervals and differences require.
     - `settings`: the settings in which runs of the method differ. `members`: the tasks of a group.
     - `fewest_rows`: the fewest selected rows of a run. `budget_rows`: the number of rows that the budget asks for.
@@ -150,6 +156,12 @@ def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(one[name] for one in facts) / len(facts) for name in names}
 
 
+def _worst(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The worst value of each check over the runs that have it; a mean of opposite signs would hide both."""
+    names = dict.fromkeys(name for one in facts for name in one)
+    return {name: WORST[name]([one[name] for one in facts if name in one]) for name in names}
+
+
 def _line(
     group: Sequence[Row], score: Difference | None, difference: Difference | None, *, share: bool
 ) -> Line:
@@ -193,7 +205,7 @@ def _line(
         headline=first.headline,
         difference=difference,
         truth=_means([row.truth for row in group]),
-        checks=_means([row.checks for row in group]),
+        checks=_worst([row.checks for row in group]),
         method=first.method or first.selector,
         settings=first.settings,
         members=tuple(member.task for member in first.members),

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from nait.sweeps.analyses.caveats import NO_SCORES, warnings
 from nait.sweeps.analyses.overlap import lengths
 from nait.sweeps.grouping.collect import collect, headlines, sheets
 from nait.sweeps.plots.curves import CurvePoint, Spot
-from nait.sweeps.render.leaderboard_tables import number
+from nait.sweeps.render.leaderboard_tables import number, wide_cells
 from nait.sweeps.render.markdown import table
 from nait.sweeps.render.report_document import Notes
 from nait.sweeps.render.table_notes import notes
@@ -288,6 +289,26 @@ def test_outcomes_that_do_not_average_to_the_score_make_no_interval_and_no_diffe
     assert values["random"][1] == pytest.approx(12.7062 * spread / math.sqrt(2), rel=1e-4)
     (said,) = [said for said in notes(one.lines) if said.startswith("No mean over items")]
     assert "words (perplexity)" in said
+
+
+def test_checks_of_opposite_signs_do_not_cancel_over_seeds(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(3):
+        put(store, "nait", seed=seed, named=False, evaluated=False)
+    seen = [
+        {"rho": 0.7, "margin": 0.05, "top layer": 0.9},
+        {"rho": -0.8, "margin": 0.4, "top layer": 0.2},
+        {"margin": 0.4},
+    ]
+    rows = [
+        replace(row, seed=seed, checks=checks)
+        for row in collect(RunSet.load(store))[:1]
+        for seed, checks in enumerate(seen)
+    ]
+    (line,) = summarise(rows)
+    assert line.checks == {"rho": -0.8, "margin": 0.05, "top layer": 0.9}
+    header, body = wide_cells([line])
+    assert dict(zip(header, body[0], strict=True))["rho"] == "-0.80"
 
 
 def test_no_number_is_a_negative_zero() -> None:
