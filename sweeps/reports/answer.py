@@ -38,12 +38,15 @@ def answered(
 ) -> tuple[Notes, Table]:
     """The answer of one table: its sentences, and the runs to do next with their commands.
 
+    A proposal without a command is a sentence.
+
     `title`: the table's title, where the report has several.
     """
     found = verdicts(lines, control=control, benchmarks=benchmarks)
     sentences = answer(lines, found, control=control)
     proposed = next_runs(runs, rows, lines, found, control=control)
-    body = [[one.why, one.command] for one in proposed]
+    body = [[one.why, one.command] for one in proposed if one.command]
+    sentences += [f"What to run next: {one.why}" for one in proposed if not one.command]
     table = Table.of("next", ["run next", "command"], body, caption="What to run next.", code=True)
     return (Notes((*filter(None, [title]), *sentences)), table)
 

@@ -23,6 +23,7 @@ FOR_ONE_JOB = ("-m", "--multirun", "hydra.mode=RUN")
 """Words of a command that decide between a job and a sweep."""
 OWN_KEYS = ("selector", "order", "label", "beside")
 """Keys that belong to one selector's run."""
+NO_COMMAND = "Its command is not known: a run of it recorded none, or one that may do more than set keys."
 _SETS_A_KEY = re.compile(
     r"(?:-m|--multirun|hydra\.mode=RUN|\+{0,2}(?!hydra\b)[\w@./:-]+=.*|~[\w.]+)", re.DOTALL
 )
@@ -31,10 +32,15 @@ _LETS_CODE_RUN = re.compile(r"_target_|trust_|allow_code_execution|\$\{")
 
 @dataclass(frozen=True)
 class Next:
-    """A proposed run: its reason and its command, empty where no run has a recorded command."""
+    """A proposed run: its reason and its command, empty where none of the recorded commands makes it."""
 
     why: str
-    command: str
+    command: str = ""
+
+    @staticmethod
+    def of(why: str, command: str) -> Next:
+        """The run; one without a command says why it has none."""
+        return Next(why if command else f"{why} {NO_COMMAND}", command)
 
 
 def next_runs(
@@ -60,7 +66,7 @@ def _evaluation(lines: Sequence[Line], recorded: _Recorded, control: str) -> lis
     commands = [command] if command else []
     if command and not any(control in (line.selector, line.method) for line in lines):
         commands.append(recorded.replaced(lines, control, values["seed"]))
-    return [Next("Train on the selections and evaluate.", " && ".join(commands))]
+    return [Next.of("Train on the selections and evaluate.", " && ".join(commands))]
 
 
 def _control(trained: Sequence[Line], recorded: _Recorded, control: str) -> list[Next]:
@@ -68,7 +74,7 @@ def _control(trained: Sequence[Line], recorded: _Recorded, control: str) -> list
     if control != CONTROL or any(line.method == control for line in trained):
         return []
     why = f"Add the {CONTROL} control, without which no gain can be stated."
-    return [Next(why, recorded.replaced(trained, CONTROL, _listed(recorded.seeds(trained))))]
+    return [Next.of(why, recorded.replaced(trained, CONTROL, _listed(recorded.seeds(trained))))]
 
 
 def _more_seeds(verdict: Verdict, recorded: _Recorded, control: str) -> list[Next]:
@@ -81,8 +87,8 @@ def _more_seeds(verdict: Verdict, recorded: _Recorded, control: str) -> list[Nex
         least = detectable_difference(verdict.column, MOST_SEEDS)
         shown = f" ({MOST_SEEDS} seeds detect {number(least)})" if least else ""
         why = f"{verdict.task}: more seeds alone would not establish the gain of {best.name}{shown}."
-        return [Next(f"{why} Evaluate on more items.", "")]
-    return [Next(_why(verdict, best, wanted, control), _seeds_command(verdict, wanted, recorded))]
+        return [Next(f"{why} Evaluate on more items.")]
+    return [Next.of(_why(verdict, best, wanted, control), _seeds_command(verdict, wanted, recorded))]
 
 
 def _why(verdict: Verdict, best: Finding, wanted: int, control: str) -> str:
@@ -122,7 +128,7 @@ def _whole_pool(lines: Sequence[Line], found: Sequence[Verdict], recorded: _Reco
     if best is None or any(line.method == FULL for line in lines):
         return []
     why = f"Compare {best.name} with training on the whole pool."
-    return [Next(why, recorded.replaced([best.line], FULL, _listed(recorded.seeds([best.line]))))]
+    return [Next.of(why, recorded.replaced([best.line], FULL, _listed(recorded.seeds([best.line]))))]
 
 
 class _Recorded:
@@ -143,26 +149,36 @@ class _Recorded:
     def repeated(self, lines: Iterable[Line], values: Mapping[str, str]) -> str:
         """One command that runs all these lines with other values; several, joined by `&&`, where settings differ.
 
-        Empty where no run recorded a command.
+        Empty where the runs of one of the lines recorded no command: the others alone are not what is proposed.
         """
         groups: dict[tuple[str, ...], list[str]] = {}
         for line in lines:
             job = self._job(line)
-            if job:
-                selector, words = job
-                kept = tuple(word for word in words if _key(word) not in (*values, "selector"))
-                groups.setdefault(kept, []).append(selector)
+            if job is None:
+                return ""
+            selector, words = job
+            kept = tuple(word for word in words if _key(word) not in (*values, "selector"))
+            groups.setdefault(kept, []).append(selector)
         return " && ".join(
             sweep(words, {"selector": _listed(selectors), **values}) for words, selectors in groups.items()
         )
 
     def replaced(self, lines: Iterable[Line], selector: str, seeds: str) -> str:
-        """The command that runs another selector like the first of these lines; "" without a recorded command."""
-        job = next((job for line in lines if (job := self._job(line))), None)
-        if job is None:
-            return ""
-        kept = [word for word in job[1] if not _key(word).startswith(OWN_KEYS) and _key(word) != "seed"]
-        return sweep(kept, {"selector": selector, "seed": seeds})
+        """The command that runs another selector, which reads no target, like these lines at each of their budgets.
+
+        Empty without a recorded command.
+        """
+        found: dict[str, str] = {}
+        for line in sorted(lines, key=lambda line: line.budgetless):
+            place = "" if selector == FULL else line.budget
+            known = place in found or (line.budgetless and found)
+            job = None if known else self._job(line)
+            if job is not None:
+                kept = [
+                    word for word in job[1] if not _key(word).startswith(OWN_KEYS) and _key(word) != "seed"
+                ]
+                found[place] = sweep(kept, {"selector": selector, "seed": seeds})
+        return " && ".join(found.values())
 
     def _job(self, line: Line) -> tuple[str, list[str]] | None:
         """The selector and the words of the first run of a line that recorded its command."""

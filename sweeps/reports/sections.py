@@ -182,7 +182,9 @@ def _units(found: Sequence[Matrix], rows: Sequence[Row]) -> str:
 
 def _numbers(claim: Claim) -> tuple[str, str]:
     one = claim.found
-    shown = f"{number(one.value, signed=True)} [{number(one.low, signed=True)}, {number(one.high, signed=True)}]"
+    shown = (
+        f"{number(one.value, signed=True)} [{number(one.low, signed=True)}, {number(one.high, signed=True)}]"
+    )
     if not one.tested:
         return f"{shown} {ITEMS_ONLY}", ""
     return shown, small(one.p if one.adjusted is None else one.adjusted)

@@ -13,7 +13,7 @@ from nait.sweeps.reports.answer import NOTHING_EVALUATED, answer, answered
 from nait.sweeps.reports.findings import Verdict, verdicts
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.reports.leaderboard import Measured, measured
-from nait.sweeps.reports.next_runs import seeds_needed
+from nait.sweeps.reports.next_runs import NO_COMMAND, seeds_needed
 from nait.sweeps.stats.aggregates import Line
 from nait.sweeps.stats.paired import detectable_difference
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -207,6 +207,38 @@ def test_without_a_control_the_answer_asks_for_one(tmp_path: Path) -> None:
     ((why, command),) = proposed(store).items()
     assert why == "Add the random control, without which no gain can be stated."
     assert command == "nait -m target=math data.limit=9 selector=random seed=0,1,2"
+
+
+def test_a_missing_control_is_asked_for_at_every_budget(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for percent in (10, 30):
+        command = f"nait selector=nait seed=0 budget.ratio=0.{percent // 10}"
+        put(store, "nait", budget=f"{percent}%", rows=percent, facts={"command": command})
+    (command,) = proposed(store).values()
+    assert sorted(command.split(" && ")) == [
+        "nait -m budget.ratio=0.1 selector=random seed=0",
+        "nait -m budget.ratio=0.3 selector=random seed=0",
+    ]
+
+
+@pytest.mark.parametrize("lacking", ["nait", "random", "both"])
+def test_a_proposal_whose_command_is_not_recorded_is_a_sentence_without_a_part_of_it(
+    lacking: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    for name, share in (("nait", 0.9), ("random", 0.3)):
+        facts = {} if lacking in (name, "both") else {"command": f"nait selector={name} seed=0"}
+        put(store, name, share=share, facts=facts)
+    runs, one, _ = asked(store)
+    said, table = answered(runs, one.rows, headlines(one), control="random", benchmarks={})
+    assert table.body == ()
+    assert said.lines[-1] == (
+        "What to run next: nano_math: 3 seeds of nait and random, so that the difference can be tested. "
+        f"{NO_COMMAND}"
+    )
+    Report().report(store, None, tmp_path)
+    assert "<code></code>" not in (tmp_path / "report.html").read_text()
+    assert "``" not in (tmp_path / "report.md").read_text()
 
 
 def test_selections_alone_answer_nothing_and_training_comes_next(tmp_path: Path) -> None:

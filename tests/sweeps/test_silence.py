@@ -317,7 +317,9 @@ def test_no_number_is_a_negative_zero() -> None:
     ] * 2  # fmt: skip
     root = Path(nait.__file__).parent
     files = [file for folder in (Path(sweeps.__file__).parent, root) for file in folder.rglob("*.py")]
-    signed = {f"{file.name}: {found}" for file in files for found in re.findall(r":\+\.\d[efg]\}", file.read_text())}
+    signed = {
+        f"{file.name}: {found}" for file in files for found in re.findall(r":\+\.\d[efg]\}", file.read_text())
+    }
     assert signed == set()
 
 
