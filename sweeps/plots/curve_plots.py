@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nait.sweeps.grouping.names import cut, fit
-from nait.sweeps.plots.curves import Curve, Panel, Spot, number
+from nait.sweeps.plots.cost_spots import Spot
+from nait.sweeps.plots.curves import Curve, Panel, number
 from nait.sweeps.render.svg import INK, MARKERS, PALETTE, canvas, share_scale
 from nait.sweeps.stats.paired import ITEMS_ONLY
 from nait.sweeps.stored_runs.method_names import CONTROL

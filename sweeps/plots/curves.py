@@ -1,19 +1,20 @@
-"""Score curves over numeric settings, and score against cost."""
+"""Score curves over numeric settings."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from nait.sweeps.grouping.names import CONTENT, brief, some, target_labels
 from nait.sweeps.stats.aggregates import Line, marked
-from nait.sweeps.stats.target_benchmarks import Benchmarks, first_headline, owned
+from nait.sweeps.stats.target_benchmarks import Benchmarks, owned
 from nait.sweeps.stored_runs.method_names import TARGETLESS
 
 BUDGET = "budget"
-DIGESTS = ("pool", *CONTENT)
+DIGESTS = ("pool", "run", *CONTENT)
 """Settings that hold digests, which may look like numbers."""
 ROWS, DRAW = "reference rows", "reference"
 """The number of reference rows, and the digest of these rows, which every number of them has another of."""
@@ -44,10 +45,12 @@ class Curve:
     """One method at several values of a setting. `level`: a method without that setting, as a horizontal line.
 
     `items_only`: some point has one seed, so its interval is over items only. `averaged`: the most lines of which a
-    point is the mean, such as draws of the reference rows; such a point has no interval.
+    point is the mean: draws of the reference rows; such a point has no interval. `about`: the settings of a curve
+    whose name does not show them.
     """
 
     name: str
+    about: str
     points: tuple[CurvePoint, ...]
     level: bool = False
     items_only: bool = False
@@ -114,7 +117,7 @@ def _kept(curves: Sequence[Curve]) -> tuple[Curve, ...]:
 
 
 def left_out(lines: Sequence[Line], found: Sequence[Panel]) -> list[str]:
-    """Notes on the benchmarks and curves that the panels leave out, and on curves that are means of lines."""
+    """Notes on the benchmarks and curves that the panels leave out, on curves of means, and on names."""
     tasks = sorted({line.task for line in lines if line.headline and line.task} - {one.y for one in found})
     notes = [f"{len(tasks)} more benchmarks have no panel: {some(tasks)}."] if len(tasks) and found else []
     counts = {one.x: one.left_out for one in found if one.left_out}
@@ -130,6 +133,9 @@ def left_out(lines: Sequence[Line], found: Sequence[Panel]) -> list[str]:
         *(
             f"{name} is the mean of up to {count} lines at a point, without an interval."
             for name, count in means.items()
+        ),
+        *dict.fromkeys(
+            f"{curve.name}: {curve.about}." for one in found for curve in one.curves if curve.about
         ),
     ]
 
@@ -165,62 +171,101 @@ def _measures(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[L
     }
 
 
+Group = tuple[str, str, str, tuple[tuple[str, str], ...], str]
+"""The lines of a curve: method, target, budget, all settings but that of the axis, and how they write that one."""
+
+
 def _curves(lines: Sequence[Line], x: str) -> list[Curve]:
-    """The curves of the methods over `x`, and horizontal lines for references."""
-    groups: dict[tuple[str, ...], list[Line]] = {}
+    """The curves of the methods over `x`, and horizontal lines for references. Other settings are other curves."""
+    groups: dict[Group, list[Line]] = {}
     for line in lines:
-        same = (x, DRAW) if x == ROWS else (x,)
-        others = sorted((key, value) for key, value in line.settings.items() if key not in same)
-        rest = [f"{key}={brief(key, value)}" for key, value in others]
-        target = "" if line.method in TARGETLESS else line.target
-        budget = "" if x == BUDGET or line.budgetless else line.budget
-        groups.setdefault((" ".join([line.method, *rest]), target, budget), []).append(line)
+        groups.setdefault(_group(line, x), []).append(line)
     drawn = {key: points for key, group in groups.items() if len(points := _points(group, x)) >= LEAST}
-    targets = target_labels(target for _, target, _ in groups if target)
-    budgets = {budget for _, _, budget in drawn}
-
-    def curve_name(name: str, target: str, budget: str) -> str:
-        named = _name(name, target, targets)
-        return f"{named}, {budget}" if budget and len(budgets) > 1 else named
-
+    budgets = {budget for _, _, budget, _, _ in drawn}
+    levels = [
+        key
+        for key, group in groups.items()
+        if drawn and key[0] in TARGETLESS and not (key[3] or key[4])
+        and (group[0].budgetless or (key[2] in budgets and x != BUDGET))
+    ]  # fmt: skip
+    targets = target_labels(target for _, target, *_ in groups if target)
+    named = _named([*drawn, *levels], targets, several_budgets=len(budgets) > 1)
     curves = [
         Curve(
-            curve_name(*key),
+            *named[key],
             points,
-            items_only=any(_items_only(at) for at in _by_place(groups[key], x).values() if len(at) == 1),
+            items_only=any(items_only(at) for at in _by_place(groups[key], x).values() if len(at) == 1),
             averaged=max(map(len, _by_place(groups[key], x).values())),
         )
         for key, points in drawn.items()
     ]
     curves.sort(key=lambda curve: (curve.name in TARGETLESS, curve.name))
-    levels = [
-        replace(_level(group), name=curve_name(*key))
-        for key, group in groups.items()
-        if drawn and key[0] in TARGETLESS and (group[0].budgetless or (key[2] in budgets and x != BUDGET))
-    ]
-    return [*curves, *levels]
+    return [*curves, *(_level(*named[key], groups[key]) for key in levels)]
 
 
-def _items_only(lines: Sequence[Line]) -> bool:
+def _group(line: Line, x: str) -> Group:
+    """The curve of a line over `x`. Draws of the reference rows are one curve over the number of rows."""
+    same = (x, DRAW) if x == ROWS else (x,)
+    settings = tuple(sorted((key, value) for key, value in line.settings.items() if key not in same))
+    target = "" if line.method in TARGETLESS else line.target
+    budget = "" if x == BUDGET or line.budgetless else line.budget
+    return line.method, target, budget, settings, _form(varied(line).get(x, ""))
+
+
+def _form(text: str) -> str:
+    """How a number is written: `[3]` and `3` are two settings of one number, and so are `0.1` and `0.10`."""
+    found = _NUMBER.match(text)
+    if found is None:
+        return ""
+    usual = found.group(1) == f"{float(found.group(1)):.15g}"
+    return text.replace(found.group(1), "number", 1) if usual else text
+
+
+def _named(
+    groups: Sequence[Group], targets: Mapping[str, str], *, several_budgets: bool
+) -> dict[Group, tuple[str, str]]:
+    """The name of each curve, and its settings where the name does not tell it from another."""
+    names = {}
+    for key in sorted(groups):
+        method, target, budget, settings, _ = key
+        name = " ".join([method, *(f"{name}={brief(name, value)}" for name, value in settings)])
+        of_target = targets[target] if target and len(targets) > 1 else ""
+        names[key] = ", ".join(filter(None, [name, of_target, budget if several_budgets else ""]))
+    counts = Counter(names.values())
+    numbers: Counter[str] = Counter()
+    found = {}
+    for key, name in names.items():
+        if counts[name] < 2:
+            found[key] = (name, "")
+            continue
+        numbers[name] += 1
+        about = [f"{setting}={value}" for setting, value in key[3]]
+        written = [f"{key[4]} on the axis"] if sum(other[:4] == key[:4] for other in names) > 1 else []
+        found[key] = (f"{name}, settings {numbers[name]}", ", ".join([*about, *written]))
+    return found
+
+
+def items_only(lines: Sequence[Line]) -> bool:
     return any(one.seeds == 1 and one.half_width is not None for one in lines)
 
 
-def _name(name: str, target: str, targets: Mapping[str, str]) -> str:
-    return f"{name}, {targets[target]}" if target and len(targets) > 1 else name
-
-
 def _by_place(lines: Sequence[Line], x: str) -> dict[float, list[Line]]:
-    """Place on the axis -> the lines there."""
+    """Place on the axis -> the lines there. Of a method that reads no target, the line of most seeds."""
     found: dict[float, list[Line]] = {}
     for line in lines:
         place = None if x == BUDGET and line.budgetless else number(varied(line).get(x, ""))
         if place is not None:
             found.setdefault(place, []).append(line)
-    return found
+    return {place: [_fullest(at)] if at[0].method in TARGETLESS else at for place, at in found.items()}
+
+
+def _fullest(lines: Sequence[Line]) -> Line:
+    """The line of most seeds, whatever the target that its runs name."""
+    return min(lines, key=lambda line: (-line.seeds, line.target))
 
 
 def _points(lines: Sequence[Line], x: str) -> tuple[CurvePoint, ...]:
-    """The points of a curve. Several lines at one place, such as draws of the reference rows, give their mean."""
+    """The points of a curve. Several draws of the reference rows at one place give their mean."""
     found = []
     for place, at in sorted(_by_place(lines, x).items()):
         half_width = at[0].half_width if len(at) == 1 else None
@@ -228,72 +273,7 @@ def _points(lines: Sequence[Line], x: str) -> tuple[CurvePoint, ...]:
     return tuple(found)
 
 
-def _level(lines: Sequence[Line]) -> Curve:
-    point = CurvePoint(0.0, lines[0].value, lines[0].half_width, lines[0].share)
-    return Curve(lines[0].method, (point,), level=True, items_only=_items_only(lines[:1]))
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A method's cost and score: seconds of selection and training, the score and half its interval.
-
-    `where`: the target, or the budget if there is only one target. `items_only`: a single seed. `share`: the score is
-    a share of items.
-    """
-
-    method: str
-    where: str
-    seconds: float
-    y: float
-    half_width: float | None
-    items_only: bool = False
-    share: bool = False
-
-    @property
-    def band(self) -> tuple[float, float]:
-        """The ends of the interval as drawn."""
-        return band(self.y, self.half_width, share=self.share)
-
-
-def costs(lines: Sequence[Line], benchmarks: Benchmarks) -> dict[str, list[Spot]]:
-    """Benchmark -> cost and score of every method, for up to two own benchmarks, else the first headline.
-
-    Settings of a method are separate spots as long as there are at most `MOST_LINES` lines.
-    """
-    own = {task for target in {line.target for line in lines} for task in owned(target, lines, benchmarks)}
-    tasks = tuple(sorted(own)) if 0 < len(own) < 3 else first_headline(lines)
-    found = {}
-    targets = target_labels(line.target for line in lines if line.method not in TARGETLESS)
-    few = len({line.selector for line in lines}) <= MOST_LINES
-    for task in tasks:
-        spots = [
-            Spot(
-                line.selector if few else line.method,
-                _where(line, targets),
-                seconds,
-                line.value,
-                line.half_width,
-                _items_only([line]),
-                line.share,
-            )
-            for line in _once(line for line in lines if line.task == task)
-            if (seconds := (line.seconds_select or 0.0) + (line.seconds_train or 0.0)) > 0
-        ]
-        if len({spot.method for spot in spots}) > 1:
-            found[marked(task, (line for line in lines if line.task == task))] = spots
-    return found
-
-
-def _once(lines: Iterable[Line]) -> list[Line]:
-    """The lines without repetitions of targetless methods for other targets."""
-    found: dict[tuple[str, str, str], Line] = {}
-    for line in lines:
-        target = "" if line.method in TARGETLESS else line.target
-        found.setdefault((line.selector, target, line.budget), line)
-    return list(found.values())
-
-
-def _where(line: Line, targets: Mapping[str, str]) -> str:
-    if len(targets) < 2:
-        return "" if line.budgetless else line.budget
-    return "" if line.method in TARGETLESS else targets[line.target]
+def _level(name: str, about: str, lines: Sequence[Line]) -> Curve:
+    line = _fullest(lines)
+    point = CurvePoint(0.0, line.value, line.half_width, line.share)
+    return Curve(name, about, (point,), level=True, items_only=items_only([line]))

@@ -14,8 +14,9 @@ WORDS = {
     "clean": "share of the selected rows that are well-formed and correct",
     "lookalike": "share of the selected rows that resemble a target without being in it",
     "auc": "probability that the score ranks a row of the target above another row; 0.5 is chance",
-    "rho": "Spearman's correlation of score and token length; of several score columns and seeds, that furthest from 0",
-    "margin": "how clearly the references decide the sign of the direction, 0 to 1; below 0.1 it is a coin toss; the lowest of the seeds",
+    "rho": "Spearman's correlation of score and token length; of several columns and seeds, that furthest from 0",
+    "margin": "how clearly the references decide the sign of the direction, 0 to 1; below 0.1 it is a coin toss; "
+    "the lowest of the seeds",
     "top layer": "largest share of the score's variance in one layer; the highest of the seeds",
     "select s": "seconds of the selection from an empty store; a process's first result also loads libraries (10 s)",
     "train s": "seconds of the fine-tuning",

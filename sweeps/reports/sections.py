@@ -22,8 +22,8 @@ from nait.sweeps.analyses.overlap import (
 )
 from nait.sweeps.analyses.transfer import Matrix, grid
 from nait.sweeps.grouping.names import legend
+from nait.sweeps.plots.cost_spots import costs as spots_of
 from nait.sweeps.plots.curve_plots import cost_plot, curve_plot
-from nait.sweeps.plots.curves import costs as spots_of
 from nait.sweeps.plots.curves import left_out, panels
 from nait.sweeps.plots.forest import forest, forest_plot
 from nait.sweeps.render.column_words import column_words

@@ -9,8 +9,9 @@ import pytest
 
 from nait.store import Store
 from nait.sweeps.grouping.collect import collect
+from nait.sweeps.plots.cost_spots import costs
 from nait.sweeps.plots.curve_plots import cost_plot, curve_plot
-from nait.sweeps.plots.curves import MOST_LINES, costs, left_out, number, panels, unit
+from nait.sweeps.plots.curves import MOST_LINES, left_out, number, panels, unit
 from nait.sweeps.stats.aggregates import Line, summarise
 from nait.sweeps.stored_runs.run_set import RunSet
 
@@ -184,3 +185,64 @@ def test_each_draw_has_a_curve_over_the_budget(tmp_path: Path) -> None:
     )
     assert len({curve.name for curve in found[0].curves}) == 3
     assert not any("the mean of" in note for note in left_out(lines, found))
+
+
+def test_settings_that_look_alike_shortened_have_a_curve_each(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for percent in (1, 10, 50):
+        put(store, "nait", budget=f"{percent}%", rows=percent)
+    alike = lines_of(store)
+    one, other = (f"{'a1b2c3' + end}+{'d4e5f6' + end}+{end}" for end in ("0000", "ffff"))
+    lines = [
+        replace(line, selector=f"nait {k}", settings={"reference": reference}, value=value)
+        for k, (reference, value) in enumerate(((one, 0.2), (other, 0.8)))
+        for line in alike
+    ]
+    found = panels(lines, {})
+    assert sorted((curve.name, {point.y for point in curve.points}) for curve in found[0].curves) == [
+        ("nait reference=a1b2c3+d4e5f6, settings 1", {0.2}),
+        ("nait reference=a1b2c3+d4e5f6, settings 2", {0.8}),
+    ]
+    said = left_out(lines, found)
+    assert f"nait reference=a1b2c3+d4e5f6, settings 2: reference={other}." in said
+    assert not any("the mean of" in note for note in said)
+
+
+@pytest.mark.parametrize(("forms", "curves"), [(("[{}]", "{}"), 2), (("{}", "{}.0"), 1)])
+def test_two_settings_of_one_number_are_not_averaged(
+    forms: tuple[str, str], curves: int, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    for form, share in zip(forms, (0.2, 0.9), strict=True):
+        for layer in (1, 2, 3):
+            put(store, "nait", layers=form.format(layer), share=share)
+    lines = lines_of(store)
+    found = panels(lines, {})
+    known = {line.value for line in lines if line.task == found[0].y}
+    assert len(found[0].curves) == curves
+    assert {point.y for curve in found[0].curves for point in curve.points} <= known
+    assert all(point.half_width for curve in found[0].curves for point in curve.points)
+    said = left_out(lines, found)
+    assert not any("the mean of" in note for note in said)
+    names = ["nait, settings 1: [number] on the axis.", "nait, settings 2: number on the axis."]
+    assert [one for one in said if "settings" in one] == (names if curves == 2 else [])
+
+
+def test_a_control_of_several_targets_keeps_its_interval_and_its_fullest_line(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for percent in (1, 10, 50):
+        for target in ("code", "math"):
+            put(store, "nait", target=target, budget=f"{percent}%", rows=percent)
+            for seed in range(1 if target == "code" else 3):
+                put(store, "random", target=target, budget=f"{percent}%", rows=percent, seed=seed)
+    lines = lines_of(store)
+    found = panels(lines, {})
+    (curve,) = [curve for curve in found[0].curves if curve.name == "random"]
+    fullest = {
+        line.value: line.half_width
+        for line in lines
+        if (line.method, line.target, line.task) == ("random", "math", found[0].y)
+    }
+    assert {point.y: point.half_width for point in curve.points} == fullest
+    assert curve.averaged == 1
+    assert not curve.items_only

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nait.sweeps.plots.curves import costs
+from nait.sweeps.plots.cost_spots import costs
 from nait.sweeps.plots.forest import MOST, OWN, forest, forest_plot
 from nait.sweeps.reports.sections import compared
 from nait.sweeps.stats.aggregates import Line

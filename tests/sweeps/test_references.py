@@ -13,8 +13,8 @@ from nait.core.statistics.results import Row
 from nait.store import Store
 from nait.sweeps.analyses.cost_table import Costs
 from nait.sweeps.grouping.collect import collect
+from nait.sweeps.plots.cost_spots import costs as spots_of
 from nait.sweeps.plots.curves import CurvePoint, panels
-from nait.sweeps.plots.curves import costs as spots_of
 from nait.sweeps.plots.forest import forest
 from nait.sweeps.render.leaderboard_tables import long_cells, wide_cells
 from nait.sweeps.render.report_document import Table

@@ -23,7 +23,8 @@ from nait.store import Store
 from nait.sweeps.analyses.caveats import NO_SCORES, warnings
 from nait.sweeps.analyses.overlap import lengths
 from nait.sweeps.grouping.collect import collect, headlines, sheets
-from nait.sweeps.plots.curves import CurvePoint, Spot
+from nait.sweeps.plots.cost_spots import Spot
+from nait.sweeps.plots.curves import CurvePoint
 from nait.sweeps.render.leaderboard_tables import number, wide_cells
 from nait.sweeps.render.markdown import table
 from nait.sweeps.render.report_document import Notes
