@@ -98,8 +98,8 @@ def _length_warnings(correlations: Mapping[str, float | None]) -> list[str]:
     loud = {name: rho for name, rho in correlations.items() if rho is not None and abs(rho) > LOUD_LENGTH_RHO}
     fix = "compare with a length-matched control before crediting the content."
     if len(loud) > SHOWN_COLUMNS:
-        top = max(loud.values(), key=abs)
-        head = f"{len(loud)} of {len(correlations)} columns follow length (Spearman rho up to {top:+z.2f} with tokens)"
+        top = f"{max(loud.values(), key=abs):+z.2f} with tokens"
+        head = f"{len(loud)} of {len(correlations)} columns follow length (Spearman rho up to {top})"
         return [f"{head}: {fix}"]
     return [
         f"{name}: the score follows length (Spearman rho {rho:+z.2f} with tokens): {fix}"
