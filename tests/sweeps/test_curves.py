@@ -187,7 +187,7 @@ def test_each_draw_has_a_curve_over_the_budget(tmp_path: Path) -> None:
     assert not any("the mean of" in note for note in left_out(lines, found))
 
 
-def test_settings_that_look_alike_shortened_have_a_curve_each(tmp_path: Path) -> None:
+def test_settings_with_one_short_form_have_a_curve_each(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for percent in (1, 10, 50):
         put(store, "nait", budget=f"{percent}%", rows=percent)
