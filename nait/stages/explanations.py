@@ -5,7 +5,7 @@ Shapes: N pool rows, T score columns, n reference rows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from nait.core.dataset.examples import Pool, fingerprint
 from nait.core.errors import DataError, did_you_mean
 from nait.core.ranking.orders import by_target
 from nait.signals.passes.stored_signals import NotMeasured
-from nait.stages.stability import ScoredSelection
+from nait.stages.stability import ScoredSelection, are_references
 
 NEAREST = 3
 """Reference rows that are named as a row's nearest."""
@@ -113,11 +113,6 @@ def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
             )
         )
     return found
-
-
-def are_references(columns: Sequence[str], references: Collection[str]) -> bool:
-    """Whether each column, named `target/reference row`, is that of one of these reference rows."""
-    return all(name.partition("/")[2] in references for name in columns)
 
 
 def _sorted(values: npt.NDArray[Any]) -> bool:

@@ -5,7 +5,7 @@ Shapes: N pool rows, T score columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +43,11 @@ class ScoredSelection:
     def reference_ids(self) -> set[str]:
         """The ids of all targets' rows."""
         return {example.id for target in self.targets for example in target.examples}
+
+
+def are_references(columns: Sequence[str], references: Collection[str]) -> bool:
+    """Whether each column, named `target/reference row`, is that of one of these reference rows."""
+    return all(name.partition("/")[2] in references for name in columns)
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,13 @@ def with_shared_draws(selector: Selector) -> Selector:
 
 
 def stability(of: ScoredSelection) -> Stability | None:
-    """The selection's stability; None for a method that does not read reference rows, or cannot redraw them."""
+    """The selection's stability; None for rows in a random order, and for a method that does not read reference rows
+    or cannot redraw them."""
     targets, table = of.targets, of.table
     references = sum(len(target) for target in targets)
     if table.exhaustive or not references or any(target.derived is not None for target in targets):
+        return None
+    if of.selector.is_control:
         return None
     chosen, kept, always = set(of.selection.rows), [], set(of.selection.rows)
     for values in _redrawn(of):
@@ -127,7 +135,7 @@ def _redrawn(of: ScoredSelection) -> Iterator[npt.NDArray[Any]]:
     scorer, table = of.selector.scorer, of.table
     if isinstance(scorer, Redrawable):
         yield from scorer.draw_scores(of.pool.blind(), of.targets, of.extractor, draws=DRAWS)
-    elif any("/" in name for name in table.targets):
+    elif are_references(table.targets, of.reference_ids):
         rng = np.random.default_rng(0)
         for _ in range(DRAWS):
             places = np.arange(len(table.targets))

@@ -74,6 +74,13 @@ def test_columns_of_single_reference_rows_are_drawn_without_a_measurement() -> N
 
 def test_a_method_that_reads_no_reference_rows_has_no_stability() -> None:
     assert stability(scored(object(), [[4], [3], [2], [1]], ("any",), Highest())) is None
+    columns = ("loss/math", "loss/code")  # of a file of scores, beside a target
+    assert stability(scored(object(), [[4, 1], [3, 2], [2, 3], [1, 4]], columns, RoundRobin())) is None
+
+
+def test_rows_in_a_random_order_have_no_stability() -> None:
+    """No draw of reference rows changes them: 100% would say something about the scores that it ignores."""
+    assert stability(scored(Swaps(), [[4], [3], [2], [1]], ("math",), Shuffled())) is None
 
 
 def test_a_row_is_explained_by_its_rank_and_by_what_it_lacks() -> None:

@@ -15,7 +15,8 @@ from nait.core.dataset.examples import Example
 from nait.core.estimates.human_units import human_seconds
 from nait.core.ranking.orders import by_target
 from nait.core.ranking.score_table import ScoreTable
-from nait.stages.explanations import Explanation, are_references
+from nait.stages.explanations import Explanation
+from nait.stages.stability import are_references
 
 SHOWN = 3
 """Rows that are shown."""
