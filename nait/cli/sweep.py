@@ -171,4 +171,4 @@ def _detectable(config: DictConfig) -> str:
             methods=compared(swept),
         )  # fmt: skip
     except NaitError:
-        return ""  # each job raises the same error itself
+        return ""  # the sweeper or each job raises the same error

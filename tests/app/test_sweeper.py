@@ -191,6 +191,34 @@ def test_an_error_that_the_jobs_share_is_shown_once(nait: Run, home: Path) -> No
     assert done.stderr.count(AGAIN) == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["eval=gsm8k", "eval.mirror=hub", "seed=0,1"], "data are missing for 1 of 1 tasks: gsm8k (openai/gsm8k"),
+        (["eval=nano,gsm8k", "eval.mirror=hub"], "data are missing for 1 of 1 tasks: gsm8k (openai/gsm8k"),
+        (["eval.tasks=[nano_math],[nano_maths]"], "unknown task 'nano_maths'"),
+        (["eval=lm_eval", "seed=0,1"], "eval.tasks: a value is needed"),
+    ],
+)  # fmt: skip
+def test_an_evaluation_that_cannot_run_ends_the_sweep_before_its_first_job(
+    nait: Run, home: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    (tmp_path / "hub").mkdir()
+    own = [word for word in given(home) if not word.startswith("eval")]
+    done = nait("-m", *own, "selector=random,length", "stages=[select,evaluate]", *words, bare=True)
+    assert done.returncode == 2
+    assert done.stderr.count(message) == 1
+    assert not manifests(tmp_path)
+
+
+def test_an_evaluation_is_not_checked_where_no_job_evaluates(nait: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    words = ("selector=random,length", "stages=[select]", "eval=gsm8k", "eval.mirror=hub", "plan=true")
+    own = [word for word in given(home) if not word.startswith("eval")]
+    done = nait("-m", *own, *words, bare=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_failed_job_leaves_the_others_their_leaderboard(nait: Run, tmp_path: Path) -> None:
     words = ("stages=[select,report]", "selector.path=nowhere.parquet", "seed=0,1", "tracking=files")
     done = nait("-m", "selector=random,scores", *words)

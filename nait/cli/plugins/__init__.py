@@ -11,11 +11,12 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobStatus
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from nait.cli.command.config_groups import chosen
 from nait.cli.command.own_pool import check_own_pool
 from nait.cli.command.sweep_jobs import expand
+from nait.cli.config.plain_config import build, resolve
 from nait.cli.config.saved_config import mask_saved
 from nait.core.errors import ConfigError
 
@@ -36,8 +37,9 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
     raises an error.
 
     Before the first job, each option of the sweep's groups and each of its keys is composed once as a check, instead
-    of each combination: composing takes 0.1 s per job, which dominates a sweep whose results are all in the store. An
-    error that only a combination has is raised by its own job, and the other jobs run and have their leaderboard.
+    of each combination: composing takes 0.1 s per job, which dominates a sweep whose results are all stored. Each
+    evaluation is checked too: one that cannot run, as for missing data, ends the sweep with one message. An error
+    that only a combination has is raised by its own job, and the other jobs run and have their leaderboard.
     """
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -69,20 +71,37 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose as many jobs as needed for each option and each key of the sweep to occur once.
 
+        Each evaluation among them is checked: what it lacks, such as the data of a task, would fail in each job.
         Logs a warning for jobs that have no benchmark in common.
 
-        Raises: the errors of composing; ConfigError for a job that `check_own_pool` refuses.
+        Raises: the errors of composing; ConfigError for a job that `check_own_pool` refuses, or an evaluation that
+        cannot run.
         """
         loader = self.hydra_context.config_loader
         held_out = False
+        checked: list[Any] = []
         for overrides in covering(batch):
             config = loader.load_sweep_config(self.config, list(overrides))
             builds = {group: str(OmegaConf.select(config, f"{group}._target_")) for group in GROUPS}
             check_own_pool(builds, partial(chosen, loader, [*config.hydra.overrides.hydra, *overrides]))
             evaluator = config.eval or {}
             held_out = held_out or (evaluator.get("_target_") == HELD_OUT and not evaluator.get("test"))
+            check_evaluation(config, checked)
         if held_out and len(set(map(targets_of, batch))) > 1:
             log.warning("%s", OWN_BENCHMARKS)
+
+
+def check_evaluation(config: DictConfig, checked: list[Any]) -> None:
+    """Check a job's evaluation, if it has one that is known before its rows are read and not yet in `checked`.
+
+    Raises: ConfigError for unknown tasks, missing data and the like.
+    """
+    if "evaluate" not in config.stages or not config.eval or config.eval.get("_target_") == HELD_OUT:
+        return
+    settings = resolve(config.eval, "eval")
+    if settings not in checked:
+        checked.append(settings)
+        build(settings).check()
 
 
 def check_launcher(launcher: Mapping[str, Any]) -> None:
@@ -105,18 +124,23 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
 
 
 def covering(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """The jobs with an option of a group or a dotted key that no earlier job has.
+    """The jobs with an option of a group, a dotted key or a value of the evaluation that no earlier job has.
 
-    The value of a dotted key, such as `selector.subset=7`, does not change how a config is composed.
+    The value of another dotted key, such as `selector.subset=7`, does not change how a config is composed.
     """
     seen: set[str] = set()
     kept = []
     for overrides in batch:
-        new = {one.partition("=")[0] if "." in one.partition("=")[0] else one for one in overrides}
+        new = {one if _composes(one.partition("=")[0]) else one.partition("=")[0] for one in overrides}
         if not seen.issuperset(new):
             seen.update(new)
             kept.append(overrides)
     return kept
+
+
+def _composes(key: str) -> bool:
+    """Whether another value of a key changes how a config is composed, or what its evaluation needs."""
+    return "." not in key or key.lstrip("+~").startswith("eval.")
 
 
 def targets_of(overrides: Sequence[str]) -> tuple[str, ...]:
