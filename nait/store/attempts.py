@@ -1,6 +1,7 @@
 """Attempts: the time and energy of killed attempts at an artifact, kept for the attempt that resumes their work.
 
 The cost of an artifact is the cost of an uninterrupted run. Work that a killed attempt did not save does not count.
+What every attempt does again, such as loading libraries, counts once: the store times that of the last attempt.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class Attempt:
         self._note = folder / NOTE
         self.earlier_seconds, self._earlier_wh = self._earlier(kept)
         self.earlier_meters: list[dict[str, Any]] = (self._noted() or {}).get("meters", []) if kept else []
+        self.begin()
+
+    def begin(self) -> None:
+        """Count this attempt's cost from here. What it has done so far, a later attempt would do again."""
         self._started, self._since = time.monotonic(), gauge().joules()
         self.keep()
 

@@ -106,14 +106,19 @@ class CheckpointSaves:
     """Requests a checkpoint when `seconds` have passed since the last one; 0 means at every step.
 
     At the end of an epoch the checkpoint is saved after the epoch's artifacts; the last step has none. A checkpoint
-    is synced and gets its checksums before the one before it is removed. `then` is called after each checkpoint.
+    is synced and gets its checksums before the one before it is removed. `begin` is called before the first step,
+    `then` after each checkpoint.
     """
 
     seconds: float
+    begin: Callable[[], None] = lambda: None
     then: Callable[[], None] = lambda: None
     cost: float = 0.0
     last: float = field(default_factory=time.monotonic)
     requested: float | None = None
+
+    def on_train_begin(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+        self.begin()
 
     def _request(self, state: Any, control: Any) -> None:
         now = time.monotonic()

@@ -44,3 +44,16 @@ def test_a_kill_between_what_was_kept_and_its_note_loses_no_second(tmp_path: Pat
 def test_an_attempt_that_finds_nothing_kept_starts_at_zero(tmp_path: Path) -> None:
     Attempt(tmp_path, kept=[]).keep()
     assert Attempt(tmp_path, kept=[]).facts() == {}
+
+
+def test_what_every_attempt_does_again_is_not_counted(tmp_path: Path) -> None:
+    first = Attempt(tmp_path, kept=[])
+    time.sleep(0.3)  # libraries, for example
+    first.begin()
+    kept = written(tmp_path)
+    first.keep()
+    second = Attempt(tmp_path, kept=[kept])
+    time.sleep(0.3)
+    second.begin()
+    second.keep()
+    assert Attempt(tmp_path, kept=[kept]).earlier_seconds < 0.3

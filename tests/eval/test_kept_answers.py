@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.evaluator import evaluate as asked
 
 from nait.core.statistics.results import Evaluation
 from nait.eval.harness import LmEval
@@ -79,6 +81,22 @@ def test_an_interrupted_evaluation_resumes_after_its_finished_tasks(
     )
     assert not list(resumed.path.glob(ANSWERS))
     assert (resumed.manifest.get("earlier_seconds", 0.0) > 0) == bool(finished)
+
+
+def test_the_cost_of_a_killed_attempt_does_not_contain_making_the_requests(
+    evaluator: Make, model: LocalModel, calls: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(**given: Any) -> Any:
+        time.sleep(2.0)
+        return asked(**given)
+
+    monkeypatch.setattr("lm_eval.evaluator.evaluate", slow)
+    suite, store = evaluator(max_gen_toks=12), Store(tmp_path / "store")
+    calls[:] = ["stop at toy_large"]
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model, None, evaluator=suite, store=store)
+    calls.clear()
+    assert 0 < evaluate(model, None, evaluator=suite, store=store).manifest["earlier_seconds"] < 2.0
 
 
 def test_damaged_answers_are_set_aside_and_asked_again(

@@ -58,6 +58,8 @@ class KeptAnswers:
         self, name: str, method: Callable[..., list[Any]], requests: Requests, *, disable_tqdm: bool
     ) -> list[Any]:
         """The answers to all requests. Tasks that were finished before are read from disk."""
+        if not self.finished:
+            self.attempt.begin()
         draws, found = draw_numbers(requests), [None] * len(requests)
         parts = _parts(self.lm, requests)
         with self._progress(name, len(requests), disable=disable_tqdm or len(parts) < 2) as done:

@@ -185,7 +185,7 @@ class FineTune:
         bar = watch.Bar()
         kept = [watch.Epochs(folder, model.name)] if self.checkpoints == "epoch" else []
         try:
-            saves = watch.CheckpointSaves(self.save_seconds, attempt.keep)
+            saves = watch.CheckpointSaves(self.save_seconds, attempt.begin, attempt.keep)
             state = self._fit(
                 network, rows, folder / CHECKPOINTS, resumed, dtype=dtype, device_tokens=most, seed=seed,
                 watchers=[watch.LossCurve(tracker), bar, *kept, saves],
