@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,47 @@ def test_parquet_keeps_the_types_of_its_columns_over_shards(tmp_path: Path) -> N
     table = parquet.read_table(exported(pool, str(tmp_path / "best.parquet")))
     assert table.schema.equals(schema)
     assert table.to_pylist() == [ROWS[row] for row in WANTED]
+
+
+@pytest.mark.parametrize("kind", [".arrow", ".feather", ".ipc", ".parquet.gz"])
+@pytest.mark.parametrize("out", ["best.arrow", "best.parquet"])
+def test_every_table_keeps_the_types_of_its_columns(tmp_path: Path, kind: str, out: str) -> None:
+    types = [("instruction", pa.string()), ("output", pa.string()), ("n", pa.int16()), ("at", pa.date32())]
+    rows = [
+        {**{key: row[key] for key in ("instruction", "output", "n")}, "at": date(2026, 1, 1)} for row in ROWS
+    ]
+    table, path = pa.Table.from_pylist(rows, pa.schema(types)), tmp_path / f"pool{kind}"
+    if kind == ".parquet.gz":
+        parquet.write_table(table, tmp_path / "pool.parquet")
+        path.write_bytes(gzip.compress((tmp_path / "pool.parquet").read_bytes()))
+    elif kind == ".ipc":
+        with pa.ipc.new_stream(str(path), table.schema) as stream:
+            stream.write_table(table)
+    else:
+        feather.write_feather(table, str(path))
+    place = exported(read_pool(path), str(tmp_path / out))
+    found = (parquet.read_table if "parquet" in out else feather.read_table)(str(place))
+    assert found.schema.equals(table.schema)
+    assert found.to_pylist() == [rows[row] for row in WANTED]
+
+
+@pytest.mark.parametrize("out", ["best.arrow", "best.parquet", "best.csv"])
+def test_a_column_that_the_best_row_lacks_is_written(tmp_path: Path, out: str) -> None:
+    rows = [{**row, **({} if i == WANTED[0] else {"source": "web"})} for i, row in enumerate(ROWS)]
+    path = exported(read_pool(memory_source(rows, "mine")), str(tmp_path / out))
+    read = {"best.csv": pd.read_csv, "best.arrow": pd.read_feather, "best.parquet": pd.read_parquet}[out]
+    assert read(path)["source"].fillna("").tolist() == ["", "web", "web"]
+
+
+@pytest.mark.parametrize("values", [("a", 1), (2**70, 1), ({"a": 1}, [1])])
+def test_a_column_without_a_common_type_is_refused_by_name(tmp_path: Path, values: tuple[Any, Any]) -> None:
+    rows = [{**row, "mixed": values[i % 2]} for i, row in enumerate(ROWS)]
+    pool = read_pool(memory_source(rows, "mine"))
+    with pytest.raises(
+        ConfigError, match=r"best\.parquet: the values of the column 'mixed' have no common type"
+    ):
+        exported(pool, str(tmp_path / "best.parquet"))
+    assert not (tmp_path / "best.parquet").exists()
 
 
 def test_a_folder_with_an_equals_sign_adds_no_column(tmp_path: Path) -> None:

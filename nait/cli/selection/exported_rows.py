@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import lzma
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nait.core.dataset.examples import Pool
-from nait.core.errors import ConfigError
+from nait.core.errors import ConfigError, first_line
 from nait.core.inputs.paths import at_home
 from nait.core.ranking.selection import Selection
+from nait.data.files.file_io import open_arrow
 from nait.data.files.named_files import bare_name
 from nait.data.files.sources import FileSource
 from nait.data.files.tabular import separator_of
@@ -80,14 +81,16 @@ def scores_place(rows: Path) -> Path:
 def write_rows(path: Path, pool: Pool, selection: Selection) -> None:
     """Write the selected rows, best first, whole or not at all.
 
-    The rows of JSON lines are the user's own lines; Parquet and Arrow keep the pool's column types.
+    The rows of JSON lines are the user's own lines; Parquet and Arrow keep the column types of such a pool.
+
+    Raises: ConfigError for a column whose values have no common type in Parquet or Arrow.
     """
     kind = bare_name(path)[1]
     numbers = [pool.examples[row].row for row in selection.rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     if kind in (*PARQUET, *ARROW):
-        _write_table(part, _table(pool, numbers, kind), kind)
+        _write_table(part, _table(pool, numbers, path), kind)
     else:
         with _opened(part, path.suffix.lower()) as stream:
             stream.writelines(f"{text}\n".encode() for text in _texts(pool, numbers, kind))
@@ -154,34 +157,58 @@ def _cells(rows: Sequence[Mapping[str, Any]], separator: str) -> Iterator[str]:
     yield from written
 
 
-def _table(pool: Pool, numbers: Sequence[int], kind: str) -> Any:
-    """The rows as an Arrow table: rows of the pool's own files if those are tables, else made from JSON."""
+def _table(pool: Pool, numbers: Sequence[int], path: Path) -> Any:
+    """The rows as an Arrow table: those of the pool's own files if these are tables, else made from JSON.
+
+    Raises: ConfigError for a column whose values have no common type.
+    """
     import pyarrow as pa
 
     source = pool.source
-    if isinstance(source, FileSource) and bare_name(source.paths[0])[1] in PARQUET and kind in PARQUET:
+    if isinstance(source, FileSource) and all(
+        bare_name(one)[1] in (*PARQUET, *ARROW) for one in source.paths
+    ):
         return _taken(source.paths, numbers)
-    return pa.Table.from_pylist([json.loads(line) for line in _lines(pool, numbers)])
+    rows = [json.loads(line) for line in _lines(pool, numbers)]
+    columns = {}
+    for name in dict.fromkeys(name for row in rows for name in row):  # the first row may lack some
+        try:
+            columns[name] = pa.array([row.get(name) for row in rows])
+        except (pa.ArrowException, OverflowError, TypeError) as error:
+            what = f"the values of the column {name!r} have no common type ({first_line(error)})"
+            fix = "Write .jsonl, which keeps every row as it is."
+            raise ConfigError(what, where=f"--out {path}", fix=fix) from error
+    return pa.table(columns)
 
 
 def _taken(paths: Sequence[Path], numbers: Sequence[int]) -> Any:
     """These rows, counted from 0 over all files, in this order."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     wanted, parts, order, before = np.asarray(numbers, dtype=np.int64), [], [], 0
     for path in paths:
-        rows = parquet.ParquetFile(path).metadata.num_rows
-        here = np.flatnonzero((wanted >= before) & (wanted < before + rows))
-        if len(here):
-            parts.append(
-                parquet.read_table(path, page_checksum_verification=True, partitioning=None).take(
-                    wanted[here] - before
-                )
-            )
-            order.append(here)
+        with open_arrow(path) as stream:
+            read, rows = _opened_table(path, stream)
+            here = np.flatnonzero((wanted >= before) & (wanted < before + rows))
+            if len(here):
+                parts.append(read().take(wanted[here] - before))
+                order.append(here)
         before += rows
     return pa.concat_tables(parts, promote_options="default").take(np.argsort(np.concatenate(order)))
+
+
+def _opened_table(path: Path, stream: Any) -> tuple[Callable[[], Any], int]:
+    """A function that reads the table in an open file, and its number of rows."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    if bare_name(path)[1] in PARQUET:
+        file = parquet.ParquetFile(stream, page_checksum_verification=True)
+        return file.read, file.metadata.num_rows
+    is_file = stream.read(6) == b"ARROW1"
+    stream.seek(0)
+    table = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(stream).read_all()
+    return lambda: table, table.num_rows
 
 
 def _write_table(path: Path, table: Any, kind: str) -> None:
