@@ -88,6 +88,13 @@ class RowError(Exception):
         return DataError(self.what, where=where, fix=self.fix_in(group) if group else self.fix)
 
 
+def other_cells(columns: int, cells: int, *, fix: str = "") -> RowError:
+    """The fault of a table's row with more or fewer cells than columns. `fix`: the end of its advice."""
+    return RowError(
+        "has more or fewer cells than the header", fix=f"Give it {columns} cells, not {cells}{fix}"
+    )
+
+
 # Callback for an invalid row: raises, or counts the row and returns.
 OnBad = Callable[[Place, RowError], None]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nait.core.dataset.examples import Example, Target, Turn, content_id, fingerprint
+import pytest
+
+from nait.core.dataset.examples import Example, Target, Turn, content_id, fingerprint, gather
+from nait.core.errors import DataError
 
 TURNS = (Turn("Add.", "5", "2 3"), Turn("Again.", "5"))
 
@@ -12,6 +15,18 @@ TURNS = (Turn("Add.", "5", "2 3"), Turn("Again.", "5"))
 def test_ids_and_fingerprints_of_plain_rows_keep_their_values() -> None:
     assert content_id("Be kind.", TURNS) == "213d0e097fca6a8b"
     assert fingerprint([Example("a", TURNS, "Be kind.", "sums")])[:16] == "435e5d2745703d5a"
+
+
+@pytest.mark.parametrize("end", ["", "-2"])
+def test_an_id_of_its_own_that_is_the_hash_of_a_row_without_one_is_refused(end: str) -> None:
+    """Both rows had one id, and scores of one went to the other."""
+    rows = [
+        Example("", TURNS, row=0),
+        Example("", TURNS, row=1),
+        Example(content_id("", TURNS) + end, TURNS, row=2),
+    ]
+    with pytest.raises(DataError, match="the id of row 2 is the hash"):
+        gather("p", rows)
 
 
 def test_a_turn_that_is_context_makes_another_example() -> None:

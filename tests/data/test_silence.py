@@ -171,6 +171,43 @@ def test_an_encoded_image_is_refused_whatever_the_name_of_its_column(tmp_path: P
     assert turns(path, columns={"media": None}) == [(Turn("q", "a"),)]
 
 
+def test_an_encoded_image_in_a_late_row_is_refused(tmp_path: Path) -> None:
+    """The columns of the first rows alone decided which columns hold images."""
+    path = tmp_path / "pool.parquet"
+    rows = [{**PAIR, "instruction": f"q{i}", "scan": None} for i in range(250)]
+    pq.write_table(pa.Table.from_pylist([*rows, {**PAIR, "scan": {"bytes": b"\x89PNG", "path": None}}]), path)
+    assert "row 250 (counted from 0), field 'scan': holds an image, video or audio" in refusal(path)
+    assert len(read_pool(path, on_bad="skip")) == 250
+    assert len(read_pool(path, columns={"media": None})) == 251
+
+
+def test_a_label_whose_first_values_are_missing_excludes_later_rows(tmp_path: Path) -> None:
+    rows = [{**PAIR, "instruction": f"q{i}", "is_correct": None} for i in range(250)]
+    path = write(tmp_path, *rows, {**PAIR, "is_correct": False})
+    assert "line 251, field 'is_correct': marks the answer as undesirable" in refusal(path)
+    path = write(tmp_path, *rows, {**PAIR, "is_correct": "perhaps"})
+    assert "field 'is_correct': is text, which is not a label" in refusal(path)
+
+
+def test_a_late_column_leaves_the_others_as_the_first_rows_have_them(tmp_path: Path) -> None:
+    """A column of classes was read as a label from the first row on that has another column."""
+    rows = [{**PAIR, "instruction": f"q{i}", "label": i % 3} for i in range(250)]
+    path = write(
+        tmp_path, *rows, *({**PAIR, "output": str(i), "label": i % 3, "system": "s"} for i in range(6))
+    )
+    pool = read_pool(path, on_bad="skip")
+    assert (len(pool), dict(pool.skipped)) == (256, {})
+    assert pool.reading["columns"] == {"instruction": "instruction", "output": "output", "system": "system"}
+
+
+@pytest.mark.parametrize("row", [["q", "a", "more"], ["q"]])
+def test_a_row_of_a_table_in_json_with_other_cells_is_refused(tmp_path: Path, row: list[str]) -> None:
+    path = tmp_path / "pool.json"
+    path.write_text(json.dumps({"columns": ["instruction", "output"], "data": [["r", "b"], row]}))
+    assert "row 1 (counted from 0): has more or fewer cells than the header" in refusal(path)
+    assert turns(path, on_bad="skip") == [(Turn("r", "b"),)]
+
+
 FLAGS = ("weight", "train", "training", "trainable", "loss", "loss_mask", "mask", "output_with_loss")
 
 

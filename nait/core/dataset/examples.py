@@ -159,7 +159,8 @@ def gather(
 ) -> Pool:
     """A pool sorted by id. An empty id becomes a hash of the row's content; equal rows get `-2`, `-3`, ...
 
-    Raises: DataError when two rows of the source have the same id, or when there is no row.
+    Raises: DataError when two rows of the source have the same id, also one of its own and a hash, or when there is
+    no row.
     """
     rows = list(examples)
     if not rows:
@@ -179,6 +180,13 @@ def gather(
         seen[key] += 1
         if not example.id:
             own = key if seen[key] == 1 else f"{key}-{seen[key]}"
+            if own in named:
+                raise DataError(
+                    f"the id of row {named[own]} is the hash '{own}' of the content of row {example.row}, which has "
+                    "no id (counted from 0)",
+                    where=where or name,
+                    fix="Give every row an id, or set id_column=null to use content hashes.",
+                )
             example = Example(own, example.turns, example.system, example.subtask, example.row)
         finished.append(example)
     finished.sort(key=lambda example: example.id)

@@ -14,7 +14,8 @@ from nait.data.row_errors import Row, is_empty, value_at
 def without_class_labels(layout: Layout, rows: Sequence[Row]) -> Layout:
     """Layout without the `label` columns that hold a class rather than a judgement of the answer.
 
-    A judgement is true or false, a word for one, or 1 or 0 in a row without options.
+    A judgement is true or false, a word for one, or 1 or 0 in a row without options. A column without a value in
+    these rows is kept: later rows may be judged.
     """
     if "label" in layout.assigned or layout.optional.get("label") is None:
         return layout
@@ -39,11 +40,16 @@ def _are_judgements(values: Sequence[object], *, options: bool) -> bool:
         return True
     if options and any(read_weight(value) is not None and not _is_word(value) for value in held):
         return False
-    return bool(held) and all(read_label(value) is not None for value in held)
+    return all(read_label(value) is not None for value in held)
 
 
 def _is_word(value: object) -> bool:
     return isinstance(value, str) and value.strip().isalpha()
+
+
+def holds_media(row: Row) -> bool:
+    """Whether any column holds an encoded image, video or audio."""
+    return any(isinstance(value, (dict, list)) and is_media_value(value) for value in row.values())
 
 
 def with_media(layout: Layout, rows: Sequence[Row]) -> Layout:

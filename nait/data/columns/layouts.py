@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -108,12 +108,18 @@ class Layout:
         first = self.optional.get(name)
         return () if first is None else (first, *self.further.get(name, ()))
 
-    def completed_by(self, other: Layout) -> Layout:
-        """This layout with the columns of another for its optional fields without one."""
-        optional = {name: self.optional.get(name) or column for name, column in other.optional.items()}
+    def completed_by(self, other: Layout, appeared: Collection[str]) -> Layout:
+        """This layout with the columns of another, of those that have `appeared`, for optional fields without one."""
+        new = {
+            name: tuple(column for column in other.columns_of(name) if column in appeared)
+            for name in other.optional
+        }
+        optional = {
+            name: self.optional.get(name) or next(iter(columns), None) for name, columns in new.items()
+        }
         further = {}
         for name in EXCLUDING:
-            columns = dict.fromkeys((*self.columns_of(name), *other.columns_of(name)))
+            columns = dict.fromkeys((*self.columns_of(name), *new.get(name, ())))
             further[name] = tuple(column for column in columns if column != optional.get(name))
         return replace(self, optional=optional, further=further)
 

@@ -196,7 +196,7 @@ def _items(path: Path, decoding: Decoding, *, whole: bool) -> Numbered:
         try:
             found = _objects(text, path, decoding) if whole else array_items(text, max_size=decoding.max_size)
             for number, item in enumerate(found):
-                yield number, item if isinstance(item, dict) else _not_an_object(item)
+                yield number, item if isinstance(item, (dict, RowError)) else _not_an_object(item)
         except ArrayError as error:
             raise _not_rows(path, error, decoding) from None
 

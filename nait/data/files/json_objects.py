@@ -8,7 +8,7 @@ from typing import Any
 
 from nait.core.errors import ConfigError, DataError
 from nait.data.field_names import INPUTS, SPEAKERS, SYSTEMS
-from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, quoted, value_at
+from nait.data.row_errors import SHOWN_NAMES, Row, is_empty, kind, other_cells, quoted, value_at
 
 _SHARED = {name.casefold() for name in ("definition", "instruction", "prompt", *SYSTEMS, *INPUTS)} - {"input"}
 """Keys of texts that apply to every row of the object."""
@@ -16,7 +16,7 @@ _COLUMN_NAMES, _TABLE_ROWS = ("columns", "header", "headers", "fields"), ("data"
 
 
 def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: str) -> list[Any]:
-    """Rows of the object; `field` is the path of the list that holds them.
+    """Rows of the object, or their faults; `field` is the path of the list that holds them.
 
     Raises: DataError when several of its keys hold lists of rows, ConfigError for a field without a list.
     """
@@ -35,14 +35,23 @@ def rows_of(value: Mapping[str, Any], *, field: str | None, where: str, group: s
     split = _split_names(value)
     if split:
         columns = [str(name) for name in value[split[0]]]
-        return [
-            dict(zip(columns, row, strict=False)) if isinstance(row, list) else row for row in value[split[1]]
-        ]
+        return [_named_cells(columns, row) for row in value[split[1]]]
     if not lists:
         lists = [name for name, held in value.items() if _holds_conversations(held)]
     if lists:
         return _one_list(value, sorted(lists, key=lambda name: -len(value[name])), where=where, group=group)
     return _columns_or_row(value)
+
+
+def _named_cells(columns: list[str], row: object) -> object:
+    """Row of a table whose rows are lists of cells, or its fault; anything else unchanged."""
+    if not isinstance(row, list):
+        return row
+    return (
+        dict(zip(columns, row, strict=True))
+        if len(row) == len(columns)
+        else other_cells(len(columns), len(row))
+    )
 
 
 def _one_list(value: Mapping[str, Any], lists: list[str], *, where: str, group: str) -> list[Any]:

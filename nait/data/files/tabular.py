@@ -12,7 +12,7 @@ from typing import Any
 
 from nait.core.errors import DataError
 from nait.data.files.file_io import MEGABYTE, Decoding, open_arrow, open_text, text_lines
-from nait.data.row_errors import Row, RowError, Unreadable, quoted
+from nait.data.row_errors import Row, RowError, Unreadable, other_cells, quoted
 
 BATCH_ROWS = 1000
 _MAX_CELL = 2**31 - 1  # the csv default, 131,072 characters, is shorter than some published answers
@@ -85,10 +85,7 @@ def _unique_names(names: list[str], path: Path) -> list[str]:
 def _cells_row(cells: list[str], header: list[str]) -> Row | RowError:
     if len(cells) == len(header):
         return dict(zip(header, cells, strict=True))
-    return RowError(
-        "has more or fewer cells than the header",
-        fix=f"Give it {len(header)} cells, not {len(cells)}, and quote those that hold separators",
-    )
+    return other_cells(len(header), len(cells), fix=", and quote those that hold separators")
 
 
 def parquet_records(path: Path, decoding: Decoding) -> Iterator[tuple[int, Row | RowError]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -17,6 +17,7 @@ from nait.core.dataset.examples import Example, Pool, gather
 from nait.core.errors import ConfigError, DataError, did_you_mean
 from nait.data.chat.reasoning import Handling
 from nait.data.columns.assigned_columns import with_assigned
+from nait.data.columns.exclusions import holds_media, with_media
 from nait.data.columns.fields.multiple_choice import BEYOND, ZERO
 from nait.data.columns.fields.text_notes import text_notes
 from nait.data.columns.formats import OPTIONAL_NAMES, REQUIRED, find_layout
@@ -162,7 +163,9 @@ class _PoolBuilder:
         assert self.layout is not None
         new = self.text_columns.observe(row, self.layout)
         if any(name.strip().casefold() in OPTIONAL_NAMES for name in new):
-            self._add_late_columns(row)
+            self._add_late_columns(row, new)
+        if holds_media(row):
+            self.layout = with_media(self.layout, [row])
         try:
             content = self.layout.read(row, handling)
             key = self._own_id(row, place)
@@ -175,8 +178,8 @@ class _PoolBuilder:
         self.notes.update(text_notes(example))
         return example
 
-    def _add_late_columns(self, row: Row) -> None:
-        """Assign columns that first appear in a later row to optional fields without a column."""
+    def _add_late_columns(self, row: Row, appeared: Sequence[str]) -> None:
+        """Assign columns that first appear in this later row to optional fields without a column."""
         old = self.layout
         assert old is not None
         try:
@@ -188,7 +191,7 @@ class _PoolBuilder:
         except (RowError, ConfigError):
             return
         if dict(new.required) == dict(old.required) and new.option_columns == old.option_columns:
-            self.layout = old.completed_by(new)
+            self.layout = old.completed_by(new, appeared)
 
     def _own_id(self, row: Row, place: Place) -> str:
         """Id of the row as text; "" when it is to be derived from the content. Raises: RowError."""
