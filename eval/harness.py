@@ -208,6 +208,10 @@ class LmEval:
             )
         return partial
 
+    def without_adapter(self) -> LmEval:
+        """The same evaluation of a model without an adapter, in which `merge_adapter` has no effect."""
+        return replace(self, merge_adapter="auto")
+
     def check(self) -> None:
         """Raises: ConfigError for an unknown name, missing data, an unreachable Hub, or a task that runs code
         without `trust_task_code` or `allow_code_execution`."""

@@ -163,6 +163,10 @@ class HeldOutSuite:
     choices: Mapping[str, HeldOutChoices]
     left_out: tuple[str, ...] = ()
 
+    def without_adapter(self) -> HeldOutSuite:
+        """The same suite for a model without an adapter, see `LmEval.without_adapter`."""
+        return replace(self, harness=self.harness.without_adapter())
+
     def check(self) -> None:
         """Raises: ConfigError, see `LmEval.check`."""
         self.harness.check()

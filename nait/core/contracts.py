@@ -408,6 +408,15 @@ class ShareableEvaluator(Protocol):
 
 
 @runtime_checkable
+class Adapting(Protocol):
+    """A suite with settings that only decide how an adapter is run."""
+
+    def without_adapter(self) -> Evaluator:
+        """The suite for weights without an adapter: the same for all values of these settings."""
+        ...
+
+
+@runtime_checkable
 class Prompting(Protocol):
     """A suite that can render a prompt of each task with only a model's tokenizer, before training."""
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nait.core.contracts import Evaluator, HoldsOut, Model, Tracker, check_targets
+from nait.core.contracts import Adapting, Evaluator, HoldsOut, Model, Tracker, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
 from nait.core.estimates.human_units import counted, human_seconds
@@ -18,7 +18,7 @@ from nait.core.inputs.paths import FIX, check_no_file_in_the_way, check_writable
 from nait.core.inputs.secrets import masked_parts
 from nait.core.ranking.budgets import WHOLE
 from nait.models.prompts.templates import Template
-from nait.runs.job import Job, Parts, selects, trains
+from nait.runs.job import Job, Parts, adapts, selects, trains
 from nait.runs.job_checks import (
     BASE,
     check_answers,
@@ -89,6 +89,9 @@ def assemble(
         reference_template=parts.reference_template,
     )  # fmt: skip
     parts, targets = _held_out(config, build, parts, targets, store=store, folder=folder)
+    suite: Evaluator | Adapting | None = parts.evaluator
+    if isinstance(suite, Adapting) and not adapts(parts.trainer):
+        parts = replace(parts, evaluator=suite.without_adapter())
     configured = parts.trainer if trains(stages, parts.trainer) else None
     if configured is not None:
         parts = replace(

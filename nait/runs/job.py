@@ -51,6 +51,12 @@ def trains(stages: Sequence[str], trainer: Trainer) -> bool:
     return bool({"train", "evaluate"} & set(stages)) and trainer.recipe is not None
 
 
+def adapts(trainer: Trainer) -> bool:
+    """Whether an adapter may be evaluated: not with the base model, nor with trained weights of the model's own."""
+    recipe = trainer.recipe
+    return recipe is not None and recipe.get("lora", recipe) is not None
+
+
 def selects(stages: Sequence[str], trainer: Trainer) -> bool:
     """Whether these stages select rows. Training implies selection."""
     return "select" in stages or trains(stages, trainer)

@@ -92,9 +92,9 @@ def boards(runs: RunSet) -> list[Board]:
             groups.setdefault(run.identity.table, []).append(run)
     for run in placed:
         if run.method == BASE:
-            at = run.identity.table
-            same = [key for key in groups if (key[0], key[3]) == (at[0], at[3])]
-            for key in same or [at]:
+            at = run.identity.benchmark
+            same = [key for key, group in groups.items() if group[0].identity.benchmark == at]
+            for key in same or [run.identity.table]:
                 groups.setdefault(key, []).append(run)
     known = headings(list(groups.values()))
     made = [

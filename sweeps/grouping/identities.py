@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from nait.core.addresses import address
 from nait.store import Artifact
-from nait.sweeps.grouping.recorded_facts import Facts, RecordedFacts
+from nait.sweeps.grouping.recorded_facts import MERGING, Facts, RecordedFacts
 from nait.sweeps.stored_runs.method_names import is_base
 from nait.sweeps.stored_runs.run_set import RunSet
 
@@ -37,6 +37,12 @@ class Identity:
     def table(self) -> tuple[str, ...]:
         """The key of the run's table."""
         return tuple(address(part) for part in (self.model, self.pool, self.recipe, self.evaluation))
+
+    @property
+    def benchmark(self) -> tuple[str, ...]:
+        """The key of the model and the evaluation, without how an adapter is run."""
+        facts = {key: value for key, value in self.evaluation.items() if key != f"eval.{MERGING}"}
+        return address(self.model), address(facts)
 
     @property
     def seeds(self) -> dict[str, str]:

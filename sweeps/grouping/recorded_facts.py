@@ -29,6 +29,10 @@ SCORES = "the scores"
 Facts = Mapping[str, str]
 
 
+MERGING = "merge_adapter"
+"""The key of an evaluation's suite that only decides how an adapter is run."""
+
+
 class RecordedFacts:
     """The facts in the record and the artifacts of one run."""
 
@@ -126,10 +130,20 @@ class RecordedFacts:
         recipe = self.training.get("recipe")
         return found | (flat("train", recipe) if recipe else dict(self._settings("train")))
 
+    @property
+    def adapted(self) -> bool:
+        """Whether an adapter may have been evaluated: not with the base model or trained weights of its own."""
+        recipe = self.training.get("recipe") or {
+            "lora": None if self.settings.get("train.method") == "full" else {}
+        }
+        return bool(self.facts["labels"]["trained"]) and recipe.get("lora", recipe) is not None
+
     def evaluation(self) -> Facts:
         if not self.facts["links"].get("evaluation"):
             return {}
         suite = dict(self.evaluated.get("suite", {}))
+        if not self.adapted:
+            suite.pop(MERGING, None)
         tasks = suite.pop("tasks", None)
         found = {"eval.tasks": ", ".join(suite.pop("requested", ()))}
         if tasks is None:  # an older format

@@ -13,12 +13,15 @@ from omegaconf import OmegaConf
 
 from nait.baselines.controls.random import LengthMatched, Random
 from nait.cli.config.plain_config import build
+from nait.core.addresses import address
 from nait.core.contracts import check_targets, content_of, version_of
 from nait.core.dataset.examples import Target
 from nait.core.errors import ConfigError, DataError
 from nait.core.ranking.budgets import Count
 from nait.core.ranking.orders import Highest
 from nait.data.pools import read_pool, read_target
+from nait.eval.harness import LmEval
+from nait.eval.held_out.held_out_suite import HeldOutSuite
 from nait.models.loading import LocalModel
 from nait.neurons.scorer import Nait
 from nait.runs.assembly import assemble, guarded
@@ -201,3 +204,24 @@ def test_a_tracker_from_outside_that_raises_does_not_end_the_run() -> None:
             raise RuntimeError("no disk")
 
     guarded(Broken()).summary({"a": 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        (["train=lora"], False),
+        (["train=full"], True),
+        (["train=none"], True),
+    ],
+)
+def test_the_setting_for_adapters_is_in_the_address_of_an_evaluation_with_one_only(
+    home: Path, tmp_path: Path, words: list[str], same: bool
+) -> None:
+    keys = []
+    for merge in ("auto", "true", "false"):
+        job = assembled(home, tmp_path, *words, f"eval.merge_adapter={merge}")
+        assert job.parts.evaluator is not None
+        keys.append(address(dict(job.parts.evaluator.key())))
+    assert len(set(keys)) == (1 if same else 3)
+    bare = [HeldOutSuite(LmEval(["nano"], merge_adapter=merge), {}, {}) for merge in ("auto", True)]
+    assert len({address(dict(one.without_adapter().key())) for one in bare}) == 1

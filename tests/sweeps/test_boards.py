@@ -255,6 +255,22 @@ def test_the_base_model_is_in_every_table_of_its_model_and_evaluation(tmp_path: 
     assert sorted(held.values()) == [False, True, True]
 
 
+def test_the_setting_for_adapters_splits_no_table_of_models_without_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "base", trained=False, **{"eval.merge_adapter": "auto"})
+    whole = {"training": {"model": "m0", "template": "t0", "recipe": {"method": "full", "lora": None}}}
+    for seed, merge in enumerate(("auto", "true")):
+        put(store, "random", **{"eval.merge_adapter": merge})
+        put(store, "random", seed=seed, facts=whole, **{"eval.merge_adapter": merge})
+    tables = sheets(RunSet.load(store))
+    assert sorted(one.head.evaluation.partition("merge_adapter=")[2] for one in tables) == [
+        "",
+        "auto",
+        "true",
+    ]
+    assert all("base (not trained)" in names(one) for one in tables)
+
+
 def test_a_control_is_one_line_of_the_same_table(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in range(2):
