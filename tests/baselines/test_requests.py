@@ -15,6 +15,7 @@ from nait.models.anatomy import dissect
 from nait.models.lm_head import head_of
 from nait.models.prompts.templates import TextTemplate
 from nait.neurons.scorer import Nait
+from nait.signals.specs.activations import Embedding
 from tests.baselines.conftest import TEMPLATE, Open
 from tests.families import pool, target
 
@@ -31,6 +32,7 @@ SCORERS: list[Any] = [
 
 def forwards_of(x: Any, counts: list[int]) -> None:
     head_of(x.encodings.network(), dissect(x.encodings.network()))  # its check of the LM head is not a pass
+    x.measure(pool(), [Embedding("last", "prompt")])  # checks once that the model reads no padding
     x.encodings.network().get_decoder().register_forward_hook(lambda *_: counts.append(1))
 
 

@@ -404,6 +404,18 @@ def test_a_model_that_skips_blocks_for_texts_is_refused_before_it_is_opened(kind
     refused_before_loading(folder, r"a text skips them. Use the text model that it is built on")
 
 
+@pytest.mark.parametrize(
+    "values", [{"is_causal": False}, {"text_config": {"use_bidirectional_attention": True}}]
+)
+def test_an_encoder_whose_tokens_attend_to_later_ones_is_refused(
+    values: dict[str, Any], folder: Path
+) -> None:
+    edit(folder / "config.json", use_bidirectional_attention="vision")
+    opened(folder)  # of images alone
+    edit(folder / "config.json", **values)
+    refused_before_loading(folder, r"attend to later ones \(.*\), so it is not a causal language model")
+
+
 def test_a_multimodal_model_without_a_text_model_of_its_own_is_named(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     text, vision = {**config, "model_type": "llama"}, {"model_type": "clip_vision_model"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,13 @@ def test_tokens_that_a_pass_reads_are_those_the_decoder_is_given(
     engine = Engine(batch_tokens=512, progress=False, share_prefixes=share)
     coded, model = table(rows(90), template), network("llama")
     given: list[torch.Tensor] = []
+    read = partial(run_pass, lambda: model, coded, engine=engine, name="rows")
+    (tmp_path / "first").mkdir()
+    read([Embedding("last")], tmp_path / "first")  # checks once that the model reads no padding
     model.model.register_forward_pre_hook(
         lambda _, __, options: given.append(options["input_ids"]), with_kwargs=True
     )
-    run_pass(lambda: model, coded, [Embedding()], tmp_path, engine=engine, name="rows")
+    read([Embedding()], tmp_path)
     tokens = counted(coded, engine)
     batches = [ids for ids in given if len(ids) > 1]  # the prefix itself, and one row both ways, stand alone
     assert sum(ids.numel() for ids in batches) == tokens.forwarded

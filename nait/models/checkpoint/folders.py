@@ -30,6 +30,11 @@ KERNELS = (
     "_attn_implementation_internal",
     "experts_implementation",
 )
+LOOKS_AHEAD: tuple[tuple[str, tuple[object, ...]], ...] = (
+    ("use_bidirectional_attention", (True, "all")),
+    ("is_causal", (False,)),
+)
+"""Keys of a config, with the values that let tokens attend to later ones."""
 OTHER_CODE = "--"
 """Separates a repository id from a class name in `auto_map`."""
 
@@ -149,7 +154,17 @@ def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _check_texts(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raises: ModelError for Llama 3.2 Vision, which skips blocks when it is given a text without an image."""
+    """Raises: ModelError for Llama 3.2 Vision, which skips blocks when it is given a text without an image; and for
+    an encoder, such as EmbeddingGemma, whose tokens attend to later ones."""
+    for part in (config, config.get("text_config")):
+        found = part if isinstance(part, Mapping) else {}
+        for key, ahead in LOOKS_AHEAD:
+            if found.get(key) in ahead:
+                raise ModelError(
+                    f"its tokens attend to later ones ({key}={found[key]}), so it is not a causal language model",
+                    where=str(folder / "config.json"),
+                    fix="Give a causal language model.",
+                )
     if str(config.get("model_type")).startswith("mllama"):
         raise ModelError(
             "some blocks of this model (mllama) attend to images, and a text skips them",

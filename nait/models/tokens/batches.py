@@ -78,9 +78,11 @@ class Batch:
         }
         return replace(self, **held)
 
-    def head(self, rows: int) -> Batch:
-        """The first rows, with the same width."""
-        held: dict[str, Any] = {name: value[:rows] for name, value in vars(self).items() if value is not None}
+    def part(self, places: slice | list[int]) -> Batch:
+        """The rows at these places, with the same width."""
+        held: dict[str, Any] = {
+            name: value[places] for name, value in vars(self).items() if value is not None
+        }
         return replace(self, **held)
 
     @property

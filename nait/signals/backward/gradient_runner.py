@@ -14,6 +14,7 @@ from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError
 from nait.models.anatomy import Anatomy, device_of, dissect
 from nait.models.tokens.batches import Rows, Side, collate, width_of
+from nait.signals.forward.padding_check import PaddingCheck
 from nait.signals.runtime.host_transfer import HostTransfer, joined
 from nait.signals.runtime.out_of_memory import MemoryFit
 from nait.signals.specs.gradients import Arrays, GradientSignal
@@ -45,6 +46,7 @@ class GradientRunner:
         shapes = {name: tuple(factor.weight.shape) for name, factor in self.tap.factors.items()}
         self.reducer = Reducer(signals, shapes, self.device)
         self.seen: set[str] = set()
+        self.check_padding = PaddingCheck(self.anatomy, self.anatomy.layers)
         self.fit = MemoryFit()
 
     def __enter__(self) -> GradientRunner:
@@ -74,6 +76,8 @@ class GradientRunner:
 
         assert self.head is not None
         batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
+        with torch.no_grad():
+            self.check_padding(batch, self._states)
         blank = ~predicted(batch, "answer").any(dim=1)
         (self.tap.rows, self.tap.width), self.seen = batch.input_ids.shape, set()
         self.reducer.start(len(rows))
@@ -82,6 +86,12 @@ class GradientRunner:
             self._check_all_seen()
         # A row without an answer has no gradient; an update from Adam's momentum alone would not depend on the row.
         return [torch.where(blank[:, None], torch.nan, value) for value in self.reducer.finish()]
+
+    def _states(self, ids_bt: torch.Tensor, **options: Any) -> torch.Tensor:
+        """Output [B, T, D] of the decoder."""
+        decoded = self.anatomy.decoder(input_ids=ids_bt, use_cache=False, **options)
+        states: torch.Tensor = decoded.last_hidden_state
+        return states
 
     def _take(self, name: str, gradient: torch.Tensor) -> None:
         if name in self.seen:

@@ -58,7 +58,7 @@ class Packing:
         if not self.on or len(batch.rows) < 2:
             return None
         if not self.tried:
-            self._trial(batch.head(TRIAL_ROWS))
+            self._trial(batch.part(slice(TRIAL_ROWS)))
         return self._read(batch) if self.on else None
 
     def _read(self, batch: Batch) -> torch.Tensor:

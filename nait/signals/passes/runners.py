@@ -16,6 +16,7 @@ from nait.signals.backward.gradient_runner import GradientRunner
 from nait.signals.forward.activation_meters import Meter, ReadingMeter, hook
 from nait.signals.forward.output_meters import OutputMeter
 from nait.signals.forward.packing import Packing, When
+from nait.signals.forward.padding_check import PaddingCheck
 from nait.signals.forward.prefix_cache import NONE, Continuation, Ints, Prefixes, Take
 from nait.signals.runtime.host_transfer import HostTransfer, Values, joined
 from nait.signals.runtime.meter_times import MeterTimes
@@ -48,7 +49,8 @@ def runner_of(
     """The runner for these signals: `Runner` for forward signals, `GradientRunner` for gradients.
 
     Raises: NaitError for a mix of the two, which need different batch sizes; ModelError for gradients of a
-    tensor-parallel model; ConfigError for padding that the model reads.
+    tensor-parallel model; ConfigError for padding on the left of a model that is known to read it. The first padded
+    batch shows whether any other model reads padding (`PaddingCheck`).
     """
     _check_padding(network, padding)
     backward = [signal for signal in signals if isinstance(signal, GradientSignal)]
@@ -138,6 +140,7 @@ class Runner:
         self.prefixes = prefixes if padding == "right" and not split else NONE
         self.continuation = Continuation(self.anatomy.decoder, self.device)
         self.packing = Packing(self.anatomy, packing)
+        self.check_padding = PaddingCheck(self.anatomy, self.depth)
         self.fit = MemoryFit(retry=not split)
         self.times = MeterTimes(len(self.meters), self.device)
 
@@ -156,7 +159,7 @@ class Runner:
             with self.times.of(meter):
                 take(h_btd)
 
-        return self._hook(point, timed)
+        return self._hook(point, self.check_padding.wrap(timed))
 
     def _hook(self, point: HookPoint, take: Take) -> Any:
         return hook(point, self.packing.wrap(self.continuation.wrap(take)))
@@ -189,6 +192,7 @@ class Runner:
             meter.start(batch)
         values: dict[int, torch.Tensor] = {}
         with torch.inference_mode():
+            self.check_padding(batch, self._whole)
             h_btd = self._forward(batch, self.prefixes.of(rows))
             for place, (meter, numbers) in enumerate(self.meters):
                 with self.times.of(place):
@@ -203,13 +207,20 @@ class Runner:
             if output is None:
                 output = self.packing.read(batch)
             if output is None:
-                options = decoder_options(self.anatomy, batch)
-                output = self.anatomy.decoder(
-                    input_ids=batch.input_ids, use_cache=False, **options
-                ).last_hidden_state
+                output = self._whole(batch.input_ids, **decoder_options(self.anatomy, batch))
         except _StopForward as reached:
             return reached.h_btd
         return output
+
+    def _whole(self, ids_bt: torch.Tensor, **options: Any) -> torch.Tensor:
+        """Output [B, T, D] for these ids without a cached prefix or packing, as in `_forward`."""
+        self.continuation.current = None
+        try:
+            decoded = self.anatomy.decoder(input_ids=ids_bt, use_cache=False, **options)
+        except _StopForward as reached:
+            return reached.h_btd
+        states: torch.Tensor = decoded.last_hidden_state
+        return states
 
 
 def _stop(h_btd: torch.Tensor) -> None:

@@ -1,0 +1,76 @@
+"""A model whose values for a row depend on padding or on the other rows of a batch is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nait.core.dataset.token_table import token_table
+from nait.core.errors import ConfigError, ModelError
+from nait.signals.passes.runners import Runner, runner_of
+from nait.signals.specs.activations import Embedding, Features, Losses, Reading
+from nait.signals.specs.gradients import Gradients
+from tests.families import COMMON, HIDDEN, LAYERS, network
+
+ROWS = [[1, 9, 40, 33, 7], [], [1, 12, 13], [1, 50, 51, 52, 53, 54, 55, 60, 61]]
+TABLE = token_table(ROWS, [[i > 1 for i in range(len(row))] for row in ROWS], [False] * len(ROWS))
+SIGNALS = [Features(Reading(feature="mean")), Embedding(), Losses("whole")]
+WORDED = [0, 2, 3]
+
+
+def made(name: str, **options: Any) -> Any:
+    import transformers
+
+    torch.manual_seed(0)
+    config = getattr(transformers, name)(**{**COMMON, **options})
+    return transformers.AutoModelForCausalLM.from_config(config).float().eval()
+
+
+def looking_ahead() -> Any:
+    net = network("llama")
+    net.config.is_causal = False
+    return net
+
+
+def read(net: Any, padding: Any, *, apart: bool = False) -> list[np.ndarray]:
+    with Runner(net, SIGNALS, padding=padding) as runner:
+        batches = [[row] for row in WORDED] if apart else [WORDED]
+        parts = [runner.read(TABLE, np.array(rows)) for rows in batches]
+    return [np.concatenate(piece) for piece in zip(*parts, strict=True)]
+
+
+def test_a_decoder_whose_positions_count_padding_is_read_with_padding_on_the_right_only() -> None:
+    net = made(
+        "BartConfig", d_model=HIDDEN, decoder_layers=LAYERS, decoder_attention_heads=4, decoder_ffn_dim=48
+    )
+    for one, other in zip(read(net, "right"), read(net, "right", apart=True), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+    with pytest.raises(ConfigError, match=r"bart reads padding on the left: a row's values change by \d"):
+        read(net, "left")
+
+
+def test_a_model_that_looks_ahead_is_refused_in_a_padded_batch() -> None:
+    with pytest.raises(ModelError, match="llama reads padding behind a text"):
+        read(looking_ahead(), "right")
+
+
+def test_gradients_of_a_model_that_looks_ahead_are_refused() -> None:
+    from peft import LoraConfig, get_peft_model
+
+    net = get_peft_model(looking_ahead(), LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    with runner_of(net, [Gradients()]) as runner, pytest.raises(ModelError, match="reads padding behind"):
+        runner.read(TABLE, np.array(WORDED))
+
+
+def test_the_check_of_a_pass_is_made_once_and_leaves_out_empty_rows() -> None:
+    net, calls = network("llama"), []
+    with Runner(net, SIGNALS) as runner:
+        net.model.register_forward_hook(lambda *_: calls.append(1))
+        runner.read(TABLE, np.array([0]))  # no padding
+        assert len(calls) == 1
+        runner.read(TABLE, np.array([0, 1, 2, 3]))
+        runner.read(TABLE, np.array([2, 3]))
+    assert len(calls) == 1 + (2 + 1) + 1
