@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def run(config: DictConfig) -> None:
             **resolve(config), "command": _command(choices.overrides.task, sweeping=sweeping), "options": names,
             "seeded": seeded(config),
         }  # fmt: skip
+        _check_labels(plain, choices.overrides.task, names["selector"])
         stages = check_stages(plain["stages"])
         helps = workers_from(os.environ).rank > 0
         if helps and plain["plan"]:
@@ -99,6 +101,17 @@ def _check_own_pool(config: DictConfig) -> None:
     options = HydraConfig.get().runtime.choices  # data=nano_small sets data.name=nano_small
     for warning in renamed(builds, {group: name for group, name in names.items() if name != options[group]}):
         log.warning("%s", warning)
+
+
+def _check_labels(plain: Mapping[str, Any], overrides: Sequence[str], selector: str) -> None:
+    """Raises: ConfigError for a label, or a name given in an override, that is the name of another selector."""
+    from nait.runs.job_checks import check_label
+
+    known = GlobalHydra.instance().config_loader().get_group_options("selector")
+    check_label(plain["label"], selector, others=known)
+    named = [word.partition("=")[0].lstrip("+") for word in overrides]
+    if "selector.name" in named:
+        check_label(plain["selector"].get("name"), selector, where="selector.name", others=known)
 
 
 def _command(overrides: Any, *, sweeping: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nait.core.contracts import Budget, Model, Scorer, Trainer
 from nait.core.dataset.examples import Pool, Target
@@ -22,9 +22,15 @@ RESERVED = (CONTROL, "full", BASE, "base (not trained)")
 """Names with a meaning in leaderboards: the control and the references."""
 
 
-def check_label(label: str | None, selector: str, *, where: str = "label") -> None:
-    """Raises: ConfigError for a label that is the name of another method, such as the control. `where`: its key."""
-    if label in RESERVED and label != selector:
+def check_label(
+    label: str | None, selector: str, *, where: str = "label", others: Collection[str] = ()
+) -> None:
+    """Raises: ConfigError for a label that is the name of another method, such as the control, in any case.
+
+    `where`: its key. `others`: the names of further methods.
+    """
+    shown = str(label or "").strip().casefold()
+    if shown != selector.casefold() and shown in (name.casefold() for name in (*RESERVED, *others)):
         raise ConfigError(
             f"'{label}' is the name of a selector other than {selector}",
             where=where,

@@ -12,7 +12,13 @@ from nait.sweeps.stored_runs.method_names import BASE
 
 def sheet_notes(board: Board, rows: Sequence[Row]) -> list[str]:
     """The notes on a table's lines."""
-    return [*_stated_costs(board), *_without_labels(rows), *_other_labels(rows), *_equal_lines(rows)]
+    return [
+        *_labels_of(board),
+        *_stated_costs(board),
+        *_without_labels(rows),
+        *_other_labels(rows),
+        *_equal_lines(rows),
+    ]
 
 
 def _equal_lines(rows: Sequence[Row]) -> list[str]:
@@ -31,6 +37,17 @@ def _equal_lines(rows: Sequence[Row]) -> list[str]:
         for names in dict.fromkeys(map(tuple, equal.values()))
         if len(names) > 1
     ]
+
+
+def _labels_of(board: Board) -> list[str]:
+    """A note on the selectors behind the labels of lines: a label may be any name."""
+    found = {}
+    for run in board.runs:
+        facts = run.record.manifest
+        chosen = str((facts.get("options") or {}).get("selector") or "")
+        if run.method == facts.get("label") and chosen not in ("", run.method):
+            found[f"{run.method} is selector={chosen}"] = None
+    return [f"Labels: {some(list(found))}."] if found else []
 
 
 def _stated_costs(board: Board) -> list[str]:

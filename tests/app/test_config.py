@@ -181,6 +181,13 @@ def test_a_label_that_passes_a_method_off_as_another_is_refused(label: str, sele
     check_label("mine", selector)
 
 
+@pytest.mark.parametrize("label", ["nait_contrast", "NAIT_Contrast ", "Random"])
+def test_the_name_of_another_selector_is_no_label_in_any_case(label: str) -> None:
+    with pytest.raises(ConfigError, match="is the name of a selector other than rds"):
+        check_label(label, "rds", others=("nait_contrast", "rds"))
+    check_label("RDS", "rds", others=("nait_contrast", "rds"))
+
+
 def test_the_recorded_settings_keep_what_changes_numbers_at_any_depth() -> None:
     config: dict[str, Any] = {group: {} for group in recorded_config.SETTINGS}
     config |= {"train": {"batch_size": 4, "save_seconds": 9}, "eval": {"seed": 3, "batch_size": 8}}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from safetensors.numpy import load_file, save_file
 
 from nait.store import Store
@@ -268,3 +269,14 @@ def test_help_and_version_are_quick_and_need_no_heavy_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")
     assert "nait KEY=VALUE" in done.stdout
+
+
+@pytest.mark.parametrize("word", ["label=nait_contrast", "selector.name=NAIT_contrast"])
+def test_the_name_of_another_selector_names_no_method(word: str, nait: Run, tmp_path: Path) -> None:
+    done = nait("selector=length", word, "stages=[select]")
+    assert done.returncode == 2
+    assert (
+        f"{word.partition('=')[0]}: '{word.partition('=')[2]}' is the name of a selector other than length"
+        in (done.stderr)
+    )
+    assert not (tmp_path / "store").exists()

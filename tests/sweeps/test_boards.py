@@ -443,3 +443,12 @@ def test_a_shuffled_order_next_to_random_does_not_change_the_control_s_name(tmp_
     for name in ("length", "full"):
         group = [row for row in sheet.rows if (row.selector, row.task) == (name, "nano_math")]
         assert {row.selector for row in controls(group, sheet.rows)} == {"random"}
+
+
+def test_a_table_names_the_selector_behind_a_label(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, "judge", facts={"label": "judge", "options": {"selector": "scores"}})
+    put(store, "rds", facts={"label": "rds", "options": {"selector": "rds"}})
+    put(store, "nait", facts={"label": None, "options": {"selector": "nait"}})
+    (sheet,) = sheets(RunSet.load(store))
+    assert [note for note in sheet.notes if "abel" in note] == ["Labels: judge is selector=scores."]
