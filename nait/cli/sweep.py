@@ -6,27 +6,36 @@ import json
 import logging
 import math
 import os
+import pickle
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nait.cli.config.log_lines import SAID
 from nait.cli.config.plain_config import build
 from nait.cli.config.saved_config import mask_saved
 from nait.cli.display import PLAN, Display, JobFiles
-from nait.core.errors import NaitError
+from nait.core.errors import NaitError, first_line
 from nait.core.estimates.human_units import counted, human_seconds
 from nait.core.inputs.paths import write_error
+from nait.core.inputs.secrets import masked
 from nait.core.inputs.visible_text import visible
-from nait.runs.records.interrupted_runs import RUN
+from nait.runs.records.interrupted_runs import RUN, settle
 
 log = logging.getLogger("nait")
+
+SHOWN_JOBS = 12
+"""The most jobs that are named for one error."""
 
 
 class Sweep(Callback):  # type: ignore[misc]
@@ -37,10 +46,11 @@ class Sweep(Callback):  # type: ignore[misc]
         self.files: JobFiles | None = None
         self.jobs = self.serial_jobs = 0
         self.started = 0.0
+        self.said: tempfile.TemporaryDirectory[str] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """State pickled for a job's process, which shows no progress: without the display and its thread."""
-        return {"display": None, "files": None, "jobs": 0, "serial_jobs": 0, "started": 0.0}
+        return {"display": None, "files": None, "jobs": 0, "serial_jobs": 0, "started": 0.0, "said": None}
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Note the files that are in the folder already, and log the sweep's minimum detectable difference."""
@@ -63,8 +73,13 @@ class Sweep(Callback):  # type: ignore[misc]
             log.info("%s", progress(int(config.hydra.job.num), self.serial_jobs, seconds))
 
     def on_job_end(self, config: DictConfig, job_return: Any, **_: Any) -> None:  # noqa: ARG002
-        """Release a job's configs, which Hydra would keep for each job until the sweep ends: 0.9 MB a job."""
+        """Release a job's configs, which Hydra would keep for each job until the sweep ends: 0.9 MB a job.
+
+        An error that another process could not read becomes its text: it would end all jobs side by side.
+        """
         job_return.cfg = job_return.hydra_cfg = None
+        if job_return.status == JobStatus.FAILED:
+            job_return.return_value = portable(job_return._return_value)
 
     def on_jobs_known(self, config: DictConfig, jobs: int) -> None:
         """Prepare to show the jobs' progress. Our sweeper calls it, not Hydra.
@@ -76,6 +91,9 @@ class Sweep(Callback):  # type: ignore[misc]
             self.serial_jobs, self.started = jobs, time.monotonic()
             return
         os.environ["TQDM_DISABLE"] = "1"  # the jobs' processes inherit it
+        if str(config.hydra.launcher._target_).endswith("JoblibLauncher"):
+            self.said = tempfile.TemporaryDirectory(prefix="nait-", ignore_cleanup_errors=True)
+            os.environ[SAID] = self.said.name
         self.display = Display(self._files(config), jobs=jobs)
         self.display.start()
 
@@ -83,28 +101,39 @@ class Sweep(Callback):  # type: ignore[misc]
         """The files of the sweep's jobs."""
         return self.files or JobFiles(Path(config.hydra.sweep.dir))
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Print the leaderboard of all jobs. Exits on an error, because Hydra ignores errors of callbacks."""
+    def on_multirun_end(
+        self, config: DictConfig, *, failures: Sequence[tuple[str, Exception]] = (), **_: Any
+    ) -> None:
+        """Print the leaderboard of all jobs, and which failed. Exits on an error, which Hydra would ignore.
+
+        `failures`: the failed jobs and their errors, from our sweeper.
+        """
         if self.display:
             self.display.stop()
+        if self.said:
+            os.environ.pop(SAID, None)
+            self.said.cleanup()
         folder = Path(config.hydra.sweep.dir)
         try:
-            self._summarise(config, folder)
+            self._summarise(config, folder, failures)
         except Exception as error:
             refused = error if isinstance(error, NaitError) else write_error(error, folder=folder)
             log.error("%s", refused or "The sweep cannot be summarised.", exc_info=refused is None)
             sys.exit(1 if refused is None else 2)
 
-    def _summarise(self, config: DictConfig, folder: Path) -> None:
+    def _summarise(self, config: DictConfig, folder: Path, failures: Sequence[tuple[str, Exception]]) -> None:
+        failed = failed_jobs(failures, self.jobs)
         if config.plan:
             from nait.core.estimates.plans import predicted_total
 
             plans = [json.loads(path.read_text()) for path in self._files(config).written(PLAN)]
             known = f"{predicted_total(plans):.1f} s, unknown times not counted."
             total = f"{counted(len(plans), 'job')}: {known}"
-            print(" ".join([total, _detectable(config)]).strip())  # noqa: T201
+            print(" ".join([total, _detectable(config)]).strip() + failed)  # noqa: T201
             return
         if "report" not in config.stages:
+            if failed:
+                print(visible(failed.strip()), file=sys.stdout)  # noqa: T201
             return
         from nait.runs.sweep_summary import summarise_sweep
 
@@ -114,14 +143,42 @@ class Sweep(Callback):  # type: ignore[misc]
         )
         assert isinstance(plain, dict)
         records = self._files(config).written(RUN)
+        for path in records if failures else ():
+            settle(path.parent)  # of a killed process
         text = summarise_sweep(
             folder, records, store=str(config.paths.store), reporter=build(config.report),
             tracker=build(config.tracking),
             config={str(key): value for key, value in plain.items()},
         )  # fmt: skip
-        if len(records) < self.jobs:
+        if len(records) < self.jobs and not failed:
             text += f"\nFailed before it began: {counted(self.jobs - len(records), 'job')}."
-        print(visible(text), file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
+        print(visible(text + failed), file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
+
+
+def portable(error: Exception) -> Exception:
+    """The error if another process can read it, else an error of its traceback's text."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # what this process has just written
+    except Exception:  # noqa: BLE001  # of a foreign class
+        return RuntimeError("".join(traceback.format_exception(error)).strip())
+    return error
+
+
+def failed_jobs(failures: Sequence[tuple[str, Exception]], jobs: int) -> str:
+    """Which jobs of a sweep failed and why: a line each, or one for jobs with the same error; "" without any."""
+    if not failures:
+        return ""
+    reasons: dict[str, list[str]] = {}
+    for job, error in failures:
+        known = isinstance(error, NaitError)
+        reason = str(error) if known else f"{type(error).__name__}: {first_line(error)}"
+        reasons.setdefault(masked(reason), []).append(masked(job))
+    lines = [
+        f"- {', '.join(filter(None, names[:SHOWN_JOBS])) or 'the only job'}"
+        f"{f' and {len(names) - SHOWN_JOBS} more' if len(names) > SHOWN_JOBS else ''}: {reason}"
+        for reason, names in reasons.items()
+    ]
+    return "\n".join([f"\nFailed jobs, of {jobs}:", *lines])
 
 
 def progress(done: int, jobs: int, seconds: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from nait.core.inputs.secrets import masked
 from nait.core.inputs.visible_text import visible
@@ -25,6 +26,10 @@ class NaitError(Exception):
         self.fix = fix
         super().__init__(what, where, fix)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, which would give a job's error of another process to the constructor by position."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         where = self.where.replace("\n", "\\n")  # a place is on one line, also if a file's name has two
         parts = [f"{where}: {self.what}" if where else self.what]
@@ -32,6 +37,12 @@ class NaitError(Exception):
             parts.append(self.fix)
         whole = " ".join(part if part.endswith((".", "?", "!")) else part + "." for part in parts)
         return visible(whole)
+
+
+def _rebuilt(kind: type[NaitError], args: tuple[Any, ...], state: Mapping[str, Any]) -> NaitError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(NaitError):

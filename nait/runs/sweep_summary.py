@@ -61,9 +61,6 @@ def summarise_sweep(
 
 def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: Mapping[str, Any]) -> None:
     """Track the report in the jobs' group: tables, figures, the page, and all files as one artifact."""
-    labels = sorted(
-        {f"{name}={job[name]}" for job in jobs for name in ("selector", "target", "budget") if job[name]}
-    )
     group = config["group"] or jobs[0]["pool"]
     runs = sorted(str(job["links"]["run"]) for job in jobs if job["links"].get("run"))
     tracker.start(
@@ -79,10 +76,26 @@ def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: M
                 tracker.page(f"pictures/{file.stem}", file)
             elif file.suffix == ".html":
                 tracker.page(file.stem, file)
-        tracker.summary({"jobs": len(jobs), "compared": labels, **differences_of(folder / REPORT / MEANS)})
+        means = folder / REPORT / MEANS
+        compared = names_of(_lines(means) or jobs)
+        tracker.summary({"jobs": len(jobs), "compared": compared, **differences_of(means)})
         tracker.artifact(f"report-{folder.name}", "report", files, {"jobs": len(jobs)})
     finally:
         tracker.finish()
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    """The lines of a leaderboard's means; none without the file, as of another reporter."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def names_of(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`selector=NAME`, `target=NAME` and `budget=NAME` of the lines, each once, as in their table."""
+    names = ("selector", "target", "budget")
+    return sorted({f"{name}={line[name]}" for line in lines for name in names if line[name]})
 
 
 def differences_of(path: Path) -> dict[str, float]:
@@ -91,10 +104,7 @@ def differences_of(path: Path) -> dict[str, float]:
     If the sweep has several tables, for example one for each model, the table's number follows the control:
     `table-2`.
     """
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = _lines(path)
     several = len({row["table"] for row in rows}) > 1
 
     def key(row: Mapping[str, str]) -> str:

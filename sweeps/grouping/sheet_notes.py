@@ -41,7 +41,7 @@ def _equal_lines(rows: Sequence[Row]) -> list[str]:
 
 def _labels_of(board: Board) -> list[str]:
     """A note on the selectors behind the labels of lines: a label may be any name."""
-    found = {}
+    found: dict[str, None] = {}
     for run in board.runs:
         facts = run.record.manifest
         chosen = str((facts.get("options") or {}).get("selector") or "")

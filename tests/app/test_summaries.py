@@ -87,3 +87,20 @@ def test_differences_of_one_table_have_no_number(sweep: Path) -> None:
     found = differences_of(sweep / "report" / "means.csv")
     assert found
     assert not any("table-" in key for key in found)
+
+
+def test_the_tracked_names_are_those_of_the_lines(tmp_path: Path) -> None:
+    store, folder = Store(tmp_path / "store"), tmp_path / "sweep"
+    for order in ("Shuffled", "Highest"):
+        job = folder / order
+        job.mkdir(parents=True)
+        labels = {"selector": "nait", "target": "math", "budget": "10%", "pool": "p"}
+        links = {"run": put(store, "nait", order=order)}
+        write_json(job / "run.json", {"status": "done", "links": links, **labels})
+    tracker = combined(str(folder), mode="disabled")
+    summarise_sweep(
+        folder, sorted(folder.glob("*/run.json")), store=str(store.root), reporter=Report(), tracker=tracker,
+        config={"group": None},
+    )  # fmt: skip
+    tracked = json.loads((folder / "summary.json").read_text())
+    assert tracked["compared"] == ["budget=10%", "selector=nait", "selector=random", "target=math"]

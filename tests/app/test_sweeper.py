@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shlex
 from itertools import product
 from pathlib import Path
 
 import pytest
 from hydra.core.utils import JobReturn
-from hydra_plugins.nait import covering, targets_of
+from hydra_plugins.nait import covering, launcher_error, targets_of
 
 import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
 from nait.cli.command.config_groups import compose, loader_of
 from nait.cli.command.sweep_jobs import Jobs, expand
 from nait.cli.config.log_lines import AGAIN
-from nait.cli.sweep import Sweep, progress
-from nait.core.errors import ConfigError
+from nait.cli.sweep import Sweep, portable, progress
+from nait.core.errors import ConfigError, NaitError
+from nait.store.files.damaged import DamagedError
 from tests.app.commands import Run, given, manifests
+
+FAILED = (
+    "Failed jobs, of 4:\n- selector=scores selector.path=nowhere.parquet seed=0, "
+    "selector=scores selector.path=nowhere.parquet seed=1: nowhere.parquet: there is no such file."
+)
 
 
 def jobs(*words: str) -> Jobs:
@@ -224,7 +231,7 @@ def test_a_failed_job_leaves_the_others_their_leaderboard(nait: Run, tmp_path: P
     done = nait("-m", "selector=random,scores", *words)
     assert done.returncode == 2
     assert "there is no such file" in done.stderr
-    assert "Failed before it began: 2 jobs." in done.stdout
+    assert FAILED in done.stdout
     (board,) = (tmp_path / "runs").rglob("leaderboard.json")
     assert [(row["selector"], row["seed"]) for row in json.loads(board.read_text())] == [
         ("random", 0), ("random", 1),
@@ -236,6 +243,73 @@ def test_the_jobs_after_a_failed_batch_run_too(nait: Run, tmp_path: Path) -> Non
     done = nait("-m", "selector=scores,random,length", "hydra.sweeper.max_batch_size=1", *words)
     assert done.returncode == 2
     assert "there is no such file" in done.stderr
-    assert "Failed before it began: 1 job." in done.stdout
+    assert (
+        "Failed jobs, of 3:\n- selector=scores selector.path=nowhere.parquet: nowhere.parquet: there"
+        in done.stdout
+    )
     (board,) = (tmp_path / "runs").rglob("leaderboard.json")
     assert [row["selector"] for row in json.loads(board.read_text())] == ["random", "length"]
+
+
+PARALLEL = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "tracking=files")
+
+
+def test_a_job_that_fails_beside_others_leaves_them_their_leaderboard(process: Run, tmp_path: Path) -> None:
+    words = ("stages=[select,report]", "selector.path=nowhere.parquet", "seed=0,1")
+    done = process("-m", "selector=scores,random", *words, *PARALLEL)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert FAILED in done.stdout
+    (board,) = (tmp_path / "runs").rglob("leaderboard.json")
+    assert [(row["selector"], row["seed"]) for row in json.loads(board.read_text())] == [
+        ("random", 0), ("random", 1),
+    ]  # fmt: skip
+    shown = [line.split(" ", 1)[1] for line in done.stderr.splitlines() if line[8:11] in (" W ", " E ")]
+    assert shown
+    assert sorted(set(shown) - {f"E {AGAIN}"}) == sorted(one for one in shown if one != f"E {AGAIN}")
+
+
+def test_a_sweep_whose_jobs_all_fail_says_which_and_why(process: Run, tmp_path: Path) -> None:
+    done = process("-m", "selector=random,length", "budget.ratio=3", "stages=[select]", *PARALLEL)
+    assert done.returncode == 2
+    assert "Failed jobs, of 2:\n- selector=random, selector=length: budget.ratio: 3 is not in" in done.stdout
+    serial = process(
+        "-m", "selector=random,length", "budget.ratio=3", "stages=[select,report]", "tracking=files"
+    )
+    assert serial.returncode == 2
+    assert "No job reached a result.\nFailed jobs, of 2:" in serial.stdout
+    assert not list((tmp_path / "runs").rglob("run.json"))
+
+
+class Unreadable(Exception):  # as a library names it
+    """An error that pickle writes and cannot read."""
+
+    def __init__(self, what: str, *, where: str) -> None:
+        super().__init__(f"{what} at {where}")
+
+
+def test_an_error_reaches_another_process_whole_or_as_its_text() -> None:
+    for error in (ConfigError("it broke", where="here", fix="Change it"), ValueError("plain")):
+        found = pickle.loads(pickle.dumps(portable(error)))
+        assert (type(found), str(found), found.__dict__) == (type(error), str(error), error.__dict__)
+    damaged = DamagedError("it is cut", path=Path("a/b"), artifact=Path("a"))
+    again = pickle.loads(pickle.dumps(damaged))
+    assert (str(again), again.artifact) == (str(damaged), Path("a"))
+    text = portable(Unreadable("it broke", where="there"))
+    assert type(text) is RuntimeError
+    assert str(text).endswith("Unreadable: it broke at there")
+
+
+def test_a_killed_process_of_a_job_is_an_error_of_one_line() -> None:
+    class TerminatedWorkerError(RuntimeError):
+        pass
+
+    found = launcher_error(
+        TerminatedWorkerError("A worker process managed by the executor was unexpectedly ended.\nx")
+    )
+    assert isinstance(found, NaitError)
+    assert "hydra/launcher: the process of a job ended without a word, perhaps for lack of memory" in str(
+        found
+    )
+    other = ValueError("x")
+    assert launcher_error(other) is other

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 import os
 import sys
+from pathlib import Path
 
 from nait.core.inputs.secrets import masked
 from nait.core.inputs.visible_text import visible_record
@@ -16,6 +18,8 @@ REPEATED = "repeated"
 AGAIN = "The same error as in an earlier job."
 _SAID: set[str] = set()
 """The warnings and errors that this process has shown. The jobs of a sweep set up their logs one after the other."""
+SAID = "NAIT_SAID"
+"""The variable with the folder in which the processes of a sweep's jobs mark what one of them has shown."""
 
 
 class LogLines(logging.Formatter):
@@ -65,8 +69,24 @@ class SaidOnce(logging.Filter):
         if record.levelno < logging.WARNING or record.exc_info:
             return True
         text = record.getMessage()
-        if text in _SAID:
-            setattr(record, REPEATED, True)
-            return record.levelno >= logging.ERROR
-        _SAID.add(text)
+        if _is_first(text):
+            return True
+        setattr(record, REPEATED, True)
+        return record.levelno >= logging.ERROR
+
+
+def _is_first(text: str) -> bool:
+    """Whether no job has shown this text: neither of this process nor of another one beside it."""
+    if text in _SAID:
+        return False
+    _SAID.add(text)
+    folder = os.environ.get(SAID)
+    if not folder:
         return True
+    try:
+        Path(folder, hashlib.sha256(text.encode(errors="replace")).hexdigest()).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError:
+        return True  # shown twice rather than not at all
+    return True

@@ -18,7 +18,7 @@ from nait.cli.command.own_pool import check_own_pool
 from nait.cli.command.sweep_jobs import expand
 from nait.cli.config.plain_config import build, resolve
 from nait.cli.config.saved_config import mask_saved
-from nait.core.errors import ConfigError
+from nait.core.errors import ConfigError, NaitError, first_line
 
 GROUPS = ("data", "model", "target")
 TARGETS = ("target", "target.path", "target.paths", "target.capabilities")
@@ -57,16 +57,23 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
         OmegaConf.save(self.config, folder / "multirun.yaml")
         mask_saved(self.config)
         size = self.max_batch_size or len(jobs.overrides)
-        returns = [
-            self.launcher.launch(jobs.overrides[start : start + size], initial_job_idx=start)
-            for start in range(0, len(jobs.overrides), size)
-        ]
-        done = [one for results in returns for one in results]
-        if {one.status for one in done} == {JobStatus.COMPLETED, JobStatus.FAILED}:
-            # Hydra ends such a sweep without its callbacks.
-            self.hydra_context.callbacks.on_multirun_end(config=self.config)
-        _ = [one.return_value for one in done]  # re-raises a job's error
+        returns: list[Any] = []
+        try:
+            for start in range(0, len(jobs.overrides), size):
+                returns.append(
+                    self.launcher.launch(jobs.overrides[start : start + size], initial_job_idx=start)
+                )
+        except Exception as error:
+            ended = launcher_error(error)
+            self._end([*failures(returns), ("other jobs", ended)])
+            raise ended from error
+        if failed := failures(returns):
+            self._end(failed)  # Hydra ends such a sweep without its callbacks
+        _ = [one.return_value for results in returns for one in results]  # re-raises a job's error
         return returns
+
+    def _end(self, failed: Sequence[tuple[str, Exception]]) -> None:
+        self.hydra_context.callbacks.on_multirun_end(config=self.config, failures=failed)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose as many jobs as needed for each option and each key of the sweep to occur once.
@@ -102,6 +109,28 @@ def check_evaluation(config: DictConfig, checked: list[Any]) -> None:
     if settings not in checked:
         checked.append(settings)
         build(settings).check()
+
+
+def failures(returns: Sequence[Sequence[Any]]) -> list[tuple[str, Exception]]:
+    """The failed jobs of these batches, each by the words in which it differs from the others, and its error."""
+    done = [one for results in returns for one in results]
+    shared = set.intersection(*(set(one.overrides or ()) for one in done)) if len(done) > 1 else set()
+    return [
+        (" ".join(word for word in one.overrides or () if word not in shared), one._return_value)
+        for one in done
+        if one.status == JobStatus.FAILED
+    ]
+
+
+def launcher_error(error: Exception) -> Exception:
+    """The error of a launcher; a killed process of a job, which joblib reports for all jobs, is one of ours."""
+    if type(error).__name__ not in ("BrokenProcessPool", "TerminatedWorkerError"):
+        return error
+    return NaitError(
+        f"the process of a job ended without a word, perhaps for lack of memory ({first_line(error)})",
+        where="hydra/launcher",
+        fix="Run fewer jobs side by side, hydra.launcher.n_jobs=1 for one. The same command continues.",
+    )
 
 
 def check_launcher(launcher: Mapping[str, Any]) -> None:
