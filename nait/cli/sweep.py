@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
 import os
-import pickle
 import sys
 import tempfile
 import time
@@ -158,7 +158,7 @@ class Sweep(Callback):  # type: ignore[misc]
 def portable(error: Exception) -> Exception:
     """The error if another process can read it, else an error of its traceback's text."""
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # what this process has just written
+        copy.deepcopy(error)  # builds it again as another process does
     except Exception:  # noqa: BLE001  # of a foreign class
         return RuntimeError("".join(traceback.format_exception(error)).strip())
     return error

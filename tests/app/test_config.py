@@ -182,7 +182,7 @@ def test_a_label_that_passes_a_method_off_as_another_is_refused(label: str, sele
 
 
 @pytest.mark.parametrize("label", ["nait_contrast", "NAIT_Contrast ", "Random"])
-def test_the_name_of_another_selector_is_no_label_in_any_case(label: str) -> None:
+def test_the_name_of_another_selector_in_any_case_makes_no_label(label: str) -> None:
     with pytest.raises(ConfigError, match="is the name of a selector other than rds"):
         check_label(label, "rds", others=("nait_contrast", "rds"))
     check_label("RDS", "rds", others=("nait_contrast", "rds"))
