@@ -9,6 +9,7 @@ per-layer embeddings are neither its MLP nor its attention.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Anatomy:
         if site == "residual":
             return HookPoint(block, "output", self.hidden)
         if site == "attn_out":
-            return HookPoint(self._attention(block, layer), "output", self.hidden)
+            return HookPoint(self._attention_output(block, layer), "output", self.hidden)
         if site == "mlp_out" and _experts(block):
             return HookPoint(self._container(block, layer), "output", self.hidden)
         down = self._down_projection(block, layer)
@@ -104,6 +105,13 @@ class Anatomy:
             if _out_width(module) == self.hidden and not _is_outside_mlp(block, name)
         ]
         return [one for one in maps if _MLP.search(" ".join([one[0], *_classes(block, one[0])]))] or maps
+
+    def _attention_output(self, block: nn.Module, layer: int) -> nn.Module:
+        """The attention; the last of its linear maps to the hidden size if it adds the residual stream (BLOOM)."""
+        attention = self._attention(block, layer)
+        if "residual" not in inspect.signature(attention.forward).parameters:
+            return attention
+        return [part for _, part in _outermost_linears(attention) if _out_width(part) == self.hidden][-1]
 
     def _attention(self, block: nn.Module, layer: int) -> nn.Module:
         for name, module in block.named_children():

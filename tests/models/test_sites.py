@@ -13,7 +13,7 @@ from nait.core.errors import ModelError
 from nait.models.anatomy import dissect
 from nait.signals.passes.runners import Runner
 from nait.signals.specs.activations import Features, Reading
-from tests.families import CONFIGS, DENSE, HIDDEN, LAYERS, network
+from tests.families import CONFIGS, DENSE, HIDDEN, LAYERS, VOCABULARY, network
 
 ROWS = [[1, 9, 40, 33, 7], [1, 12, 13], [1, 50, 51, 52, 53, 54, 55, 60, 61]]
 
@@ -82,8 +82,22 @@ def test_attention_and_mlp_outputs_have_the_hidden_size(family: str) -> None:
         assert read(model, Reading(site, "mean")).shape == (3, LAYERS, HIDDEN)
 
 
-def test_the_residual_is_the_sum_of_attention_and_mlp_outputs() -> None:
-    model = network("llama")
+def bloom() -> Any:
+    """A family whose attention and MLP add the residual stream themselves."""
+    import transformers
+
+    torch.manual_seed(0)
+    options = {"hidden_size": HIDDEN, "n_layer": LAYERS, "n_head": 4, "vocab_size": VOCABULARY}
+    made = transformers.AutoModelForCausalLM.from_config(transformers.BloomConfig(**options)).float().eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(4.0) if parameter.dim() > 1 else None
+    return made
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt_neox", "bloom"])
+def test_the_residual_is_the_sum_of_attention_and_mlp_outputs(family: str) -> None:
+    model = bloom() if family == "bloom" else network(family)
     stream, attention, mlp = (
         read(model, Reading(site, "last")) for site in ("residual", "attn_out", "mlp_out")
     )

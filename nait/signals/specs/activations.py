@@ -35,7 +35,7 @@ POOLINGS: tuple[Pooling, ...] = ("weighted_mean", "mean", "last")
 Part = Literal["whole", "prompt"]
 PARTS: tuple[Part, ...] = ("whole", "prompt")
 VERSION = 1
-SITE_VERSIONS: Mapping[str, int] = {"mlp": 2, "mlp_out": 2}
+SITE_VERSIONS: Mapping[str, int] = {"mlp": 2, "mlp_out": 2, "attn_out": 2}
 """Of the sites that once read another module of some models. A change of what a site reads increases its version."""
 
 Arrays = npt.NDArray[np.float32]
