@@ -28,7 +28,7 @@ from nait.stages.artifacts.score_files import LAYERS, read_scores, write_scored_
 from nait.stages.checks.detect_contamination import check_contamination
 from nait.stages.checks.opened_models import model_warnings
 from nait.stages.checks.prompt_mismatch import prompt_mismatch, try_prompts
-from nait.stages.checks.score_checks import ranks_by_score, warnings_under
+from nait.stages.checks.score_checks import TIED_COLUMNS, ranks_by_score, tie_warnings, warnings_under
 from nait.stages.describe_pool import characterise
 from nait.stages.evaluate import evaluate
 from nait.stages.report import report
@@ -145,7 +145,7 @@ class Execution:
         unused = model_warnings(job.parts.model, job.store)
         record.warn(unused)
         if {"evaluate", "report"} & set(stages) and {"selection", "evaluation"} & set(record.links):
-            caveats = [*mismatch, *unused, *self._shortfall(selection), *_of_training(adapter)]
+            caveats = [*mismatch, *unused, *self._of_selection(selection), *_of_training(adapter)]
             record.store_run(self.job, selection, adapter, caveats=caveats)
         run = record.links.get("run")
         if last and run:
@@ -190,14 +190,21 @@ class Execution:
                 try_prompts(job.parts.model, evaluator, job.store)
         return mismatch
 
-    def _shortfall(self, selection: Selection | None) -> list[str]:
-        """A warning if other rows were selected than the budget says. `full` has no budget."""
-        job = self.job
-        if selection is None or job.parts.selector.exhaustive:
+    def _of_selection(self, selection: Selection | None) -> list[str]:
+        """Warnings of a selection with other rows than its budget says, and of one that ids decide.
+
+        `full` has no budget.
+        """
+        job, selector = self.job, self.job.parts.selector
+        if selection is None or selector.exhaustive:
             return []
         found = job.store.find("scores", str(self.record.links["scores"]))
         eligible = len(job.pool) - sum(found.manifest["ineligible"].values()) if found else None
-        return shortfall(job.parts.selector.budget, len(selection), len(job.pool), eligible=eligible)
+        searched = found is not None and len(found.manifest["targets"]) <= TIED_COLUMNS
+        return [
+            *shortfall(selector.budget, len(selection), len(job.pool), eligible=eligible),
+            *(tie_warnings(read_scores(found)[0], selector.order, selection) if found and searched else []),
+        ]
 
     def _select(self) -> Selection:
         store, selector, record = self.job.store, self.job.parts.selector, self.record
@@ -223,7 +230,7 @@ class Execution:
         table, _ = read_scores(scores)
         if table.exhaustive:
             self.job = replace(job, labels={**job.labels, "budget": WHOLE})
-        record.warn(self._shortfall(selection))
+        record.warn(self._of_selection(selection))
         log_selection(
             job.labels["selector"], table, scores, made, selection, job.pool, job.tracker,
             by_score=ranks_by_score(selector.order),

@@ -43,6 +43,20 @@ def test_a_judges_scores_select_and_their_cost_is_shown_as_typed_in(
     assert note in done.stdout
 
 
+def test_ratings_that_are_too_coarse_for_a_budget_are_a_warning_in_log_record_and_report(
+    nait: Run, tmp_path: Path, home: Path
+) -> None:
+    (tmp_path / "judge.csv").write_text("row,score\n" + "".join(f"{k},{4 + k % 2}\n" for k in range(30)))
+    done = nait("selector=scores", "selector.path=judge.csv", "label=judge", "stages=[select,report]")
+    assert done.returncode == 0, done.stderr
+    said = "100% of the selected rows would be others if ids decided the other way between equal scores"
+    (record,) = (tmp_path / "runs").rglob("run.json")
+    assert any(said in one for one in json.loads(record.read_text())["warnings"])
+    assert said in done.stderr
+    (report,) = (tmp_path / "runs").rglob("report.md")
+    assert said in report.read_text()
+
+
 LIMIT = 8000
 """Rows of Alpaca: enough for each of the selections to have some."""
 

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nait.core.errors import NaitError
+from nait.core.ranking.orders import BestRank, Highest, Lowest, MeanZScore, Shuffled
 from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.selection import cut
 from nait.stages.checks import score_checks as alarms
-from nait.stages.checks.score_checks import LOUD_LENGTH_RHO, inspect
+from nait.stages.checks.score_checks import LOUD_LENGTH_RHO, inspect, tie_warnings
 
 LENGTHS = np.arange(10) + 5
 
@@ -52,6 +54,29 @@ def test_a_column_that_correlates_with_length_is_a_warning(sign: int, shown: str
     assert report.length_correlation == {"a": float(sign)}
     (message,) = report.warnings
     assert message.startswith(f"a: the score follows length (Spearman rho {shown} with tokens)")
+
+
+def ties(order: Any, count: int, *columns: Any) -> list[str]:
+    scores, tokens = table(*columns), np.ones(len(columns[0]), dtype=np.int64)
+    return tie_warnings(scores, order, cut(scores, order(scores), count, tokens))
+
+
+def test_a_selection_that_ids_decide_is_a_warning() -> None:
+    """Ratings of a judge: most rows have the best one, and ids may tell where a row comes from."""
+    ratings = [5, 4, 5, 5, 3, 5, 5, 4, 5, 5, math.nan]
+    (said,) = ties(Highest(), 2, ratings)
+    assert said.startswith("100% of the selected rows would be others if ids decided the other way")
+    (said,) = ties(Highest(), 5, ratings)  # 2 of the 7 best rows are left out
+    assert said.startswith("40% of the selected rows")
+    assert ties(Highest(), 7, ratings) == ties(Highest(), 10, ratings) == ties(Shuffled(), 2, ratings) == []
+    assert ties(Lowest(), 1, ratings) == ties(Highest(), 2, range(11)) == []
+    assert ties(Lowest(), 2, ratings)[0].startswith("50% of")
+    assert ties(BestRank(), 2, ratings, ratings)
+    assert ties(MeanZScore(), 2, ratings, range(11)) == []
+
+
+def test_few_equal_scores_are_not_a_warning() -> None:
+    assert ties(Highest(), 6, [9, 8, 7, 6, 5, 4, 4, 3, 2, 1, 0]) == []
 
 
 def test_a_column_that_does_not_follow_length_is_not() -> None:

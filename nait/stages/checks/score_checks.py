@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,15 @@ from nait.core.contracts import Order
 from nait.core.errors import NaitError
 from nait.core.ranking.orders import Shuffled
 from nait.core.ranking.rank_statistics import spearman
-from nait.core.ranking.score_table import ScoreTable
+from nait.core.ranking.score_table import ScoreTable, id_order
+from nait.core.ranking.selection import Selection
 
 LOUD_LENGTH_RHO = 0.5
 LOUD_MISSING_SHARE = 0.2
+LOUD_TIED_SHARE = 0.2
 SHOWN_COLUMNS = 8
+TIED_COLUMNS = 16
+"""Tables with more columns, such as one for each reference row, are not searched for equal scores."""
 SAMPLED_ROWS, SEED = 100_000, 0
 """Length correlation uses a sample of this size at most. The error of rho is about 0.003, rarely 0.01."""
 BROKEN = ("not a finite number", "no embedding", "zero-norm gradient", "no score")
@@ -83,6 +87,29 @@ def warnings_under(scores: Mapping[str, Any], order: Order) -> list[str]:
     """
     irrelevant = () if ranks_by_score(order) else _length_warnings(scores["length_correlation"])
     return [warning for warning in scores["warnings"] if warning not in irrelevant]
+
+
+def tie_warnings(table: ScoreTable, order: Order, selection: Selection) -> list[str]:
+    """A warning for a selection of which many rows would be others if equal scores were ordered the other way."""
+    searched = len(table.targets) <= TIED_COLUMNS and ranks_by_score(order) and not table.exhaustive
+    if not (searched and len(selection) and any(map(_has_ties, np.asarray(table.values).T))):
+        return []
+    places = np.empty(len(table.ids), dtype=np.int64)
+    places[id_order(table.ids)[::-1]] = np.arange(len(table.ids))
+    turned = replace(table, ids=tuple(f"{place:012d}" for place in places.tolist()), reasons={})
+    others = set(order(turned)[: len(selection)].tolist())
+    share = 1 - len(others & set(selection.rows)) / len(selection)
+    if share <= LOUD_TIED_SHARE:
+        return []
+    return [
+        f"{share:.0%} of the selected rows would be others if ids decided the other way between equal scores: "
+        "the scores are too coarse for this budget."
+    ]
+
+
+def _has_ties(values: npt.NDArray[Any]) -> bool:
+    known = values[~np.isnan(values)]
+    return len(np.unique(known)) < len(known)
 
 
 def _missing_warnings(shares: Mapping[str, float]) -> list[str]:
