@@ -111,6 +111,16 @@ def warnings(
     return found
 
 
+def weight_warnings(*, dropout: float, weight_decay: float) -> list[str]:
+    """Warnings for settings that damage the model's own weights where these are a part of the adapter (PiSSA)."""
+    held = "the adapter holds the largest directions of the model's own weights (train.lora.variant=pissa)"
+    effects = (
+        ("train.lora.dropout", dropout, "drops a part of them at random in each update"),
+        ("train.weight_decay", weight_decay, "shrinks them"),
+    )
+    return [f"{key}={value:g} {effect}: {held}. Set {key}=0." for key, value, effect in effects if value]
+
+
 def length_warnings(
     facts: Mapping[str, Any], *, epochs: float | None, max_tokens: int | None, batch_size: int
 ) -> list[str]:

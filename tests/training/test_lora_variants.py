@@ -93,6 +93,22 @@ def test_the_recipe_of_plain_lora_is_as_before() -> None:
         LoraRecipe(variant="lore")  # type: ignore[arg-type]
 
 
+def test_pissa_trains_without_dropout_unless_it_is_given(tiny: Any, rows: TokenTable, tmp_path: Path) -> None:
+    """At the start, a PiSSA in training mode is the model itself: no part of its weights is dropped."""
+    assert [LoraRecipe(variant=one).rate for one in VARIANTS] == [0.05, 0.05, 0.05, 0.0]  # type: ignore[arg-type]
+    assert LoraRecipe(variant="pissa", dropout=0.05).recipe["dropout"] == 0.05
+    torch.manual_seed(0)
+    base = logits(tiny.load_network())
+    network = attach(tiny.load_network(), LoraRecipe(r=2, variant="pissa")).train()
+    with torch.no_grad():
+        torch.testing.assert_close(network(IDS).logits, base, atol=1e-5, rtol=0)
+    recipe = FineTune(max_steps=1, batch_size=4, lora=LoraRecipe(r=2, variant="pissa"))
+    damaging = replace(recipe, weight_decay=0.1, lora=LoraRecipe(r=2, variant="pissa", dropout=0.2))
+    for one, keys in ((recipe, []), (damaging, ["train.lora.dropout=0.2", "train.weight_decay=0.1"])):
+        facts = one.train(tiny, rows, tmp_path, seed=0, tracker=Records())
+        assert [text.split()[0] for text in facts["warnings"] if "pissa" in text] == keys
+
+
 def test_subsets_of_all_sizes_read_about_as_many_tokens(tiny: Any, rows: TokenTable, tmp_path: Path) -> None:
     recipe = FineTune(max_tokens=400, batch_size=4, learning_rate=0.01, lora=LoraRecipe(r=2))
     facts = recipe.train(tiny, rows, tmp_path, seed=0, tracker=Records())

@@ -57,6 +57,11 @@ def _refuse_sweeping(root: DictConfig, resolver: str) -> None:
             raise ConfigError(what, where=one.key_or_group, fix=fix)
 
 
+def or_else(value: object, otherwise: object) -> object:
+    """`${or_else:${KEY},VALUE}`: the value of a key, or another value if it is null."""
+    return otherwise if value is None else value
+
+
 def is_null(value: object) -> bool:
     """`${is_null:${KEY}}`: whether a key has no value."""
     return value is None
@@ -76,6 +81,7 @@ def at_home(path: str) -> str:
 
 
 OmegaConf.register_new_resolver("at_home", at_home, replace=True)
+OmegaConf.register_new_resolver("or_else", or_else, replace=True)
 OmegaConf.register_new_resolver("is_null", is_null, replace=True)
 OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
 OmegaConf.register_new_resolver("layer_sets", layer_sets, replace=True)

@@ -19,13 +19,22 @@ VARIANTS = ("lora", "dora", "rslora", "pissa")
 _FACTOR = re.compile(r"\.lora_[AB]\.")
 
 
+def default_dropout(variant: str) -> float:
+    """The dropout of an adapter for which none is given.
+
+    LoRA recipes for Alpaca-sized data use 0.05; selected subsets are smaller and benefit from regularisation at least
+    as much. An adapter of PiSSA holds the largest directions of the model's own weights, which dropout would drop
+    too: its authors use 0.
+    """
+    return 0.0 if variant == "pissa" else 0.05
+
+
 @dataclass(frozen=True)
 class LoraRecipe:
     """A low-rank adapter: rank `r`, scale `alpha / r`, dropout on its input, and the modules that it adapts.
 
     `target_modules` is "all-linear" (every linear layer except the LM head, whatever their names), or module names,
-    each of which must exist in the model. LoRA recipes for Alpaca-sized data use dropout 0.05; selected subsets are
-    smaller and benefit from regularisation at least as much.
+    each of which must exist in the model. `dropout`: null is `default_dropout(variant)`.
 
     `variant`: "lora"; "dora" also trains the norm of each weight's rows (arXiv 2402.09353); "rslora" scales by
     alpha / sqrt(r) (arXiv 2312.03732); "pissa" starts from the weights' r largest singular directions (arXiv
@@ -35,7 +44,7 @@ class LoraRecipe:
 
     r: int = 16
     alpha: float = 32.0
-    dropout: float = 0.05
+    dropout: float | None = None
     target_modules: str | Sequence[str] = ALL_LINEAR
     variant: Literal["lora", "dora", "rslora", "pissa"] = "lora"
     modules_to_save: Sequence[str] = ()
@@ -43,7 +52,8 @@ class LoraRecipe:
     def __post_init__(self) -> None:
         check_whole("train.lora.r", self.r, least=1)
         check_number("train.lora.alpha", self.alpha, "(0, inf)")
-        check_number("train.lora.dropout", self.dropout, "[0, 1)")
+        if self.dropout is not None:
+            check_number("train.lora.dropout", self.dropout, "[0, 1)")
         if not self.target_modules:
             raise ConfigError("is empty", where=TARGETS, fix="Give all-linear or names.")
         if isinstance(self.target_modules, str) and self.target_modules != ALL_LINEAR:
@@ -53,13 +63,23 @@ class LoraRecipe:
         object.__setattr__(self, "modules_to_save", (whole,) if isinstance(whole, str) else tuple(whole))
 
     @property
+    def holds_weights(self) -> bool:
+        """Whether a part of the model's own weights is moved into the adapter before it is trained."""
+        return self.variant == "pissa"
+
+    @property
+    def rate(self) -> float:
+        """The dropout in effect."""
+        return default_dropout(self.variant) if self.dropout is None else float(self.dropout)
+
+    @property
     def recipe(self) -> Mapping[str, Any]:
         """The settings that determine the result. The order of module names does not matter."""
         names = self.target_modules
         return {
             "r": self.r,
             "alpha": float(self.alpha),
-            "dropout": float(self.dropout),
+            "dropout": self.rate,
             "target_modules": names if isinstance(names, str) else sorted(names),
             **({"variant": self.variant} if self.variant != "lora" else {}),
             **({"modules_to_save": sorted(self.modules_to_save)} if self.modules_to_save else {}),
@@ -83,11 +103,11 @@ def attach(network: Any, lora: LoraRecipe) -> Any:
         task_type="CAUSAL_LM",
         r=lora.r,
         lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
+        lora_dropout=lora.rate,
         target_modules=names if isinstance(names, str) else sorted(names),
         use_dora=lora.variant == "dora",
         use_rslora=lora.variant == "rslora",
-        init_lora_weights="pissa" if lora.variant == "pissa" else True,
+        init_lora_weights="pissa" if lora.holds_weights else True,
         modules_to_save=sorted(lora.modules_to_save) or None,
     )
     try:
@@ -104,7 +124,7 @@ def attach(network: Any, lora: LoraRecipe) -> Any:
     for name, parameter in adapted.named_parameters():
         if ".modules_to_save." in name:
             parameter.data = parameter.data.float()  # small steps round to zero in bfloat16
-    if lora.variant == "pissa":
+    if lora.holds_weights:
         adapted.pissa_start = {
             name: tensor.detach().clone()
             for name, tensor in adapted.named_parameters()

@@ -166,7 +166,7 @@ class FineTune:
     def draws(self, model: Model) -> bool:
         """Whether the training draws at random beside the order of rows: dropout of the adapter or of the model."""
         own = getattr(model, "drops_out", None)
-        return bool(self.lora and self.lora.dropout) or (own is not None and bool(own()))
+        return bool(self.lora and self.lora.rate) or (own is not None and bool(own()))
 
     def train(
         self, model: Model, rows: TokenTable, folder: Path, *, seed: int, tracker: Tracker
@@ -224,6 +224,8 @@ class FineTune:
             max_tokens=self.max_tokens,
             batch_size=self.batch_size,
         )
+        if self.lora is not None and self.lora.holds_weights:
+            warnings += health.weight_warnings(dropout=self.lora.rate, weight_decay=self.weight_decay)
         warnings += halved(most, facts["device_tokens"])
         release(network)
         return {**facts, **shares, "warnings": warnings, **attempt.facts()}
