@@ -354,6 +354,7 @@ WRONG: list[tuple[str, list[str]]] = [
     ),
     ("train.lora=4", ["train.lora: '4' is a value, and this has keys of its own"]),
     ("budget.ratio=abc", ["budget.ratio: 'abc' is not a number"]),
+    ("budget.ratio=1/3", ["Type budget.ratio=0.3333333333333333."]),  # 0.333333 of 300 rows are 99
     ("model.max_length=long", ["model.max_length: 'long' is not a whole number"]),
     ("train.epochs=[1,2]", ["train.epochs", "is not a number"]),
     ("train.deterministic=1", ["Set train.deterministic=true or train.deterministic=false."]),

@@ -105,6 +105,8 @@ def test_without_a_model_the_models_at_hand_are_listed_and_nothing_runs(home: Pa
         (AskedSize(rows="20k"), ["budget=count", "budget.count=20000"]),
         (AskedSize(tokens="1.5M"), ["budget=tokens", "budget.tokens=1500000"]),
         (AskedSize(tokens="2e6"), ["budget=tokens", "budget.tokens=2000000"]),
+        (AskedSize(rows="1.001k"), ["budget=count", "budget.count=1001"]),
+        (AskedSize(tokens="0.003997M"), ["budget=tokens", "budget.tokens=3997"]),
     ],
 )
 def test_sizes_are_read_as_people_write_them(size: AskedSize, words: list[str]) -> None:
@@ -117,6 +119,8 @@ def test_sizes_are_read_as_people_write_them(size: AskedSize, words: list[str]) 
         (AskedSize(top="10"), "for a number of rows, --rows N"),
         (AskedSize(rows="many"), "'many' is not a number of rows"),
         (AskedSize(rows="1.5"), "'1.5' is not a number of rows"),
+        (AskedSize(rows="inf"), "'inf' is not a number of rows"),
+        (AskedSize(tokens="nan"), "'nan' is not a number of tokens"),
         (AskedSize(top="10%", tokens="5"), "only one size can be given"),
     ],
 )

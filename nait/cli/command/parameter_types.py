@@ -193,7 +193,7 @@ def _spelled(value: Any) -> str:
     if found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmM])", value):
         return f"{float(found[1]) * (1_000 if found[2] in 'kK' else 1_000_000):.0f}"
     found = re.fullmatch(r"(\d+)\s*/\s*([1-9]\d*)", value)
-    return f"{int(found[1]) / int(found[2]):.6g}" if found else ""
+    return f"{int(found[1]) / int(found[2])}" if found else ""
 
 
 def _several(value: Any, options: Sequence[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,10 +62,12 @@ def _whole(text: str, where: str) -> int:
     plain = text.strip().lower().replace(",", "").replace("_", "")
     factor = SIZES.get(plain[-1:], 1)
     try:
-        value = float(plain[:-1] if factor > 1 else plain) * factor
+        value = round(
+            float(plain[:-1] if factor > 1 else plain) * factor, 6
+        )  # 1.001 * 1000 is 1000.9999999999999
     except ValueError:
         value = 0.0
-    if value < 1 or value != int(value):
+    if not 1 <= value < math.inf or value != int(value):
         raise ConfigError(
             f"'{text}' is not a number of {where.strip('-')}", where=where, fix="Give 500, 20k or 2M."
         )
