@@ -19,8 +19,9 @@ from nait.eval.code_execution.pass_at_k import pass_at_k
 from nait.eval.code_execution.programs import FULL, PASSED, TIMED_OUT, Limits, Outcome, run_programs
 
 NAME = "code_eval"
-VERSION = 1
-"""Raise it when the same program gets another outcome, so that stored results are not used."""
+VERSION = 2
+"""Raise it when the same program gets another outcome, so that stored results are not used. Since 2, programs may use
+`asyncio`."""
 
 Details = dict[int, list[tuple[int, dict[str, Any]]]]
 """Item -> (number of the program, its outcome), as in `code_eval`."""

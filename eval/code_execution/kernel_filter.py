@@ -1,6 +1,7 @@
 """A Linux kernel filter (seccomp) for generated code.
 
-It refuses new processes, sockets, signals, and every change of files, of other processes and of the machine. What it
+It refuses new processes, sockets, signals, and every change of files, of other processes and of the machine. The one
+exception is a pair of connected local stream sockets, which `asyncio` opens: they lead nowhere else. What the filter
 does not list is allowed, so that Python itself works as usual. A filter can be tightened but not removed. A refused
 call fails with EPERM (`PermissionError` in Python).
 """
@@ -12,8 +13,8 @@ import platform
 import struct
 import sys
 
-# Instructions of classic BPF (linux/bpf_common.h): load a word, compare, return.
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+# Instructions of classic BPF (linux/bpf_common.h): load a word, compare, return, keep some bits.
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 """Offsets in `struct seccomp_data`; each argument has 8 bytes, the low word first."""
@@ -28,6 +29,7 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _REFUSED = {
     "x86_64": (
         *(41, 57, 58, 59, 322),  # socket, fork, vfork, execve, execveat
+        *(42, 43, 49, 50, 288),  # connect, accept, bind, listen, accept4
         *(
             62,
             200,
@@ -76,6 +78,7 @@ _REFUSED = {
     ),
     "aarch64": (
         *(198, 221, 281),
+        *(203, 202, 200, 201, 242),
         *(129, 130, 131, 138, 240, 424),
         *(117, 270, 271, 438, 280, 241, 282, 219, 217, 218),
         *(425, 426, 427),
@@ -89,6 +92,10 @@ _REFUSED = {
     ),
 }
 _CLONE = {"x86_64": 56, "aarch64": 220}
+_PAIR = {"x86_64": 53, "aarch64": 199}
+"""socketpair, whose arguments are the family and the type of its sockets."""
+_LOCAL, _STREAM, _KIND = 1, 1, 0xF
+"""AF_UNIX, SOCK_STREAM, and the bits of a type without its flags."""
 _CLONE3, _OPENAT2 = 435, 437
 _OPEN = {"x86_64": {2: 1, 257: 2}, "aarch64": {56: 2}}
 """System call that opens a file -> the number of its argument with flags."""
@@ -130,6 +137,10 @@ def _steps(name: str) -> list[Step]:
     for number, argument in _OPEN[name].items():
         steps += [(_EQUAL, 0, 4, number), _argument(argument), (_ANY_BIT, 0, 1, _WRITING), refuse, allow]
     steps += [(_EQUAL, 0, 4, _CLONE[name]), _argument(0), (_ANY_BIT, 1, 0, _CLONE_THREAD), refuse, allow]
+    steps += [
+        (_EQUAL, 0, 7, _PAIR[name]), _argument(0), (_EQUAL, 0, 3, _LOCAL), _argument(1), (_AND, 0, 0, _KIND),
+        (_EQUAL, 1, 0, _STREAM), refuse, allow,
+    ]  # fmt: skip
     steps += [(_EQUAL, 0, 4, _LIMITS[name]), _argument(0), (_EQUAL, 1, 0, 0), refuse, allow]
     return [*steps, allow]
 

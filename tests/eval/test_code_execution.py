@@ -74,6 +74,47 @@ def test_a_program_has_its_libraries_and_no_variable_of_the_user(monkeypatch: py
     assert all(outcome.passed for outcome in run_programs(tests))
 
 
+LOOP = """
+import asyncio
+async def double(x):
+    await asyncio.sleep(0)
+    return 2 * x
+async def both():
+    return await asyncio.gather(double(1), asyncio.to_thread(lambda: 3))
+assert asyncio.run(both()) == [2, 3]
+"""
+PAIRS = """
+import socket
+left, right = socket.socketpair()
+left.sendall(b"x")
+assert right.recv(1) == b"x"
+tries = {
+    "other pairs": lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+    "a connection": lambda: left.connect("/dev/log"),
+    "a name": lambda: left.bind("name"),
+    "a network socket": lambda: socket.socket(socket.AF_INET),
+}
+for name, attempt in tries.items():
+    try:
+        attempt()
+    except PermissionError:
+        continue
+    raise ValueError(name)
+"""
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+def test_a_program_may_use_asyncio_and_pairs_of_sockets_but_no_other(
+    filtered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not filtered:
+        monkeypatch.setattr(programs, "kernel_filter", lambda: b"")
+    loop, pairs = run_programs([LOOP, PAIRS])
+    assert pairs.message == "passed"
+    if filtered:  # without the filter, a program has no thread
+        assert loop.message == "passed"
+
+
 def test_equal_programs_run_once() -> None:
     first, other, again = run_programs(["x = 1", "x = 2", "x = 1"])
     assert first is again is not other
@@ -85,6 +126,7 @@ spec = importlib.util.spec_from_file_location("child", sys.argv[1])
 child = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(child)
 import _posixsubprocess, _socket, os, threading
+left, right = _socket.socketpair()
 granted = child.isolate(bytes.fromhex(sys.argv[2]))
 again = child.isolate(bytes.fromhex(sys.argv[2]))  # the filter refuses a namespace, as other systems do
 def refused(call, *given):
@@ -93,7 +135,9 @@ def refused(call, *given):
     except PermissionError:
         return True
 found = [
-    refused(os.fork), refused(_socket.socket), refused(os.kill, os.getppid(), 0), refused(os.unlink, sys.argv[3]),
+    refused(os.fork), refused(_socket.socket), refused(left.connect, sys.argv[3]), refused(left.bind, sys.argv[3]),
+    refused(left.listen), refused(left._accept), refused(_socket.socketpair, _socket.AF_UNIX, _socket.SOCK_DGRAM),
+    bool(_socket.socketpair()), refused(os.kill, os.getppid(), 0), refused(os.unlink, sys.argv[3]),
     refused(os.open, sys.argv[3], os.O_RDWR), refused(os.rename, sys.argv[3], sys.argv[3] + "2"),
     refused(os.execv, sys.executable, [sys.executable]), refused(os.chmod, sys.argv[3], 0),
     refused(resource.prlimit, os.getppid(), resource.RLIMIT_CPU, (1, 1)), refused(os.truncate, sys.argv[3], 0),
