@@ -34,13 +34,14 @@ class FileTracker:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._summary: dict[str, Any] = {}
+        self._named: dict[Path, str] = {}
         self._guard = Guard("files")
 
     def start(
         self, name: str, config: Mapping[str, Any], *, group: str, tags: Sequence[str], kind: str = "", key: str = ""  # noqa: ARG002
     ) -> None:  # fmt: skip
         """Create the folder and reset the summary."""
-        self._summary = {}
+        self._summary, self._named = {}, {}
         self._guard = Guard("files")
         with self._guard:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -88,9 +89,15 @@ class FileTracker:
         """Do nothing: every call has already written its data."""
 
     def _place(self, kind: str, name: str, suffix: str) -> Path:
+        """The file of a name; with a number where another name of this run has the same file."""
         folder = self.folder / kind
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / (re.sub(r"[^\w.-]+", "_", name) + suffix)
+        short, number = re.sub(r"[^\w.-]+", "_", name), 1
+        path = folder / (short + suffix)
+        while self._named.setdefault(path, name) != name:
+            number += 1
+            path = folder / f"{short}-{number}{suffix}"
+        return path
 
 
 def _cell(value: Any) -> Any:

@@ -38,7 +38,7 @@ def scores(
 def differences(
     groups: Mapping[Key, Sequence[Row]], rows: Sequence[Row], items: Items, control: str
 ) -> dict[Key, Difference]:
-    """Each line's difference to its control. A column holds the lines with one control and the same seeds."""
+    """Each line's difference to its control. A column holds the lines that share as many seeds with one control."""
     found: dict[Key, list[Stratum]] = {}
     runs: dict[Key, Runs] = {}
     columns: Columns = {}

@@ -228,7 +228,9 @@ def adjusted_family(family: Iterable[Difference]) -> list[Difference]:
 
 
 def detectable_difference(column: Sequence[Difference], seeds: int | None = None) -> float | None:
-    """The smallest true difference detected with power 0.8 after the family's correction; None without a test.
+    """The smallest true difference detected with power 0.8 after the family's correction.
+
+    None without a test, and where all outcomes are equal, so that nothing is known of their variance.
 
     `seeds`: another number of seeds than the measured one, with the same true variances.
 
@@ -248,13 +250,14 @@ def detectable_difference(column: Sequence[Difference], seeds: int | None = None
     seeds = measured if seeds is None else seeds
     sides = [replace(side, freedom=side.freedom + seeds - measured) for side in sides]
     over_items = median(one.over_items for one in similar)
-    return minimum_difference(
+    found = minimum_difference(
         over_items,
         sides,
         seeds,
         level=ALPHA / similar[0].family,
         freedom=min(one.items_freedom for one in similar),
     )
+    return found or None
 
 
 def _middle(sides: Sequence[SeedVariance]) -> SeedVariance:

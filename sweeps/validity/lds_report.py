@@ -155,6 +155,9 @@ def notes(found: Validity) -> list[str]:
     equal = [task for task, strata in subsets.benchmarks.items() if np.ptp(results(strata)) == 0.0]
     if equal:
         told.append(f"All subsets have the same result on {some(equal)}: no correlation is defined.")
+    constant = [one.name for one in found.methods if one.lds and one.mean is None]
+    if constant:
+        told.append(f"No mean for {some(constant)}: on a benchmark, all subsets have one prediction.")
     if ranked:
         told.append(
             f"Sums of scores have no meaning for {', '.join(ranked)}: predicted by the mean rank of the rows."

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nait.core.dataset.traits import Traits
 from nait.core.ranking.score_table import ScoreTable
 from nait.stages.artifacts.score_files import read_scores
+from nait.sweeps.grouping.boards import boards
 from nait.sweeps.grouping.names import unique_names
 from nait.sweeps.stats.target_benchmarks import Benchmarks, belongs
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -23,6 +24,7 @@ from nait.sweeps.validity.lds_statistics import (
     Resampled,
     around,
     prediction,
+    results,
     split_half_reliability,
 )
 from nait.sweeps.validity.predictions import Worth, columns_for, order_of, recall, worth_of
@@ -89,7 +91,10 @@ class _Measurement:
     def scores(
         self, worths: Mapping[str, Worth], rows: Sequence[npt.NDArray[np.int64]]
     ) -> tuple[dict[str, Prediction], Prediction | None]:
-        """The LDS on each benchmark, and its mean over benchmarks on the same bootstrap draws."""
+        """The LDS on each benchmark, and its mean over benchmarks on the same bootstrap draws.
+
+        No mean for a method that predicts the same of all subsets on a benchmark: the others' means are of more.
+        """
         found: dict[str, Prediction] = {}
         drawn: list[Floats] = []
         for task, worth in worths.items():
@@ -98,7 +103,8 @@ class _Measurement:
             if one:
                 found[task] = one
                 drawn.append(self.resampled[task].correlations(predicted))
-        if not found:
+        defined = {task for task, strata in self.subsets.benchmarks.items() if np.ptp(results(strata)) > 0.0}
+        if not found or found.keys() != defined:
             return found, None
         return found, around(float(np.mean([one.rho for one in found.values()])), np.mean(drawn, axis=0))
 
@@ -144,13 +150,17 @@ def _control(measurement: _Measurement, worths: Mapping[str, Worth], table: Scor
 
 
 def _families(runs: RunSet, subsets: TrainedSubsets) -> dict[str, str]:
-    """Row id -> its family, from the labels of the pool's own rows; empty without labels."""
+    """Row id -> its family, from the labels of the pool's own rows; empty without labels.
+
+    Ids may be numbers, which another pool has too: only runs on the subsets' pool count.
+    """
     wanted = set().union(*subsets.chosen)
-    for record in runs.records:
-        link = str(record.manifest["links"].get("traits") or "")
+    own = (run.record for board in boards(runs) for run in board.runs if run.identity.pool == subsets.pool)
+    for link in dict.fromkeys(str(record.manifest["links"].get("traits") or "") for record in own):
         traits = runs.traits(link) if link else None
-        if traits and wanted <= traits.places.keys():
-            return _given(traits)
+        families = _given(traits) if traits and wanted <= traits.places.keys() else {}
+        if families:
+            return families
     return {}
 
 

@@ -418,3 +418,12 @@ def test_the_findable_difference_is_found_after_correction_with_the_power_it_nam
     found = [table(outcomes(generator, seeds=seeds, gain=gain))[0].significant for _ in range(60)]
     assert 0.65 <= np.mean(found) <= 0.95
     assert detectable_difference(table(outcomes(generator, seeds=1))) is None
+
+
+def test_equal_outcomes_say_nothing_about_the_smallest_detectable_difference() -> None:
+    equal = [Stratum(1.0, np.zeros((3, 5)), bounded=False)]
+    family = adjusted_family([estimate(equal), estimate(equal)])
+    assert [one.value for one in family] == [0.0, 0.0]
+    assert detectable_difference(family) is None
+    counted = adjusted_family([estimate([Stratum(1.0, np.zeros((3, 5)))])])
+    assert (detectable_difference(counted) or 0.0) > 0.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nait.core.dataset.examples import Example, Pool, Turn, gather
+from nait.core.dataset.traits import Traits
 from nait.core.ranking.orders import Highest, Lowest, Middle, RoundRobin
 from nait.core.ranking.rank_statistics import spearman
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.statistics.results import Evaluation, Item, Result
 from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.stages.artifacts.score_files import read_scores
+from nait.stages.describe_pool import characterise
 from nait.store import Store
 from nait.sweeps.reports.full_report import Report
 from nait.sweeps.stored_runs.run_set import RunSet
@@ -31,9 +35,11 @@ from nait.sweeps.validity.lds_statistics import (
     smallest_detectable,
     split_half_reliability,
 )
-from nait.sweeps.validity.predictions import columns_for, order_of, recall, worth_of
+from nait.sweeps.validity.method_scores import _Measurement
+from nait.sweeps.validity.predictions import Worth, columns_for, order_of, recall, worth_of
+from nait.sweeps.validity.trained_subsets import trained_subsets
 
-from .fixtures import TASKS, put, select
+from .fixtures import POOL, TASKS, put, select
 
 SUBSETS, ITEMS = 40, 100
 
@@ -309,3 +315,48 @@ def test_few_subsets_are_counted_and_not_measured(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     Report().report(store, None, tmp_path / "out")
     assert "3 random subsets were trained" in (tmp_path / "out" / "report.md").read_text()
+
+
+class Family:
+    """A describer without traits: the labels of the rows themselves decide."""
+
+    def key(self) -> dict[str, str]:
+        return {}
+
+    def read(self, rows: Pool) -> Traits:
+        return Traits(rows.ids, {}, {}, {})
+
+
+def test_recall_reads_the_labels_of_the_subsets_own_pool(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def labelled(family: str, *, given: bool = True) -> dict[str, str]:
+        rows = gather("p", [Example(f"row{k:03d}", (Turn(family, "b"),), row=k) for k in range(POOL)])
+        labels = {"family": [family] * POOL} if given else {}
+        return {"traits": characterise(rows, Family(), store, given=labels).address}
+
+    put(store, "rds", target="math", evaluated=False, also=labelled("code"), **{"template.examples": "other"})
+    put(store, "nait", target="math", evaluated=False, also=labelled("math", given=False))
+    for number in range(8):
+        share = {**dict.fromkeys(TASKS, 0.5), "nano_math": 0.1 * number + 0.1}
+        put(store, "tilted_random", target="math", share=share, subset=str(number), also=labelled("math"))
+    (found,) = validities(RunSet.load(store), {})
+    assert {one.name: set(one.recall) for one in found.methods} == {"nait": {"nano_math"}}
+
+
+def test_a_mean_over_fewer_benchmarks_than_the_others_is_left_out(swept: Store) -> None:
+    (subsets,) = trained_subsets(RunSet.load(swept))
+    resampled = {task: Resampled.of(strata, draws=50) for task, strata in subsets.benchmarks.items()}
+    measurement = _Measurement(subsets, {}, resampled, {})
+    generator, rows = np.random.default_rng(0), [np.arange(k, k + 5) for k in range(len(subsets.numbers))]
+    drawn = {task: generator.random(POOL) for task in subsets.benchmarks}
+
+    def worths(values: Mapping[str, Any]) -> dict[str, Worth]:
+        return {task: Worth(one, False, 0, np.arange(POOL)) for task, one in values.items()}
+
+    whole, mean = measurement.scores(worths(drawn), rows)
+    assert set(whole) == set(TASKS)
+    assert mean
+    fewer, mean = measurement.scores(worths({**drawn, "nano_code": np.ones(POOL)}), rows)
+    assert set(fewer) == set(TASKS) - {"nano_code"}
+    assert mean is None

@@ -124,3 +124,14 @@ def test_a_secret_is_struck_from_a_warning(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_histogram_of_nothing_is_empty() -> None:
     counts, edges, nonfinite = histogram(np.array([np.nan, np.inf]))
     assert (counts.sum(), len(edges), nonfinite) == (0, 65, 2)
+
+
+def test_two_names_of_one_file_have_a_file_each(tmp_path: Path) -> None:
+    tracker = started(tmp_path)
+    for name, value in (("scores/a b", 1.0), ("scores/a_b", 2.0), ("scores/a b", 3.0)):
+        tracker.histogram(name, np.array([value]))
+    edges = {path.name: json.loads(path.read_text())["edges"] for path in (tmp_path / "histograms").iterdir()}
+    assert {name: (found[0] + found[-1]) / 2 for name, found in edges.items()} == {
+        "scores_a_b.json": 3.0,
+        "scores_a_b-2.json": 2.0,
+    }
