@@ -89,6 +89,13 @@ def test_a_text_of_a_message_next_to_the_one_that_is_read_is_listed(tmp_path: Pa
     assert read_pool(write(tmp_path, {"messages": chat})).reading["unused"] == expected
 
 
+@pytest.mark.parametrize("empty", ["", " ", [], None])
+def test_an_empty_text_of_a_message_gives_way_to_the_one_that_is_there(tmp_path: Path, empty: Any) -> None:
+    chat = [{**ASK, "content": empty, "text": "q"}, {**ANSWER, "content": empty, "value": "a"}]
+    pool = read_pool(write(tmp_path, {"messages": chat}))
+    assert (pool.examples[0].turns, pool.reading["unused"]) == ((Turn("q", "a"),), [])
+
+
 @pytest.mark.parametrize(
     "messages",
     [
@@ -121,6 +128,12 @@ def test_an_instruction_that_is_not_used_is_a_warning(
     warned = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
     assert len(warned) == 1
     assert "text that is not used: 'instruction'" in warned[0]
+    caplog.clear()
+    turn = {"instruction": "Translate.", "input": "q", "output": "a"}
+    read_pool(write(tmp_path, {"conversation": [turn]}))
+    read_pool(write(tmp_path, {"conversation": [{**PAIR, "input": "q", "topic": "t"}], "instruction": "i"}))
+    warned = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert ["conversation[].instruction" in one for one in warned] == [True, True]
 
 
 @pytest.mark.parametrize("text", ["<noinput>", "nan", "None", "N/A"])

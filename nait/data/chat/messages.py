@@ -212,7 +212,8 @@ def _message(
     _check_supported(message, column, at)
     if role not in ROLES:
         raise RowError(UNKNOWN_ROLE, column=column, at=f"{at}.{role_key}", fix=unknown_role(name))
-    text_key = next((key for key in keys.text if message.get(key) is not None), keys.text[0])
+    held = [key for key in keys.text if message.get(key) is not None]
+    text_key = next((key for key in held if not is_empty(message[key])), held[0] if held else keys.text[0])
     text, reasoning = text_and_reasoning(message.get(text_key), column, f"{at}.{text_key}")
     if ROLES[role] != ASSISTANT:
         notes += trained_prompt(message)

@@ -30,7 +30,10 @@ def log_unused(source: str, layout: Layout, unused: Sequence[str]) -> None:
     more = f" and {len(unused) - SHOWN_NAMES:,} more" if len(unused) > SHOWN_NAMES else ""
     names = {name.casefold(): name for name in unused}
     level, advice = logging.INFO, ""
-    if layout.format in _PAIRS and INSTRUCTIONS & names.keys():
+    asked = (
+        names if layout.format in _PAIRS else {name.rpartition("[].")[2] for name in names if "[]." in name}
+    )
+    if INSTRUCTIONS & {*asked}:
         level = logging.WARNING
     given = next((names[name] for name in INPUTS if name in names), "")
     if layout.format in KEYS and given:
