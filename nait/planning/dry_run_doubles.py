@@ -28,12 +28,19 @@ class NotStored(Exception):  # noqa: N818  # a result, not an error
 
 
 class OverlayStore(Store):
-    """An overlay on another store: reads both, writes only its own, and refuses to compute `refused` kinds."""
+    """An overlay on another store: reads both, writes only its own, and refuses to compute `refused` kinds.
 
-    def __init__(self, root: Path, below: Store, *, refused: Collection[str] = ()) -> None:
+    `timed`: the model that the artifacts are computed with.
+    """
+
+    def __init__(
+        self, root: Path, below: Store, *, refused: Collection[str] = (), timed: TimedModel | None = None
+    ) -> None:
         super().__init__(root)
         self.below = below
         self.refused = refused
+        self.timed = timed
+        self._loading: dict[str, float] = {}
 
     def find(self, kind: str, key: Mapping[str, Any] | str) -> Artifact | None:
         """The complete artifact from either store, or None."""
@@ -45,7 +52,21 @@ class OverlayStore(Store):
         """The artifact, computed if missing. Raises: NotStored for a missing artifact of a refused kind."""
         if kind in self.refused and self.find(kind, key) is None:
             raise NotStored(kind, address(key))
-        return super().produce(kind, key, write)
+        loaded = self._loaded()
+        made = super().produce(kind, key, write)
+        self._loading.setdefault(made.address, self._loaded() - loaded)
+        return made
+
+    def seconds_without_loading(self, made: Artifact) -> float:
+        """The seconds that an artifact of this overlay took, without those of loading the model or its tokenizer.
+
+        A network that was open already counts in an artifact's cost as an earlier attempt's.
+        """
+        spared = float(made.manifest.get("earlier_seconds", 0.0))
+        return max(0.0, made.seconds - spared - self._loading.get(made.address, 0.0))
+
+    def _loaded(self) -> float:
+        return self.timed.seconds if self.timed else 0.0
 
 
 @dataclass

@@ -67,7 +67,7 @@ class Planner:
 
     def __post_init__(self) -> None:
         self.timed = TimedModel(self.work.model)
-        self.overlay = OverlayStore(self.scratch / "rehearsal", self.store)
+        self.overlay = OverlayStore(self.scratch / "rehearsal", self.store, timed=self.timed)
         self.extractor = self.work.extractor(self.overlay, self.timed)
 
     def plan(self) -> Plan:
@@ -109,10 +109,10 @@ class Planner:
         """Phase -> the address of what decides its result, as far as a plan knows it."""
         work, selector = self.work, self.work.selector
         shared = self.targetless and not wraps(selector.config["selector"])
-        targets = [] if shared else [[one.name, one.fingerprint] for one in work.targets]
+        targets = [] if shared else [[one.name, self.extractor.identity(one)] for one in work.targets]
         chosen = {
-            "selector": stored_names(selector.config["selector"]), "pool": work.pool.fingerprint, "targets": targets,
-            "model": [work.model.fingerprint, work.model.max_length], "template": work.template.digest,
+            "selector": stored_names(selector.config["selector"]), "pool": self.extractor.identity(work.pool),
+            "targets": targets,
         }  # fmt: skip
         cut = (
             {}

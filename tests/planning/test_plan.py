@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from nait.core.statistics.results import Evaluation
 from nait.models.loading import LocalModel
 from nait.models.prompts.templates import TextTemplate
 from nait.neurons.scorer import Nait
+from nait.planning.dry_run_doubles import OverlayStore, TimedModel
 from nait.planning.inputs import Work
 from nait.planning.plan_text import describe
 from nait.planning.planner import make_plan, wraps
@@ -40,6 +42,7 @@ from nait.stages.evaluate import evaluate
 from nait.stages.select import Selector, select
 from nait.stages.train import train
 from nait.store import Store
+from nait.store.spared import spare
 from tests.families import LAYERS, pool, save, target
 
 TEMPLATE = TextTemplate(prompt="Q: {user}\nA: ")
@@ -363,6 +366,43 @@ def test_the_untrained_model_is_evaluated_once_whatever_the_seeds() -> None:
     phases = (Phase("evaluate", False, 4.0, ""),)
     one = Plan(1, {}, None, None, phases, results={"evaluate": "e"}).record()
     assert predicted_total([one, one, {**one, "results": {"evaluate": "f"}}]) == 8
+
+
+def test_jobs_with_other_templates_for_the_references_share_no_selection(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    def planned(prompt: str) -> Mapping[str, str]:
+        def opened(store: Store, model: Model) -> StoredExtractor:
+            other = TextTemplate(prompt=prompt)
+            return StoredExtractor(model, store, TEMPLATE, reference_template=other, engine=ENGINE)
+
+        job = work(model, Nait(layers="last"), extractor=opened, trainer=Stepping())
+        return make_plan(job, store, tmp_path / prompt[:1]).results
+
+    one, other = planned(TEMPLATE.prompt), planned("{user} = ")
+    assert one["select"] != other["select"]
+    assert one["train"] != other["train"]
+
+
+def test_passes_that_are_extrapolated_do_not_contain_the_time_of_loading_a_model(
+    store: Store, tmp_path: Path
+) -> None:
+    class Slow:
+        def load_tokenizer(self) -> None:
+            time.sleep(0.3)
+
+    slow: Any = Slow()
+    timed = TimedModel(slow)
+    overlay = OverlayStore(tmp_path / "overlay", store, timed=timed)
+
+    def write(part: Path) -> Mapping[str, Any]:
+        timed.load_tokenizer()
+        spare(5.0, None)
+        return {}
+
+    made = overlay.produce("passes", {"signals": []}, write)
+    assert made.seconds > 5.3
+    assert overlay.seconds_without_loading(made) < 0.3
 
 
 def test_a_method_that_wraps_another_may_depend_on_the_target() -> None:

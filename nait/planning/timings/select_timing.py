@@ -149,14 +149,14 @@ class Rehearsal:
             self.extractor.measure(sample, [Embedding()])
 
     def _seconds_over(self, fingerprints: Collection[str]) -> float:
-        """Seconds of the rehearsal's passes over these examples, with their tokenization."""
+        """Seconds of the rehearsal's passes over these examples, with their tokenization, without loading."""
         signals = self.overlay.artifacts("signals")
         made_in = {s.manifest["pass"] for s in signals if s.manifest["key"]["examples"] in fingerprints}
         coded = [
             a for a in self.overlay.artifacts("encodings") if a.manifest["key"]["examples"] in fingerprints
         ]
         passes = [one for one in self.overlay.artifacts("passes") if one.address in made_in]
-        return sum(one.seconds for one in (*coded, *passes))
+        return sum(map(self.overlay.seconds_without_loading, (*coded, *passes)))
 
     def _note_passes(self, sample: Pool, scale: float) -> float:
         """Record the passes over the pool. Returns the predicted seconds of passes that the job's store has."""
@@ -172,5 +172,5 @@ class Rehearsal:
             stored = all(self.store.find("signals", key) for key in keys)
             size = sum(bytes_of(path, len(sample), len(self.work.pool)) for path in made.path.glob("*.npy"))
             self.passes.append(Pass(tuple(key["signal"] for key in keys), stored, size))
-            saved += made.seconds * scale if stored else 0.0
+            saved += self.overlay.seconds_without_loading(made) * scale if stored else 0.0
         return saved
