@@ -90,7 +90,7 @@ class Less:
     - `template`, `max_length` (null: the run's): define the texts whose gradients are taken.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2  # since 2, gradients of float16 models are not rounded to 0
 
     warmup: Trainer | None = None
     warmup_ratio: float = 0.05

@@ -13,6 +13,7 @@ import torch
 
 from nait.core.dataset.token_table import TokenTable, token_table
 from nait.core.errors import ConfigError, ModelError, StoreError
+from nait.signals.backward import answer_loss
 from nait.signals.backward.adam import Stepper
 from nait.signals.backward.gradient_runner import GradientRunner
 from nait.signals.backward.per_example import find_factors
@@ -38,7 +39,12 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 def adapted(family: str = "llama", targets: str | Sequence[str] = "all-linear", r: int = 3) -> Any:
     """A tiny model with a LoRA without zero factors."""
-    made = attach(network(family), LoraRecipe(r=r, alpha=6.0, dropout=0.5, target_modules=targets)).eval()
+    return adapted_from(network(family), targets, r)
+
+
+def adapted_from(model: Any, targets: str | Sequence[str], r: int = 3) -> Any:
+    """The model with a LoRA without zero factors."""
+    made = attach(model, LoraRecipe(r=r, alpha=6.0, dropout=0.5, target_modules=targets)).eval()
     torch.manual_seed(1)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
@@ -389,3 +395,28 @@ def test_an_expert_that_sees_an_even_number_of_tokens_is_refused() -> None:
         read(made, [Gradients()], two)
     assert seen
     assert all(tokens > 0 and tokens % 2 == 0 for tokens in seen), seen
+
+
+def test_gradients_of_a_long_answer_do_not_underflow_in_float16() -> None:
+    """A large residual stream makes gradients small: its norm divides them."""
+    ids = np.random.default_rng(0).integers(3, VOCABULARY, size=240).tolist()
+    table = token_table([ids, ids[:30]], [[i > 2 for i in range(size)] for size in (240, 30)], [False] * 2)
+
+    def unit_gradients(dtype: torch.dtype) -> np.ndarray:
+        model = network("llama")
+        with torch.no_grad():
+            model.model.embed_tokens.weight.mul_(3000.0)
+        return read(adapted_from(model.half().to(dtype), ("q_proj", "v_proj")), [Gradients()], table)[0]
+
+    exact, rounded = unit_gradients(torch.float32), unit_gradients(torch.float16)
+    np.testing.assert_allclose((exact * rounded).sum(axis=1), 1.0, atol=1e-4)
+
+
+def test_a_scaled_gradient_that_overflows_is_computed_without_the_scale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = adapted_from(network("llama").half(), ATTENTION)
+    usual = read(model, [Gradients()], rows(2))[0]
+    monkeypatch.setattr(answer_loss, "FLOAT16_SCALE", 1e8)
+    found = read(model, [Gradients()], rows(2))[0]
+    np.testing.assert_allclose((usual * found).sum(axis=1), 1.0, atol=1e-4)

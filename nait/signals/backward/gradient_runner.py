@@ -46,6 +46,7 @@ class GradientRunner:
         shapes = {name: tuple(factor.weight.shape) for name, factor in self.tap.factors.items()}
         self.reducer = Reducer(signals, shapes, self.device)
         self.seen: set[str] = set()
+        self.scale_b: torch.Tensor | None = None
         self.check_padding = PaddingCheck(self.anatomy, self.anatomy.layers)
         self.fit = MemoryFit()
 
@@ -71,21 +72,27 @@ class GradientRunner:
     def _read(self, table: TokenTable, rows: Rows) -> list[torch.Tensor]:
         import torch
 
-        from nait.signals.backward.answer_loss import backward
+        from nait.signals.backward.answer_loss import backward, loss_scales
         from nait.signals.forward.output_meters import predicted
 
         assert self.head is not None
         batch = collate(table, rows, fill_id=self.fill_id, device=self.device, side=self.padding)
         with torch.no_grad():
             self.check_padding(batch, self._states)
-        blank = ~predicted(batch, "answer").any(dim=1)
-        (self.tap.rows, self.tap.width), self.seen = batch.input_ids.shape, set()
-        self.reducer.start(len(rows))
-        if not bool(blank.all()):
-            backward(self.head, self.anatomy, batch)
-            self._check_all_seen()
+        asked = predicted(batch, "answer")
+        blank = ~asked.any(dim=1)
+        self.tap.rows, self.tap.width = batch.input_ids.shape
+        for scale_b in (loss_scales(self.anatomy, asked), None):
+            self.scale_b, self.seen = scale_b, set()
+            self.reducer.start(len(rows))
+            if not bool(blank.all()):
+                backward(self.head, self.anatomy, batch, scale_b)
+                self._check_all_seen()
+            values = self.reducer.finish()
+            if scale_b is None or all(bool(value[~blank].isfinite().all()) for value in values):
+                break  # a scaled gradient may overflow
         # A row without an answer has no gradient; an update from Adam's momentum alone would not depend on the row.
-        return [torch.where(blank[:, None], torch.nan, value) for value in self.reducer.finish()]
+        return [torch.where(blank[:, None], torch.nan, value) for value in values]
 
     def _states(self, ids_bt: torch.Tensor, **options: Any) -> torch.Tensor:
         """Output [B, T, D] of the decoder."""
@@ -101,7 +108,10 @@ class GradientRunner:
                 fix="Leave this module out of train.lora.target_modules.",
             )
         self.seen.add(name)
-        self.reducer.take(name, gradient.flatten(1))
+        g_bp = gradient.flatten(1)
+        if self.scale_b is not None:
+            g_bp = g_bp / self.scale_b.to(g_bp.device)[:, None]
+        self.reducer.take(name, g_bp)
 
     def _check_all_seen(self) -> None:
         unseen = sorted(set(self.tap.factors) - self.seen)

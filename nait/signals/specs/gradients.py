@@ -23,7 +23,9 @@ from nait.store import read_json
 
 Variant = Literal["less", "eps_outside", "no_momentum", "sgd"]
 VARIANTS: tuple[Variant, ...] = ("less", "eps_outside", "no_momentum", "sgd")
-VERSION = 1
+VERSION = 2
+"""Since 2, gradients of float16 models are not rounded to 0."""
+SIGNS_VERSION = 1
 WORD_BITS = 64
 
 Arrays = npt.NDArray[np.float32]
@@ -107,7 +109,7 @@ class Projection:
             )
 
     def key(self) -> Mapping[str, Any]:
-        return {"signs": VERSION, "dim": self.dim, "seed": self.seed}
+        return {"signs": SIGNS_VERSION, "dim": self.dim, "seed": self.seed}
 
 
 @dataclass(frozen=True)
