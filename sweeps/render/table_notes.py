@@ -109,6 +109,8 @@ def how_tested(lines: Sequence[Line], control: str) -> str:
         count = families.get(True) or families[False]
         differences = f"{count} differences" if count > 1 else "one difference"
         parts.append(f"n.s.: p >= 0.05 after Holm's correction for the table's {differences} to {control}")
+        if count < sum(one.tested for headline, one in found if headline is (True in families)):
+            parts.append("a line that is the same at several targets counts once")
     if len(families) > 1:
         parts.append(f"subtasks of groups form a separate family of {families[False]}")
     if not all(one.tested for _, one in found):

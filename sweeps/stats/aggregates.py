@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -139,15 +139,32 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
 def corrected(lines: Sequence[Line]) -> list[Line]:
     """The lines with Holm-corrected differences, in two families: headline tasks and other tasks.
 
-    Every table and figure therefore shows the same verdict for a difference.
+    Every table and figure therefore shows the same verdict for a difference. A line that does not depend on the
+    target has one difference, which counts once, whatever the number of targets at which it is shown.
     """
-    found = list(lines)
-    for headline in (True, False):
-        places = [k for k, line in enumerate(found) if line.difference and line.headline is headline]
-        family = adjusted_family(one for k in places if (one := found[k].difference))
-        for k, one in zip(places, family, strict=True):
-            found[k] = replace(found[k], difference=one)
-    return found
+    families: dict[bool, dict[Hashable, Difference]] = {True: {}, False: {}}
+    for line in lines:
+        if line.difference:
+            families[line.headline].setdefault(_comparison(line), line.difference)
+    adjusted = {
+        (headline, key): one
+        for headline, family in families.items()
+        for key, one in zip(family, adjusted_family(family.values()), strict=True)
+    }
+    return [
+        replace(line, difference=adjusted[line.headline, _comparison(line)]) if line.difference else line
+        for line in lines
+    ]
+
+
+def _comparison(line: Line) -> Hashable:
+    """What a line's difference compares: the same for lines of several targets with one result."""
+    found = line.difference
+    if found is None or not line.targetless:
+        return id(line)
+    budget = "" if line.budgetless else line.budget
+    place = (line.model, line.task, line.metric, line.selector, budget)
+    return (*place, found.value, found.low, found.p, found.seeds)
 
 
 def _means(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -225,3 +225,22 @@ def test_the_full_pool_in_a_shuffled_order_is_the_full_pool(store: Store) -> Non
     assert {line.budget for line in lines if line.method == "random"} == {"10%"}
     (full,) = (line for line in lines if line.method == "full")
     assert full.difference is not None
+
+
+def test_a_difference_that_is_shown_at_several_targets_is_tested_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(SEEDS):
+        for target in ("math", "code"):
+            put(store, "base", trained=False, share=0.2, seed=seed, target=target)
+            put(store, "random", share=0.4, seed=seed, target=target)
+            put(store, "nait", share=0.5, seed=seed, target=target)
+    (one,) = measured(RunSet.load(store))
+    shown = [line for line in one.lines if line.difference]
+    assert len(shown) == 4 * (2 + 2)
+    assert {line.difference.family for line in shown if line.difference} == {4 * (1 + 2)}
+    assert len({line.difference for line in shown if line.method == BASE}) == 4
+    (said,) = [note for note in notes(one.lines) if note.startswith("minus random")]
+    assert (
+        "for the table's 12 differences to random; a line that is the same at several targets counts once"
+        in said
+    )
