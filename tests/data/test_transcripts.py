@@ -24,6 +24,38 @@ def turns(text: str) -> list[tuple[str, str, str]]:
     ]
 
 
+def test_a_text_before_the_first_marker_is_the_usual_one_or_counted() -> None:
+    ask, unused = (
+        "### Instruction:\nq\n\n### Response:\na",
+        ("text before the first marker of a transcript, not used",),
+    )
+    for before, notes in (
+        ("", ()),
+        ("Below is an instruction that describes a task. Write a response.\n\n", ()),
+        ("You are a pirate.\n\n", unused),
+    ):
+        assert read_transcript(before + ask, "text", Handling()).notes == notes
+    assert (
+        read_transcript("A pirate and an AI talk.\n[|Human|]q\n[|AI|]a", "text", Handling()).notes == unused
+    )
+
+
+def test_the_marker_of_an_input_counts_after_a_question_alone() -> None:
+    """It cut the answer, or replaced the input."""
+    ask, answer = "### Instruction:\nq\n\n", "### Response:\na"
+    assert turns(f"{ask}### Input:\ni\n\n{answer}") == [("q", "i", "a")]
+    assert turns(f"{ask}### Input:\ni\n\n### Input:\nj\n\n{answer}") == [("q", "i\n\n### Input:\nj", "a")]
+    assert turns(f"{ask}{answer}\n### Input:\nj") == [("q", "", "a\n### Input:\nj")]
+    with pytest.raises(RowError, match="has an input before its question"):
+        turns(f"### Input:\ni\n\n{ask}{answer}")
+
+
+def test_an_input_is_not_lost_where_turns_are_mended() -> None:
+    text = "### Instruction:\nq\n### Input:\ni\n### Instruction:\nr\n### Response:\na"
+    with pytest.raises(RowError, match="has an input, and turns to mend"):
+        read_transcript(text, "text", Handling(turns="mend"))
+
+
 @pytest.mark.parametrize(
     "text",
     [

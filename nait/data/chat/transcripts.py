@@ -14,7 +14,11 @@ from nait.data.chat.roles import ASSISTANT, SYSTEM, USER, Message
 from nait.data.row_errors import RowError
 
 PARSED = "a prompt that is a transcript, read as its turns"
+UNUSED = "text before the first marker of a transcript, not used"
+_USUAL = re.compile(r"(?:Below (?:is|are)|The conversation between human and AI)\b", re.IGNORECASE)
+"""The beginning of a text before the first marker that says nothing: the boilerplate of Alpaca and of Baize."""
 _INPUT = "input"
+_COLUMNS = "Write question, input and answer into columns of their own"
 _TOOLS = re.compile(
     r"(?m)^[ \t]*FUNCTION RESPONSE:|<functioncall>|<tool_call>|<\|im_start\|>\s*tool|\[TOOL_CALLS\]|<\|python_tag\|>"
     r"|<[|\uff5c]tool"
@@ -71,6 +75,8 @@ def _dialogue(
     if found:
         first = Turn(turns[0].instruction[found.end() :], turns[0].answer, turns[0].input, turns[0].trained)
         system, turns = found[1].strip(), (first, *turns[1:])
+    if len(inputs) != len(turns) and any(inputs):
+        raise RowError("has an input, and turns to mend", column=column, fix=_COLUMNS)
     if len(inputs) == len(turns):
         turns = tuple(
             Turn(one.instruction, one.answer, more, one.trained)
@@ -88,15 +94,18 @@ def _split_messages(
     marks = re.compile(
         "|".join(f"(?P<{name}>{pattern})" for name, pattern in zip(names, patterns, strict=True))
     )
-    found = list(marks.finditer(mask_fences(text)))
+    found = _without_quoted_inputs(list(marks.finditer(mask_fences(text))))
     before = re.sub(style.end, "", _BEGIN.sub("", text[: found[0].start()])).strip()
     messages = [Message(SYSTEM, before)] if before and not style.preamble else []
+    notes += [UNUSED] if before and style.preamble and not _USUAL.match(before) else []
     inputs: list[str] = []
     for one, after in zip(found, [*found[1:], None], strict=True):
         role = str(one.lastgroup)
         piece = text[one.end() : after.start() if after else len(text)]
         piece = _strip_end_markers(piece, style)
-        if role == _INPUT and inputs:
+        if role == _INPUT:
+            if not inputs:
+                raise RowError("has an input before its question", column=column, fix=_COLUMNS)
             inputs[-1] = piece
             continue
         if role == USER:
@@ -108,6 +117,15 @@ def _split_messages(
             )
         )
     return messages, inputs
+
+
+def _without_quoted_inputs(marks: list[re.Match[str]]) -> list[re.Match[str]]:
+    """The markers without those of an input that follow no question: in an answer or an input, they are text."""
+    kept: list[re.Match[str]] = []
+    for mark in marks:
+        if mark.lastgroup != _INPUT or not kept or kept[-1].lastgroup == USER:
+            kept.append(mark)
+    return kept
 
 
 def _strip_end_markers(piece: str, style: Marks) -> str:
