@@ -17,7 +17,7 @@ from nait.eval.suites.generated_code import metric_files
 from nait.eval.suites.requirements import data_source
 from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import Function
-from nait.eval.suites.task_settings import check_examples, shots
+from nait.eval.suites.task_settings import check_examples, leave_items_out, shots
 from nait.hub.reachability import offline_variable
 
 
@@ -91,6 +91,7 @@ def _build(task: Task, num_fewshot: int | None, seed: int) -> Any:
         ) from error
     built.set_config("num_fewshot", num_fewshot)
     built.set_fewshot_seed(seed)
+    leave_items_out(built)
     check_examples(task.name, built)
     return built
 

@@ -46,6 +46,7 @@ from nait.eval.suites.task_settings import (
     check_choices,
     check_numbers,
     check_shots,
+    examples_version,
     relevant,
     samples_answers,
     setting_of,
@@ -240,6 +241,7 @@ class LmEval:
                     "definition": task_digest(task),
                     "data": data_digest(task, self._mirror),
                     "num_fewshot": shots(task, suite, self.num_fewshot),
+                    **examples_version(task, shots(task, suite, self.num_fewshot)),
                 }
                 for task in suite.tasks
             },

@@ -67,6 +67,44 @@ def check_numbers(key: str, setting: object) -> None:
             check_whole(f"eval.{key}" + (f".{name}" if name else ""), count, least=1)
 
 
+EXAMPLES_VERSION = 2
+"""Since 2, no item is among its own few-shot examples in tasks that draw these from the evaluated split."""
+
+
+def examples_version(task: Task, shown: int) -> dict[str, int]:
+    """The entry of an evaluation's key for a task that showed some items their own answers before; else empty."""
+    config = task.config
+    examples = config.get("fewshot_config") or {}
+    examples = examples if isinstance(examples, Mapping) else {}
+    split = examples.get("split") or config.get("fewshot_split")
+    if not shown or (not split and examples.get("samples")):
+        return {}
+    return {"examples": EXAMPLES_VERSION} if _offers_the_item(config, split) else {}
+
+
+def _offers_the_item(config: Mapping[str, Any], split: str | None) -> bool:
+    """Whether the harness draws examples from the evaluated split and does not leave the item itself out.
+
+    It leaves it out where `split`, the split that the file names for examples, is `test_split`, or neither is named.
+    """
+    test, validation = config.get("test_split"), config.get("validation_split")
+    drawn = split or config.get("training_split") or validation or test
+    return bool(drawn) and drawn == (test or validation) and split != test
+
+
+def leave_items_out(built: Any) -> None:
+    """Let the harness leave each item out of its own examples where these come from the evaluated split.
+
+    `built` is the harness's task object.
+    """
+    own, config = getattr(built, "fewshot_cfg", None), built.config
+    if own is None or (not own.split and own.samples is not None):
+        return
+    settings = {name: getattr(config, name) for name in ("test_split", "validation_split", "training_split")}
+    if _offers_the_item(settings, own.split):
+        config.test_split = own.split = config.test_split or config.validation_split
+
+
 def check_examples(name: str, built: Any) -> None:
     """Raises: ConfigError if the split of a built task's few-shot examples holds fewer than it shows.
 

@@ -56,6 +56,32 @@ def test_an_item_is_never_its_own_example(evaluator: Make, task_folder: Path) ->
     assert evaluator(tasks=["toy_sums"], num_fewshot=2).items()
 
 
+@pytest.mark.parametrize(
+    ("splits", "changed"),
+    [
+        ("test_split: test", True),
+        ("test_split: test\nfewshot_split: test", False),
+        ("test_split: null\nvalidation_split: test\nfewshot_split: test", True),
+        ("test_split: null\nvalidation_split: test", False),
+        ("test_split: test\nfewshot_config: {split: test}", False),
+    ],
+)
+def test_no_item_shows_its_own_answer_in_its_prompt(
+    splits: str, changed: bool, evaluator: Make, task_folder: Path
+) -> None:
+    """Where a task has no other split, examples come from the evaluated one."""
+    text = f"include: _letters_yaml\ntask: toy_own\ndataset_name: large\n{splits}\n"
+    (task_folder / "own.yaml").write_text(text)
+    suite = evaluator(tasks=["toy_own"], num_fewshot=3)
+    assert ("examples" in suite.key()["tasks"]["toy_own"]) is changed
+    assert "examples" not in evaluator(tasks=["toy_own"]).key()["tasks"]["toy_own"]
+    with suite._tasks() as tasks:
+        task = tasks["toy_own"]
+        prompts = [task.fewshot_context(doc, num_fewshot=3) for doc in task.eval_docs]
+    assert [text.count("Is ") for text in prompts] == [4] * 8
+    assert [text.count(f"Is {i} large?") for i, text in enumerate(prompts)] == [1] * 8
+
+
 def test_the_split_named_by_the_advice_evaluates(evaluator: Make, model_folder: Path, tmp_path: Path) -> None:
     model = LocalModel(str(model_folder), device="cpu", max_length=96)
     suite = evaluator(tasks=["toy_sums"], num_fewshot=3, limit=1, max_gen_toks=1)
