@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nait.neurons.directions import Directions, cosines
+from nait.neurons.directions import Directions, Floats, cosines, margins_about
 
 LOW_MARGIN = 0.1
 """Sign margins below this are reported: the sign is nearly arbitrary."""
@@ -17,11 +17,16 @@ SHOWN_TARGETS = 8
 
 
 def diagnose(
-    found: Sequence[tuple[str, Directions]], shares: Mapping[str, Mapping[str, float]], *, first_layer: int
+    found: Sequence[tuple[str, Directions]],
+    shares: Mapping[str, Mapping[str, float]],
+    *,
+    first_layer: int,
+    pool_mean_ld: Floats | None = None,
 ) -> dict[str, Any]:
     """By target: explained variance and sign margin per layer, layer shares, cosines to the other targets.
 
-    `shares`: target -> number of a summed layer -> its share of the score's variance.
+    `shares`: target -> number of a summed layer -> its share of the score's variance. `pool_mean_ld`: the pool's mean
+    [L, D] if the signs are chosen about it; the report then has `pool_sign_margin` too.
     """
     report: dict[str, Any] = {}
     for name, direction in found:
@@ -38,11 +43,14 @@ def diagnose(
                 if other != name
             },
         }
+        if pool_mean_ld is not None:
+            margins = margins_about(direction, pool_mean_ld).round(4).tolist()
+            report[name]["pool_sign_margin"] = dict(zip(numbers, margins, strict=True))
     return report
 
 
 def warnings(diagnostics: Mapping[str, Any], *, signed: bool, contrast: bool = False) -> list[str]:
-    """Warnings about the directions. Sign margins count only if a sign rule was applied (`signed`).
+    """Warnings about the directions. Only if a sign rule was applied (`signed`), its margins count.
 
     If many sign margins are low or one layer dominates, the last message recommends a comparison with
     `nait_contrast`, unless the directions are a `contrast` themselves.
@@ -51,7 +59,8 @@ def warnings(diagnostics: Mapping[str, Any], *, signed: bool, contrast: bool = F
     weak_targets = []
     for name, facts in diagnostics.items():
         used = facts["layer_share_of_score_variance"]
-        weak = [layer for layer in used if facts["sign_margin"][layer] < LOW_MARGIN]
+        margins = facts.get("pool_sign_margin", facts["sign_margin"])
+        weak = [layer for layer in used if margins[layer] < LOW_MARGIN]
         if weak and signed:
             messages.append(
                 f"{name}: the sign of the direction is nearly a coin toss (margin < {LOW_MARGIN}) in "

@@ -194,6 +194,14 @@ def _principal(x_nd: Floats, components: int) -> tuple[Floats, Floats]:
     return v_cd, np.maximum(values, 0.0) / float(np.trace(gram))
 
 
+def margins_about(direction: Directions, pool_mean_ld: Floats) -> Floats:
+    """|(mu - m) . v| / |mu - m| [L] of the first component, m the pool's mean [L, D]: the margin of `sign=pool`."""
+    v_ld, mu_ld = (np.asarray(one, dtype=np.float64) for one in (direction.vectors[:, 0], direction.mean))
+    shift_ld = mu_ld - pool_mean_ld
+    size = np.linalg.norm(shift_ld, axis=1)
+    return np.asarray(np.abs(np.sum(shift_ld * v_ld, axis=1)) / np.where(size > 0, size, 1.0))
+
+
 def cosines(a: Directions, b: Directions) -> Floats:
     """Cosines [L] between two targets' first components, per layer."""
     va, vb = (np.asarray(one.vectors[:, 0], dtype=np.float64) for one in (a, b))

@@ -87,8 +87,9 @@ class Nait:
         """The version of the scores: that of the site, plus one.
 
         Since then, the layers' shares are of rows that can be selected, and so are statistics of the pool in scores.
+        One more for `sign=pool`, whose warnings are about the margins of its own rule.
         """
-        return self.candidate_reading.site_version + 1
+        return self.candidate_reading.site_version + 1 + (self._sign == "pool")
 
     @property
     def candidate_reading(self) -> Reading:
@@ -131,7 +132,12 @@ class Nait:
         for name, scores, parts_nl, layers in totals:
             columns.append(scores)
             shares[name] = dict(zip(map(str, layers), layer_shares(parts_nl[able_n]), strict=True))
-        diagnostics = diagnose(found, shares, first_layer=self.reference_reading.first_layer)
+        diagnostics = diagnose(
+            found,
+            shares,
+            first_layer=self.reference_reading.first_layer,
+            pool_mean_ld=self._sign_mean(pool, self.view(extractor)),
+        )
         return ScoreTable(
             ids=pool.ids,
             targets=tuple(name for name, _ in found),
@@ -248,6 +254,12 @@ class Nait:
     def pool_mean(self, pool: Pool, extractor: Extractor) -> Floats:
         """The candidates' mean reading [L, D], over a sample of the pool."""
         return mean_reading(self._sample(pool, extractor), self.candidate_reading, extractor)
+
+    def _sign_mean(self, pool: Pool, extractor: Extractor) -> Floats | None:
+        """The mean reading [L, D] that `sign=pool` subtracts; None for another rule."""
+        if self._sign != "pool":
+            return None
+        return mean_reading(self._sample(pool, extractor), self.reference_reading, extractor)
 
     def _sample(self, pool: Pool, extractor: Extractor) -> Pool:
         return sample(pool, able_rows(pool, extractor), self.pool_sample, self.seed)

@@ -538,6 +538,21 @@ def test_a_sign_near_chance_is_a_warning(x: StoredExtractor, folder_of_math: Pat
     assert not [w for w in Nait(layers=[1, 3]).score(pool(), [one], x).warnings if "coin toss" in w]
 
 
+def test_warnings_of_the_pool_rule_are_about_its_own_margins(x: StoredExtractor) -> None:
+    nait = Nait(sign="pool")
+    table = nait.score(pool(), [MATH], x)
+    ((_, found),) = nait.directions(pool(), [MATH], x)
+    shift = found.mean - nait.pool_mean(pool(), x)
+    wanted = np.abs((shift * found.vectors[:, 0]).sum(axis=1)) / np.linalg.norm(shift, axis=1)
+    margins = table.diagnostics["math"]["pool_sign_margin"]
+    np.testing.assert_allclose(list(margins.values()), wanted, atol=1e-4)
+    assert "pool_sign_margin" not in Nait().score(pool(), [MATH], x).diagnostics["math"]
+    other = facts([0.5, 0.5], [0.5, 0.5]) | {"pool_sign_margin": {"1": 0.01, "2": 0.5}}
+    assert "in 1 of 2 layers: 1." in warnings({"math": other}, signed=True)[0]
+    fine = facts([0.0, 0.0], [0.5, 0.5]) | {"pool_sign_margin": {"1": 0.5, "2": 0.5}}
+    assert not warnings({"math": fine}, signed=True)
+
+
 def test_a_layer_that_dominates_the_score_is_a_warning(x: StoredExtractor, folder_of_math: Path) -> None:
     one = with_directions(folder_of_math, [0.5] * 4, [1.0, 1.0, 1.0, 50.0])
     spoken, advice = Nait().score(pool(), [one], x).warnings
