@@ -347,6 +347,14 @@ def test_every_other_mistake_is_answered_with_what_to_type(words: list[str], sai
     assert f"Did you mean '{key}'" not in message
 
 
+def test_a_seed_that_is_written_as_a_fraction_draws_the_same_rows() -> None:
+    for words in (["seed=1.0"], ["selector.seed=1.0"], ["seed=1e0"]):
+        made = composed("selector=random", "model=nano", "paths.run=here", *words)
+        config = resolve(OmegaConf.masked_copy(made, [key for key in made if key != "hydra"]))
+        assert repr(config["selector"]["seed"]) == "1"
+        assert repr(config["seed"]) == ("0" if words[0].startswith("selector") else "1")
+
+
 WRONG: list[tuple[str, list[str]]] = [
     (
         "reference_template=plain",

@@ -28,6 +28,8 @@ NOT_OF_ONE = {
     "target.capabilities": "Use a target with several sets: target=paper target.capabilities=[NAME], or target=files."
 }
 """Key -> what to do instead, where the chosen option has a single set: experiments set the key for any option."""
+DRAWN = ("seed", "pool_seed", "subset")
+"""Last parts of keys whose number decides draws, by its digits: 1.0 would draw other rows than 1."""
 PARTS = {
     "template": "+template", "reference_template": "+template", "warmup": "train", "like": "+selector",
 }  # fmt: skip
@@ -69,7 +71,8 @@ def fit_value(value: Any, wanted: Any, where: str) -> Any:
     if any(_is_a(value, one) for one in options):
         return _of_list(value, options, where)
     if _is_number(value, options):
-        return value  # unconverted: addresses depend on it
+        drawn = where.split(".")[-1] in DRAWN and int in options
+        return int(value) if drawn else value  # others unconverted: addresses depend on them
     if str in options and isinstance(value, int | float):
         return str(value).lower() if isinstance(value, bool) else str(value)
     lists = [one for one in options if _origin(one) in LISTS]
