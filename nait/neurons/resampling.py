@@ -104,7 +104,10 @@ def _columns(
 def likeness(
     scorer: Nait, row: Pool, pool: Pool, targets: Sequence[Target], extractor: Extractor
 ) -> dict[str, Floats]:
-    """Target -> cosine [n] of the row's and each reference row's features about the pool's mean, over layers."""
+    """Target -> cosine [n] of the row's and each reference row's features about the pool's mean, over layers.
+
+    All are the candidates' features: those of `reference_feature` have another mean.
+    """
     view = scorer.view(extractor)
     mean = scorer.pool_mean(pool, view)
     (x_ld,) = view.measure(row, [Features(scorer.candidate_reading)])[0] - mean
@@ -112,7 +115,7 @@ def likeness(
     for target in targets:
         if target.derived is not None:
             continue
-        r_nld = view.measure(target, [Features(scorer.reference_reading)])[0] - mean
+        r_nld = view.measure(target, [Features(scorer.candidate_reading)])[0] - mean
         sizes = np.linalg.norm(r_nld, axis=2) * np.linalg.norm(x_ld, axis=1)
         dots = np.einsum("nld,ld->nl", r_nld, x_ld)
         found[target.name] = np.asarray((dots / np.where(sizes > 0, sizes, 1.0)).mean(axis=1))

@@ -48,8 +48,10 @@ def test_all_draws_share_the_pass_of_the_scores(x: StoredExtractor) -> None:
     assert len(list(scorer.draw_scores(POOL, [MATH], x.stored_only(), draws=3))) == 3
 
 
-def test_a_reference_row_is_most_like_itself(x: StoredExtractor) -> None:
-    scorer = SETTINGS[1]
+@pytest.mark.parametrize(
+    "scorer", [SETTINGS[1], Nait(feature="mean", reference_feature="delta")], ids=["one", "two features"]
+)
+def test_a_reference_row_is_most_like_itself(scorer: Nait, x: StoredExtractor) -> None:
     for place in (0, 4):
         example = MATH.examples[place]
         alone = Pool("one row", (example,), fingerprint([example]))
