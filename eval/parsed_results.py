@@ -48,6 +48,7 @@ def parse(
         if not results:
             warnings.append(f"{name} has no metric that is a number")
     warnings += _undirected(raw, by_task)
+    warnings += _not_finite(by_task, items)
     groups = [result for group in suite.groups for result in _group_results(group, by_task, primary)]
     warnings += _without_mean(suite, by_task, groups)
     warnings += _partial_means(suite, groups)
@@ -126,6 +127,21 @@ def _undirected(raw: Mapping[str, Any], by_task: Mapping[str, Sequence[Result]])
         f"higher is taken as better for {', '.join(names)}: the task file does not say. Write higher_is_better in "
         "its metric_list"
     ]
+
+
+def _not_finite(by_task: Mapping[str, Sequence[Result]], items: Sequence[Item]) -> list[str]:
+    """A warning for each task with a value that is infinite or not a number, with the count of such items."""
+    broken = Counter((one.task, one.metric, one.filter) for one in items if not math.isfinite(one.value))
+    found = []
+    for name, results in by_task.items():
+        parts = [
+            f"{one.metric} {one.value} ({broken[name, one.metric, one.filter]} of {one.n} items)"
+            for one in results
+            if not math.isfinite(one.value)
+        ]
+        if parts:
+            found.append(f"{name} and the means with it lack a finite value: {', '.join(parts)}")
+    return found
 
 
 def _mark(results: Sequence[Result], *wanted: str) -> list[Result]:

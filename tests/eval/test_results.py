@@ -262,6 +262,17 @@ def test_items_are_kept_by_filter_and_non_numbers_are_named() -> None:
     assert warnings == ["no outcome of single items for one f1"]
 
 
+def test_a_value_that_is_not_finite_has_a_warning_with_its_items() -> None:
+    raw = _raw()
+    raw["results"]["one"]["acc,none"] = math.nan
+    raw["samples"]["one"][1]["acc"] = math.nan
+    _, _, warnings = parse(raw, _suite(), primary={})
+    assert [text for text in warnings if "finite" in text] == [
+        "one and the means with it lack a finite value: acc nan (1 of 4 items)"
+    ]
+    assert not any("finite" in text for text in parse(_raw(), _suite(), primary={})[2])
+
+
 def test_an_evaluation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     results, items, _ = parse(_raw(), _suite(BOTH), primary={})
     evaluation = Evaluation(results, items, ("three",), ("cut",), {"lm_eval": "0"}, {"one": (1, 2)})
