@@ -160,7 +160,9 @@ def _is_missing(cell: Any) -> bool:
 
 
 def _finite(cell: Any) -> float | None:
-    """The finite number of a cell; None for any other cell."""
+    """The finite number of a cell; None for any other cell, such as the text `12_3`, which Python takes for 123."""
+    if isinstance(cell, str) and ("_" in cell or not cell.isascii()):
+        return None
     try:
         number = float(cell)
     except (TypeError, ValueError, OverflowError):
@@ -199,11 +201,8 @@ def _key(join: str, value: Any, column: str, place: str) -> str | int:
         raise DataError(f"column '{column}' holds no {join}", where=place, fix="Give every row its own.")
     if join == ID:
         return str(value)
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not number.is_integer() or number < 0:
+    number = _finite(value)
+    if number is None or not number.is_integer() or number < 0:
         raise DataError(
             f"column '{column}' holds {str(value)[:60]!r}, which is not a row number",
             where=place,

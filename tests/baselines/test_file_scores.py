@@ -218,7 +218,10 @@ def test_other_bytes_are_another_content(tmp_path: Path) -> None:
     [
         ({"row": 0, "score": "high"}, {}, "line 1: column 'score' holds 'high'"),
         ({"row": 0, "score": "inf"}, {}, "not a finite number"),
+        ({"row": 0, "score": "12_3"}, {}, "holds '12_3', which is not a finite number"),
+        ({"row": 0, "turn": "12_3"}, {}, "no column holds numbers"),
         ({"row": 1.5, "score": 1}, {}, "not a row number"),
+        ({"row": "1_5", "score": 1}, {}, "not a row number"),
         ({"row": -1, "score": 1}, {}, "count from 0"),
         ({"id": "", "score": 1}, {}, "line 1: column 'id' holds no id"),
         ({"id": "r1", "score": 1}, {"columns": "scor"}, "selector.columns: there is no column 'scor'"),
