@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from nait.core.statistics.power import at_most_one
@@ -41,12 +42,19 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
     found += _few_seeds([line for line in lines if line.task and line.method != BASE])
     lower = sorted({line.task for line in lines if line.task and not line.higher_is_better})
     found += [f"Lower is better: {', '.join(lower)}."] if lower else []
-    whole = sorted({f"{line.task} ({line.metric})" for line in lines if line.task and not line.itemised})
+    numbers = [line for line in lines if line.task and not math.isnan(line.value)]
+    whole = sorted({f"{line.task} ({line.metric})" for line in numbers if not line.itemised})
     if whole:
         found.append(
             f"No mean over items: {', '.join(whole)}. Their ± is the wider of the task's standard error and the "
             "spread over seeds; no difference is tested."
         )
+    undefined = sorted(
+        {f"{line.selector} on {line.task}" for line in lines if line.task and math.isnan(line.value)}
+    )
+    found += (
+        [f"A run's result is not a number, so the line has none: {some(undefined)}."] if undefined else []
+    )
     missing = sorted({f"{line.task} lacks {line.missing}" for line in lines if line.missing})
     return found + [f"Partial: {text}." for text in missing]
 

@@ -17,6 +17,7 @@ from nait.core.inputs.spreadsheets import inert
 from nait.core.inputs.visible_text import visible_line
 from nait.core.statistics.results import Row
 from nait.store import write_json, write_text
+from nait.store.jsonable import plain
 from nait.sweeps.grouping.collect import NO_RUNS, Sheet, outcomes, sheets
 from nait.sweeps.grouping.names import some
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, differences, long, wide
@@ -75,7 +76,7 @@ class Leaderboard:
     def write(self, found: Sequence[Measured], folder: Path) -> str:
         """Write the files of these tables and return the text to print."""
         rows = once([row for one in found for row in one.rows])
-        write_json(folder / "leaderboard.json", [as_record(row) for row in rows])
+        write_json(folder / "leaderboard.json", plain([as_record(row) for row in rows]))
         write_text(folder / "leaderboard.csv", as_csv(rows))
         write_text(folder / "means.csv", as_means_csv([one.lines for one in found], control=self.control))
         written = [part for one in found for part in self._parts(one, form=MARKDOWN)] or [NO_RUNS]

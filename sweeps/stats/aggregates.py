@@ -28,7 +28,7 @@ class Line:
     """A method's result on one task over its seeds.
 
     - `value`: the mean score; NaN where nothing was evaluated.
-    - `half_width`: half the 95 % interval; None where unknown.
+    - `half_width`: half the 95 % interval; None where unknown, as of a result that is not finite.
     - `share`: the score is a share of items, so score and interval lie in [0, 1].
     - `seeds`: the number of distinct results over the seeds.
     - `money`: None when a run has no price, or runs have prices in different currencies.
@@ -79,9 +79,9 @@ class Line:
 
     @property
     def worth(self) -> float:
-        """The sort key: the value, negated where lower is better; 0 without an evaluation."""
+        """The sort key: the value, negated where lower is better; 0 without an evaluation, lowest for NaN."""
         if math.isnan(self.value):
-            return 0.0
+            return -math.inf if self.task else 0.0
         return self.value if self.higher_is_better else -self.value
 
 
@@ -186,6 +186,8 @@ def _line(
     values = [row.value for row in group if row.value is not None]
     value = sum(values) / len(values) if values else math.nan
     half_width = (score.high - score.low) / 2 if score else _without_items(group)
+    if half_width is not None and not math.isfinite(value + half_width):
+        half_width = None
     if half_width is not None and share:
         half_width = share_half_width(value, half_width, first.n)
 

@@ -312,6 +312,45 @@ def test_checks_of_opposite_signs_do_not_cancel_over_seeds(tmp_path: Path) -> No
     assert dict(zip(header, body[0], strict=True))["rho"] == "-0.80"
 
 
+@pytest.mark.parametrize("undefined", [math.nan, math.inf])
+def test_a_result_that_is_not_finite_has_no_interval_and_is_not_the_best(
+    tmp_path: Path, undefined: float
+) -> None:
+    store = Store(tmp_path)
+    for seed in range(2):
+        put(store, "nait", seed=seed, share={"loss": 0.5})
+        put(store, "rds", seed=seed, share={"loss": 0.5})
+    rows = [
+        replace(row, value=undefined if (row.method, row.seed) == ("nait", 1) else 2.0, stderr=0.1,
+                higher_is_better=False)
+        for row in collect(RunSet.load(store))
+        if row.task == "loss"
+    ]  # fmt: skip
+    lines = summarise(rows)
+    assert [line.method for line in lines] == ["rds", "nait"]
+    assert [line.half_width is None for line in lines] == [False, True]
+    header, body = wide_cells(lines)
+    assert [row[header.index("loss")] for row in body] == [
+        f"2.000 ± {lines[0].half_width:.3f}",
+        f"{undefined}",
+    ]
+    said = "A run's result is not a number, so the line has none: nait on loss."
+    assert (said in notes(lines)) == math.isnan(undefined)
+
+
+def test_a_result_of_nan_is_null_in_the_json_and_leaves_the_others_their_difference(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for seed in (0, 1):
+        with_perplexity(store, "random", seed, [-2.0, -3.0, -4.0])
+        with_perplexity(store, "nait", seed, [-1.0, math.nan, -3.0])
+    Leaderboard().write(measured(RunSet.load(store)), tmp_path)
+    text = (tmp_path / "leaderboard.json").read_text()
+    assert "NaN" not in text
+    assert {row["value"] is None for row in json.loads(text) if row["selector"] == "nait"} == {True}
+    said = (tmp_path / "leaderboard.md").read_text()
+    assert "not a number, so the line has none: nait on words." in said
+
+
 def test_no_number_is_a_negative_zero() -> None:
     assert [number(value, signed=signed) for value in (-0.0, -0.0004) for signed in (False, True)] == [
         "0.000", "+0.000",
