@@ -73,7 +73,8 @@ def submit(folders: Sequence[str], *, store: str | None, out: str) -> str:
             where=", ".join(folders),
             fix="Run what is missing with the same other keys, then submit again.",
         )
-    paths = [write_row(target, _row(stores, entry)) for entry in found]
+    rows = [_row(stores, entry) for entry in found]
+    paths = [write_row(target, row) for row in rows]
     return "\n".join([*(f"Row: {path}" for path in paths), f"Table: {write_table(target)}"])
 
 

@@ -115,8 +115,15 @@ def _command(command: str) -> str:
 
 
 def _result(line: Line, random: float) -> dict[str, Any]:
+    """A benchmark of a row. Raises: DataError for one without a difference to random."""
     compared = line.difference
-    assert compared is not None  # the table has random
+    if compared is None or not math.isfinite(line.value):
+        raise DataError(
+            f"no difference of {line.selector} to random can be computed: its score is no mean over items of both, or "
+            "is not finite",
+            where=line.task,
+            fix="Evaluate without this benchmark, or another metric of it.",
+        )
     return {
         "task": line.task,
         "metric": line.metric,

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from nait.core.errors import NaitError
+from nait.core.statistics.results import Evaluation, Item, Result
+from nait.stages.artifacts.evaluation_files import write_evaluation
 from nait.store import Store
 from nait.sweeps.reports.submission import submit
 from nait.sweeps.reports.submitted_rows import TABLE, read_rows, tables_of
@@ -188,6 +190,27 @@ def test_tasks_without_a_result_are_refused(sweep: Sweep) -> None:
 def test_a_run_without_an_evaluation_is_refused(sweep: Sweep) -> None:
     sweep.add("nait", 0, evaluated=False)
     assert "the run is not evaluated" in sweep.refused()
+
+
+def test_a_benchmark_without_a_difference_to_random_is_refused(sweep: Sweep) -> None:
+    result = Result("words", "perplexity", 20.0, 0.1, 2, higher_is_better=False)
+    items = tuple(Item("words", k, "perplexity", "", -3.0, f"h{k}") for k in range(2))
+
+    def write(part: Path) -> dict[str, Any]:
+        write_evaluation(part, Evaluation((result,), items))
+        return {}
+
+    for selector in ("nait", "random"):
+        for seed in range(3):
+            suite = {
+                "requested": ["words"],
+                "tasks": {"words": {"definition": "d", "num_fewshot": 0}},
+                "seed": 1,
+            }
+            key = {"suite": suite, "model": "m0", "name": selector, "seed": seed}
+            evaluation = sweep.store.produce("evaluations", key, write).address
+            sweep.add(selector, seed, also={"evaluation": evaluation})
+    assert "words: no difference of nait to random can be computed" in sweep.refused()
 
 
 def test_random_alone_has_no_entry(sweep: Sweep) -> None:
