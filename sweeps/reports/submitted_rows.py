@@ -120,7 +120,7 @@ def _result(line: Line, random: float) -> dict[str, Any]:
     if compared is None or not math.isfinite(line.value):
         raise DataError(
             f"no difference of {line.selector} to random can be computed: its score is no mean over both's items, "
-            "or is not finite",
+            "is not finite",
             where=line.task,
             fix="Evaluate without this benchmark, or another metric of it.",
         )
