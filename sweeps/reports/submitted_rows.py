@@ -119,8 +119,8 @@ def _result(line: Line, random: float) -> dict[str, Any]:
     compared = line.difference
     if compared is None or not math.isfinite(line.value):
         raise DataError(
-            f"no difference of {line.selector} to random can be computed: its score is no mean over both's items, "
-            "is not finite",
+            f"no difference of {line.selector} to random can be computed: the score must be a mean over items, and "
+            "finite",
             where=line.task,
             fix="Evaluate without this benchmark, or another metric of it.",
         )
