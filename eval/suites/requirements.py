@@ -14,7 +14,7 @@ from typing import Any
 from nait.core.addresses import address
 from nait.core.errors import ConfigError
 from nait.eval.local_data import files_digest, repository, split_files
-from nait.eval.suites.source_files import code_digests, sources
+from nait.eval.suites.source_files import code_digests, own_modules, sources
 from nait.eval.suites.suite import Suite, Task
 from nait.eval.suites.task_definitions import Function
 from nait.hub.reachability import offline_variable, unreachable_hub
@@ -133,10 +133,10 @@ def _decisive(value: Any) -> Any:
     A function counts by its name and its source code; the location of the data does not count.
     """
     if isinstance(value, Function):
-        return {
-            "function": value.spec,
-            "sources": sorted(code_digests(sources(value.file))) if value.file else [],
-        }
+        module = value.spec.rpartition(".")[0]
+        places = [(value.file, "")] if value.file else own_modules(module)
+        found = {source for file, package in places for source in sources(file, package)}
+        return {"function": value.spec, "sources": sorted(code_digests(sorted(found)))}
     if isinstance(value, Mapping):
         return {str(key): _decisive(part) for key, part in value.items() if key not in _PLACES}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,7 @@
-"""The Python source files behind a task's functions: a file, and the modules of this package that it imports."""
+"""The Python source files behind a task's functions: a file, and the modules that it imports.
+
+These are modules of this package, and the user's own: importable, and not installed as packages.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,23 @@ import functools
 import hashlib
 import importlib.util
 import io
+import sysconfig
 import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
 PACKAGE = __name__.partition(".")[0]
+VERSIONED = ("lm_eval",)
+"""Packages whose version is in an evaluation's key, wherever they are installed."""
+INSTALLED = {"site-packages", "dist-packages"}
 
 
 def sources(file: Path, package: str = "") -> list[Path]:
-    """`file` and all modules of this package that it imports, also indirectly, sorted. `package`: that of `file`."""
+    """`file` and the modules of this package and the user's that it imports, also indirectly, sorted.
+
+    `package`: that of `file`.
+    """
     found: dict[Path, str] = {}
     waiting = [(file, package)]
     while waiting:
@@ -90,9 +100,9 @@ def _names(file: Path, package: str) -> Iterator[str]:
 
 
 def _module(name: str) -> list[tuple[Path, str]]:
-    """(file, package) of a module of this package; empty for other packages and for names that are not modules."""
+    """(file, package) of a module of this package or the user's; empty for others and for names inside a module."""
     if name.split(".")[0] != PACKAGE:
-        return []
+        return own_modules(name)
     try:
         spec = importlib.util.find_spec(name)
     except ModuleNotFoundError:  # a name inside a module
@@ -100,3 +110,31 @@ def _module(name: str) -> list[tuple[Path, str]]:
     if spec is None or spec.origin is None:
         return []
     return [(Path(spec.origin), name if spec.submodule_search_locations else name.rpartition(".")[0])]
+
+
+def own_modules(name: str) -> list[tuple[Path, str]]:
+    """(file, package) of the user's own module of this name, found without importing it; empty if there is none."""
+    top, *inner = name.split(".")
+    root = _own_root(top)
+    if root is None:
+        return []
+    path = root.joinpath(top, *inner)
+    places = ((path.with_name(f"{path.name}.py"), name.rpartition(".")[0]), (path / "__init__.py", name))
+    return [(file, package) for file, package in places if file.is_file()]
+
+
+def _own_root(top: str) -> Path | None:
+    """The folder of the user's own module or package `top`; None for the standard library and installed packages."""
+    if not top or top in VERSIONED:
+        return None
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):  # ValueError: `__main__`
+        return None
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if spec is None or not (folders or spec.has_location):
+        return None
+    root = Path(folders[0]).parent if folders else Path(str(spec.origin)).parent
+    library = sysconfig.get_path("stdlib")
+    installed = root.is_relative_to(library) or not INSTALLED.isdisjoint(root.parts)
+    return None if installed else root

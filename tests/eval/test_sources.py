@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from nait.eval.suites.source_files import code_digests, sources
+import pytest
+
+from nait.eval.suites.requirements import task_digest
+from nait.eval.suites.source_files import code_digests, own_modules, sources
+from nait.eval.suites.suite import Task
+from nait.eval.suites.task_definitions import Entry, read_definition
 
 TASKS = Path(__file__).parents[2] / "eval" / "tasks" / "nano" / "tasks.py"
 
@@ -62,3 +68,31 @@ def test_source_code_next_to_an_import_counts(tmp_path: Path) -> None:
     before = code_digests([file])
     file.write_text("import json; ROWS = 2\n")
     assert code_digests([file]) != before
+
+
+def test_the_users_own_modules_elsewhere_are_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function of a task file may be in any importable module: an edit there gives other numbers."""
+    (tmp_path / "elsewhere" / "scoring").mkdir(parents=True)
+    for name, text in (
+        ("__init__.py", ""),
+        ("rules.py", "from . import words\nfrom scoring import sets\n"),
+        ("words.py", "LIMIT = 1\n"),
+        ("sets.py", ""),
+        ("unused.py", ""),
+    ):
+        (tmp_path / "elsewhere" / "scoring" / name).write_text(text)
+    task = tmp_path / "task.yaml"
+    task.write_text("task: own\ntest_split: test\nprocess_results: !function scoring.rules.score\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+
+    def digest() -> str:
+        config = read_definition(task)
+        return task_digest(Task("own", Entry("own", "task", task, config), {}))
+
+    before = digest()
+    (tmp_path / "elsewhere/scoring/unused.py").write_text("x = 1\n")
+    assert digest() == before
+    (tmp_path / "elsewhere/scoring/words.py").write_text("LIMIT = 22\n")
+    assert digest() != before
+    assert "scoring" not in sys.modules, "a module was imported"
+    assert own_modules("json.decoder") == own_modules("datasets.load") == own_modules("lm_eval.utils") == []
