@@ -74,3 +74,20 @@ def test_the_check_of_a_pass_is_made_once_and_leaves_out_empty_rows() -> None:
         runner.read(TABLE, np.array([0, 1, 2, 3]))
         runner.read(TABLE, np.array([2, 3]))
     assert len(calls) == 1 + (2 + 1) + 1
+
+
+def test_a_batch_is_at_most_as_wide_as_the_longest_text() -> None:
+    """70 tokens would be rounded to 72: GPT-2 has no such position, and dynamic RoPE encodes all in another way."""
+    rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0}
+    sizes = {"n_embd": HIDDEN, "n_layer": LAYERS, "n_head": 4, "n_positions": 70}
+    ids = [np.random.default_rng(size).integers(3, 300, size=size).tolist() for size in (70, 69, 20)]
+    table = token_table(ids, [[i > 2 for i in range(len(row))] for row in ids], [False] * 3)
+    for net in (
+        made("GPT2Config", **sizes),
+        made("LlamaConfig", max_position_embeddings=70, rope_parameters=rope),
+    ):
+        with Runner(net, SIGNALS) as runner:
+            together = runner.read(table, np.array([0, 1, 2]))
+            apart = [runner.read(table, np.array([row])) for row in range(3)]
+        for one, *alone in zip(together, *apart, strict=True):
+            np.testing.assert_allclose(one, np.concatenate(alone), rtol=1e-4, atol=1e-4)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nait.core.dataset.token_table import TokenTable, token_table
-from nait.models.tokens.batches import width_of
+from nait.models.tokens.batches import batch_width
 from nait.signals.forward.prefix_cache import (
     NONE,
     Prefixes,
@@ -133,7 +133,7 @@ def test_forwarded_tokens_include_padding_and_exclude_cached_prefixes() -> None:
     table = table_of(behind(FIRST, 40))
     prefixes = find_prefixes(table)
     batches = plan_by_prefix(table.lengths, 256, prefixes)
-    padded = sum(width_of(int(table.lengths[rows].max())) * len(rows) for rows in batches)
+    padded = sum(batch_width(table.lengths, rows) * len(rows) for rows in batches)
     assert forwarded_tokens(batches, table.lengths, NONE) == padded
     assert forwarded_tokens(batches, table.lengths, prefixes) == padded - 40 * len(FIRST)
 

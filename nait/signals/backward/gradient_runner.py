@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ModelError
 from nait.models.anatomy import Anatomy, device_of, dissect
-from nait.models.tokens.batches import Rows, Side, collate, width_of
+from nait.models.tokens.batches import Rows, Side, batch_width, collate
 from nait.signals.forward.padding_check import PaddingCheck
 from nait.signals.runtime.host_transfer import HostTransfer, joined
 from nait.signals.runtime.out_of_memory import MemoryFit
@@ -62,7 +62,7 @@ class GradientRunner:
 
     def begin(self, table: TokenTable, rows: Rows) -> list[HostTransfer]:
         """Values of these rows, in one or more parts: out of memory halves the batch and logs a warning."""
-        width = width_of(int(table.lengths[rows].max()))
+        width = batch_width(table.lengths, rows)
         return self.fit.read(lambda part: HostTransfer(self._read(table, part)), rows, width=width)
 
     def read(self, table: TokenTable, rows: Rows) -> list[Arrays]:

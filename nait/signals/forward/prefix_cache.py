@@ -122,8 +122,10 @@ def plan_by_prefix(lengths: npt.NDArray[np.int64], batch_tokens: int, prefixes: 
 
 def forwarded_tokens(batches: Sequence[Rows], lengths: npt.NDArray[np.int64], prefixes: Prefixes) -> int:
     """Tokens forwarded: padding included, cached prefixes excluded."""
+    most = int(lengths.max(initial=0))
     return sum(
-        len(rows) * (width_of(int(lengths[rows].max())) - cached_tokens(rows, prefixes)) for rows in batches
+        len(rows) * (min(width_of(int(lengths[rows].max())), most) - cached_tokens(rows, prefixes))
+        for rows in batches
     )
 
 

@@ -11,7 +11,7 @@ from nait.core.errors import ConfigError, ModelError, NaitError
 from nait.models.anatomy import Anatomy, HookPoint, device_of, dissect
 from nait.models.devices.tensor_parallel import is_split
 from nait.models.lm_head import head_of
-from nait.models.tokens.batches import Batch, Rows, Side, collate, width_of
+from nait.models.tokens.batches import Batch, Rows, Side, batch_width, collate
 from nait.signals.backward.gradient_runner import GradientRunner
 from nait.signals.forward.activation_meters import Meter, ReadingMeter, hook
 from nait.signals.forward.output_meters import OutputMeter
@@ -170,7 +170,7 @@ class Runner:
 
     def begin(self, table: TokenTable, rows: Rows) -> list[HostTransfer]:
         """Values of these rows, in one or more parts: out of memory halves the batch and logs a warning."""
-        width = width_of(int(table.lengths[rows].max()))
+        width = batch_width(table.lengths, rows)
         return self.fit.read(lambda part: HostTransfer(self._read(table, part)), rows, width=width)
 
     def meter_seconds(self) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nait.core.dataset.token_table import TokenTable
-from nait.models.tokens.batches import Rows, width_of
+from nait.models.tokens.batches import Rows, batch_width
 from nait.models.tokens.uneven_rows import cheapest
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class MicroBatch:
 def padded(table: TokenTable, rows: Rows, *, fill_id: int, device: Any) -> MicroBatch:
     """The rows as a batch, padded on the right, at most as wide as the table's longest row: that fits the model."""
     lengths = table.lengths
-    width = min(width_of(int(lengths[rows].max())), int(lengths.max()))
+    width = batch_width(lengths, rows)
     ids = np.full((len(rows), width), fill_id, dtype=np.int64)
     for b, row in enumerate(rows):
         own, _ = table.row(int(row))
