@@ -128,6 +128,13 @@ def planned(job: Work, store: Store, tmp_path: Path) -> Plan:
     return make_plan(job, store, tmp_path / f"scratch{len(list(tmp_path.iterdir()))}")
 
 
+def pass_seconds(plan: Mapping[str, Any]) -> float:
+    """The part of the select phase that is spent in the pass over the pool; 0 without one."""
+    return (
+        min([plan["seconds"]["select"], *(one["seconds"] for one in plan["passes"])]) if plan["passes"] else 0
+    )
+
+
 def files(store: Store) -> set[str]:
     return {str(path.relative_to(store.root)) for path in store.root.rglob("*")}
 
@@ -358,6 +365,7 @@ def test_jobs_of_a_sweep_share_what_no_target_changes(
     assert one["results"]["train"] != again["results"]["train"]
     assert one["results"]["evaluate"] != again["results"]["evaluate"]
     both = sum(seconds or 0.0 for plan in (one, other) for seconds in plan["seconds"].values())
+    both -= min(pass_seconds(plan) for plan in (one, other))  # both targets have one direction
     longest = [max(one["seconds"][name], other["seconds"][name]) for name in ("select", "train")]
     assert predicted_total([one, other]) == pytest.approx(sum(longest) if shared else both)
 
@@ -397,12 +405,34 @@ def test_passes_that_are_extrapolated_do_not_contain_the_time_of_loading_a_model
 
     def write(part: Path) -> Mapping[str, Any]:
         timed.load_tokenizer()
+        time.sleep(0.1)
         spare(5.0, None)
         return {}
 
     made = overlay.produce("passes", {"signals": []}, write)
     counted = overlay.seconds_without_loading(made)
     assert made.seconds - counted == pytest.approx(5.0 + timed.seconds)
+
+
+def test_a_sweep_counts_a_pass_once_from_which_several_scores_are_computed(
+    model: LocalModel, store: Store, tmp_path: Path
+) -> None:
+    def planned(place: str, scorer: Scorer) -> Plan:
+        return make_plan(work(model, scorer), store, tmp_path / place)
+
+    one, other, alone = (
+        planned("a", Nait(layers=[1])),
+        planned("b", Nait(layers="last")),
+        planned("c", Perplexity()),
+    )
+    (ours,), (theirs,) = one.passes, other.passes
+    assert ours.address == theirs.address != alone.passes[0].address
+    assert ours.seconds > 0
+    total = one.seconds["select"] + other.seconds["select"]
+    again = min(pass_seconds(plan.record()) for plan in (one, other))
+    assert predicted_total([one.record(), other.record()]) == pytest.approx(total - again)
+    both = one.seconds["select"] + alone.seconds["select"]
+    assert predicted_total([one.record(), one.record(), alone.record()]) == pytest.approx(both)
 
 
 def test_a_method_that_wraps_another_may_depend_on_the_target() -> None:

@@ -18,11 +18,16 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass over the pool: its signals, whether the store has them, and the size of their results."""
+    """One pass over the pool: its signals, whether the store has them, and the size of their results.
+
+    `address`: of what it measures. `seconds`: its predicted part of the select phase, 0 if it is stored.
+    """
 
     signals: tuple[str, ...]
     stored: bool
     disk_bytes: int
+    address: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,11 @@ def predicted_total(plans: Sequence[Mapping[str, Any]]) -> float:
     """Predicted seconds of several jobs with one store, which computes equal results once.
 
     Equal are scores, a pool's traits, and what jobs of other targets share: the training on the whole pool, or on
-    rows that a method selects for any target. Of their predictions, the longest counts.
+    rows that a method selects for any target. Of their predictions, the longest counts, also of those of a
+    pass over the pool from which several scores are computed.
     """
     shared: dict[tuple[str, str], float] = {}
+    passes: dict[str, dict[str, float]] = {}
     alone = 0.0
     for plan in plans:
         known = {"select": plan["scores"], "traits": plan["pool"], **plan.get("results", {})}
@@ -111,7 +118,12 @@ def predicted_total(plans: Sequence[Mapping[str, Any]]) -> float:
                 shared[place] = max(seconds, shared.get(place, 0.0))
             else:
                 alone += seconds
-    return alone + sum(shared.values())
+            for one in plan.get("passes", ()) if name == "select" else ():
+                found = passes.setdefault(one.get("address", ""), {})
+                took = min(seconds, one.get("seconds", 0.0))
+                found[place[1]] = max(took, found.get(place[1], 0.0))
+    again = sum(sum(found.values()) - max(found.values()) for found in passes.values())
+    return alone + sum(shared.values()) - again
 
 
 def characters(examples: Sequence[Example]) -> Ints:

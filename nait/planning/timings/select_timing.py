@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nait.core.addresses import address
 from nait.core.contracts import Requests
 from nait.core.dataset.examples import Pool, Target
 from nait.core.errors import ConfigError, ModelError, NaitError
@@ -171,6 +172,8 @@ class Rehearsal:
             keys = [{**one.manifest["key"], "examples": self.work.pool.fingerprint} for one in signals]
             stored = all(self.store.find("signals", key) for key in keys)
             size = sum(bytes_of(path, len(sample), len(self.work.pool)) for path in made.path.glob("*.npy"))
-            self.passes.append(Pass(tuple(key["signal"] for key in keys), stored, size))
-            saved += self.overlay.seconds_without_loading(made) * scale if stored else 0.0
+            seconds = self.overlay.seconds_without_loading(made) * scale
+            names, place = tuple(key["signal"] for key in keys), address(sorted(map(address, keys)))
+            self.passes.append(Pass(names, stored, size, place, 0.0 if stored else seconds))
+            saved += seconds if stored else 0.0
         return saved
