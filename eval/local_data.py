@@ -108,7 +108,8 @@ def air_gap(mirror: Path | None, *, online: bool, scratch: Path) -> Iterator[Non
         def load_dataset(path: str, name: str | None = None, *args: Any, **options: Any) -> Any:
             place = repository(path, mirror)
             if place.is_dir() and not args and not options.get("data_files"):
-                files = split_files(place, name)
+                inside = options.get("data_dir")
+                files = split_files(place / inside, None) if inside else split_files(place, name)
                 if not files:
                     raise ConfigError(f"'{path}' has no configuration '{name}'", where=str(place.parent))
                 splits = read_splits(files, scratch=scratch, load=load)

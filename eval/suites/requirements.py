@@ -6,6 +6,7 @@ The content of the data is part of an evaluation's address; their location is no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,22 @@ from nait.hub.reachability import offline_variable, unreachable_hub
 
 _FILE_READERS = {"arrow", "csv", "json", "parquet", "text", "xml"}
 _PLACES = {"data_dir", "data_files"}
+_URL = re.compile(r"[a-z][a-z0-9+]*:/", re.IGNORECASE)
+"""The beginning of a URL, as a path writes it: with one slash."""
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """The source of a task's rows. `repo` is "" if the task generates the rows or lists their files."""
+    """The source of a task's rows. `repo` is "" if the task generates the rows or lists their files.
+
+    `inside`: the folder of the repository that holds them; "" for the whole one.
+    """
 
     repo: str
     config: str | None
     splits: tuple[str, ...]
     files: tuple[Path, ...] = ()
+    inside: str = ""
 
 
 def data_source(task: Task) -> DataSource:
@@ -46,11 +53,23 @@ def data_source(task: Task) -> DataSource:
     if config.get("custom_dataset") or config.get("class"):
         return DataSource("", None, splits)
     repo = str(config.get("dataset_path") or "")
+    options = config.get("dataset_kwargs") or {}
+    inside = str(options.get("data_dir") or "")
     if repo in _FILE_READERS:
-        named = (config.get("dataset_kwargs") or {}).get("data_files") or ()
-        return DataSource("", None, splits, tuple(Path(name) for name in _flat(named)))
+        return DataSource("", None, splits, _listed_files(inside, _flat(options.get("data_files") or ())))
     name = config.get("dataset_name")
-    return DataSource(repo, None if name is None else str(name), splits)
+    return DataSource(repo, None if name is None else str(name), splits, inside=inside)
+
+
+def _listed_files(folder: str, names: list[str]) -> tuple[Path, ...]:
+    """The files of these names in a folder; without names, all in it, or the folder itself if it has none."""
+    if names or not folder:
+        return tuple(Path(folder, name) for name in names)
+    return tuple(sorted(path for path in Path(folder).rglob("*") if path.is_file())) or (Path(folder),)
+
+
+def _folder_of(need: DataSource, mirror: Path | None) -> Path:
+    return repository(need.repo, mirror) / need.inside
 
 
 def _flat(value: Any) -> list[str]:
@@ -78,11 +97,11 @@ def missing_data(suite: Suite, mirror: Path | None, *, online: bool) -> dict[str
                 "To select only: 'stages=[select]'.",
             )
     for name, need in wanted.items():
-        lost = [str(path) for path in need.files if "://" not in str(path) and not path.is_file()]
+        lost = [str(path) for path in need.files if not _URL.match(str(path)) and not path.is_file()]
         if lost:
             reasons[name] = f"no file {', '.join(lost)}{_working_folder(lost)}"
         elif need.repo and not online:
-            found = split_files(repository(need.repo, mirror), need.config)
+            found = split_files(_folder_of(need, mirror), None if need.inside else need.config)
             absent = [split for split in need.splits if split not in found]
             if not found or absent:
                 reasons[name] = " ".join(filter(None, [need.repo, need.config, *absent]))
@@ -95,6 +114,7 @@ def where_to_put(tasks: Iterable[Task], mirror: Path | None) -> str:
     if mirror is None or need is None:
         return ""
     inside = f"{need.config}/" if need.config not in (None, "default") else ""
+    inside = f"{need.inside}/" if need.inside else inside
     named = " and ".join(f"{inside}{split}.parquet" for split in need.splits or ("test",))
     return (
         f"{mirror / need.repo} needs {named} (or .jsonl, .csv), or a README.md whose 'configs:' list the "
@@ -151,6 +171,6 @@ def data_digest(task: Task, mirror: Path | None) -> str:
         local = [path for path in need.files if path.is_file()]
         return address([files_digest(local), [str(path) for path in need.files if path not in local]])
     if need.repo and repository(need.repo, mirror).is_dir():
-        found = split_files(repository(need.repo, mirror), need.config)
+        found = split_files(_folder_of(need, mirror), None if need.inside else need.config)
         return address({split: files_digest(found.get(split, ())) for split in need.splits})
-    return address([need.repo, need.config, need.splits])
+    return address([need.repo, need.config, need.splits, *([need.inside] if need.inside else [])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nait.core.addresses import address
 from nait.core.errors import ConfigError
 from nait.eval.harness import LmEval
 from nait.eval.suites.generated_code import check_code
@@ -16,6 +18,7 @@ from nait.eval.suites.requirements import data_source, task_digest
 from nait.eval.suites.suite import Suite, resolve
 from nait.eval.suites.task_definitions import Catalogue, library
 from nait.eval.suites.task_settings import setting_of, shots
+from tests.eval.conftest import TEMPLATE
 
 
 @pytest.fixture
@@ -135,3 +138,42 @@ def test_checking_opens_neither_the_harness_nor_torch() -> None:
     assert "no source for openai/gsm8k" in done.stdout
     assert "To select only: 'stages=[select]'." in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+def test_the_files_of_a_folder_are_in_the_address(
+    evaluator: Callable[..., LmEval], task_folder: Path
+) -> None:
+    place = task_folder / "rows"
+    place.mkdir()
+    (task_folder / "own.yaml").write_text(
+        TEMPLATE.replace("toy/letters", "json") + f"task: own\ndataset_kwargs: {{data_dir: {place}}}\n"
+    )
+
+    def key() -> str:
+        return address(dict(evaluator(tasks=["own"]).key()))
+
+    with pytest.raises(ConfigError, match=r"own \(no file .*rows\)"):
+        key()
+    (place / "test.jsonl").write_text('{"question": "Is 1?", "answer": 0}\n')
+    before = key()
+    (place / "test.jsonl").write_text('{"question": "Is 1 odd?", "answer": 1}\n')
+    assert key() != before
+
+
+def test_a_folder_of_a_data_set_is_read_from_the_mirror(
+    evaluator: Callable[..., LmEval], task_folder: Path, mirror: Path
+) -> None:
+    """The rest of the data set is another set."""
+    for name in ("odd", "even"):
+        (mirror / "toy/letters" / name).mkdir()
+        row = {"question": f"Is it {name}?", "answer": 0}
+        (mirror / "toy/letters" / name / "test.jsonl").write_text(json.dumps(row) + "\n")
+        text = f"{TEMPLATE}task: {name}\ndataset_kwargs: {{data_dir: {name}}}\n"
+        (task_folder / f"{name}.yaml").write_text(text)
+    suite = evaluator(tasks=["odd", "even"])
+    digests = {name: one["data"] for name, one in suite.key()["tasks"].items()}
+    assert digests["odd"] != digests["even"]
+    with suite._tasks() as tasks:
+        assert [[doc["question"] for doc in tasks[name].eval_docs] for name in ("odd", "even")] == [
+            ["Is it odd?"], ["Is it even?"],
+        ]  # fmt: skip
