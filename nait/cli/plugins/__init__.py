@@ -18,7 +18,7 @@ from nait.cli.command.own_pool import check_own_pool
 from nait.cli.command.sweep_jobs import expand
 from nait.cli.config.plain_config import build, resolve
 from nait.cli.config.saved_config import mask_saved
-from nait.core.errors import ConfigError, NaitError, first_line
+from nait.core.errors import ConfigError, NaitError
 
 GROUPS = ("data", "model", "target")
 TARGETS = ("target", "target.path", "target.paths", "target.capabilities")
@@ -127,7 +127,7 @@ def launcher_error(error: Exception) -> Exception:
     if type(error).__name__ not in ("BrokenProcessPool", "TerminatedWorkerError"):
         return error
     return NaitError(
-        f"the process of a job ended without a word, perhaps for lack of memory ({first_line(error)})",
+        "the process of a job ended without a word, perhaps for lack of memory",
         where="hydra/launcher",
         fix="Run fewer jobs side by side, hydra.launcher.n_jobs=1 for one. The same command continues.",
     )
