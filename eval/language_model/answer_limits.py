@@ -10,6 +10,8 @@ from nait.eval.suites.suite import Suite
 
 SHARE = 0.05
 """A task is named in a warning if more than this share of its answers reach the limit."""
+SHOWN = 6
+"""Tasks of a group that a warning names."""
 Count = tuple[int, int]
 """The number of items with an answer at the limit, and the number of items with generated answers."""
 
@@ -72,11 +74,24 @@ def _finished(lm: Any, ids: Sequence[int], stop: Sequence[str]) -> bool:
 
 
 def limit_warnings(suite: Suite, counts: Mapping[str, Count]) -> list[str]:
-    """One sentence that names each requested task or group with more than `SHARE` of its answers at the limit."""
+    """One sentence that names each requested task or group with more than `SHARE` of its answers at the limit.
+
+    Of a group below it, the tasks above it are named: a few long answers of one task do not show in the group's sum.
+    """
     parts = []
     for name, tasks in suite.requested.items():
-        found = [counts[task] for task in tasks if task in counts]
-        cut, items = sum(one for one, _ in found), sum(one for _, one in found)
-        if cut > SHARE * items:
-            parts.append(f"{name} {cut} of {items}")
-    return [f"answers end at their token limit, unfinished: {', '.join(parts)}"] if parts else []
+        own = {task: counts[task] for task in tasks if task in counts}
+        whole = (sum(cut for cut, _ in own.values()), sum(items for _, items in own.values()))
+        named = {name: whole} if _many(whole) else {task: one for task, one in own.items() if _many(one)}
+        shown = [f"{one} {cut} of {items}" for one, (cut, items) in named.items()]
+        parts += [
+            *shown[:SHOWN],
+            *([f"{len(shown) - SHOWN} more tasks of {name}"] if len(shown) > SHOWN else []),
+        ]
+    found = ", ".join(dict.fromkeys(parts))
+    return [f"answers end at their token limit, unfinished: {found}"] if found else []
+
+
+def _many(count: Count) -> bool:
+    cut, items = count
+    return cut > SHARE * items

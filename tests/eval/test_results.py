@@ -13,6 +13,7 @@ import pytest
 
 from nait.core.errors import StoreError
 from nait.core.statistics.results import Evaluation, Item, Result
+from nait.eval.language_model.answer_limits import limit_warnings
 from nait.eval.parsed_results import parse
 from nait.eval.suites.listed_metrics import reading_version
 from nait.eval.suites.suite import Group, GroupMean, Suite, Task, resolve
@@ -260,6 +261,16 @@ def test_items_are_kept_by_filter_and_non_numbers_are_named() -> None:
     assert Item("two", 1, "acc", "", 1.0, "h1") in items
     assert len(items) == 8
     assert warnings == ["no outcome of single items for one f1"]
+
+
+def test_cut_answers_of_one_task_show_although_its_group_has_few() -> None:
+    start = "answers end at their token limit, unfinished: "
+    assert limit_warnings(_suite(), {"one": (0, 100), "two": (5, 100)}) == []
+    assert limit_warnings(_suite(), {"one": (0, 100), "two": (9, 100)}) == [f"{start}two 9 of 100"]
+    assert limit_warnings(_suite(), {"one": (2, 100), "two": (9, 100)}) == [f"{start}both 11 of 200"]
+    many = Suite({"all": tuple(map(str, range(300)))}, (), ())
+    counts = {str(k): (int(k < 8), 1) for k in range(300)}
+    assert limit_warnings(many, counts)[0].endswith("5 1 of 1, 2 more tasks of all")
 
 
 def test_a_value_that_is_not_finite_has_a_warning_with_its_items() -> None:
