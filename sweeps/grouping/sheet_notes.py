@@ -32,8 +32,8 @@ def _equal_lines(rows: Sequence[Row]) -> list[str]:
         name = " ".join(filter(None, (selector, budget)))
         equal.setdefault((target, tuple(sorted(results.items()))), []).append(name)
     return [
-        f"One result under {len(names)} names, which selected the same rows: {some(names)}. Each counts as a "
-        "comparison."
+        f"One result under {len(names)} names, which selected the same rows: {some(names)}. Each of "
+        "their differences counts as a comparison."
         for names in dict.fromkeys(map(tuple, equal.values()))
         if len(names) > 1
     ]
