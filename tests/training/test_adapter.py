@@ -271,7 +271,17 @@ def test_an_adapter_of_other_weights_than_the_models_is_refused(
         load_adapted(tiny, tmp_path)
 
 
-@pytest.mark.parametrize("start", [True, False, "gaussian", "orthogonal"])
+def test_an_adapter_that_computes_otherwise_is_refused(tiny: Any, tmp_path: Path) -> None:
+    """Its tensors are those of a LoRA, which it is only after its invocation tokens."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"], alora_invocation_tokens=[5, 6])
+    get_peft_model(tiny.load_network(), config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="neither LoRA nor DoRA: alora_invocation_tokens"):
+        load_adapted(tiny, tmp_path)
+
+
+@pytest.mark.parametrize("start", [True, False, "gaussian", "orthogonal", "mica"])
 def test_an_adapter_of_the_models_own_weights_is_read(start: Any, tiny: Any, tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
 

@@ -24,8 +24,14 @@ FIELDS = (
     "bias", "fan_in_fan_out", "rank_pattern", "alpha_pattern",
 )  # fmt: skip
 """The fields of a saved adapter that are read. Others can name a module to import, such as `megatron_core`."""
-PLAIN_STARTS = ("gaussian", "eva", "orthogonal")
-"""Ways in which peft starts an adapter without a change of the model's own weights. PiSSA and OLoRA change them."""
+PLAIN_STARTS = ("gaussian", "eva", "orthogonal", "mica")
+"""Ways in which peft starts an adapter without a change of the model's own weights. PiSSA, OLoRA, CorDA and others
+change them."""
+OTHER_KINDS = (
+    "alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "monteclora_config", "use_bdlora",
+    "use_qalora",
+)  # fmt: skip
+"""Fields of a saved adapter with which it computes something else than LoRA or DoRA, from the same tensors."""
 
 
 def save(network: Any, folder: Path, *, base: str, weights: Mapping[str, Any] | None = None) -> None:
@@ -102,6 +108,7 @@ def with_adapter(network: Any, folder: Path) -> Any:
         saved = {key: value for key, value in config.items() if key in FIELDS}
         weights = load_file(folder / ADAPTER_WEIGHTS)
     _check_start(config.get("init_lora_weights"), folder)
+    _check_kind(config, folder)
     with without_rename_warning():
         adapted = get_peft_model(network, LoraConfig(**saved))
     try:
@@ -122,6 +129,16 @@ def _check_start(start: object, folder: Path) -> None:
             where=str(folder / ADAPTER_CONFIG),
             fix="Save it with save_pretrained(FOLDER, path_initial_model_for_weight_conversion=START), which makes "
             "it an adapter of the model itself.",
+        )
+
+
+def _check_kind(config: Mapping[str, Any], folder: Path) -> None:
+    """Raises: ModelError for an adapter whose outputs would be others if it was read as a plain one."""
+    if other := [name for name in OTHER_KINDS if config.get(name)]:
+        raise ModelError(
+            f"the adapter is neither LoRA nor DoRA: {', '.join(other)}",
+            where=str(folder / ADAPTER_CONFIG),
+            fix="Train a LoRA or a DoRA, or evaluate it with eval.backend=endpoint.",
         )
 
 
