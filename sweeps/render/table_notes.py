@@ -13,9 +13,10 @@ from nait.sweeps.stats.paired import ITEMS_ONLY, Difference, detectable_differen
 from nait.sweeps.stats.target_benchmarks import Benchmarks, leading, owned
 from nait.sweeps.stored_runs.method_names import BASE, CONTROL
 
-SCORES = (
-    "score ± the longer arm of its 95 % interval, over items and, with several seeds, over seeds. With three or more "
-    "methods, a method's seed variance is estimated together with the others'."
+SCORES = "score ± the longer arm of its 95 % interval, over items and, with several seeds, over seeds."
+SHARED = (
+    "The seed variance of three or more lines with the same seeds (in differences: besides {control}) is estimated "
+    "from them together: beside other lines, the same runs have other intervals and p."
 )
 TARGETLESS_LINES = "lines without a target"
 TOKENS = " tokens"
@@ -30,7 +31,8 @@ def notes(lines: Sequence[Line], *, control: str = CONTROL, benchmarks: Benchmar
         not_done = "nothing was evaluated" if trained(lines) else "nothing was trained or evaluated"
         worth = [WORTH.format(not_done=not_done)] if any(line.truth for line in lines) else []
         return [*worth, *_fewer_rows(lines)]
-    found = [SCORES, *_ordered(lines, benchmarks), *_fewer_rows(lines)]
+    shared = [SHARED.format(control=control)] if any(line.seeds > 1 for line in lines) else []
+    found = [" ".join([SCORES, *shared]), *_ordered(lines, benchmarks), *_fewer_rows(lines)]
     compared = [line.difference for line in lines if line.difference]
     if compared:
         over = "items and seeds" if any(one.tested for one in compared) else "items"

@@ -206,7 +206,7 @@ def _is_in(run: PlacedRun, root: Path) -> bool:
 
 
 def _row(stores: Stores, entry: SubmittedMethod) -> dict[str, Any]:
-    """The row of an entry, from a leaderboard of its runs alone."""
+    """The row of an entry, from a leaderboard of its runs alone: no other line of its sweep changes the numbers."""
     runs = RunSet.load(stores, [run.record.address for run in entry.every])
     (table,) = measured(runs)
     return row_of(table, entry.runs, entry.control)

@@ -44,7 +44,10 @@ HEAD = "<!-- `nait submit` writes this file from the rows in rows/. -->\n\n# Ent
 NOTES = (
     "Scores are means over seeds ± the longer arm of the 95 % interval. The second number is the difference to "
     "random on the same items and seeds with its 95 % interval; n.s.: not significant after Holm's correction over "
-    "the row's differences. Rows of one table have the same model, pool, recipe and evaluation, by content."
+    "the row's differences. Rows of one table have the same model, pool, recipe and evaluation, by content. A row's "
+    "intervals and p are from its own runs and random's alone, so that no other row changes them. A sweep's "
+    "leaderboard estimates the seed variance of its methods together, and corrects for all of them: the same runs "
+    "have other intervals and p there."
 )
 RESULT = record(
     {"task": text, "metric": text, "items": whole, "higher_is_better": flag, "value": finite,

@@ -113,6 +113,23 @@ def test_the_numbers_are_those_of_the_leaderboard(sweep: Sweep) -> None:
         assert one["minus_random"]["significant"] == line.difference.significant
 
 
+def test_no_other_method_of_a_sweep_changes_a_row_and_both_tables_say_what_other_lines_change(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    from nait.sweeps.reports.leaderboard import Leaderboard
+
+    sweep.whole("nait").submit(sweep.folder / "0")
+    (alone,) = read_rows(sweep.out)
+    for k, name in enumerate(("rds", "less")):
+        for seed in range(3):
+            sweep.add(name, seed, share=0.4 + 0.1 * seed * k)
+    sweep.submit(sweep.folder / "0")
+    assert read_rows(sweep.out) == [alone]
+    assert "the same runs have other intervals and p there" in (sweep.out / TABLE).read_text()
+    table = Leaderboard().report(sweep.store, None, tmp_path)
+    assert "beside other lines, the same runs have other intervals and p" in table
+
+
 def test_the_same_runs_give_the_same_file(sweep: Sweep) -> None:
     sweep.whole("nait").submit()
     (path,) = (sweep.out / "rows").iterdir()
