@@ -73,18 +73,20 @@ class Selected:
         return self.run.stability
 
     def explain(self, row: str | int) -> list[Explanation]:
-        """Why a row, by its id or its number in the pool, is selected or not: one explanation for each target.
+        """Why a row is selected or not: one explanation for each target.
 
-        It has the row's score, rank and percentile, the score that was needed, each layer's part and the nearest
-        reference rows. Raises: DataError for an unknown row.
+        `row`: an int is its number in the pool (`scores.row`), a text its id. An explanation has the row's score,
+        rank and percentile, the score that was needed, each layer's part and the nearest reference rows.
+
+        Raises: DataError for an unknown row.
         """
-        return self.run.explained(str(row))
+        return self.run.explained(row if isinstance(row, str) else int(row))
 
     def save(self, path: str | Path) -> Path:
         """Write the rows to a file, and the scores beside it as NAME.scores.parquet. Returns the file of rows.
 
         The suffix names the format (.jsonl, .json, .parquet, .arrow, .csv, .tsv); without one it is the pool's own.
-        Raises: ConfigError for another suffix.
+        Raises: ConfigError for another suffix, and for a file that is not an unchanged selection.
         """
         place = place_for(str(path), self.run.pool)
         write_rows(place, self.run.pool, self.run.selection)

@@ -55,30 +55,47 @@ class Explanation:
     """The number of score columns, of which `score` is the highest."""
     of_references: bool = False
     """Whether each of several columns is that of one reference row; a file of scores may have others."""
+    has_own_id: bool = False
+    """Whether the id is from the pool's file, not derived from the content."""
 
 
-def place_of(pool: Pool, name: str) -> int:
+def place_of(pool: Pool, name: str | int) -> int:
     """The place in `pool.examples` of a row: by its id, or as `row N` or a number by its number in the source.
 
-    Raises: DataError for an unknown row.
+    An id comes before a number; an int is always a number. Raises: DataError for an unknown row.
     """
-    ids = {key: place for place, key in enumerate(pool.ids)}
+    ids = {} if isinstance(name, int) else {key: place for place, key in enumerate(pool.ids)}
     if name in ids:
-        return ids[name]
-    number = name.removeprefix("row").strip(" :#")
-    if number.isdecimal() and len(number) < DIGITS:
-        places = {example.row: place for place, example in enumerate(pool.examples)}
-        if int(number) in places:
-            return places[int(number)]
+        return ids[str(name)]
+    numbered = _numbered(pool, str(name))
+    if numbered is not None:
+        return numbered
     left_out = [f"{count:,} {reason}" for reason, count in pool.skipped.items() if count]
     advice = [
         f"Give an id, or a row's number from 0 to {max((example.row for example in pool.examples), default=0)}.",
         f"Rows that the pool leaves out have no score: {', '.join(left_out)}." if left_out else "",
-        did_you_mean(name, list(ids)[:5000]),
+        did_you_mean(str(name), list(ids)[:5000]),
     ]
     raise DataError(
         f"there is no row '{name}'", where=f"pool '{pool.name}'", fix=" ".join(filter(None, advice))
     )
+
+
+def _numbered(pool: Pool, name: str) -> int | None:
+    """The place of the row with the number `N` or `row N` in the source."""
+    number = name.removeprefix("row").strip(" :#")
+    if not number.isdecimal() or len(number) >= DIGITS:
+        return None
+    wanted = int(number)
+    return next((place for place, example in enumerate(pool.examples) if example.row == wanted), None)
+
+
+def id_note(pool: Pool, name: str) -> str:
+    """What to say where `name` is the id of one row and the number of another; else empty."""
+    place, numbered = place_of(pool, name), _numbered(pool, name)
+    if numbered in (None, place) or name.startswith("row"):
+        return ""
+    return f"{name} is the id of row {pool.examples[place].row}. For row {int(name)}, type 'row {int(name)}'."
 
 
 def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
@@ -109,6 +126,7 @@ def explain_row(place: int, of: ScoredSelection) -> list[Explanation]:
                 nearest=nearest.get(target, []),
                 by_score=by_score,
                 columns=len(columns),
+                has_own_id=example.has_own_id,
                 of_references=are_references([table.targets[column] for column in columns], references),
             )
         )

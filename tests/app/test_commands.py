@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -224,3 +225,35 @@ def test_a_run_whose_files_have_changed_is_not_explained(
     done = called(tmp_path, "explain", "7", "--in", str(run))
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{what} after the run. Select again" in done.stderr
+
+
+def test_a_run_whose_rows_have_other_numbers_now_is_not_explained(home: Path, tmp_path: Path) -> None:
+    lines = (home / "pool.jsonl").read_text().splitlines()
+    (tmp_path / "pool.jsonl").write_text("\n".join(lines))
+    words = ["select", "pool.jsonl", "--like", str(home / "refs.jsonl"), "--method", "length", "--model"]
+    assert called(tmp_path, *words, str(home / "model"), *FEW).returncode == 0
+    (run,) = (path.parent for path in (tmp_path / "runs").rglob("run.json"))
+    (tmp_path / "pool.jsonl").write_text("\n".join(reversed(lines)))
+    done = called(tmp_path, "explain", "7", "--in", str(run))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the order of the pool 'pool' changed after the run. Select again" in done.stderr
+
+
+def test_a_number_that_is_the_id_of_another_row_is_named(home: Path, tmp_path: Path) -> None:
+    lines = (home / "pool.jsonl").read_text().splitlines()[:20]
+    rows = [{"id": number, **json.loads(line)} for number, line in enumerate(lines, start=1)]
+    (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    words = ["select", "pool.jsonl", "--like", str(home / "refs.jsonl"), "--method", "length", "--rows", "20"]
+    chosen = called(tmp_path, *words, "--model", str(home / "model"), *FEW)
+    (run,) = (path.parent for path in (tmp_path / "runs").rglob("run.json"))
+    shown = re.search(r"^1\. row (\d+) \(id (\d+)\), ", chosen.stdout, re.MULTILINE)
+    assert shown, chosen.stdout
+    assert int(shown[2]) == int(shown[1]) + 1
+    text = called(tmp_path, "explain", "9", "--in", str(run)).stdout
+    assert text.startswith("9 is the id of row 8. For row 9, type 'row 9'.\nRow 8 (id 9) is selected")
+    note = json.loads(called(tmp_path, "explain", "9", "--in", str(run), "--json").stdout)["note"]
+    assert note == text.splitlines()[0]
+    assert called(tmp_path, "explain", "row 9", "--in", str(run)).stdout.startswith(
+        "Row 9 (id 10) is selected"
+    )
+    assert called(tmp_path, "explain", "20", "--in", str(run)).stdout.startswith("Row 19 (id 20) is selected")

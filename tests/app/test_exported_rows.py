@@ -20,6 +20,8 @@ from nait.core.errors import ConfigError
 from nait.core.ranking.selection import Selection
 from nait.data.files.sources import memory_source
 from nait.data.pools import read_pool
+from nait.stages.artifacts.score_files import SELECTED_SHA256, write_parquet
+from nait.store.files.checksums import sha256
 
 ROWS: list[dict[str, Any]] = [
     {"instruction": f"Say {i}; now", "output": f'größe {i}, "yes"\nand no', "n": i, "tags": ["a", str(i)]}
@@ -178,3 +180,33 @@ def test_rows_in_memory_are_the_rows_of_their_file(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     for rows in (ROWS, pd.DataFrame(ROWS), datasets.Dataset.from_list(ROWS)):
         assert read_pool(memory_source(rows, "pool")).fingerprint == from_file.fingerprint
+
+
+def test_only_an_unchanged_selection_is_overwritten(tmp_path: Path) -> None:
+    def scored(name: str) -> Path:
+        place = place_for(str(tmp_path / name), pool)
+        write_rows(place, pool, chosen(pool))
+        write_parquet(scores_place(place), {"id": ["a"]}, facts={SELECTED_SHA256: sha256(place)})
+        return place
+
+    pool = read_pool(memory_source(ROWS, "mine"))
+    own = tmp_path / "notes.jsonl"
+    own.write_text("mine")
+    with pytest.raises(
+        ConfigError, match=r"exists, and notes\.scores\.parquet does not say .* Give another file"
+    ):
+        place_for(str(own), pool)
+    best = scored("best.jsonl")
+    assert scored("best.jsonl") == best
+    with pytest.raises(
+        ConfigError, match=r"replace those of best\.jsonl in best\.scores\.parquet.* Give another"
+    ):
+        place_for(str(tmp_path / "best.csv"), pool)
+    best.write_text(best.read_text() + "{}")
+    with pytest.raises(ConfigError, match="an unchanged selection"):
+        place_for(str(best), pool)
+    best.unlink()
+    assert scored("best.csv").is_file()
+    scores_place(best).write_bytes(b"damaged")
+    with pytest.raises(ConfigError, match="an unchanged selection"):
+        place_for(str(tmp_path / "best.csv"), pool)

@@ -137,6 +137,11 @@ def test_a_row_is_named_by_its_id_or_its_number() -> None:
         place_of(POOL, "99")
     with pytest.raises(DataError, match=r"the pool leaves out have no score: 2 identical to another row\. "):
         place_of(replace(POOL, skipped={"identical to another row": 2}), "99")
+    numbered = replace(POOL, examples=tuple(replace(one, id=str(one.row + 1)) for one in POOL.examples))
+    for place, example in enumerate(numbered.examples):
+        assert place_of(numbered, example.row) == place_of(numbered, example.id) == place
+    with pytest.raises(DataError, match="there is no row '99'"):
+        place_of(numbered, 99)
     for name in ("²", "9" * 5000, "row", ""):
         with pytest.raises(DataError, match="there is no row"):
             place_of(POOL, name)
@@ -166,7 +171,8 @@ def test_a_rank_by_turns_is_distinguished_from_the_share_of_lower_scores() -> No
     (one,) = explain_row(2, found)
     assert (one.rank, one.percentile, one.by_score, one.columns) == (2, 0.25, False, 2)
     text = "\n".join(_explained(one, {}))
-    assert "rank 2. For math: score 2 (highest of 2 reference rows), above 25.0% of the rows." in text
+    said = "rank 2. For math: score 2 (highest of 2 reference rows), above 25.0% of the rows."
+    assert said in " ".join(text.split())
     assert "the rank and the share of lower scores may disagree." in " ".join(text.split())
     assert f"is selected for {one.target}" not in text  # another column may have chosen it
     (alone,) = explain_row(2, scored(object(), [[4], [3], [2], [1]], ("math",), Highest()))

@@ -19,6 +19,7 @@ from nait.data.files.file_io import open_arrow
 from nait.data.files.named_files import bare_name
 from nait.data.files.sources import FileSource
 from nait.data.files.tabular import separator_of
+from nait.stages.artifacts.score_files import are_of
 
 JSON_LINES, ARRAY, PARQUET = (".jsonl", ".ndjson"), (".json",), (".parquet",)
 ARROW, CELLS = (".arrow", ".feather", ".ipc"), (".csv", ".tsv")
@@ -39,7 +40,7 @@ def suffix_of(pool: Pool) -> str:
 def place_for(out: str, pool: Pool) -> Path:
     """The file that `--out` means. A folder, or a name without a suffix, gets the pool's own format.
 
-    Raises: ConfigError for an unsupported suffix, and for a file of the pool itself.
+    Raises: ConfigError for an unsupported suffix, for a file of the pool itself, and for one to keep (`check_kept`).
     """
     path = at_home(out)
     if path.is_dir() or out.endswith("/"):
@@ -49,6 +50,7 @@ def place_for(out: str, pool: Pool) -> Path:
         path = path.with_name(path.name + suffix_of(pool))
     sources = pool.source.paths if isinstance(pool.source, FileSource) else ()
     check_no_input(path, sources)
+    check_kept(path)
     return path
 
 
@@ -57,6 +59,39 @@ def check_no_input(path: Path, inputs: Sequence[str | Path]) -> None:
     if any(path.exists() and Path(one).exists() and path.samefile(one) for one in inputs):
         fix = "Give another file: the selected rows would replace its own."
         raise ConfigError("is a file that the selection reads", where=f"--out {path}", fix=fix)
+
+
+def check_kept(path: Path) -> None:
+    """Raises: ConfigError for a file other than an unchanged selection, or beside the scores of another selection.
+
+    A selection is a file with the scores beside it that were written for it; another selection may replace both.
+    """
+    scores = scores_place(path)
+    if path.is_file():
+        if not _are_of(scores, path):
+            what = f"exists, and {scores.name} does not say that it is an unchanged selection"
+            fix = "Give another file, or remove this one."
+            raise ConfigError(what, where=f"--out {path}", fix=fix)
+    elif scores.is_file() and (owner := _owner(scores)):
+        what = f"its scores would replace those of {owner.name} in {scores.name}"
+        raise ConfigError(what, where=f"--out {path}", fix=f"Give another name, or remove {owner.name}.")
+
+
+def _owner(scores: Path) -> Path | None:
+    """The file of selected rows beside a file of scores."""
+    stem = scores.name.removesuffix(SCORES)
+    beside = (path for path in scores.parent.iterdir() if bare_name(path)[0] == stem and path != scores)
+    return next((path for path in sorted(beside) if path.is_file() and _are_of(scores, path)), None)
+
+
+def _are_of(scores: Path, path: Path) -> bool:
+    """`are_of`; False also without the file of scores, and for one that cannot be read."""
+    import pyarrow as pa
+
+    try:
+        return scores.is_file() and are_of(scores, path)
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def check_format(path: Path) -> None:

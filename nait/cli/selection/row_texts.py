@@ -9,12 +9,19 @@ from nait.core.dataset.examples import Example
 WIDTH = 100
 """Columns of a terminal that every line fits."""
 LINE = WIDTH - 12
+ID = 60
+"""The most columns of an id."""
 
 
 def question_of(example: Example) -> str:
     """The last question of a row, with its input."""
     turn = example.turns[-1]
     return f"{turn.instruction} {turn.input}".strip()
+
+
+def row_name(number: int, own_id: str) -> str:
+    """The number of a row, and its id if it has one of its own."""
+    return f"{number} (id {short(own_id, ID)})" if own_id else str(number)
 
 
 def row_lines(example: Example) -> list[str]:

@@ -20,7 +20,7 @@ from nait.runs.assembly import assemble
 from nait.runs.execution import Execution
 from nait.runs.job import Job
 from nait.runs.records.run_record import RunRecord, inputs_of
-from nait.stages.artifacts.score_files import read_scores, read_selection
+from nait.stages.artifacts.score_files import read_numbers, read_scores, read_selection
 from nait.stages.checks.detect_contamination import check_contamination
 from nait.stages.explanations import Explanation, explain_row, place_of
 from nait.stages.select import with_answers
@@ -73,10 +73,10 @@ class SelectionRun:
         """The share of the rows that other draws of the reference rows select too; None where there are none."""
         return stability(self.scored)
 
-    def explained(self, row: str) -> list[Explanation]:
-        """Why a row, by its id or its number in the pool, is selected or not: one explanation for each target.
+    def explained(self, row: str | int) -> list[Explanation]:
+        """Why a row is selected or not: one explanation for each target.
 
-        Raises: DataError for an unknown row.
+        `row`: its id, or its number in the pool; an int is always the number. Raises: DataError for an unknown row.
         """
         return explain_row(place_of(self.pool, row), self.scored)
 
@@ -157,6 +157,7 @@ def recorded_selection(folder: Path, *, trusted: bool = False) -> SelectionRun:
     targets = with_answers(job.targets, job.extractor(job.store, job.parts.model))
     job = replace(job, pool=check.clean_pool(), targets=tuple(targets))
     _check_unchanged(job, record.get("fingerprints") or {})
+    _check_numbers(job)
     return _finished(job, links, record["warnings"], seconds=0.0, fresh=False)
 
 
@@ -176,6 +177,19 @@ def _check_unchanged(job: Job, recorded: Mapping[str, Any]) -> None:
         if name in recorded and recorded[name] != now[name]:
             fix = "Select again, or restore its files."
             raise ConfigError(f"{what} changed after the run", where=str(job.folder), fix=fix)
+
+
+def _check_numbers(job: Job) -> None:
+    """Raises: ConfigError if rows have other numbers in the pool's files than in the scores beside the record."""
+    path = job.folder / "scores.parquet"
+    if not path.is_file():
+        return
+    known = read_numbers(path)
+    if any(known.get(example.id, example.row) != example.row for example in job.pool.examples):
+        fix = "Select again (the scores are in the store), or restore the order."
+        raise ConfigError(
+            f"the order of the pool '{job.pool.name}' changed after the run", where=str(job.folder), fix=fix
+        )
 
 
 def _finished(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nait.cli.selection.exported_rows import scores_place
-from nait.cli.selection.row_texts import row_line, row_lines, wrapped
+from nait.cli.selection.row_texts import row_line, row_lines, row_name, wrapped
 from nait.cli.selection.selection_runs import SelectionRun
 from nait.core.dataset.examples import Example
 from nait.core.estimates.human_units import human_seconds
@@ -45,7 +45,8 @@ def _rows(run: SelectionRun) -> str:
     lines = []
     for rank, row in enumerate(run.selection.rows[:SHOWN], start=1):
         example = run.pool.examples[row]
-        lines += [f"{rank}. row {example.row}, {scores_text(table, row, references)}", *row_lines(example)]
+        name = row_name(example.row, example.id if example.has_own_id else "")
+        lines += [f"{rank}. row {name}, {scores_text(table, row, references)}", *row_lines(example)]
     return "\n".join(lines)
 
 
@@ -86,16 +87,17 @@ def explained_text(run: SelectionRun, row: str) -> str:
 
 
 def _explained(one: Explanation, references: Mapping[str, Example]) -> list[str]:
-    chosen = "is selected" if one.selected else "is not selected"
+    name = row_name(one.row, one.id if one.has_own_id else "")
+    chosen = f"Row {name} {'is' if one.selected else 'is not'} selected"
     if one.score is None or one.percentile is None:
-        return [f"Row {one.row} {chosen}: {one.reason or 'it has no score'}."]
+        return [f"{chosen}: {one.reason or 'it has no score'}."]
     rank = f"rank {one.rank:,}" if one.rank else ""
     of = _of(one.columns, one.of_references)
     score = f"score {one.score:z.4g}{of}, above {one.percentile:.1%} of the rows"
     if one.rank and not one.by_score:  # perhaps for another target
-        lines = [f"Row {one.row} {chosen}: {rank}. For {one.target}: {score}.", f"  {NOT_BY_SCORE}"]
+        lines = [f"{chosen}: {rank}. For {one.target}: {score}.", f"  {NOT_BY_SCORE}"]
     else:
-        lines = [f"Row {one.row} {chosen} for {one.target}: {rank}{', ' if rank else ''}{score}."]
+        lines = [f"{chosen} for {one.target}: {rank}{', ' if rank else ''}{score}."]
     if one.needed is not None and not one.selected:
         lines.append(f"  The last selected row has {one.needed:.4g}: {_missing(one.needed - one.score)}.")
     if one.layers:

@@ -62,11 +62,12 @@ def select(
             more=more or (),
         )
         if out is not None:
-            from nait.cli.selection.exported_rows import check_format, check_no_input
+            from nait.cli.selection.exported_rows import check_format, check_kept, check_no_input
             from nait.core.inputs.paths import at_home
 
             check_format(at_home(out))
             check_no_input(at_home(out), [pool, *([like] if like else [])])
+            check_kept(at_home(out))
         _select(Wish(tuple(words), out, plan, explain))
 
     return work

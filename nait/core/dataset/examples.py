@@ -48,6 +48,11 @@ class Example:
     row: int = 0
 
     @property
+    def has_own_id(self) -> bool:
+        """Whether the id is from the source, not derived from the content."""
+        return self.id != content_id(self.system, self.turns)
+
+    @property
     def answered(self) -> bool:
         """Whether any trained answer has a visible character."""
         return any(turn.trained and turn.answer.strip() for turn in self.turns)

@@ -136,6 +136,15 @@ def write_scored_rows(path: Path, artifact: Artifact, pool: Pool, *, selected: P
     write_parquet(path, columns, facts={SELECTED_SHA256: sha256(selected)})
 
 
+def read_numbers(path: Path) -> dict[str, int]:
+    """Id -> number of the row in the pool's source, of a file that `write_scored_rows` wrote."""
+    with reading(path):
+        table = read_parquet(path)
+    if not {"id", "row"} <= set(table.column_names):
+        return {}
+    return dict(zip(table.column("id").to_pylist(), table.column("row").to_pylist(), strict=True))
+
+
 def are_of(scores: Path, selected: Path) -> bool:
     """Whether a file of scores was written for this file of selected rows, which is unchanged since."""
     from pyarrow import parquet
