@@ -147,6 +147,8 @@ class Execution:
         if {"evaluate", "report"} & set(stages) and {"selection", "evaluation"} & set(record.links):
             caveats = [*mismatch, *unused, *self._of_selection(selection), *_of_training(adapter)]
             record.store_run(self.job, selection, adapter, caveats=caveats)
+        else:
+            record.store_partial_run(self.job)
         run = record.links.get("run")
         if last and run:
             with record.phase(self.job, "report"):

@@ -28,6 +28,15 @@ def record_run(
     return record
 
 
+def record_partial_run(store: Store, links: Mapping[str, str | None], labels: Mapping[str, Any]) -> Artifact:
+    """The `partial_runs` artifact of a run without a report, as of `nait select`: what the store keeps for it.
+
+    Leaderboards do not read it.
+    """
+    key = {"partial_run": VERSION, **links, **labels}
+    return store.produce("partial_runs", key, lambda _: {"links": dict(links), "labels": dict(labels)})
+
+
 def report(reporter: Reporter, store: Store, runs: Sequence[str] | None, folder: Path) -> str:
     """Write the report's files into `folder` and return the text to print. `runs`: addresses; None: all runs."""
     folder.mkdir(parents=True, exist_ok=True)

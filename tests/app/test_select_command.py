@@ -88,6 +88,15 @@ def test_the_printed_job_finds_the_same_selection_in_the_store(
     assert one.read_bytes() == other.read_bytes()
 
 
+def test_a_run_that_only_selects_needs_its_scores_and_selection(
+    selected: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    from nait.store.upkeep.inventory import orphans
+
+    folder, _ = selected
+    assert not {"scores", "selections", "directions"} & {one.kind for one in orphans(folder / "store")}
+
+
 def test_without_a_model_the_models_at_hand_are_listed_and_nothing_runs(home: Path) -> None:
     done = warm().run(["select", "pool.jsonl", "--like", "refs.jsonl"], cwd=home)
     assert done.returncode == 2

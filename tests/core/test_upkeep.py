@@ -13,6 +13,7 @@ import pytest
 from nait.cli.subcommands.main_app import work_of
 from nait.core.errors import StoreError
 from nait.core.inputs.paths import check_writable
+from nait.stages.report import record_partial_run
 from nait.store import Artifact, Store
 from nait.store.files.locks import locked
 from nait.store.store import OTHER_FOLDER
@@ -101,6 +102,24 @@ def test_a_linked_run_keeps_its_artifacts(store: Store, tmp_path: Path) -> None:
 def test_an_orphan_is_what_no_run_leads_to(store: Store) -> None:
     (one,) = orphans(store.root)
     assert one.path == store.folder("passes", {"number": 1})
+
+
+def test_a_run_that_only_selected_keeps_its_selection_and_is_listed(store: Store) -> None:
+    selection = put(store, "selections", 5)
+    assert {one.kind for one in orphans(store.root)} == {"passes", "selections"}
+    record_partial_run(store, {"selection": selection.address}, {"selector": "less", "seed": 4})
+    assert {one.kind for one in orphans(store.root)} == {"passes"}
+    assert any(line.endswith("less - - 4") for line in by_run(store.root).splitlines())
+
+
+def test_results_without_a_record_are_listed_with_what_their_removal_breaks(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "nait explain" not in orphans_by_kind(store.root)
+    put(store, "selections", 5)
+    assert "nait explain" in orphans_by_kind(store.root)
+    work_of(["store", "gc", "--orphans", "--store", str(store.root)])()
+    assert "Without them, nait explain" in capsys.readouterr().out
 
 
 def test_garbage_is_removed_and_what_a_run_needs_stays(store: Store) -> None:

@@ -218,12 +218,15 @@ def _verify(folder: Path, *, deep: bool) -> None:
 def _collect(folder: Path, *, orphans: bool, yes: bool) -> None:
     from nait.store.upkeep.gc import garbage, remove
     from nait.store.upkeep.inventory import check_store
+    from nait.store.upkeep.store_sizes import loss
 
     check_store(folder)
     found = garbage(folder, with_orphans=orphans)
     for one in found:
         place = str(one.path).replace("\n", "\\n")
         print(visible(f"{one.state:11} {_size(one.size):>10}  {place}"))
+    for line in loss(found):
+        print(line)
     total = remove(found) if yes else sum(one.size for one in found)
     print(f"Removed {_size(total)}." if yes else f"Would remove {_size(total)}. Add --yes to do it.")
 

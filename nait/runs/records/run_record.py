@@ -21,7 +21,7 @@ from nait.runs.records.plan_accuracy import plan_accuracy, plan_file
 from nait.runs.records.run_facts import facts, fingerprints, read_rows, spent
 from nait.runs.records.run_identity import kind_of, run_identity
 from nait.runs.records.run_lineage import lineage
-from nait.stages.report import record_run
+from nait.stages.report import record_partial_run, record_run
 from nait.store import Artifact, write_json
 from nait.store.energy import gauge
 from nait.store.jsonable import plain
@@ -142,6 +142,11 @@ class RunRecord:
             known["training"] = {name: adapter.manifest["key"][name] for name in TRAINING}
         known["reference_rows"] = {target.name: len(target) for target in job.targets}
         self.links["run"] = record_run(job.store, dict(self.links), job.labels, known).address
+
+    def store_partial_run(self, job: Job) -> None:
+        """Store what a run without an evaluation and a report has made, so that the store's upkeep keeps it."""
+        if {"selection", "adapter"} & set(self.links):
+            record_partial_run(job.store, dict(self.links), job.labels)
 
     def _stated_cost(self, job: Job) -> dict[str, float]:
         """The cost of the run's scores as the user states it; empty for scores of our own."""

@@ -16,7 +16,9 @@ from nait.store.files.locks import if_free
 from nait.store.files.manifests import Artifact, read_artifact
 
 LOCKS = (".lock", ".lead")
-CHEAP = ("runs", "contamination", "renderings", "prompts", "openings", "plans", "traits")
+RUNS = ("runs", "partial_runs")
+"""Kinds that record a run: one with a report, and one that only selected or trained."""
+CHEAP = (*RUNS, "contamination", "renderings", "prompts", "openings", "plans", "traits")
 """Kinds that are small, or that no link names: they are never orphans."""
 SCRATCH = "nait-*"
 """Folders of this package in the folder for temporary files."""

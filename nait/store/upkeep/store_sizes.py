@@ -8,9 +8,11 @@ from pathlib import Path
 
 from nait.core.errors import StoreError
 from nait.store.files.manifests import Artifact, read_artifact
-from nait.store.upkeep.inventory import StoredPlace, linked, orphans, places, reachable, sizes
+from nait.store.upkeep.inventory import RUNS, StoredPlace, linked, orphans, places, reachable, sizes
 
 EMPTY = "The store is empty."
+RESULTS = ("scores", "selections", "adapters")
+"""Kinds that commands on a run's folder read."""
 
 
 def by_kind(root: Path) -> str:
@@ -24,7 +26,22 @@ def orphans_by_kind(root: Path) -> str:
     Raises: StoreError without a store or for a damaged manifest.
     """
     _places(root)
-    return _table(orphans(root)) or "Every artifact is needed by a recorded run."
+    found = orphans(root)
+    return (
+        "\n".join([_table(found), *loss(found)]) if found else "Every artifact is needed by a recorded run."
+    )
+
+
+def loss(found: Sequence[StoredPlace]) -> list[str]:
+    """A line on what the removal of results breaks: jobs that did not end have no record in the store."""
+    kinds = {one.kind for one in found if one.state == "artifact"}
+    results = ", ".join(kind for kind in RESULTS if kind in kinds)
+    if not results:
+        return []
+    return [
+        f"The {results} are of jobs that did not end, or of an earlier version and without an evaluation. "
+        "Without them, nait explain, nait verify and nait publish refuse the folders of these jobs."
+    ]
 
 
 def by_run(root: Path) -> str:
@@ -37,13 +54,13 @@ def by_run(root: Path) -> str:
     size = Counter({one.path.name: 0 for one in found})
     for one in found:
         size[one.path.name] += one.size
-    needs = {one.address: reachable(made, [one.address]) for one in made if one.kind == "runs"}
+    needs = {one.address: reachable(made, [one.address]) for one in made if one.kind in RUNS}
     users = Counter(name for names in needs.values() for name in names)
     lines = [
         f"{one.address[:8]}  {_megabytes(sum(size[name] for name in needs[one.address]))}  "
         f"{_megabytes(sum(size[name] for name in needs[one.address] if users[name] == 1))}  {_name(one)}"
         for one in sorted(made, key=lambda one: str(one.manifest.get("created")))
-        if one.kind == "runs"
+        if one.kind in RUNS
     ]
     heading = f"{'run':<8}  {'needs':>15}  {'alone':>15}  selector target budget seed"
     return "\n".join([heading, *lines]) if lines else "There is no run in the store."
