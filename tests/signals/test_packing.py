@@ -76,9 +76,9 @@ def test_the_decoder_gets_only_real_tokens() -> None:
     net, rows = network("llama"), table()
     shapes = given_to(net)
     read(net, rows, [Embedding()], "always")
-    # Two rows and one of them alone, which shows that padding is not read; then two rows both ways: the trial.
-    assert [count for count, _ in shapes] == [2, 1, 2] + [1] * (len(shapes) - 3)
-    assert sum(width for _, width in shapes[4:]) == int(rows.lengths.sum())
+    # Two rows twice and one of them alone, which shows that padding is not read; then two rows both ways: the trial.
+    assert [count for count, _ in shapes] == [2, 2, 1, 2] + [1] * (len(shapes) - 4)
+    assert sum(width for _, width in shapes[5:]) == int(rows.lengths.sum())
 
 
 def test_a_decoder_that_attends_across_rows_gets_padded_batches(

@@ -35,6 +35,11 @@ def looking_ahead() -> Any:
     return net
 
 
+def words(*sizes: int) -> Any:
+    ids = [np.random.default_rng(size).integers(3, 60, size=size).tolist() for size in sizes]
+    return token_table(ids, [[i > 2 for i in range(len(row))] for row in ids], [False] * len(ids))
+
+
 def read(net: Any, padding: Any, *, apart: bool = False) -> list[np.ndarray]:
     with Runner(net, SIGNALS, padding=padding) as runner:
         batches = [[row] for row in WORDED] if apart else [WORDED]
@@ -48,7 +53,9 @@ def test_a_decoder_whose_positions_count_padding_is_read_with_padding_on_the_rig
     )
     for one, other in zip(read(net, "right"), read(net, "right", apart=True), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
-    with pytest.raises(ConfigError, match=r"bart reads padding on the left: a row's values change by \d"):
+    with pytest.raises(
+        ConfigError, match=r"bart reads padding on the left: the values of a text change by \d"
+    ):
         read(net, "left")
 
 
@@ -73,15 +80,34 @@ def test_the_check_of_a_pass_is_made_once_and_leaves_out_empty_rows() -> None:
         assert len(calls) == 1
         runner.read(TABLE, np.array([0, 1, 2, 3]))
         runner.read(TABLE, np.array([2, 3]))
-    assert len(calls) == 1 + (2 + 1) + 1
+    assert len(calls) == 1 + (3 + 1) + 1
+
+
+def test_a_model_that_looks_ahead_by_little_padding_in_16_bits_is_refused() -> None:
+    with (
+        Runner(looking_ahead().bfloat16(), SIGNALS) as runner,
+        pytest.raises(ModelError, match="behind a text"),
+    ):
+        runner.read(words(100, 99), np.array([0, 1]))
+
+
+def test_a_causal_model_that_reads_another_shape_otherwise_has_a_warning(caplog: Any) -> None:
+    """Dynamic RoPE encodes all positions of a batch by its width; kernels of other shapes round otherwise."""
+    rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0}
+    with Runner(made("LlamaConfig", max_position_embeddings=30, rope_parameters=rope), SIGNALS) as runner:
+        runner.read(words(70, 20), np.array([0, 1]))
+    assert "a row's values change by" in caplog.text
+    caplog.clear()
+    read(network("llama").bfloat16(), "right")
+    read(made("MixtralConfig", num_local_experts=4).bfloat16(), "left")
+    assert not caplog.text
 
 
 def test_a_batch_is_at_most_as_wide_as_the_longest_text() -> None:
     """70 tokens would be rounded to 72: GPT-2 has no such position, and dynamic RoPE encodes all in another way."""
     rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0}
     sizes = {"n_embd": HIDDEN, "n_layer": LAYERS, "n_head": 4, "n_positions": 70}
-    ids = [np.random.default_rng(size).integers(3, 300, size=size).tolist() for size in (70, 69, 20)]
-    table = token_table(ids, [[i > 2 for i in range(len(row))] for row in ids], [False] * 3)
+    table = words(70, 69, 20)
     for net in (
         made("GPT2Config", **sizes),
         made("LlamaConfig", max_position_embeddings=70, rope_parameters=rope),

@@ -116,9 +116,8 @@ def test_one_pass_serves_every_signal_and_target(
         s if s.reading.site == "residual" else project_on(s.reading, s.directions[:, 1:]) for s in signals
     ]
     together = x.measure(pool(), signals)
-    assert forwards == [
-        3
-    ]  # two rows and one of them alone, which shows that padding is not read; then all rows
+    # Two rows twice and one of them alone, which shows that padding is not read; then all rows.
+    assert forwards == [4]
     alone = extractor(folder, tmp_path / "alone").measure(pool(), signals[3:4])[0]
     np.testing.assert_allclose(together[3], alone, rtol=1e-6, atol=1e-6)
 

@@ -122,8 +122,13 @@ def collate(table: TokenTable, rows: Rows, *, fill_id: int, device: str, side: S
     mask = positions = None
     if side == "left":
         mask = tensors[2].long()
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        positions = positions_of(mask)
     return Batch(rows, tensors[0], tensors[1], first, last, prompt_end, tensors[2], mask, positions)
+
+
+def positions_of(mask: torch.Tensor) -> torch.Tensor:
+    """Positions [B, T] that do not count padding, from a mask [B, T] of real positions."""
+    return (mask.long().cumsum(dim=1) - 1).clamp(min=0)
 
 
 def _prompt_end(answer: npt.NDArray[np.bool_], start: Rows, lengths: Rows) -> Rows:
