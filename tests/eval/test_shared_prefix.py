@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from transformers import AutoModelForCausalLM
 
 from nait.eval.language_model.positions import automatic_tokens, fitting_tokens
 from nait.eval.language_model.shared_prefix import SharedPrefixLM, backend_warnings
@@ -93,6 +95,21 @@ def test_log_likelihoods_and_answers_are_the_harness_own(family: str) -> None:
     assert ours.generate_until(requests, disable_tqdm=True) == theirs.generate_until(
         requests, disable_tqdm=True
     )
+
+
+@pytest.mark.parametrize("family", ["gpt2", "opt"])
+def test_padding_has_no_position_beyond_the_context(family: str) -> None:
+    """Widths are rounded up: 86 tokens to 88, of which the model has 87."""
+    pairs = [("once upon a time " * 5)[:84], ("once upon a time " * 4)[:60]]
+    requests = [Instance("loglikelihood", {}, (text, " x"), i) for i, text in enumerate(pairs)]
+    context = max(len(tokenizer()(text)["input_ids"]) for text in pairs) + 2
+    config = copy.deepcopy(network(family).config)
+    config.max_position_embeddings = context
+    torch.manual_seed(0)
+    theirs, ours = models(AutoModelForCausalLM.from_config(config).eval())
+    assert ours.not_shared is None
+    wanted = [nats for nats, _ in theirs.loglikelihood(requests, True)]
+    assert [nats for nats, _ in ours.loglikelihood(requests, True)] == pytest.approx(wanted, abs=1e-5)
 
 
 def test_soft_capped_attention_is_the_harness_own() -> None:

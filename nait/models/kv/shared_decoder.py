@@ -65,20 +65,27 @@ class SharedDecoder:
     ) -> tuple[RowCache, torch.Tensor]:
         """Rows of `lengths` [B] tokens behind a prefix, padded on the right; and their output [B, T, D]."""
         rows = RowCache.of(lengths, prefix.cache, prefix.tokens, self.anatomy.layers)
-        return rows, self._run(rows, ids_bt, fresh=True)
+        return rows, self._run(rows, ids_bt, rows.lengths, fresh=True)
 
     def extend(self, rows: RowCache, ids_bt: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Output [B, T, D] of `lengths` [B] more tokens of each row, padded on the right."""
-        output = self._run(rows, ids_bt, fresh=False)
-        rows.lengths = rows.lengths + lengths
+        after = rows.lengths + lengths
+        output = self._run(rows, ids_bt, after, fresh=False)
+        rows.lengths = after
         return output
 
-    def _run(self, rows: RowCache, ids_bt: torch.Tensor, *, fresh: bool) -> torch.Tensor:
+    def _run(self, rows: RowCache, ids_bt: torch.Tensor, after: torch.Tensor, *, fresh: bool) -> torch.Tensor:
+        """Output [B, T, D] of these tokens, after which the rows have `after` [B] tokens behind the prefix.
+
+        Padding has the position of a row's last token: a model has no position beyond its context, or encodes all
+        others in another way.
+        """
+        last = (after + rows.prefix_tokens - 1)[:, None]
         step = rows.step(ids_bt.shape[1], soft_cap=self.soft_cap, fresh=fresh)
         with attending(self.decoder, step):
             output = self.decoder(
                 input_ids=ids_bt,
-                position_ids=rows.positions(step),
+                position_ids=rows.positions(step).minimum(last),
                 past_key_values=rows.cache(),
                 use_cache=True,
             ).last_hidden_state
