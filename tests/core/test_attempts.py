@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nait.store.attempts import NOTE, Attempt
+from tests.clocks import later_clock
 
 
 def written(folder: Path) -> Path:
@@ -46,14 +47,17 @@ def test_an_attempt_that_finds_nothing_kept_starts_at_zero(tmp_path: Path) -> No
     assert Attempt(tmp_path, kept=[]).facts() == {}
 
 
-def test_what_every_attempt_does_again_is_not_counted(tmp_path: Path) -> None:
+def test_what_every_attempt_does_again_is_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = later_clock(monkeypatch)
     first = Attempt(tmp_path, kept=[])
-    time.sleep(0.3)  # libraries, for example
+    later(1000)  # libraries, for example
     first.begin()
     kept = written(tmp_path)
     first.keep()
     second = Attempt(tmp_path, kept=[kept])
-    time.sleep(0.3)
+    later(1000)
     second.begin()
     second.keep()
-    assert Attempt(tmp_path, kept=[kept]).earlier_seconds < 0.3
+    assert Attempt(tmp_path, kept=[kept]).earlier_seconds < 1000

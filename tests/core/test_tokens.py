@@ -28,3 +28,12 @@ def test_a_row_is_its_own_slice() -> None:
     table = token_table([[1, 2], [], [3]], [[False, True], [], [True]], [False, False, True])
     assert [table.row(i)[0].tolist() for i in range(3)] == [[1, 2], [], [3]]
     assert np.asarray(table.truncated).tolist() == [False, False, True]
+
+
+def test_lengths_are_computed_once_and_no_reader_changes_them() -> None:
+    """Each batch of a pass reads the lengths of all rows: 2 ms a batch with a million rows."""
+    table = token_table([[1, 2], [], [3]], [[False, True], [], [False]], [False] * 3)
+    assert table.lengths is table.lengths
+    assert table.prompt_lengths.tolist() == [1, 0, 1]
+    assert (table.lengths.tolist(), table.longest) == ([2, 0, 1], 2)
+    assert not table.lengths.flags.writeable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from nait.eval.language_model.shared_prefix import SharedPrefixLM
 from nait.models.loading import LocalModel
 from nait.stages.evaluate import ANSWERS, evaluate
 from nait.store import Artifact, Store
+from tests.clocks import later_clock
 
 Make = Callable[..., LmEval]
 DRAWN = "do_sample: true, temperature: 0.9"
@@ -86,8 +86,10 @@ def test_an_interrupted_evaluation_resumes_after_its_finished_tasks(
 def test_the_cost_of_a_killed_attempt_does_not_contain_making_the_requests(
     evaluator: Make, model: LocalModel, calls: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    later = later_clock(monkeypatch)
+
     def slow(**given: Any) -> Any:
-        time.sleep(2.0)
+        later(1000)
         return asked(**given)
 
     monkeypatch.setattr("lm_eval.evaluator.evaluate", slow)
@@ -96,7 +98,7 @@ def test_the_cost_of_a_killed_attempt_does_not_contain_making_the_requests(
     with pytest.raises(KeyboardInterrupt):
         evaluate(model, None, evaluator=suite, store=store)
     calls.clear()
-    assert 0 < evaluate(model, None, evaluator=suite, store=store).manifest["earlier_seconds"] < 2.0
+    assert 0 < evaluate(model, None, evaluator=suite, store=store).manifest["earlier_seconds"] < 1000
 
 
 def test_damaged_answers_are_set_aside_and_asked_again(

@@ -133,7 +133,7 @@ def test_forwarded_tokens_include_padding_and_exclude_cached_prefixes() -> None:
     table = table_of(behind(FIRST, 40))
     prefixes = find_prefixes(table)
     batches = plan_by_prefix(table.lengths, 256, prefixes)
-    padded = sum(batch_width(table.lengths, rows) * len(rows) for rows in batches)
+    padded = sum(batch_width(table, rows) * len(rows) for rows in batches)
     assert forwarded_tokens(batches, table.lengths, NONE) == padded
     assert forwarded_tokens(batches, table.lengths, prefixes) == padded - 40 * len(FIRST)
 

@@ -22,6 +22,7 @@ from nait.training.checkpoints import latest, seal_checkpoint
 from nait.training.recipes.fine_tune import FineTune
 from nait.training.recipes.no_training import NoTraining
 from nait.training.trainer_run import deterministic_kernels, fit
+from tests.clocks import later_clock
 from tests.training.conftest import Records
 
 LORA = FineTune(
@@ -91,14 +92,16 @@ def test_a_killed_training_resumes_to_the_same_bytes(recipe: FineTune, train: Tr
 def test_the_cost_of_a_killed_attempt_does_not_contain_the_trainers_setup(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    later = later_clock(monkeypatch)
+
     def slow(*given: Any, **more: Any) -> Any:
-        time.sleep(1.0)
+        later(1000)
         return fit(*given, **more)
 
     monkeypatch.setattr("nait.training.recipes.fine_tune.fit", slow)
     with pytest.raises(KeyboardInterrupt):
         train(LORA, folder=tmp_path, tracker=Records(3))
-    assert 0 < train(LORA, folder=tmp_path)[1]["earlier_seconds"] < 1.0
+    assert 0 < train(LORA, folder=tmp_path)[1]["earlier_seconds"] < 1000
 
 
 def test_the_rate_of_a_resumed_run_covers_the_rows_and_seconds_of_all_attempts(rows: TokenTable) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,17 @@ class TokenTable:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    @property
+    @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Token counts [N]."""
-        return np.diff(self.starts).astype(np.int64)
+        """Token counts [N], read-only. Kept: each batch reads them, of all rows."""
+        lengths = np.diff(self.starts).astype(np.int64)
+        lengths.flags.writeable = False
+        return lengths
+
+    @cached_property
+    def longest(self) -> int:
+        """Tokens of the longest row; 0 without rows."""
+        return int(self.lengths.max(initial=0))
 
     @property
     def answer_tokens(self) -> npt.NDArray[np.int64]:
@@ -53,7 +61,7 @@ class TokenTable:
     @property
     def prompt_lengths(self) -> npt.NDArray[np.int64]:
         """Counts [N] of tokens before the first answer token; the row's length when it has no answer token."""
-        first = self.lengths
+        first = self.lengths.copy()
         for at in range(0, len(self), BLOCK_ROWS):
             starts = np.asarray(self.starts[at : at + BLOCK_ROWS + 1])
             places = np.flatnonzero(self.answer[int(starts[0]) : int(starts[-1])]) + int(starts[0])

@@ -35,12 +35,12 @@ def width_of(longest: int) -> int:
     return -(-longest // step) * step
 
 
-def batch_width(lengths: npt.NDArray[np.int64], rows: Rows) -> int:
-    """Padded width (tokens) of a batch of these rows: at most that of the longest of all rows, which fits the model.
+def batch_width(table: TokenTable, rows: Rows) -> int:
+    """Padded width (tokens) of a batch of these rows: at most that of the table's longest, which fits the model.
 
     Beyond its context, a model has no positions, or encodes all of them in another way.
     """
-    return min(width_of(int(lengths[rows].max())), int(lengths.max()))
+    return min(width_of(int(table.lengths[rows].max())), table.longest)
 
 
 def plan(lengths: npt.NDArray[np.int64], batch_tokens: int) -> list[Rows]:
@@ -103,8 +103,7 @@ def collate(table: TokenTable, rows: Rows, *, fill_id: int, device: str, side: S
     """The batch of these rows of `table`, on `device`."""
     import torch
 
-    every = table.lengths
-    lengths, width = every[rows], batch_width(every, rows)
+    lengths, width = table.lengths[rows], batch_width(table, rows)
     ids = np.full((len(rows), width), fill_id, dtype=np.int64)
     answer = np.zeros((len(rows), width), dtype=bool)
     start = np.zeros(len(rows), dtype=np.int64) if side == "right" else width - lengths

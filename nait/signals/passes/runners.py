@@ -170,7 +170,7 @@ class Runner:
 
     def begin(self, table: TokenTable, rows: Rows) -> list[HostTransfer]:
         """Values of these rows, in one or more parts: out of memory halves the batch and logs a warning."""
-        width = batch_width(table.lengths, rows)
+        width = batch_width(table, rows)
         return self.fit.read(lambda part: HostTransfer(self._read(table, part)), rows, width=width)
 
     def meter_seconds(self) -> list[dict[str, Any]]:

@@ -62,8 +62,7 @@ class MicroBatch:
 
 def padded(table: TokenTable, rows: Rows, *, fill_id: int, device: Any) -> MicroBatch:
     """The rows as a batch, padded on the right, at most as wide as the table's longest row: that fits the model."""
-    lengths = table.lengths
-    width = batch_width(lengths, rows)
+    width = batch_width(table, rows)
     ids = np.full((len(rows), width), fill_id, dtype=np.int64)
     for b, row in enumerate(rows):
         own, _ = table.row(int(row))
