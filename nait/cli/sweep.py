@@ -122,7 +122,8 @@ class Sweep(Callback):  # type: ignore[misc]
             sys.exit(1 if refused is None else 2)
 
     def _summarise(self, config: DictConfig, folder: Path, failures: Sequence[tuple[str, Exception]]) -> None:
-        failed = failed_jobs(failures, self.jobs)
+        lines = failed_jobs(failures)
+        failed = "\n- ".join([f"\nFailed jobs, of {self.jobs}:", *lines]) if lines else ""
         if config.plan:
             from nait.core.estimates.plans import predicted_total
 
@@ -145,13 +146,14 @@ class Sweep(Callback):  # type: ignore[misc]
         records = self._files(config).written(RUN)
         for path in records if failures else ():
             settle(path.parent)  # of a killed process
+        if len(records) < self.jobs and not failed:
+            lines = [f"Failed before it began: {counted(self.jobs - len(records), 'job')}."]
+            failed = f"\n{lines[0]}"
         text = summarise_sweep(
-            folder, records, store=str(config.paths.store), reporter=build(config.report),
+            folder, records, failed=lines, store=str(config.paths.store), reporter=build(config.report),
             tracker=build(config.tracking),
             config={str(key): value for key, value in plain.items()},
         )  # fmt: skip
-        if len(records) < self.jobs and not failed:
-            text += f"\nFailed before it began: {counted(self.jobs - len(records), 'job')}."
         print(visible(text + failed), file=sys.stdout)  # noqa: T201  # the leaderboard belongs on stdout
 
 
@@ -164,21 +166,18 @@ def portable(error: Exception) -> Exception:
     return error
 
 
-def failed_jobs(failures: Sequence[tuple[str, Exception]], jobs: int) -> str:
-    """Which jobs of a sweep failed and why: a line each, or one for jobs with the same error; "" without any."""
-    if not failures:
-        return ""
+def failed_jobs(failures: Sequence[tuple[str, Exception]]) -> list[str]:
+    """Which jobs of a sweep failed and why: a line for each error."""
     reasons: dict[str, list[str]] = {}
     for job, error in failures:
         known = isinstance(error, NaitError)
         reason = str(error) if known else f"{type(error).__name__}: {first_line(error)}"
         reasons.setdefault(masked(reason), []).append(masked(job))
-    lines = [
-        f"- {', '.join(filter(None, names[:SHOWN_JOBS])) or 'the only job'}"
+    return [
+        f"{', '.join(filter(None, names[:SHOWN_JOBS])) or 'the only job'}"
         f"{f' and {len(names) - SHOWN_JOBS} more' if len(names) > SHOWN_JOBS else ''}: {reason}"
         for reason, names in reasons.items()
     ]
-    return "\n".join([f"\nFailed jobs, of {jobs}:", *lines])
 
 
 def progress(done: int, jobs: int, seconds: float) -> str:

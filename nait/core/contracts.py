@@ -451,6 +451,11 @@ class Divisible(Protocol):
 
 
 class Reporter(Protocol):
-    """Writes a leaderboard of the store's runs (None: all) into `folder` and returns the text to print."""
+    """Writes a leaderboard of the store's runs (None: all) into `folder` and returns the text to print.
 
-    def report(self, store: Any, runs: Sequence[str] | None, folder: Path) -> str: ...
+    `failed`: lines on the jobs of a sweep that have no result, for the files; the caller prints them.
+    """
+
+    def report(
+        self, store: Any, runs: Sequence[str] | None, folder: Path, *, failed: Sequence[str] = ()
+    ) -> str: ...

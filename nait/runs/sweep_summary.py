@@ -40,23 +40,24 @@ def summarise_sweep(
     reporter: Reporter,
     tracker: Tracker,
     config: Mapping[str, Any],
+    failed: Sequence[str] = (),
 ) -> str:
-    """Leaderboard of a sweep's jobs, tracked as its own run. Failed jobs are listed.
+    """Leaderboard of a sweep's jobs, tracked as its own run. Its files and its text list the jobs without a result.
 
-    `folder`: the sweep's. `records`: the `run.json` of each job.
+    `folder`: the sweep's. `records`: the `run.json` of each job. `failed`: lines on failed jobs, which the caller
+    prints.
     """
     found = [read_json(path) for path in records]
     runs = [str(record["links"]["run"]) for record in found if record["links"].get("run")]
-    failed = [
+    ended = [
         f"{record['selector']} (seed {record['seed']})" for record in found if record["status"] != "done"
     ]
+    recorded = [f"Failed: {', '.join(ended)}."] if ended else []
     text = "No job reached a result."
     if runs:
-        text = report(reporter, Store(store), runs, folder / REPORT)
+        text = report(reporter, Store(store), runs, folder / REPORT, failed=[*failed, *recorded])
         _track(folder, found, tracker, config)
-    return text + (
-        f"\nFailed: {', '.join(failed)}. See the logs in their folders under {folder}." if failed else ""
-    )
+    return text + (f"\n{recorded[0]} See the logs in their folders under {folder}." if recorded else "")
 
 
 def _track(folder: Path, jobs: list[dict[str, Any]], tracker: Tracker, config: Mapping[str, Any]) -> None:

@@ -37,7 +37,12 @@ def record_partial_run(store: Store, links: Mapping[str, str | None], labels: Ma
     return store.produce("partial_runs", key, lambda _: {"links": dict(links), "labels": dict(labels)})
 
 
-def report(reporter: Reporter, store: Store, runs: Sequence[str] | None, folder: Path) -> str:
-    """Write the report's files into `folder` and return the text to print. `runs`: addresses; None: all runs."""
+def report(
+    reporter: Reporter, store: Store, runs: Sequence[str] | None, folder: Path, *, failed: Sequence[str] = ()
+) -> str:
+    """Write the report's files into `folder` and return the text to print. `runs`: addresses; None: all runs.
+
+    `failed`: lines on jobs without a result.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    return reporter.report(store, runs, folder)
+    return reporter.report(store, runs, folder, failed=failed)

@@ -13,6 +13,7 @@ from nait.store import Artifact, Store, write_text
 from nait.sweeps.grouping.collect import NO_RUNS, sheets
 from nait.sweeps.grouping.identities import reference
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, seconds, tabulated, written
+from nait.sweeps.render.markdown import failed_section
 from nait.sweeps.render.report_document import Table
 from nait.sweeps.stored_runs.cost_ledger import (
     Amount,
@@ -46,8 +47,10 @@ UNKNOWN = "Wh: blank where a device reports no energy."
 class Costs:
     """Writes `costs.md`, the costs of every run of the store, including runs that only selected."""
 
-    def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
-        """Write `costs.md` into `folder` and return the table to print."""
+    def report(
+        self, store: ReadableStore, runs: Sequence[str] | None, folder: Path, *, failed: Sequence[str] = ()
+    ) -> str:
+        """Write `costs.md` into `folder` and return the table to print. `failed`: lines on jobs without a result."""
         loaded = RunSet.load(store, runs)
         found = sheets(loaded)
         tables = [(f"Table {one.number}: {one.head.text}", amortised(loaded, one.rows)) for one in found]
@@ -69,7 +72,8 @@ class Costs:
             ]
             return "\n\n".join(filter(None, [*parts, *(written(text, form) for text in captions)])) or NO_RUNS
 
-        write_text(folder / "costs.md", f"# Costs\n\n{text(MARKDOWN, '## ')}\n")
+        parts = ["# Costs", *failed_section(failed), text(MARKDOWN, "## ")]
+        write_text(folder / "costs.md", "\n\n".join(parts) + "\n")
         return f"{text('simple', '')}\nCosts: {folder / 'costs.md'}"
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from nait.core.inputs.visible_text import visible
 
+FAILED = "Failed jobs"
+"""The heading of the jobs of a sweep that have no result."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
 _ESCAPED = {"|": "\\|", "`": "\\`", "*": "\\*", "~": "\\~"}
 """A backslash is written as an entity: it would otherwise cancel the escape of the next character."""
@@ -31,6 +33,11 @@ def code(text: str) -> str:
     """The text as inline code; a backtick, which would end it, becomes an apostrophe."""
     one_line = visible(" ".join(text.split())).replace("|", "\\|")
     return f"`{one_line.replace('`', chr(39))}`"
+
+
+def failed_section(failed: Sequence[str]) -> list[str]:
+    """A section with these lines on jobs without a result; none without them."""
+    return [f"## {FAILED}\n\n" + "\n".join(f"- {escaped(line)}" for line in failed)] if failed else []
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]], *, copied: bool = False) -> str:

@@ -16,6 +16,7 @@ from nait.sweeps.analyses.pairs import pairwise
 from nait.sweeps.analyses.transfer import as_csv as transfer_csv
 from nait.sweeps.analyses.transfer import matrices
 from nait.sweeps.render.leaderboard_tables import tabulated
+from nait.sweeps.render.markdown import FAILED
 from nait.sweeps.render.report_document import Block, Document, Notes, Section, as_html, as_latex, as_markdown
 from nait.sweeps.reports.answer import answered
 from nait.sweeps.reports.leaderboard import Leaderboard, Measured, measured
@@ -51,13 +52,15 @@ class Report:
     benchmarks: Benchmarks = field(default_factory=dict)
     reasoning: Sequence[str] = REASONING
 
-    def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
+    def report(
+        self, store: ReadableStore, runs: Sequence[str] | None, folder: Path, *, failed: Sequence[str] = ()
+    ) -> str:
         """Write all files into `folder`, in place of an earlier report's, and return the tables to print."""
         loaded = RunSet.load(store, runs)
         found = measured(loaded, self.control)
-        printed = self._board.write(found, folder)
+        printed = self._board.write(found, folder, failed=failed)
         predicted = validities(loaded, self.benchmarks)
-        document = self.document(loaded, found, predicted)
+        document = self.document(loaded, found, predicted, failed=failed)
         for file in sorted(folder.iterdir()):
             if OPTIONAL.fullmatch(file.name):  # of an earlier report, which may have had more
                 file.unlink()
@@ -85,9 +88,17 @@ class Report:
         return Leaderboard(self.headlines_only, self.control, self.benchmarks)
 
     def document(
-        self, runs: RunSet, found: Sequence[Measured], predicted: Sequence[Validity] = ()
+        self,
+        runs: RunSet,
+        found: Sequence[Measured],
+        predicted: Sequence[Validity] = (),
+        *,
+        failed: Sequence[str] = (),
     ) -> Document:
-        """The content of the report, table by table, without empty sections. `predicted`: what scores predict."""
+        """The content of the report, table by table, without empty sections.
+
+        `predicted`: what scores predict. `failed`: lines on jobs without a result.
+        """
         models = sorted({one.sheet.head.model for one in found})
         sections = [Section("Tables", overview(found))] if len(found) > 1 else []
         for one in found:
@@ -95,7 +106,11 @@ class Report:
             mark = f"-{one.sheet.number}" if one.of > 1 else ""
             sections += [section.marked(several, mark) for section in self._sections(runs, one)]
         blocks = (*validity_blocks(predicted), Notes(tuple(unmeasured(runs))))
-        sections[:0] = [*self._answers(runs, found), Section("Does a score predict?", blocks)]
+        sections[:0] = [
+            Section(FAILED, (Notes(tuple(failed)),) if failed else ()),
+            *self._answers(runs, found),
+            Section("Does a score predict?", blocks),
+        ]
         return Document.of("Which data to tune on: " + ", ".join(models), sections)
 
     def _answers(self, runs: RunSet, found: Sequence[Measured]) -> list[Section]:

@@ -21,7 +21,7 @@ from nait.store.jsonable import plain
 from nait.sweeps.grouping.collect import NO_RUNS, Sheet, outcomes, sheets
 from nait.sweeps.grouping.names import some
 from nait.sweeps.render.leaderboard_tables import MARKDOWN, differences, long, wide
-from nait.sweeps.render.markdown import escaped
+from nait.sweeps.render.markdown import escaped, failed_section
 from nait.sweeps.render.means_csv import as_means_csv
 from nait.sweeps.render.table_notes import notes
 from nait.sweeps.stats.aggregates import Line, summarise
@@ -69,18 +69,26 @@ class Leaderboard:
     control: str = CONTROL
     benchmarks: Benchmarks = field(default_factory=dict)
 
-    def report(self, store: ReadableStore, runs: Sequence[str] | None, folder: Path) -> str:
+    def report(
+        self, store: ReadableStore, runs: Sequence[str] | None, folder: Path, *, failed: Sequence[str] = ()
+    ) -> str:
         """Write the files, with every task, and return the tables to print."""
-        return self.write(measured(RunSet.load(store, runs), self.control), folder)
+        return self.write(measured(RunSet.load(store, runs), self.control), folder, failed=failed)
 
-    def write(self, found: Sequence[Measured], folder: Path) -> str:
-        """Write the files of these tables and return the text to print."""
+    def write(self, found: Sequence[Measured], folder: Path, *, failed: Sequence[str] = ()) -> str:
+        """Write the files of these tables and return the text to print.
+
+        `failed`: lines on jobs without a result, for `leaderboard.md`.
+        """
         rows = once([row for one in found for row in one.rows])
         write_json(folder / "leaderboard.json", plain([as_record(row) for row in rows]))
         write_text(folder / "leaderboard.csv", as_csv(rows))
         write_text(folder / "means.csv", as_means_csv([one.lines for one in found], control=self.control))
         written = [part for one in found for part in self._parts(one, form=MARKDOWN)] or [NO_RUNS]
-        write_text(folder / "leaderboard.md", "\n\n".join(["# Leaderboard", *written]) + "\n")
+        write_text(
+            folder / "leaderboard.md",
+            "\n\n".join(["# Leaderboard", *failed_section(failed), *written]) + "\n",
+        )
         printed = [part for one in found for part in self._parts(one, form="simple")] or [NO_RUNS]
         return "\n\n".join(printed) + f"\nLeaderboard: {folder / 'leaderboard.md'}"
 

@@ -10,7 +10,9 @@ import pytest
 
 from nait.runs.sweep_summary import differences_of, summarise_sweep
 from nait.store import Store, write_json
+from nait.sweeps.analyses.cost_table import Costs
 from nait.sweeps.reports.full_report import Report
+from nait.sweeps.reports.leaderboard import Leaderboard
 from nait.tracking.trackers import combined
 from tests.sweeps.fixtures import put
 from tests.tracking.test_wandb import history, logs, of_kind, records
@@ -33,6 +35,23 @@ def sweep(tmp_path: Path) -> Path:
         folder, records, store=str(store.root), reporter=Report(), tracker=tracker, config={"group": None}
     )
     return folder
+
+
+def test_the_files_name_jobs_without_a_result(sweep: Path, tmp_path: Path) -> None:
+    record = json.loads((sweep / "nait-math" / "run.json").read_text())
+    write_json(sweep / "nait-math" / "run.json", {**record, "status": "failed", "seed": 7, "links": {}})
+    for reporter in (Report(), Leaderboard(), Costs()):
+        summarise_sweep(
+            sweep, sorted(sweep.glob("*/run.json")), store=str(tmp_path / "store"), reporter=reporter,
+            tracker=combined(str(sweep), mode="disabled"), config={"group": None},
+            failed=["selector=less: <b>no memory</b>"],
+        )  # fmt: skip
+        names = ("costs.md",) if isinstance(reporter, Costs) else ("leaderboard.md",)
+        for name in (*names, *(("report.html", "report.md") if isinstance(reporter, Report) else ())):
+            text = (sweep / "report" / name).read_text()
+            assert "Failed jobs" in text, name
+            assert "selector=less: &lt;b&gt;no memory" in text, name
+            assert "nait (seed 7)" in text, name
 
 
 def test_the_files_hold_the_leaderboard_and_the_matrix_as_tables(sweep: Path) -> None:

@@ -249,6 +249,10 @@ def test_the_jobs_after_a_failed_batch_run_too(nait: Run, tmp_path: Path) -> Non
     )
     (board,) = (tmp_path / "runs").rglob("leaderboard.json")
     assert [row["selector"] for row in json.loads(board.read_text())] == ["random", "length"]
+    for file in ("leaderboard.md", "report.md", "report.html"):
+        text = " ".join((board.parent / file).read_text().split())
+        assert "Failed jobs" in text, file
+        assert "selector=scores selector.path=nowhere.parquet" in text, file
 
 
 PARALLEL = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "tracking=files")
