@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from hydra.core.utils import JobReturn
-from hydra_plugins.nait import covering, launcher_error, targets_of
+from hydra_plugins.nait import check_evaluation, covering, launcher_error, targets_of
+from omegaconf import OmegaConf
 
 import nait.cli.config.resolvers  # noqa: F401  # registers them
 from nait.cli.command.command_line import hydra_line, split
@@ -224,6 +225,19 @@ def test_an_evaluation_is_not_checked_where_no_job_evaluates(nait: Run, home: Pa
     own = [word for word in given(home) if not word.startswith("eval")]
     done = nait("-m", *own, *words, bare=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_server_that_jobs_on_other_machines_ask_is_not_asked_from_this_one() -> None:
+    loader = loader_of()
+    config = compose(loader, ["eval=nano", "eval.backend=endpoint"])
+    with pytest.raises(ConfigError, match=r"eval\.backend=endpoint needs it"):
+        check_evaluation(config, [])
+    OmegaConf.update(config, "hydra.launcher._target_", "hydra_plugins.submitit.SlurmLauncher")
+    check_evaluation(config, [])
+    config.eval.tasks = ["nano_maths"]
+    config.eval.backend = "shared_prefix"
+    with pytest.raises(ConfigError, match="unknown task 'nano_maths'"):
+        check_evaluation(config, [])
 
 
 def test_a_failed_job_leaves_the_others_their_leaderboard(nait: Run, tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ from nait.cli.config.saved_config import mask_saved
 from nait.core.errors import ConfigError, NaitError
 
 GROUPS = ("data", "model", "target")
+LOCAL = ("BasicLauncher", "JoblibLauncher")
+"""Launchers whose jobs run on this machine."""
+SERVERS = ("vllm", "endpoint")
+"""Backends of an evaluation that need another program."""
 TARGETS = ("target", "target.path", "target.paths", "target.capabilities")
 HELD_OUT = "nait.eval.held_out.HeldOut"
 OWN_BENCHMARKS = (
@@ -101,12 +105,15 @@ class Sweeper(BasicSweeper):  # type: ignore[misc]
 def check_evaluation(config: DictConfig, checked: list[Any]) -> None:
     """Check a job's evaluation, if it has one that is known before its rows are read and not yet in `checked`.
 
+    Servers of jobs on other machines are left to the jobs: this machine may not reach them.
+
     Raises: ConfigError for unknown tasks, missing data and the like.
     """
     if "evaluate" not in config.stages or not config.eval or config.eval.get("_target_") == HELD_OUT:
         return
     settings = resolve(config.eval, "eval")
-    if settings not in checked:
+    here = str(config.hydra.launcher._target_).endswith(LOCAL)
+    if settings not in checked and (here or settings.get("backend") not in SERVERS):
         checked.append(settings)
         build(settings).check()
 
