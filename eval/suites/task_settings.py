@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from nait.core.errors import ConfigError
@@ -67,8 +68,9 @@ def check_numbers(key: str, setting: object) -> None:
             check_whole(f"eval.{key}" + (f".{name}" if name else ""), count, least=1)
 
 
-EXAMPLES_VERSION = 2
-"""Since 2, no item is among its own few-shot examples in tasks that draw these from the evaluated split."""
+EXAMPLES_VERSION, PROCESSED_VERSION = 2, 3
+"""Since 2, no item is among its own few-shot examples in tasks that draw these from the evaluated split. Since 3,
+nor in tasks that shuffle the choices of an item at each reading, such as GPQA."""
 
 
 def examples_version(task: Task, shown: int) -> dict[str, int]:
@@ -79,6 +81,9 @@ def examples_version(task: Task, shown: int) -> dict[str, int]:
     split = examples.get("split") or config.get("fewshot_split")
     if not shown or (not split and examples.get("samples")):
         return {}
+    drawn, evaluated = _drawn_and_evaluated(config, split)
+    if drawn == evaluated and config.get("process_docs"):
+        return {"examples": PROCESSED_VERSION}
     return {"examples": EXAMPLES_VERSION} if _offers_the_item(config, split) else {}
 
 
@@ -87,9 +92,14 @@ def _offers_the_item(config: Mapping[str, Any], split: str | None) -> bool:
 
     It leaves it out where `split`, the split that the file names for examples, is `test_split`, or neither is named.
     """
+    drawn, evaluated = _drawn_and_evaluated(config, split)
+    return bool(drawn) and drawn == evaluated and split != config.get("test_split")
+
+
+def _drawn_and_evaluated(config: Mapping[str, Any], split: str | None) -> tuple[str | None, str | None]:
+    """The splits of a task's examples and of its items. `split`: that which the file names for examples."""
     test, validation = config.get("test_split"), config.get("validation_split")
-    drawn = split or config.get("training_split") or validation or test
-    return bool(drawn) and drawn == (test or validation) and split != test
+    return split or config.get("training_split") or validation or test, test or validation
 
 
 def leave_items_out(built: Any) -> None:
@@ -101,8 +111,32 @@ def leave_items_out(built: Any) -> None:
     if own is None or (not own.split and own.samples is not None):
         return
     settings = {name: getattr(config, name) for name in ("test_split", "validation_split", "training_split")}
+    drawn, evaluated = _drawn_and_evaluated(settings, own.split)
     if _offers_the_item(settings, own.split):
-        config.test_split = own.split = config.test_split or config.validation_split
+        config.test_split = own.split = evaluated
+    sampler = getattr(built, "sampler", None)
+    processed = drawn == evaluated and config.process_docs is not None
+    if sampler is not None and processed and config.num_fewshot:
+        sampler.rm_eval_doc = partial(_without_item, _identifying(built.dataset[drawn], sampler.df))
+
+
+def _identifying(rows: Any, items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns of a split that its processed items still have, if nearly all differ in them; else none."""
+    held = [name for name in getattr(rows, "column_names", ()) if all(name in item for item in items)]
+    distinct = {repr([item[name] for name in held]) for item in items}
+    return held if len(distinct) > 0.9 * len(items) else []
+
+
+def _without_item(
+    columns: Sequence[str], item: Mapping[str, Any], pool: Iterable[Mapping[str, Any]], n: int | None = None
+) -> list[Mapping[str, Any]]:
+    """The first `n` of the pool's items (None: all) without this one: equal, or of the same values in `columns`."""
+    known = [name for name in columns if name in item]
+
+    def is_item(other: Mapping[str, Any]) -> bool:
+        return other == item or (bool(known) and all(other[name] == item[name] for name in known))
+
+    return [other for other in pool if not is_item(other)][:n]
 
 
 def check_examples(name: str, built: Any) -> None:

@@ -82,6 +82,38 @@ def test_no_item_shows_its_own_answer_in_its_prompt(
     assert [text.count(f"Is {i} large?") for i, text in enumerate(prompts)] == [1] * 8
 
 
+SHUFFLES = """
+import random
+rng = random.Random(0)
+def shuffled(rows):
+    def choices(row):
+        found = ["yes", "no", "perhaps", "never"]
+        rng.shuffle(found)
+        return {"choices": found, "target": found.index("yes")}
+    return rows.map(choices)
+"""
+
+
+@pytest.mark.parametrize("sampler", ["default", "first_n"])
+def test_no_item_is_its_own_example_where_a_task_shuffles_its_choices(
+    sampler: str, evaluator: Make, task_folder: Path
+) -> None:
+    """As GPQA: the harness compares whole items, and each reading of them has other choices."""
+    (task_folder / "shuffles.py").write_text(SHUFFLES)
+    (task_folder / "own.yaml").write_text(
+        "include: _letters_yaml\ntask: toy_own\ndataset_name: large\ntest_split: test\nfewshot_split: test\n"
+        "process_docs: !function shuffles.shuffled\ndoc_to_choice: choices\ndoc_to_target: target\n"
+        f"fewshot_config: {{split: test, sampler: {sampler}}}\n"
+    )
+    suite = evaluator(tasks=["toy_own"], num_fewshot=3, trust_task_code=True)
+    assert suite.key()["tasks"]["toy_own"]["examples"] == 3
+    with suite._tasks() as tasks:
+        task = tasks["toy_own"]
+        prompts = [task.fewshot_context(doc, num_fewshot=3) for doc in task.eval_docs]
+    assert [text.count("Is ") for text in prompts] == [4] * 8
+    assert [text.count(f"Is {i} large?") for i, text in enumerate(prompts)] == [1] * 8
+
+
 def test_the_split_named_by_the_advice_evaluates(evaluator: Make, model_folder: Path, tmp_path: Path) -> None:
     model = LocalModel(str(model_folder), device="cpu", max_length=96)
     suite = evaluator(tasks=["toy_sums"], num_fewshot=3, limit=1, max_gen_toks=1)
