@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -20,7 +20,14 @@ UNITS: tuple[Unit, ...] = ("answer_tokens", "tokens", "characters")
 
 @dataclass(frozen=True)
 class Length:
-    """A row's length: tokens of the answer or of the whole text (cut at max_length), or characters of the answer."""
+    """A row's length as it is written: tokens of the answer or of the whole text, or characters of the answer.
+
+    No length is cut at the model's `max_length`: cut ones would rank long answers by the shortness of their prompts.
+    The model's tokenizer and the run's template define the tokens.
+    """
+
+    version: ClassVar[int] = 2
+    """Since 2, tokens are counted beyond `max_length`."""
 
     unit: Unit = "answer_tokens"
 
@@ -34,8 +41,9 @@ class Length:
                 [sum(len(turn.answer) for turn in row.turns if turn.trained) for row in pool.examples]
             )
         else:
-            table = extractor.tokens(pool)
+            table = extractor.under(uncut=True).tokens(pool)
             lengths = table.answer_tokens if self.unit == "answer_tokens" else table.lengths
         return one_column(
-            pool, lengths.astype(np.float64), {}, unit=self.unit.replace("_", " "), definition="length of the row"
+            pool, lengths.astype(np.float64), {}, unit=self.unit.replace("_", " "),
+            definition="length of the row, not cut at max_length",
         )  # fmt: skip

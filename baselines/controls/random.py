@@ -48,6 +48,7 @@ class LengthMatched:
     """Random rows with the lengths of the rows that another method, `like`, ranks: the first k match its first k.
 
     Each row that `like` ranks is replaced by a random row from the same bin of token lengths (relative width WIDTH).
+    Lengths are those that the model reads, cut at `max_length`: training on the rows sees no more of them.
     This control has the same gain as `like` if the gain comes from length alone. Several columns are ranked by their
     best rank, and columns of single reference rows (RDS+) in turn, as the method's preset ranks them.
     """

@@ -67,6 +67,7 @@ def order(name: str) -> Order:
 def budget(*, top: float | str | None = None, rows: int | None = None, tokens: int | None = None) -> Budget:
     """A budget: a share of the pool, a number of rows, or a number of answer tokens; a tenth without any of them.
 
+    Answers count up to the model's `max_length`, beyond which training does not read.
     It is called with a ranking and the answer tokens [N] of the pool, and returns a number of rows.
     """
     size = AskedSize(*(None if one is None else str(one) for one in (top, rows, tokens)))

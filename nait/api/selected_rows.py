@@ -54,7 +54,8 @@ class Selected:
         """One line per row of the pool that can be read, in the order of ids.
 
         Columns: `id`; `row`, the row's number in the pool, from 0; `score:TARGET` (unit: `diagnostics["unit"]`);
-        `rank`, from 1, best first; `selected`; `answer_tokens`; `reason`, why a row cannot be selected.
+        `rank`, from 1, best first; `selected`; `answer_tokens`, cut at the model's `max_length`; `reason`, why a
+        row cannot be selected.
         """
         import pandas as pd
 
@@ -115,7 +116,7 @@ def select(
       the name of a target preset or a folder of exported directions.
     - `model`: a model's folder, its Hub id, or a preset such as "nano".
     - `top`, `rows`, `tokens`: how much to select, at most one of them: a share of the pool, a number of rows, or a
-      number of answer tokens. Without one: a tenth of the pool.
+      number of answer tokens, each answer cut at the model's `max_length`. Without one: a tenth of the pool.
     - `method`: a selector of `nait ls selectors`.
     - `store`: the folder of artifacts (default: `store`, or NAIT_STORE). Stored measurements are not repeated.
     - `overrides`: further keys of `nait run`, such as "model.max_length=1024".

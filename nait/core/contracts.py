@@ -27,6 +27,7 @@ class Order(Protocol):
 
 class Budget(Protocol):
     """A pure function that returns the number of rows to select. `answer_tokens` [N] covers the whole pool.
+    They are those that training reads: an answer is cut at the model's length limit.
 
     `label` names the budget in tables, such as "10%" or "500 rows". Different budgets need different labels: a
     leaderboard groups runs by label.
@@ -56,13 +57,13 @@ class Extractor(Protocol):
         """The part of a key that determines the token ids of `examples`: model, template, length limit, texts."""
 
     def tokens(self, examples: Pool | Target) -> TokenTable:
-        """The token ids of the examples' texts."""
+        """The token ids of the examples' texts, cut at the length limit: what the model reads."""
 
     def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
         """Token counts [N] before the first answer token."""
 
     def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
-        """Token counts [N] of the texts."""
+        """Token counts [N] of the texts, cut at the length limit."""
 
     def measure(self, examples: Pool | Target, signals: Sequence[Any]) -> list[npt.NDArray[Any]]:
         """One array [N, ...] per signal. All signals that the store lacks are measured in one pass."""
@@ -77,7 +78,7 @@ class Extractor(Protocol):
 
     def under(
         self, *, template: Any = None, max_length: int | None = None, room_for: Any = None, allowance: int = 0,
-        end_token: bool = False,
+        end_token: bool = False, uncut: bool = False,
     ) -> Extractor:  # fmt: skip
         """A view of other texts of the same examples.
 
@@ -86,6 +87,7 @@ class Extractor(Protocol):
         - `room_for`: a template whose prompt must also fit. Texts are cut at max_length - n + `allowance` tokens,
           where n is the length of the row's prompt in that template.
         - `end_token`: texts end with the end token.
+        - `uncut`: texts have no length limit, so their tokens can be counted, but not measured.
         """
 
     def on(self, model: Model) -> Extractor:

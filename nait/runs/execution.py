@@ -193,17 +193,22 @@ class Execution:
         return mismatch
 
     def _of_selection(self, selection: Selection | None) -> list[str]:
-        """Warnings of a selection with other rows than its budget says, and of one that ids decide.
+        """Warnings of a selection: of cut texts, of other rows than its budget says, of equal scores.
 
         `full` has no budget.
         """
         job, selector = self.job, self.job.parts.selector
-        if selection is None or selector.exhaustive:
+        if selection is None:
             return []
+        made = job.store.find("selections", str(self.record.links["selection"]))
+        cut = list(made.manifest["warnings"]) if made else []
+        if selector.exhaustive:
+            return cut
         found = job.store.find("scores", str(self.record.links["scores"]))
         eligible = len(job.pool) - sum(found.manifest["ineligible"].values()) if found else None
         searched = found is not None and len(found.manifest["targets"]) <= TIED_COLUMNS
         return [
+            *cut,
             *shortfall(selector.budget, len(selection), len(job.pool), eligible=eligible),
             *(tie_warnings(read_scores(found)[0], selector.order, selection) if found and searched else []),
         ]

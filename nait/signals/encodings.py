@@ -16,6 +16,7 @@ import numpy.typing as npt
 from nait.core.contracts import Model
 from nait.core.dataset.examples import Pool, Target
 from nait.core.dataset.token_table import TokenTable
+from nait.core.errors import ConfigError
 from nait.models.prompts.templates import Template, ended
 from nait.models.tokens.encoding import VERSION, encode_blocks
 from nait.signals.lineage import Lineage
@@ -23,11 +24,15 @@ from nait.signals.runtime.loaded_model import LoadedModel
 from nait.signals.token_store import read_tokens, write_tokens
 from nait.store import Store
 
+UNCUT = 2**62
+"""A length limit above any text's tokens."""
+
 
 @dataclass(frozen=True)
 class Encodings:
     """Token tables of pools (under `template`) and targets (under `reference_template`), cut at `max_length` tokens.
 
+    - `max_length`: None for texts without a limit. Their tokens can be counted, but not measured.
     - `room_for`: (template, allowance). With it, a text is cut at max_length - n + allowance tokens, where n is the
       length of the row's prompt in that template. The text then keeps as much of the answer as fits after the prompt.
     - `lineage`: records every table that is read.
@@ -37,14 +42,14 @@ class Encodings:
     store: Store
     template: Template
     reference_template: Template
-    max_length: int
+    max_length: int | None
     room_for: tuple[Template, int] | None = None
     lineage: Lineage = field(default_factory=Lineage, repr=False, compare=False)
     loaded: LoadedModel = field(default_factory=LoadedModel, repr=False, compare=False)
 
     def under(
         self, *, template: Template | None = None, max_length: int | None = None,
-        room_for: Template | None = None, allowance: int = 0, end_token: bool = False,
+        room_for: Template | None = None, allowance: int = 0, end_token: bool = False, uncut: bool = False,
     ) -> Encodings:  # fmt: skip
         """Encodings of other texts of the same examples; see `StoredExtractor.under`."""
         check = getattr(self.model, "check_length", None)
@@ -56,7 +61,7 @@ class Encodings:
             self,
             template=ended(ours) if end_token else ours,
             reference_template=ended(reference) if end_token else reference,
-            max_length=max_length or self.max_length,
+            max_length=None if uncut else max_length or self.max_length,
             room_for=(room_for, allowance) if room_for is not None else None,
         )
 
@@ -104,7 +109,7 @@ class Encodings:
         return self.tokens(examples).prompt_lengths
 
     def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
-        """[N] tokens of each scored text."""
+        """[N] tokens of each scored text, cut at `max_length`."""
         return self.tokens(examples).lengths
 
     def network(self) -> Any:
@@ -118,8 +123,19 @@ class Encodings:
     def _template(self, examples: Pool | Target) -> Template:
         return self.template if isinstance(examples, Pool) else self.reference_template
 
+    def check_measurable(self) -> None:
+        """Raises: ConfigError for texts without a length limit, which may exceed what the model can read."""
+        if self.max_length is None:
+            raise ConfigError(
+                "texts that are not cut cannot be measured",
+                where="extractor",
+                fix="Measure a view with a length limit; count tokens in the `uncut` one.",
+            )
+
     def _limits(self, examples: Pool | Target) -> int | npt.NDArray[np.int64]:
         """Maximum tokens of a text: one number for all rows, or [N]."""
+        if self.max_length is None:
+            return UNCUT
         if self.room_for is None:
             return self.max_length
         template, allowance = self.room_for

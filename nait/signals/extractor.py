@@ -59,7 +59,7 @@ class StoredExtractor:
 
     def under(
         self, *, template: Template | None = None, max_length: int | None = None,
-        room_for: Template | None = None, allowance: int = 0, end_token: bool = False,
+        room_for: Template | None = None, allowance: int = 0, end_token: bool = False, uncut: bool = False,
     ) -> StoredExtractor:  # fmt: skip
         """A view of other texts: pool and targets both under `template` (None: unchanged).
 
@@ -67,6 +67,7 @@ class StoredExtractor:
         - `room_for`: a template whose prompt must also fit. Texts are cut at max_length - n + `allowance` tokens,
           where n is the length of the row's prompt in that template.
         - `end_token`: scored texts end with the end token, as with `template.eos=always`.
+        - `uncut`: texts have no length limit. The view has token tables, but `measure` raises ConfigError.
         """
         return self._with(
             self.encodings.under(
@@ -75,6 +76,7 @@ class StoredExtractor:
                 room_for=room_for,
                 allowance=allowance,
                 end_token=end_token,
+                uncut=uncut,
             )
         )
 
@@ -123,7 +125,7 @@ class StoredExtractor:
         return self.encodings.identity(examples)
 
     def tokens(self, examples: Pool | Target) -> TokenTable:
-        """Token ids of the examples' scored texts, memory-mapped from the store."""
+        """Token ids of the examples' scored texts, cut at the length limit, memory-mapped from the store."""
         return self.encodings.tokens(examples)
 
     def prompt_lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
@@ -131,7 +133,7 @@ class StoredExtractor:
         return self.encodings.prompt_lengths(examples)
 
     def lengths(self, examples: Pool | Target) -> npt.NDArray[np.int64]:
-        """[N] tokens of each scored text."""
+        """[N] tokens of each scored text, cut at the length limit."""
         return self.encodings.lengths(examples)
 
     def tokenizer(self) -> Any:
@@ -145,7 +147,7 @@ class StoredExtractor:
 
         A signal with a depth is a slice of the same signal at every layer, if the store has that.
 
-        Raises: NotMeasured in a `stored_only` view; DamagedError for a damaged array.
+        Raises: NotMeasured in a `stored_only` view; ConfigError in an `uncut` view; DamagedError for a damaged array.
         """
         return self._signals.measure(examples, signals)
 

@@ -47,8 +47,8 @@ from nait.stages.artifacts.score_files import (
     write_user_rows,
 )
 from nait.stages.artifacts.stored_names import stored_names
-from nait.stages.checks.cut_texts import cut_texts
-from nait.stages.checks.score_checks import inspect
+from nait.stages.checks.cut_texts import cut_selected, cut_texts
+from nait.stages.checks.score_checks import inspect, ranks_by_score
 from nait.store import Artifact, Store
 from nait.store.energy import gauge
 
@@ -56,6 +56,8 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 SELECTION_VERSION = 3
+COUNTS_VERSION = 1
+"""Part of a selection's key, for its counts. Another number leaves the rows as they are, and runs in one table."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def select(
     scores = _scores(pool, targets, selector, extractor, store)
     key = {
         "selection": SELECTION_VERSION,
+        "counts": COUNTS_VERSION,
         "scores": scores.address,
         "order": stored_names(selector.config["order"]),
         "budget": stored_names(selector.config["budget"]),
@@ -108,11 +111,13 @@ def select(
         count = len(ranking) if table.exhaustive else selector.budget(ranking, answer_tokens)
         selection = cut(table, ranking, count, answer_tokens)
         write_selection(part, table, ranking, selection, answer_tokens)
+        made_of = scores.manifest["made_of"] if ranks_by_score(selector.order) else ()
         if pool.source is not None:  # a report shows examples even after the pool's file has moved
             write_user_rows(part, pool, selection, ranking)
         return {
             "rows": len(selection),
             "answer_tokens": selection.answer_tokens,
+            **cut_selected(pool, selection, extractor, made_of),
             "digest": selection.digest,
             **_layers(part, selection, table, pool, targets, selector.scorer, extractor),
         }

@@ -95,8 +95,8 @@ def costs(lines: Sequence[Line], amortised: Table, benchmarks: Benchmarks) -> tu
         for one in seen.values()
     ]  # fmt: skip
     caption = (
-        "Means over seeds. Select: from scratch, without passes shared with other methods. Money: empty if a run has "
-        "no price, or runs have prices in different currencies."
+        "Means over seeds. Answers count up to max_length. Select: from scratch, without passes shared with other "
+        "methods. Money: empty if a run has no price, or runs have prices in different currencies."
     )
     blocks: list[Block] = [Table.of("costs", header, body, caption=caption), amortised]
     found = spots_of(lines, benchmarks)
@@ -236,8 +236,8 @@ def selected(picks: Sequence[Picks], traits: Traits | None) -> tuple[Block, ...]
     blocks.append(
         Table.of(
             "lengths", ["selection", "rows", "mean", "25 %", "median", "75 %"], body,
-            caption="Answer tokens of the selected rows, and of the pool's rows with an answer within max_length; "
-            "means over seeds.",
+            caption="Answer tokens of the selected rows, and of the pool's rows with an answer within max_length, "
+            "each answer cut there; means over seeds.",
         )
     )  # fmt: skip
     stable = [

@@ -59,6 +59,27 @@ def test_trained_rows_that_are_cut_are_counted_aloud(nait: Run, tmp_path: Path) 
     assert "trained rows are longer" not in whole.stderr
 
 
+def test_selected_rows_that_are_cut_are_counted_in_log_record_and_report(nait: Run, tmp_path: Path) -> None:
+    for _ in range(2):  # selected, then from the store
+        done = nait("stages=[select,report]", "selector=random", "model.max_length=18")
+        assert done.returncode == 0, done.stderr
+        (*_, manifest) = manifests(tmp_path)
+        chosen = manifest["selection"]
+        assert 0 < chosen["truncated"] <= chosen["rows"] == 4
+        said = f"{chosen['truncated']} of the 4 selected rows are longer than 18 tokens (max_length)"
+        assert done.stderr.count(said) == 1
+        counts = f"{chosen['answer_tokens']} answer tokens as read, {chosen['truncated']} row"
+        assert counts in done.stderr
+        assert sum(said in one for one in manifest["warnings"]) == 1
+    (record,) = (tmp_path / "store" / "runs").glob("*/manifest.json")
+    assert any(said in one for one in json.loads(record.read_text())["warnings"])
+    for page in (tmp_path / "runs").rglob("report.md"):
+        assert page.read_text().count(said) == 1
+    done = nait("stages=[select]", "selector=random")
+    assert "selected rows are longer" not in done.stderr
+    assert " as read" not in done.stderr
+
+
 def test_a_report_says_what_the_selections_of_a_pool_are_made_of(nait: Run, tmp_path: Path) -> None:
     done = nait("-m", "selector=nait,random", "stages=[select,report]", "traits=topics")
     assert done.returncode == 0, done.stderr

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from nait.baselines.controls.length import Length
+from nait.core.contracts import version_of
 from nait.core.dataset.examples import Example, Turn, gather
 from nait.core.errors import ConfigError
 from nait.core.ranking.orders import Highest
 from nait.models.loading import LocalModel
+from nait.signals.specs.activations import Losses
 from tests.baselines.conftest import Open
 from tests.families import pool
 
@@ -40,6 +42,41 @@ def test_the_longest_answer_comes_first_and_no_model_is_opened(
     table = Length().score(pool(), [], opened())
     answers = np.array([len(row.turns[0].answer) for row in pool().examples])
     assert (np.diff(answers[Highest()(table)]) <= 0).all()
+
+
+LONG = gather(
+    "long",
+    [
+        Example("a", (Turn("Do " + "it " * 30, "a" * 400),), row=0),
+        Example("b", (Turn("Do", "b" * 150),), row=1),
+        Example("c", (Turn("Do it", "c" * 140),), row=2),
+        Example("d", (Turn("Do", "d"),), row=3),
+    ],
+)
+"""Of the first answer, 200 tokens hold fewer than of the others: its prompt is long."""
+
+
+@pytest.mark.parametrize(
+    ("unit", "wanted"),
+    [("answer_tokens", [400, 150, 140, 1]), ("tokens", [400 + 93 + 8, 160, 153, 11])],
+)
+def test_a_length_does_not_depend_on_the_length_limit(opened: Open, unit: str, wanted: list[int]) -> None:
+    x = opened(max_length=100)
+    table = Length(unit).score(LONG, [], x)  # type: ignore[arg-type]
+    assert table.values[:, 0].tolist() == wanted
+    assert x.lengths(LONG).tolist() == [100, 100, 100, 11]
+
+
+def test_texts_without_a_limit_are_counted_and_not_measured(opened: Open) -> None:
+    view = opened(max_length=100).under(uncut=True)
+    assert not view.tokens(LONG).truncated.any()
+    assert view.under(max_length=50).lengths(LONG).max() == 50
+    with pytest.raises(ConfigError, match="not cut"):
+        view.measure(LONG, [Losses("answer")])
+
+
+def test_stored_lengths_that_were_cut_are_not_used_again() -> None:
+    assert version_of(Length()) == 2
 
 
 def test_a_wrong_unit_is_named() -> None:

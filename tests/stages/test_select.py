@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
+from nait.baselines.controls.length import Length
 from nait.baselines.controls.random import Random
 from nait.baselines.controls.references import Full
 from nait.baselines.perplexity import Perplexity
@@ -22,7 +23,7 @@ from nait.core.dataset.examples import Example, Pool, Target, Turn, fingerprint,
 from nait.core.dataset.token_table import TokenTable
 from nait.core.errors import ConfigError, DataError, NaitError
 from nait.core.ranking.budgets import Count, Ratio, Tokens
-from nait.core.ranking.orders import BestRank, Highest, Lowest, RoundRobin
+from nait.core.ranking.orders import BestRank, Highest, Lowest, RoundRobin, Shuffled
 from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.models.loading import LocalModel
@@ -39,6 +40,7 @@ from nait.stages.artifacts.score_files import (
     read_selection,
     write_selected_rows,
 )
+from nait.stages.checks.cut_texts import tokens_text
 from nait.stages.select import Selector, describe, select, with_answers
 from nait.stages.train import train
 from nait.store import Artifact, Store
@@ -548,7 +550,13 @@ def test_only_a_merge_by_turns_of_several_columns_per_target_has_a_new_address(x
 
     assert key("a/1", "a/2", "b/1", order=RoundRobin())["turns"] == "by target"
     for columns in (("a",), ("a", "b"), ("a/1", "a/2")):
-        assert key(*columns, order=RoundRobin()).keys() == {"selection", "scores", "order", "budget"}
+        assert key(*columns, order=RoundRobin()).keys() == {
+            "selection",
+            "counts",
+            "scores",
+            "order",
+            "budget",
+        }
     assert "turns" not in key("a/1", "a/2", "b/1", order=BestRank())
 
 
@@ -572,6 +580,33 @@ def test_rows_that_a_method_reads_without_their_ends_are_counted(x: StoredExtrac
         assert [text.split(" are longer")[0] for text in said] == [
             *([f"{count} of the 24 ranked rows"] if loud else []), "1 of the 7 reference rows of target"
         ]  # fmt: skip
+
+
+def test_selected_rows_that_are_cut_are_counted_aloud_whatever_the_method(x: StoredExtractor) -> None:
+    """Few of the ranked rows are cut, and most of the selected ones."""
+    rows = long_answers(60, 2)
+    said = f"2 of the 3 selected rows are longer than {MAX_LENGTH} tokens (max_length)"
+    for scorer in (Length(), fixed(lambda i: -i)):
+        chosen, made, scores = choose(scorer, x, rows, budget=Count(3))
+        assert {"id00", "id01"} < set(chosen.ids)
+        assert scores.manifest["truncated"]["rows"] == 0
+        assert not [text for text in scores.manifest["warnings"] if "max_length" in text]
+        assert made.manifest["truncated"] == 2
+        assert [text[: len(said)] for text in made.manifest["warnings"]] == [said]
+        assert tokens_text(made.manifest).endswith("answer tokens as read, 2 rows cut at max_length")
+    whole = choose(Fixed({"last": float}), x, rows, budget=Count(3))[1]
+    assert (whole.manifest["truncated"], whole.manifest["warnings"]) == (0, [])
+    assert tokens_text(whole.manifest) == f"{whole.manifest['answer_tokens']} answer tokens"
+
+
+def test_selected_rows_that_the_method_cuts_shorter_are_counted_by_its_limit(x: StoredExtractor) -> None:
+    scorer = Perplexity(max_length=16)
+    made = choose(scorer, x, long_answers(24, 1), budget=Count(12))[1]
+    assert made.manifest["truncated"] <= 1
+    own = [text for text in made.manifest["warnings"] if "longer than 16 tokens" in text]
+    assert len(own) == 1
+    drawn = choose(scorer, x, long_answers(24, 1), order=Shuffled(seed=0), budget=Count(12))[1]
+    assert not [text for text in drawn.manifest["warnings"] if "longer than 16 tokens" in text]
 
 
 def test_a_method_that_reads_no_text_counts_none_as_cut(x: StoredExtractor) -> None:

@@ -15,6 +15,7 @@ from nait.core.dataset.examples import Example
 from nait.core.estimates.human_units import human_seconds
 from nait.core.ranking.orders import by_target
 from nait.core.ranking.score_table import ScoreTable
+from nait.stages.checks.cut_texts import tokens_text
 from nait.stages.explanations import Explanation
 from nait.stages.stability import are_references
 
@@ -34,7 +35,7 @@ def ending(run: SelectionRun, file: str) -> str:
 
 def _counts(run: SelectionRun) -> str:
     chosen, pool = len(run.selection), len(run.pool)
-    tokens = f"{run.selection.answer_tokens:,} answer tokens"
+    tokens = tokens_text(run.made.manifest)
     return f"Selected {chosen:,} of {pool:,} rows ({chosen / pool:.1%}, {tokens}) by {run.job.labels['selector']}."
 
 

@@ -40,7 +40,7 @@ def select(
     model: str | None = typer.Option(None, "--model", metavar="M", help="A model's folder, Hub id or preset."),
     top: str | None = typer.Option(None, "--top", metavar="SHARE", help="10% or 0.1; 10% if no size is given."),
     rows: str | None = typer.Option(None, "--rows", metavar="N", help="A number of rows: 500, 20k."),
-    tokens: str | None = typer.Option(None, "--tokens", metavar="N", help="A number of answer tokens: 2M."),
+    tokens: str | None = typer.Option(None, "--tokens", metavar="N", help="A number of answer tokens, as read: 2M."),
     method: str = typer.Option(RECOMMENDED, "--method", metavar="NAME", help="The selector; `nait ls selectors`."),
     out: str | None = typer.Option(
         None, "--out", metavar="FILE", help="Where to write the rows; .jsonl, .json, .parquet, .arrow, .csv or .tsv."
@@ -123,7 +123,7 @@ def compare(
     seeds: int = typer.Option(3, "--seeds", metavar="N", min=1, help="Number of seeds; with one, nothing is tested."),
     top: str | None = typer.Option(None, "--top", metavar="SHARE", help="10% or 0.1; 10% if no size is given."),
     rows: str | None = typer.Option(None, "--rows", metavar="N", help="A number of rows."),
-    tokens: str | None = typer.Option(None, "--tokens", metavar="N", help="A number of answer tokens."),
+    tokens: str | None = typer.Option(None, "--tokens", metavar="N", help="A number of answer tokens, as read."),
     benchmark: str | None = typer.Option(None, "--eval", metavar="NAME", help="A benchmark: `nait ls evals`."),
     test: str | None = typer.Option(None, "--test", metavar="FILE", help="Test rows. Default: a share of REF."),
     plan: bool = typer.Option(False, "--plan", help="Say what would be done, in what time, and stop."),

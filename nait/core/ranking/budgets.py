@@ -75,7 +75,12 @@ class Count:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The first rows whose answer tokens fit into `tokens`. Raises: ConfigError when the first row does not fit."""
+    """The first rows whose answer tokens fit into `tokens`.
+
+    Answers count up to the model's length limit: it is a budget of the tokens that training reads.
+
+    Raises: ConfigError when the first row does not fit.
+    """
 
     tokens: int
 

@@ -15,7 +15,7 @@ from nait.core.ranking.score_table import ScoreTable
 
 @dataclass(frozen=True)
 class Selection:
-    """The selected ids in rank order, their row numbers in the pool, and their answer tokens in total."""
+    """The selected ids in rank order, their row numbers in the pool, and their answer tokens (as read) in total."""
 
     ids: tuple[str, ...]
     rows: tuple[int, ...]

@@ -15,6 +15,7 @@ from nait.core.ranking.score_table import ScoreTable
 from nait.core.ranking.selection import Selection
 from nait.stages.artifacts.evaluation_files import read_results
 from nait.stages.artifacts.score_files import read_ranking
+from nait.stages.checks.cut_texts import tokens_text
 from nait.stages.select import describe
 from nait.store import Artifact, read_json
 
@@ -40,10 +41,17 @@ def log_selection(
 
     `by_score`: whether the order ranks by the scores. Diagnostics of ignored scores are omitted.
     """
-    log.info("%s: %s; %s selected.", name, describe(table), counted(len(selection), "row"))
+    chosen = f"{counted(len(selection), 'row')} selected, {tokens_text(made.manifest)}"
+    log.info("%s: %s; %s.", name, describe(table), chosen)
     if not by_score:
         log.info("%s: rows are drawn at random, independently of their scores.", name)
-    tracker.summary({"selected/rows": len(selection), "selected/answer_tokens": selection.answer_tokens})
+    tracker.summary(
+        {
+            "selected/rows": len(selection),
+            "selected/answer_tokens": selection.answer_tokens,
+            "selected/truncated": made.manifest["truncated"],
+        }
+    )
     for target, rho in scores.manifest["length_correlation"].items() if by_score else ():
         if rho is not None:
             tracker.summary({f"rho/{target}": rho})

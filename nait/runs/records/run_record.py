@@ -32,6 +32,8 @@ log = logging.getLogger("nait")
 
 SCORE_FACTS = ("definition", "unit", "ineligible", "truncated", "length_correlation", "diagnostics")
 """Facts of a `scores` artifact that the manifest repeats, if it has them."""
+SELECTION_FACTS = ("rows", "answer_tokens", "truncated")
+"""Facts of a `selections` artifact that the manifest repeats. Answer tokens of `truncated` rows are as read."""
 TRAINING = ("model", "template", "recipe")
 """Parts of an adapter's key that the run's artifact repeats, for readers that have the run without the weights."""
 
@@ -176,9 +178,14 @@ class RunRecord:
             "config": job.recorded.resolved,
             **provenance(),
         }
-        found = job.store.find("scores", scores) if scores else None
-        if found:
-            manifest["scores"] = {key: found.manifest[key] for key in SCORE_FACTS if key in found.manifest}
+        for kind, link, facts_of in (
+            ("scores", "scores", SCORE_FACTS),
+            ("selections", "selection", SELECTION_FACTS),
+        ):
+            address = self.links.get(link)
+            found = job.store.find(kind, address) if address else None
+            if found:
+                manifest[link] = {key: found.manifest[key] for key in facts_of if key in found.manifest}
         write_json(job.folder / RUN, plain(manifest, finite=False))
 
     def _plan_accuracy(self, job: Job, scores: str) -> dict[str, Any] | None:

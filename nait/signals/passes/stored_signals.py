@@ -41,8 +41,10 @@ class StoredSignals:
 
         A signal with a depth is a slice of the same signal at every layer, if the store has that.
 
-        Raises: NotMeasured for a missing signal with `stored_only`; DamagedError for a damaged array.
+        Raises: NotMeasured for a missing signal with `stored_only`; ConfigError for texts without a length limit;
+        DamagedError for a damaged array.
         """
+        self.encodings.check_measurable()
         store, identity = self.encodings.store, self.encodings.identity(examples)
         keys = [{**signal.key(), **identity} for signal in signals]
         whole = [self._at_every_layer(signal, identity) for signal in signals]

@@ -31,7 +31,7 @@ BROKEN = ("not a finite number", "no embedding", "zero-norm gradient", "no score
 
 @dataclass(frozen=True)
 class Inspection:
-    """Spearman's rho of each column with the token length, and warnings.
+    """Spearman's rho of each column with the token length that the model reads, and warnings.
 
     Rho is over all rows with a score; beyond `SAMPLED_ROWS` of them, over a sample drawn with `SEED`.
     """
@@ -41,7 +41,7 @@ class Inspection:
 
 
 def inspect(table: ScoreTable, lengths: npt.NDArray[Any]) -> Inspection:
-    """Inspection of a table's columns. `lengths` [N] in tokens.
+    """Inspection of a table's columns. `lengths` [N] in tokens, cut at the length limit: no more can affect a score.
 
     Raises: NaitError for a constant column, which ranks arbitrarily.
     """
