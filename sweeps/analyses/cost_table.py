@@ -34,8 +34,8 @@ LEGEND = (
     "Costs from an empty store. A method is charged for a shared pass as if alone: the forward pass and its own "
     "measurements. single: selection for one target; shared: selection for all targets and seeds, "
     "shared passes counted once; per target: shared divided by the number of targets; train, evaluate: means over "
-    "runs; device h, Wh, money: totals. The last line has sums: single over all scores, train and evaluate over all "
-    "runs."
+    "runs; device h, Wh, money: totals. Of an artifact with several costs, as from two stores, the largest counts, "
+    "but not in train and evaluate. The last line has sums: single over all scores, train and evaluate over all runs."
 )
 METER = "meter"
 """The kind of a meter's part of a pass in the ledger. The store has no such kind."""

@@ -88,6 +88,7 @@ class Spending:
 
 def spendings(runs: Sequence[RunCost]) -> list[Spending]:
     """The cost of each method, lowest selection seconds per target first, and last of all methods together."""
+    runs = _at_one_cost(runs)
     groups: dict[Name, list[RunCost]] = {}
     for run in runs:
         row = run.row
@@ -134,8 +135,35 @@ def _spending(name: Name, runs: Sequence[RunCost]) -> Spending:
 
 
 def _union(parts: Iterable[Amounts]) -> Amounts:
-    """The artifacts of all parts, each once, at the devices and the price of the last run that used it."""
-    return {place: amount for part in parts for place, amount in part.items()}
+    """The artifacts of all parts, each once, at the largest of its costs: no sum is below one of its parts."""
+    found: dict[tuple[str, str], Amount] = {}
+    for part in parts:
+        for place, amount in part.items():
+            found[place] = _larger(found[place], amount) if place in found else amount
+    return found
+
+
+def _larger(one: Amount, other: Amount) -> Amount:
+    known = [energy for energy in (one.energy_wh, other.energy_wh) if energy is not None]
+    return Amount(
+        max(one.seconds, other.seconds),
+        max(known, default=None),
+        max(one.device_hours, other.device_hours),
+        max(one.money, other.money),
+    )
+
+
+def _at_one_cost(runs: Sequence[RunCost]) -> list[RunCost]:
+    """The runs, with the same seconds and energy of an artifact in all of them, the largest: stores may differ."""
+    known = _union(part for run in runs for part in (run.selecting, run.rest))
+
+    def same(part: Amounts) -> Amounts:
+        return {
+            place: replace(amount, seconds=known[place].seconds, energy_wh=known[place].energy_wh)
+            for place, amount in part.items()
+        }
+
+    return [replace(run, selecting=same(run.selecting), rest=same(run.rest)) for run in runs]
 
 
 def _seconds(amounts: Amounts) -> float:

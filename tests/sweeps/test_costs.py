@@ -324,6 +324,24 @@ def test_each_run_costs_what_its_own_store_says(tmp_path: Path, monkeypatch: pyt
         assert taken == {0: 101.0, 1: 301.0}
 
 
+def test_an_artifact_of_two_stores_has_one_cost_and_no_total_is_below_a_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, slow = Store(tmp_path / "quick"), Store(tmp_path / "slow")
+    run(quick, "nait", "math", 0, 1.0, ["embed"])
+    run(quick, "rds", "math", 0, 1.0, ["embed"])
+    with monkeypatch.context() as patch:
+        patch.setitem(SECONDS, "embed", 300.0)  # the same pass on another machine
+        run(slow, "nait", "math", 1, 1.0, ["embed"])
+    for stores in ([quick, slow], [slow, quick]):
+        both = RunSet.load(Stores(stores))
+        found = {one.name[0]: one for one in spendings(read_costs(both, collect(both)))}
+        whole = found.pop(ALL)
+        assert {name: one.shared for name, one in found.items()} == {"nait": 301.0, "rds": 301.0}
+        assert whole.shared == 302.0
+        assert all(one.single == 301.0 for one in found.values())
+
+
 def test_a_run_recorded_again_under_another_price_costs_what_the_later_one_says(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for hour, price in (("01", 36.0), ("02", 72.0)):
