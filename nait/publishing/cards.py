@@ -22,6 +22,7 @@ def card(manifest: Mapping[str, Any], kept: Mapping[str, Artifact], presets: Pre
         _content(kept),
         _use(manifest, kept, presets),
         _settings(manifest),
+        _training(manifest, kept),
     ]
     return "\n\n".join(filter(None, [*parts, _results(kept), _licence(manifest)])) + "\n"
 
@@ -123,6 +124,30 @@ def _settings(manifest: Mapping[str, Any]) -> str:
     lines = [f"- {_code(name)}: {_code(value)}" for name, value in found.items()]
     versions = ", ".join(f"{name} {value}" for name, value in manifest.get("versions", {}).items())
     return "\n".join(["## Settings", "", *lines, "", f"Versions: {versions}."])
+
+
+def _training(manifest: Mapping[str, Any], kept: Mapping[str, Artifact]) -> str:
+    """The recipe and the data of the adapter, as its key in the store has them; "" without one."""
+    if "adapter" not in kept:
+        return ""
+    about = kept["adapter"].manifest
+    key = about["key"] if isinstance(about.get("key"), Mapping) else {}
+    stated = key.get("recipe")
+    recipe = stated if isinstance(stated, Mapping) else {}
+    options = manifest["config"].get("options")
+    found = {
+        "model": manifest["model"],
+        "template": options.get("template") if isinstance(options, Mapping) else None,
+        **{name: key.get(name) for name in ("max_length", "seed")},
+        **{name: about.get(name) for name in ("rows", "tokens", "truncated")},
+        **{name.lstrip("."): value for name, value in leaves({**recipe, "kind": None, "version": None}, "")},
+    }
+    lines = [
+        f"- {_code(name)}: {_code(value)}"
+        for name, value in found.items()
+        if value is not None and not is_local(name, value)
+    ]
+    return "\n".join(["## Training", "", *lines])
 
 
 def _results(kept: Mapping[str, Artifact]) -> str:

@@ -60,6 +60,14 @@ def test_the_card_names_what_it_is_and_no_path_of_this_machine(ran: Path, tmp_pa
     assert "selector=nait selector.site=residual selector.feature=delta" in card
     assert "'target.paths={refs: directions/refs}'" in card
     assert "Not stated" in card
+    training = card.partition("## Training\n")[2].partition("\n## ")[0].splitlines()
+    for line in (
+        "- `model`: `model`", "- `template`: `plain`", "- `max_length`: `128`", "- `rows`: `4`", "- `method`: `lora`",
+        "- `epochs`: `1.0`", "- `max_steps`: `1`", "- `learning_rate`: `0.0002`", "- `batch_size`: `4`",
+        "- `lora.r`: `2`",
+        "- `lora.target_modules`: `all-linear`", "- `seed`: `0`",
+    ):  # fmt: skip
+        assert line in training, line
     for file in out.rglob("*"):
         assert not file.is_file() or str(ran).encode() not in file.read_bytes(), file
     assert b"Do 3" not in (out / "scores.parquet").read_bytes()  # no text of the pool
