@@ -103,14 +103,17 @@ def differences_of(path: Path) -> dict[str, float]:
     """`minus_CONTROL/TASK/METRIC/METHOD/TARGET/BUDGET` -> the difference, from the leaderboard's means.
 
     If the sweep has several tables, for example one for each model, the table's number follows the control:
-    `table-2`.
+    `table-2`. A difference of one seed, which is not tested, is `minus_CONTROL_untested/...`.
     """
     rows = _lines(path)
     several = len({row["table"] for row in rows}) > 1
 
     def key(row: Mapping[str, str]) -> str:
         table = [f"table-{row['table']}"] if several else []
-        return "/".join([f"minus_{row['control']}", *table, *(row[name] for name in LINE if row[name])])
+        tested = "" if row["p"] else "_untested"
+        return "/".join(
+            [f"minus_{row['control']}{tested}", *table, *(row[name] for name in LINE if row[name])]
+        )
 
     return {key(row): float(row["difference"]) for row in rows if row["difference"]}
 

@@ -108,6 +108,19 @@ def test_differences_of_one_table_have_no_number(sweep: Path) -> None:
     assert not any("table-" in key for key in found)
 
 
+def test_differences_of_one_seed_are_named_untested(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for selector, seeds in (("nait", (0, 1)), ("rds", (0,)), ("random", (0, 1))):
+        for seed in seeds:
+            put(store, selector, seed=seed, share=0.3 if selector == "random" else 0.6)
+    (tmp_path / "report").mkdir()
+    Report().report(store, None, tmp_path / "report")
+    found = {
+        ("/nait/" in key, key.split("/")[0]) for key in differences_of(tmp_path / "report" / "means.csv")
+    }
+    assert found == {(True, "minus_random"), (False, "minus_random_untested")}
+
+
 def test_the_tracked_names_are_those_of_the_lines(tmp_path: Path) -> None:
     store, folder = Store(tmp_path / "store"), tmp_path / "sweep"
     for order in ("Shuffled", "Highest"):
