@@ -51,10 +51,11 @@ class FileScores:
     - `cost`: what scoring cost elsewhere: `hours` of the run's devices, and `money` in its currency.
     """
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     """Part of the scores' key. 2: a column `row` or `id` beside the key is not a score. 3: neither is pandas' index;
     whole ids may be written as fractions. 4: nor is `Rank` or `ranking`. 5: a column of numbers in
-    which one is missing, such as `NA`, is a score; true and false are not."""
+    which one is missing, such as `NA`, is a score; true and false are not.
+    6: nor are the row's own texts, such as an `output` of numbers."""
 
     path: Paths
     join: str = "auto"

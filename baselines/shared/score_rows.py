@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from nait.core.dataset.examples import content_id
 from nait.core.errors import ConfigError, DataError, did_you_mean
+from nait.data.field_names import ASKED
 from nait.data.files.file_io import Decoding
 from nait.data.files.named_files import Paths
 from nait.data.files.sources import FileSource, file_source
@@ -28,7 +29,9 @@ SCORE, PREFIX = "score", "score:"
 """A score's usual column, and the prefix of the columns in a run's `scores.parquet`."""
 RANKS = ("rank", "ranking")
 """Columns, in lower case, in which 1 is usually best."""
-NOT_SCORES = (ID, ROW, *RANKS, "answer_tokens", "selected", "index")
+TEXTS = (*ASKED, "input", "output", "response", "answer", "completion", "solution", "target")
+"""Columns of the row's own texts, which may be numbers, as the answers of sums are."""
+NOT_SCORES = (ID, ROW, *RANKS, *TEXTS, "answer_tokens", "selected", "index")
 """Columns, in lower case, that are scores only if the user names them."""
 PANDAS_INDEX = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")
 """Names of the columns that hold the index of a pandas frame: CSV files leave them empty."""

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from nait.baselines.controls.random import LengthMatched
 from nait.baselines.file_scores import ABSENT, EMPTY, FileScores
+from nait.baselines.shared.score_rows import read_score_rows
 from nait.core.contracts import content_of
 from nait.core.dataset.examples import Example, Pool, Turn, gather
 from nait.core.errors import ConfigError, DataError
@@ -375,3 +376,11 @@ def test_scores_joined_by_row_are_computed_again_for_another_order_of_the_file(
         assert chosen[0][2].address != chosen[1][2].address
         best.append([one[0].ids[0] for one in chosen])
     assert best[0] == [BY_ROW[29], BY_ROW[0]]
+
+
+@pytest.mark.parametrize("last", ["7", "1/2"])
+def test_answers_that_are_numbers_are_not_scores(last: str, tmp_path: Path) -> None:
+    answers = [*map(str, range(9)), last]
+    rows = [{"instruction": f"Do {k}", "output": answers[k], "rating": k % 5} for k in range(10)]
+    found = read_score_rows(str(written(tmp_path, rows)), join="auto", key=None, columns=None, only={})
+    assert (found.join, found.columns) == ("text", ("rating",))
