@@ -64,7 +64,7 @@ def data_source(task: Task) -> DataSource:
 def _listed_files(folder: str, names: list[str]) -> tuple[Path, ...]:
     """The files of these names in a folder; without names, all in it, or the folder itself if it has none."""
     if names or not folder:
-        return tuple(Path(folder, name) for name in names)
+        return tuple(Path(name) if _URL.match(name) else Path(folder, name) for name in names)
     return tuple(sorted(path for path in Path(folder).rglob("*") if path.is_file())) or (Path(folder),)
 
 

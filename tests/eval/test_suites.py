@@ -15,8 +15,8 @@ from nait.core.errors import ConfigError
 from nait.eval.harness import LmEval
 from nait.eval.suites.generated_code import check_code
 from nait.eval.suites.requirements import data_source, task_digest
-from nait.eval.suites.suite import Suite, resolve
-from nait.eval.suites.task_definitions import Catalogue, library
+from nait.eval.suites.suite import Suite, Task, resolve
+from nait.eval.suites.task_definitions import Catalogue, Entry, library
 from nait.eval.suites.task_settings import setting_of, shots
 from tests.eval.conftest import TEMPLATE
 
@@ -177,3 +177,10 @@ def test_a_folder_of_a_data_set_is_read_from_the_mirror(
         assert [[doc["question"] for doc in tasks[name].eval_docs] for name in ("odd", "even")] == [
             ["Is it odd?"], ["Is it even?"],
         ]  # fmt: skip
+
+
+def test_a_url_among_the_files_of_a_task_is_not_in_its_data_folder() -> None:
+    options = {"data_dir": "rows", "data_files": ["a.csv", "https://example.org/b.csv"]}
+    config = {"dataset_path": "csv", "dataset_kwargs": options}
+    task = Task("toy", Entry("toy", "task", None, config), {})
+    assert [str(path) for path in data_source(task).files] == ["rows/a.csv", "https:/example.org/b.csv"]
