@@ -192,6 +192,9 @@ def progress(done: int, jobs: int, seconds: float) -> str:
 IN_TABLE = ("selector", "order", "budget", "target", "reference_template")
 """The groups whose values are lines of one table. Each model, pool, recipe and evaluation has a table of its own."""
 
+REFERENCES = ("full", "base")
+"""The selectors whose result depends on neither target nor budget."""
+
 
 def _swept(config: DictConfig) -> dict[str, list[str]]:
     """Swept key or group -> its values."""
@@ -204,14 +207,20 @@ def _swept(config: DictConfig) -> dict[str, list[str]]:
 def compared(swept: Mapping[str, Sequence[str]]) -> int:
     """How many lines of one table are compared with its control, for a sweep of these values; at least one.
 
-    The control is `random`, or the shuffled order, or else one of several selectors.
+    The control is `random`, or the shuffled order, or else one of several selectors. The whole pool and the untrained
+    model have one difference, whatever the number of targets, and none where the control has several budgets.
     """
     counts = {key: len(values) for key, values in swept.items() if key.split(".")[0] in IN_TABLE}
     lines = math.prod(counts.values())
     if "random" not in swept.get("selector", ()) and "shuffled" in swept.get("order", ()):
         return max(1, lines - lines // counts["order"])
     selectors = counts.get("selector", 1)
-    return max(1, lines - lines // selectors if selectors > 1 else lines)
+    if selectors < 2:
+        return max(1, lines)
+    each = lines // selectors
+    once = len({*REFERENCES} & {*swept["selector"]})
+    budgets = math.prod(count for key, count in counts.items() if key.split(".")[0] == "budget")
+    return max(1, each * (selectors - 1 - once) + (once if budgets == 1 else 0))
 
 
 def _detectable(config: DictConfig) -> str:

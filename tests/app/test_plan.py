@@ -87,6 +87,8 @@ def test_an_unplanned_run_compares_its_cost_with_no_plan(nait: Run, tmp_path: Pa
         ({"selector": ["nait", "random"], "train.epochs": ["1", "2", "3"], "template": ["a", "b"]}, 1),
         ({"order": ["highest", "lowest", "shuffled"], "budget.ratio": ["0.1", "0.2"]}, 4),
         ({"selector.layers": ["[1]", "[2]"], "target.capabilities": ["a", "b"]}, 4),
+        ({"selector": ["nait", "full", "base", "random"], "target.capabilities": ["a", "b", "c"]}, 5),
+        ({"selector": ["nait", "full", "base", "random"], "budget.ratio": ["0.1", "0.2"]}, 2),
         ({}, 1),
     ],
 )
