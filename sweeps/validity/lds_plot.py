@@ -39,8 +39,8 @@ def _panel(
     ax: Axes, lines: Sequence[MethodScores], task: str | None, reliability: Mapping[str, float]
 ) -> None:
     ax.axvline(0.0, color=INK, linewidth=0.8)
-    if task is not None:
-        ax.axvline(ceiling(reliability[task]), color=INK, linewidth=0.8, linestyle=":")
+    if task is not None and (most := ceiling(reliability[task])):
+        ax.axvline(most, color=INK, linewidth=0.8, linestyle=":")
     for y, line in enumerate(lines):
         one = line.mean if task is None else line.lds.get(task)
         if one:

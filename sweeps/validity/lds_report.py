@@ -124,14 +124,16 @@ def _benchmark_table(found: Validity, name: str) -> Table:
     for task, strata in found.subsets.benchmarks.items():
         values = abs(results(strata))
         reliability = found.reliability[task]
+        most = ceiling(reliability)
         body.append([
             task, found.subsets.items[task], f"{values.mean():.3f}", f"{values.min():.3f} to {values.max():.3f}",
-            f"{values.std(ddof=1):.3f}", f"{reliability:.2f}", f"{ceiling(reliability):.2f}",
+            f"{values.std(ddof=1):.3f}", f"{reliability:.2f}", "unknown" if most is None else f"{most:.2f}",
         ])  # fmt: skip
     header = ["benchmark", "items", "mean", "range", "spread", "reliability", "ceiling"]
     caption = (
         "Results of the random subsets. Reliability: the correlation of two halves of the items, for the full number "
-        "of items. Ceiling: its square root, which a perfect prediction would reach."
+        "of items. Ceiling: its square root, which a perfect prediction would reach; unknown where the halves do not "
+        "agree at all."
     )
     return Table.of(name, header, body, caption=caption)
 

@@ -25,7 +25,6 @@ DRAWS, HALVES, SEED = 1000, 100, 0
 LEVEL, POWER = 0.05, 0.8
 LEAST_SUBSETS = 8
 """With fewer subsets there is no interval."""
-_MOST = 1 - 1e-9
 _NORMAL = NormalDist()
 _ONE_SIGMA = (100 * _NORMAL.cdf(-1), 100 * _NORMAL.cdf(1))
 
@@ -96,15 +95,28 @@ def prediction(predicted: Floats, strata: Strata, resampled: Resampled) -> Predi
     lie too close to 0: drawing items again adds their noise a second time.
     """
     rho = spearman(predicted, results(strata))
-    return None if math.isnan(rho) else around(rho, resampled.correlations(predicted))
+    return None if math.isnan(rho) else around(rho, resampled.correlations(predicted), len(predicted))
 
 
-def around(rho: float, drawn: Floats) -> Prediction:
-    """The interval around `rho`, given its values [B] in bootstrap draws."""
-    low, high = np.percentile(np.arctanh(np.clip(drawn, -_MOST, _MOST)), _ONE_SIGMA)
-    reach = _NORMAL.inv_cdf(1 - LEVEL / 2) * float(high - low) / 2
-    middle = math.atanh(max(-_MOST, min(_MOST, rho)))
+def around(rho: float, drawn: Floats, subsets: int) -> Prediction:
+    """The interval around `rho` over so many subsets, given its values [B] in bootstrap draws.
+
+    Fisher's scale has no place for a perfect correlation. It counts as halfway to the next lower one, of two
+    neighbours in the other order. If more draws are perfect than lie beyond one standard deviation, they do not show
+    the spread: the standard error is then at least that of Bonett and Wright (2000).
+    """
+    most = 1 - 6 / (subsets**3 - subsets)
+    low, high = np.percentile(np.arctanh(np.clip(drawn, -most, most)), _ONE_SIGMA)
+    middle, error = math.atanh(max(-most, min(most, rho))), float(high - low) / 2
+    if np.mean(np.abs(drawn) > most) > _NORMAL.cdf(-1):
+        error = max(error, _standard_error(math.tanh(middle), subsets))
+    reach = _NORMAL.inv_cdf(1 - LEVEL / 2) * error
     return Prediction(rho, math.tanh(middle - reach), math.tanh(middle + reach))
+
+
+def _standard_error(rho: float, subsets: int) -> float:
+    """That of Spearman's rho on Fisher's scale (Bonett and Wright, 2000)."""
+    return math.sqrt((1 + rho**2 / 2) / (subsets - 3))
 
 
 def split_half_reliability(strata: Strata, *, halves: int = HALVES, seed: int = SEED) -> float:
@@ -126,18 +138,21 @@ def split_half_reliability(strata: Strata, *, halves: int = HALVES, seed: int = 
     return 2 * mean / (1 + mean)
 
 
-def ceiling(reliability: float) -> float:
-    """The correlation that a perfect prediction of the noiseless results would have with the measured ones."""
-    return math.sqrt(reliability)
+def ceiling(reliability: float) -> float | None:
+    """The correlation that a perfect prediction of the noiseless results would have with the measured ones.
+
+    None where halves of the items do not agree at all: the reliability is then too low to be estimated.
+    """
+    return math.sqrt(reliability) if reliability > 0 else None
 
 
 def smallest_detectable(subsets: int) -> float:
     """The smallest true rho that `subsets` subsets distinguish from 0 at 5 %, two-sided, with power 0.8.
 
-    By Fisher's transformation with the variance of Spearman's rho of Bonett and Wright (2000).
+    On Fisher's scale, with the standard error of Bonett and Wright (2000).
     """
     wanted = _NORMAL.inv_cdf(1 - LEVEL / 2) + _NORMAL.inv_cdf(POWER)
     rho = 0.0
     for _ in range(100):
-        rho = math.tanh(wanted * math.sqrt((1 + rho**2 / 2) / (subsets - 3)))
+        rho = math.tanh(wanted * _standard_error(rho, subsets))
     return rho

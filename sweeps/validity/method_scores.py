@@ -106,7 +106,8 @@ class _Measurement:
         defined = {task for task, strata in self.subsets.benchmarks.items() if np.ptp(results(strata)) > 0.0}
         if not found or found.keys() != defined:
             return found, None
-        return found, around(float(np.mean([one.rho for one in found.values()])), np.mean(drawn, axis=0))
+        mean = float(np.mean([one.rho for one in found.values()]))
+        return found, around(mean, np.mean(drawn, axis=0), len(rows))
 
     def _recall(self, task: str, worth: Worth, table: ScoreTable) -> float | None:
         """Recall of the rows whose family is the benchmark's target."""
