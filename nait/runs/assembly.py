@@ -13,6 +13,7 @@ from typing import Any
 from nait.core.contracts import Adapting, Evaluator, HoldsOut, Model, Tracker, check_targets
 from nait.core.dataset.duplicates import describe_duplicates
 from nait.core.dataset.examples import Pool, Target
+from nait.core.dataset.reading_warnings import describe_reading
 from nait.core.estimates.human_units import counted, human_seconds
 from nait.core.inputs.paths import FIX, check_no_file_in_the_way, check_writable
 from nait.core.inputs.secrets import masked_parts
@@ -101,7 +102,7 @@ def assemble(
         check_method(scorer, [pool, *targets], model=parts.model, store=store)
     _log_rows(pool, targets, time.monotonic() - started)
     read: list[Pool | Target] = [pool, *targets]
-    warnings = [warning for rows in read for warning in describe_duplicates(rows)]
+    warnings = [warning for rows in read for warning in (*describe_duplicates(rows), *describe_reading(rows))]
     warnings += repeated_pool(pool, targets)
     warnings += ground_truth.warnings if ground_truth else ()
     warnings += over_limit(store.root, config["store"]["limit_gb"])

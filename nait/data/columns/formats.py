@@ -104,6 +104,10 @@ OPTIONAL_NAMES = {name.casefold() for shape in SHAPES for names in shape.optiona
 """Usual names of optional fields, in lower case."""
 REQUIRED = frozenset(name for shape in SHAPES for name in shape.required)
 """Required fields of all formats."""
+PAIRED = ("alpaca", "prompt_completion")
+"""Formats with a column of questions and one of answers."""
+NEARLY, HALF = 0.9, 0.5
+"""Shares of the rows of the layout that fits most, which are enough for one with precedence."""
 FORMATS = tuple(dict.fromkeys(shape.format for shape in SHAPES))
 
 
@@ -112,7 +116,8 @@ def find_layout(
 ) -> Layout:
     """Layout that fits most of these rows, with the user's `columns` applied. `where` names the source.
 
-    Ties go to the first layout. A column that the user assigns to one field is not used for another.
+    Ties go to the first layout, and so does a lead of few rows (`_first_of`). A column that the user assigns to one
+    field is not used for another.
     Raises: ConfigError when the format, a field or a column does not exist; RowError when no layout fits.
     """
     if format != "auto" and format not in FORMATS:
@@ -140,8 +145,8 @@ def find_layout(
         # An empty conversation fits any notation: a column that another layout fills comes first.
         # So does a column of answers that are all missing.
         filled = [any(layout.fits(row) and not layout.is_blank(row) for row in rows) for layout in layouts]
-        best = max(range(len(layouts)), key=lambda i: (counts[i], filled[i]))
-        chosen = replace(layouts[best], literal=format != "auto")
+        first = layouts[_first_of(layouts, counts, filled)]
+        chosen = replace(first, literal=format != "auto")
         return with_media(without_class_labels(chosen, rows), rows)
     # The user chose the format: report faults per row instead of rejecting the format.
     if format in (*KEYS, TEXT):
@@ -149,6 +154,30 @@ def find_layout(
             if any(has_column(row, column) for row in rows for column in layout.required.values()):
                 return layout
     raise _nothing_fits(rows[0] if rows else {}, tried, layouts, group=group)
+
+
+def _first_of(layouts: Sequence[Layout], counts: Sequence[int], filled: Sequence[bool]) -> int:
+    """The place of the layout that fits most rows, or of an earlier one that fits nearly as many.
+
+    A few rows that lack a column, such as the instruction, do not change how all others are read: they are invalid.
+    A pair whose question is an input, as of (input, output), leaves out what is asked where there is an instruction
+    too, so that half of its rows are enough for a pair with one.
+    """
+    best = max(range(len(layouts)), key=lambda i: (counts[i], filled[i]))
+    for i in range(best):
+        enough = HALF if _asks_by_input(layouts[best]) and _asks(layouts[i]) else NEARLY
+        if filled[i] >= filled[best] and counts[i] > 0 and counts[i] >= enough * counts[best]:
+            return i
+    return best
+
+
+def _asks_by_input(layout: Layout) -> bool:
+    """Whether the question of a pair is in a column that is usually the input of an instruction."""
+    return layout.format in PAIRED and next(iter(layout.required.values())).casefold() in field_names.INPUTS
+
+
+def _asks(layout: Layout) -> bool:
+    return layout.format in PAIRED and not _asks_by_input(layout)
 
 
 def _resolve(shape: Shape, named: Columns, names: Mapping[str, str]) -> Layout | None:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nait.data.chat.conversations import CONTEXT
+from nait.data.columns.formats import PAIRED
 from nait.data.columns.hints.row_hints import mapping_text
 from nait.data.columns.layouts import KEYS, Layout
 from nait.data.field_names import INPUTS, INSTRUCTIONS
 from nait.data.row_errors import SHOWN_NAMES, quoted
 
 _log = logging.getLogger(__name__)
-_PAIRS = ("alpaca", "prompt_completion")
 
 
 def log_notes(source: str, notes: Mapping[str, int]) -> None:
@@ -30,10 +30,7 @@ def log_unused(source: str, layout: Layout, unused: Sequence[str]) -> None:
     more = f" and {len(unused) - SHOWN_NAMES:,} more" if len(unused) > SHOWN_NAMES else ""
     names = {name.casefold(): name for name in unused}
     level, advice = logging.INFO, ""
-    asked = (
-        names if layout.format in _PAIRS else {name.rpartition("[].")[2] for name in names if "[]." in name}
-    )
-    if INSTRUCTIONS & {*asked}:
+    if unused_questions(layout, unused):
         level = logging.WARNING
     given = next((names[name] for name in INPUTS if name in names), "")
     if layout.format in KEYS and given:
@@ -43,6 +40,13 @@ def log_unused(source: str, layout: Layout, unused: Sequence[str]) -> None:
             advice = f". If {quoted(given)} is part of it, data.columns={mapping} reads it as the system text"
     shown = ", ".join(map(quoted, unused[:SHOWN_NAMES]))
     _log.log(level, "%s: text that is not used: %s%s%s", source, shown, more, advice)
+
+
+def unused_questions(layout: Layout, unused: Sequence[str]) -> list[str]:
+    """The unused columns and message keys that usually hold a question, beside a pair or in a turn."""
+    paired = layout.format in PAIRED
+    own = {name: name.casefold() if paired else name.casefold().rpartition("[].")[2] for name in unused}
+    return [name for name, last in own.items() if last in INSTRUCTIONS and (paired or "[]." in name)]
 
 
 def reading_summary(layout: Layout, unused: Sequence[str], notes: Mapping[str, int]) -> Mapping[str, Any]:
@@ -55,5 +59,6 @@ def reading_summary(layout: Layout, unused: Sequence[str], notes: Mapping[str, i
         "columns": columns,
         "unused": unused[:SHOWN_NAMES],
         "unused_columns": len(unused),
+        "unused_questions": unused_questions(layout, unused),
         "counts": dict(notes),
     }

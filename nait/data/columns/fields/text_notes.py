@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nait.core.dataset.examples import Example
+from nait.core.dataset.reading_warnings import EMPTY_INSTRUCTION
 
-EMPTY_INSTRUCTION, EMPTY_ANSWER = "empty instruction", "empty answer"
+EMPTY_ANSWER = "empty answer"
 SPELLED_MISSING = "an answer that spells a missing value (nan, None, #N/A), read as text"
 _MISSING_SPELLINGS = {"nan", "none", "null", "<na>", "#n/a"}
 SPELLED_INPUT = "an input that spells a missing value (nan, None, <noinput>), read as text"
