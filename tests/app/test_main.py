@@ -158,7 +158,9 @@ def test_a_sweep_ends_with_one_leaderboard_and_a_rerun_computes_nothing(
     jobs = [path.parent for path in board.parents[1].glob("*/run.json")]
     tracked = [records(log) for log in logs(board.parents[1])]
     if len(tracked) < 4:
-        pytest.skip("W&B's process wrote no log of one run, as it may for the shortest: its logs are not compared")
+        pytest.skip(
+            "W&B's process wrote no log of one run, as it may for the shortest: its logs are not compared"
+        )
     assert len(tracked) == 4, "the jobs' runs and the leaderboard's share one folder"
     assert pull_runs([handed_over(job, tracked) for job in jobs], elsewhere).refused == []
     assert collect(RunSet.load(elsewhere)) == collect(RunSet.load(Store(tmp_path / "store")))
